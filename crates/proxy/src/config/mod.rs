@@ -1,0 +1,250 @@
+//! The resolved configuration: what an operator meant, with nothing left to inherit.
+//!
+//! Text (TOML, a `DATABASE_URL`, the environment) is read into one raw form; resolving it applies
+//! inheritance (global, then database, then user) once and reports every mistake at once. Below
+//! this line an `Option` means "may be absent", never "look elsewhere", and a limit of "none" is
+//! `None`, not zero.
+//!
+//! Names of settings and their meaning are PgBouncer's; see the manual for the few of our own.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything the pooler needs to know, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients are accepted. Not changed by a reload.
+    pub listen: Listen,
+    /// Data-plane threads. Not changed by a reload.
+    pub workers: Workers,
+    /// How clients prove who they are.
+    pub auth_type: AuthType,
+    /// Databases by the name clients use.
+    pub databases: BTreeMap<String, Arc<Database>>,
+    /// The database named `*`: serves any name not listed in `databases`.
+    pub fallback_database: Option<Arc<Database>>,
+    /// Users by name, with their secrets.
+    pub users: BTreeMap<String, Arc<User>>,
+    /// Clients logged in at once, over all databases (`max_client_conn`).
+    pub max_client_conn: u32,
+    /// Time a client has from its first byte to the end of its login (`client_login_timeout`).
+    pub client_login_timeout: Option<Duration>,
+    /// Time a graceful shutdown waits for transactions before it closes what is left.
+    pub shutdown_timeout: Duration,
+    /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
+    /// lower case.
+    pub ignore_startup_parameters: Vec<String>,
+    /// TCP keepalive and buffers of both sides.
+    pub tcp: Tcp,
+    /// What is logged of the comings and goings.
+    pub log: Log,
+}
+
+/// Where clients are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Addresses of TCP sockets (`listen_addr`); empty means none.
+    pub addresses: Vec<IpAddr>,
+    /// Port of the TCP sockets, and the number in the unix socket's file name (`listen_port`).
+    pub port: u16,
+    /// Directory of the unix socket (`unix_socket_dir`).
+    pub unix_socket_dir: Option<PathBuf>,
+    /// File mode of the unix socket (`unix_socket_mode`).
+    pub unix_socket_mode: u32,
+    /// Length of the kernel's accept queue (`listen_backlog`).
+    pub backlog: u32,
+}
+
+/// How many data-plane threads serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One per core at most; the first is filled before the next is woken.
+    Auto,
+    /// Exactly this many, clients spread evenly.
+    Count(NonZeroU32),
+}
+
+/// How clients prove who they are (`auth_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthType {
+    /// Any listed user, no proof asked.
+    Trust,
+    /// MD5 challenge; a user whose secret is a SCRAM verifier is asked for SCRAM.
+    Md5,
+    /// SCRAM-SHA-256 only.
+    ScramSha256,
+}
+
+/// What the pooler knows of a user's password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The password itself.
+    Plain(String),
+    /// `md5` and 32 hex digits, as PostgreSQL stores it.
+    Md5(String),
+    /// `SCRAM-SHA-256$...`, as PostgreSQL stores it. Lets clients in; lets us into PostgreSQL only
+    /// with a key taken from a client's login.
+    Scram(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret never reaches a log, not even by accident.
+        f.write_str(match self {
+            Self::Plain(_) => "Plain(..)",
+            Self::Md5(_) => "Md5(..)",
+            Self::Scram(_) => "Scram(..)",
+        })
+    }
+}
+
+/// A user that may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Name as sent in the startup packet.
+    pub name: String,
+    /// Absent when the user is listed without one: only `trust` lets it in.
+    pub secret: Option<Secret>,
+    /// Servers open at once for this user over all databases (`max_user_connections`).
+    pub max_user_connections: Option<NonZeroU32>,
+    /// Clients logged in at once as this user (`max_user_client_connections`).
+    pub max_user_client_connections: Option<NonZeroU32>,
+}
+
+/// A database that clients may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Name that clients use; `*` for the fallback.
+    pub name: String,
+    /// Where its servers are.
+    pub server: ServerAddress,
+    /// Name of the database in PostgreSQL; `None` takes the name the client asked for, which only
+    /// the fallback does.
+    pub dbname: Option<String>,
+    /// User for server logins (`user`); `None` takes the client's own.
+    pub forced_user: Option<String>,
+    /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
+    pub password: Option<Secret>,
+    /// Servers open at once for this database over all users (`max_db_connections`).
+    pub max_db_connections: Option<NonZeroU32>,
+    /// Clients logged in at once (`max_db_client_connections`).
+    pub max_db_client_connections: Option<NonZeroU32>,
+    /// SQL run once on each server after its login (`connect_query`).
+    pub connect_query: Option<String>,
+    /// Settings every server is opened with (`client_encoding`, `datestyle`, `timezone`,
+    /// `application_name` of the database section).
+    pub startup_parameters: Vec<(String, String)>,
+    /// Settings of this database's pools for users that have none of their own.
+    pub pool: PoolConfig,
+    /// Settings of this database's pools for users that do, by user name.
+    pub user_pools: BTreeMap<String, PoolConfig>,
+}
+
+impl Database {
+    /// The settings of the pool of this database and `user`.
+    pub fn pool_config(&self, user: &str) -> &PoolConfig {
+        self.user_pools.get(user).unwrap_or(&self.pool)
+    }
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// Host name or address, and port.
+    Tcp {
+        /// Name or address; resolved at each connect.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Full path of a unix socket (`DIR/.s.PGSQL.PORT`).
+    Unix(PathBuf),
+}
+
+/// When a server goes back to its pool (`pool_mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// When the client disconnects.
+    Session,
+    /// When a transaction ends.
+    Transaction,
+    /// After each query; transactions of several statements are refused.
+    Statement,
+}
+
+/// Settings of one pool: one database and one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// When a server goes back (`pool_mode`).
+    pub pool_mode: PoolMode,
+    /// Upper bound on open servers (`pool_size`, `default_pool_size`); `None` is no bound.
+    pub pool_size: Option<NonZeroU32>,
+    /// Servers kept open while the pool has clients (`min_pool_size`); at most `pool_size`.
+    pub min_pool_size: u32,
+    /// Servers beyond `pool_size` once a client waited `reserve_pool_timeout`.
+    pub reserve_pool_size: u32,
+    /// Wait after which the reserve is used. Zero: at once.
+    pub reserve_pool_timeout: Duration,
+    /// Clients that may wait at once; the next is refused. `None`: as many as there are clients.
+    pub max_waiting_clients: Option<NonZeroU32>,
+    /// Time a client may wait for a server (`query_wait_timeout`, `pool_timeout`).
+    pub query_wait_timeout: Option<Duration>,
+    /// Time a query may run (`query_timeout`, `socket_timeout`).
+    pub query_timeout: Option<Duration>,
+    /// Time a client may be idle inside a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// Time a transaction may take.
+    pub transaction_timeout: Option<Duration>,
+    /// Time a client may be idle outside a transaction.
+    pub client_idle_timeout: Option<Duration>,
+    /// Time to connect and log in to PostgreSQL (`server_connect_timeout`, `connect_timeout`).
+    pub server_connect_timeout: Option<Duration>,
+    /// Pause after a failed server login.
+    pub server_login_retry: Duration,
+    /// Time an unused server is kept. `None`: for ever.
+    pub server_idle_timeout: Option<Duration>,
+    /// Age at which an unused server is closed. Zero: after one use.
+    pub server_lifetime: Duration,
+    /// Idle time after which a server is checked before it is used again. `None`: never.
+    pub server_check_delay: Option<Duration>,
+    /// SQL of that check; empty is an empty query.
+    pub server_check_query: String,
+    /// SQL that cleans a server after a session (`server_reset_query`); empty is none.
+    pub server_reset_query: String,
+    /// Whether that is run after each transaction too (`server_reset_query_always`).
+    pub server_reset_query_always: bool,
+}
+
+/// TCP settings of both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tcp {
+    /// Whether keepalive probes are sent (`tcp_keepalive`).
+    pub keepalive: bool,
+    /// Idle time before the first probe (`tcp_keepidle`); `None` leaves the system's.
+    pub keepidle: Option<Duration>,
+    /// Time between probes (`tcp_keepintvl`).
+    pub keepintvl: Option<Duration>,
+    /// Probes before the connection is given up (`tcp_keepcnt`).
+    pub keepcnt: Option<u32>,
+    /// Time unacknowledged data may stay so (`tcp_user_timeout`).
+    pub user_timeout: Option<Duration>,
+    /// Kernel buffer size (`tcp_socket_buffer`).
+    pub socket_buffer: Option<u32>,
+}
+
+/// What is logged of the comings and goings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Logins (`log_connections`).
+    pub connections: bool,
+    /// Ends of connections with their reason (`log_disconnections`).
+    pub disconnections: bool,
+    /// Refusals and errors sent to clients (`log_pooler_errors`).
+    pub pooler_errors: bool,
+    /// Period of the statistics line (`stats_period`); `None` with `log_stats = 0`.
+    pub stats_period: Option<Duration>,
+}

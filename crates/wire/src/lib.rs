@@ -1,0 +1,19 @@
+//! PostgreSQL's wire protocol, version 3, as pure functions and small state machines.
+//!
+//! Nothing here opens a socket, reads a clock or draws a random number: what is random (salts,
+//! nonces, cancel keys) comes in as an argument. Bytes from a peer never panic and never make this
+//! crate hold more than the bound stated at each parser.
+//!
+//! * [`frame`] finds the borders of messages, also of messages larger than any buffer.
+//! * [`startup`] reads what a client may send before it is logged in.
+//! * [`backend`] gives borrowed views of the few server messages a pooler has to understand.
+//! * [`encode`] writes messages.
+//! * [`auth`] is SCRAM-SHA-256 and MD5, both sides.
+//! * [`sqlstate`] names the error codes that are sent to clients.
+
+pub mod auth;
+pub mod backend;
+pub mod encode;
+pub mod frame;
+pub mod sqlstate;
+pub mod startup;
