@@ -7,6 +7,7 @@
 //! * [`frame`] finds the borders of messages, also of messages larger than any buffer.
 //! * [`startup`] reads what a client may send before it is logged in.
 //! * [`backend`] gives borrowed views of the few server messages a pooler has to understand.
+//! * [`frontend`] does the same for client messages.
 //! * [`encode`] writes messages.
 //! * [`auth`] is SCRAM-SHA-256 and MD5, both sides.
 //! * [`sqlstate`] names the error codes that are sent to clients.
@@ -15,5 +16,6 @@ pub mod auth;
 pub mod backend;
 pub mod encode;
 pub mod frame;
+pub mod frontend;
 pub mod sqlstate;
 pub mod startup;

@@ -1,0 +1,10 @@
+//! Proof of a password, both sides.
+//!
+//! * [`scram`] is SCRAM-SHA-256.
+//! * [`md5`] is PostgreSQL's older challenge, still in use where verifiers were never renewed.
+//!
+//! Salts and nonces are arguments. Secrets and proofs are compared in constant time and never
+//! appear in `Debug` output.
+
+pub mod md5;
+pub mod scram;

@@ -1,0 +1,85 @@
+//! Borrowed views of the few client messages that a pooler has to understand.
+//!
+//! Views that take a `prefix` need only the first bytes of a body, up to the names at its front,
+//! so that a Parse with a query of megabytes need not be held. The others take a whole body. None
+//! of them panics or copies.
+//!
+//! Source: PostgreSQL documentation, chapter "Message Formats".
+
+use crate::frame::c_string;
+
+/// Binds parameters to a statement: [`bind_statement`].
+pub const BIND: u8 = b'B';
+/// Closes a statement or portal: [`target`].
+pub const CLOSE: u8 = b'C';
+/// Data of a COPY.
+pub const COPY_DATA: u8 = b'd';
+/// End of a COPY.
+pub const COPY_DONE: u8 = b'c';
+/// End of a COPY with an error.
+pub const COPY_FAIL: u8 = b'f';
+/// Asks what a statement or portal returns: [`target`].
+pub const DESCRIBE: u8 = b'D';
+/// Runs a portal.
+pub const EXECUTE: u8 = b'E';
+/// Asks for the answers so far.
+pub const FLUSH: u8 = b'H';
+/// Calls a function by its number.
+pub const FUNCTION_CALL: u8 = b'F';
+/// Prepares a statement: [`parse_name`].
+pub const PARSE: u8 = b'P';
+/// Any answer during login: [`password`], [`sasl_initial`].
+pub const PASSWORD: u8 = b'p';
+/// A simple query.
+pub const QUERY: u8 = b'Q';
+/// Ends a batch of extended-query messages.
+pub const SYNC: u8 = b'S';
+/// Goodbye.
+pub const TERMINATE: u8 = b'X';
+
+/// In Describe and Close: the name is a statement's.
+pub const TARGET_STATEMENT: u8 = b'S';
+/// In Describe and Close: the name is a portal's.
+pub const TARGET_PORTAL: u8 = b'P';
+
+/// The statement that a Parse names; empty for the unnamed one.
+pub fn parse_name(prefix: &[u8]) -> Option<&[u8]> {
+    Some(c_string(prefix)?.0)
+}
+
+/// The statement that a Bind names, after the name of its portal; empty for the unnamed one.
+pub fn bind_statement(prefix: &[u8]) -> Option<&[u8]> {
+    let (_portal, rest) = c_string(prefix)?;
+    Some(c_string(rest)?.0)
+}
+
+/// What a Describe or Close is about: [`TARGET_STATEMENT`], [`TARGET_PORTAL`] or a byte that the
+/// server will refuse, and the name.
+pub fn target(body: &[u8]) -> Option<(u8, &[u8])> {
+    let (&kind, rest) = body.split_first()?;
+    let (name, rest) = c_string(rest)?;
+    rest.is_empty().then_some((kind, name))
+}
+
+/// The mechanism in a SASLInitialResponse and its first data, if any. `None` unless the length
+/// of the data is -1 (none) or exactly what follows.
+pub fn sasl_initial(body: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let (mechanism, rest) = c_string(body)?;
+    let (length, data) = rest.split_first_chunk()?;
+    match i32::from_be_bytes(*length) {
+        -1 => data.is_empty().then_some((mechanism, None)),
+        length => {
+            let length = usize::try_from(length).ok()?;
+            (data.len() == length).then_some((mechanism, Some(data)))
+        }
+    }
+}
+
+/// The password in a PasswordMessage, without its NUL, which must be the last byte.
+pub fn password(body: &[u8]) -> Option<&[u8]> {
+    let (password, rest) = c_string(body)?;
+    rest.is_empty().then_some(password)
+}
+
+#[cfg(test)]
+mod tests;

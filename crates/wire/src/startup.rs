@@ -1,0 +1,455 @@
+//! What a client may send before it is logged in: the only packets without a type byte.
+//!
+//! [`parse`] looks at the bytes received so far and either needs more, or names the packet, or
+//! says why the peer is refused. It keeps nothing between calls and never asks for more than
+//! [`PACKET_MAX`] bytes. Whether a protocol minor version, a database or a parameter is acceptable
+//! is not decided here.
+//!
+//! Source: PostgreSQL documentation, "Message Flow / Start-up" and "Message Formats".
+
+use std::fmt;
+
+use crate::encode;
+use crate::frame::c_string;
+use crate::sqlstate::SqlState;
+
+/// Longest packet that is read before login, counting its length field: PostgreSQL's
+/// `MAX_STARTUP_PACKET_LENGTH`, so that what is refused here would be refused there.
+pub const PACKET_MAX: usize = 10_000;
+
+/// Most parameters in one packet, those inside `options` and `_pq_.` included. Drivers send fewer
+/// than twenty. 64 pairs of `String` headers are 3 KiB, so a parsed packet stays below 16 KiB.
+pub const PARAMETERS_MAX: usize = 64;
+
+/// Bytes of a cancel key: 4 in protocol 3.0, up to 256 in 3.2.
+pub const CANCEL_KEY_LEN: std::ops::RangeInclusive<usize> = 4..=256;
+
+/// What a connection begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstPacket {
+    /// The client asks whether TLS is spoken here.
+    Ssl,
+    /// The client asks whether GSSAPI encryption is spoken here.
+    GssEnc,
+    /// The client asks to cancel the query of another connection. Nothing is answered.
+    Cancel {
+        /// Process number, from `BackendKeyData`.
+        pid: u32,
+        /// Secret from `BackendKeyData`, 4 to 256 bytes.
+        key: Vec<u8>,
+    },
+    /// The client wants a session.
+    Startup(Startup),
+}
+
+/// Who wants a session, where and with which settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Startup {
+    /// Minor protocol version asked for; the major version is 3.
+    pub minor: u16,
+    /// User to log in as. Never empty.
+    pub user: String,
+    /// Database to use. The user's name when the client sent none or an empty one.
+    pub database: String,
+    /// Value of `replication` as sent, when present.
+    pub replication: Option<String>,
+    /// Every other parameter, names as sent. Those from `options` come first: PostgreSQL applies
+    /// them first too, so for a name that occurs twice the later one holds.
+    pub parameters: Vec<(String, String)>,
+    /// Names that begin with `_pq_.`: protocol extensions, of which none is known here.
+    pub unknown_protocol_options: Vec<String>,
+}
+
+/// Why the first bytes of a connection are not a packet that PostgreSQL would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartupError {
+    /// The length field cannot even hold a protocol version.
+    TooShort {
+        /// Length field as sent.
+        length: u32,
+    },
+    /// The length field is above [`PACKET_MAX`].
+    TooLong {
+        /// Length field as sent.
+        length: u32,
+    },
+    /// The peer speaks HTTP.
+    Http,
+    /// The peer began with a TLS handshake without asking for one first.
+    Tls,
+    /// Protocol 2, last spoken by PostgreSQL 13.
+    OldProtocol {
+        /// Minor version asked for.
+        minor: u16,
+    },
+    /// A major version other than 3.
+    UnsupportedProtocol {
+        /// Major version asked for.
+        major: u16,
+        /// Minor version asked for.
+        minor: u16,
+    },
+    /// A request for encryption that is longer than its eight bytes.
+    RequestLength {
+        /// Length field as sent.
+        length: u32,
+    },
+    /// A cancel key outside [`CANCEL_KEY_LEN`].
+    CancelKeyLength {
+        /// Bytes of the key as sent.
+        got: usize,
+    },
+    /// A name or value without its NUL, or bytes after the end of the list.
+    MissingTerminator,
+    /// More than [`PARAMETERS_MAX`] parameters.
+    TooManyParameters,
+    /// A name or value that is not UTF-8.
+    NotUtf8 {
+        /// Which parameter, made printable and cut.
+        name: String,
+    },
+    /// No user, or an empty one.
+    NoUser,
+    /// A word in `options` that is not a setting.
+    BadOption {
+        /// The word, cut.
+        option: String,
+    },
+}
+
+impl StartupError {
+    /// What the client is told: the cause, the value and the next step.
+    pub fn client_message(&self) -> String {
+        self.to_string()
+    }
+
+    /// The code that goes with [`client_message`](Self::client_message).
+    pub fn sqlstate(&self) -> SqlState {
+        match self {
+            Self::TooShort { .. }
+            | Self::TooLong { .. }
+            | Self::Http
+            | Self::RequestLength { .. }
+            | Self::CancelKeyLength { .. }
+            | Self::MissingTerminator
+            | Self::NotUtf8 { .. } => SqlState::PROTOCOL_VIOLATION,
+            Self::Tls | Self::OldProtocol { .. } | Self::UnsupportedProtocol { .. } => {
+                SqlState::FEATURE_NOT_SUPPORTED
+            }
+            Self::TooManyParameters => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+            Self::NoUser => SqlState::INVALID_AUTHORIZATION,
+            Self::BadOption { .. } => SqlState::INVALID_PARAMETER_VALUE,
+        }
+    }
+}
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { length } => write!(
+                f,
+                "invalid length of startup packet: {length} bytes, at least {REQUEST_LEN} needed"
+            ),
+            Self::TooLong { length } => write!(
+                f,
+                "invalid length of startup packet: {length} bytes, at most {PACKET_MAX} allowed"
+            ),
+            Self::Http => f.write_str(
+                "received an HTTP request; this port speaks the PostgreSQL protocol, check the \
+                 host and port of the HTTP client",
+            ),
+            Self::Tls => f.write_str(
+                "received a TLS handshake without a request for it; direct TLS is not supported, \
+                 use sslnegotiation=postgres",
+            ),
+            Self::OldProtocol { minor } => write!(
+                f,
+                "old V2 protocol not supported: version 2.{minor} asked for, 3.0 or later needed"
+            ),
+            Self::UnsupportedProtocol { major, minor } => write!(
+                f,
+                "unsupported frontend protocol {major}.{minor}: 3.0 or a later 3.x is needed"
+            ),
+            Self::RequestLength { length } => write!(
+                f,
+                "invalid length of encryption request: {length} bytes, {REQUEST_LEN} expected"
+            ),
+            Self::CancelKeyLength { got } => write!(
+                f,
+                "invalid length of cancel key: {got} bytes, {} to {} expected",
+                CANCEL_KEY_LEN.start(),
+                CANCEL_KEY_LEN.end()
+            ),
+            Self::MissingTerminator => {
+                f.write_str("invalid startup packet layout: expected terminator as last byte")
+            }
+            Self::TooManyParameters => write!(
+                f,
+                "too many startup parameters: at most {PARAMETERS_MAX} allowed"
+            ),
+            Self::NotUtf8 { name } => {
+                write!(f, "startup parameter \"{name}\" is not valid UTF-8")
+            }
+            Self::NoUser => f.write_str("no PostgreSQL user name specified in startup packet"),
+            Self::BadOption { option } => write!(
+                f,
+                "unsupported options startup parameter: \"{option}\"; only '-c name=value' and \
+                 '--name=value' are allowed"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartupError {}
+
+/// Reads the packet at the front of `bytes`, and how many bytes it took; `None` when it is not
+/// complete yet.
+///
+/// # Errors
+/// As soon as the bytes at hand prove that no valid packet can come of them.
+pub fn parse(bytes: &[u8]) -> Result<Option<(FirstPacket, usize)>, StartupError> {
+    let Some((length, rest)) = split_u32(bytes) else {
+        return Ok(None);
+    };
+    let packet_len = length as usize;
+    if packet_len < REQUEST_LEN {
+        return Err(StartupError::TooShort { length });
+    }
+    if packet_len > PACKET_MAX {
+        return Err(stray(bytes).unwrap_or(StartupError::TooLong { length }));
+    }
+    let Some((code, _)) = split_u32(rest) else {
+        return Ok(None);
+    };
+    // The code decides before the rest of the packet is waited for: who is refused is refused early.
+    let [major, minor] = [(code >> 16) as u16, code as u16];
+    match code {
+        SSL_CODE | GSSENC_CODE if packet_len != REQUEST_LEN => {
+            return Err(StartupError::RequestLength { length });
+        }
+        CANCEL_CODE => {
+            let got = packet_len.saturating_sub(REQUEST_LEN + size_of::<u32>());
+            if !CANCEL_KEY_LEN.contains(&got) {
+                return Err(StartupError::CancelKeyLength { got });
+            }
+        }
+        SSL_CODE | GSSENC_CODE => {}
+        _ if major == 2 => return Err(StartupError::OldProtocol { minor }),
+        _ if major != 3 => return Err(StartupError::UnsupportedProtocol { major, minor }),
+        _ => {}
+    }
+    let Some(body) = bytes.get(REQUEST_LEN..packet_len) else {
+        return Ok(None);
+    };
+    let packet = match code {
+        SSL_CODE => FirstPacket::Ssl,
+        GSSENC_CODE => FirstPacket::GssEnc,
+        CANCEL_CODE => {
+            let Some((pid, key)) = split_u32(body) else {
+                return Err(StartupError::CancelKeyLength { got: 0 });
+            };
+            FirstPacket::Cancel {
+                pid,
+                key: key.to_vec(),
+            }
+        }
+        _ => FirstPacket::Startup(startup(minor, body)?),
+    };
+    Ok(Some((packet, packet_len)))
+}
+
+/// Appends a startup packet for protocol 3.0. NUL bytes, which the format cannot carry, are left
+/// out of names and values.
+///
+/// # Panics
+/// On an empty name, which would end the list.
+pub fn encode_startup(out: &mut Vec<u8>, parameters: &[(&str, &str)]) {
+    encode::with_length(out, |out| {
+        out.extend_from_slice(&PROTOCOL_3_0.to_be_bytes());
+        for (name, value) in parameters {
+            assert!(!name.is_empty(), "a startup parameter needs a name");
+            encode::c_string(out, name.as_bytes());
+            encode::c_string(out, value.as_bytes());
+        }
+        out.push(0);
+    });
+}
+
+/// Appends a cancel request.
+///
+/// # Panics
+/// On a key outside [`CANCEL_KEY_LEN`]; keys come from [`backend::key_data`](crate::backend::key_data),
+/// which checks.
+pub fn encode_cancel(out: &mut Vec<u8>, pid: u32, key: &[u8]) {
+    assert!(CANCEL_KEY_LEN.contains(&key.len()), "cancel key length");
+    encode::with_length(out, |out| {
+        out.extend_from_slice(&CANCEL_CODE.to_be_bytes());
+        out.extend_from_slice(&pid.to_be_bytes());
+        out.extend_from_slice(key);
+    });
+}
+
+/// Appends the question whether the server speaks TLS. The answer is one byte, `S` or `N`.
+pub fn encode_ssl_request(out: &mut Vec<u8>) {
+    encode::with_length(out, |out| {
+        out.extend_from_slice(&SSL_CODE.to_be_bytes());
+    });
+}
+
+/// Recognises two other protocols, whose first bytes make an impossible length.
+fn stray(bytes: &[u8]) -> Option<StartupError> {
+    // A TLS record: type 22 (handshake), legacy version 3.x.
+    if bytes.starts_with(&[0x16, 0x03]) {
+        return Some(StartupError::Tls);
+    }
+    // The request methods of RFC 9110, PATCH, and the preface of HTTP/2.
+    const METHODS: [&[u8]; 10] = [
+        b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"CONN", b"OPTI", b"TRAC", b"PATC", b"PRI ",
+    ];
+    METHODS
+        .iter()
+        .any(|method| bytes.starts_with(method))
+        .then_some(StartupError::Http)
+}
+
+fn startup(minor: u16, mut body: &[u8]) -> Result<Startup, StartupError> {
+    let (mut user, mut database, mut replication, mut options) = (None, None, None, None);
+    let mut others = Vec::new();
+    let mut unknown_protocol_options = Vec::new();
+    let mut count = 0;
+    loop {
+        let (name, rest) = c_string(body).ok_or(StartupError::MissingTerminator)?;
+        if name.is_empty() {
+            if !rest.is_empty() {
+                return Err(StartupError::MissingTerminator);
+            }
+            break;
+        }
+        let (value, rest) = c_string(rest).ok_or(StartupError::MissingTerminator)?;
+        body = rest;
+        count += 1;
+        if count > PARAMETERS_MAX {
+            return Err(StartupError::TooManyParameters);
+        }
+        let not_utf8 = |_| StartupError::NotUtf8 {
+            name: excerpt(&String::from_utf8_lossy(name)),
+        };
+        let name = str::from_utf8(name).map_err(not_utf8)?;
+        let value = str::from_utf8(value).map_err(not_utf8)?;
+        // A repeated name overwrites, as in PostgreSQL.
+        match name {
+            "user" => user = Some(value),
+            "database" => database = Some(value),
+            "replication" => replication = Some(value.to_owned()),
+            "options" => options = Some(value),
+            _ if name.starts_with("_pq_.") => unknown_protocol_options.push(name.to_owned()),
+            _ => others.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    let user = user.filter(|user| !user.is_empty());
+    let user = user.ok_or(StartupError::NoUser)?;
+    let mut parameters = Vec::new();
+    for setting in settings(options.unwrap_or_default()) {
+        parameters.push(setting?);
+        count += 1;
+        if count > PARAMETERS_MAX {
+            return Err(StartupError::TooManyParameters);
+        }
+    }
+    parameters.append(&mut others);
+    Ok(Startup {
+        minor,
+        user: user.to_owned(),
+        database: database
+            .filter(|d| !d.is_empty())
+            .unwrap_or(user)
+            .to_owned(),
+        replication,
+        parameters,
+        unknown_protocol_options,
+    })
+}
+
+/// The settings in a value of `options`. The other switches of the `postgres` program would need
+/// a server process of their own and are errors.
+fn settings(
+    options: &str,
+) -> impl Iterator<Item = Result<(String, String), StartupError>> + use<'_> {
+    let mut words = Words(options);
+    std::iter::from_fn(move || {
+        let word = words.next()?;
+        let setting = match word.strip_prefix("--") {
+            Some(setting) => setting.to_owned(),
+            None => match word.strip_prefix("-c") {
+                Some("") => words.next().unwrap_or_default(),
+                Some(setting) => setting.to_owned(),
+                None => String::new(),
+            },
+        };
+        Some(match setting.split_once('=') {
+            // PostgreSQL writes names with underscores and takes dashes in their place here.
+            Some((name, value)) if !name.is_empty() => {
+                Ok((name.replace('-', "_"), value.to_owned()))
+            }
+            _ => Err(StartupError::BadOption {
+                option: excerpt(if setting.is_empty() { &word } else { &setting }),
+            }),
+        })
+    })
+}
+
+/// Words between white space, where a backslash takes the next character as it is.
+struct Words<'a>(&'a str);
+
+impl Iterator for Words<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        // C's isspace(), which unlike Rust's ASCII white space has the vertical tab.
+        let is_space = |c: char| c.is_ascii_whitespace() || c == '\x0b';
+        self.0 = self.0.trim_start_matches(is_space);
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut word = String::new();
+        let mut escaped = false;
+        let mut end = self.0.len();
+        for (at, c) in self.0.char_indices() {
+            if escaped {
+                word.push(c);
+                escaped = false;
+            } else if c == '\\' {
+                escaped = true;
+            } else if is_space(c) {
+                end = at;
+                break;
+            } else {
+                word.push(c);
+            }
+        }
+        self.0 = &self.0[end..];
+        Some(word)
+    }
+}
+
+/// Makes text of a peer fit for a message: no control characters, at most 64 characters.
+fn excerpt(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().take(64).map(printable).collect()
+}
+
+fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_be_bytes(*head), rest))
+}
+
+/// Bytes of the shortest packet: the length and a code.
+const REQUEST_LEN: usize = 8;
+
+const PROTOCOL_3_0: u32 = 3 << 16;
+const CANCEL_CODE: u32 = (1234 << 16) | 5678;
+const SSL_CODE: u32 = (1234 << 16) | 5679;
+const GSSENC_CODE: u32 = (1234 << 16) | 5680;
+
+#[cfg(test)]
+mod tests;
