@@ -63,3 +63,6 @@ pub fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|&b| b == 0)?;
     Some((&bytes[..end], &bytes[end + 1..]))
 }
+
+#[cfg(test)]
+mod tests;

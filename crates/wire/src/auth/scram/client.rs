@@ -87,15 +87,7 @@ impl First {
         assert!(is_nonce(client_nonce.as_bytes()), "client nonce");
         // PostgreSQL knows the user from the startup packet and ignores this one; libpq leaves it
         // empty too.
-        let bare = format!("n=,r={client_nonce}").into_bytes();
-        Self::with_bare(credentials, client_nonce, bare)
-    }
-
-    pub(super) fn with_bare(
-        credentials: Credentials,
-        client_nonce: &str,
-        client_first_bare: Vec<u8>,
-    ) -> (Vec<u8>, Self) {
+        let client_first_bare = format!("n=,r={client_nonce}").into_bytes();
         let message = [GS2_HEADER, client_first_bare.as_slice()].concat();
         let next = Self {
             credentials,
@@ -252,3 +244,28 @@ const GS2_HEADER: &[u8] = b"n,,";
 const GS2_HEADER_ATTRIBUTE: &[u8] = b"c=biws,r=";
 
 const ITERATIONS_EXPECTED: &str = "an iteration count (i=)";
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, First};
+
+    // The client of the RFC names a user, which `First::new` does not.
+    #[test]
+    fn the_client_says_what_rfc_7677_says() {
+        let first = First {
+            credentials: Credentials::Password("pencil".to_owned()),
+            client_nonce: "rOprNGfwEbeRWgbNEkqO".to_owned(),
+            client_first_bare: b"n=user,r=rOprNGfwEbeRWgbNEkqO".to_vec(),
+        };
+        let server_first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+            s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        let (client_final, last) = first.on_server_first(server_first).unwrap();
+        assert_eq!(
+            str::from_utf8(&client_final).unwrap(),
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+             p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        );
+        last.on_server_final(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+            .unwrap();
+    }
+}
