@@ -21,6 +21,10 @@ pub const PACKET_MAX: usize = 10_000;
 /// than twenty. 64 pairs of `String` headers are 3 KiB, so a parsed packet stays below 16 KiB.
 pub const PARAMETERS_MAX: usize = 64;
 
+/// Longest name of a user or database. PostgreSQL's have 63 bytes unless it was built otherwise. Both
+/// names are kept, and one defaults to the other, so this is part of the bound above.
+pub const NAME_MAX: usize = 128;
+
 /// Bytes of a cancel key: 4 in protocol 3.0, up to 256 in 3.2.
 pub const CANCEL_KEY_LEN: std::ops::RangeInclusive<usize> = 4..=256;
 
@@ -110,6 +114,13 @@ pub enum StartupError {
     },
     /// No user, or an empty one.
     NoUser,
+    /// The name of the user or database is longer than [`NAME_MAX`].
+    NameTooLong {
+        /// `user` or `database`.
+        parameter: &'static str,
+        /// Bytes of the name as sent.
+        got: usize,
+    },
     /// A word in `options` that is not a setting.
     BadOption {
         /// The word, cut.
@@ -138,7 +149,7 @@ impl StartupError {
             }
             Self::TooManyParameters => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
             Self::NoUser => SqlState::INVALID_AUTHORIZATION,
-            Self::BadOption { .. } => SqlState::INVALID_PARAMETER_VALUE,
+            Self::NameTooLong { .. } | Self::BadOption { .. } => SqlState::INVALID_PARAMETER_VALUE,
         }
     }
 }
@@ -191,6 +202,10 @@ impl fmt::Display for StartupError {
                 write!(f, "startup parameter \"{name}\" is not valid UTF-8")
             }
             Self::NoUser => f.write_str("no PostgreSQL user name specified in startup packet"),
+            Self::NameTooLong { parameter, got } => write!(
+                f,
+                "{parameter} name too long: {got} bytes, at most {NAME_MAX} allowed"
+            ),
             Self::BadOption { option } => write!(
                 f,
                 "unsupported options startup parameter: \"{option}\"; only '-c name=value' and \
@@ -348,6 +363,14 @@ fn startup(minor: u16, mut body: &[u8]) -> Result<Startup, StartupError> {
     }
     let user = user.filter(|user| !user.is_empty());
     let user = user.ok_or(StartupError::NoUser)?;
+    let database = database.filter(|database| !database.is_empty());
+    let database = database.unwrap_or(user);
+    for (parameter, name) in [("user", user), ("database", database)] {
+        let got = name.len();
+        if got > NAME_MAX {
+            return Err(StartupError::NameTooLong { parameter, got });
+        }
+    }
     let mut parameters = Vec::new();
     for setting in settings(options.unwrap_or_default()) {
         parameters.push(setting?);
@@ -360,10 +383,7 @@ fn startup(minor: u16, mut body: &[u8]) -> Result<Startup, StartupError> {
     Ok(Startup {
         minor,
         user: user.to_owned(),
-        database: database
-            .filter(|d| !d.is_empty())
-            .unwrap_or(user)
-            .to_owned(),
+        database: database.to_owned(),
         replication,
         parameters,
         unknown_protocol_options,

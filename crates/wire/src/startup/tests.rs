@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    FirstPacket, PACKET_MAX, PARAMETERS_MAX, Startup, StartupError, encode_cancel,
+    FirstPacket, NAME_MAX, PACKET_MAX, PARAMETERS_MAX, Startup, StartupError, encode_cancel,
     encode_ssl_request, encode_startup, parse,
 };
 use crate::sqlstate::SqlState;
@@ -248,6 +248,20 @@ fn parameters_are_bounded_wherever_they_stand() {
         options(PARAMETERS_MAX - 1),
         Err(StartupError::TooManyParameters)
     );
+}
+
+#[test]
+fn names_are_bounded() {
+    let fits = "x".repeat(NAME_MAX);
+    let above = "x".repeat(NAME_MAX + 1);
+    assert!(startup(&[("user", &fits), ("database", &fits)]).is_ok());
+    let too_long = |parameter| {
+        let got = NAME_MAX + 1;
+        Err(StartupError::NameTooLong { parameter, got })
+    };
+    assert_eq!(startup(&[("user", &above)]), too_long("user"));
+    let database = startup(&[("user", &fits), ("database", &above)]);
+    assert_eq!(database, too_long("database"));
 }
 
 #[test]
