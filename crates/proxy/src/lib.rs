@@ -1,1 +1,3 @@
 //! pgweir proxy.
+
+pub mod config;

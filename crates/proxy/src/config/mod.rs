@@ -7,12 +7,80 @@
 //!
 //! Names of settings and their meaning are PgBouncer's; see the manual for the few of our own.
 
+pub mod check;
+mod consistency;
+mod env;
+mod level;
+mod listing;
+mod nearest;
+mod passwords;
+mod problem;
+pub mod raw;
+pub mod reload;
+mod resolve;
+mod secrets;
+pub mod settings;
+mod startup;
+mod toml;
+mod url;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use listing::Shown;
+pub use problem::Problem;
+pub use resolve::{Resolved, resolve};
+pub use secrets::Outside;
+pub use startup::startup_lines;
+pub use value::{Kind, Unit};
+
+use raw::{Origin, Raw};
+
+/// Where a configuration is read from.
+#[derive(Clone)]
+pub enum Source {
+    /// A TOML file.
+    File(PathBuf),
+    /// `DATABASE_URL` and the pool's variables, by name.
+    Environment(BTreeMap<String, String>),
+}
+
+/// Reads and resolves a configuration.
+///
+/// # Errors
+/// Every problem there is, in the order of the text.
+pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
+    let (raw, problems) = match source {
+        Source::File(path) => match secrets::read_file(path) {
+            Ok(text) => toml::read(path, &text),
+            Err(error) => {
+                let origin = Origin::file(path, 0);
+                let message = format!("cannot be read: {error}");
+                return Err(vec![Problem::new(&origin, "", message)]);
+            }
+        },
+        Source::Environment(variables) => env::read(variables),
+    };
+    resolve_all(&raw, problems, &Outside::process())
+}
+
+/// Resolves what was read, together with the problems met on the way.
+fn resolve_all(
+    raw: &Raw,
+    mut problems: Vec<Problem>,
+    outside: &Outside<'_>,
+) -> Result<Resolved, Vec<Problem>> {
+    let resolved = resolve::resolve_into(raw, outside, &mut problems);
+    problem::finish(resolved, problems)
+}
 
 /// Everything the pooler needs to know, resolved.
 #[derive(Debug, Clone)]

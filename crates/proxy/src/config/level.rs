@@ -1,0 +1,211 @@
+//! Inheritance: the values of one section, and a chain of sections from special to general.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::PoolMode;
+use super::problem::Problem;
+use super::raw::{Origin, Section, Value};
+use super::settings::{self, Scope, Setting};
+use super::toml::path_of;
+use super::value::{Kind, Parsed, printable};
+
+/// The readable values of one section.
+// No `Debug` in this module: a value may be a secret.
+pub(super) struct Level {
+    pub(super) scope: Scope,
+    /// The section's name before the names of its settings: empty, `databases.app`, `users.bob`.
+    pub(super) path: String,
+    /// Where the section starts.
+    pub(super) origin: Origin,
+    values: BTreeMap<&'static str, Entry>,
+}
+
+struct Entry {
+    /// `None` was reported as a problem.
+    parsed: Option<Parsed>,
+    origin: Origin,
+}
+
+impl Level {
+    /// Reads every setting of a section and reports those that are unknown or out of bounds.
+    pub(super) fn read(
+        scope: Scope,
+        path: &str,
+        section: &Section,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut values: BTreeMap<&'static str, Entry> = BTreeMap::new();
+        for (name, given) in &section.settings {
+            let key = path_of(path, name);
+            let origin = given.origin.clone();
+            let Some(setting) = settings::find(scope, name) else {
+                problems.push(Problem::new(&origin, key, settings::hint(scope, name)));
+                continue;
+            };
+            if values.contains_key(setting.name) {
+                let message = format!("is another name of {}; give one of them", setting.name);
+                problems.push(Problem::new(&origin, key, message));
+                continue;
+            }
+            let parsed = match setting.kind.parse(&given.value) {
+                Ok(parsed) => Some(parsed),
+                Err(message) => {
+                    let mut problem = Problem::new(&origin, key, message);
+                    if setting.kind != Kind::Secret {
+                        problem = problem.with_value(shorten(&given.value));
+                    }
+                    problems.push(problem);
+                    None
+                }
+            };
+            values.insert(setting.name, Entry { parsed, origin });
+        }
+        Self {
+            scope,
+            path: path.to_owned(),
+            origin: section.origin.clone(),
+            values,
+        }
+    }
+
+    /// Whether the section itself gives the setting.
+    pub(super) fn gives(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+}
+
+/// Sections from the special to the general.
+pub(super) struct Chain<'a> {
+    pub(super) levels: Vec<&'a Level>,
+}
+
+/// The value that holds, and where it comes from.
+pub(super) struct Found<'a> {
+    pub(super) setting: &'static Setting,
+    pub(super) parsed: Parsed,
+    pub(super) origin: &'a Origin,
+    /// The level that gave it; `None` is the default.
+    pub(super) level: Option<&'a Level>,
+    /// Whether a value was given but cannot be read, so that the default stands in for it.
+    pub(super) broken: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// A chain of `levels`, the most special first.
+    pub(super) fn new(levels: &[&'a Level]) -> Self {
+        Self {
+            levels: levels.to_vec(),
+        }
+    }
+
+    /// Finds the value of a setting of the table.
+    ///
+    /// # Panics
+    /// If the table has no such setting in the sections of this chain.
+    pub(super) fn find(&self, name: &str) -> Found<'a> {
+        let setting = self
+            .levels
+            .iter()
+            .find_map(|level| settings::find(level.scope, name))
+            .expect("only settings of the table are asked for");
+        for level in &self.levels {
+            let Some(entry) = level.values.get(setting.name_in(level.scope)) else {
+                continue;
+            };
+            return Found {
+                setting,
+                parsed: entry.parsed.clone().unwrap_or_else(|| default(setting)),
+                origin: &entry.origin,
+                level: Some(level),
+                broken: entry.parsed.is_none(),
+            };
+        }
+        Found {
+            setting,
+            parsed: default(setting),
+            origin: &Origin::Default,
+            level: None,
+            broken: false,
+        }
+    }
+
+    /// The full name of a setting in the most special section.
+    pub(super) fn key(&self, name: &str) -> String {
+        path_of(self.levels.first().map_or("", |level| &level.path), name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        match self.find(name).parsed {
+            Parsed::Text(text) => text,
+            _ => mismatch(name),
+        }
+    }
+
+    /// Text that is absent when empty.
+    pub(super) fn some_text(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn boolean(&self, name: &str) -> bool {
+        match self.find(name).parsed {
+            Parsed::Bool(fact) => fact,
+            _ => mismatch(name),
+        }
+    }
+
+    pub(super) fn number(&self, name: &str) -> u32 {
+        match self.find(name).parsed {
+            Parsed::Number(number) => number,
+            _ => mismatch(name),
+        }
+    }
+
+    /// A number where 0 is no limit.
+    pub(super) fn limit(&self, name: &str) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.number(name))
+    }
+
+    pub(super) fn time(&self, name: &str) -> Duration {
+        match self.find(name).parsed {
+            Parsed::Time(time) => time,
+            _ => mismatch(name),
+        }
+    }
+
+    /// A time where 0 is off.
+    pub(super) fn timeout(&self, name: &str) -> Option<Duration> {
+        Some(self.time(name)).filter(|time| !time.is_zero())
+    }
+
+    pub(super) fn pool_mode(&self, name: &str) -> PoolMode {
+        match self.find(name).parsed {
+            Parsed::PoolMode(mode) => mode,
+            _ => mismatch(name),
+        }
+    }
+}
+
+/// The table and its reader disagree, which is an error of this program. The value stays out of the
+/// message: it may be a secret.
+pub(super) fn mismatch(name: &str) -> ! {
+    panic!("the table gives {name} another kind than its reader expects")
+}
+
+fn default(setting: &Setting) -> Parsed {
+    let value = Value::Text(setting.default.to_owned());
+    let parsed = setting.kind.parse(&value);
+    parsed.expect("defaults of the table lie within their bounds")
+}
+
+/// The value as written, short enough for one line.
+fn shorten(value: &Value) -> String {
+    let text = printable(&value.to_string());
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+const SHOWN_CHARS_MAX: usize = 60;

@@ -1,0 +1,40 @@
+//! What a reload can and cannot change.
+
+use super::Config;
+
+/// What became of a changed configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// Settings that differ but keep their old value until a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Compares the configuration that runs with the one just read.
+pub fn diff(old: &Config, new: &Config) -> Reload {
+    // In full, so that a field more cannot be forgotten here.
+    let super::Listen {
+        addresses,
+        port,
+        unix_socket_dir,
+        unix_socket_mode,
+        backlog,
+    } = &old.listen;
+    let changes = [
+        ("listen_addr", *addresses != new.listen.addresses),
+        ("listen_port", *port != new.listen.port),
+        (
+            "unix_socket_dir",
+            *unix_socket_dir != new.listen.unix_socket_dir,
+        ),
+        (
+            "unix_socket_mode",
+            *unix_socket_mode != new.listen.unix_socket_mode,
+        ),
+        ("listen_backlog", *backlog != new.listen.backlog),
+        ("workers", old.workers != new.workers),
+    ];
+    let changed = changes.into_iter().filter(|(_, differs)| *differs);
+    Reload {
+        needs_restart: changed.map(|(name, _)| name).collect(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Reads the TOML file into the raw form, with the line of every setting.
+//!
+//! Knows the sections, not the settings.
+
+use std::path::Path;
+
+use ::toml::Spanned;
+use ::toml::de::{DeTable, DeValue};
+
+use super::nearest::nearest;
+use super::problem::Problem;
+use super::raw::{Origin, Raw, Section, Value};
+
+/// Reads `text`, the content of the file at `path`.
+///
+/// What could be read is returned beside the problems, so that mistakes of both kinds show in one
+/// run.
+pub(super) fn read(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
+    let mut reader = Reader {
+        path,
+        lines: Lines::new(text),
+        problems: Vec::new(),
+    };
+    let mut raw = Raw {
+        globals: Section::new(Origin::file(path, 0)),
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        ..Raw::default()
+    };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    raw.torn = !errors.is_empty();
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
+        let origin = reader.origin(start);
+        // The parser's message alone: its full text quotes the line, which may hold a password.
+        reader
+            .problems
+            .push(Problem::new(&origin, "", error.message()));
+    }
+    for (key, value) in root.get_ref().iter() {
+        reader.section(&mut raw, key, value);
+    }
+    (raw, reader.problems)
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    lines: Lines,
+    problems: Vec<Problem>,
+}
+
+type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
+
+impl Reader<'_> {
+    fn section(&mut self, raw: &mut Raw, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
+        let origin = self.origin(key.span().start);
+        let name = key.get_ref().as_ref();
+        let Some(table) = value.get_ref().as_table() else {
+            let message = "stands outside every section; settings go below [pgweir]";
+            self.problem(&origin, name, message);
+            return;
+        };
+        match name {
+            "pgweir" => raw.globals = self.settings("", origin, table),
+            "databases" => raw.databases = self.named("databases", table),
+            "users" => raw.users = self.named("users", table),
+            "pgbouncer" => self.problem(&origin, name, "is called [pgweir] in this file"),
+            "peers" => self.problem(
+                &origin,
+                name,
+                "is not supported yet by this version; remove it",
+            ),
+            _ => {
+                raw.torn = true;
+                let message = match nearest(name, SECTIONS.into_iter()) {
+                    Some(known) => format!("unknown section; did you mean {known}?"),
+                    None => format!("unknown section; known are {}", SECTIONS.join(", ")),
+                };
+                self.problem(&origin, name, message);
+            }
+        }
+    }
+
+    /// The sections `[kind.NAME]`.
+    fn named(
+        &mut self,
+        kind: &str,
+        table: &DeTable<'_>,
+    ) -> std::collections::BTreeMap<String, Section> {
+        let mut sections = std::collections::BTreeMap::new();
+        for (key, value) in table.iter() {
+            let origin = self.origin(key.span().start);
+            let name = key.get_ref().as_ref();
+            let path = path_of(kind, name);
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let section = self.settings(&path, origin, table);
+                    sections.insert(name.to_owned(), section);
+                }
+                None => self.problem(&origin, &path, format!("must be a section: [{path}]")),
+            }
+        }
+        sections
+    }
+
+    fn settings(&mut self, path: &str, origin: Origin, table: &DeTable<'_>) -> Section {
+        let mut section = Section::new(origin);
+        for (key, value) in table.iter() {
+            // The line of the key: that of a text over several lines would be its first or last.
+            let origin = self.origin(key.span().start);
+            let name = key.get_ref().as_ref();
+            match plain(value.get_ref()) {
+                Ok(value) => section.give(name, value, origin),
+                Err(message) => self.problem(&origin, &path_of(path, name), message),
+            }
+        }
+        section
+    }
+
+    fn origin(&self, offset: usize) -> Origin {
+        Origin::file(self.path, self.lines.line(offset))
+    }
+
+    fn problem(&mut self, origin: &Origin, key: &str, message: impl Into<String>) {
+        self.problems.push(Problem::new(origin, key, message));
+    }
+}
+
+/// `section.name`, the name in quotes where TOML needs them.
+pub(super) fn path_of(section: &str, name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let name = if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    };
+    if section.is_empty() {
+        name
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
+fn plain(value: &DeValue<'_>) -> Result<Value, String> {
+    match value {
+        DeValue::String(text) => Ok(Value::Text(text.clone().into_owned())),
+        DeValue::Boolean(fact) => Ok(Value::Bool(*fact)),
+        DeValue::Integer(number) => {
+            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
+            i64::from_str_radix(&digits, number.radix())
+                .map(Value::Integer)
+                .map_err(|_| "is too large a number".to_owned())
+        }
+        DeValue::Float(number) => {
+            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
+            digits
+                .parse()
+                .map(Value::Float)
+                .map_err(|_| "is no number".to_owned())
+        }
+        DeValue::Datetime(_) => Err("must not be a date or time of day".to_owned()),
+        DeValue::Array(_) => Err(
+            "must not be a list; where several values may stand, write one text with commas"
+                .to_owned(),
+        ),
+        DeValue::Table(_) => Err("must not be a section of its own".to_owned()),
+    }
+}
+
+/// Where the lines of a text start.
+struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            starts: std::iter::once(0).chain(after_breaks).collect(),
+        }
+    }
+
+    /// The line of a byte, counted from 1.
+    fn line(&self, offset: usize) -> u32 {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+}
+
+const SECTIONS: [&str; 3] = ["pgweir", "databases", "users"];
