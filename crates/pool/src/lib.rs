@@ -1,1 +1,23 @@
-//! pgweir pool.
+//! Every decision of the pooler, as state machines without I/O, clock or randomness.
+//!
+//! Callers say what happened and when (`checkout`, `checkin`, `opened`, `tick`), and get back what
+//! to do. A run is a pure function of its inputs and can be replayed from a seed; `pgweir-sim`
+//! does that.
+//!
+//! * [`pool`]: who gets which server, and when servers are opened and closed.
+//! * [`budget`]: how many servers the pools of one database or one user may open together.
+//! * [`relay`]: one client session over changing servers: what to forward, swallow, answer.
+//! * [`upstream`]: what a server connection owes and what state its session is in.
+//! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
+
+pub mod budget;
+pub mod id;
+pub mod parameters;
+pub mod pin;
+pub mod pool;
+pub mod recovery;
+pub mod relay;
+pub mod replies;
+pub mod time;
+pub mod upstream;
+mod waiters;

@@ -1,0 +1,141 @@
+//! How many servers may be open together over several pools.
+//!
+//! `max_db_connections` bounds the pools of one database, `max_user_connections` those of one
+//! user; a pool belongs to one group of each kind. A pool asks before it opens a server and says
+//! when one is closed; in between, nothing here is touched, so the budget is not on a query's way.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A pool, as its registry numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(pub u32);
+
+/// What is bounded together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// All pools of a database, by the name clients use.
+    Database(Arc<str>),
+    /// All pools of a user.
+    User(Arc<str>),
+}
+
+/// A permitted connection. Returned with [`Budget::release`] when the connection is closed.
+#[must_use = "a permit that is dropped is a connection lost to the budget"]
+#[derive(Debug)]
+pub struct Permit {
+    pool: PoolId,
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    limit: Option<u32>,
+    used: u32,
+    pools: Vec<PoolId>,
+}
+
+impl Usage {
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.used >= limit)
+    }
+}
+
+/// Limits over groups of pools, and the pools that wait for room in them.
+#[derive(Debug, Default)]
+pub struct Budget {
+    groups: BTreeMap<Group, Usage>,
+    pools: BTreeMap<PoolId, [Group; 2]>,
+    /// Pools that were denied, longest first. At most one entry per pool.
+    hungry: VecDeque<PoolId>,
+}
+
+impl Budget {
+    /// Registers a pool of `database` and `user`.
+    ///
+    /// # Panics
+    /// If the pool is registered already.
+    pub fn join(&mut self, pool: PoolId, database: Arc<str>, user: Arc<str>) {
+        let groups = [Group::Database(database), Group::User(user)];
+        for group in &groups {
+            self.groups
+                .entry(group.clone())
+                .or_default()
+                .pools
+                .push(pool);
+        }
+        let earlier = self.pools.insert(pool, groups);
+        assert!(earlier.is_none(), "a pool joins once");
+    }
+
+    /// Sets how many servers `group` may have; `None` is no bound. A lower limit closes nothing by
+    /// itself: it takes effect as servers are closed.
+    pub fn set_limit(&mut self, group: Group, limit: Option<u32>) {
+        self.groups.entry(group).or_default().limit = limit;
+    }
+
+    /// Asks for one more connection. `None` puts the pool among the hungry.
+    ///
+    /// # Panics
+    /// If the pool has not joined.
+    pub fn acquire(&mut self, pool: PoolId) -> Option<Permit> {
+        let groups = &self.pools[&pool];
+        if groups.iter().any(|g| self.groups[g].is_full()) {
+            if !self.hungry.contains(&pool) {
+                self.hungry.push_back(pool);
+            }
+            return None;
+        }
+        for group in groups {
+            self.groups.get_mut(group).expect("joined group").used += 1;
+        }
+        Some(Permit { pool })
+    }
+
+    /// Gives a connection back.
+    pub fn release(&mut self, permit: Permit) {
+        for group in &self.pools[&permit.pool] {
+            let usage = self.groups.get_mut(group).expect("joined group");
+            assert!(usage.used > 0, "a connection is given back once");
+            usage.used -= 1;
+        }
+    }
+
+    /// Takes the longest hungry pool that has room by now; it may ask again.
+    pub fn next_fed(&mut self) -> Option<PoolId> {
+        let at = self.hungry.iter().position(|p| {
+            let groups = &self.pools[p];
+            !groups.iter().any(|g| self.groups[g].is_full())
+        })?;
+        self.hungry.remove(at)
+    }
+
+    /// The pools that wait for room, longest first.
+    pub fn hungry(&self) -> impl Iterator<Item = PoolId> + '_ {
+        self.hungry.iter().copied()
+    }
+
+    /// The other pools of those groups of `pool` that are full: where a connection would have to
+    /// come from.
+    pub fn rivals(&self, pool: PoolId) -> Vec<PoolId> {
+        let full = self.pools[&pool]
+            .iter()
+            .map(|g| &self.groups[g])
+            .filter(|u| u.is_full());
+        let mut rivals: Vec<_> = full
+            .flat_map(|u| &u.pools)
+            .copied()
+            .filter(|&p| p != pool)
+            .collect();
+        rivals.sort_unstable();
+        rivals.dedup();
+        rivals
+    }
+
+    /// Connections in use by `group`.
+    pub fn used(&self, group: &Group) -> u32 {
+        self.groups.get(group).map_or(0, |usage| usage.used)
+    }
+}
+
+#[cfg(test)]
+mod tests;

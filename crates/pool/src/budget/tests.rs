@@ -1,0 +1,66 @@
+use super::{Budget, Group, PoolId};
+
+fn budget() -> Budget {
+    let mut budget = Budget::default();
+    budget.join(PoolId(0), "app".into(), "ann".into());
+    budget.join(PoolId(1), "app".into(), "bob".into());
+    budget.join(PoolId(2), "log".into(), "ann".into());
+    budget
+}
+
+#[test]
+fn pools_of_a_database_share_its_limit() {
+    let mut budget = budget();
+    budget.set_limit(Group::Database("app".into()), Some(2));
+    let first = budget.acquire(PoolId(0)).expect("room for two");
+    let _second = budget.acquire(PoolId(1)).expect("room for two");
+    assert!(budget.acquire(PoolId(0)).is_none());
+    assert!(budget.acquire(PoolId(2)).is_some(), "another database");
+    budget.release(first);
+    assert_eq!(budget.next_fed(), Some(PoolId(0)));
+    assert!(budget.acquire(PoolId(0)).is_some());
+}
+
+#[test]
+fn both_groups_of_a_pool_need_room() {
+    let mut budget = budget();
+    budget.set_limit(Group::User("ann".into()), Some(1));
+    let _ann = budget.acquire(PoolId(2)).expect("room for one");
+    assert!(budget.acquire(PoolId(0)).is_none());
+    assert_eq!(
+        budget.used(&Group::Database("app".into())),
+        0,
+        "a refusal takes nothing"
+    );
+    assert_eq!(
+        budget.rivals(PoolId(0)),
+        [PoolId(2)],
+        "only where it is full"
+    );
+}
+
+#[test]
+fn the_longest_hungry_is_fed_first_and_once() {
+    let mut budget = budget();
+    budget.set_limit(Group::Database("app".into()), Some(1));
+    let held = budget.acquire(PoolId(0)).expect("room for one");
+    assert!(budget.acquire(PoolId(1)).is_none());
+    assert!(budget.acquire(PoolId(0)).is_none());
+    assert!(budget.acquire(PoolId(1)).is_none());
+    assert_eq!(budget.hungry().collect::<Vec<_>>(), [PoolId(1), PoolId(0)]);
+    assert_eq!(budget.next_fed(), None, "no room yet");
+    budget.release(held);
+    assert_eq!(budget.next_fed(), Some(PoolId(1)));
+}
+
+#[test]
+fn a_lowered_limit_takes_effect_as_servers_close() {
+    let mut budget = budget();
+    let a = budget.acquire(PoolId(0)).expect("no limit");
+    let b = budget.acquire(PoolId(1)).expect("no limit");
+    budget.set_limit(Group::Database("app".into()), Some(1));
+    budget.release(a);
+    assert!(budget.acquire(PoolId(0)).is_none());
+    budget.release(b);
+    assert!(budget.acquire(PoolId(0)).is_some());
+}

@@ -1,0 +1,21 @@
+//! Why a server stays with a client although no transaction is open.
+
+use std::fmt;
+
+/// The reason of a lease that outlives a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// The pool is in session mode.
+    Session,
+    /// The client has named prepared statements on this server.
+    PreparedStatement,
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::PreparedStatement => "prepared statement",
+        })
+    }
+}

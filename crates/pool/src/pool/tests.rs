@@ -1,0 +1,334 @@
+//! Scripts: what happens on the left of each line, one input per `;`, and all actions at the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Action, CloseReason, Condition, Config, Place, Pool};
+use crate::id::{ClientId, ServerId, WorkerId};
+use crate::time::Time;
+
+fn config(size_max: u32) -> Config {
+    Config {
+        size_max,
+        size_min: 0,
+        reserve_max: 0,
+        reserve_after: Duration::from_millis(50),
+        waiters_max: 3,
+        wait_max: Duration::from_millis(100),
+        idle_max: Duration::from_millis(1000),
+        lifetime: Duration::from_millis(5000),
+        login_retry: Duration::from_millis(200),
+    }
+}
+
+/// Runs `script` and compares the actions, in order. A client or server may name its worker:
+/// `c1@1`. `+20` lets 20 ms pass and sweeps.
+fn check_on(mut pool: Pool, script: &str, expected: &str) {
+    let mut now = Time(0);
+    let mut places: BTreeMap<u64, (Place, WorkerId)> = BTreeMap::new();
+    let mut log = Vec::new();
+    for input in script.split(';').map(str::trim) {
+        let words: Vec<_> = input.split_whitespace().collect();
+        let (name, home) = words[0].split_once('@').unwrap_or((words[0], "0"));
+        let home = WorkerId(home.parse().unwrap());
+        let number: u64 = name[1..].parse().unwrap_or(0);
+        let server = ServerId(number);
+        match (words[0], words.get(1).copied()) {
+            (delay, None) if delay.starts_with('+') => {
+                now = now + Duration::from_millis(number);
+                pool.tick(now);
+            }
+            (_, Some("checkout")) => {
+                let place = pool.checkout(now, ClientId(number), home);
+                places.insert(number, (place, home));
+            }
+            (_, Some("requeue")) => {
+                let (place, home) = places[&number];
+                pool.requeue(now, ClientId(number), home, place);
+            }
+            (_, Some("leave")) => {
+                let (place, home) = places[&number];
+                pool.leave(now, home, place);
+            }
+            (_, Some("opened")) => pool.opened(now, server, home, 0),
+            (_, Some("failed")) => pool.failed(now, server),
+            (_, Some("denied")) => pool.denied(now, server),
+            (_, Some("checkin")) => pool.checkin(now, server, home, Condition::Clean),
+            (_, Some("dirty")) => pool.checkin(now, server, home, Condition::Dirty),
+            (_, Some("lost")) => pool.lost(now, server),
+            ("client", Some("in")) => pool.client_in(now),
+            ("client", Some("out")) => pool.client_out(now),
+            ("budget", Some("freed")) => pool.budget_freed(now),
+            ("retire", None) => pool.retire(now),
+            ("warm", None) => {
+                pool.warm(now);
+            }
+            ("surrender", None) => {
+                pool.surrender(now);
+            }
+            _ => panic!("unknown input {input:?}"),
+        }
+        while let Some(action) = pool.poll_action() {
+            log.push(match action {
+                Action::Open(server) => format!("open {server}"),
+                Action::Close(server, reason) => format!("close {server} {reason:?}"),
+                Action::Grant { client, server, .. } => format!("grant {client} {server}"),
+                Action::Refuse(client, refusal) => format!("refuse {client} {refusal:?}"),
+            });
+        }
+    }
+    assert_eq!(log.join("; "), expected, "script: {script}");
+}
+
+fn check(config: Config, script: &str, expected: &str) {
+    check_on(Pool::new(config, 2, ServerId(0)), script, expected);
+}
+
+#[test]
+fn a_first_checkout_opens_and_is_granted_when_the_login_is_done() {
+    check(config(2), "c1 checkout; s0 opened", "open s0; grant c1 s0");
+}
+
+#[test]
+fn a_returned_server_goes_to_the_oldest_waiter() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; c3 checkout; s0 checkin; s0 checkin",
+        "open s0; grant c1 s0; grant c2 s0; grant c3 s0",
+    );
+}
+
+#[test]
+fn a_waiter_that_leaves_is_passed_over() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; c3 checkout; c2 leave; s0 checkin",
+        "open s0; grant c1 s0; grant c3 s0",
+    );
+}
+
+#[test]
+fn a_requeued_client_keeps_its_place() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; s0 lost; c1 requeue; s1 opened",
+        "open s0; grant c1 s0; open s1; grant c1 s1",
+    );
+}
+
+#[test]
+fn a_full_queue_refuses_the_next() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; c3 checkout; c4 checkout; c5 checkout",
+        "open s0; grant c1 s0; refuse c5 QueueFull",
+    );
+}
+
+#[test]
+fn a_wait_ends_after_wait_max() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; +99; +1",
+        "open s0; grant c1 s0; refuse c2 Timeout",
+    );
+}
+
+#[test]
+fn the_reserve_opens_after_its_wait_and_closes_when_not_needed() {
+    let config = Config {
+        reserve_max: 1,
+        ..config(1)
+    };
+    check(
+        config,
+        "c1 checkout; s0 opened; c2 checkout; +49; +1; s1 opened; s1 checkin",
+        "open s0; grant c1 s0; open s1; grant c2 s1; close s1 OverLimit",
+    );
+}
+
+#[test]
+fn a_dirty_server_is_closed_and_replaced_for_a_waiter() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; c2 checkout; s0 dirty; s1 opened",
+        "open s0; grant c1 s0; close s0 Dirty; open s1; grant c2 s1",
+    );
+}
+
+#[test]
+fn an_idle_server_is_closed_after_idle_max() {
+    check(
+        config(1),
+        "c1 checkout; s0 opened; s0 checkin; +999; +1",
+        "open s0; grant c1 s0; close s0 Idle",
+    );
+}
+
+#[test]
+fn the_minimum_is_kept_while_there_are_clients() {
+    let config = Config {
+        size_min: 1,
+        ..config(2)
+    };
+    check(
+        config,
+        "client in; s0 opened; +1000; client out; +1000",
+        "open s0; close s0 Idle",
+    );
+}
+
+#[test]
+fn a_server_past_its_lifetime_is_not_granted() {
+    let config = Config {
+        idle_max: Duration::MAX,
+        ..config(1)
+    };
+    check(
+        config,
+        "c1 checkout; s0 opened; s0 checkin; +4999; c1 checkout; s0 checkin; +1",
+        "open s0; grant c1 s0; grant c1 s0; close s0 Lifetime",
+    );
+}
+
+#[test]
+fn a_lifetime_of_zero_is_a_single_use() {
+    let config = Config {
+        lifetime: Duration::ZERO,
+        ..config(1)
+    };
+    check(
+        config,
+        "c1 checkout; s0 opened; s0 checkin; c2 checkout; s1 opened",
+        "open s0; grant c1 s0; close s0 Lifetime; open s1; grant c2 s1",
+    );
+}
+
+#[test]
+fn a_failed_login_refuses_everyone_when_nothing_is_open() {
+    check(
+        config(1),
+        "c1 checkout; c2 checkout; s0 failed; c3 checkout; +200; c4 checkout; s1 opened",
+        "open s0; refuse c1 LoginFailing; refuse c2 LoginFailing; refuse c3 LoginFailing; \
+         open s1; grant c4 s1",
+    );
+}
+
+#[test]
+fn a_failed_login_beside_a_working_server_lets_clients_wait() {
+    check(
+        config(2),
+        "c1 checkout; s0 opened; c2 checkout; s1 failed; s0 checkin",
+        "open s0; grant c1 s0; open s1; grant c2 s0",
+    );
+}
+
+#[test]
+fn a_denied_pool_opens_again_only_when_the_budget_is_freed() {
+    check(
+        config(2),
+        "c1 checkout; s0 denied; +50; budget freed; s1 opened",
+        "open s0; open s1; grant c1 s1",
+    );
+}
+
+#[test]
+fn a_surrendered_connection_is_the_longest_idle_or_the_next_returned() {
+    check(
+        config(2),
+        "c1 checkout; c2 checkout; s0 opened; s1 opened; s0 checkin; surrender; surrender; s1 checkin",
+        "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Evicted; close s1 Evicted",
+    );
+}
+
+#[test]
+fn retired_servers_are_closed_when_unused() {
+    check(
+        config(2),
+        "c1 checkout; c2 checkout; s0 opened; s1 opened; s0 checkin; retire; s1 checkin",
+        "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Retired; close s1 Retired",
+    );
+}
+
+#[test]
+fn a_server_that_logs_in_during_a_retirement_is_closed_and_replaced() {
+    check(
+        config(2),
+        "c1 checkout; retire; s0 opened; s1 opened",
+        "open s0; close s0 Retired; open s1; grant c1 s1",
+    );
+}
+
+#[test]
+fn a_login_begun_before_a_retirement_may_fail_unheeded() {
+    check(
+        config(2),
+        "c1 checkout; retire; s0 failed; s1 opened",
+        "open s0; open s1; grant c1 s1",
+    );
+}
+
+#[test]
+fn a_promised_connection_is_given_up_once_however_it_ends() {
+    check(
+        config(2),
+        "c1 checkout; c2 checkout; s0 opened; s1 opened; surrender; s0 dirty; s1 checkin",
+        "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Dirty",
+    );
+}
+
+#[test]
+fn a_warm_pool_opens_one_server_for_nobody() {
+    check(config(2), "warm; warm; s0 opened; warm", "open s0");
+    check(config(2), "warm; s0 opened; warm; s0 lost", "open s0");
+}
+
+#[test]
+fn lowered_limits_count_for_servers_in_use_too() {
+    let mut pool = Pool::new(config(2), 1, ServerId(0));
+    let home = WorkerId(0);
+    for client in 1..=3 {
+        pool.checkout(Time(0), ClientId(client), home);
+    }
+    pool.opened(Time(0), ServerId(0), home, 0);
+    pool.opened(Time(0), ServerId(1), home, 0);
+    pool.set_config(Time(0), config(1));
+    while pool.poll_action().is_some() {}
+    pool.checkin(Time(0), ServerId(0), home, Condition::Clean);
+    let close = Action::Close(ServerId(0), CloseReason::OverLimit);
+    assert_eq!(pool.poll_action(), Some(close), "although a client waits");
+    assert_eq!(pool.poll_action(), None);
+
+    let lifetime = Duration::from_micros(1);
+    pool.set_config(
+        Time(0),
+        Config {
+            lifetime,
+            ..config(1)
+        },
+    );
+    pool.checkin(Time(1), ServerId(1), home, Condition::Clean);
+    let close = Action::Close(ServerId(1), CloseReason::Lifetime);
+    assert_eq!(pool.poll_action(), Some(close));
+}
+
+#[test]
+fn an_idle_server_at_home_is_preferred() {
+    check(
+        config(2),
+        "c1 checkout; c2@1 checkout; s0 opened; s1 opened; s1@1 checkin; s0 checkin; c3@1 checkout",
+        "open s0; open s1; grant c1 s0; grant c2 s1; grant c3 s1",
+    );
+}
+
+#[test]
+fn a_waiter_at_home_goes_first_only_within_the_stated_bound() {
+    let two_ms_apart = "c1 checkout; s0 opened; c2@1 checkout; +2; c3 checkout; s0 checkin";
+    check(config(1), two_ms_apart, "open s0; grant c1 s0; grant c3 s0");
+    let three_ms_apart = "c1 checkout; s0 opened; c2@1 checkout; +3; c3 checkout; s0 checkin";
+    check(
+        config(1),
+        three_ms_apart,
+        "open s0; grant c1 s0; grant c2 s0",
+    );
+}

@@ -1,0 +1,100 @@
+//! Making a server usable again after its client is gone.
+//!
+//! The client may have left in the middle of anything. What is outstanding is cancelled and
+//! drained, an open batch is closed, an open transaction rolled back, a session reset; then the
+//! server may serve somebody else. Where that is not possible, or fails, the server is closed. The
+//! driver bounds the time.
+
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::encode;
+
+use crate::replies::Reply;
+use crate::upstream::Upstream;
+
+/// What a recovery needs next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Send what was appended, if anything, and call again when the server has answered.
+    Wait,
+    /// As `Wait`; a query is running that nobody waits for: send a cancel request for it.
+    Cancel,
+    /// The server may serve somebody else.
+    Clean,
+    /// The server must be closed.
+    Hopeless,
+}
+
+/// A server on its way back to its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    stage: Stage,
+    /// The session may differ from a fresh one, so the reset query is due.
+    needs_reset: bool,
+    /// The client left in the middle of a message, of which the server waits for the rest.
+    torn: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Draining,
+    /// A cancel request was asked for. One is enough: a second could hit our own ROLLBACK.
+    Cancelled,
+    RolledBack,
+    Reset,
+}
+
+impl Recovery {
+    /// A recovery of a server whose client left; `torn` if it left with a message half forwarded,
+    /// `needs_reset` if its session may differ from a fresh one.
+    pub fn new(torn: bool, needs_reset: bool) -> Self {
+        Self {
+            stage: Stage::Draining,
+            needs_reset,
+            torn,
+        }
+    }
+
+    /// Decides the next step from the server's state, appending to `out` what must be sent.
+    /// `reset_query` is the pool's; empty means that there is none.
+    pub fn advance(&mut self, server: &mut Upstream, reset_query: &str, out: &mut Vec<u8>) -> Next {
+        if self.torn || !server.replies.is_certain() || server.own_error.is_some() {
+            return Next::Hopeless;
+        }
+        if server.replies.is_copying() {
+            encode::copy_fail(out, "client disconnected");
+            server.replies.sent(Reply::CopyEnd);
+        }
+        if server.replies.is_unsynced() {
+            encode::sync(out);
+            server.replies.sent(Reply::Sync);
+        }
+        if !server.replies.is_settled() || server.is_mid_message() {
+            if self.stage == Stage::Draining && !server.replies.next_is_own() {
+                self.stage = Stage::Cancelled;
+                return Next::Cancel;
+            }
+            return Next::Wait;
+        }
+        if server.status != TxStatus::Idle {
+            if self.stage >= Stage::RolledBack {
+                return Next::Hopeless;
+            }
+            self.stage = Stage::RolledBack;
+            server.send_own("ROLLBACK", out);
+            return Next::Wait;
+        }
+        let reset_is_due = self.needs_reset || server.has_statements();
+        if reset_is_due && self.stage < Stage::Reset && !reset_query.is_empty() {
+            self.stage = Stage::Reset;
+            server.send_own(reset_query, out);
+            return Next::Wait;
+        }
+        if server.has_statements() {
+            return Next::Hopeless;
+        }
+        Next::Clean
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+use std::sync::Arc;
+
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::encode;
+
+use super::{Answer, Attach, Frontend, Hold, Mode, NAME_MAX, Relay, Violation};
+use crate::parameters::Parameters;
+use crate::pin::Pin;
+use crate::upstream::Upstream;
+
+fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
+    let mut parameters = Parameters::default();
+    for (name, value) in pairs {
+        parameters.set(name, value);
+    }
+    Arc::new(parameters)
+}
+
+fn session(mode: Mode) -> (Relay, Upstream) {
+    let shared = parameters(&[]);
+    (Relay::new(mode, shared.clone()), Upstream::new(shared))
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind];
+    out.extend((body.len() as u32 + 4).to_be_bytes());
+    out.extend(body);
+    out
+}
+
+fn batch() -> Vec<u8> {
+    let mut out = message(b'P', b"\0select 1\0\0\0");
+    out.extend(message(b'B', &[0; 8]));
+    out.extend(message(b'D', b"P\0"));
+    out.extend(message(b'E', &[0; 5]));
+    out.extend(message(b'S', b""));
+    out
+}
+
+#[test]
+fn a_batch_is_forwarded_in_one_piece() {
+    let (mut relay, mut server) = session(Mode::Transaction);
+    let bytes = batch();
+    assert_eq!(
+        relay.receive(Some(&mut server), &bytes),
+        Frontend::Forward(bytes.len())
+    );
+    assert_eq!(relay.hold(&server), Hold::Busy);
+}
+
+#[test]
+fn every_split_forwards_the_same_and_expects_the_same() {
+    let bytes = batch();
+    for size in 1..bytes.len() {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        let (mut held, mut sent) = (Vec::new(), Vec::new());
+        for piece in bytes.chunks(size) {
+            held.extend(piece);
+            loop {
+                match relay.receive(Some(&mut server), &held) {
+                    Frontend::Forward(len) => sent.extend(held.drain(..len)),
+                    Frontend::Incomplete => break,
+                    end => panic!("{end:?}"),
+                }
+            }
+        }
+        assert_eq!(sent, bytes, "pieces of {size}");
+        for kind in *b"12TDC" {
+            server.replies.received(kind).unwrap();
+        }
+        assert!(server.replies.received(b'Z').is_ok() && server.is_at_rest());
+    }
+}
+
+#[test]
+fn what_a_client_without_server_sends_decides_whether_it_needs_one() {
+    let cases: [(u8, &[u8], Frontend); 9] = [
+        (b'Q', b"x\0", Frontend::Checkout),
+        (b'P', b"\0x\0\0\0", Frontend::Checkout),
+        (b'F', b"", Frontend::Checkout),
+        (b'S', b"", Frontend::Answer(5, Answer::Ready)),
+        (b'H', b"", Frontend::Drop(5)),
+        (b'd', b"row", Frontend::Drop(8)),
+        (b'c', b"", Frontend::Drop(5)),
+        (b'X', b"", Frontend::Terminate),
+        (
+            b'p',
+            b"x\0",
+            Frontend::Violation(Violation::UnknownMessage { kind: b'p' }),
+        ),
+    ];
+    for (kind, body, expected) in cases {
+        let (mut relay, _) = session(Mode::Transaction);
+        assert_eq!(
+            relay.receive(None, &message(kind, body)),
+            expected,
+            "{}",
+            char::from(kind)
+        );
+    }
+}
+
+#[test]
+fn an_impossible_length_is_a_violation() {
+    for length in [0u32, 3, 0x8000_0000, u32::MAX] {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        let mut bytes = vec![b'Q'];
+        bytes.extend(length.to_be_bytes());
+        let expected = Frontend::Violation(Violation::BadLength { kind: b'Q', length });
+        assert_eq!(relay.receive(None, &bytes), expected);
+        assert_eq!(relay.receive(Some(&mut server), &bytes), expected);
+    }
+}
+
+#[test]
+fn a_name_without_end_is_a_violation_and_not_a_buffer() {
+    for kind in *b"PC" {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        let body = vec![b'S'; NAME_MAX * 2];
+        let expected = Frontend::Violation(Violation::BadName { kind });
+        assert_eq!(
+            relay.receive(Some(&mut server), &message(kind, &body)),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_message_larger_than_what_is_there_is_forwarded_as_it_comes() {
+    let (mut relay, mut server) = session(Mode::Transaction);
+    let bytes = message(b'Q', &[b'x'; 1000]);
+    assert_eq!(
+        relay.receive(Some(&mut server), &bytes[..100]),
+        Frontend::Forward(100)
+    );
+    assert!(!relay.is_between_messages());
+    assert_eq!(
+        relay.receive(Some(&mut server), &bytes[100..]),
+        Frontend::Forward(bytes.len() - 100)
+    );
+    assert!(relay.is_between_messages());
+}
+
+#[test]
+fn a_server_is_free_only_between_transactions_in_transaction_mode() {
+    let (relay, mut server) = session(Mode::Transaction);
+    assert_eq!(relay.hold(&server), Hold::Free);
+    server.status = TxStatus::Failed;
+    assert_eq!(relay.hold(&server), Hold::InTransaction);
+    let (relay, server) = session(Mode::Session);
+    assert_eq!(relay.hold(&server), Hold::Pinned(Pin::Session));
+}
+
+#[test]
+fn a_named_statement_pins_until_it_is_closed() {
+    let (mut relay, mut server) = session(Mode::Transaction);
+    let mut bytes = message(b'P', b"name\0select 1\0\0\0");
+    bytes.extend(message(b'S', b""));
+    relay.receive(Some(&mut server), &bytes);
+    let mut answers = message(b'1', b"");
+    encode::ready_for_query(&mut answers, TxStatus::Idle);
+    server.receive(Some(&mut relay.parameters), &answers);
+    assert_eq!(relay.hold(&server), Hold::Pinned(Pin::PreparedStatement));
+    let mut bytes = message(b'C', b"Sname\0");
+    bytes.extend(message(b'S', b""));
+    relay.receive(Some(&mut server), &bytes);
+    let mut answers = message(b'3', b"");
+    encode::ready_for_query(&mut answers, TxStatus::Idle);
+    server.receive(Some(&mut relay.parameters), &answers);
+    assert_eq!(relay.hold(&server), Hold::Free);
+}
+
+#[test]
+fn settings_are_applied_once_and_trusted_after_the_first_time() {
+    let wanted = parameters(&[("timezone", "Asia/Tokyo")]);
+    let mut relay = Relay::new(Mode::Transaction, wanted);
+    let mut out = Vec::new();
+    let mut first = Upstream::new(parameters(&[("timezone", "UTC")]));
+    assert_eq!(relay.attach(&mut first, &mut out), Attach::AwaitPrelude);
+    assert!(!out.is_empty());
+    relay.prelude_accepted();
+    out.clear();
+    assert_eq!(relay.attach(&mut first, &mut out), Attach::Ready);
+    assert!(out.is_empty(), "the server has them already");
+    let mut second = Upstream::new(parameters(&[("timezone", "UTC")]));
+    assert_eq!(relay.attach(&mut second, &mut out), Attach::Ready);
+    assert!(!out.is_empty());
+}
+
+#[test]
+fn equal_settings_are_shared_after_the_first_attach() {
+    let mut relay = Relay::new(Mode::Transaction, parameters(&[("a", "1")]));
+    let mut server = Upstream::new(parameters(&[("a", "1")]));
+    assert_eq!(relay.attach(&mut server, &mut Vec::new()), Attach::Ready);
+    assert!(Arc::ptr_eq(&relay.parameters, &server.parameters));
+}
+
+#[test]
+fn a_cancelled_wait_is_answered_and_the_session_goes_on() {
+    let (mut relay, _) = session(Mode::Transaction);
+    let query = message(b'Q', b"select 1\0");
+    relay.cancel_wait();
+    assert_eq!(
+        relay.receive(None, &query),
+        Frontend::Answer(query.len(), Answer::CanceledReady)
+    );
+    assert_eq!(relay.receive(None, &query), Frontend::Checkout);
+}
+
+#[test]
+fn a_cancelled_batch_is_skipped_up_to_its_sync() {
+    let (mut relay, _) = session(Mode::Transaction);
+    let (bytes, mut at, mut answers) = (batch(), 0, Vec::new());
+    relay.cancel_wait();
+    while at < bytes.len() {
+        match relay.receive(None, &bytes[at..]) {
+            Frontend::Answer(len, answer) => {
+                at += len;
+                answers.push(answer);
+            }
+            Frontend::Drop(len) => at += len,
+            end => panic!("{end:?}"),
+        }
+    }
+    assert_eq!(answers, [Answer::Canceled, Answer::Ready]);
+}

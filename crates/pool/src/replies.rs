@@ -1,0 +1,272 @@
+//! What a server still has to answer, message by message.
+//!
+//! Every frontend message that is answered leaves an entry when it is sent; every answer takes one
+//! out. A server owes nothing exactly when the queue is empty and the last extended batch was
+//! closed by a Sync. Nothing here looks at rows.
+//!
+//! Source: PostgreSQL documentation, "Message Flow"; the rules of a failed batch and of COPY are
+//! those of `PostgresMain` and `CopyGetData`.
+
+use std::collections::VecDeque;
+
+use pgweir_wire::backend;
+
+/// Name of a prepared statement.
+pub type Name = Box<[u8]>;
+
+/// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 24
+/// bytes are 1.5 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so
+/// waiting for them cannot dead-lock.
+pub const OUTSTANDING_MAX: usize = 64 * 1024;
+
+/// A sent message and so the answer it is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Parse: ParseComplete. With the name, unless it was the unnamed statement.
+    Parse(Option<Name>),
+    /// Bind: BindComplete.
+    Bind,
+    /// Describe: (ParameterDescription and) RowDescription or NoData.
+    Describe,
+    /// Execute: rows or COPY, then CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute,
+    /// Close: CloseComplete. With the name, if it was a named statement.
+    Close(Option<Name>),
+    /// Sync: ReadyForQuery.
+    Sync,
+    /// Query or FunctionCall: anything, then ReadyForQuery.
+    Query,
+    /// A simple query of the pooler, whose answers the client does not see.
+    Own,
+    /// CopyDone or CopyFail that may end a COPY that has not begun: owed nothing.
+    CopyEnd,
+}
+
+/// What an answer meant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Belongs to the oldest outstanding message, or finishes one that needs no notice.
+    Part,
+    /// A statement was prepared under this name.
+    Prepared(Name),
+    /// The statement of this name was closed.
+    Closed(Name),
+    /// ReadyForQuery.
+    Ready,
+    /// Belongs to no message: notices, notifications, parameter changes, a dying server's error.
+    Asynchronous,
+}
+
+/// The server answered something that nobody asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfStep {
+    /// Type of the message that came.
+    pub kind: u8,
+}
+
+/// The queue of outstanding answers of one server.
+#[derive(Debug, Default)]
+pub struct Replies {
+    queue: VecDeque<Reply>,
+    /// Extended messages were sent that no Sync or Query has closed.
+    unsynced: bool,
+    /// A batch failed and its Sync was not sent: the server ignores everything up to it.
+    skipping: bool,
+    /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
+    copying: bool,
+    /// Syncs that were under way when COPY began, and were ignored by it.
+    syncs_in_copy: bool,
+    /// Whether the server ignored a Sync cannot be known; it must not be used again.
+    uncertain: bool,
+}
+
+impl Replies {
+    /// Notes that a message was sent.
+    pub fn sent(&mut self, reply: Reply) {
+        if self.skipping && reply != Reply::Sync {
+            return;
+        }
+        match reply {
+            Reply::Sync if self.copying => return,
+            Reply::Sync => {
+                self.unsynced = false;
+                self.skipping = false;
+            }
+            Reply::Query | Reply::Own => {
+                self.unsynced = false;
+                self.uncertain |= self.copying;
+            }
+            Reply::CopyEnd if self.copying || self.queue.is_empty() => {
+                self.copying = false;
+                return;
+            }
+            Reply::CopyEnd => {}
+            Reply::Parse(_) | Reply::Bind | Reply::Describe | Reply::Execute | Reply::Close(_) => {
+                self.unsynced = true;
+                self.uncertain |= self.copying;
+            }
+        }
+        self.queue.push_back(reply);
+    }
+
+    /// Notes that a message of type `kind` came from the server.
+    ///
+    /// # Errors
+    /// It is not what the oldest outstanding message is answered with.
+    #[inline]
+    pub fn received(&mut self, kind: u8) -> Result<Received, OutOfStep> {
+        match (kind, self.queue.front()) {
+            (
+                backend::DATA_ROW | backend::COPY_DATA | backend::COPY_DONE,
+                Some(Reply::Query | Reply::Execute | Reply::Own),
+            )
+            | (
+                backend::ROW_DESCRIPTION
+                | backend::COMMAND_COMPLETE
+                | backend::EMPTY_QUERY_RESPONSE
+                | backend::FUNCTION_CALL_RESPONSE,
+                Some(Reply::Query | Reply::Own),
+            )
+            | (backend::PARAMETER_DESCRIPTION, Some(Reply::Describe))
+            | (backend::COPY_OUT_RESPONSE, Some(Reply::Query | Reply::Execute)) => {
+                Ok(Received::Part)
+            }
+            (
+                backend::COMMAND_COMPLETE
+                | backend::EMPTY_QUERY_RESPONSE
+                | backend::PORTAL_SUSPENDED,
+                Some(Reply::Execute),
+            )
+            | (backend::ROW_DESCRIPTION | backend::NO_DATA, Some(Reply::Describe))
+            | (backend::BIND_COMPLETE, Some(Reply::Bind)) => {
+                self.pop();
+                Ok(Received::Part)
+            }
+            (backend::PARSE_COMPLETE, Some(Reply::Parse(_))) => Ok(match self.pop() {
+                Some(Reply::Parse(Some(name))) => Received::Prepared(name),
+                _ => Received::Part,
+            }),
+            (backend::CLOSE_COMPLETE, Some(Reply::Close(_))) => Ok(match self.pop() {
+                Some(Reply::Close(Some(name))) => Received::Closed(name),
+                _ => Received::Part,
+            }),
+            (backend::READY_FOR_QUERY, Some(Reply::Sync | Reply::Query | Reply::Own)) => {
+                self.pop();
+                self.syncs_in_copy = false;
+                Ok(Received::Ready)
+            }
+            (backend::COPY_IN_RESPONSE, Some(Reply::Query | Reply::Execute)) => {
+                self.copy_began();
+                Ok(Received::Part)
+            }
+            (backend::ERROR_RESPONSE, front) => {
+                let answers_something = front.is_some();
+                if answers_something {
+                    self.failed();
+                    return Ok(Received::Part);
+                }
+                Ok(Received::Asynchronous)
+            }
+            (
+                backend::NOTICE_RESPONSE
+                | backend::NOTIFICATION_RESPONSE
+                | backend::PARAMETER_STATUS,
+                _,
+            ) => Ok(Received::Asynchronous),
+            _ => Err(OutOfStep { kind }),
+        }
+    }
+
+    /// Whether the server owes nothing and ignores nothing.
+    pub fn is_settled(&self) -> bool {
+        self.queue.is_empty() && !self.unsynced
+    }
+
+    /// Whether every message so far was answered; a batch may still be open.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether extended messages wait for their Sync.
+    pub fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Whether the server reads COPY data.
+    pub fn is_copying(&self) -> bool {
+        self.copying
+    }
+
+    /// Whether the next answer is to a query of the pooler.
+    #[inline]
+    pub fn next_is_own(&self) -> bool {
+        matches!(self.queue.front(), Some(Reply::Own))
+    }
+
+    /// Whether so much is outstanding that the client should not be read.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() >= OUTSTANDING_MAX
+    }
+
+    /// Whether it can be known what the server owes. Once false it stays so.
+    pub fn is_certain(&self) -> bool {
+        !self.uncertain
+    }
+
+    fn pop(&mut self) -> Option<Reply> {
+        let front = self.queue.pop_front();
+        while matches!(self.queue.front(), Some(Reply::CopyEnd)) {
+            self.queue.pop_front();
+        }
+        front
+    }
+
+    /// COPY FROM STDIN began for the oldest message. Syncs that were sent before its data are
+    /// ignored by the server; libpq sends one with every Execute.
+    fn copy_began(&mut self) {
+        let is_extended = matches!(self.queue.front(), Some(Reply::Execute));
+        let mut at = 1;
+        self.copying = true;
+        while self.copying && at < self.queue.len() {
+            match self.queue[at] {
+                Reply::Sync => {
+                    self.queue.remove(at);
+                    self.syncs_in_copy = true;
+                }
+                Reply::CopyEnd => {
+                    self.queue.remove(at);
+                    self.copying = false;
+                }
+                // Anything else fails the COPY, and with what is skipped then depends on timing.
+                _ => {
+                    self.uncertain = true;
+                    at += 1;
+                }
+            }
+        }
+        if self.copying && is_extended {
+            self.unsynced = true;
+        }
+    }
+
+    /// The oldest message failed. A simple query still sends its ReadyForQuery; an extended batch
+    /// is skipped by the server up to its Sync, queries in it included.
+    fn failed(&mut self) {
+        self.copying = false;
+        if matches!(self.queue.front(), Some(Reply::Query | Reply::Own)) {
+            return;
+        }
+        // An interrupt may have hit before the server read the Sync that COPY was to ignore.
+        self.uncertain |= self.syncs_in_copy;
+        while !matches!(self.queue.front(), None | Some(Reply::Sync)) {
+            self.queue.pop_front();
+        }
+        if self.queue.is_empty() {
+            self.skipping = true;
+            self.unsynced = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Scripts: `>P` is a Parse sent, `<1` a ParseComplete received; `G` and friends as in the protocol.
+
+use super::{Received, Replies, Reply};
+
+fn run(script: &str) -> Result<Replies, String> {
+    let mut replies = Replies::default();
+    for step in script.split_whitespace() {
+        let (direction, kind) = step.split_at(1);
+        if direction == ">" {
+            replies.sent(match kind {
+                "P" => Reply::Parse(None),
+                "Pn" => Reply::Parse(Some(b"n"[..].into())),
+                "B" => Reply::Bind,
+                "D" => Reply::Describe,
+                "E" => Reply::Execute,
+                "C" => Reply::Close(None),
+                "S" => Reply::Sync,
+                "Q" => Reply::Query,
+                "c" | "f" => Reply::CopyEnd,
+                _ => panic!("{step}"),
+            });
+        } else if let Err(error) = replies.received(kind.as_bytes()[0]) {
+            return Err(format!("{step}: {error:?}"));
+        }
+    }
+    Ok(replies)
+}
+
+fn settles(script: &str) {
+    let replies = run(script).unwrap();
+    assert!(replies.is_settled(), "{script}: {replies:?}");
+    assert!(replies.is_certain(), "{script}: {replies:?}");
+}
+
+fn owes(script: &str) {
+    let replies = run(script).unwrap();
+    assert!(!replies.is_settled(), "{script}: {replies:?}");
+}
+
+fn out_of_step(script: &str) {
+    assert!(run(script).is_err(), "{script} must not be in step");
+}
+
+#[test]
+fn every_message_is_answered_in_order() {
+    settles(">Q <T <D <D <C <Z");
+    settles(">P >B >D >E >S <1 <2 <T <D <C <Z");
+    settles(">P >D >S <1 <t <n <Z");
+    settles(">B >E >S >B >E >S <2 <C <Z <2 <C <Z");
+    settles(">C >S <3 <Z");
+    settles(">Q <I <Z >Q <C <C <Z");
+    settles(">B >E >S <2 <D <s <Z");
+}
+
+#[test]
+fn a_batch_is_owed_its_sync_even_when_all_else_is_answered() {
+    owes(">P >B >E <1 <2 <C");
+    settles(">P >B >E <1 <2 <C >S <Z");
+    settles(">P >B >E <1 <2 <C >Q <C <Z");
+}
+
+#[test]
+fn a_failed_batch_is_skipped_up_to_its_sync() {
+    settles(">P >B >E >S <E <Z");
+    settles(">P >B >E >S >Q <E <Z <C <Z");
+    settles(">P >B >Q >S <E <Z");
+    settles(">P <E >B >E >Q >S <Z");
+    owes(">P <E >B >E");
+    settles(">B >E >S <2 <C <E <Z");
+}
+
+#[test]
+fn an_error_in_a_simple_query_does_not_skip_the_next() {
+    settles(">Q >Q <E <Z <C <Z");
+    settles(">B >E >Q >S <2 <C <E <Z <Z");
+}
+
+#[test]
+fn copy_in_ignores_syncs_until_its_end() {
+    settles(">Q <G >c <C <Z");
+    settles(">B >E >S <2 <G >c >S <C <Z");
+    settles(">B >E >S >c >S <2 <G <C <Z");
+    settles(">Q <G >S >S >c <C <Z");
+    owes(">B >E >S <2 <G");
+}
+
+#[test]
+fn the_end_of_a_copy_that_never_began_is_owed_nothing() {
+    settles(">Q >c <E <Z");
+    settles(">B >E >S >c >S <E <Z <Z");
+    settles(">c");
+}
+
+#[test]
+fn a_copy_that_fails_is_answered_once() {
+    settles(">Q <G <E <Z >c");
+    settles(">Q <G >f <E <Z");
+}
+
+#[test]
+fn a_sync_that_raced_with_a_failing_copy_makes_the_server_uncertain() {
+    let replies = run(">B >E >S <2 <G <E >S <Z").unwrap();
+    assert!(replies.is_settled() && !replies.is_certain());
+}
+
+#[test]
+fn answers_that_nobody_asked_for_are_out_of_step() {
+    for script in [
+        "<Z", "<D", "<C", "<1", ">Q <1", ">P <2", ">B >S <Z", ">S <C", ">Q <R", ">Q <K", ">Q <W",
+    ] {
+        out_of_step(script);
+    }
+}
+
+#[test]
+fn what_belongs_to_nobody_is_taken_at_any_time() {
+    settles("<N <S <A <E");
+    settles(">P <N <1 <S >S <A <Z");
+}
+
+#[test]
+fn names_are_reported_when_the_server_confirms_them() {
+    let mut replies = run(">Pn >S").unwrap();
+    assert_eq!(
+        replies.received(b'1'),
+        Ok(Received::Prepared(b"n"[..].into()))
+    );
+}

@@ -1,0 +1,356 @@
+//! A server connection's session, as far as the pooler must know it.
+//!
+//! [`Upstream::receive`] walks what came from the server and says what to forward to the client
+//! and what to swallow; rows pass by on their five header bytes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pgweir_wire::backend::{self, ErrorView, TxStatus};
+use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::sqlstate::SqlState;
+
+use crate::parameters::Parameters;
+use crate::replies::{Name, OutOfStep, Received, Replies, Reply};
+
+/// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
+/// pooler's own errors). The longest setting PostgreSQL reports is a search_path; one beyond this
+/// is an attack or a bug.
+pub const UNDERSTOOD_MAX: u32 = 16 * 1024;
+
+/// Named statements tracked per server; a client that prepares more stays pinned until its session
+/// ends. At 80 bytes each this is 320 KiB.
+pub const STATEMENTS_MAX: usize = 4096;
+
+/// What to do with the front of the bytes that came from a server.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Send so many bytes to the client. There may be more to do with the rest.
+    Forward(usize),
+    /// Drop so many bytes.
+    Swallow(usize),
+    /// The front cannot be understood without more bytes.
+    Incomplete,
+    /// A transaction was opened where the pool allows none. Nothing was consumed.
+    Transaction,
+    /// The server is not used further and nothing of the rest reaches the client.
+    Broken(Broken),
+}
+
+/// How a server broke the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// A message that answers nothing.
+    OutOfStep(OutOfStep),
+    /// An impossible length field.
+    BadLength {
+        /// Type of the message.
+        kind: u8,
+    },
+    /// A message to be understood that cannot be, or is too long.
+    Malformed {
+        /// Type of the message.
+        kind: u8,
+    },
+}
+
+/// An error that PostgreSQL answered to a query of the pooler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnError {
+    /// PostgreSQL's code, if it sent one.
+    pub sqlstate: Option<SqlState>,
+    /// PostgreSQL's text.
+    pub message: String,
+}
+
+/// Work done since the server was taken, to be added to the pool's counters when it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Transactions that ended.
+    pub transactions: u64,
+    /// Queries that ended: ReadyForQuery messages the client saw.
+    pub queries: u64,
+}
+
+/// The state of one server's session.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Answers outstanding.
+    pub replies: Replies,
+    /// From the last ReadyForQuery.
+    pub status: TxStatus,
+    /// Settings the session has.
+    pub parameters: Arc<Parameters>,
+    /// Settings it had after login, and has again after DISCARD ALL.
+    pub defaults: Arc<Parameters>,
+    /// A failed query of the pooler.
+    pub own_error: Option<OwnError>,
+    /// Work of the current lease.
+    pub work: Work,
+    /// Whether a transaction of several statements is refused.
+    pub statement_mode: bool,
+    statements: BTreeSet<Name>,
+    statements_untracked: bool,
+    /// Body bytes of the current message that are still to come, and what is done with them.
+    part: u32,
+    part_forwarded: bool,
+}
+
+impl Upstream {
+    /// A server that has just logged in with these settings.
+    pub fn new(parameters: Arc<Parameters>) -> Self {
+        Self {
+            replies: Replies::default(),
+            status: TxStatus::Idle,
+            defaults: parameters.clone(),
+            parameters,
+            own_error: None,
+            work: Work::default(),
+            statement_mode: false,
+            statements: BTreeSet::new(),
+            statements_untracked: false,
+            part: 0,
+            part_forwarded: false,
+        }
+    }
+
+    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
+    /// settings of the client that holds the server; without one everything is swallowed.
+    pub fn receive(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
+        if bytes.is_empty() {
+            return Backend::Incomplete;
+        }
+        let mut run = Run::default();
+        if self.part > 0 {
+            let there = bytes.len().min(self.part as usize);
+            self.part -= there as u32;
+            run.extend(self.part_forwarded && client.is_some(), there);
+        }
+        while self.part == 0 {
+            let rest = &bytes[run.len..];
+            let header = match frame::header(rest) {
+                Ok(Some(header)) => header,
+                Ok(None) => return run.or(Backend::Incomplete),
+                Err(bad) => {
+                    return run.or(Backend::Broken(Broken::BadLength { kind: bad.kind }));
+                }
+            };
+            let understood = is_understood(header.kind) || self.replies.next_is_own();
+            let whole = rest.get(HEADER_LEN..header.message_len());
+            if understood && whole.is_none() {
+                if header.body_len > UNDERSTOOD_MAX {
+                    let kind = header.kind;
+                    return run.or(Backend::Broken(Broken::Malformed { kind }));
+                }
+                return run.or(Backend::Incomplete);
+            }
+            let forward = client.is_some() && self.is_for_client(header.kind, whole, &mut client);
+            if !run.accepts(forward) {
+                return run.step();
+            }
+            if self.statement_mode && opens_transaction(header.kind, whole) && forward {
+                return run.or(Backend::Transaction);
+            }
+            if let Err(broken) = self.note(header.kind, whole, client.as_deref_mut()) {
+                return run.or(Backend::Broken(broken));
+            }
+            let there = rest.len().min(header.message_len());
+            self.part = (header.message_len() - there) as u32;
+            self.part_forwarded = forward;
+            run.extend(forward, there);
+        }
+        run.step()
+    }
+
+    /// Whether the server could serve somebody else: nothing is outstanding, no message is half
+    /// received, the session is outside a transaction, and all of that is known for certain.
+    pub fn is_at_rest(&self) -> bool {
+        self.replies.is_settled()
+            && self.replies.is_certain()
+            && self.part == 0
+            && self.status == TxStatus::Idle
+    }
+
+    /// Whether named statements bind the server to the client that prepared them.
+    pub fn has_statements(&self) -> bool {
+        self.statements_untracked || !self.statements.is_empty()
+    }
+
+    /// Whether the rest of a message is still to come.
+    pub fn is_mid_message(&self) -> bool {
+        self.part > 0
+    }
+
+    /// Sends a query of the pooler: appends it to `out` and swallows its answers.
+    pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
+        pgweir_wire::encode::query(out, sql);
+        self.replies.sent(Reply::Own);
+    }
+
+    /// Whether the client shall see a message. Answers to the pooler's own queries it shall not,
+    /// except a setting that came out spelled otherwise than the client believes.
+    fn is_for_client(
+        &self,
+        kind: u8,
+        body: Option<&[u8]>,
+        client: &mut Option<&mut Arc<Parameters>>,
+    ) -> bool {
+        if !self.replies.next_is_own() {
+            return true;
+        }
+        let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
+            return false;
+        };
+        setting(body).is_some_and(|(name, value)| {
+            let known = client.value(&name.to_ascii_lowercase()) == Some(&*value);
+            !known && client.value(&name.to_ascii_lowercase()).is_some()
+        })
+    }
+
+    /// Follows what a message does to the session. `body` is there if the message is understood.
+    #[inline]
+    fn note(
+        &mut self,
+        kind: u8,
+        body: Option<&[u8]>,
+        client: Option<&mut Arc<Parameters>>,
+    ) -> Result<(), Broken> {
+        let is_own = self.replies.next_is_own();
+        let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
+        match (received, kind) {
+            (Received::Ready, _) => {
+                let status = body.and_then(backend::ready_status);
+                self.status = status.ok_or(Broken::Malformed { kind })?;
+                if !is_own {
+                    self.work.queries += 1;
+                    self.work.transactions += u64::from(self.status == TxStatus::Idle);
+                }
+            }
+            (Received::Prepared(name), _) => self.remember(name),
+            (Received::Closed(name), _) => {
+                self.statements.remove(&name);
+            }
+            (Received::Asynchronous, backend::PARAMETER_STATUS) => {
+                let (name, value) = body.and_then(setting).ok_or(Broken::Malformed { kind })?;
+                self.reported(&name, &value, client);
+            }
+            (Received::Part, backend::COMMAND_COMPLETE) => {
+                // Only tags that begin with D matter, so rows of other commands cost one compare.
+                if let Some(tag @ [b'D', ..]) = body {
+                    self.completed(tag);
+                }
+            }
+            (Received::Part, backend::ERROR_RESPONSE) if is_own => {
+                let error = ErrorView::parse(body.unwrap_or_default());
+                self.own_error = Some(OwnError {
+                    sqlstate: error.sqlstate(),
+                    message: error.message().into_owned(),
+                });
+            }
+            (Received::Part | Received::Asynchronous, _) => {}
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, name: Name) {
+        if self.statements.len() < STATEMENTS_MAX {
+            self.statements.insert(name);
+        } else {
+            self.statements_untracked = true;
+        }
+    }
+
+    fn completed(&mut self, tag: &[u8]) {
+        match tag {
+            b"DISCARD ALL\0" => {
+                self.statements.clear();
+                self.statements_untracked = false;
+                self.parameters = self.defaults.clone();
+            }
+            b"DEALLOCATE ALL\0" => {
+                self.statements.clear();
+                self.statements_untracked = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// A setting changed: for the session, and so for the client that holds it. While nobody does,
+    /// it is the server's default that changed.
+    fn reported(&mut self, name: &str, value: &str, client: Option<&mut Arc<Parameters>>) {
+        let ours = self.parameters.value(&name.to_ascii_lowercase()) == Some(value);
+        if !ours {
+            Arc::make_mut(&mut self.parameters).set(name, value);
+        }
+        match client {
+            Some(client) => {
+                if client.value(&name.to_ascii_lowercase()) != Some(value) {
+                    Arc::make_mut(client).set(name, value);
+                }
+                if **client == *self.parameters {
+                    *client = self.parameters.clone();
+                }
+            }
+            None if self.replies.is_empty() => {
+                Arc::make_mut(&mut self.defaults).set(name, value);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The bytes at the front that have one fate.
+#[derive(Default)]
+struct Run {
+    len: usize,
+    forward: Option<bool>,
+}
+
+impl Run {
+    fn accepts(&self, forward: bool) -> bool {
+        self.forward.is_none_or(|f| f == forward)
+    }
+
+    fn extend(&mut self, forward: bool, len: usize) {
+        self.forward = Some(forward);
+        self.len += len;
+    }
+
+    fn step(&self) -> Backend {
+        match self.forward {
+            Some(true) => Backend::Forward(self.len),
+            Some(false) => Backend::Swallow(self.len),
+            None => Backend::Incomplete,
+        }
+    }
+
+    /// What was walked so far, or `end` when that is nothing.
+    fn or(&self, end: Backend) -> Backend {
+        if self.len == 0 { end } else { self.step() }
+    }
+}
+
+fn is_understood(kind: u8) -> bool {
+    matches!(
+        kind,
+        backend::READY_FOR_QUERY | backend::PARAMETER_STATUS | backend::COMMAND_COMPLETE
+    )
+}
+
+fn opens_transaction(kind: u8, body: Option<&[u8]>) -> bool {
+    kind == backend::READY_FOR_QUERY
+        && body
+            .and_then(backend::ready_status)
+            .is_some_and(|status| status != TxStatus::Idle)
+}
+
+fn setting(body: &[u8]) -> Option<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
+    let (name, value) = backend::parameter_status(body)?;
+    Some((
+        String::from_utf8_lossy(name),
+        String::from_utf8_lossy(value),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+use std::sync::Arc;
+
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::encode;
+
+use super::{Backend, Broken, UNDERSTOOD_MAX, Upstream};
+use crate::parameters::Parameters;
+use crate::replies::{OutOfStep, Reply};
+
+fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
+    let mut parameters = Parameters::default();
+    for (name, value) in pairs {
+        parameters.set(name, value);
+    }
+    Arc::new(parameters)
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind];
+    out.extend((body.len() as u32 + 4).to_be_bytes());
+    out.extend(body);
+    out
+}
+
+fn ready(status: TxStatus) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::ready_for_query(&mut out, status);
+    out
+}
+
+/// Feeds `bytes` in pieces of `size` as a driver does, and returns what the client gets.
+fn forwarded(
+    server: &mut Upstream,
+    client: &mut Arc<Parameters>,
+    bytes: &[u8],
+    size: usize,
+) -> Vec<u8> {
+    let (mut seen, mut held) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(size) {
+        held.extend(piece);
+        loop {
+            match server.receive(Some(client), &held) {
+                Backend::Forward(len) => seen.extend(held.drain(..len)),
+                Backend::Swallow(len) => drop(held.drain(..len)),
+                Backend::Incomplete => break,
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+    assert!(held.is_empty());
+    seen
+}
+
+#[test]
+fn a_reply_is_forwarded_whatever_the_pieces() {
+    let mut reply = message(b'T', &[7; 30]);
+    reply.extend(message(b'D', &[1; 100]));
+    reply.extend(message(b'C', b"SELECT 1\0"));
+    reply.extend(ready(TxStatus::Idle));
+    for size in 1..reply.len() + 1 {
+        let mut client = parameters(&[]);
+        let mut server = Upstream::new(client.clone());
+        server.replies.sent(Reply::Query);
+        assert!(!server.is_at_rest());
+        assert_eq!(
+            forwarded(&mut server, &mut client, &reply, size),
+            reply,
+            "pieces of {size}"
+        );
+        assert!(server.is_at_rest());
+        assert_eq!((server.work.queries, server.work.transactions), (1, 1));
+    }
+}
+
+#[test]
+fn answers_to_the_poolers_own_queries_are_swallowed() {
+    let mut reply = message(b'T', &[7; 30]);
+    reply.extend(message(b'D', &[1; 100]));
+    reply.extend(message(b'C', b"SELECT 1\0"));
+    reply.extend(ready(TxStatus::Idle));
+    let own = reply.clone();
+    reply.extend(message(b'C', b"SELECT 2\0"));
+    reply.extend(ready(TxStatus::Idle));
+    for size in 1..reply.len() + 1 {
+        let mut client = parameters(&[]);
+        let mut server = Upstream::new(client.clone());
+        server.send_own("x", &mut Vec::new());
+        server.replies.sent(Reply::Query);
+        let seen = forwarded(&mut server, &mut client, &reply, size);
+        assert_eq!(seen, reply[own.len()..], "pieces of {size}");
+    }
+}
+
+#[test]
+fn a_setting_that_the_server_spells_otherwise_reaches_the_client() {
+    let mut client = parameters(&[("datestyle", "iso")]);
+    let mut server = Upstream::new(parameters(&[("datestyle", "German")]));
+    server.send_own("x", &mut Vec::new());
+    server.parameters = client.clone();
+    let report = message(b'S', b"DateStyle\0ISO, MDY\0");
+    assert_eq!(
+        server.receive(Some(&mut client), &report),
+        Backend::Forward(report.len())
+    );
+    assert_eq!(client.value("datestyle"), Some("ISO, MDY"));
+    assert!(Arc::ptr_eq(&client, &server.parameters));
+}
+
+#[test]
+fn a_setting_changed_by_the_client_is_the_clients_and_the_servers() {
+    let mut client = parameters(&[("timezone", "UTC")]);
+    let mut server = Upstream::new(client.clone());
+    server.replies.sent(Reply::Query);
+    let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
+    assert_eq!(
+        server.receive(Some(&mut client), &report),
+        Backend::Forward(report.len())
+    );
+    assert_eq!(client.value("timezone"), Some("Asia/Tokyo"));
+    assert_eq!(server.parameters.value("timezone"), Some("Asia/Tokyo"));
+    assert_eq!(server.defaults.value("timezone"), Some("UTC"));
+}
+
+#[test]
+fn a_setting_changed_while_nobody_holds_the_server_is_its_default() {
+    let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
+    let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
+    assert_eq!(
+        server.receive(None, &report),
+        Backend::Swallow(report.len())
+    );
+    assert_eq!(server.defaults.value("timezone"), Some("Asia/Tokyo"));
+}
+
+#[test]
+fn nothing_of_an_answer_that_nobody_asked_for_is_forwarded() {
+    let mut client = parameters(&[]);
+    let mut server = Upstream::new(client.clone());
+    server.replies.sent(Reply::Query);
+    let mut bytes = message(b'C', b"SELECT 1\0");
+    bytes.extend(ready(TxStatus::Idle));
+    let asked = bytes.len();
+    bytes.extend(message(b'D', &[1; 10]));
+    assert_eq!(
+        server.receive(Some(&mut client), &bytes),
+        Backend::Forward(asked)
+    );
+    assert_eq!(
+        server.receive(Some(&mut client), &bytes[asked..]),
+        Backend::Broken(Broken::OutOfStep(OutOfStep { kind: b'D' }))
+    );
+}
+
+#[test]
+fn a_message_to_be_understood_that_is_too_long_breaks_the_server() {
+    let mut server = Upstream::new(parameters(&[]));
+    let mut bytes = vec![b'S'];
+    bytes.extend((UNDERSTOOD_MAX + 5).to_be_bytes());
+    assert_eq!(
+        server.receive(None, &bytes),
+        Backend::Broken(Broken::Malformed { kind: b'S' })
+    );
+}
+
+#[test]
+fn statement_mode_stops_before_the_client_learns_of_a_transaction() {
+    let mut client = parameters(&[]);
+    let mut server = Upstream::new(client.clone());
+    server.statement_mode = true;
+    server.replies.sent(Reply::Query);
+    let mut bytes = message(b'C', b"BEGIN\0");
+    let tag = bytes.len();
+    bytes.extend(ready(TxStatus::InTransaction));
+    assert_eq!(
+        server.receive(Some(&mut client), &bytes),
+        Backend::Forward(tag)
+    );
+    assert_eq!(
+        server.receive(Some(&mut client), &bytes[tag..]),
+        Backend::Transaction
+    );
+}
+
+#[test]
+fn statements_are_known_from_confirmation_to_close() {
+    let mut server = Upstream::new(parameters(&[]));
+    server.replies.sent(Reply::Parse(Some(b"a"[..].into())));
+    server.replies.sent(Reply::Sync);
+    assert!(!server.has_statements(), "not confirmed");
+    server.receive(None, &message(b'1', b""));
+    assert!(server.has_statements());
+    server.receive(None, &ready(TxStatus::Idle));
+    server.replies.sent(Reply::Close(Some(b"a"[..].into())));
+    server.replies.sent(Reply::Sync);
+    server.receive(None, &message(b'3', b""));
+    assert!(!server.has_statements());
+}
+
+#[test]
+fn discard_all_forgets_statements_and_settings() {
+    let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
+    server.parameters = parameters(&[("timezone", "Asia/Tokyo")]);
+    server.replies.sent(Reply::Parse(Some(b"a"[..].into())));
+    server.receive(None, &message(b'1', b""));
+    server.replies.sent(Reply::Query);
+    server.receive(None, &message(b'C', b"DISCARD ALL\0"));
+    assert!(!server.has_statements());
+    assert!(Arc::ptr_eq(&server.parameters, &server.defaults));
+}
