@@ -375,7 +375,8 @@ fn tail(text: &str) -> String {
 const SUPERUSER: &str = "postgres";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const FAST_STOP_TIMEOUT: Duration = Duration::from_secs(30);
-const IMMEDIATE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// PostgreSQL itself kills what does not stop within 5 seconds; killed before that, it could not.
+const IMMEDIATE_STOP_TIMEOUT: Duration = Duration::from_secs(8);
 const POLL: Duration = Duration::from_millis(10);
 const PORT_ATTEMPTS: u32 = 5;
 const TAIL_LINES: usize = 20;

@@ -87,8 +87,9 @@ impl Drop for Watchdog {
     }
 }
 
-/// `kill -0` also succeeds on a process that nobody has waited for, so the wait is bounded: 50
-/// times 0.1 seconds, or 50 seconds where `sleep` knows only whole ones.
+/// `kill -0` also succeeds on a process that nobody has waited for, so the wait is bounded: 80
+/// times 0.1 seconds, or 80 seconds where `sleep` knows only whole ones. PostgreSQL needs 5 seconds
+/// when one of its processes hangs.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM QUIT
 folder=$1
@@ -106,7 +107,7 @@ for entry in $watched; do
 done
 for entry in $watched; do
     tries=0
-    while kill -0 "${entry%:*}" && [ $tries -lt 50 ]; do
+    while kill -0 "${entry%:*}" && [ $tries -lt 80 ]; do
         sleep 0.1 || sleep 1
         tries=$((tries + 1))
     done
