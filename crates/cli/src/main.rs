@@ -1,2 +1,53 @@
-//! pgweir.
-fn main() {}
+//! pgweir: plans, serves, shows and diagnoses PostgreSQL connections.
+//!
+//! The one binary. It reads arguments and the environment, calls the crates that do the work and
+//! says how it ended.
+
+mod check;
+mod demo;
+mod exit;
+mod interrupt;
+mod load;
+mod output;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, TOP_LEVEL};
+
+/// A PostgreSQL connection pooler.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgweir",
+    version,
+    after_help = TOP_LEVEL,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Options),
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match &Arguments::parse().command {
+        Command::Check(options) => check::run(options),
+        Command::Demo(options) => demo::run(options),
+    };
+    result
+        .unwrap_or_else(|error| match error.downcast::<clap::Error>() {
+            Ok(usage) => usage.exit(),
+            Err(error) => {
+                output::note(&format!("pgweir: {error:#}"));
+                Exit::Failed
+            }
+        })
+        .into()
+}

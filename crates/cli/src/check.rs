@@ -1,0 +1,39 @@
+//! `pgweir check`: every setting as it will be used, or every mistake.
+
+use clap::Args;
+use pgweir_proxy::config::{self, check};
+
+use crate::exit::Exit;
+use crate::output;
+use crate::source::Configuration;
+
+/// Shows every setting as `serve` would use it, with where it comes from, or every mistake.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pgweir check /etc/pgweir.toml
+  DATABASE_URL=postgres://app:secret@db/app?connection_limit=20 pgweir check --json")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks a configuration.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let colours = output::stdout_has_colours();
+    let (text, exit) = match config::load(&options.configuration.source()?) {
+        Ok(resolved) if options.json => (check::render_json(&resolved), Exit::Done),
+        Ok(resolved) => (check::render_text(&resolved, colours), Exit::Done),
+        Err(problems) if options.json => (check::render_problems_json(&problems), Exit::Mistakes),
+        Err(problems) => (
+            check::render_problems_text(&problems, colours),
+            Exit::Mistakes,
+        ),
+    };
+    output::print(text.trim_end())?;
+    output::print("\n")?;
+    Ok(exit)
+}

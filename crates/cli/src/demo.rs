@@ -1,0 +1,141 @@
+//! `pgweir demo`: what a pooler is for, shown on this machine in half a minute.
+//!
+//! A throw-away PostgreSQL, pgweir in front of it, and the same transactions three ways. All that
+//! is made belongs to values whose drop removes it, and to watchdogs for when nothing is dropped.
+
+mod limits;
+mod pooler;
+mod progress;
+mod report;
+mod runs;
+mod server;
+mod usage;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::task::LocalSet;
+
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output;
+use pooler::Pooler;
+use progress::Progress;
+use report::Report;
+use server::Server;
+
+/// Shows on this machine what pgweir does: the same load with it and without it.
+///
+/// Starts a throw-away PostgreSQL (and installs one where there is none) with 100 connections and
+/// without fsync, so that the disk does not decide; starts pgweir in front of it, SCRAM on both
+/// sides; runs the same mix of four reads and one read-write transaction, without pauses, by many
+/// clients straight at PostgreSQL, by 90 straight, and by many through pgweir; prints a table and
+/// removes all it made.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  pgweir demo --clients 500 --servers 10 --seconds 5")]
+pub(crate) struct Options {
+    /// Clients of the first and the last run
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    clients: u32,
+    /// Connections from pgweir to PostgreSQL, which allows 100
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=90))]
+    servers: u32,
+    /// Length of each of the three runs
+    #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Stay up afterwards and tell how to connect, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the demo.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
+    limits::raise(options.clients, options.servers)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the demo's runtime")?;
+    let result = runtime.block_on(LocalSet::new().run_until(async {
+        let mut interrupt = Interrupt::install().context("cannot handle signals")?;
+        let progress = Progress::new();
+        let measured = tokio::select! {
+            measured = measure(options, &progress) => measured,
+            exit = interrupt.wait() => {
+                progress.finish();
+                return Ok(exit);
+            }
+        };
+        progress.finish();
+        let (report, server, mut pooler) = measured?;
+        output::print(&if options.json {
+            report.json()?
+        } else {
+            report.text(output::stdout_has_colours())
+        })?;
+        if options.keep {
+            keep(options, &server, &mut pooler, &mut interrupt).await?;
+        } else if !options.json {
+            output::print(NEXT)?;
+        }
+        Ok(if report.sound() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        })
+    }));
+    // A cluster may be starting on a blocking thread: wait for it, so that it can be removed.
+    runtime.shutdown_timeout(BLOCKING_TIMEOUT);
+    result
+}
+
+async fn measure(
+    options: &Options,
+    progress: &Progress,
+) -> anyhow::Result<(Report, Server, Pooler)> {
+    let server = Server::start(progress).await?;
+    let (report, pooler) = runs::all(options, progress, &server).await?;
+    Ok((report, server, pooler))
+}
+
+/// Stays up until a signal comes, which is the way to end this and no failure.
+async fn keep(
+    options: &Options,
+    server: &Server,
+    pooler: &mut Pooler,
+    interrupt: &mut Interrupt,
+) -> anyhow::Result<()> {
+    let line = |port: u16| {
+        let Server { user, password, .. } = server;
+        let database = &server.database;
+        format!("  PGPASSWORD={password} psql -h 127.0.0.1 -p {port} -U {user} {database}\n")
+    };
+    let text = format!(
+        "\npgweir and PostgreSQL stay up until Ctrl-C. Through pgweir, and straight:\n{}{}",
+        line(pooler.port()),
+        line(server.port())
+    );
+    if options.json {
+        output::note(text.trim_end());
+    } else {
+        output::print(&text)?;
+    }
+    tokio::select! {
+        _ = interrupt.wait() => Ok(()),
+        ended = pooler.ended() => Err(ended),
+    }
+}
+
+const NEXT: &str = "
+Next:  pgweir demo --keep        stays up, for psql and your own application
+       pgweir check FILE.toml    explains a configuration; pgweir serve FILE.toml runs it
+";
+
+/// An `initdb` and a start of PostgreSQL take two seconds. What takes longer, such as a download,
+/// ends with this process; its remains are the watchdog's.
+const BLOCKING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,206 @@
+//! The demo's pgweir: this program again, as `pgweir serve`, in a process of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use pgweir_cluster::{EndSignal, Watchdog, random_hex};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
+
+use super::server::Server;
+use super::usage::Usage;
+use crate::load::client::{Client, ClientError};
+
+/// A running pgweir. Dropped, it ends and its folder is gone.
+pub(crate) struct Pooler {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+    watchdog: Watchdog,
+}
+
+impl Pooler {
+    /// Starts pgweir in front of `server` and returns when a client can log in.
+    pub(crate) async fn start(server: &Server, clients: u32, servers: u32) -> anyhow::Result<Self> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            let config = config(server, port, clients, servers);
+            let mut pooler = Self::spawn(&config, port).context("cannot start pgweir")?;
+            match pooler.ready(server).await {
+                // Between our look and pgweir's bind, someone else took the port.
+                Err(_) if attempts < PORT_ATTEMPTS && pooler.log().contains("in use") => {}
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(pooler),
+            }
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has used so far; `None` where the system does not tell.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        Usage::of(self.child.id())
+    }
+
+    /// Waits until it ends by itself, which it should not; gives the error to report.
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
+        loop {
+            match self.child.try_wait() {
+                Ok(None) => sleep(ENDED_POLL).await,
+                Ok(Some(status)) => return self.epitaph(status),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    fn spawn(config: &str, port: u16) -> io::Result<Self> {
+        let folder = base_folder().join(format!("pgweir-demo-{}", random_hex(6)?));
+        let watchdog = Watchdog::start(&folder)?;
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let file = folder.join("pgweir.toml");
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)?
+            .write_all(config.as_bytes())?;
+        let log = File::create(log_path(&folder))?;
+        let child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg(&file)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Ctrl-C on the terminal is the demo's to handle.
+            .process_group(0)
+            .spawn()?;
+        let mut pooler = Self {
+            child,
+            port,
+            folder,
+            watchdog,
+        };
+        let pid = pooler.child.id();
+        pooler.watchdog.watch(pid, EndSignal::Terminate)?;
+        Ok(pooler)
+    }
+
+    /// Logs in until that works.
+    async fn ready(&mut self, server: &Server) -> anyhow::Result<()> {
+        let target = server.target(self.port);
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            let error = match Client::connect(&target).await {
+                Ok(client) => {
+                    client.close().await;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if let Some(status) = self.child.try_wait()? {
+                return Err(self.epitaph(status));
+            }
+            // It does not listen yet; any other answer will not get better.
+            let early = matches!(&error, ClientError::Io(e) if e.kind() == io::ErrorKind::ConnectionRefused);
+            if !early || Instant::now() > deadline {
+                return Err(anyhow!(error)
+                    .context(format!("cannot log in at pgweir; its log:\n{}", self.log())));
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    fn epitaph(&self, status: ExitStatus) -> anyhow::Error {
+        anyhow!("pgweir ended with {status}; its log:\n{}", self.log())
+    }
+
+    /// The last lines of its log.
+    fn log(&self) -> String {
+        let log = fs::read(log_path(&self.folder)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.child.try_wait()?.is_none() {
+            kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+            let deadline = Instant::now() + END_TIMEOUT;
+            while self.child.try_wait()?.is_none() {
+                if Instant::now() > deadline {
+                    self.child.kill()?;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        self.watchdog.forget(self.child.id())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        // What fails here is left to the watchdog, which is dropped next and tries harder.
+        let _ = self.end();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The configuration, as someone would write it by hand.
+fn config(server: &Server, port: u16, clients: u32, servers: u32) -> String {
+    let Server {
+        database,
+        user,
+        password,
+        ..
+    } = server;
+    let server_port = server.port();
+    let clients_max = clients + CLIENTS_SPARE;
+    format!(
+        r#"[pgweir]
+listen_addr = "127.0.0.1"
+listen_port = {port}
+auth_type = "scram-sha-256"
+pool_mode = "transaction"
+default_pool_size = {servers}
+max_client_conn = {clients_max}
+
+[databases.{database}]
+host = "127.0.0.1"
+port = {server_port}
+dbname = "{database}"
+
+[users.{user}]
+password = "{password}"
+"#
+    )
+}
+
+fn base_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("pgweir.log")
+}
+
+/// Clients of the user's own beside those of the load, after `--keep`.
+const CLIENTS_SPARE: u32 = 100;
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+const READY_POLL: Duration = Duration::from_millis(20);
+const ENDED_POLL: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_secs(3);
+const PORT_ATTEMPTS: u32 = 3;
+const LOG_LINES: usize = 20;

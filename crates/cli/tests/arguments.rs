@@ -1,0 +1,97 @@
+//! The command line as a shell sees it: exit codes, closed pipes, colours.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but does not see helpers"
+)]
+
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+fn pgweir(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgweir"));
+    command.args(arguments).env_remove("DATABASE_URL");
+    command.env_remove("PGWEIR_LOG").stdin(Stdio::null());
+    command
+}
+
+fn check(mut command: Command, code: i32, words: &str) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = String::from_utf8([stdout, stderr].concat()).unwrap();
+    assert_eq!(status.code(), Some(code), "{text}");
+    assert!(text.contains(words), "{words} in\n{text}");
+    assert!(!text.contains('\x1b'), "colours without a terminal: {text}");
+}
+
+#[test]
+fn help_has_an_example_and_the_exit_codes() {
+    check(pgweir(&["--help"]), 0, "Exit codes:");
+    for command in ["check", "demo"] {
+        check(
+            pgweir(&[command, "--help"]),
+            0,
+            &format!("pgweir {command} "),
+        );
+    }
+}
+
+#[test]
+fn misuse_exits_with_2() {
+    check(pgweir(&[]), 2, "Usage:");
+    check(pgweir(&["check"]), 2, "set DATABASE_URL");
+    for arguments in [
+        ["--clients", "0"],
+        ["--clients", "10001"],
+        ["--servers", "91"],
+        ["--seconds", "0"],
+    ] {
+        let line = [&["demo"], arguments.as_slice()].concat();
+        check(pgweir(&line), 2, arguments[0]);
+    }
+}
+
+#[test]
+fn mistakes_in_a_configuration_exit_with_1() {
+    check(pgweir(&["check", "/no/such/file"]), 1, "/no/such/file");
+}
+
+#[test]
+fn a_sound_configuration_is_shown_with_0() {
+    let mut text = pgweir(&["check"]);
+    text.env("DATABASE_URL", URL);
+    check(text, 0, "default_pool_size");
+    let mut json = pgweir(&["check", "--json"]);
+    json.env("DATABASE_URL", URL);
+    check(json, 0, "\"ok\": true");
+}
+
+#[test]
+fn a_closed_pipe_changes_nothing() {
+    for (url, code) in [(URL, 0), ("postgres://db/app?nonsense=1", 1)] {
+        let mut child = pgweir(&["check"])
+            .env("DATABASE_URL", url)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        let mut errors = child.stderr.take().unwrap();
+        errors.read_to_string(&mut stderr).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{stderr}");
+        assert_eq!(stderr, "");
+    }
+}
+
+#[test]
+fn a_machine_without_postgres_is_told_what_to_do() {
+    let mut command = pgweir(&["demo", "--clients", "1"]);
+    command.env("PGWEIR_POSTGRES_BIN", "/no/such/folder");
+    check(command, 3, "apt-get install postgresql");
+}
+
+const URL: &str = "postgres://app:secret@db/app?connection_limit=20";

@@ -1,0 +1,95 @@
+//! The demo leaves nothing behind, however it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but does not see helpers"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Starts a demo and waits for the line that begins this step.
+fn demo_at(step: &str) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pgweir"))
+        .args(["demo", "--clients", "50", "--seconds", "60"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    for line in stderr.lines() {
+        let line = line.unwrap();
+        if line.starts_with(step) {
+            return child;
+        }
+        said += &line;
+    }
+    let status = child.wait().unwrap();
+    panic!("the demo ended before {step} with {status}: {said}");
+}
+
+fn processes() -> Vec<String> {
+    let output = Command::new("ps").args(["-eo", "ppid=,args="]).output();
+    let text = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// The folders that this process's watchdogs are to remove.
+fn folders(pid: u32) -> Vec<PathBuf> {
+    processes()
+        .iter()
+        .filter(|line| line.starts_with(&format!("{pid} ")))
+        .filter_map(|line| Some(line.rsplit_once("pgweir-watchdog ")?.1.into()))
+        .collect()
+}
+
+/// Waits until neither the folder nor a process that names it is there.
+fn gone(folder: &Path) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let name = folder.to_str().unwrap();
+    while Instant::now() < deadline {
+        if !folder.exists() && !processes().iter().any(|line| line.contains(name)) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
+
+fn check(step: &str, signal: Signal, code: Option<i32>) {
+    let mut demo = demo_at(step);
+    let folders = folders(demo.id());
+    assert!(!folders.is_empty());
+    kill_process(Pid::from_child(&demo), signal).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), code);
+    for folder in folders {
+        assert!(gone(&folder), "{}", folder.display());
+    }
+}
+
+#[test]
+fn ctrl_c_leaves_nothing() {
+    check("filling the database", Signal::INT, Some(130));
+}
+
+#[test]
+fn ctrl_c_under_load_leaves_nothing() {
+    check("50 clients straight", Signal::INT, Some(130));
+}
+
+#[test]
+fn sigterm_leaves_nothing() {
+    check("filling the database", Signal::TERM, Some(143));
+}
+
+#[test]
+fn sigkill_leaves_nothing() {
+    check("filling the database", Signal::KILL, None);
+}
