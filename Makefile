@@ -1,0 +1,39 @@
+# Needs a Rust toolchain and make. What else a command needs (PostgreSQL), it finds or brings.
+
+CARGO ?= cargo
+# Seeds of the longer simulation.
+SEEDS ?= 100000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench soak lint
+
+help: ## Lists the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Shows what pgweir does, on a throw-away PostgreSQL (ARGS="--keep" and others)
+	@$(CARGO) build --quiet --release -p pgweir-cli
+	@"$${CARGO_TARGET_DIR:-target}/release/pgweir" demo $(ARGS)
+
+# The end-to-end tests run the binary, so it is built first. nextest runs no documentation tests.
+test: ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
+	$(CARGO) build --workspace --bins
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		echo "$(CARGO) nextest run --workspace" && \
+		$(CARGO) nextest run --workspace && \
+		echo "$(CARGO) test --workspace --doc" && \
+		$(CARGO) test --workspace --doc; \
+	else \
+		echo "$(CARGO) test --workspace" && \
+		$(CARGO) test --workspace; \
+	fi
+
+bench: ## Measures pgweir beside PgBouncer
+	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig
+	python3 bench/run.py $(ARGS)
+
+soak: ## Simulates longer (SEEDS=100000)
+	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
+
+lint: ## Checks formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
