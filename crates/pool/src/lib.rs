@@ -8,6 +8,8 @@
 //! * [`budget`]: how many servers the pools of one database or one user may open together.
 //! * [`relay`]: one client session over changing servers: what to forward, swallow, answer.
 //! * [`upstream`]: what a server connection owes and what state its session is in.
+//! * [`session`] moves bytes between a client's and a server's stream, whatever these are.
+//! * [`recovery`]: making a server usable again after its client is gone.
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
 pub mod budget;
@@ -18,6 +20,8 @@ pub mod pool;
 pub mod recovery;
 pub mod relay;
 pub mod replies;
+pub mod server;
+pub mod session;
 pub mod time;
 pub mod upstream;
 mod waiters;

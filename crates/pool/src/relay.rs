@@ -208,9 +208,14 @@ impl Relay {
         self.refusing = Refusing::Next;
     }
 
-    /// Whether all of the current message has come.
-    pub fn is_between_messages(&self) -> bool {
-        self.part == 0
+    /// Whether a message is forwarded in part, so that the server waits for the rest of it.
+    pub fn is_torn(&self) -> bool {
+        self.part > 0 && self.part_forwarded
+    }
+
+    /// When the client's servers go back.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Joins a server: appends to `out` what makes its settings the client's.
@@ -243,7 +248,7 @@ impl Relay {
     /// What holds `server` to this client.
     #[inline]
     pub fn hold(&self, server: &Upstream) -> Hold {
-        if !server.replies.is_settled() || (self.part > 0 && self.part_forwarded) {
+        if !server.replies.is_settled() || self.is_torn() {
             return Hold::Busy;
         }
         if server.status != TxStatus::Idle {

@@ -89,6 +89,8 @@ pub struct Upstream {
     pub work: Work,
     /// Whether a transaction of several statements is refused.
     pub statement_mode: bool,
+    /// The server said that it is about to close the connection.
+    pub dying: bool,
     statements: BTreeSet<Name>,
     statements_untracked: bool,
     /// Body bytes of the current message that are still to come, and what is done with them.
@@ -107,6 +109,7 @@ impl Upstream {
             own_error: None,
             work: Work::default(),
             statement_mode: false,
+            dying: false,
             statements: BTreeSet::new(),
             statements_untracked: false,
             part: 0,
@@ -150,6 +153,9 @@ impl Upstream {
             }
             if self.statement_mode && opens_transaction(header.kind, whole) && forward {
                 return run.or(Backend::Transaction);
+            }
+            if header.kind == backend::ERROR_RESPONSE {
+                self.dying |= is_fatal(&rest[HEADER_LEN..]);
             }
             if let Err(broken) = self.note(header.kind, whole, client.as_deref_mut()) {
                 return run.or(Backend::Broken(broken));
@@ -342,6 +348,15 @@ fn opens_transaction(kind: u8, body: Option<&[u8]>) -> bool {
         && body
             .and_then(backend::ready_status)
             .is_some_and(|status| status != TxStatus::Idle)
+}
+
+/// Whether an ErrorResponse ends the connection. Its severity comes first: `S`, then `V`.
+fn is_fatal(body: &[u8]) -> bool {
+    let start = &body[..body.len().min(64)];
+    start
+        .split(|&b| b == 0)
+        .take(2)
+        .any(|field| matches!(field, b"SFATAL" | b"VFATAL" | b"SPANIC" | b"VPANIC"))
 }
 
 fn setting(body: &[u8]) -> Option<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {

@@ -133,12 +133,12 @@ fn a_message_larger_than_what_is_there_is_forwarded_as_it_comes() {
         relay.receive(Some(&mut server), &bytes[..100]),
         Frontend::Forward(100)
     );
-    assert!(!relay.is_between_messages());
+    assert!(relay.is_torn());
     assert_eq!(
         relay.receive(Some(&mut server), &bytes[100..]),
         Frontend::Forward(bytes.len() - 100)
     );
-    assert!(relay.is_between_messages());
+    assert!(!relay.is_torn());
 }
 
 #[test]
