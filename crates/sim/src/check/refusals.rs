@@ -1,0 +1,80 @@
+//! Refusals: each has its cause, and where the cause is there, so is the refusal.
+//!
+//! * `QueueFull` answers a checkout alone, when `waiters_max` others are queued and no server is
+//!   idle; then it always does, or `LoginFailing`.
+//! * `LoginFailing` answers only in the pause after a failed login and without any server; a
+//!   client that comes or comes back then is refused and not queued.
+//! * `warm` is answered with no exactly then, too.
+
+use pgweir_pool::id::ClientId;
+use pgweir_pool::pool::{Action, Counts, Refusal};
+
+use super::{Answer, Input, Model, Rule};
+
+/// What the pool was like when the client came.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    queue_full: bool,
+    login_failing: bool,
+}
+
+impl Rule for Refusals {
+    fn input(&mut self, model: &Model, input: &Input, answer: Answer) {
+        let none_idle = model.idle().next().is_none();
+        self.queue_full = none_idle && model.queue.len() >= model.config.waiters_max;
+        self.login_failing = model.is_retry_pause() && model.total() == 0;
+        if *input == Input::Warm {
+            let expected = Answer::Truth(!self.login_failing);
+            assert_eq!(
+                answer, expected,
+                "refusals: a login that waits for a server"
+            );
+        }
+    }
+
+    fn action(&mut self, model: &Model, input: &Input, action: &Action) {
+        match *action {
+            Action::Refuse(client, Refusal::QueueFull) => {
+                let came = matches!(*input, Input::Checkout { client: c, .. } if c == client);
+                assert!(came, "refusals: {client} was queued already");
+                assert!(self.queue_full, "refusals: the queue was not full");
+            }
+            Action::Refuse(_, Refusal::LoginFailing) => {
+                assert!(model.is_retry_pause(), "refusals: no login failed");
+                assert_eq!(model.total(), 0, "refusals: there are servers");
+            }
+            Action::Refuse(_, Refusal::Timeout)
+            | Action::Open(_)
+            | Action::Close(..)
+            | Action::Grant { .. } => {}
+        }
+    }
+
+    fn settled(&mut self, model: &Model, input: &Input, _counts: Counts) {
+        let queued = |client: ClientId| model.waiter(client).is_some();
+        match *input {
+            Input::Checkout { client, .. } => {
+                let refused = self.queue_full || self.login_failing;
+                assert!(
+                    !(refused && queued(client)),
+                    "refusals: {client} was queued"
+                );
+            }
+            Input::Requeue { client, .. } => {
+                let refused = self.login_failing;
+                assert!(
+                    !(refused && queued(client)),
+                    "refusals: {client} was queued"
+                );
+            }
+            Input::Failed(_) => {
+                let hopeless = model.is_retry_pause() && model.total() == 0;
+                assert!(
+                    !hopeless || model.queue.is_empty(),
+                    "refusals: left waiting"
+                );
+            }
+            _ => {}
+        }
+    }
+}

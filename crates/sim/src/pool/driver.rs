@@ -1,0 +1,267 @@
+//! The driver's side of the contract: it tells pools what happened, carries out their actions, and
+//! stands between them and the budget.
+//!
+//! * After every input all actions are drained before any is carried out.
+//! * A connection is given back to the budget when its socket is gone and its pool knows. Whoever
+//!   is fed by that is told, and carries out its actions, before anything else: else the pool that
+//!   gave a server up could take the room itself.
+//! * A pool that was denied while someone waits makes the rival with the longest unused server
+//!   give one up. One that only wants its `size_min` does not: two such pools would take turns.
+//! * Each sweep ticks every pool; then each hungry pool whose oldest waiter is older than those of
+//!   a rival, or whose rival has none, makes that rival give one up.
+
+use std::collections::BTreeMap;
+
+use pgweir_pool::budget::{Permit, PoolId};
+use pgweir_pool::id::{ClientId, ServerId};
+use pgweir_pool::pool::{Action, CloseReason, Config, Pool, Refusal};
+use pgweir_pool::time::Time;
+
+use super::options::LOGIN_SLOW;
+use super::{Event, Phase, SWEEP, World};
+use crate::check::{Answer, Input, Need, Watch};
+
+/// A pool and what the driver knows of it.
+#[derive(Debug)]
+pub(super) struct Site {
+    pool: Pool,
+    pub(super) watch: Watch,
+    permits: BTreeMap<ServerId, Permit>,
+    /// A server told its parameters once, so clients can be greeted.
+    pub(super) parameters_known: bool,
+    /// Clients that wait to be greeted, and since when.
+    pub(super) greeting: Vec<(ClientId, Time)>,
+}
+
+impl Site {
+    pub(super) fn new(config: Config, workers: usize, at: usize) -> Self {
+        // Names of different pools differ, so that a trace is easier to read.
+        let first_name = ServerId(100_000 * at as u64);
+        Self {
+            pool: Pool::new(config.clone(), workers, first_name),
+            watch: Watch::new(config),
+            permits: BTreeMap::new(),
+            parameters_known: false,
+            greeting: Vec::new(),
+        }
+    }
+
+    /// Since when someone waits for a server here.
+    fn waiting_since(&self) -> Option<Time> {
+        let greeting = self.greeting.iter().map(|&(_, since)| since);
+        let queued = self.pool.counts().waiting_since;
+        greeting.chain(queued).min()
+    }
+}
+
+impl World {
+    /// Gives one input to a pool, and carries out what it does.
+    pub(super) fn tell(&mut self, at: usize, input: Input) -> Answer {
+        let now = self.now;
+        let site = &mut self.sites[at];
+        self.log.count(input.name());
+        if input != Input::Tick {
+            self.log.line(now, format_args!("pool {at}: {input:?}"));
+        }
+        let answer = input.apply(&mut site.pool, now);
+        let actions: Vec<_> = std::iter::from_fn(|| site.pool.poll_action()).collect();
+        for action in &actions {
+            self.log
+                .line(now, format_args!("pool {at}:     {action:?}"));
+        }
+        let counts = site.pool.counts();
+        for what in site.watch.notable(&input, answer, &actions) {
+            self.log.count(what);
+        }
+        site.watch.observe(now, &input, answer, &actions, counts);
+        for action in actions {
+            self.carry_out(at, action);
+        }
+        answer
+    }
+
+    fn carry_out(&mut self, at: usize, action: Action) {
+        self.log.count(name(&action));
+        match action {
+            Action::Open(server) => {
+                self.log.mix(1 << 32 | server.0);
+                let errand = self.rng.duration(self.options.errand);
+                if errand.is_zero() {
+                    self.open(at, server);
+                } else {
+                    self.schedule(errand, Event::Open(at, server));
+                }
+            }
+            Action::Close(server, _) => {
+                self.log.mix(2 << 32 | server.0);
+                let goodbye = self.rng.duration(self.options.goodbye);
+                if goodbye.is_zero() {
+                    self.gone(at, server);
+                } else {
+                    self.schedule(goodbye, Event::Gone(at, server));
+                }
+            }
+            Action::Grant {
+                client,
+                server,
+                place,
+                ..
+            } => {
+                self.log.mix(3 << 32 | server.0);
+                self.granted(client, server, place);
+            }
+            Action::Refuse(client, _) => {
+                self.log.mix(4 << 32 | client.0);
+                self.refused(client);
+            }
+        }
+    }
+
+    /// Begins a login, if the budget permits it.
+    pub(super) fn open(&mut self, at: usize, server: ServerId) {
+        let permit = self.budget.acquire(pool_id(at));
+        self.budget_watch.asked(pool_id(at), permit.is_some());
+        let Some(permit) = permit else {
+            self.tell(at, Input::Denied(server));
+            self.make_room(at);
+            return;
+        };
+        self.sites[at].permits.insert(server, permit);
+        let slow = self.rng.happens(self.options.login_slow);
+        let spread = if slow { LOGIN_SLOW } else { self.options.login };
+        let delay = self.rng.duration(spread);
+        self.schedule(delay, Event::LoginEnd(at, server));
+    }
+
+    pub(super) fn login_end(&mut self, at: usize, server: ServerId) {
+        let faulty = self.phase == Phase::Faults;
+        if faulty && (self.outage || self.rng.happens(self.options.login_fails)) {
+            self.tell(at, Input::Failed(server));
+            self.gone(at, server);
+            for (client, _) in std::mem::take(&mut self.sites[at].greeting) {
+                self.turn_away(client);
+            }
+            return;
+        }
+        let jitter = self
+            .rng
+            .between(0, u64::from(self.options.jitter_permille_max));
+        let opened = Input::Opened {
+            server,
+            home: self.worker(),
+            jitter_permille: u32::try_from(jitter).expect("at most what was asked for"),
+        };
+        self.sites[at].parameters_known = true;
+        self.tell(at, opened);
+        for (client, _) in std::mem::take(&mut self.sites[at].greeting) {
+            self.greet(client);
+        }
+    }
+
+    /// The socket of a server is gone.
+    pub(super) fn gone(&mut self, at: usize, server: ServerId) {
+        let permit = self.sites[at].permits.remove(&server);
+        self.budget
+            .release(permit.expect("an open server has its permit"));
+        self.budget_watch.released(pool_id(at));
+        self.feed();
+    }
+
+    /// Tells hungry pools of room, one after the other.
+    pub(super) fn feed(&mut self) {
+        loop {
+            let fed = self.budget.next_fed();
+            self.budget_watch.fed(fed);
+            let Some(PoolId(at)) = fed else {
+                break;
+            };
+            self.log.count("fed");
+            self.tell(at as usize, Input::BudgetFreed);
+        }
+    }
+
+    /// A pool was denied: lets the rival give up the server that was unused for longest.
+    fn make_room(&mut self, at: usize) {
+        if self.sites[at].waiting_since().is_none() {
+            return;
+        }
+        let longest = self
+            .rivals(at)
+            .filter_map(|rival| Some((self.sites[rival].pool.longest_idle()?, rival)))
+            .min();
+        if let Some((_, rival)) = longest {
+            self.tell(rival, Input::Surrender);
+        }
+    }
+
+    pub(super) fn sweep(&mut self) {
+        for at in 0..self.sites.len() {
+            self.tell(at, Input::Tick);
+        }
+        let hungry: Vec<_> = self.budget.hungry().collect();
+        for PoolId(at) in hungry {
+            self.press(at as usize);
+        }
+        if let Some(watch) = &mut self.calm_watch {
+            let needs: Vec<_> = (0..self.sites.len())
+                .map(|at| Need {
+                    since: self.sites[at].waiting_since(),
+                    rivals_since: rivals(&self.budget, at)
+                        .filter_map(|rival| self.sites[rival].waiting_since())
+                        .min(),
+                    servers: self.sites[at].watch.model.total(),
+                })
+                .collect();
+            watch.sweep(self.now, &needs);
+        }
+        self.schedule(SWEEP, Event::Sweep);
+    }
+
+    /// Lets every rival with a younger claim, or none, give up a server.
+    fn press(&mut self, at: usize) {
+        let rivals: Vec<_> = self.rivals(at).collect();
+        for rival in rivals {
+            let still_hungry = self.budget.hungry().any(|p| p == pool_id(at));
+            let Some(since) = self.sites[at].waiting_since().filter(|_| still_hungry) else {
+                return;
+            };
+            let rival_since = self.sites[rival].waiting_since();
+            if rival_since.is_none_or(|theirs| since < theirs) {
+                self.tell(rival, Input::Surrender);
+            }
+        }
+    }
+
+    fn rivals(&self, at: usize) -> impl Iterator<Item = usize> + use<> {
+        rivals(&self.budget, at)
+    }
+}
+
+fn rivals(budget: &pgweir_pool::budget::Budget, at: usize) -> impl Iterator<Item = usize> + use<> {
+    let rivals = budget.rivals(pool_id(at)).into_iter();
+    rivals.map(|PoolId(rival)| rival as usize)
+}
+
+fn pool_id(at: usize) -> PoolId {
+    PoolId(u32::try_from(at).expect("few pools"))
+}
+
+fn name(action: &Action) -> &'static str {
+    match action {
+        Action::Open(_) => "open",
+        Action::Grant { .. } => "grant",
+        Action::Close(_, reason) => match reason {
+            CloseReason::Idle => "close: idle",
+            CloseReason::Lifetime => "close: lifetime",
+            CloseReason::OverLimit => "close: over limit",
+            CloseReason::Dirty => "close: dirty",
+            CloseReason::Retired => "close: retired",
+            CloseReason::Evicted => "close: evicted",
+        },
+        Action::Refuse(_, refusal) => match refusal {
+            Refusal::QueueFull => "refuse: queue full",
+            Refusal::Timeout => "refuse: timeout",
+            Refusal::LoginFailing => "refuse: login failing",
+        },
+    }
+}
