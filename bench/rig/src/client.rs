@@ -71,6 +71,7 @@ impl Client {
     pub(crate) fn on_event(
         &mut self,
         scratch: &mut [u8],
+        half_closed: bool,
         account: &mut Account,
         reports: &mut Vec<Report>,
     ) {
@@ -85,7 +86,7 @@ impl Client {
             let _ = connection.set_nodelay();
         }
         let mut stopped = false;
-        let received = connection.receive(scratch, |bytes, out| {
+        let received = connection.receive(scratch, half_closed, |bytes, out| {
             let mut inbox = Inbox {
                 login,
                 rows,

@@ -68,10 +68,12 @@ impl Connection {
 
     /// Reads until the socket is empty. `take` gets the bytes of each read behind what it left
     /// over the time before, and the output to append to; it returns how many bytes it consumed.
-    /// `Ok(false)` means that the peer closed the connection.
+    /// `Ok(false)` means that the peer closed the connection. `half_closed` is what the event says
+    /// of that, for no further event will.
     pub(crate) fn receive(
         &mut self,
         scratch: &mut [u8],
+        half_closed: bool,
         mut take: impl FnMut(&[u8], &mut Vec<u8>) -> usize,
     ) -> io::Result<bool> {
         loop {
@@ -92,8 +94,9 @@ impl Connection {
                 self.input.drain(..consumed);
             }
             // epoll(7): a read that returns less than it was asked for has emptied a stream
-            // socket, so the next edge will come.
-            if count < scratch.len() {
+            // socket, so the next edge will come. The end of the stream makes none of its own
+            // when it was there already.
+            if count < scratch.len() && !half_closed {
                 return Ok(true);
             }
         }

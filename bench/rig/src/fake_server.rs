@@ -39,7 +39,7 @@ pub(crate) fn run(listen: SocketAddr) -> io::Result<()> {
             let Some((connection, session)) = sessions.get_mut(event.token().0) else {
                 continue;
             };
-            if !serve(connection, session, &mut scratch) {
+            if !serve(connection, session, &mut scratch, event.is_read_closed()) {
                 // The descriptor leaves the epoll set when it is closed by the drop.
                 sessions.remove(event.token().0);
             }
@@ -69,9 +69,14 @@ fn accept(
 }
 
 /// Reads and answers; `false` when the connection is over.
-fn serve(connection: &mut Connection, session: &mut Session, scratch: &mut [u8]) -> bool {
+fn serve(
+    connection: &mut Connection,
+    session: &mut Session,
+    scratch: &mut [u8],
+    half_closed: bool,
+) -> bool {
     let mut stopped = false;
-    let received = connection.receive(scratch, |bytes, out| {
+    let received = connection.receive(scratch, half_closed, |bytes, out| {
         session.on_bytes(bytes, out).unwrap_or_else(|Stop| {
             stopped = true;
             bytes.len()

@@ -25,8 +25,9 @@ pub(crate) struct Fleet {
     account: Account,
     poll: Poll,
     events: Events,
-    /// Clients that have an event which was not looked at, the next one last.
-    ready: Vec<usize>,
+    /// Clients that have an event which was not looked at, the next one last, and whether it says
+    /// that the server closed the connection.
+    ready: Vec<(usize, bool)>,
     clients: Slab<Client>,
     scratch: Vec<u8>,
     errors: BTreeMap<String, u64>,
@@ -60,8 +61,11 @@ impl Fleet {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        self.ready
-            .extend(self.events.iter().map(|event| event.token().0));
+        self.ready.extend(
+            self.events
+                .iter()
+                .map(|event| (event.token().0, event.is_read_closed())),
+        );
         self.ready.reverse();
         Ok(())
     }
@@ -71,11 +75,11 @@ impl Fleet {
     pub(crate) fn next_event(&mut self, reports: &mut Vec<Report>) -> Option<usize> {
         reports.clear();
         loop {
-            let id = self.ready.pop()?;
+            let (id, half_closed) = self.ready.pop()?;
             let Some(client) = self.clients.get_mut(id) else {
                 continue;
             };
-            client.on_event(&mut self.scratch, &mut self.account, reports);
+            client.on_event(&mut self.scratch, half_closed, &mut self.account, reports);
             if let Some(Report::Closed { .. }) = reports.last() {
                 self.close(id);
             }
