@@ -1,0 +1,172 @@
+"""The poolers that are compared: how each is configured, started and ended.
+
+Both get the same limits. Each measurement has a process of its own, so that none inherits the
+memory or the connections of the one before.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from . import postgres
+from .processes import Failed, find_program
+
+MAX_CLIENTS = 20_000
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Pooler:
+    """A program and how it is set up for one measurement after the other."""
+
+    def __init__(self, lab, program, name):
+        self.lab = lab
+        self.name = name
+        # A copy: the user that runs it may not be able to read the original's folder, and a build
+        # may replace that during the run.
+        self.program = lab.folder / f"{name}-program"
+        shutil.copy(program, self.program)
+        self.program.chmod(0o755)
+
+    def start(self, *, clients=1, mode="transaction", pool_size=20, workers=1, backend=None,
+              cpus=None):
+        """Starts the pooler in front of PostgreSQL, or of the backend on another port, and lets
+        some clients open its servers: that is slow in PostgreSQL and not to be measured."""
+        port = postgres.free_port()
+        argv = self.configure(port, backend or self.lab.postgres.port, mode, pool_size, workers)
+        process = self.lab.processes.start(
+            argv, unprivileged=True, cpus=cpus, cwd=self.lab.folder,
+            stdin=subprocess.DEVNULL, stdout=self.lab.log, stderr=self.lab.log)
+        running = Running(self.lab, process, port)
+        try:
+            running.wait_until_it_serves(clients)
+        except BaseException:
+            running.stop()
+            raise
+        return running
+
+    def limit(self):
+        """Client connections to allow: what the open files allow, with room for servers."""
+        return min(MAX_CLIENTS, self.lab.open_files - 200)
+
+
+class PgBouncer(Pooler):
+    """Debian's PgBouncer, or the one that the environment names."""
+
+    def __init__(self, lab):
+        program = find_program("PGBOUNCER", "pgbouncer", ["/usr/sbin/pgbouncer"])
+        if not program:
+            raise SystemExit("no PgBouncer found: install it, or set PGBOUNCER to its program")
+        super().__init__(lab, program, "pgbouncer")
+        self.version = lab.processes.run([program, "--version"]).splitlines()[0]
+        numbers = re.search(r"(\d+)\.(\d+)", self.version)
+        self.has_prepared_statements = tuple(map(int, numbers.groups())) >= (1, 21)
+
+    def configure(self, port, backend, mode, pool_size, _workers):
+        """Writes the files and returns the command."""
+        # PostgreSQL's own verifier: it serves clients and, with the keys they prove, servers. With
+        # the plain password, PgBouncer 1.18 hashes it for each login, which takes milliseconds: the
+        # comparison is with PgBouncer at its best.
+        users = self.lab.folder / "users.txt"
+        users.write_text(f'"{postgres.USER}" "{self.lab.postgres.verifier}"\n')
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": port,
+            "unix_socket_dir": "",
+            "auth_type": "scram-sha-256",
+            "auth_file": users,
+            "pool_mode": mode,
+            "default_pool_size": pool_size,
+            "max_client_conn": self.limit(),
+            "client_tls_sslmode": "disable",
+            "server_tls_sslmode": "disable",
+            "log_connections": 0,
+            "log_disconnections": 0,
+            "log_stats": 0,
+        }
+        if self.has_prepared_statements:
+            settings["max_prepared_statements"] = 200
+        file = self.lab.folder / "pgbouncer.ini"
+        database = f"host=127.0.0.1 port={backend} dbname={postgres.DATABASE}"
+        file.write_text(
+            f"[databases]\n{postgres.DATABASE} = {database}\n[pgbouncer]\n"
+            + "".join(f"{name} = {value}\n" for name, value in settings.items()))
+        return [self.program, "-q", file]
+
+
+class Pgweir(Pooler):
+    """This build, or the one that the environment names."""
+
+    def __init__(self, lab):
+        program = find_program("PGWEIR", "", [built("pgweir")])
+        if not program:
+            raise SystemExit("target/release/pgweir is missing: run `make bench`, which builds it")
+        super().__init__(lab, program, "pgweir")
+        self.version = lab.processes.run([program, "--version"]).strip()
+
+    def configure(self, port, backend, mode, pool_size, workers):
+        """Writes the file and returns the command."""
+        file = self.lab.folder / "pgweir.toml"
+        workers = f'"{workers}"' if isinstance(workers, str) else workers
+        file.write_text(f"""\
+[pgweir]
+listen_addr = "127.0.0.1"
+listen_port = {port}
+auth_type = "scram-sha-256"
+pool_mode = "{mode}"
+default_pool_size = {pool_size}
+max_client_conn = {self.limit()}
+workers = {workers}
+log_connections = false
+log_disconnections = false
+log_stats = false
+
+[databases.{postgres.DATABASE}]
+host = "127.0.0.1"
+port = {backend}
+dbname = "{postgres.DATABASE}"
+
+[users.{postgres.USER}]
+password = "{postgres.PASSWORD}"
+""")
+        return [self.program, "serve", file]
+
+
+class Running:
+    """A pooler that serves."""
+
+    def __init__(self, lab, process, port):
+        self.lab = lab
+        self.process = process
+        self.pid = process.pid
+        self.port = port
+
+    def wait_until_it_serves(self, clients):
+        """Waits until queries are answered."""
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                result = self.lab.rig("load", "--clients", clients, "--seconds", 0.3, "--warm-up", 0.2,
+                                      port=self.port)
+                if result["transactions"] and not result["errors"]:
+                    return
+                raise Failed(str(result["errors"]))
+            except Failed as failure:
+                if self.process.poll() is not None:
+                    raise Failed(f"it ended with status {self.process.returncode}; "
+                                 f"its last words: {self.lab.last_log_line()}") from None
+                if time.monotonic() > deadline:
+                    raise Failed(f"it does not serve: {failure}") from None
+                time.sleep(0.05)
+
+    def stop(self):
+        """Ends it at once: what it does at its end is not measured, and some wait for clients."""
+        self.lab.processes.stop(self.process, signal.SIGKILL)
+
+
+def built(name):
+    """Where cargo puts a release build."""
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / name
