@@ -45,8 +45,13 @@ impl Usage {
 pub struct Budget {
     groups: BTreeMap<Group, Usage>,
     pools: BTreeMap<PoolId, [Group; 2]>,
-    /// Pools that were denied, longest first. At most one entry per pool.
+    /// Pools that were denied, by their place. At most one entry per pool.
     hungry: VecDeque<PoolId>,
+    /// Each pool's place in the queue, from a denial until it gets a connection. Being told of
+    /// room does not end it: someone else may take the room first, and the pool with the oldest
+    /// claim could be told in vain again and again.
+    places: BTreeMap<PoolId, u64>,
+    next_place: u64,
 }
 
 impl Budget {
@@ -80,13 +85,17 @@ impl Budget {
     pub fn acquire(&mut self, pool: PoolId) -> Option<Permit> {
         let groups = &self.pools[&pool];
         if groups.iter().any(|g| self.groups[g].is_full()) {
-            if !self.hungry.contains(&pool) {
-                self.hungry.push_back(pool);
-            }
+            self.enqueue(pool);
             return None;
         }
         for group in groups {
             self.groups.get_mut(group).expect("joined group").used += 1;
+        }
+        self.places.remove(&pool);
+        if let Some(at) = self.hungry.iter().position(|&p| p == pool) {
+            // It got one and wants more, behind those that got none.
+            self.hungry.remove(at);
+            self.enqueue(pool);
         }
         Some(Permit { pool })
     }
@@ -134,6 +143,17 @@ impl Budget {
     /// Connections in use by `group`.
     pub fn used(&self, group: &Group) -> u32 {
         self.groups.get(group).map_or(0, |usage| usage.used)
+    }
+
+    fn enqueue(&mut self, pool: PoolId) {
+        if self.hungry.contains(&pool) {
+            return;
+        }
+        let next = self.next_place;
+        let place = *self.places.entry(pool).or_insert(next);
+        self.next_place += 1;
+        let at = self.hungry.partition_point(|p| self.places[p] < place);
+        self.hungry.insert(at, pool);
     }
 }
 

@@ -64,3 +64,20 @@ fn a_lowered_limit_takes_effect_as_servers_close() {
     budget.release(b);
     assert!(budget.acquire(PoolId(0)).is_some());
 }
+
+#[test]
+fn a_pool_that_is_told_in_vain_keeps_its_place() {
+    let mut budget = budget();
+    budget.set_limit(Group::Database("app".into()), Some(1));
+    let held = budget.acquire(PoolId(0)).expect("room for one");
+    assert!(budget.acquire(PoolId(0)).is_none(), "it wants two");
+    assert!(budget.acquire(PoolId(1)).is_none());
+    budget.release(held);
+    assert_eq!(budget.next_fed(), Some(PoolId(0)));
+    assert_eq!(budget.next_fed(), Some(PoolId(1)), "the room is not taken");
+    let held = budget.acquire(PoolId(0)).expect("it was first");
+    assert!(budget.acquire(PoolId(0)).is_none(), "it wants two");
+    assert!(budget.acquire(PoolId(1)).is_none(), "told in vain");
+    budget.release(held);
+    assert_eq!(budget.next_fed(), Some(PoolId(1)));
+}
