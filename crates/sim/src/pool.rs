@@ -229,7 +229,7 @@ impl World {
 
     fn schedule(&mut self, delay: Duration, event: Event) {
         self.scheduled += 1;
-        let at = self.now + delay;
+        let at = self.now + options::align(delay, self.options.grid);
         self.calendar.push(Reverse((at, self.scheduled, event)));
     }
 

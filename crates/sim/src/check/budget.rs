@@ -2,7 +2,8 @@
 //!
 //! * A connection is permitted exactly when both groups of the pool have room; so a group never
 //!   exceeds its limit, except by what was open before the limit was lowered.
-//! * The pool that was denied first is told first of room that it can use, once per denial.
+//! * The pool that was denied first is told first of room that it can use, once per denial. One
+//!   that was told in vain keeps its place; one that got a connection goes to the end.
 //! * A pool that was denied is told of room as soon as there is some.
 //! * The rivals of a pool are the other pools of its full groups.
 
@@ -18,8 +19,11 @@ pub(crate) struct BudgetWatch {
     groups: BTreeMap<PoolId, [Group; 2]>,
     /// Connections in use by each pool.
     used: BTreeMap<PoolId, u32>,
-    /// Longest denied first.
+    /// When each pool was first denied since it got a connection, in turns.
+    denied_since: BTreeMap<PoolId, u64>,
+    /// Pools that are denied and were not told of room since.
     denied: Vec<PoolId>,
+    turns: u64,
 }
 
 impl BudgetWatch {
@@ -40,11 +44,20 @@ impl BudgetWatch {
     pub(crate) fn asked(&mut self, pool: PoolId, permitted: bool) {
         let room = self.has_room(pool);
         assert_eq!(permitted, room, "budget: {pool:?} asked");
+        self.turns += 1;
         if permitted {
             *self.used.get_mut(&pool).expect("joined") += 1;
-        } else if !self.denied.contains(&pool) {
-            self.denied.push(pool);
+            self.denied_since.remove(&pool);
+            if self.denied.contains(&pool) {
+                self.denied_since.insert(pool, self.turns);
+            }
+        } else {
+            self.denied_since.entry(pool).or_insert(self.turns);
+            if !self.denied.contains(&pool) {
+                self.denied.push(pool);
+            }
         }
+        self.denied.sort_by_key(|pool| self.denied_since[pool]);
     }
 
     /// A pool gave a connection back.

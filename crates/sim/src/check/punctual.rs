@@ -1,6 +1,7 @@
 //! Punctual: nothing happens before its time, and nothing more than one sweep after.
 //!
-//! * A wait is refused as too long at `wait_max` or later, and no sweep leaves an overdue one.
+//! * A wait is refused as too long at `wait_max` or later, and no input leaves an overdue one: so
+//!   at most one sweep later, and at once where `wait_max` is zero.
 //! * A server is closed as unused at `idle_max` or later and only above `size_min`, as old at its
 //!   lifetime (less its jitter) or later; no sweep leaves one that is due, and one that is
 //!   returned past its lifetime is not kept at all.
@@ -45,6 +46,8 @@ impl Rule for Punctual {
     }
 
     fn settled(&mut self, model: &Model, input: &Input, _counts: Counts) {
+        let overdue = model.queue.iter().find(|w| is_overdue(model, w));
+        assert!(overdue.is_none(), "punctual: still queued: {overdue:?}");
         if let Input::Checkin { server, .. } = *input {
             let kept = model.servers.get(&server);
             let expired = kept.is_some_and(|server| model.is_expired(server));
@@ -53,8 +56,6 @@ impl Rule for Punctual {
         if *input != Input::Tick {
             return;
         }
-        let overdue = model.queue.iter().find(|w| is_overdue(model, w));
-        assert!(overdue.is_none(), "punctual: still queued: {overdue:?}");
         for (id, since, ..) in model.idle() {
             let expired = model.is_expired(&model.servers[&id]);
             assert!(!expired, "punctual: {id} outlives its lifetime");

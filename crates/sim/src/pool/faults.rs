@@ -28,7 +28,7 @@ impl World {
             self.tell(at, Input::Retire);
         }
         if self.rng.happens(self.options.reconfigure) {
-            let config = options::config(&mut self.rng, self.options.clients);
+            let config = options::config(&mut self.rng, self.options.clients, self.options.grid);
             self.tell(at, Input::SetConfig(config));
         }
         if self.rng.happens(self.options.change_limit) {

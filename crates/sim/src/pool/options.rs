@@ -20,6 +20,9 @@ pub(super) struct PoolOptions {
 /// Everything a run is drawn from.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
+    /// Every moment and every duration is a multiple of this. On a coarse grid much happens at
+    /// once, and at the very moment at which it is due.
+    pub(super) grid: Duration,
     pub(super) workers: u16,
     pub(super) clients: u64,
     pub(super) pools: Vec<PoolOptions>,
@@ -83,6 +86,8 @@ const USERS: [&str; 2] = ["ann", "bob"];
 
 impl Options {
     pub(super) fn draw(rng: &mut Rng) -> Self {
+        let grid_us = rng.pick(&[1, 1, 100, 1_000, 5_000]).expect("five grids");
+        let grid = Duration::from_micros(grid_us);
         let clients = if rng.one_in(4) { 4 } else { 40 };
         let clients = rng.between(1, clients);
         let mut names = BTreeSet::new();
@@ -96,11 +101,12 @@ impl Options {
             .map(|(database, user)| PoolOptions {
                 database,
                 user,
-                config: config(rng, clients),
+                config: config(rng, clients, grid),
             })
             .collect();
         let limits = groups().map(|group| (group, limit(rng))).collect();
         Self {
+            grid,
             workers: u16::try_from(rng.between(1, 4)).expect("few workers"),
             clients,
             pools,
@@ -162,7 +168,7 @@ pub(super) fn limit(rng: &mut Rng) -> Option<u32> {
 }
 
 /// A pool's configuration.
-pub(super) fn config(rng: &mut Rng, clients: u64) -> Config {
+pub(super) fn config(rng: &mut Rng, clients: u64, grid: Duration) -> Config {
     let size_max = match rng.below(10) {
         0 => u32::MAX,
         1 => small(rng, 1, 30),
@@ -177,13 +183,23 @@ pub(super) fn config(rng: &mut Rng, clients: u64) -> Config {
         size_max,
         size_min: size_min.min(size_max),
         reserve_max,
-        reserve_after: some_duration(rng, 1_000, 300_000),
+        reserve_after: align(some_duration(rng, 1_000, 300_000), grid),
         waiters_max: usize::try_from(waiters_max).expect("few waiters"),
-        wait_max: bounded(rng, 20_000, 800_000),
-        idle_max: bounded(rng, 10_000, 800_000),
-        lifetime: bounded(rng, 10_000, 2_000_000),
-        login_retry: some_duration(rng, 1_000, 400_000),
+        wait_max: align(bounded(rng, 20_000, 800_000), grid),
+        idle_max: align(bounded(rng, 10_000, 800_000), grid),
+        lifetime: align(bounded(rng, 10_000, 2_000_000), grid),
+        login_retry: align(some_duration(rng, 1_000, 400_000), grid),
     }
+}
+
+/// The next multiple of `grid`.
+pub(super) fn align(duration: Duration, grid: Duration) -> Duration {
+    let over = duration.as_micros() % grid.as_micros();
+    if over == 0 || duration == Duration::MAX {
+        return duration;
+    }
+    let missing = grid.as_micros() - over;
+    duration + Duration::from_micros(u64::try_from(missing).expect("less than a grid"))
 }
 
 fn small(rng: &mut Rng, least: u64, most: u64) -> u32 {
