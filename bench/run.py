@@ -6,6 +6,7 @@ folder of its own that it removes.
 """
 
 import argparse
+import dataclasses
 import datetime
 import fnmatch
 import json
@@ -177,7 +178,7 @@ def run_all(lab, cells, arguments, runs, failures):
 def keep_programs(cell, programs):
     """The cell without contenders whose program is not measured."""
     kept = [contender for contender in cell.contenders if contender.program in programs]
-    return cell_table.dataclasses.replace(cell, contenders=kept)
+    return dataclasses.replace(cell, contenders=kept)
 
 
 def choose(cells, patterns):

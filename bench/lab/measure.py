@@ -6,6 +6,7 @@ outside.
 """
 
 import json
+import math
 import os
 import re
 import signal
@@ -24,7 +25,7 @@ def pgbench(lab, pooler, *, mode, clients, seconds):
     for old in lab.folder.glob("transactions.*"):
         old.unlink()
     argv = [lab.postgres.programs / "pgbench", *lab.postgres.address(pooler.port), "-S", "-n",
-            "-M", mode, "-c", clients, "-j", 2, "-T", round(seconds + WARM_UP), "-P", 1,
+            "-M", mode, "-c", clients, "-j", 2, "-T", max(math.ceil(seconds + WARM_UP), 3), "-P", 1,
             "--progress-timestamp", "--log", f"--log-prefix={log}", "--sampling-rate=0.05",
             postgres.DATABASE]
     process = lab.processes.start(argv, env=lab.postgres.environment, text=True,

@@ -47,16 +47,26 @@ def summarise(cells, runs):
             base = cell.contenders[0].label
             for label, column in columns.items():
                 if label != base:
-                    judge(column, columns.get(base), goal)
+                    judge(column, columns.get(base), goal, metric)
             rows.append({"cell": cell.name, "title": cell.title, "group": cell.group,
                          "metric": metric, "unit": unit(metric),
-                         "goal": str(goal) if goal else None, "base": base, "columns": columns})
+                         "goal": describe(goal), "base": base, "columns": columns})
     return rows
 
 
-def judge(column, base, goal):
+def describe(goal):
+    """The bound, and what it is for when that is not the ratio."""
+    return None if goal is None else str(goal) + ("" if goal.is_ratio else ", itself")
+
+
+# Numbers of the machine or of the client, and counts that should be zero or one.
+WITHOUT_RATIO = ("foreign_cores", "client_hashes", "errors")
+
+
+def judge(column, base, goal, metric):
     """Adds the ratio, and whether the goal is met, to a contender's numbers."""
-    if base and base["median"]:
+    is_absolute = (goal and not goal.is_ratio) or metric in WITHOUT_RATIO
+    if base and base["median"] and not is_absolute:
         column["ratio"] = column["median"] / base["median"]
     value = column.get("ratio") if goal and goal.is_ratio else column["median"]
     if goal and value is not None:
@@ -97,7 +107,8 @@ def markdown(about, rows, cells, failures):
         lines += [f"Not measured: {cell.title}: {cell.without}." for cell in skipped]
         if not of_group:
             continue
-        labels = list(dict.fromkeys(label for row in of_group for label in row["columns"]))
+        labels = list(dict.fromkeys(contender.label for cell in cells if cell.group == group
+                                    for contender in cell.contenders))
         ratios = [label for label in labels if label != of_group[0]["base"]]
         header = ["", "", *labels, *(f"{label} ratio" for label in ratios), "goal"]
         lines += ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
