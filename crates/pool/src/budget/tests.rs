@@ -81,3 +81,15 @@ fn a_pool_that_is_told_in_vain_keeps_its_place() {
     budget.release(held);
     assert_eq!(budget.next_fed(), Some(PoolId(1)));
 }
+
+#[test]
+fn a_pool_that_gets_one_while_hungry_waits_behind_those_that_got_none() {
+    let mut budget = budget();
+    budget.set_limit(Group::Database("app".into()), Some(1));
+    let held = budget.acquire(PoolId(0)).expect("room for one");
+    assert!(budget.acquire(PoolId(0)).is_none(), "it wants two");
+    assert!(budget.acquire(PoolId(1)).is_none());
+    budget.release(held);
+    assert!(budget.acquire(PoolId(0)).is_some(), "before anyone is told");
+    assert_eq!(budget.hungry().collect::<Vec<_>>(), [PoolId(1), PoolId(0)]);
+}
