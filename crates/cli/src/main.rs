@@ -9,6 +9,7 @@ mod exit;
 mod interrupt;
 mod load;
 mod output;
+mod serve;
 mod source;
 
 use std::process::ExitCode;
@@ -32,12 +33,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Options),
     Check(check::Options),
     Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
     let result = match &Arguments::parse().command {
+        Command::Serve(options) => serve::run(options),
         Command::Check(options) => check::run(options),
         Command::Demo(options) => demo::run(options),
     };

@@ -30,7 +30,7 @@ fn check(mut command: Command, code: i32, words: &str) {
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     check(pgweir(&["--help"]), 0, "Exit codes:");
-    for command in ["check", "demo"] {
+    for command in ["serve", "check", "demo"] {
         check(
             pgweir(&[command, "--help"]),
             0,
@@ -43,6 +43,7 @@ fn help_has_an_example_and_the_exit_codes() {
 fn misuse_exits_with_2() {
     check(pgweir(&[]), 2, "Usage:");
     check(pgweir(&["check"]), 2, "set DATABASE_URL");
+    check(pgweir(&["serve"]), 2, "set DATABASE_URL");
     for arguments in [
         ["--clients", "0"],
         ["--clients", "10001"],
@@ -57,6 +58,7 @@ fn misuse_exits_with_2() {
 #[test]
 fn mistakes_in_a_configuration_exit_with_1() {
     check(pgweir(&["check", "/no/such/file"]), 1, "/no/such/file");
+    check(pgweir(&["serve", "/no/such/file"]), 1, "/no/such/file");
 }
 
 #[test]

@@ -93,3 +93,21 @@ fn sigterm_leaves_nothing() {
 fn sigkill_leaves_nothing() {
     check("filling the database", Signal::KILL, None);
 }
+
+#[test]
+fn a_short_demo_serves_everyone_through_pgweir() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pgweir"))
+        .args(["demo", "--clients", "150", "--seconds", "1", "--json"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let pooled = &report["runs"][2];
+    assert_eq!(pooled["clients_served"], 150, "{report}");
+    assert_eq!(pooled["errors"], serde_json::json!({}), "{report}");
+    assert_eq!(pooled["mixed_answers"], 0, "{report}");
+    assert!(pooled["server_connections_max"].as_u64().unwrap() <= 20);
+    let refused = &report["runs"][0]["refused"]["53300"];
+    assert!(refused.as_u64().unwrap() >= 50, "{report}");
+}

@@ -20,6 +20,8 @@ pub struct Server<S> {
     pub cancels: u32,
     /// The stream may have something to read. Set by readiness events, cleared by a short read.
     pub readable: bool,
+    /// The peer has closed its side. What came before is still read, and no event follows it.
+    pub hung_up: bool,
     /// Bytes that came and cannot be understood yet; less than one message header, or one message
     /// of at most [`UNDERSTOOD_MAX`](crate::upstream::UNDERSTOOD_MAX).
     pub(crate) held: Vec<u8>,
@@ -36,6 +38,7 @@ impl<S: Read + Write> Server<S> {
             upstream,
             cancels: 0,
             readable: false,
+            hung_up: false,
             held: Vec::new(),
             unsent: Vec::new(),
         }
@@ -72,12 +75,8 @@ impl<S: Read + Write> Server<S> {
     /// # Errors
     /// The stream failed or ended.
     pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> io::Result<Option<usize>> {
-        fill(
-            &mut self.stream,
-            &mut self.held,
-            &mut self.readable,
-            scratch,
-        )
+        let readiness = (&mut self.readable, self.hung_up);
+        fill(&mut self.stream, &mut self.held, readiness, scratch)
     }
 
     /// Sends `bytes`, keeping what the socket does not take.
@@ -151,7 +150,7 @@ impl<S: Read + Write> Returning<S> {
 pub(crate) fn fill(
     stream: &mut impl Read,
     held: &mut Vec<u8>,
-    readable: &mut bool,
+    (readable, hung_up): (&mut bool, bool),
     scratch: &mut [u8],
 ) -> io::Result<Option<usize>> {
     let kept = held.len();
@@ -162,7 +161,7 @@ pub(crate) fn fill(
             Ok(len) => {
                 scratch[..kept].copy_from_slice(held);
                 *held = Vec::new();
-                *readable = kept + len == scratch.len();
+                *readable = hung_up || kept + len == scratch.len();
                 return Ok(Some(kept + len));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -126,6 +126,8 @@ pub struct Session<C, S> {
     pub client: C,
     /// The client may have something to read. Set by readiness events, cleared by a short read.
     pub readable: bool,
+    /// The client has closed its side. What came before is still read, and no event follows it.
+    pub hung_up: bool,
     /// What the session is doing to its messages.
     pub relay: Relay,
     stage: Stage<S>,
@@ -148,6 +150,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         Self {
             client,
             readable: true,
+            hung_up: false,
             relay,
             stage: Stage::Idle,
             held: Vec::new(),
@@ -156,6 +159,13 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             idle_since: now,
             reset_always,
         }
+    }
+
+    /// With bytes that the client sent before it was handed over.
+    pub fn with_input(mut self, bytes: Vec<u8>) -> Self {
+        self.unseen = !bytes.is_empty();
+        self.held = bytes;
+        self
     }
 
     /// Does what can be done now. `scratch` is larger than any message that must be understood.
@@ -330,12 +340,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if !self.readable {
             return Ok(None);
         }
-        server::fill(
-            &mut self.client,
-            &mut self.held,
-            &mut self.readable,
-            scratch,
-        )
+        let readiness = (&mut self.readable, self.hung_up);
+        server::fill(&mut self.client, &mut self.held, readiness, scratch)
     }
 
     /// Consumes `bytes` without a server, as far as that goes.

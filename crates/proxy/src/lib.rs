@@ -1,3 +1,29 @@
-//! pgweir proxy.
+//! Sockets, timers and configuration around the pure core.
+//!
+//! The **data plane** is one thread per worker ([`worker`]), each with its own epoll loop, its own
+//! clients and the servers they hold; it decides through `pgweir-pool` and nothing on a query's way
+//! crosses threads. The **control plane** is the thread that called [`run`]: it accepts, logs
+//! clients and servers in, sweeps the pools ten times a second, and sees to signals. Sessions
+//! reach the workers, and servers the pools, when they are logged in.
 
+mod cancel;
+mod clients;
+mod clock;
 pub mod config;
+mod connect;
+mod effects;
+mod link;
+mod listen;
+mod login;
+mod outbox;
+mod pool_handle;
+mod registry;
+mod reload;
+mod run;
+mod socket;
+mod stats;
+mod texts;
+mod wire_io;
+mod worker;
+
+pub use run::{RunError, run};

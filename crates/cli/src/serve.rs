@@ -1,0 +1,104 @@
+//! `pgweir serve`: the pooler itself.
+
+use std::env;
+use std::io::stderr;
+
+use clap::Args;
+use clap::error::ErrorKind;
+use pgweir_proxy::config::{self, check};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Exit;
+use crate::output;
+use crate::source::Configuration;
+
+/// Serves clients until SIGTERM; SIGHUP reads the configuration again.
+///
+/// The log goes to standard error. Its level is `info`, or what -v or -q say, or else what
+/// PGWEIR_LOG says: `error`, `warn`, `info`, `debug`, `trace`, or one level per module.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pgweir serve /etc/pgweir.toml
+  DATABASE_URL=postgres://app:secret@db/app?connection_limit=20 pgweir serve")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Log more; twice for even more
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Log warnings and errors only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Serves.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let source = options.configuration.source()?;
+    start_log(options)?;
+    let resolved = match config::load(&source) {
+        Ok(resolved) => resolved,
+        Err(problems) => {
+            let text = check::render_problems_text(&problems, output::stderr_has_colours());
+            output::note(text.trim_end());
+            return Ok(Exit::Mistakes);
+        }
+    };
+    pgweir_proxy::run(source, resolved)?;
+    Ok(Exit::Done)
+}
+
+fn start_log(options: &Options) -> Result<(), clap::Error> {
+    let directives = directives(options, env::var(LOG_VARIABLE).ok());
+    let filter = EnvFilter::try_new(&directives).map_err(|error| {
+        let message = format!("{LOG_VARIABLE}={directives}: {error}; try info or debug\n");
+        clap::Error::raw(ErrorKind::InvalidValue, message)
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(output::stderr_has_colours())
+        // With standard error gone, telling of it there would panic.
+        .log_internal_errors(false)
+        .init();
+    Ok(())
+}
+
+fn directives(options: &Options, variable: Option<String>) -> String {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => "warn",
+        (false, 0) => return variable.unwrap_or_else(|| "info".to_owned()),
+        (false, 1) => "debug",
+        (false, _) => "trace",
+    };
+    level.to_owned()
+}
+
+const LOG_VARIABLE: &str = "PGWEIR_LOG";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn arguments_win_over_the_variable() {
+        let level = |line: &[&str], variable: Option<&str>| {
+            let line = std::iter::once("serve").chain(line.iter().copied());
+            let line = Line::try_parse_from(line).ok()?;
+            Some(directives(&line.options, variable.map(str::to_owned)))
+        };
+        assert_eq!(level(&[], None).as_deref(), Some("info"));
+        assert_eq!(level(&[], Some("error")).as_deref(), Some("error"));
+        assert_eq!(level(&["-v"], Some("error")).as_deref(), Some("debug"));
+        assert_eq!(level(&["-vv"], None).as_deref(), Some("trace"));
+        assert_eq!(level(&["-q"], Some("trace")).as_deref(), Some("warn"));
+        assert_eq!(level(&["-q", "-v"], None), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! Delivering a cancel request to PostgreSQL.
+
+use std::time::Duration;
+
+use pgweir_wire::startup;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tracing::debug;
+
+use crate::config::ServerAddress;
+use crate::link::CancelTarget;
+
+/// Time to deliver a request. PgBouncer's `cancel_wait_timeout` has the same default.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
+
+/// Sends the request and waits until PostgreSQL has closed the connection: by then the signal is
+/// sent, and a query that begins later is not hit. Failures are only logged; like PostgreSQL, we
+/// promise no cancellation.
+pub(crate) async fn deliver(target: &CancelTarget) {
+    let delivery = async {
+        match &target.address {
+            ServerAddress::Tcp { host, port } => {
+                send(TcpStream::connect((host.as_str(), *port)).await?, target).await
+            }
+            ServerAddress::Unix(path) => send(UnixStream::connect(path).await?, target).await,
+        }
+    };
+    match tokio::time::timeout(DELIVERY_MAX, delivery).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "cancel request failed"),
+        Err(_) => debug!("cancel request timed out"),
+    }
+}
+
+async fn send(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    target: &CancelTarget,
+) -> std::io::Result<()> {
+    let mut out = Vec::new();
+    startup::encode_cancel(&mut out, target.pid, &target.key);
+    stream.write_all(&out).await?;
+    let mut rest = [0; 64];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Who is logged in: the limits on clients, and the keys by which they cancel.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use pgweir_pool::id::ClientId;
+use pgweir_wire::sqlstate::SqlState;
+
+use crate::config::{Config, Database};
+use crate::texts::ClientError;
+
+/// A client's number and secret for cancel requests, as PostgreSQL's process number and key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CancelKey {
+    pub(crate) pid: u32,
+    pub(crate) secret: u32,
+}
+
+/// Clients in total, by database and by user, and where each of them is.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    total: u32,
+    by_database: HashMap<Arc<str>, u32>,
+    by_user: HashMap<Arc<str>, u32>,
+    /// The client is `None` between its login and its arrival at a worker.
+    by_pid: HashMap<u32, (u32, Option<ClientId>)>,
+}
+
+impl Clients {
+    /// Lets a client in, or says which limit is reached.
+    ///
+    /// # Errors
+    /// One of the three limits is reached.
+    pub(crate) fn enter(
+        &mut self,
+        config: &Config,
+        database: (&Arc<str>, &Database),
+        user: (&Arc<str>, Option<NonZeroU32>),
+        key: CancelKey,
+    ) -> Result<(), ClientError> {
+        let count = |map: &HashMap<Arc<str>, u32>, name| map.get(name).copied().unwrap_or(0);
+        if self.total >= config.max_client_conn {
+            return Err(full("max_client_conn", config.max_client_conn, "in total"));
+        }
+        if let Some(max) = database.1.max_db_client_connections
+            && count(&self.by_database, database.0) >= max.get()
+        {
+            let whose = format!("for database \"{}\"", database.0);
+            return Err(full("max_db_client_connections", max.get(), &whose));
+        }
+        if let Some(max) = user.1
+            && count(&self.by_user, user.0) >= max.get()
+        {
+            let whose = format!("for user \"{}\"", user.0);
+            return Err(full("max_user_client_connections", max.get(), &whose));
+        }
+        self.total += 1;
+        *self.by_database.entry(database.0.clone()).or_default() += 1;
+        *self.by_user.entry(user.0.clone()).or_default() += 1;
+        let earlier = self.by_pid.insert(key.pid, (key.secret, None));
+        assert!(earlier.is_none(), "a client's number is its own");
+        Ok(())
+    }
+
+    /// The client is gone.
+    pub(crate) fn leave(&mut self, database: &str, user: &str, pid: u32) {
+        assert!(self.total > 0, "a client that leaves has come");
+        self.total -= 1;
+        decrement(&mut self.by_database, database);
+        decrement(&mut self.by_user, user);
+        self.by_pid.remove(&pid);
+    }
+
+    /// The client lives at a worker, under this name.
+    pub(crate) fn moved(&mut self, pid: u32, client: ClientId) {
+        if let Some(entry) = self.by_pid.get_mut(&pid) {
+            entry.1 = Some(client);
+        }
+    }
+
+    /// The client of a cancel request, if number and secret are right.
+    pub(crate) fn find(&self, pid: u32, key: &[u8]) -> Option<ClientId> {
+        let (secret, client) = self.by_pid.get(&pid)?;
+        // The kernel's scheduling jitter drowns the time of a four-byte comparison, but a constant
+        // one costs nothing.
+        let difference = secret
+            .to_be_bytes()
+            .iter()
+            .zip(key)
+            .fold(key.len() ^ 4, |acc, (a, b)| acc | usize::from(a ^ b));
+        (difference == 0).then_some(*client)?
+    }
+
+    pub(crate) fn has_pid(&self, pid: u32) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
+    pub(crate) fn total(&self) -> u32 {
+        self.total
+    }
+}
+
+fn decrement(map: &mut HashMap<Arc<str>, u32>, name: &str) {
+    let count = map.get_mut(name).expect("counted when it came");
+    *count -= 1;
+    if *count == 0 {
+        map.remove(name);
+    }
+}
+
+fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
+    ClientError::new(
+        SqlState::TOO_MANY_CONNECTIONS,
+        format!("no more connections allowed ({setting} {limit})"),
+    )
+    .detail(format!("{limit} clients are connected {whose}."))
+    .hint(format!(
+        "Close connections that are not needed, or raise {setting}."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CancelKey, Clients};
+    use pgweir_pool::id::ClientId;
+
+    #[test]
+    fn a_cancel_request_needs_the_whole_secret() {
+        let mut clients = Clients::default();
+        clients.by_pid.insert(7, (0x0102_0304, None));
+        assert_eq!(clients.find(7, &[1, 2, 3, 4]), None, "not at a worker yet");
+        clients.moved(7, ClientId(9));
+        assert_eq!(clients.find(7, &[1, 2, 3, 4]), Some(ClientId(9)));
+        for wrong in [&[1, 2, 3, 5][..], &[1, 2, 3], &[1, 2, 3, 4, 0], &[]] {
+            assert_eq!(clients.find(7, wrong), None, "{wrong:?}");
+        }
+        assert_eq!(clients.find(8, &[1, 2, 3, 4]), None);
+        let key = CancelKey { pid: 7, secret: 1 };
+        assert!(clients.has_pid(key.pid));
+    }
+}

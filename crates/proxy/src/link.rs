@@ -1,0 +1,57 @@
+//! The stream of a server connection, with what the driver must know of it.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use pgweir_pool::budget::Permit;
+use pgweir_pool::id::WorkerId;
+
+use crate::config::ServerAddress;
+use crate::socket::Socket;
+
+/// Where a server's socket is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Home {
+    pub(crate) worker: WorkerId,
+    /// Entry in that worker's table of servers.
+    pub(crate) slot: u32,
+}
+
+/// What a cancel request for a server needs.
+#[derive(Debug)]
+pub(crate) struct CancelTarget {
+    pub(crate) address: ServerAddress,
+    pub(crate) pid: u32,
+    pub(crate) key: Vec<u8>,
+}
+
+/// A server's socket.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) socket: Socket,
+    /// `None` from login until a worker takes it in.
+    pub(crate) home: Option<Home>,
+    /// The permit of the shared budget under which it was opened.
+    pub(crate) permit: Permit,
+    /// `None` if PostgreSQL sent no key: then nothing can be cancelled.
+    pub(crate) cancel: Option<Arc<CancelTarget>>,
+}
+
+impl Read for Link {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+/// A server connection.
+pub(crate) type Server = pgweir_pool::server::Server<Link>;

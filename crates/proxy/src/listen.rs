@@ -1,0 +1,214 @@
+//! Accepting clients.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgweir_pool::relay::Relay;
+use pgweir_pool::session::Session;
+use pgweir_wire::encode;
+use pgweir_wire::sqlstate::SqlState;
+use socket2::{Domain, SockRef, Type};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tracing::{debug, info, warn};
+
+use crate::config::Listen;
+use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::socket::{self, Socket};
+use crate::texts::{ClientError, seconds};
+use crate::worker::Client;
+
+/// Logins under way at once; further clients wait in the kernel's queue. At 16 KiB each, strangers
+/// can make us hold 16 MiB.
+const LOGINS_MAX: usize = 1024;
+
+/// Pause after the system refused a connection, for want of file descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that clients connect to.
+pub(crate) enum Listener {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // It may have been removed by hand.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds all sockets of the configuration.
+///
+/// # Errors
+/// The first that cannot be bound, and why.
+pub(crate) fn bind(listen: &Listen) -> Result<Vec<Listener>, (String, io::Error)> {
+    let mut listeners = Vec::new();
+    for &address in &listen.addresses {
+        let address = SocketAddr::new(address, listen.port);
+        let listener = bind_tcp(address, listen.backlog).map_err(|e| (address.to_string(), e))?;
+        listeners.push(Listener::Tcp(listener, address));
+    }
+    if let Some(directory) = &listen.unix_socket_dir {
+        let path = directory.join(format!(".s.PGSQL.{}", listen.port));
+        let listener = bind_unix(&path, listen.unix_socket_mode)
+            .map_err(|e| (path.display().to_string(), e))?;
+        listeners.push(Listener::Unix(listener, path));
+    }
+    Ok(listeners)
+}
+
+fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `*` means one socket per family; a dual-stack one would collide with the other.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    // What a process left that did not end well.
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}
+
+/// Accepts clients until the task is aborted.
+pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
+    let logins = Arc::new(Semaphore::new(LOGINS_MAX));
+    loop {
+        let permit = logins.clone().acquire_owned().await.expect("never closed");
+        let accepted = match &listener {
+            Listener::Tcp(listener, _) => listener.accept().await.map(|(stream, peer)| {
+                let door = door.clone();
+                tokio::spawn(async move {
+                    if let Err(error) =
+                        socket::tune(SockRef::from(&stream), &door.registry.config().tcp)
+                    {
+                        debug!(%error, "client socket cannot be tuned");
+                    }
+                    serve(stream, &peer.to_string(), &door, |s| {
+                        s.into_std().map(Socket::from)
+                    })
+                    .await;
+                    drop(permit);
+                });
+            }),
+            Listener::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
+                let door = door.clone();
+                tokio::spawn(async move {
+                    serve(stream, "unix", &door, |s| s.into_std().map(Socket::from)).await;
+                    drop(permit);
+                });
+            }),
+        };
+        if let Err(error) = accepted {
+            warn!(%error, "a client cannot be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+}
+
+/// Logs a client in and hands it to a worker.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    peer: &str,
+    door: &Door,
+    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+) {
+    let config = door.registry.config();
+    let login = Box::pin(door.log_in(&mut stream));
+    let outcome = match config.client_login_timeout {
+        None => login.await,
+        Some(limit) => tokio::time::timeout(limit, login)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!(
+                    "login took longer than client_login_timeout ({})",
+                    seconds(limit)
+                );
+                Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, message).into())
+            }),
+    };
+    match outcome {
+        Ok(logged_in) => {
+            if config.log.connections {
+                info!(
+                    database = &*logged_in.pool.database,
+                    user = &*logged_in.pool.user,
+                    client = logged_in.key.pid,
+                    peer,
+                    "client connected"
+                );
+            }
+            hand_over(stream, logged_in, door, into_socket);
+        }
+        Err(LoginEnd::Cancelled) => {}
+        Err(LoginEnd::Gone(error)) => debug!(peer, %error, "client left during login"),
+        Err(LoginEnd::Refused(error)) => {
+            if config.log.pooler_errors {
+                warn!(peer, sqlstate = %error.sqlstate, "pooler error: {}", error.message);
+            }
+            let mut out = Vec::new();
+            encode::error(&mut out, &error.fields());
+            // A peer that does not take its error goes without.
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
+            let _ = stream.shutdown().await;
+        }
+    }
+}
+
+fn hand_over<S>(
+    stream: S,
+    logged_in: LoggedIn,
+    door: &Door,
+    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+) {
+    let registry = &door.registry;
+    let LoggedIn {
+        pool,
+        parameters,
+        key,
+        rest,
+    } = logged_in;
+    let settings = pool.settings();
+    let socket = match into_socket(stream) {
+        Ok(socket) => socket,
+        Err(error) => {
+            warn!(%error, "client socket cannot be handed over");
+            registry.client_out(&pool, key.pid, &mut crate::outbox::Outbox::default());
+            return;
+        }
+    };
+    let relay = Relay::new(settings.mode, parameters);
+    let reset_always =
+        settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
+    let session = Session::new(socket, relay, reset_always, registry.clock.now()).with_input(rest);
+    let client = Client {
+        session,
+        pool,
+        settings,
+        pid: key.pid,
+    };
+    registry.adopt(registry.place(), Box::new(client));
+}

@@ -1,0 +1,433 @@
+//! Logging a client in: from its first byte to the ReadyForQuery that hands it to a worker.
+//!
+//! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
+//! of it, and gets no answer that tells whether a user or database exists.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use pgweir_pool::parameters::{Parameters, is_valid_name};
+use pgweir_wire::auth::{md5, scram};
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::encode;
+use pgweir_wire::frontend;
+use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::startup::{self, FirstPacket, PACKET_MAX, Startup};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tracing::debug;
+
+use crate::clients::CancelKey;
+use crate::config::{AuthType, Config, Database, Secret, User};
+use crate::outbox::Outbox;
+use crate::pool_handle::{Greeting, PoolHandle, Welcome};
+use crate::registry::{Registry, random_u32};
+use crate::texts::ClientError;
+use crate::wire_io::{Inbound, ReadError};
+
+/// Answer to a request for encryption that is not spoken here.
+const NO_ENCRYPTION: &[u8] = b"N";
+
+/// A client that has proven who it is and was told that it may begin.
+pub(crate) struct LoggedIn {
+    pub(crate) pool: Arc<PoolHandle>,
+    pub(crate) parameters: Arc<Parameters>,
+    pub(crate) key: CancelKey,
+    /// What the client sent without waiting for the end of its login.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Why a login ended otherwise.
+#[derive(Debug)]
+pub(crate) enum LoginEnd {
+    /// The client is told, and goes.
+    Refused(ClientError),
+    /// The stream ended or failed.
+    Gone(io::Error),
+    /// It was a cancel request.
+    Cancelled,
+}
+
+impl From<io::Error> for LoginEnd {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
+    }
+}
+
+impl From<ClientError> for LoginEnd {
+    fn from(error: ClientError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<ReadError> for LoginEnd {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => Self::Gone(error),
+            ReadError::TooLong { kind, length } => violation(format!(
+                "invalid length {length} in message of type \"{}\" during login",
+                kind.escape_ascii()
+            ))
+            .into(),
+        }
+    }
+}
+
+/// What logins share.
+pub(crate) struct Door {
+    pub(crate) registry: Arc<Registry>,
+    /// Makes the exchange with an unknown user look like any other.
+    mock_secret: [u8; 32],
+    /// Verifiers of plain passwords, with the password they are of. Making one takes a
+    /// millisecond, a login with it microseconds. At most one per configured user.
+    verifiers: Mutex<HashMap<String, (String, Arc<scram::Verifier>)>>,
+}
+
+/// A proof that was accepted.
+struct Proven {
+    user: Arc<User>,
+    /// The key that logs servers in as this user, and the server key of its verifier.
+    passed: Option<(scram::ClientKey, [u8; 32])>,
+}
+
+impl Door {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        let mut mock_secret = [0; 32];
+        getrandom::fill(&mut mock_secret).expect("the system gives random numbers");
+        Self {
+            registry,
+            mock_secret,
+            verifiers: Mutex::default(),
+        }
+    }
+
+    /// Logs a client in. On refusal the client was not told yet.
+    ///
+    /// # Errors
+    /// The client is refused, or its stream ended.
+    pub(crate) async fn log_in(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    ) -> Result<LoggedIn, LoginEnd> {
+        let mut inbound = Inbound::new(PACKET_MAX);
+        let config = self.registry.config();
+        let startup = self.first_packet(stream, &mut inbound).await?;
+        let mut out = Vec::new();
+        if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
+            encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
+        }
+        let proven = self
+            .authenticate(stream, &mut inbound, &config, &startup.user, out)
+            .await?;
+        if startup
+            .replication
+            .as_deref()
+            .is_some_and(|value| !is_off(value))
+        {
+            return Err(ClientError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "replication connections are not pooled",
+            )
+            .hint("Connect to PostgreSQL directly for replication.")
+            .into());
+        }
+        let database = find_database(&config, &startup.database)?;
+        let pool = self
+            .registry
+            .pool(database, &startup.database, &proven.user.name)?;
+        if proven.passed.is_some() {
+            pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
+        }
+        let key = self.registry.client_in(&pool)?;
+        // From here on the client counts, and has to be counted out if its login fails.
+        let greeted = self.greet(stream, &config, &startup, &pool, key).await;
+        if greeted.is_err() {
+            self.registry
+                .client_out(&pool, key.pid, &mut Outbox::default());
+        }
+        Ok(LoggedIn {
+            parameters: greeted?,
+            pool,
+            key,
+            rest: inbound.into_rest(),
+        })
+    }
+
+    /// Reads up to the startup packet, declining encryption and passing cancel requests on.
+    async fn first_packet(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        inbound: &mut Inbound,
+    ) -> Result<Startup, LoginEnd> {
+        let (mut asked_ssl, mut asked_gss) = (false, false);
+        loop {
+            let parsed = startup::parse(inbound.bytes())
+                .map_err(|error| ClientError::new(error.sqlstate(), error.client_message()))?;
+            let Some((packet, len)) = parsed else {
+                inbound.more(stream).await?;
+                continue;
+            };
+            inbound.consume(len);
+            let asked = match packet {
+                FirstPacket::Startup(startup) => return Ok(startup),
+                FirstPacket::Cancel { pid, key } => {
+                    self.registry.cancel(pid, &key);
+                    return Err(LoginEnd::Cancelled);
+                }
+                FirstPacket::Ssl => &mut asked_ssl,
+                FirstPacket::GssEnc => &mut asked_gss,
+            };
+            // What follows a request for encryption in the clear was not meant to be in the clear.
+            if std::mem::replace(asked, true) || !inbound.bytes().is_empty() {
+                return Err(violation("received unencrypted data after SSL request").into());
+            }
+            stream.write_all(NO_ENCRYPTION).await?;
+        }
+    }
+
+    /// Has the client prove that it is `user`. `out` goes before the first request.
+    async fn authenticate(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        inbound: &mut Inbound,
+        config: &Config,
+        user: &str,
+        mut out: Vec<u8>,
+    ) -> Result<Proven, LoginEnd> {
+        let known = config.users.get(user);
+        let secret = known.and_then(|user| user.secret.as_ref());
+        let by_scram = match (config.auth_type, secret) {
+            (AuthType::Trust, _) => {
+                stream.write_all(&out).await?;
+                let user = known.ok_or_else(|| {
+                    ClientError::new(
+                        SqlState::INVALID_AUTHORIZATION,
+                        format!("no such user: {user}"),
+                    )
+                })?;
+                return Ok(Proven {
+                    user: user.clone(),
+                    passed: None,
+                });
+            }
+            (AuthType::ScramSha256, _) | (AuthType::Md5, Some(Secret::Scram(_))) => true,
+            (AuthType::Md5, _) => false,
+        };
+        let passed = if by_scram {
+            let verifier = self.verifier(user, secret);
+            Some(self.by_scram(stream, inbound, user, verifier, out).await?)
+        } else {
+            let salt = random_u32().to_be_bytes();
+            encode::authentication_md5(&mut out, salt);
+            stream.write_all(&out).await?;
+            let body = password_message(stream, inbound).await?;
+            let verifier = match secret {
+                Some(Secret::Plain(password)) => md5::verifier(user, password),
+                Some(Secret::Md5(verifier)) => verifier.clone(),
+                Some(Secret::Scram(_)) | None => String::new(),
+            };
+            let response =
+                frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
+            if verifier.is_empty() || !md5::check(&verifier, salt, response) {
+                return Err(wrong_password(user).into());
+            }
+            None
+        };
+        match known {
+            Some(user) => Ok(Proven {
+                user: user.clone(),
+                passed: passed.filter(|_| matches!(user.secret, Some(Secret::Scram(_)))),
+            }),
+            None => Err(wrong_password(user).into()),
+        }
+    }
+
+    async fn by_scram(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        inbound: &mut Inbound,
+        user: &str,
+        verifier: Arc<scram::Verifier>,
+        mut out: Vec<u8>,
+    ) -> Result<(scram::ClientKey, [u8; 32]), LoginEnd> {
+        let failed = |error: scram::ScramError| {
+            debug!(?error, "SCRAM with a client failed");
+            LoginEnd::Refused(wrong_password(user))
+        };
+        encode::authentication_sasl(&mut out, &[scram::MECHANISM]);
+        stream.write_all(&out).await?;
+        let body = password_message(stream, inbound).await?;
+        let (mechanism, data) =
+            frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
+        if mechanism != scram::MECHANISM.as_bytes() {
+            return Err(
+                violation("client selected an invalid SASL authentication mechanism").into(),
+            );
+        }
+        let mut random = [0; 18];
+        getrandom::fill(&mut random).expect("the system gives random numbers");
+        let server_key = verifier.server_key;
+        let (reply, last) = scram::server::First::new(verifier)
+            .on_client_first(data.unwrap_or_default(), &scram::nonce(&random))
+            .map_err(failed)?;
+        let mut out = Vec::new();
+        encode::authentication_sasl_continue(&mut out, &reply);
+        stream.write_all(&out).await?;
+
+        let body = password_message(stream, inbound).await?;
+        let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
+        let mut out = Vec::new();
+        encode::authentication_sasl_final(&mut out, &reply);
+        stream.write_all(&out).await?;
+        Ok((client_key, server_key))
+    }
+
+    /// The verifier of a user; for one that is unknown or has no password, one that nothing fits.
+    fn verifier(&self, user: &str, secret: Option<&Secret>) -> Arc<scram::Verifier> {
+        match secret {
+            Some(Secret::Plain(password)) => {
+                let mut verifiers = self.verifiers.lock().expect("no panic under the lock");
+                if let Some((_, verifier)) = verifiers.get(user).filter(|(p, _)| p == password) {
+                    return verifier.clone();
+                }
+                let mut salt = [0; 16];
+                getrandom::fill(&mut salt).expect("the system gives random numbers");
+                let count = scram::ITERATIONS_DEFAULT;
+                let verifier = scram::Verifier::from_password(password, salt.to_vec(), count);
+                let verifier = Arc::new(verifier);
+                verifiers.insert(user.to_owned(), (password.clone(), verifier.clone()));
+                verifier
+            }
+            Some(Secret::Scram(text)) => {
+                let parsed = scram::Verifier::parse(text);
+                Arc::new(parsed.unwrap_or_else(|| scram::Verifier::mock(user, &self.mock_secret)))
+            }
+            Some(Secret::Md5(_)) | None => Arc::new(scram::Verifier::mock(user, &self.mock_secret)),
+        }
+    }
+
+    /// Tells the client its settings and its key, and that it may begin: one write.
+    async fn greet(
+        &self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        config: &Config,
+        startup: &Startup,
+        pool: &Arc<PoolHandle>,
+        key: CancelKey,
+    ) -> Result<Arc<Parameters>, LoginEnd> {
+        let welcome = self.welcome(pool).await?;
+        let parameters = pool.shared_parameters(wanted(config, startup, &welcome)?);
+        let mut out = Vec::with_capacity(1024);
+        encode::authentication_ok(&mut out);
+        for (name, value) in &welcome.reported {
+            let value = parameters
+                .value(&name.to_ascii_lowercase())
+                .unwrap_or(value);
+            encode::parameter_status(&mut out, name, value);
+        }
+        encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+        encode::ready_for_query(&mut out, TxStatus::Idle);
+        stream.write_all(&out).await?;
+        Ok(parameters)
+    }
+
+    /// What a fresh server reports, which has to have been seen once.
+    async fn welcome(&self, pool: &Arc<PoolHandle>) -> Result<Arc<Welcome>, ClientError> {
+        let mut greeting = pool.greeting.subscribe();
+        loop {
+            if let Greeting::Known(welcome) = &*greeting.borrow_and_update() {
+                return Ok(welcome.clone());
+            }
+            let opening = self
+                .registry
+                .decide(pool, &mut Outbox::default(), |shared, now| {
+                    shared.core.warm(now)
+                });
+            if opening && greeting.changed().await.is_ok() {
+                if let Greeting::Failed(error) = &*greeting.borrow() {
+                    return Err(error.clone());
+                }
+                continue;
+            }
+            let error = pool
+                .login_error
+                .lock()
+                .expect("no panic under the lock")
+                .clone();
+            return Err(error.unwrap_or_else(|| {
+                ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
+            }));
+        }
+    }
+}
+
+/// The settings that the client's session shall have: those of a fresh server, and what it asks
+/// for beyond them. Whether PostgreSQL takes them shows when the client gets its first server.
+fn wanted(
+    config: &Config,
+    startup: &Startup,
+    welcome: &Welcome,
+) -> Result<Parameters, ClientError> {
+    let mut parameters = Parameters::clone(&welcome.parameters);
+    for (name, value) in &startup.parameters {
+        if config
+            .ignore_startup_parameters
+            .contains(&name.to_ascii_lowercase())
+        {
+            continue;
+        }
+        if !is_valid_name(name) {
+            return Err(ClientError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unsupported startup parameter: {}", name.escape_debug()),
+            )
+            .hint("Names of settings have letters, digits, underscores and dots."));
+        }
+        parameters.set(name, value);
+    }
+    Ok(parameters)
+}
+
+fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientError> {
+    let found = config
+        .databases
+        .get(name)
+        .or(config.fallback_database.as_ref());
+    found.cloned().ok_or_else(|| {
+        ClientError::new(
+            SqlState::INVALID_CATALOG_NAME,
+            format!("no such database: {name}"),
+        )
+        .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
+    })
+}
+
+async fn password_message(
+    stream: &mut (impl AsyncRead + Unpin),
+    inbound: &mut Inbound,
+) -> Result<Vec<u8>, LoginEnd> {
+    match inbound.message(stream).await? {
+        (frontend::PASSWORD, body) => Ok(body),
+        (kind, _) => Err(violation(format!(
+            "expected a password, got message of type \"{}\"",
+            kind.escape_ascii()
+        ))
+        .into()),
+    }
+}
+
+fn wrong_password(user: &str) -> ClientError {
+    ClientError::new(
+        SqlState::INVALID_PASSWORD,
+        format!("password authentication failed for user \"{user}\""),
+    )
+}
+
+fn violation(message: impl Into<String>) -> ClientError {
+    ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
+}
+
+/// PostgreSQL's spellings of false, for `replication`.
+fn is_off(value: &str) -> bool {
+    ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
+}

@@ -1,0 +1,296 @@
+//! One pool with its lock: the pure state machine and the servers that nobody holds.
+//!
+//! The lock is held for one decision at a time, twice per transaction, and never across I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
+
+use pgweir_pool::budget::PoolId;
+use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_pool::parameters::Parameters;
+use pgweir_pool::pool::{self, Action, Condition, Counts, Pool};
+use pgweir_pool::relay::Mode;
+use pgweir_pool::session::Limits;
+use pgweir_pool::time::Time;
+use pgweir_wire::auth::scram::ClientKey;
+use pgweir_wire::auth::scram::client::KeyCache;
+use tokio::sync::watch;
+
+use crate::config::{Database, PoolConfig, PoolMode};
+use crate::effects::{Effect, Grant};
+use crate::link::Server;
+use crate::texts::ClientError;
+
+/// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
+const SERVER_ID_BITS: u32 = 40;
+
+/// Sets of settings kept to be shared. Applications differ in application_name as a rule.
+const RECENT_MAX: usize = 32;
+
+/// What a client is told at login: the settings of a fresh server.
+#[derive(Debug)]
+pub(crate) struct Welcome {
+    /// Every setting the server reported, spelled as it did.
+    pub(crate) reported: Vec<(String, String)>,
+    /// Those that a session can change.
+    pub(crate) parameters: Arc<Parameters>,
+}
+
+/// What is known of logging in to PostgreSQL for this pool.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Greeting {
+    /// No server has logged in yet.
+    #[default]
+    Unknown,
+    /// A server has.
+    Known(Arc<Welcome>),
+    /// The last attempt failed, and none succeeded before.
+    Failed(ClientError),
+}
+
+/// Keys by which servers are logged in without a password.
+#[derive(Clone, Default)]
+pub(crate) struct Keys {
+    /// Derived from the password at an earlier login.
+    pub(crate) derived: Option<KeyCache>,
+    /// Taken from a client's login, with the server key of the stored verifier.
+    pub(crate) passed: Option<(ClientKey, [u8; 32])>,
+}
+
+/// Settings of a pool in the form the data plane uses.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) database: Arc<Database>,
+    pub(crate) config: PoolConfig,
+    pub(crate) limits: Limits,
+    pub(crate) mode: Mode,
+}
+
+/// Totals since the start of the process, merged when a server is returned.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Totals {
+    pub(crate) transactions: u64,
+    pub(crate) queries: u64,
+    pub(crate) grants: u64,
+    pub(crate) wait_us: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) core: Pool,
+    /// Idle servers, and those just being handed over.
+    pub(crate) parked: BTreeMap<ServerId, Box<Server>>,
+    pub(crate) totals: Totals,
+    check_delay: Duration,
+}
+
+/// A pool, shared by all workers and the control plane.
+pub(crate) struct PoolHandle {
+    pub(crate) id: PoolId,
+    /// Name of the database as clients say it.
+    pub(crate) database: Arc<str>,
+    /// User as whom clients log in.
+    pub(crate) user: Arc<str>,
+    pub(crate) greeting: watch::Sender<Greeting>,
+    pub(crate) keys: Mutex<Keys>,
+    /// The last failed login, while the pool has no other word for it.
+    pub(crate) login_error: Mutex<Option<ClientError>>,
+    /// Settings that clients asked for lately, so that clients alike share one copy.
+    recent: Mutex<VecDeque<Arc<Parameters>>>,
+    settings: RwLock<Arc<Settings>>,
+    shared: Mutex<Shared>,
+}
+
+impl PoolHandle {
+    pub(crate) fn new(
+        id: PoolId,
+        database: Arc<str>,
+        user: Arc<str>,
+        settings: Settings,
+        workers: usize,
+    ) -> Self {
+        let first = ServerId(u64::from(id.0) << SERVER_ID_BITS);
+        let shared = Shared {
+            core: Pool::new(core_config(&settings.config), workers, first),
+            parked: BTreeMap::new(),
+            totals: Totals::default(),
+            check_delay: settings.config.server_check_delay.unwrap_or(Duration::MAX),
+        };
+        Self {
+            id,
+            database,
+            user,
+            greeting: watch::Sender::default(),
+            keys: Mutex::default(),
+            login_error: Mutex::default(),
+            recent: Mutex::default(),
+            settings: RwLock::new(Arc::new(settings)),
+            shared: Mutex::new(shared),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings
+            .read()
+            .expect("no panic under the lock")
+            .clone()
+    }
+
+    /// Lets `decide` tell the pool what happened and moves what the pool wants done, with the
+    /// servers it concerns, to `effects`.
+    pub(crate) fn decide<T>(
+        &self,
+        now: Time,
+        effects: &mut Vec<Effect>,
+        decide: impl FnOnce(&mut Shared) -> T,
+    ) -> T {
+        let mut shared = self.lock();
+        let result = decide(&mut shared);
+        while let Some(action) = shared.core.poll_action() {
+            effects.push(match action {
+                Action::Open(id) => Effect::Open(id),
+                Action::Refuse(client, refusal) => Effect::Refuse(client, refusal),
+                Action::Close(id, reason) => Effect::Close(shared.unpark(id), reason),
+                Action::Grant {
+                    client,
+                    server,
+                    idle_since,
+                    place,
+                } => {
+                    shared.totals.grants += 1;
+                    shared.totals.wait_us += (now - place.since).as_micros() as u64;
+                    Effect::Grant(Grant {
+                        client,
+                        server: shared.unpark(server),
+                        place,
+                        check: now - idle_since >= shared.check_delay,
+                    })
+                }
+            });
+        }
+        result
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().core.counts()
+    }
+
+    /// Since when the server that was unused for longest is idle.
+    pub(crate) fn longest_idle(&self) -> Option<Time> {
+        self.lock().core.longest_idle().map(|(since, _)| since)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().totals
+    }
+
+    /// Takes over a reloaded configuration; whether servers must be opened anew for it.
+    pub(crate) fn reconfigure(&self, now: Time, settings: Settings, effects: &mut Vec<Effect>) {
+        let retire = {
+            let old = self.settings();
+            let (old, new) = (&old.database, &settings.database);
+            old.server != new.server
+                || old.dbname != new.dbname
+                || old.forced_user != new.forced_user
+                || old.password != new.password
+                || old.connect_query != new.connect_query
+                || old.startup_parameters != new.startup_parameters
+        };
+        let config = settings.config.clone();
+        *self.settings.write().expect("no panic under the lock") = Arc::new(settings);
+        if retire {
+            *self.keys.lock().expect("no panic under the lock") = Keys::default();
+        }
+        self.decide(now, effects, |shared| {
+            shared.check_delay = config.server_check_delay.unwrap_or(Duration::MAX);
+            shared.core.set_config(now, core_config(&config));
+            if retire {
+                shared.core.retire(now);
+            }
+        });
+    }
+
+    /// One shared copy of these settings.
+    pub(crate) fn shared_parameters(&self, wanted: Parameters) -> Arc<Parameters> {
+        let mut recent = self.recent.lock().expect("no panic under the lock");
+        if let Some(same) = recent.iter().find(|known| ***known == wanted) {
+            return same.clone();
+        }
+        let wanted = Arc::new(wanted);
+        recent.push_front(wanted.clone());
+        recent.truncate(RECENT_MAX);
+        wanted
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no panic under the lock")
+    }
+}
+
+impl Shared {
+    /// A server comes back clean, or as one that cannot be used again.
+    pub(crate) fn check_in(
+        &mut self,
+        now: Time,
+        server: Box<Server>,
+        home: WorkerId,
+        condition: Condition,
+    ) {
+        if condition == Condition::Clean {
+            assert!(
+                server.is_reusable(),
+                "a server in use went back to its pool"
+            );
+        }
+        let id = server.id;
+        self.totals.transactions += server.upstream.work.transactions;
+        self.totals.queries += server.upstream.work.queries;
+        self.parked.insert(id, server);
+        self.core.checkin(now, id, home, condition);
+    }
+
+    fn unpark(&mut self, id: ServerId) -> Box<Server> {
+        self.parked
+            .remove(&id)
+            .expect("the pool names parked servers")
+    }
+}
+
+impl Settings {
+    pub(crate) fn new(database: Arc<Database>, user: &str) -> Self {
+        let config = database.pool_config(user).clone();
+        let bound = |time: Option<Duration>| time.unwrap_or(Duration::MAX);
+        Self {
+            limits: Limits {
+                query: bound(config.query_timeout),
+                idle_in_transaction: bound(config.idle_transaction_timeout),
+                transaction: bound(config.transaction_timeout),
+                idle: bound(config.client_idle_timeout),
+            },
+            mode: match config.pool_mode {
+                PoolMode::Session => Mode::Session,
+                PoolMode::Transaction => Mode::Transaction,
+                PoolMode::Statement => Mode::Statement,
+            },
+            config,
+            database,
+        }
+    }
+}
+
+fn core_config(config: &PoolConfig) -> pool::Config {
+    pool::Config {
+        size_max: config.pool_size.map_or(u32::MAX, std::num::NonZeroU32::get),
+        size_min: config.min_pool_size,
+        reserve_max: config.reserve_pool_size,
+        reserve_after: config.reserve_pool_timeout,
+        waiters_max: config
+            .max_waiting_clients
+            .map_or(usize::MAX, |n| n.get() as usize),
+        wait_max: config.query_wait_timeout.unwrap_or(Duration::MAX),
+        idle_max: config.server_idle_timeout.unwrap_or(Duration::MAX),
+        lifetime: config.server_lifetime,
+        login_retry: config.server_login_retry,
+    }
+}

@@ -1,0 +1,29 @@
+//! Taking over a changed configuration while serving.
+
+use tracing::{error, info, warn};
+
+use crate::config::{self, Source};
+use crate::registry::Registry;
+
+/// Reads the configuration again. With any mistake in it, all of it stays as it was.
+pub(crate) fn reload(source: &Source, registry: &Registry) {
+    match config::load(source) {
+        Ok(resolved) => {
+            let difference = config::reload::diff(&registry.config(), &resolved.config);
+            for setting in difference.needs_restart {
+                warn!("{setting} changed; it takes effect after a restart");
+            }
+            registry.reload(resolved.config);
+            info!("configuration reloaded");
+        }
+        Err(problems) => {
+            for problem in &problems {
+                error!("{problem}");
+            }
+            error!(
+                "reload failed with {} problems; the configuration stays as it was",
+                problems.len()
+            );
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The control plane: starting, sweeping, signals, reloading, stopping.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use mio::{Poll, Waker};
+use pgweir_pool::budget::Permit;
+use pgweir_pool::id::{ServerId, WorkerId};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::cancel;
+use crate::clock::Clock;
+use crate::config::{self, Config, Resolved, Source, Workers};
+use crate::connect;
+use crate::listen::{self, Listener};
+use crate::login::Door;
+use crate::outbox::{Message, Outbox, WorkerHandle};
+use crate::pool_handle::{Greeting, PoolHandle};
+use crate::registry::{Order, Registry};
+use crate::reload::reload;
+use crate::worker::{SWEEP, WAKE, Worker};
+
+/// Workers at most: a client's name has a byte for its worker.
+const WORKERS_MAX: usize = 255;
+
+type WorkerThread = JoinHandle<io::Result<()>>;
+
+/// Why the pooler could not start, or had to stop.
+#[derive(Debug)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    Listen {
+        /// The address or path.
+        address: String,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The system refuses a thread, an epoll set or a signal handler.
+    System(io::Error),
+    /// A worker failed.
+    Worker(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } => write!(
+                f,
+                "cannot listen on {address}: {error}; stop what uses it, or change listen_addr, \
+                 listen_port or unix_socket_dir"
+            ),
+            Self::System(error) => write!(f, "the system refuses what the pooler needs: {error}"),
+            Self::Worker(error) => write!(f, "a worker failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
+/// not; SIGHUP reads `source` again.
+///
+/// # Errors
+/// The pooler cannot start, or a worker fails.
+pub fn run(source: Source, resolved: Resolved) -> Result<(), RunError> {
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let config = resolved.config;
+    for line in config::startup_lines(&config) {
+        info!("{line}");
+    }
+    let _guard = runtime.enter();
+    let listeners = listen::bind(&config.listen)
+        .map_err(|(address, error)| RunError::Listen { address, error })?;
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let (registry, threads) = start_workers(config, orders)?;
+    let served = runtime.block_on(Control::new(source, registry.clone(), inbox).serve(listeners));
+    for worker in &registry.workers {
+        worker.send(Message::Stop);
+    }
+    for thread in threads {
+        match thread.join() {
+            Ok(outcome) => outcome?,
+            Err(_) => return Err(RunError::Worker("it panicked".to_owned())),
+        }
+    }
+    served
+}
+
+fn start_workers(
+    config: Config,
+    orders: mpsc::UnboundedSender<Order>,
+) -> Result<(Arc<Registry>, Vec<WorkerThread>), RunError> {
+    let count = match config.workers {
+        Workers::Auto => std::thread::available_parallelism()?.get(),
+        Workers::Count(count) => count.get() as usize,
+    }
+    .min(WORKERS_MAX);
+    let (mut polls, mut handles) = (Vec::new(), Vec::new());
+    for index in 0..count {
+        let id = WorkerId(u16::try_from(index).expect("at most 255"));
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        handles.push(WorkerHandle::new(id, poll.registry().try_clone()?, waker));
+        polls.push((id, poll));
+    }
+    let registry = Arc::new(Registry::new(
+        Clock::start(),
+        Arc::new(config),
+        handles,
+        orders,
+    ));
+    let mut threads = Vec::new();
+    for (id, poll) in polls {
+        let worker = Worker::new(id, poll, registry.clone());
+        let name = format!("worker-{}", id.0);
+        threads.push(
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || worker.run())?,
+        );
+    }
+    Ok((registry, threads))
+}
+
+/// The soft limit of open files is for programs that use `select`; we may use the hard one.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files stays at {:?}", limit.current);
+    }
+}
+
+struct Control {
+    source: Source,
+    registry: Arc<Registry>,
+    orders: mpsc::UnboundedReceiver<Order>,
+}
+
+impl Control {
+    fn new(
+        source: Source,
+        registry: Arc<Registry>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
+        Self {
+            source,
+            registry,
+            orders,
+        }
+    }
+
+    /// Serves until the last client has left after a signal, or the time for that is over.
+    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stats_period = self.registry.config().log.stats_period;
+        let mut stats = crate::stats::Stats::new(self.registry.clone());
+        let mut stats_due = stats_period.map(|period| Instant::now() + period);
+        let mut doors = JoinSet::new();
+        let door = Arc::new(Door::new(self.registry.clone()));
+        for listener in listeners {
+            match &listener {
+                Listener::Tcp(_, address) => info!("listening on {address}"),
+                Listener::Unix(_, path) => info!("listening on {}", path.display()),
+            }
+            doors.spawn(listen::accept(listener, door.clone()));
+        }
+        self.warm_known_pools();
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            let far = Instant::now() + std::time::Duration::from_secs(3600);
+            tokio::select! {
+                _ = sweep.tick() => self.registry.sweep(),
+                Some(order) = self.orders.recv() => {
+                    if matches!(order, Order::Empty) && stop_at.is_some() {
+                        return Ok(());
+                    }
+                    self.carry_out(order);
+                }
+                _ = hangup.recv() => reload(&self.source, &self.registry),
+                () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
+                    stats.log();
+                    stats_due = stats_period.map(|period| Instant::now() + period);
+                }
+                () = sleep_until(stop_at.unwrap_or(far)), if stop_at.is_some() => {
+                    let clients = self.registry.clients_count();
+                    warn!(clients, "shutdown_timeout is over; closing clients in transactions");
+                    return Ok(());
+                }
+                _ = either(&mut terminate, &mut interrupt) => {
+                    if stop_at.is_some() {
+                        warn!("second signal; stopping at once");
+                        return Ok(());
+                    }
+                    let clients = self.registry.clients_count();
+                    info!(clients, "shutting down; transactions may finish");
+                    doors.shutdown().await;
+                    self.registry.draining.store(true, Ordering::Release);
+                    for worker in &self.registry.workers {
+                        worker.send(Message::Drain);
+                    }
+                    if self.registry.clients_count() == 0 {
+                        return Ok(());
+                    }
+                    stop_at = Some(Instant::now() + self.registry.config().shutdown_timeout);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&self, order: Order) {
+        let registry = self.registry.clone();
+        match order {
+            Order::Open(pool, id, permit) => {
+                tokio::spawn(open(registry, pool, id, permit));
+            }
+            Order::Cancel(target, id, home) => {
+                tokio::spawn(async move {
+                    cancel::deliver(&target).await;
+                    let worker = &registry.workers[home.worker.index()];
+                    worker.send(Message::CancelDone(id, home.slot));
+                });
+            }
+            Order::Empty => {}
+        }
+    }
+
+    /// Connects at once where it is known who will come, so that a mistake shows at the start.
+    fn warm_known_pools(&self) {
+        let config = self.registry.config();
+        let Some((name, _)) = config
+            .users
+            .iter()
+            .next()
+            .filter(|_| config.users.len() == 1)
+        else {
+            return;
+        };
+        for (database_name, database) in &config.databases {
+            match self.registry.pool(database.clone(), database_name, name) {
+                Ok(pool) => {
+                    self.registry
+                        .decide(&pool, &mut Outbox::default(), |shared, now| {
+                            shared.core.warm(now)
+                        });
+                }
+                Err(error) => warn!("{}", error.message),
+            }
+        }
+    }
+}
+
+async fn either(a: &mut tokio::signal::unix::Signal, b: &mut tokio::signal::unix::Signal) {
+    tokio::select! {
+        _ = a.recv() => {}
+        _ = b.recv() => {}
+    }
+}
+
+/// Opens a server and tells its pool what came of it.
+async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, permit: Permit) {
+    let config = registry.config();
+    let settings = pool.settings();
+    let user = settings
+        .database
+        .forced_user
+        .as_deref()
+        .unwrap_or(&pool.user);
+    let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
+    match Box::pin(connect::open(&pool, id, permit, secret, &config.tcp)).await {
+        Ok((server, welcome)) => {
+            *pool.login_error.lock().expect("no panic under the lock") = None;
+            let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
+            pool.greeting.send_replace(Greeting::Known(welcome));
+            if is_first {
+                info!(
+                    database = &*pool.database,
+                    user = &*pool.user,
+                    "Database connected"
+                );
+            }
+            registry.opened(&pool, id, server);
+        }
+        Err((permit, failure)) => {
+            error!(
+                database = &*pool.database,
+                user = &*pool.user,
+                "server login failed: {failure}"
+            );
+            let error = failure.client_error();
+            *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
+            let mut outbox = Outbox::default();
+            registry.release(permit, &mut outbox);
+            registry.decide(&pool, &mut outbox, |shared, now| {
+                shared.core.failed(now, id)
+            });
+            pool.greeting.send_if_modified(|greeting| {
+                let unknown = !matches!(greeting, Greeting::Known(_));
+                if unknown {
+                    *greeting = Greeting::Failed(error);
+                }
+                unknown
+            });
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What clients are told when they do not get what they want: the cause, the number, what to do.
+
+use std::time::Duration;
+
+use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::session::{Limits, Overdue};
+use pgweir_wire::encode::{ErrorFields, Severity};
+use pgweir_wire::sqlstate::SqlState;
+
+use crate::config::PoolConfig;
+
+/// An error for a client, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientError {
+    pub(crate) sqlstate: SqlState,
+    pub(crate) message: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl ClientError {
+    pub(crate) fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
+        Self {
+            sqlstate,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// As fields of a FATAL error message.
+    pub(crate) fn fields(&self) -> ErrorFields<'_> {
+        ErrorFields {
+            severity: Severity::Fatal,
+            sqlstate: self.sqlstate,
+            message: &self.message,
+            detail: self.detail.as_deref(),
+            hint: self.hint.as_deref(),
+        }
+    }
+}
+
+/// Why a client did not get a server. `login_error` is the last failed login of the pool.
+///
+/// 53300 and 57P03 are what PostgreSQL itself answers when it is full or not ready, and what
+/// drivers treat as worth another attempt.
+pub(crate) fn refusal(
+    refusal: Refusal,
+    config: &PoolConfig,
+    counts: Counts,
+    login_error: Option<&ClientError>,
+) -> ClientError {
+    match refusal {
+        Refusal::QueueFull => {
+            let bound = config
+                .max_waiting_clients
+                .map_or(0, std::num::NonZeroU32::get);
+            ClientError::new(
+                SqlState::TOO_MANY_CONNECTIONS,
+                format!("too many clients wait for a server connection (max_waiting_clients {bound})"),
+            )
+            .detail(pool_state(config, counts))
+            .hint("Retry later, raise default_pool_size if PostgreSQL has room, or shorten transactions.")
+        }
+        Refusal::Timeout => {
+            let waited = config.query_wait_timeout.unwrap_or(Duration::MAX);
+            ClientError::new(
+                SqlState::CANNOT_CONNECT_NOW,
+                format!(
+                    "no server connection became free within query_wait_timeout ({})",
+                    seconds(waited)
+                ),
+            )
+            .detail(pool_state(config, counts))
+            .hint("Look for long or idle transactions, raise default_pool_size if PostgreSQL has room, or raise query_wait_timeout.")
+        }
+        Refusal::LoginFailing => login_error.cloned().unwrap_or_else(|| {
+            ClientError::new(
+                SqlState::CANNOT_CONNECT_NOW,
+                "the last login to PostgreSQL failed (server_login_retry)",
+            )
+        }),
+    }
+}
+
+fn pool_state(config: &PoolConfig, counts: Counts) -> String {
+    let limit = config
+        .pool_size
+        .map_or_else(|| "no limit".to_owned(), |size| size.to_string());
+    format!(
+        "Pool size {limit}: {} servers in use, {} idle, {} logging in; {} clients wait.",
+        counts.active, counts.idle, counts.opening, counts.waiting
+    )
+}
+
+/// Why a session was ended by a timeout.
+pub(crate) fn overdue(overdue: Overdue, limits: &Limits) -> ClientError {
+    match overdue {
+        Overdue::Query => ClientError::new(
+            SqlState::QUERY_CANCELED,
+            format!(
+                "query timeout: it ran longer than query_timeout ({})",
+                seconds(limits.query)
+            ),
+        )
+        .hint("Make the query faster, or raise query_timeout."),
+        Overdue::IdleInTransaction => ClientError::new(
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            format!(
+                "idle transaction timeout: nothing was sent for idle_transaction_timeout ({})",
+                seconds(limits.idle_in_transaction)
+            ),
+        )
+        .hint("Commit before slow work that does not need the database."),
+        Overdue::Transaction => ClientError::new(
+            SqlState::TRANSACTION_TIMEOUT,
+            format!(
+                "transaction timeout: it took longer than transaction_timeout ({})",
+                seconds(limits.transaction)
+            ),
+        )
+        .hint("Split the transaction, or raise transaction_timeout."),
+        Overdue::Idle => ClientError::new(
+            SqlState::IDLE_SESSION_TIMEOUT,
+            format!(
+                "client idle timeout: nothing was sent for client_idle_timeout ({})",
+                seconds(limits.idle)
+            ),
+        ),
+    }
+}
+
+/// A session ended because the pooler stops.
+pub(crate) fn shutting_down() -> ClientError {
+    ClientError::new(SqlState::ADMIN_SHUTDOWN, "the pooler is shutting down").hint("Connect again.")
+}
+
+/// A duration for people: `5 s`, `0.2 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{} s", (duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}

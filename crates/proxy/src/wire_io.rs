@@ -1,0 +1,112 @@
+//! Reading protocol messages during logins, where a message at a time is soon enough.
+
+use std::io;
+
+use pgweir_wire::frame::{self, HEADER_LEN};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Why no message could be read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The stream ended or failed.
+    Io(io::Error),
+    /// A message beyond the bound, or an impossible length.
+    TooLong {
+        /// Type of the message.
+        kind: u8,
+        /// Its length field.
+        length: u32,
+    },
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Bytes that came from a peer and were not consumed yet, at most `bound` and one header.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    buffer: Vec<u8>,
+    bound: usize,
+}
+
+impl Inbound {
+    /// Holds at most `bound` bytes of the peer at a time.
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            bound,
+        }
+    }
+
+    /// The bytes there are.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Drops `len` bytes from the front.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.buffer.drain(..len);
+    }
+
+    /// What is left when the login is over.
+    pub(crate) fn into_rest(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Waits for more bytes.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: bytes are read into the buffer or not at all.
+    ///
+    /// # Errors
+    /// The stream ended or failed, or the bound is reached.
+    pub(crate) async fn more(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+        if self.buffer.len() >= self.bound {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        // Most packets of a login are small; the buffer grows to the bound only for those that
+        // are not.
+        let mut chunk = [0; 512];
+        let room = chunk.len().min(self.bound - self.buffer.len());
+        match stream.read(&mut chunk[..room]).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            len => {
+                self.buffer.extend_from_slice(&chunk[..len]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the next message: its type and body.
+    ///
+    /// # Errors
+    /// The stream ended or failed, or the message is longer than the bound.
+    pub(crate) async fn message(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(u8, Vec<u8>), ReadError> {
+        loop {
+            let header = frame::header(&self.buffer).map_err(|bad| ReadError::TooLong {
+                kind: bad.kind,
+                length: bad.length,
+            })?;
+            if let Some(header) = header {
+                if header.message_len() > self.bound {
+                    return Err(ReadError::TooLong {
+                        kind: header.kind,
+                        length: header.body_len + 4,
+                    });
+                }
+                if self.buffer.len() >= header.message_len() {
+                    let body = self.buffer[HEADER_LEN..header.message_len()].to_vec();
+                    self.consume(header.message_len());
+                    return Ok((header.kind, body));
+                }
+            }
+            self.more(stream).await?;
+        }
+    }
+}

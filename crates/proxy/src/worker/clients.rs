@@ -1,0 +1,464 @@
+//! The clients of a worker: their sessions, and what these need.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mio::Token;
+use mio::event::Event;
+use pgweir_pool::id::ClientId;
+use pgweir_pool::pool::{Condition, Place, Refusal};
+use pgweir_pool::relay::Hold;
+use pgweir_pool::session::{End, Need, Session};
+use tracing::{info, warn};
+
+use super::Worker;
+use crate::effects::{ClientRef, Effect, Grant};
+use crate::link::{Link, Server};
+use crate::outbox::{Message, Outbox};
+use crate::pool_handle::{PoolHandle, Settings};
+use crate::registry::Order;
+use crate::socket::Socket;
+use crate::texts::{self, ClientError};
+
+/// A client that has logged in.
+pub(crate) struct Client {
+    pub(crate) session: Session<Socket, Link>,
+    pub(crate) pool: Arc<PoolHandle>,
+    /// As of the last reload.
+    pub(crate) settings: Arc<Settings>,
+    /// Its number for cancel requests.
+    pub(crate) pid: u32,
+}
+
+impl Worker {
+    /// A client comes to live here.
+    pub(super) fn adopt(&mut self, mut client: Box<Client>) {
+        let (slot, generation) = self.clients.reserve();
+        let own = &self.registry.workers[self.id.index()];
+        own.clients.fetch_add(1, Ordering::Relaxed);
+        let name = ClientRef {
+            worker: self.id.0 as u8,
+            generation,
+            slot,
+        };
+        self.registry.client_moved(client.pid, name);
+        let token = Token((slot as usize) << 1);
+        let registered = client.session.client.register(self.poll.registry(), token);
+        let need = match registered {
+            Err(error) => {
+                warn!(%error, "client socket cannot be watched");
+                client.session.end(End::ClientGone, None)
+            }
+            Ok(()) if self.draining => end_with(&mut client, &texts::shutting_down()),
+            Ok(()) => client.session.pump(self.now, &mut self.scratch),
+        };
+        self.drive(slot, client, need);
+    }
+
+    /// The client's stream became ready.
+    pub(super) fn client_ready(&mut self, slot: u32, event: &Event) {
+        let Some(mut client) = self.clients.take(slot) else {
+            return;
+        };
+        let hung_up = event.is_read_closed() || event.is_error();
+        client.session.hung_up |= hung_up;
+        client.session.readable |= event.is_readable() || hung_up;
+        let need = match client.session.place() {
+            Some(place) if hung_up => {
+                self.leave_queue(&client.pool, place);
+                client.session.end(End::ClientGone, None)
+            }
+            _ => client.session.pump(self.now, &mut self.scratch),
+        };
+        self.drive(slot, client, need);
+    }
+
+    /// Something happened for the client, or it is its turn again.
+    pub(super) fn pump_client(&mut self, slot: u32) {
+        if let Some(mut client) = self.clients.take(slot) {
+            let need = client.session.pump(self.now, &mut self.scratch);
+            self.drive(slot, client, need);
+        }
+    }
+
+    /// Sees to what a session needs until it needs nothing, then puts the client back.
+    fn drive(&mut self, slot: u32, mut client: Box<Client>, mut need: Need<Link>) {
+        loop {
+            need = match need {
+                Need::Nothing => break,
+                Need::Turn => {
+                    self.turns.push(slot);
+                    break;
+                }
+                Need::Checkout if self.draining => end_with(&mut client, &texts::shutting_down()),
+                Need::Checkout => match self.check_out(slot, &mut client) {
+                    Some(grant) => self.attach(slot, &mut client, grant),
+                    None => break,
+                },
+                Need::Checkin(server) => {
+                    self.check_in(&client.pool.clone(), server, Condition::Clean);
+                    if self.draining {
+                        end_with(&mut client, &texts::shutting_down())
+                    } else if self.moves_away(&client) {
+                        self.send_away(slot, client);
+                        return;
+                    } else {
+                        client.session.pump(self.now, &mut self.scratch)
+                    }
+                }
+                Need::Return(returning) => {
+                    self.take_back(&client.pool.clone(), returning);
+                    client.session.pump(self.now, &mut self.scratch)
+                }
+                Need::Lost(server, None) => {
+                    self.lose(&client.pool.clone(), server);
+                    client.session.pump(self.now, &mut self.scratch)
+                }
+                Need::Lost(server, Some(place)) => {
+                    match self.lose_and_requeue(slot, &client, server, place) {
+                        Some(grant) => self.attach(slot, &mut client, grant),
+                        None => break,
+                    }
+                }
+                Need::Finish(end) => {
+                    self.finish(slot, &mut client, &end);
+                    return;
+                }
+            };
+        }
+        self.clients.put(slot, client);
+    }
+
+    /// Asks the pool for a server: granted at once, or the client waits.
+    fn check_out(&mut self, slot: u32, client: &mut Client) -> Option<Grant> {
+        let (id, home, now) = (self.name(slot).id(), self.id, self.now);
+        let place = client.pool.decide(now, &mut self.effects, |shared| {
+            shared.core.checkout(now, id, home)
+        });
+        client.session.wait(place);
+        self.own_grant(id, &client.pool)
+    }
+
+    /// A server died under a client that had sent it nothing: back to the same place.
+    fn lose_and_requeue(
+        &mut self,
+        slot: u32,
+        client: &Client,
+        server: Box<Server>,
+        place: Place,
+    ) -> Option<Grant> {
+        let (client_id, home, now) = (self.name(slot).id(), self.id, self.now);
+        client.pool.decide(now, &mut self.effects, |shared| {
+            shared.core.lost(now, server.id);
+            shared.core.requeue(now, client_id, home, place);
+        });
+        let grant = self.own_grant(client_id, &client.pool);
+        self.registry.close(server, &mut self.outbox);
+        grant
+    }
+
+    /// Takes the grant for `client` out of the effects, and has the others carried out.
+    fn own_grant(&mut self, client: ClientId, pool: &Arc<PoolHandle>) -> Option<Grant> {
+        let is_own = |effect: &Effect| matches!(effect, Effect::Grant(g) if g.client == client);
+        let own = self
+            .effects
+            .iter()
+            .position(is_own)
+            .map(|at| self.effects.remove(at));
+        if !self.effects.is_empty() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.registry
+                .carry_out(pool, &mut effects, &mut self.outbox);
+            self.effects = effects;
+        }
+        match own {
+            Some(Effect::Grant(grant)) => Some(grant),
+            _ => None,
+        }
+    }
+
+    fn attach(&mut self, slot: u32, client: &mut Client, grant: Grant) -> Need<Link> {
+        let Grant {
+            mut server,
+            place,
+            check,
+            ..
+        } = grant;
+        if let Err(error) = self.move_in(&mut server, &client.pool, slot) {
+            warn!(%error, "server socket cannot be watched");
+            self.lose(&client.pool.clone(), server);
+            let error = ClientError::new(
+                pgweir_wire::sqlstate::SqlState::INTERNAL_ERROR,
+                "a server connection could not be watched",
+            );
+            return end_with(client, &error);
+        }
+        let check = check.then_some(client.settings.config.server_check_query.as_str());
+        client
+            .session
+            .attach(self.now, server, place, check, &mut self.scratch)
+    }
+
+    /// A server was granted by another thread, or by another client of this one.
+    pub(super) fn granted(&mut self, pool: &Arc<PoolHandle>, grant: Grant) {
+        let name = ClientRef::from(grant.client);
+        let waits = self.is(name)
+            && self
+                .clients
+                .get(name.slot)
+                .is_some_and(|c| c.session.place() == Some(grant.place));
+        if !waits {
+            // The client went away while the server was on its way to it.
+            self.check_in(pool, grant.server, Condition::Clean);
+            return;
+        }
+        let mut client = self.clients.take(name.slot).expect("looked at above");
+        let need = self.attach(name.slot, &mut client, grant);
+        self.drive(name.slot, client, need);
+    }
+
+    /// The pool refused the client a server.
+    pub(super) fn refused(&mut self, client: ClientId, refusal: Refusal) {
+        let name = ClientRef::from(client);
+        if !self.is(name) {
+            return;
+        }
+        let Some(mut client) = self.clients.take(name.slot) else {
+            return;
+        };
+        if client.session.place().is_none() {
+            self.clients.put(name.slot, client);
+            return;
+        }
+        let login_error = client
+            .pool
+            .login_error
+            .lock()
+            .expect("no panic under the lock")
+            .clone();
+        let counts = client.pool.counts();
+        let error = texts::refusal(
+            refusal,
+            &client.settings.config,
+            counts,
+            login_error.as_ref(),
+        );
+        self.log_error(&client, &error);
+        let need = end_with(&mut client, &error);
+        self.drive(name.slot, client, need);
+    }
+
+    /// The client asks to cancel what it is doing.
+    pub(super) fn cancel(&mut self, client: ClientId) {
+        let name = ClientRef::from(client);
+        if !self.is(name) {
+            return;
+        }
+        let Some(mut client) = self.clients.take(name.slot) else {
+            return;
+        };
+        if let Some(place) = client.session.place() {
+            self.leave_queue(&client.pool, place);
+            client.session.cancel_wait(self.now);
+            let need = client.session.pump(self.now, &mut self.scratch);
+            self.drive(name.slot, client, need);
+            return;
+        }
+        if client.session.hold() == Some(Hold::Busy) {
+            let server = client
+                .session
+                .server()
+                .expect("a client that is held has a server");
+            // Until the request has arrived the server cannot go to another client.
+            if let (Some(target), Some(home)) = (server.stream.cancel.clone(), server.stream.home) {
+                server.cancels += 1;
+                self.registry.order(Order::Cancel(target, server.id, home));
+            }
+        }
+        self.clients.put(name.slot, client);
+    }
+
+    /// Ends sessions that have passed a limit.
+    pub(super) fn sweep_clients(&mut self) {
+        let now = self.now;
+        let overdue = |client: &Client| client.session.overdue(now, &client.settings.limits);
+        let due: Vec<_> = self
+            .clients
+            .iter()
+            .filter_map(|(slot, client)| Some((slot, overdue(client)?)))
+            .collect();
+        for (slot, what) in due {
+            let Some(mut client) = self.clients.take(slot) else {
+                continue;
+            };
+            let error = texts::overdue(what, &client.settings.limits);
+            self.log_error(&client, &error);
+            let need = end_with(&mut client, &error);
+            self.drive(slot, client, need);
+        }
+    }
+
+    /// The pooler shuts down: ends sessions that are outside a transaction.
+    pub(super) fn end_resting(&mut self) {
+        for slot in self.clients.occupied() {
+            let Some(mut client) = self.clients.take(slot) else {
+                continue;
+            };
+            if let Some(place) = client.session.place() {
+                self.leave_queue(&client.pool, place);
+            }
+            let resting = match client.session.hold() {
+                None | Some(Hold::Pinned(_) | Hold::Free) => true,
+                Some(Hold::Busy | Hold::InTransaction) => false,
+            };
+            if resting {
+                let need = end_with(&mut client, &texts::shutting_down());
+                self.drive(slot, client, need);
+            } else {
+                self.clients.put(slot, client);
+            }
+        }
+    }
+
+    /// The pooler stops at once.
+    pub(super) fn end_all(&mut self) {
+        for slot in self.clients.occupied() {
+            let Some(mut client) = self.clients.take(slot) else {
+                continue;
+            };
+            if let Some(place) = client.session.place() {
+                self.leave_queue(&client.pool, place);
+            }
+            let need = end_with(&mut client, &texts::shutting_down());
+            self.drive(slot, client, need);
+        }
+    }
+
+    /// Pools have new settings.
+    pub(super) fn reloaded(&mut self) {
+        for client in self.clients.iter_mut() {
+            client.settings = client.pool.settings();
+        }
+    }
+
+    fn finish(&mut self, slot: u32, client: &mut Client, end: &End) {
+        // Closing the socket takes it out of the epoll set as well; this keeps mio's books.
+        let _ = client.session.client.deregister(self.poll.registry());
+        self.clients.free(slot);
+        let own = &self.registry.workers[self.id.index()];
+        own.clients.fetch_sub(1, Ordering::Relaxed);
+        let config = self.registry.config();
+        if config.log.disconnections {
+            info!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.pid,
+                reason = ?end,
+                "client disconnected"
+            );
+        }
+        if let (End::Violation(_) | End::ServerBroken(_) | End::Settings(_), true) =
+            (end, config.log.pooler_errors)
+        {
+            warn!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.pid,
+                reason = ?end,
+                "session ended"
+            );
+        }
+        self.registry
+            .client_out(&client.pool, client.pid, &mut self.outbox);
+    }
+
+    /// Whether the client, which is idle, should live on another worker from now on.
+    fn moves_away(&mut self, client: &Client) -> bool {
+        match &mut self.leaving {
+            Some((_, quota)) if *quota > 0 && client.session.is_idle() => {
+                *quota -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn send_away(&mut self, slot: u32, mut client: Box<Client>) {
+        let (to, _) = self.leaving.expect("decided just now");
+        if let Err(error) = client.session.client.deregister(self.poll.registry()) {
+            warn!(%error, "client socket cannot be moved");
+        }
+        // What was there before the move brings no event after it.
+        client.session.readable = true;
+        self.clients.free(slot);
+        let own = &self.registry.workers[self.id.index()];
+        own.clients.fetch_sub(1, Ordering::Relaxed);
+        self.outbox
+            .send(&self.registry.workers, to, Message::Adopt(client));
+    }
+
+    fn leave_queue(&mut self, pool: &Arc<PoolHandle>, place: Place) {
+        let home = self.id;
+        let outbox: &mut Outbox = &mut self.outbox;
+        // If it was granted a server in this moment, `granted` finds nobody and gives it back.
+        self.registry.decide(pool, outbox, |shared, now| {
+            shared.core.leave(now, home, place)
+        });
+    }
+
+    /// Gives a server back to its pool.
+    pub(super) fn check_in(
+        &mut self,
+        pool: &Arc<PoolHandle>,
+        server: Box<Server>,
+        condition: Condition,
+    ) {
+        self.park_entry(&server);
+        let (home, now) = (self.id, self.now);
+        pool.decide(now, &mut self.effects, |shared| {
+            shared.check_in(now, server, home, condition);
+        });
+        let mut effects = std::mem::take(&mut self.effects);
+        self.registry
+            .carry_out(pool, &mut effects, &mut self.outbox);
+        self.effects = effects;
+    }
+
+    fn log_error(&self, client: &Client, error: &ClientError) {
+        if self.registry.config().log.pooler_errors {
+            warn!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.pid,
+                sqlstate = %error.sqlstate,
+                "pooler error: {}",
+                error.message
+            );
+        }
+    }
+
+    fn name(&self, slot: u32) -> ClientRef {
+        ClientRef {
+            worker: self.id.0 as u8,
+            generation: self.clients.generation(slot).expect("a slot in use"),
+            slot,
+        }
+    }
+
+    /// Whether `name` is still the client it was.
+    fn is(&self, name: ClientRef) -> bool {
+        let generation = self.clients.generation(name.slot);
+        generation.is_some_and(|g| {
+            ClientRef {
+                generation: g,
+                ..name
+            }
+            .id()
+                == name.id()
+        })
+    }
+}
+
+fn end_with(client: &mut Client, error: &ClientError) -> Need<Link> {
+    client.session.end(End::Ended, Some(&error.fields()))
+}
