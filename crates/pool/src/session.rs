@@ -537,7 +537,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// Gives the server back if nothing holds it.
     fn release(&mut self, now: Time) -> Option<Need<S>> {
         let lease = leased(&mut self.stage);
-        if lease.awaiting
+        // What the server was taken for may still be held back: after a check and a prelude, none
+        // of it was sent yet.
+        let wanted = lease.awaiting || (self.unseen && !self.held.is_empty());
+        if wanted
             || self.relay.hold(&lease.server.upstream) != Hold::Free
             || !lease.server.is_reusable()
         {
