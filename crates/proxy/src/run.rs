@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::config::{self, Config, Resolved, Source, Workers};
+use crate::config::{self, Config, Resolved, Secret, Source, Workers};
 use crate::connect;
 use crate::listen::{self, Listener};
 use crate::login::Door;
@@ -261,6 +261,16 @@ impl Control {
             return;
         };
         for (database_name, database) in &config.databases {
+            let user = database.forced_user.as_deref().unwrap_or(name);
+            let secret = database
+                .password
+                .as_ref()
+                .or_else(|| config.users.get(user)?.secret.as_ref());
+            if matches!(secret, Some(Secret::Scram(_))) {
+                // The key comes with the first client; a failure before it would only refuse that
+                // client for server_login_retry.
+                continue;
+            }
             match self.registry.pool(database.clone(), database_name, name) {
                 Ok(pool) => {
                     self.registry
