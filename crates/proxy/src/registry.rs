@@ -296,10 +296,7 @@ impl Registry {
 
     /// Closes a server that its pool has forgotten.
     pub(crate) fn close(&self, mut server: Box<Server>, outbox: &mut Outbox) {
-        let mut goodbye = Vec::new();
-        encode::terminate(&mut goodbye);
-        // A courtesy: PostgreSQL notices the closed socket as well.
-        let _ = server.stream.write(&goodbye);
+        say_goodbye(&mut server);
         let id = server.id;
         if let Some(home) = server.stream.home {
             outbox.send(&self.workers, home.worker, Message::Unhome(id, home.slot));
@@ -339,6 +336,17 @@ impl Registry {
             self.decide(&pool, &mut outbox, |shared, now| shared.core.tick(now));
         }
         self.feed_hungry(&mut outbox);
+    }
+
+    /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.
+    pub(crate) fn part(&self) {
+        for pool in self.pools() {
+            pool.decide(self.clock.now(), &mut Vec::new(), |shared| {
+                for server in shared.parked.values_mut() {
+                    say_goodbye(server);
+                }
+            });
+        }
     }
 
     /// Takes over a reloaded configuration.
@@ -455,6 +463,17 @@ impl Registry {
 
     fn pool_by_id(&self, id: PoolId) -> Arc<PoolHandle> {
         self.pools.read().expect("no panic under the lock").by_id[id.0 as usize].clone()
+    }
+}
+
+/// Tells PostgreSQL that the connection ends, unless it may be in the middle of a message, of which
+/// the goodbye would become a part.
+fn say_goodbye(server: &mut Server) {
+    if server.is_reusable() {
+        let mut goodbye = Vec::new();
+        encode::terminate(&mut goodbye);
+        // A courtesy: PostgreSQL notices the closed socket as well.
+        let _ = server.stream.write(&goodbye);
     }
 }
 

@@ -99,6 +99,7 @@ pub fn run(source: Source, resolved: Resolved) -> Result<(), RunError> {
             Err(_) => return Err(RunError::Worker("it panicked".to_owned())),
         }
     }
+    registry.part();
     served
 }
 

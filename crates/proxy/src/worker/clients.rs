@@ -147,6 +147,7 @@ impl Worker {
         server: Box<Server>,
         place: Place,
     ) -> Option<Grant> {
+        self.let_go(&server);
         let (client_id, home, now) = (self.name(slot).id(), self.id, self.now);
         client.pool.decide(now, &mut self.effects, |shared| {
             shared.core.lost(now, server.id);
@@ -410,10 +411,12 @@ impl Worker {
     pub(super) fn check_in(
         &mut self,
         pool: &Arc<PoolHandle>,
-        server: Box<Server>,
-        condition: Condition,
+        mut server: Box<Server>,
+        mut condition: Condition,
     ) {
-        self.park_entry(&server);
+        if self.park_entry(&mut server, pool).is_err() {
+            condition = Condition::Dirty;
+        }
         let (home, now) = (self.id, self.now);
         pool.decide(now, &mut self.effects, |shared| {
             shared.check_in(now, server, home, condition);

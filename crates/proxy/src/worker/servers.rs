@@ -121,13 +121,28 @@ impl Worker {
         server.stream.socket.register(self.poll.registry(), token)
     }
 
-    /// The server goes back to its pool.
-    pub(super) fn park_entry(&mut self, server: &Server) {
-        if let Some(home) = server.stream.home.filter(|home| home.worker == self.id)
-            && let Some(entry) = self.servers.get_mut(home.slot)
-        {
-            assert_eq!(entry.id, server.id, "a slot belongs to one server");
-            entry.state = State::Parked;
+    /// The server goes back to its pool, and is watched while nobody holds it.
+    ///
+    /// # Errors
+    /// Its socket cannot be watched.
+    pub(super) fn park_entry(
+        &mut self,
+        server: &mut Server,
+        pool: &Arc<PoolHandle>,
+    ) -> io::Result<()> {
+        match server.stream.home {
+            Some(home) if home.worker == self.id => {
+                let entry = self
+                    .servers
+                    .get_mut(home.slot)
+                    .expect("a server lives in its slot");
+                assert_eq!(entry.id, server.id, "a slot belongs to one server");
+                entry.state = State::Parked;
+                Ok(())
+            }
+            // It was on its way to a client that is gone.
+            Some(_) => Ok(()),
+            None => self.settle_in(server, pool, State::Parked),
         }
     }
 
@@ -189,7 +204,7 @@ impl Worker {
 
     /// A server that a client held is gone.
     pub(super) fn lose(&mut self, pool: &Arc<PoolHandle>, server: Box<Server>) {
-        self.park_entry(&server);
+        self.let_go(&server);
         let id = server.id;
         self.registry.decide(pool, &mut self.outbox, |shared, now| {
             shared.core.lost(now, id)
@@ -212,6 +227,15 @@ impl Worker {
         entry.state = State::Returning(Box::new(returning), self.now + RECOVERY_MAX);
         self.returning.push(home.slot);
         self.pump_returning(home.slot);
+    }
+
+    /// No client holds the server any more; its entry goes when it is closed.
+    pub(super) fn let_go(&mut self, server: &Server) {
+        let home = server.stream.home.filter(|home| home.worker == self.id);
+        if let Some(entry) = home.and_then(|home| self.servers.get_mut(home.slot)) {
+            assert_eq!(entry.id, server.id, "a slot belongs to one server");
+            entry.state = State::Parked;
+        }
     }
 
     fn pump_returning(&mut self, slot: u32) {
@@ -276,7 +300,8 @@ impl Worker {
                 returning.server.cancels -= 1;
                 self.pump_returning(slot);
             }
-            State::Parked => unreachable!("a server does not go back with a cancel under way"),
+            // It was lost meanwhile: a server does not go back with a cancel under way.
+            State::Parked => {}
         }
     }
 }
