@@ -302,6 +302,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
     }
 
+    /// Bytes that are kept: of the client's, and for the client.
+    pub fn buffered(&self) -> (usize, usize) {
+        (self.held.len(), self.unsent.len())
+    }
+
     /// Whether the client has neither a server nor the need for one.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)
@@ -486,6 +491,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Err(_) => return Err(self.server_gone()),
         }
         if lease.awaiting || lease.server.upstream.replies.is_full() {
+            return Ok(false);
+        }
+        // A cancel request is under way for a query that has ended. It must not hit the next one,
+        // and who keeps cancelling must not keep the server.
+        if lease.server.cancels > 0 && self.relay.hold(&lease.server.upstream) == Hold::Free {
             return Ok(false);
         }
         match self.input(scratch) {

@@ -20,6 +20,11 @@ use crate::registry::Order;
 use crate::socket::Socket;
 use crate::texts::{self, ClientError};
 
+/// Cancel requests under way for one client: one for the statement that runs, and one that may
+/// still be on its way for the statement before in the same transaction. Each is a connection to
+/// PostgreSQL, and more of them cancel nothing more.
+const CANCELS_MAX: u32 = 2;
+
 /// A client that has logged in.
 pub(crate) struct Client {
     pub(crate) session: Session<Socket, Link>,
@@ -85,6 +90,9 @@ impl Worker {
     fn drive(&mut self, slot: u32, mut client: Box<Client>, mut need: Need<Link>) {
         loop {
             need = match need {
+                Need::Nothing if self.draining && rests(&client) => {
+                    end_with(&mut client, &texts::shutting_down())
+                }
                 Need::Nothing => break,
                 Need::Turn => {
                     self.turns.push(slot);
@@ -97,7 +105,7 @@ impl Worker {
                 },
                 Need::Checkin(server) => {
                     self.check_in(&client.pool.clone(), server, Condition::Clean);
-                    if self.draining {
+                    if self.draining && rests(&client) {
                         end_with(&mut client, &texts::shutting_down())
                     } else if self.moves_away(&client) {
                         self.send_away(slot, client);
@@ -121,7 +129,7 @@ impl Worker {
                     }
                 }
                 Need::Finish(end) => {
-                    self.finish(slot, &mut client, &end);
+                    self.finish(slot, &client, &end);
                     return;
                 }
             };
@@ -271,7 +279,10 @@ impl Worker {
                 .server()
                 .expect("a client that is held has a server");
             // Until the request has arrived the server cannot go to another client.
-            if let (Some(target), Some(home)) = (server.stream.cancel.clone(), server.stream.home) {
+            if server.cancels < CANCELS_MAX
+                && let (Some(target), Some(home)) =
+                    (server.stream.cancel.clone(), server.stream.home)
+            {
                 server.cancels += 1;
                 self.registry.order(Order::Cancel(target, server.id, home));
             }
@@ -305,14 +316,11 @@ impl Worker {
             let Some(mut client) = self.clients.take(slot) else {
                 continue;
             };
-            if let Some(place) = client.session.place() {
+            let waiting = client.session.place();
+            if let Some(place) = waiting {
                 self.leave_queue(&client.pool, place);
             }
-            let resting = match client.session.hold() {
-                None | Some(Hold::Pinned(_) | Hold::Free) => true,
-                Some(Hold::Busy | Hold::InTransaction) => false,
-            };
-            if resting {
+            if waiting.is_some() || rests(&client) {
                 let need = end_with(&mut client, &texts::shutting_down());
                 self.drive(slot, client, need);
             } else {
@@ -342,9 +350,8 @@ impl Worker {
         }
     }
 
-    fn finish(&mut self, slot: u32, client: &mut Client, end: &End) {
-        // Closing the socket takes it out of the epoll set as well; this keeps mio's books.
-        let _ = client.session.client.deregister(self.poll.registry());
+    fn finish(&mut self, slot: u32, client: &Client, end: &End) {
+        // Its socket leaves the epoll set when it is closed.
         self.clients.free(slot);
         let own = &self.registry.workers[self.id.index()];
         own.clients.fetch_sub(1, Ordering::Relaxed);
@@ -459,6 +466,15 @@ impl Worker {
             .id()
                 == name.id()
         })
+    }
+}
+
+/// Whether the client is outside a transaction, and has what the last one answered.
+fn rests(client: &Client) -> bool {
+    let (_, unsent) = client.session.buffered();
+    match client.session.hold() {
+        None | Some(Hold::Pinned(_) | Hold::Free) => unsent == 0,
+        Some(Hold::Busy | Hold::InTransaction) => false,
     }
 }
 
