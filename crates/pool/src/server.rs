@@ -60,13 +60,23 @@ impl<S: Read + Write> Server<S> {
         !self.upstream.dying
     }
 
-    /// Whether another client may have the server.
+    /// Whether the server may go back to its pool.
     pub fn is_reusable(&self) -> bool {
-        self.upstream.is_at_rest()
+        self.is_grantable() && self.upstream.is_at_rest() && self.held.is_empty()
+    }
+
+    /// Whether a client may have the server. Since it went back to its pool the front of a message
+    /// that nobody asked for may have come; its rest will find the client.
+    pub(crate) fn is_grantable(&self) -> bool {
+        self.upstream.owes_nothing()
             && self.cancels == 0
             && self.unsent.is_empty()
-            && self.held.is_empty()
             && !self.upstream.dying
+    }
+
+    /// Bytes that are kept: of PostgreSQL's, and for PostgreSQL.
+    pub fn buffered(&self) -> (usize, usize) {
+        (self.held.len(), self.unsent.len())
     }
 
     /// Reads into `scratch`, behind what is held: the bytes there are now, or `None` when none

@@ -202,7 +202,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             "one server at a time"
         );
         assert!(
-            server.is_reusable(),
+            server.is_grantable(),
             "a server in use, or not clean, was granted"
         );
         if let Some(sql) = check {
@@ -571,15 +571,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
 
     /// The server's stream ended or failed. A client that had sent it nothing waits for another.
     fn server_gone(&mut self) -> Need<S> {
-        let Stage::Leased(lease) = std::mem::replace(&mut self.stage, Stage::Over(End::ServerGone))
-        else {
-            unreachable!("called with a server only");
-        };
-        if lease.awaiting {
-            self.stage = Stage::Waiting(lease.place);
-            return Need::Lost(lease.server, Some(lease.place));
-        }
-        if !lease.server.upstream.dying {
+        let lease = leased(&mut self.stage);
+        let place = lease.awaiting.then_some(lease.place);
+        if place.is_none() && !lease.server.upstream.dying {
             self.last_words(&ErrorFields {
                 severity: Severity::Fatal,
                 sqlstate: SqlState::CONNECTION_FAILURE,
@@ -588,15 +582,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 hint: Some("See PostgreSQL's log for the reason, and connect again."),
             });
         }
-        Need::Lost(lease.server, None)
+        let next = place.map_or(Stage::Over(End::ServerGone), Stage::Waiting);
+        let Stage::Leased(lease) = std::mem::replace(&mut self.stage, next) else {
+            unreachable!("called with a server only");
+        };
+        Need::Lost(lease.server, place)
     }
 
     fn server_broken(&mut self, broken: Broken) -> Need<S> {
-        let Stage::Leased(lease) =
-            std::mem::replace(&mut self.stage, Stage::Over(End::ServerBroken(broken)))
-        else {
-            unreachable!("called with a server only");
-        };
         self.last_words(&ErrorFields {
             severity: Severity::Fatal,
             sqlstate: SqlState::PROTOCOL_VIOLATION,
@@ -604,6 +597,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             detail: None,
             hint: Some("See the pooler's log for the message."),
         });
+        let Stage::Leased(lease) =
+            std::mem::replace(&mut self.stage, Stage::Over(End::ServerBroken(broken)))
+        else {
+            unreachable!("called with a server only");
+        };
         Need::Lost(lease.server, None)
     }
 
@@ -636,6 +634,12 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
 
     /// Sends an error and expects no more. A client that cannot take it goes without.
     fn last_words(&mut self, error: &ErrorFields<'_>) {
+        if let Stage::Leased(lease) = &self.stage
+            && lease.server.upstream.is_torn()
+        {
+            // The client would read the error as the rest of a row.
+            return;
+        }
         let mut out = Vec::new();
         encode::error(&mut out, error);
         if server::send(&mut self.client, &mut self.unsent, &out).is_err() {
@@ -652,3 +656,6 @@ fn leased<S>(stage: &mut Stage<S>) -> &mut Lease<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,9 @@ use crate::replies::{Name, OutOfStep, Received, Replies, Reply};
 /// is an attack or a bug.
 pub const UNDERSTOOD_MAX: u32 = 16 * 1024;
 
+/// Bytes at the front of an error that hold its severity, in any translation and then in English.
+const SEVERITY_MAX: usize = 64;
+
 /// Named statements tracked per server; a client that prepares more stays pinned until its session
 /// ends. At 80 bytes each this is 320 KiB.
 pub const STATEMENTS_MAX: usize = 4096;
@@ -147,6 +150,10 @@ impl Upstream {
                 }
                 return run.or(Backend::Incomplete);
             }
+            let is_error = header.kind == backend::ERROR_RESPONSE;
+            if is_error && rest.len() < header.message_len().min(HEADER_LEN + SEVERITY_MAX) {
+                return run.or(Backend::Incomplete);
+            }
             let forward = client.is_some() && self.is_for_client(header.kind, whole, &mut client);
             if !run.accepts(forward) {
                 return run.step();
@@ -154,7 +161,7 @@ impl Upstream {
             if self.statement_mode && opens_transaction(header.kind, whole) && forward {
                 return run.or(Backend::Transaction);
             }
-            if header.kind == backend::ERROR_RESPONSE {
+            if is_error {
                 self.dying |= is_fatal(&rest[HEADER_LEN..]);
             }
             if let Err(broken) = self.note(header.kind, whole, client.as_deref_mut()) {
@@ -171,10 +178,13 @@ impl Upstream {
     /// Whether the server could serve somebody else: nothing is outstanding, no message is half
     /// received, the session is outside a transaction, and all of that is known for certain.
     pub fn is_at_rest(&self) -> bool {
-        self.replies.is_settled()
-            && self.replies.is_certain()
-            && self.part == 0
-            && self.status == TxStatus::Idle
+        self.owes_nothing() && self.part == 0
+    }
+
+    /// As `is_at_rest`, but a message that nobody asked for may be half received: an idle server
+    /// sends notices and changes of settings whenever it likes.
+    pub fn owes_nothing(&self) -> bool {
+        self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
     /// Whether named statements bind the server to the client that prepared them.
@@ -185,6 +195,11 @@ impl Upstream {
     /// Whether the rest of a message is still to come.
     pub fn is_mid_message(&self) -> bool {
         self.part > 0
+    }
+
+    /// Whether the client has the front of a message and waits for its rest.
+    pub fn is_torn(&self) -> bool {
+        self.part > 0 && self.part_forwarded
     }
 
     /// Sends a query of the pooler: appends it to `out` and swallows its answers.
@@ -352,7 +367,7 @@ fn opens_transaction(kind: u8, body: Option<&[u8]>) -> bool {
 
 /// Whether an ErrorResponse ends the connection. Its severity comes first: `S`, then `V`.
 fn is_fatal(body: &[u8]) -> bool {
-    let start = &body[..body.len().min(64)];
+    let start = &body[..body.len().min(SEVERITY_MAX)];
     start
         .split(|&b| b == 0)
         .take(2)

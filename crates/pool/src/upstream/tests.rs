@@ -207,3 +207,18 @@ fn discard_all_forgets_statements_and_settings() {
     assert!(!server.has_statements());
     assert!(Arc::ptr_eq(&server.parameters, &server.defaults));
 }
+
+#[test]
+fn a_server_that_says_goodbye_is_dying_whatever_the_pieces() {
+    let goodbye = message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mgoodbye\0\0");
+    for size in 1..goodbye.len() + 1 {
+        let mut client = parameters(&[]);
+        let mut server = Upstream::new(client.clone());
+        assert_eq!(
+            forwarded(&mut server, &mut client, &goodbye, size),
+            goodbye,
+            "pieces of {size}"
+        );
+        assert!(server.dying, "pieces of {size}");
+    }
+}

@@ -1,0 +1,125 @@
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use pgweir_wire::encode;
+
+use super::{End, Need, Session};
+use crate::id::{ClientId, ServerId, WorkerId};
+use crate::parameters::Parameters;
+use crate::pool::{Config, Place, Pool};
+use crate::relay::{Mode, Relay};
+use crate::server::Server;
+use crate::time::Time;
+use crate::upstream::Upstream;
+
+/// A stream whose peer has said `input` and hears `output`.
+#[derive(Debug, Default)]
+struct Stream {
+    input: VecDeque<u8>,
+    output: Vec<u8>,
+    closed: bool,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.input.read(buffer)? {
+            0 if !self.closed => Err(ErrorKind::WouldBlock.into()),
+            len => Ok(len),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const NOW: Time = Time(1_000_000);
+
+fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
+    let mut parameters = Parameters::default();
+    for (name, value) in pairs {
+        parameters.set(name, value);
+    }
+    Arc::new(parameters)
+}
+
+fn query(sql: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode::query(&mut bytes, sql);
+    bytes
+}
+
+fn place() -> Place {
+    let config = Config {
+        size_max: 1,
+        size_min: 0,
+        reserve_max: 0,
+        reserve_after: std::time::Duration::MAX,
+        waiters_max: 1,
+        wait_max: std::time::Duration::MAX,
+        idle_max: std::time::Duration::MAX,
+        lifetime: std::time::Duration::MAX,
+        login_retry: std::time::Duration::MAX,
+    };
+    Pool::new(config, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0))
+}
+
+/// A client that asked `select 1`, and a server with other settings if `strange`.
+fn pair(strange: bool) -> (Session<Stream, Stream>, Box<Server<Stream>>) {
+    let own = parameters(&[("timezone", "UTC")]);
+    let theirs = parameters(&[("timezone", "GMT")]);
+    let client = Stream {
+        input: query("select 1").into(),
+        ..Stream::default()
+    };
+    let relay = Relay::new(Mode::Transaction, own.clone());
+    let session = Session::new(client, relay, false, NOW);
+    let upstream = Upstream::new(if strange { theirs } else { own });
+    let server = Server::new(ServerId(1), Stream::default(), upstream);
+    (session, Box::new(server))
+}
+
+#[test]
+fn half_a_notice_does_not_keep_an_idle_server_from_a_client() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut notice = Vec::new();
+    encode::parameter_status(&mut notice, "in_hot_standby", "off");
+    for len in 1..notice.len() {
+        let (mut session, mut server) = pair(false);
+        server.stream.input.extend(&notice[..len]);
+        server.readable = true;
+        assert!(server.drain(&mut scratch));
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        let need = session.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{len} bytes: {need:?}");
+        let server = session.server().expect("attached");
+        assert_eq!(server.stream.output, query("select 1"));
+    }
+}
+
+#[test]
+fn an_error_of_the_pooler_does_not_end_up_inside_a_row() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, server) = pair(false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Nothing));
+    let server = session.server().expect("attached");
+    let half_a_row = b"D\0\0\0\x63\0\x01\0\0\0\x59abc";
+    server.stream.input.extend(half_a_row);
+    server.stream.closed = true;
+    server.readable = true;
+    server.hung_up = true;
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Finish(End::ServerGone)), "{need:?}");
+    assert_eq!(session.client.output, half_a_row);
+}
