@@ -1,23 +1,26 @@
 //! What can be simulated.
 
 use crate::log::Outcome;
-use crate::{pool, replay};
+use crate::{path, pool, replay};
 
 /// A part of the pooler, alone or with the parts below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// Pools and their budget, without a byte of protocol.
     Pool,
+    /// The whole data path, between fake clients and a fake PostgreSQL.
+    Path,
 }
 
 impl Level {
     /// Every level, lowest first.
-    pub const ALL: [Self; 1] = [Self::Pool];
+    pub const ALL: [Self; 2] = [Self::Pool, Self::Path];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pool => "pool",
+            Self::Path => "path",
         }
     }
 
@@ -29,6 +32,7 @@ impl Level {
         replay::running(self, seed);
         match self {
             Self::Pool => pool::run(seed, print),
+            Self::Path => path::run(seed, print),
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! * [`level`]: what can be simulated, and how one seed of it is run.
 //! * [`pool`]: level 1, pools that share a budget, under the driver's contract.
+//! * [`path`]: level 2, the whole data path between fake clients and a fake PostgreSQL.
 //! * [`seeds`]: seeds that once failed, with what they showed.
 //! * [`replay`]: tells how to repeat a run that failed.
 //!
@@ -14,6 +15,7 @@
 mod check;
 pub mod level;
 mod log;
+pub mod path;
 pub mod pool;
 pub mod replay;
 mod rng;

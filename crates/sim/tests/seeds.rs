@@ -48,6 +48,36 @@ const POOL_EVENTS: [&str; 31] = [
     "warm",
 ];
 
+/// What must have happened at level 2.
+const PATH_EVENTS: [&str; 26] = [
+    "cancel: server",
+    "cancel: waiter",
+    "checkin",
+    "checkout",
+    "client",
+    "compared in part",
+    "compared to the end",
+    "end: client gone",
+    "end: ended",
+    "end: server gone",
+    "end: settings",
+    "end: terminated",
+    "end: transaction",
+    "end: violation",
+    "grant: check",
+    "grant: moved",
+    "login fails",
+    "lost",
+    "parked server lost",
+    "recovery: clean",
+    "recovery: hopeless",
+    "return",
+    "server breaks",
+    "server chats",
+    "server ends",
+    "waiter gone",
+];
+
 #[test]
 fn seeds_that_failed_once_hold() {
     replay::announce(Then::Unwind);
@@ -60,6 +90,15 @@ fn seeds_that_failed_once_hold() {
 fn the_pool_keeps_its_rules_and_every_event_happens() {
     let tally = run_seeds(Level::Pool);
     for name in POOL_EVENTS {
+        let least = seeds() / 100;
+        assert!(tally.of(name) >= least, "{name}: {} times", tally.of(name));
+    }
+}
+
+#[test]
+fn clients_are_served_as_by_postgresql_itself() {
+    let tally = run_seeds(Level::Path);
+    for name in PATH_EVENTS {
         let least = seeds() / 100;
         assert!(tally.of(name) >= least, "{name}: {} times", tally.of(name));
     }

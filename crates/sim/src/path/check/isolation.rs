@@ -1,0 +1,43 @@
+//! A client sees only what is meant for it.
+
+use pgweir_wire::backend::{self, ErrorView};
+
+use crate::path::client::tag_of;
+use crate::path::sql::Tag;
+
+/// A client was sent a message.
+pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
+    if let Some(tag) = tag(kind, body) {
+        assert_eq!(
+            tag.client, client,
+            "isolation: c{client} sees an answer to {tag}"
+        );
+    } else {
+        let is_answer = matches!(kind, backend::DATA_ROW | backend::COPY_DATA);
+        assert!(
+            !is_answer,
+            "isolation: c{client} sees a row that nobody asked for: {:?}",
+            String::from_utf8_lossy(&body[..body.len().min(100)])
+        );
+    }
+    if kind == backend::PARAMETER_STATUS {
+        let (name, value) = backend::parameter_status(body).expect("a ParameterStatus");
+        let value = String::from_utf8_lossy(value);
+        if name == b"application_name" && !value.is_empty() {
+            let own = format!("app-c{client}");
+            let rest = value.strip_prefix(&own);
+            let is_own = rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+            assert!(is_own, "isolation: c{client} is told the name {value:?}");
+        }
+    }
+}
+
+/// Whose request a message answers.
+pub(in crate::path) fn tag(kind: u8, body: &[u8]) -> Option<Tag> {
+    match kind {
+        backend::DATA_ROW => tag_of(body.get(6..)?),
+        backend::COPY_DATA | backend::FUNCTION_CALL_RESPONSE => tag_of(body),
+        backend::ERROR_RESPONSE => tag_of(ErrorView::parse(body).message().as_bytes()),
+        _ => None,
+    }
+}

@@ -1,0 +1,8 @@
+//! The rules of the data path, one file each. They panic.
+
+pub(super) mod bounded;
+pub(super) mod hygiene;
+pub(super) mod isolation;
+pub(super) mod live;
+pub(super) mod rest;
+pub(super) mod transparent;

@@ -1,0 +1,366 @@
+//! Level 2: the whole data path. Fake clients and a fake PostgreSQL speak real bytes over streams
+//! in memory, with the production code between them.
+//!
+//! In the first phase everything may happen that the seed's options allow. Then the faults stop,
+//! and everyone has to get to the end. At last each client's answers are compared with those that
+//! the same program gets without a pooler.
+//!
+//! * `stream`: streams that are ready as sockets are.
+//! * `postgres`, `work`, `sql`, `settings`: the backend.
+//! * `program`, `client`, `direct`: the clients, with and without a pooler.
+//! * `driver`: what the proxy does around the production code.
+
+mod check;
+mod client;
+mod direct;
+mod driver;
+mod options;
+mod postgres;
+mod program;
+mod settings;
+mod sql;
+mod stream;
+mod work;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::time::Duration;
+
+use pgweir_pool::id::{ClientId, ServerId};
+use pgweir_pool::time::Time;
+
+use crate::log::{Log, Outcome};
+use crate::rng::Rng;
+use crate::swarm::{Chance, Spread};
+use check::live::{LIVE_MAX, everyone_is_done};
+use check::transparent::{self, Course};
+use client::Client;
+use driver::Pooler;
+use options::Options;
+use postgres::{Backend, Env, Interrupts, Journal};
+use program::Program;
+use stream::{EndId, Net, Wake};
+
+/// How long something may go wrong.
+const FAULTS_MAX: Duration = Duration::from_millis(300);
+
+/// Bound on the events of a run; what needs more goes round in circles.
+const EVENTS_MAX: u64 = 2_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// A client connects.
+    Arrive(u64),
+    Deliver(EndId),
+    Ready(EndId),
+    /// A client goes on after a pause.
+    Client(u64),
+    /// A backend goes on after slow work.
+    Backend(ServerId),
+    /// A session asked for another turn.
+    Turn(ClientId),
+    LoginEnd(ServerId),
+    Cancel(ClientId),
+    CancelArrives(ServerId),
+    Disturb,
+    Sweep,
+}
+
+/// Who is told what happens at an end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Client(u64),
+    Session(ClientId),
+    Server(ServerId),
+    Backend(ServerId),
+}
+
+#[derive(Debug)]
+struct World {
+    now: Time,
+    rng: Rng,
+    options: Options,
+    faulty: bool,
+    calendar: BinaryHeap<Reverse<(Time, u64, Event)>>,
+    scheduled: u64,
+    net: Net,
+    owners: BTreeMap<EndId, Owner>,
+    clients: BTreeMap<u64, Client>,
+    arrived: u64,
+    backends: BTreeMap<ServerId, Backend>,
+    interrupts: Interrupts,
+    journal: Journal,
+    refused: BTreeSet<u64>,
+    /// Clients whose wait was cancelled, so that a query of theirs never came to a server.
+    skipped: BTreeSet<u64>,
+    pooler: Pooler,
+    log: Log,
+}
+
+/// Runs one seed to its end; with `print`, each event is printed.
+///
+/// # Panics
+/// If a rule does not hold.
+pub fn run(seed: u64, print: bool) -> Outcome {
+    let mut world = World::new(seed, print);
+    world.play();
+    world.compare();
+    world.log.outcome
+}
+
+impl World {
+    fn new(seed: u64, print: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let options = Options::draw(&mut rng);
+        let mut world = Self {
+            now: Time(1),
+            faulty: true,
+            calendar: BinaryHeap::new(),
+            scheduled: 0,
+            net: Net::default(),
+            owners: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            arrived: 0,
+            backends: BTreeMap::new(),
+            interrupts: Interrupts::new(),
+            journal: Journal::new(),
+            refused: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+            pooler: Pooler::new(&options),
+            log: Log {
+                print,
+                ..Log::default()
+            },
+            rng,
+            options,
+        };
+        world
+            .log
+            .line(world.now, format_args!("{:#?}", world.options));
+        for client in 0..world.options.clients {
+            let arrival = Spread {
+                least_us: 1,
+                most_us: 50_000,
+            };
+            let pause = world.rng.duration(arrival);
+            world.schedule(pause, Event::Arrive(client));
+        }
+        world.schedule(Duration::from_micros(1), Event::Disturb);
+        world.schedule(driver::SWEEP, Event::Sweep);
+        world
+    }
+
+    fn play(&mut self) {
+        let mut events = 0;
+        while let Some(Reverse((at, _, event))) = self.calendar.pop() {
+            self.now = at;
+            self.log.mix(at.0);
+            if self.log.print && !matches!(event, Event::Sweep | Event::Disturb) {
+                self.log.line(at, format_args!("{event:?}"));
+            }
+            self.faulty &= at.since(Time(0)) < FAULTS_MAX;
+            self.step(event);
+            self.post();
+            self.check_bounds();
+            if self.is_over() {
+                break;
+            }
+            events += 1;
+            let late = at.since(Time(0)) > FAULTS_MAX + LIVE_MAX || events > EVENTS_MAX;
+            if late {
+                everyone_is_done(&self.stuck());
+            }
+        }
+        everyone_is_done(&self.stuck());
+        self.log.mix(self.rng.next());
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Arrive(client) => self.arrive(client),
+            Event::Deliver(end) => {
+                let split = self.options.faults.split;
+                self.net.deliver(end, &mut self.rng, split);
+            }
+            Event::Ready(end) => self.ready(end),
+            Event::Client(client) => self.run_client(client),
+            Event::Backend(server) => self.run_backend(server),
+            Event::Turn(client) => self.pump(client),
+            Event::LoginEnd(server) => self.login_end(server),
+            Event::Cancel(client) => self.cancel(client),
+            Event::CancelArrives(server) => self.cancel_arrives(server),
+            Event::Disturb => self.disturb(),
+            Event::Sweep => self.sweep(),
+        }
+    }
+
+    fn arrive(&mut self, client: u64) {
+        self.log.count("client");
+        let program = Program::draw(&mut self.rng, &self.options, client);
+        self.log.line(
+            self.now,
+            format_args!("c{client} arrives: {:?}", program.startup),
+        );
+        if program.refused {
+            self.refused.insert(client);
+        }
+        let (near, far) = self.net.pair(self.options.client_capacity);
+        self.owners.insert(near.id, Owner::Client(client));
+        self.owners.insert(far.id, Owner::Session(ClientId(client)));
+        let startup = program.startup.clone();
+        self.clients.insert(client, Client::new(program, near));
+        self.arrived += 1;
+        self.accept(ClientId(client), far, &startup);
+        self.run_client(client);
+    }
+
+    fn ready(&mut self, end: EndId) {
+        let readiness = self.net.handle(end);
+        let owner = self.owners[&end];
+        self.log
+            .line(self.now, format_args!("    {owner:?} {readiness:?}"));
+        match owner {
+            Owner::Client(client) => self.run_client(client),
+            Owner::Backend(server) => self.run_backend(server),
+            Owner::Session(client) => self.session_ready(client, readiness),
+            Owner::Server(server) => self.server_ready(server, readiness),
+        }
+    }
+
+    fn run_client(&mut self, client: u64) {
+        let now = self.now;
+        let client_of = self.clients.get_mut(&client).expect("it has arrived");
+        if let Some(at) = client_of.run(now, false) {
+            self.schedule(at - now, Event::Client(client));
+        }
+    }
+
+    fn run_backend(&mut self, server: ServerId) {
+        let backend = self.backends.get_mut(&server).expect("it was opened");
+        let mut env = Env {
+            now: self.now,
+            interrupts: &mut self.interrupts,
+            replays: false,
+            journal: &mut self.journal,
+            refused: &self.refused,
+        };
+        if let Some(at) = backend.run(&mut env) {
+            self.schedule(at - self.now, Event::Backend(server));
+        }
+    }
+
+    /// Schedules what the streams have under way.
+    fn post(&mut self) {
+        for wake in self.net.wakes() {
+            match wake {
+                Wake::Deliver(end) => {
+                    let latency = self.rng.duration(self.options.latency);
+                    self.schedule(latency, Event::Deliver(end));
+                }
+                Wake::Ready(end) => self.schedule(Duration::from_micros(1), Event::Ready(end)),
+            }
+        }
+    }
+
+    fn disturb(&mut self) {
+        if !self.faulty {
+            return;
+        }
+        let faults = self.options.faults.clone();
+        let clients: Vec<_> = self.clients.keys().copied().collect();
+        let living = self.backends.iter().filter(|(_, b)| b.end.is_some());
+        let servers: Vec<_> = living.map(|(&id, _)| id).collect();
+        if self.rng.happens(faults.cancel)
+            && let Some(client) = self.rng.pick(&clients)
+        {
+            self.cancel(ClientId(client));
+        }
+        if let Some(server) = self.rng.pick(&servers) {
+            let end = self.rng.happens(faults.server_ends);
+            let broken = self.rng.happens(faults.server_breaks);
+            let chats = self.rng.happens(faults.chat);
+            let what = self.rng.next();
+            let backend = self.backends.get_mut(&server).expect("just picked");
+            if end {
+                self.log.count("server ends");
+                self.log.line(self.now, format_args!("{server} ends"));
+                backend.terminate();
+            } else if broken {
+                self.log.count("server breaks");
+                self.log.line(self.now, format_args!("{server} breaks"));
+                match backend.end.take() {
+                    Some(end) if what.is_multiple_of(2) => self.net.abort(end),
+                    end => drop(end),
+                }
+            } else if chats {
+                self.log.count("server chats");
+                backend.chat(what);
+            }
+            self.run_backend(server);
+        }
+        let pause = Spread {
+            least_us: 50,
+            most_us: 20_000,
+        };
+        let pause = self.rng.duration(pause);
+        self.schedule(pause, Event::Disturb);
+    }
+
+    fn is_over(&self) -> bool {
+        self.arrived == self.options.clients
+            && self.clients.values().all(|client| client.end.is_none())
+            && self.pooler.is_quiet()
+    }
+
+    fn stuck(&self) -> Vec<String> {
+        let clients = self.clients.iter().filter(|(_, c)| c.end.is_some());
+        clients
+            .map(|(id, client)| format!("c{id}: {}", client.waits_for()))
+            .chain(self.pooler.busy())
+            .chain(
+                self.backends
+                    .values()
+                    .filter(|b| b.task.is_some())
+                    .map(|b| format!("{b:?}")),
+            )
+            .take(if self.is_over() { 0 } else { usize::MAX })
+            .collect()
+    }
+
+    /// Every client once more, without a pooler.
+    fn compare(&mut self) {
+        for client in self.clients.values() {
+            for answer in &client.answers {
+                self.log
+                    .mix(u64::from(answer.kind) << 32 | answer.text.len() as u64);
+            }
+            if client.program.refused {
+                let served = client.answers.iter().any(|answer| answer.kind == b'D');
+                assert!(!served, "hygiene: a client with wrong settings was served");
+                continue;
+            }
+            let program = client.program.clone();
+            let at_once = self.options.faults.reports_at_once;
+            let (direct, journal) = direct::run(program, &mut self.interrupts, at_once);
+            if !self.skipped.contains(&client.program.client) {
+                check::hygiene::met(client.program.client, &self.journal, &journal);
+            }
+            transparent::farewell(client, self.options.client_capacity);
+            match transparent::compare(client, &direct) {
+                Course::Whole => self.log.count("compared to the end"),
+                Course::Broken => self.log.count("compared in part"),
+            }
+        }
+    }
+
+    fn schedule(&mut self, delay: Duration, event: Event) {
+        self.scheduled += 1;
+        let at = self.now + delay;
+        self.calendar.push(Reverse((at, self.scheduled, event)));
+    }
+}
+
+/// A probability of one in `n`.
+const fn one_in(n: u16) -> Chance {
+    Chance { permille: 1000 / n }
+}

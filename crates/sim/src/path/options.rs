@@ -1,0 +1,191 @@
+//! What one seed allows.
+
+use std::time::Duration;
+
+use pgweir_pool::pool::Config;
+use pgweir_pool::relay::Mode;
+use pgweir_pool::session::Limits;
+use pgweir_pool::upstream::UNDERSTOOD_MAX;
+
+use crate::rng::Rng;
+use crate::swarm::{Chance, Spread};
+
+/// Options of one run.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) clients: u64,
+    pub(super) workers: u16,
+    pub(super) mode: Mode,
+    pub(super) config: Config,
+    pub(super) limits: Limits,
+    pub(super) reset_always: bool,
+    /// Empty for none.
+    pub(super) reset_query: &'static str,
+    /// Servers idle for so long are checked before use.
+    pub(super) check_after: Duration,
+    /// Bytes of a worker's buffer.
+    pub(super) scratch: usize,
+    /// Bytes that a stream holds.
+    pub(super) client_capacity: usize,
+    pub(super) server_capacity: usize,
+    pub(super) latency: Spread,
+    pub(super) login: Spread,
+    pub(super) work: Work,
+    pub(super) faults: Faults,
+}
+
+/// What clients do, each with its probability.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    /// Requests of one client, about.
+    pub(super) units: u64,
+    pub(super) pipelines: Chance,
+    pub(super) extended: Chance,
+    pub(super) several: Chance,
+    pub(super) fails: Chance,
+    pub(super) transaction: Chance,
+    pub(super) copy: Chance,
+    pub(super) sets: Chance,
+    pub(super) resets: Chance,
+    pub(super) named: Chance,
+    pub(super) flush: Chance,
+    pub(super) limited: Chance,
+    pub(super) defers: Chance,
+    pub(super) odd: Chance,
+    pub(super) big: Chance,
+    pub(super) slow: Chance,
+    pub(super) pauses: Chance,
+    pub(super) startup: Chance,
+    pub(super) wrong_startup: Chance,
+    pub(super) slow_reader: Chance,
+    pub(super) abrupt: Chance,
+    pub(super) cut: Chance,
+    pub(super) violates: Chance,
+}
+
+/// What goes wrong, each with its probability.
+#[derive(Debug, Clone)]
+pub(super) struct Faults {
+    /// Of each delivery.
+    pub(super) split: Chance,
+    /// Each time something may happen.
+    pub(super) cancel: Chance,
+    /// Of each grant: a cancel at the first possible moment.
+    pub(super) cancel_early: Chance,
+    pub(super) server_ends: Chance,
+    pub(super) server_breaks: Chance,
+    pub(super) chat: Chance,
+    pub(super) login_fails: Chance,
+    /// PostgreSQL before 14.
+    pub(super) reports_at_once: bool,
+}
+
+impl Options {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
+        let size_max = u32::try_from(rng.between(1, 3)).expect("small");
+        let mode = match rng.below(5) {
+            0 => Mode::Session,
+            1 => Mode::Statement,
+            _ => Mode::Transaction,
+        };
+        let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
+        Self {
+            clients: rng.between(1, 6),
+            workers: u16::try_from(rng.between(1, 3)).expect("small"),
+            mode,
+            config: config(rng, size_max),
+            limits: limits(rng),
+            reset_always: mode != Mode::Session && rng.one_in(6),
+            reset_query: if rng.one_in(5) { "" } else { "DISCARD ALL" },
+            check_after: pick_duration(rng, 4, 100, 100_000),
+            scratch: understood + rng.between(1024, 20 * 1024) as usize,
+            client_capacity: capacity(rng),
+            server_capacity: capacity(rng),
+            latency: Spread::draw(rng, 1, 3_000),
+            login: Spread::draw(rng, 100, 30_000),
+            work: Work::draw(rng),
+            faults: Faults::draw(rng),
+        }
+    }
+}
+
+impl Work {
+    fn draw(rng: &mut Rng) -> Self {
+        Self {
+            units: rng.between(2, 12),
+            pipelines: Chance::draw(rng, 900),
+            extended: Chance::draw(rng, 900),
+            several: Chance::draw(rng, 500),
+            fails: Chance::draw(rng, 300),
+            transaction: Chance::draw(rng, 400),
+            copy: Chance::draw(rng, 400),
+            sets: Chance::draw(rng, 400),
+            resets: Chance::draw(rng, 100),
+            named: Chance::draw(rng, 300),
+            flush: Chance::draw(rng, 300),
+            limited: Chance::draw(rng, 300),
+            defers: Chance::draw(rng, 100),
+            odd: Chance::draw(rng, 200),
+            big: Chance::draw(rng, 100),
+            slow: Chance::draw(rng, 300),
+            pauses: Chance::draw(rng, 500),
+            startup: Chance::draw(rng, 500),
+            wrong_startup: Chance::draw(rng, 100),
+            slow_reader: Chance::draw(rng, 500),
+            abrupt: Chance::draw(rng, 300),
+            cut: Chance::draw(rng, 300),
+            violates: Chance::draw(rng, 100),
+        }
+    }
+}
+
+impl Faults {
+    fn draw(rng: &mut Rng) -> Self {
+        Self {
+            split: Chance::draw(rng, 900),
+            cancel: Chance::draw(rng, 500),
+            cancel_early: Chance::draw(rng, 300),
+            server_ends: Chance::draw(rng, 60),
+            server_breaks: Chance::draw(rng, 60),
+            chat: Chance::draw(rng, 300),
+            login_fails: Chance::draw(rng, 200),
+            reports_at_once: rng.one_in(3),
+        }
+    }
+}
+
+fn config(rng: &mut Rng, size_max: u32) -> Config {
+    Config {
+        size_max,
+        size_min: u32::try_from(rng.below(u64::from(size_max) + 1)).expect("small"),
+        reserve_max: u32::from(rng.one_in(4)),
+        reserve_after: Duration::from_millis(rng.between(1, 200)),
+        waiters_max: if rng.one_in(8) { 2 } else { 1000 },
+        wait_max: pick_duration(rng, 4, 10_000, 500_000),
+        idle_max: pick_duration(rng, 3, 10_000, 500_000),
+        lifetime: pick_duration(rng, 3, 10_000, 500_000),
+        login_retry: Duration::from_millis(rng.between(1, 50)),
+    }
+}
+
+fn limits(rng: &mut Rng) -> Limits {
+    Limits {
+        query: pick_duration(rng, 6, 20_000, 500_000),
+        idle_in_transaction: pick_duration(rng, 6, 20_000, 500_000),
+        transaction: pick_duration(rng, 6, 20_000, 500_000),
+        idle: pick_duration(rng, 6, 20_000, 500_000),
+    }
+}
+
+/// Once in `one_in` seeds a duration in that range of microseconds, else for ever.
+fn pick_duration(rng: &mut Rng, one_in: u64, least_us: u64, most_us: u64) -> Duration {
+    if !rng.one_in(one_in) {
+        return Duration::MAX;
+    }
+    rng.duration(Spread { least_us, most_us })
+}
+
+fn capacity(rng: &mut Rng) -> usize {
+    let doublings = rng.between(9, 17);
+    1 << doublings
+}

@@ -1,0 +1,569 @@
+//! A fake PostgreSQL backend: one session, speaking real bytes.
+//!
+//! The rules are those of `PostgresMain`, `exec_simple_query` and `CopyGetData`: after an error in
+//! an extended batch everything is ignored up to a Sync; COPY from the client ignores Sync and
+//! Flush and fails on anything but its data; what is left of a failed COPY is ignored; settings
+//! are reported before ReadyForQuery and revert with their transaction; answers leave with
+//! ReadyForQuery, with Flush, or 8 KiB at a time.
+//!
+//! `run` goes on until it has to wait: for input, for room, or for the end of slow work. The
+//! statements themselves are in `work`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+
+use pgweir_pool::time::Time;
+use pgweir_wire::backend::{self, TxStatus};
+use pgweir_wire::encode::{self, ErrorFields, Severity};
+use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::frontend;
+use pgweir_wire::sqlstate::SqlState;
+
+use super::check::hygiene;
+use super::settings::Settings;
+use super::sql::{self, Statement, Tag};
+use super::stream::End;
+use super::work::{Portal, Running, Task};
+
+/// Size of PostgreSQL's output buffer.
+const OUTPUT_MAX: usize = 8 * 1024;
+
+/// At which step which statement was cancelled. A run without the pooler repeats them.
+pub(super) type Interrupts = BTreeMap<Tag, u32>;
+
+/// The settings that each statement met when it began.
+pub(super) type Journal = BTreeMap<Tag, String>;
+
+/// What a backend shares with its world.
+#[derive(Debug)]
+pub(super) struct Env<'a> {
+    pub(super) now: Time,
+    pub(super) interrupts: &'a mut Interrupts,
+    /// Repeats a run: cancels as noted, and takes no time.
+    pub(super) replays: bool,
+    /// The settings that each statement met.
+    pub(super) journal: &'a mut Journal,
+    /// Clients whose settings are wrong: no query of theirs may come.
+    pub(super) refused: &'a BTreeSet<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tx {
+    Idle,
+    /// Begun by a query, or by the first message of an extended batch.
+    Implicit,
+    Block,
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) name: String,
+    /// `None` when the session is over.
+    pub(super) end: Option<End>,
+    pub(super) input: VecDeque<u8>,
+    pub(super) output: Vec<u8>,
+    sending: VecDeque<u8>,
+    pub(super) settings: Settings,
+    /// Reports a setting at once, as PostgreSQL before 14 does.
+    reports_at_once: bool,
+    pub(super) tx: Tx,
+    pub(super) statements: BTreeMap<String, Statement>,
+    pub(super) portals: BTreeMap<String, Portal>,
+    /// Ignores everything up to a Sync.
+    pub(super) skips: bool,
+    /// The last message was of the extended protocol, so an error begins to skip.
+    extended: bool,
+    pub(super) task: Option<Task>,
+    pub(super) cancelled: bool,
+    pub(super) asleep_until: Option<Time>,
+    /// A statement that makes the commit fail.
+    pub(super) deferred: Option<Tag>,
+    /// Ends when what it says is sent.
+    leaving: bool,
+    /// Whose query came last.
+    pub(super) guest: Option<u64>,
+    /// Who may send queries; not checked if there is no pooler.
+    pub(super) holder: Option<u64>,
+}
+
+impl Backend {
+    pub(super) fn new(name: String, end: End, settings: Settings, reports_at_once: bool) -> Self {
+        Self {
+            name,
+            end: Some(end),
+            input: VecDeque::new(),
+            output: Vec::new(),
+            sending: VecDeque::new(),
+            settings,
+            reports_at_once,
+            tx: Tx::Idle,
+            statements: BTreeMap::new(),
+            portals: BTreeMap::new(),
+            skips: false,
+            extended: false,
+            task: None,
+            cancelled: false,
+            asleep_until: None,
+            deferred: None,
+            leaving: false,
+            guest: None,
+            holder: None,
+        }
+    }
+
+    /// Does what can be done now; when to call again without an event.
+    pub(super) fn run(&mut self, env: &mut Env<'_>) -> Option<Time> {
+        while self.end.is_some() {
+            if !self.send() {
+                return None;
+            }
+            if self.leaving {
+                self.end = None;
+                return None;
+            }
+            if let Some(until) = self.asleep_until {
+                if env.now < until && !self.cancelled {
+                    return Some(until);
+                }
+                self.asleep_until = None;
+            }
+            let goes_on = if self.task.is_some() {
+                self.work(env)
+            } else {
+                // A cancel request that comes while no query runs is forgotten.
+                self.cancelled = false;
+                self.command(env)
+            };
+            if self.output.len() >= OUTPUT_MAX {
+                self.flush();
+            } else if !goes_on {
+                return self.asleep_until;
+            }
+        }
+        None
+    }
+
+    /// A cancel request arrived.
+    pub(super) fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
+    /// The administrator ends the session.
+    pub(super) fn terminate(&mut self) {
+        if self.leaving {
+            return;
+        }
+        self.task = None;
+        self.asleep_until = None;
+        self.say(
+            Severity::Fatal,
+            *b"57P01",
+            "terminating connection due to administrator command",
+        );
+        self.leave();
+    }
+
+    /// Says something that nobody asked for.
+    pub(super) fn chat(&mut self, what: u64) {
+        let idle = self.task.is_none() && !self.skips;
+        match what % 4 {
+            0 | 1 => {
+                // Long ones now and then, for they too pass in pieces.
+                let text = "hint ".repeat(if what.is_multiple_of(5) { 4_000 } else { 10 });
+                self.say(Severity::Notice, *b"00000", &text);
+            }
+            2 if idle && self.tx == Tx::Idle => {
+                let body = b"\0\0\0\x01channel\0payload\0";
+                put(&mut self.output, backend::NOTIFICATION_RESPONSE, body);
+            }
+            3 if idle => {
+                let iterations = (4096 + what % 7).to_string();
+                self.settings.reload("scram_iterations", &iterations);
+                self.report();
+            }
+            _ => {}
+        }
+        if idle {
+            self.flush();
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.sending.extend(self.output.drain(..));
+    }
+
+    /// What it has to say and has not sent.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = u8> {
+        self.sending.iter().chain(&self.output).copied()
+    }
+
+    /// A tagged request came.
+    pub(super) fn receive_guest(&mut self, tag: Option<Tag>, env: &Env<'_>) {
+        if let Some(tag) = tag {
+            hygiene::arrives(self, tag, env.refused);
+            self.guest = Some(tag.client);
+        }
+    }
+
+    pub(super) fn begin_if_idle(&mut self) {
+        if self.tx == Tx::Idle {
+            self.tx = Tx::Implicit;
+            self.settings.begin();
+        }
+    }
+
+    /// Ends the transaction; false if it fails, and then that was said.
+    pub(super) fn commit(&mut self) -> bool {
+        self.portals.clear();
+        if let Some(tag) = self.deferred.take() {
+            self.tx = Tx::Implicit;
+            self.fail(*b"23505", &format!("{tag} duplicate key"));
+            return false;
+        }
+        self.tx = Tx::Idle;
+        self.settings.commit();
+        self.report_at_once();
+        true
+    }
+
+    pub(super) fn roll_back(&mut self) {
+        self.tx = Tx::Idle;
+        self.portals.clear();
+        self.deferred = None;
+        self.settings.abort();
+        self.report_at_once();
+    }
+
+    /// The present command fails.
+    pub(super) fn fail(&mut self, sqlstate: [u8; 5], text: &str) {
+        self.say(Severity::Error, sqlstate, text);
+        let was_block = matches!(self.tx, Tx::Block | Tx::Failed);
+        self.roll_back();
+        if was_block {
+            self.tx = Tx::Failed;
+        }
+        self.task = None;
+        if self.extended {
+            self.skips = true;
+        } else {
+            self.ready();
+        }
+    }
+
+    /// An error from which the session does not recover.
+    pub(super) fn fatal(&mut self, text: &str) {
+        self.say(Severity::Fatal, *b"08P01", text);
+        self.leave();
+    }
+
+    /// ReadyForQuery.
+    pub(super) fn ready(&mut self) {
+        self.report();
+        let status = match self.tx {
+            Tx::Idle | Tx::Implicit => TxStatus::Idle,
+            Tx::Block => TxStatus::InTransaction,
+            Tx::Failed => TxStatus::Failed,
+        };
+        assert_ne!(self.tx, Tx::Implicit, "an implicit transaction was ended");
+        encode::ready_for_query(&mut self.output, status);
+        self.flush();
+    }
+
+    pub(super) fn report_at_once(&mut self) {
+        if self.reports_at_once {
+            self.report();
+        }
+    }
+
+    pub(super) fn complete(&mut self, tag: &str) {
+        let body = format!("{tag}\0");
+        put(&mut self.output, backend::COMMAND_COMPLETE, body.as_bytes());
+    }
+
+    /// Takes the next whole message; `None` if it did not come yet.
+    pub(super) fn message(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            let front: Vec<u8> = self.input.iter().copied().take(HEADER_LEN).collect();
+            let header = frame::header(&front).expect("the pooler checks lengths");
+            if let Some(header) = header
+                && self.input.len() >= header.message_len()
+            {
+                let message: Vec<u8> = self.input.drain(..header.message_len()).collect();
+                return Some((header.kind, message[HEADER_LEN..].to_vec()));
+            }
+            let mut piece = [0; OUTPUT_MAX];
+            match self.end.as_mut()?.read(&mut piece) {
+                Ok(0) => {
+                    self.end = None;
+                    return None;
+                }
+                Ok(len) => self.input.extend(&piece[..len]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(_) => {
+                    self.end = None;
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        for (name, value) in self.settings.changed() {
+            encode::parameter_status(&mut self.output, name, value);
+        }
+    }
+
+    pub(super) fn say(&mut self, severity: Severity, sqlstate: [u8; 5], message: &str) {
+        let fields = ErrorFields {
+            severity,
+            sqlstate: SqlState(sqlstate),
+            message,
+            detail: None,
+            hint: None,
+        };
+        match severity {
+            Severity::Notice => encode::notice(&mut self.output, &fields),
+            Severity::Error | Severity::Fatal => encode::error(&mut self.output, &fields),
+        }
+        // `send_message_to_frontend` flushes.
+        self.flush();
+    }
+
+    fn leave(&mut self) {
+        self.task = None;
+        self.leaving = true;
+        self.flush();
+    }
+
+    /// False while there is no room for what was said.
+    fn send(&mut self) -> bool {
+        while !self.sending.is_empty() {
+            let Some(end) = &mut self.end else {
+                return false;
+            };
+            let bytes = self.sending.make_contiguous();
+            match end.write(bytes) {
+                Ok(len) => drop(self.sending.drain(..len)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(_) => {
+                    self.end = None;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Reads and begins one command; false if there is none.
+    fn command(&mut self, env: &mut Env<'_>) -> bool {
+        let Some((kind, body)) = self.message() else {
+            return false;
+        };
+        match kind {
+            frontend::SYNC => self.skips = false,
+            frontend::TERMINATE => {
+                self.leave();
+                return true;
+            }
+            _ if self.skips => return true,
+            _ => {}
+        }
+        self.extended = matches!(
+            kind,
+            frontend::PARSE
+                | frontend::BIND
+                | frontend::DESCRIBE
+                | frontend::EXECUTE
+                | frontend::CLOSE
+                | frontend::FLUSH
+        );
+        match kind {
+            frontend::QUERY => self.simple_query(&body),
+            frontend::PARSE => self.parse(&body, env),
+            frontend::BIND => self.bind(&body, env),
+            frontend::DESCRIBE => self.describe(&body),
+            frontend::EXECUTE => self.execute(&body),
+            frontend::CLOSE => self.close(&body),
+            frontend::FLUSH => self.flush(),
+            frontend::SYNC => {
+                if self.tx != Tx::Implicit || self.commit() {
+                    self.ready();
+                }
+            }
+            frontend::FUNCTION_CALL => self.call(&body, env),
+            frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {}
+            kind => panic!("{}: message type {kind} came", self.name),
+        }
+        true
+    }
+
+    fn simple_query(&mut self, body: &[u8]) {
+        self.portals.remove("");
+        self.statements.remove("");
+        let (text, _) = text(body);
+        if text.is_empty() {
+            put(&mut self.output, backend::EMPTY_QUERY_RESPONSE, &[]);
+            if self.tx != Tx::Implicit || self.commit() {
+                self.ready();
+            }
+            return;
+        }
+        let rest: VecDeque<_> = sql::parse(text).into();
+        if let Some(wrong) = rest.iter().find(|s| s.verb == sql::Verb::Syntax) {
+            let text = format!("{} syntax error", wrong.tag.expect("a client's"));
+            self.begin_if_idle();
+            return self.fail(*b"42601", &text);
+        }
+        let several = rest.len() > 1;
+        self.task = Some(Task::Simple {
+            rest,
+            run: None,
+            several,
+        });
+    }
+
+    fn parse(&mut self, body: &[u8], env: &Env<'_>) {
+        let (name, rest) = text(body);
+        let (query, _) = text(rest);
+        let statement = sql::parse(query).remove(0);
+        let tag = statement.tag.expect("only clients prepare");
+        self.receive_guest(Some(tag), env);
+        self.begin_if_idle();
+        if name.is_empty() {
+            self.statements.remove("");
+        }
+        if statement.verb == sql::Verb::Syntax {
+            self.fail(*b"42601", &format!("{tag} syntax error"));
+        } else if self.tx == Tx::Failed && !statement.ends_transaction() {
+            self.fail_in_failed(tag);
+        } else if self.statements.contains_key(name) {
+            self.fail(*b"42P05", &format!("{tag} statement {name} exists"));
+        } else {
+            self.statements.insert(name.to_owned(), statement);
+            put(&mut self.output, backend::PARSE_COMPLETE, &[]);
+        }
+    }
+
+    /// Bind has one parameter, the tag of the request.
+    fn bind(&mut self, body: &[u8], env: &Env<'_>) {
+        let (portal, rest) = text(body);
+        let (name, rest) = text(rest);
+        let tag = str::from_utf8(&rest[8..rest.len() - 2]).expect("a tag is text");
+        let tag = Tag::parse(tag).expect("the parameter is a tag");
+        self.receive_guest(Some(tag), env);
+        self.begin_if_idle();
+        let Some(mut statement) = self.statements.get(name).cloned() else {
+            return self.fail(*b"26000", &format!("{tag} statement {name} does not exist"));
+        };
+        hygiene::runs(self, tag, &statement);
+        if self.tx == Tx::Failed && !statement.ends_transaction() {
+            return self.fail_in_failed(tag);
+        }
+        if !portal.is_empty() && self.portals.contains_key(portal) {
+            return self.fail(*b"42P03", &format!("{tag} portal {portal} exists"));
+        }
+        statement.tag = Some(tag);
+        let portal_of = Portal::new(Running::new(statement));
+        self.portals.insert(portal.to_owned(), portal_of);
+        put(&mut self.output, backend::BIND_COMPLETE, &[]);
+    }
+
+    fn describe(&mut self, body: &[u8]) {
+        let (name, _) = text(&body[1..]);
+        self.begin_if_idle();
+        let is_statement = body[0] == frontend::TARGET_STATEMENT;
+        let statement = if is_statement {
+            self.statements.get(name)
+        } else {
+            self.portals.get(name).map(|portal| &portal.run.statement)
+        };
+        let Some(statement) = statement.cloned() else {
+            let sqlstate = if is_statement { *b"26000" } else { *b"34000" };
+            return self.fail(sqlstate, &format!("nothing called {name:?} to describe"));
+        };
+        if self.tx == Tx::Failed && statement.has_rows() {
+            let tag = statement.tag.expect("a client's");
+            return self.fail_in_failed(tag);
+        }
+        if is_statement {
+            put(&mut self.output, backend::PARAMETER_DESCRIPTION, &[0, 0]);
+        }
+        if statement.has_rows() {
+            self.row_description();
+        } else {
+            put(&mut self.output, backend::NO_DATA, &[]);
+        }
+    }
+
+    fn execute(&mut self, body: &[u8]) {
+        let (name, rest) = text(body);
+        self.begin_if_idle();
+        let limit = u32::from_be_bytes(rest[..4].try_into().expect("four bytes"));
+        let Some(portal) = self.portals.remove(name) else {
+            return self.fail(*b"34000", &format!("portal {name:?} does not exist"));
+        };
+        let tag = portal.run.statement.tag.expect("a client's");
+        if self.tx == Tx::Failed && !portal.run.statement.ends_transaction() {
+            return self.fail_in_failed(tag);
+        }
+        if portal.done && !portal.run.statement.has_rows() {
+            return self.fail(*b"55000", &format!("{tag} portal cannot be run"));
+        }
+        self.task = Some(Task::Execute {
+            name: name.to_owned(),
+            portal,
+            left: (limit > 0).then_some(limit),
+        });
+    }
+
+    fn close(&mut self, body: &[u8]) {
+        let (name, _) = text(&body[1..]);
+        if body[0] == frontend::TARGET_STATEMENT {
+            self.statements.remove(name);
+        } else {
+            self.portals.remove(name);
+        }
+        put(&mut self.output, backend::CLOSE_COMPLETE, &[]);
+    }
+
+    /// A function call; its body is the tag.
+    fn call(&mut self, body: &[u8], env: &Env<'_>) {
+        let tag = Tag::parse(text(body).0).expect("a call is tagged");
+        self.receive_guest(Some(tag), env);
+        if self.tx == Tx::Failed {
+            return self.fail_in_failed(tag);
+        }
+        self.begin_if_idle();
+        put(&mut self.output, backend::FUNCTION_CALL_RESPONSE, body);
+        if self.tx != Tx::Implicit || self.commit() {
+            self.ready();
+        }
+    }
+
+    pub(super) fn fail_in_failed(&mut self, tag: Tag) {
+        let text = format!("{tag} current transaction is aborted");
+        self.fail(*b"25P02", &text);
+    }
+
+    pub(super) fn row_description(&mut self) {
+        let mut body = b"\0\x01t\0".to_vec();
+        body.extend([
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 255, 255, 255, 255, 255, 255, 0, 0,
+        ]);
+        put(&mut self.output, backend::ROW_DESCRIPTION, &body);
+    }
+}
+
+/// Appends a message.
+pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+    out.push(kind);
+    let length = u32::try_from(body.len() + 4).expect("small messages");
+    out.extend(length.to_be_bytes());
+    out.extend(body);
+}
+
+fn text(bytes: &[u8]) -> (&str, &[u8]) {
+    let (text, rest) = frame::c_string(bytes).expect("a string ends");
+    (str::from_utf8(text).expect("queries are UTF-8"), rest)
+}

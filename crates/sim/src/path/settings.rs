@@ -1,0 +1,161 @@
+//! Settings of a session in the fake PostgreSQL, with what transactions do to them.
+
+use std::collections::BTreeMap;
+
+/// Settings that are reported to the client, with their defaults.
+pub(super) const REPORTED: [(&str, &str); 4] = [
+    ("application_name", ""),
+    ("DateStyle", "ISO, MDY"),
+    ("scram_iterations", "4096"),
+    ("TimeZone", "Etc/UTC"),
+];
+
+/// Settings that are not.
+const QUIET: [(&str, &str); 3] = [
+    ("extra_float_digits", "1"),
+    ("my.var", ""),
+    ("search_path", "\"$user\", public"),
+];
+
+const ZONES: [&str; 5] = ["Etc/UTC", "UTC", "Asia/Tokyo", "Europe/Berlin", "GMT"];
+
+/// The settings of one session, by name in lower case.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    startup: BTreeMap<String, String>,
+    session: BTreeMap<String, String>,
+    /// Set until the end of the transaction.
+    local: BTreeMap<String, String>,
+    /// As they were when the transaction began.
+    saved: Option<BTreeMap<String, String>>,
+    reported: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// A session that begins with `startup`; `None` if one of them is wrong.
+    pub(super) fn new(startup: &[(String, String)]) -> Option<Self> {
+        let defaults = REPORTED.iter().chain(&QUIET);
+        let mut settings: BTreeMap<_, _> = defaults
+            .map(|&(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        for (name, value) in startup {
+            settings.insert(name.to_ascii_lowercase(), canonical(name, value)?);
+        }
+        Some(Self {
+            startup: settings.clone(),
+            session: settings.clone(),
+            local: BTreeMap::new(),
+            saved: None,
+            reported: settings,
+        })
+    }
+
+    pub(super) fn value(&self, name: &str) -> &str {
+        let name = name.to_ascii_lowercase();
+        let value = self.local.get(&name).or_else(|| self.session.get(&name));
+        value.map_or("", String::as_str)
+    }
+
+    /// False if the value or the name is wrong.
+    pub(super) fn set(&mut self, name: &str, value: &str, local: bool) -> bool {
+        let Some(value) = canonical(name, value) else {
+            return false;
+        };
+        let name = name.to_ascii_lowercase();
+        if local {
+            self.local.insert(name, value);
+        } else {
+            self.local.remove(&name);
+            self.session.insert(name, value);
+        }
+        true
+    }
+
+    pub(super) fn reset(&mut self, name: &str) {
+        let name = name.to_ascii_lowercase();
+        self.local.remove(&name);
+        match self.startup.get(&name) {
+            Some(value) => self.session.insert(name, value.clone()),
+            None => self.session.remove(&name),
+        };
+    }
+
+    pub(super) fn reset_all(&mut self) {
+        self.local.clear();
+        self.session = self.startup.clone();
+    }
+
+    /// The configuration file was read again.
+    pub(super) fn reload(&mut self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
+        self.startup.insert(name.clone(), value.to_owned());
+        self.session.insert(name, value.to_owned());
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.saved = Some(self.session.clone());
+    }
+
+    pub(super) fn commit(&mut self) {
+        self.saved = None;
+        self.local.clear();
+    }
+
+    pub(super) fn abort(&mut self) {
+        if let Some(saved) = self.saved.take() {
+            self.session = saved;
+        }
+        self.local.clear();
+    }
+
+    /// Reported settings whose value is not the one reported last.
+    pub(super) fn changed(&mut self) -> Vec<(&'static str, String)> {
+        let mut changed = Vec::new();
+        for (name, _) in REPORTED {
+            let value = self.value(name).to_owned();
+            let last = self.reported.insert(name.to_ascii_lowercase(), value);
+            let value = self.value(name);
+            if last.as_deref() != Some(value) {
+                changed.push((name, value.to_owned()));
+            }
+        }
+        changed
+    }
+
+    /// What a query of a client can see of them. The reloaded one has its own course.
+    pub(super) fn digest(&self) -> String {
+        let names = ["application_name", "datestyle", "timezone"];
+        let quiet = QUIET.map(|(name, _)| name);
+        let values = names.iter().chain(&quiet).map(|name| self.value(name));
+        values.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// The value as PostgreSQL would spell it; `None` if it refuses it.
+pub(super) fn canonical(name: &str, value: &str) -> Option<String> {
+    match name.to_ascii_lowercase().as_str() {
+        "timezone" => {
+            let zone = ZONES.iter().find(|zone| zone.eq_ignore_ascii_case(value));
+            zone.map(|&zone| zone.to_owned())
+        }
+        "datestyle" => {
+            let words: Vec<_> = value.split(',').map(str::trim).collect();
+            let [style, order] = words[..] else {
+                return None;
+            };
+            let order = order.to_ascii_uppercase();
+            let known = style.eq_ignore_ascii_case("iso") && ["DMY", "MDY"].contains(&&*order);
+            known.then(|| format!("ISO, {order}"))
+        }
+        "extra_float_digits" => {
+            let digits: i32 = value.parse().ok()?;
+            (-15..=3).contains(&digits).then(|| digits.to_string())
+        }
+        "scram_iterations" => {
+            let iterations: u32 = value.parse().ok()?;
+            (iterations > 0).then(|| iterations.to_string())
+        }
+        "application_name" | "search_path" | "my.var" => Some(value.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,272 @@
+//! Pairs of non-blocking streams in memory, ready as sockets under edge-triggered epoll are.
+//!
+//! What one end writes is on its way until the world delivers it, in random pieces at random
+//! times. A read returns all that has arrived, up to the buffer's size. An end is told
+//! ([`Wake::Ready`]) when bytes, the end of the stream or a reset arrive, and when there is room
+//! again after a write that did not fit; events of one end that were not handled yet are one.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::rc::Rc;
+
+use crate::rng::Rng;
+use crate::swarm::Chance;
+
+/// An end of a stream; the other end is the number beside it.
+pub(super) type EndId = usize;
+
+/// What the world has to schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Something that this end wrote is on its way.
+    Deliver(EndId),
+    /// This end has an event.
+    Ready(EndId),
+}
+
+/// What an event says, as epoll does: the state when it is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Readiness {
+    /// Bytes, the end or an error can be read.
+    pub(super) readable: bool,
+    /// The peer sends nothing more (EPOLLRDHUP).
+    pub(super) closed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    /// The end of the stream is on its way, behind the bytes.
+    Closing,
+    Closed,
+    /// A reset is on its way.
+    Resetting,
+    Reset,
+}
+
+/// One direction. Written by the end of the same number.
+#[derive(Debug)]
+struct Pipe {
+    transit: VecDeque<u8>,
+    arrived: VecDeque<u8>,
+    capacity: usize,
+    /// The writer was told that there is no room.
+    starved: bool,
+    ending: Ending,
+    reader_gone: bool,
+    delivery_due: bool,
+    /// An event of the end that reads this is due.
+    event_due: bool,
+}
+
+#[derive(Debug, Default)]
+struct Pipes {
+    pipes: Vec<Pipe>,
+    wakes: Vec<Wake>,
+}
+
+/// All streams of a world.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Net(Rc<RefCell<Pipes>>);
+
+/// One end of a stream. Dropped, it is closed.
+pub(super) struct End {
+    net: Net,
+    pub(super) id: EndId,
+}
+
+impl Net {
+    /// A stream that holds `capacity` bytes each way.
+    pub(super) fn pair(&self, capacity: usize) -> (End, End) {
+        let mut net = self.0.borrow_mut();
+        let id = net.pipes.len();
+        for _ in 0..2 {
+            net.pipes.push(Pipe {
+                transit: VecDeque::new(),
+                arrived: VecDeque::new(),
+                capacity,
+                starved: false,
+                ending: Ending::Open,
+                reader_gone: false,
+                delivery_due: false,
+                event_due: false,
+            });
+        }
+        let end = |id| End {
+            net: self.clone(),
+            id,
+        };
+        (end(id), end(id + 1))
+    }
+
+    /// What has to be scheduled since the last call.
+    pub(super) fn wakes(&self) -> Vec<Wake> {
+        std::mem::take(&mut self.0.borrow_mut().wakes)
+    }
+
+    /// Lets some of what `end` wrote arrive.
+    pub(super) fn deliver(&self, end: EndId, rng: &mut Rng, split: Chance) {
+        let mut net = self.0.borrow_mut();
+        let pipe = &mut net.pipes[end];
+        pipe.delivery_due = false;
+        if pipe.ending == Ending::Resetting {
+            if rng.one_in(2) {
+                pipe.arrived.clear();
+            }
+            pipe.transit.clear();
+            pipe.ending = Ending::Reset;
+            net.event(end ^ 1);
+            return;
+        }
+        let there = pipe.transit.len();
+        let len = if there > 1 && rng.happens(split) {
+            rng.between(1, there as u64) as usize
+        } else {
+            there
+        };
+        pipe.arrived.extend(pipe.transit.drain(..len));
+        let is_last = pipe.transit.is_empty() && pipe.ending == Ending::Closing;
+        if is_last && (len == 0 || !rng.happens(split)) {
+            pipe.ending = Ending::Closed;
+        }
+        let more = !pipe.transit.is_empty() || pipe.ending == Ending::Closing;
+        net.event(end ^ 1);
+        if more {
+            net.on_its_way(end);
+        }
+    }
+
+    /// The event of `end` is handled: its state.
+    pub(super) fn handle(&self, end: EndId) -> Readiness {
+        let mut net = self.0.borrow_mut();
+        let pipe = &mut net.pipes[end ^ 1];
+        pipe.event_due = false;
+        let closed = matches!(pipe.ending, Ending::Closed | Ending::Reset);
+        Readiness {
+            readable: closed || !pipe.arrived.is_empty(),
+            closed,
+        }
+    }
+
+    /// The present state of `end` as an event, as registering it with epoll brings one.
+    pub(super) fn register(&self, end: EndId) {
+        self.0.borrow_mut().event(end);
+    }
+
+    /// All bytes that `end` has not read, arrived or not.
+    pub(super) fn unread(&self, end: EndId) -> Vec<u8> {
+        let net = self.0.borrow();
+        let pipe = &net.pipes[end ^ 1];
+        pipe.arrived.iter().chain(&pipe.transit).copied().collect()
+    }
+
+    /// Closes `end` so that its peer sees a reset.
+    pub(super) fn abort(&self, end: End) {
+        self.0.borrow_mut().pipes[end.id].ending = Ending::Resetting;
+        drop(end);
+    }
+}
+
+impl Pipes {
+    fn event(&mut self, end: EndId) {
+        let pipe = &mut self.pipes[end ^ 1];
+        if !pipe.event_due && !pipe.reader_gone {
+            pipe.event_due = true;
+            self.wakes.push(Wake::Ready(end));
+        }
+    }
+
+    fn on_its_way(&mut self, end: EndId) {
+        let pipe = &mut self.pipes[end];
+        if !pipe.delivery_due {
+            pipe.delivery_due = true;
+            self.wakes.push(Wake::Deliver(end));
+        }
+    }
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut net = self.net.0.borrow_mut();
+        let pipe = &mut net.pipes[self.id ^ 1];
+        let len = pipe.arrived.len().min(buffer.len());
+        if len == 0 {
+            return match pipe.ending {
+                Ending::Closed => Ok(0),
+                Ending::Reset => Err(ErrorKind::ConnectionReset.into()),
+                Ending::Open | Ending::Closing | Ending::Resetting => {
+                    Err(ErrorKind::WouldBlock.into())
+                }
+            };
+        }
+        for (to, from) in buffer.iter_mut().zip(pipe.arrived.drain(..len)) {
+            *to = from;
+        }
+        // Linux tells a writer when a third of the room is free.
+        let used = pipe.arrived.len() + pipe.transit.len();
+        if pipe.starved && used * 3 <= pipe.capacity * 2 {
+            pipe.starved = false;
+            net.event(self.id ^ 1);
+        }
+        Ok(len)
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut net = self.net.0.borrow_mut();
+        if net.pipes[self.id ^ 1].ending == Ending::Reset {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let pipe = &mut net.pipes[self.id];
+        if pipe.reader_gone {
+            // The first write after the peer's close succeeds, and is answered with a reset.
+            let back = &mut net.pipes[self.id ^ 1];
+            back.ending = Ending::Resetting;
+            net.on_its_way(self.id ^ 1);
+            return Ok(bytes.len());
+        }
+        let room = pipe.capacity - pipe.transit.len() - pipe.arrived.len();
+        let len = bytes.len().min(room);
+        pipe.starved |= len < bytes.len();
+        if len == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        pipe.transit.extend(&bytes[..len]);
+        net.on_its_way(self.id);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut net = self.net.0.borrow_mut();
+        let incoming = &mut net.pipes[self.id ^ 1];
+        incoming.reader_gone = true;
+        // Closing a socket with unread bytes resets the connection.
+        let unread = !incoming.arrived.is_empty();
+        incoming.arrived.clear();
+        incoming.transit.clear();
+        let outgoing = &mut net.pipes[self.id];
+        if outgoing.ending == Ending::Open {
+            outgoing.ending = if unread {
+                Ending::Resetting
+            } else {
+                Ending::Closing
+            };
+        }
+        net.on_its_way(self.id);
+    }
+}
+
+impl fmt::Debug for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "end {}", self.id)
+    }
+}
