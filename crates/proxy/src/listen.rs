@@ -154,9 +154,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(logged_in) => {
             if config.log.connections {
                 info!(
-                    database = &*logged_in.pool.database,
-                    user = &*logged_in.pool.user,
-                    client = logged_in.key.pid,
+                    database = &*logged_in.admission.pool.database,
+                    user = &*logged_in.admission.pool.user,
+                    client = logged_in.admission.key.pid,
                     peer,
                     "client connected"
                 );
@@ -186,20 +186,19 @@ fn hand_over<S>(
 ) {
     let registry = &door.registry;
     let LoggedIn {
-        pool,
+        admission,
         parameters,
-        key,
         rest,
     } = logged_in;
-    let settings = pool.settings();
     let socket = match into_socket(stream) {
         Ok(socket) => socket,
         Err(error) => {
             warn!(%error, "client socket cannot be handed over");
-            registry.client_out(&pool, key.pid, &mut crate::outbox::Outbox::default());
             return;
         }
     };
+    let (pool, key) = admission.hand_over();
+    let settings = pool.settings();
     let relay = Relay::new(settings.mode, parameters);
     let reset_always =
         settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();

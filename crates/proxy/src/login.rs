@@ -30,11 +30,36 @@ const NO_ENCRYPTION: &[u8] = b"N";
 
 /// A client that has proven who it is and was told that it may begin.
 pub(crate) struct LoggedIn {
-    pub(crate) pool: Arc<PoolHandle>,
+    pub(crate) admission: Admission,
     pub(crate) parameters: Arc<Parameters>,
-    pub(crate) key: CancelKey,
     /// What the client sent without waiting for the end of its login.
     pub(crate) rest: Vec<u8>,
+}
+
+/// A client that was let in. It counts against the limits until it is dropped, which a login does
+/// that fails or takes too long, or until a worker answers for it.
+pub(crate) struct Admission {
+    registry: Arc<Registry>,
+    pub(crate) pool: Arc<PoolHandle>,
+    pub(crate) key: CancelKey,
+    handed_over: bool,
+}
+
+impl Admission {
+    /// From here on a worker counts the client out.
+    pub(crate) fn hand_over(mut self) -> (Arc<PoolHandle>, CancelKey) {
+        self.handed_over = true;
+        (self.pool.clone(), self.key)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            let outbox = &mut Outbox::default();
+            self.registry.client_out(&self.pool, self.key.pid, outbox);
+        }
+    }
 }
 
 /// Why a login ended otherwise.
@@ -86,6 +111,8 @@ pub(crate) struct Door {
 /// A proof that was accepted.
 struct Proven {
     user: Arc<User>,
+    /// What the client is told of it, in the same write as the greeting.
+    reply: Vec<u8>,
     /// The key that logs servers in as this user, and the server key of its verifier.
     passed: Option<(scram::ClientKey, [u8; 32])>,
 }
@@ -138,17 +165,18 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
-        let key = self.registry.client_in(&pool)?;
-        // From here on the client counts, and has to be counted out if its login fails.
-        let greeted = self.greet(stream, &config, &startup, &pool, key).await;
-        if greeted.is_err() {
-            self.registry
-                .client_out(&pool, key.pid, &mut Outbox::default());
-        }
-        Ok(LoggedIn {
-            parameters: greeted?,
+        let admission = Admission {
+            registry: self.registry.clone(),
+            key: self.registry.client_in(&pool)?,
             pool,
-            key,
+            handed_over: false,
+        };
+        let parameters = self
+            .greet(stream, &config, &startup, &admission, proven.reply)
+            .await?;
+        Ok(LoggedIn {
+            admission,
+            parameters,
             rest: inbound.into_rest(),
         })
     }
@@ -198,7 +226,6 @@ impl Door {
         let secret = known.and_then(|user| user.secret.as_ref());
         let by_scram = match (config.auth_type, secret) {
             (AuthType::Trust, _) => {
-                stream.write_all(&out).await?;
                 let user = known.ok_or_else(|| {
                     ClientError::new(
                         SqlState::INVALID_AUTHORIZATION,
@@ -207,15 +234,19 @@ impl Door {
                 })?;
                 return Ok(Proven {
                     user: user.clone(),
+                    reply: out,
                     passed: None,
                 });
             }
             (AuthType::ScramSha256, _) | (AuthType::Md5, Some(Secret::Scram(_))) => true,
             (AuthType::Md5, _) => false,
         };
+        let mut reply = Vec::new();
         let passed = if by_scram {
             let verifier = self.verifier(user, secret);
-            Some(self.by_scram(stream, inbound, user, verifier, out).await?)
+            let (keys, last) = self.by_scram(stream, inbound, user, verifier, out).await?;
+            encode::authentication_sasl_final(&mut reply, &last);
+            Some(keys)
         } else {
             let salt = random_u32().to_be_bytes();
             encode::authentication_md5(&mut out, salt);
@@ -236,12 +267,14 @@ impl Door {
         match known {
             Some(user) => Ok(Proven {
                 user: user.clone(),
+                reply,
                 passed: passed.filter(|_| matches!(user.secret, Some(Secret::Scram(_)))),
             }),
             None => Err(wrong_password(user).into()),
         }
     }
 
+    /// The keys that the client's proof reveals, and the last message of the exchange.
     async fn by_scram(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
@@ -249,7 +282,7 @@ impl Door {
         user: &str,
         verifier: Arc<scram::Verifier>,
         mut out: Vec<u8>,
-    ) -> Result<(scram::ClientKey, [u8; 32]), LoginEnd> {
+    ) -> Result<((scram::ClientKey, [u8; 32]), Vec<u8>), LoginEnd> {
         let failed = |error: scram::ScramError| {
             debug!(?error, "SCRAM with a client failed");
             LoginEnd::Refused(wrong_password(user))
@@ -276,10 +309,7 @@ impl Door {
 
         let body = password_message(stream, inbound).await?;
         let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
-        let mut out = Vec::new();
-        encode::authentication_sasl_final(&mut out, &reply);
-        stream.write_all(&out).await?;
-        Ok((client_key, server_key))
+        Ok(((client_key, server_key), reply))
     }
 
     /// The verifier of a user; for one that is unknown or has no password, one that nothing fits.
@@ -306,18 +336,18 @@ impl Door {
         }
     }
 
-    /// Tells the client its settings and its key, and that it may begin: one write.
+    /// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
     async fn greet(
         &self,
         stream: &mut (impl AsyncWrite + Unpin),
         config: &Config,
         startup: &Startup,
-        pool: &Arc<PoolHandle>,
-        key: CancelKey,
+        admission: &Admission,
+        mut out: Vec<u8>,
     ) -> Result<Arc<Parameters>, LoginEnd> {
+        let Admission { pool, key, .. } = admission;
         let welcome = self.welcome(pool).await?;
         let parameters = pool.shared_parameters(wanted(config, startup, &welcome)?);
-        let mut out = Vec::with_capacity(1024);
         encode::authentication_ok(&mut out);
         for (name, value) in &welcome.reported {
             let value = parameters

@@ -154,11 +154,12 @@ impl Registry {
             .and_then(|u| u.max_user_client_connections);
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let key = loop {
-            let [a, b] = [random_u32(), random_u32()];
+            let random = getrandom::u64().expect("the system gives random numbers");
+            let (pid, secret) = ((random >> 32) as u32, random as u32);
             // Some drivers read the number as signed, and zero means none.
-            let pid = a & 0x7fff_ffff;
+            let pid = pid & 0x7fff_ffff;
             if pid != 0 && !clients.has_pid(pid) {
-                break CancelKey { pid, secret: b };
+                break CancelKey { pid, secret };
             }
         };
         clients.enter(

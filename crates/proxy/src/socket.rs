@@ -1,10 +1,12 @@
 //! A non-blocking TCP or unix stream of the data plane.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::config::Tcp;
@@ -30,6 +32,13 @@ impl Socket {
         registry.deregister(self.source())
     }
 
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Tcp(stream) => stream,
@@ -52,21 +61,18 @@ impl From<std::os::unix::net::UnixStream> for Socket {
     }
 }
 
+// Through rustix, which enters the kernel directly: the C library's wrappers are thread
+// cancellation points, and that alone was 3 % of a transaction's CPU time.
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
+        let (len, _) = rustix::net::recv(self.fd(), buffer, RecvFlags::empty())?;
+        Ok(len)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
+        Ok(rustix::net::send(self.fd(), bytes, SendFlags::NOSIGNAL)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
