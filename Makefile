@@ -14,14 +14,17 @@ demo: ## Shows what pgweir does, on a throw-away PostgreSQL (ARGS="--keep" and o
 	@$(CARGO) build --quiet --release -p pgweir-cli
 	@"$${CARGO_TARGET_DIR:-target}/release/pgweir" demo $(ARGS)
 
-# The end-to-end tests run the binary, so it is built first. nextest runs no documentation tests.
+# The end-to-end tests run the binary, so it is built first, and share one PostgreSQL, which nextest
+# with its process per test would start for each of them. nextest runs no documentation tests either.
 test: ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		echo "$(CARGO) nextest run --workspace" && \
-		$(CARGO) nextest run --workspace && \
+		echo "$(CARGO) nextest run --workspace --exclude pgweir-e2e" && \
+		$(CARGO) nextest run --workspace --exclude pgweir-e2e && \
 		echo "$(CARGO) test --workspace --doc" && \
-		$(CARGO) test --workspace --doc; \
+		$(CARGO) test --workspace --doc && \
+		echo "$(CARGO) test -p pgweir-e2e" && \
+		$(CARGO) test -p pgweir-e2e; \
 	else \
 		echo "$(CARGO) test --workspace" && \
 		$(CARGO) test --workspace; \
