@@ -1,0 +1,21 @@
+//! End-to-end tests: the real `pgweir` in front of a real PostgreSQL.
+//!
+//! One file per subject. Every test has a role and a pooler of its own; PostgreSQL is shared,
+//! except where a test breaks it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "everything here is a test, and a failure is its message"
+)]
+
+mod auth;
+mod cancel;
+mod command_line;
+mod departures;
+mod limits;
+mod programs;
+mod protocol;
+mod settings;
+mod signals;
+mod sockets;
+mod timeouts;

@@ -1,0 +1,621 @@
+//! The protocol, message by message: what comes through the pooler is what PostgreSQL says.
+
+use pgweir_e2e::{Batch, Client, Pooler, Transcript, shared};
+
+/// A batch, how many ReadyForQuery answer it, and what comes back.
+type Case = (&'static str, Batch, usize, &'static str);
+
+fn cases() -> Vec<Case> {
+    let new = Batch::new;
+    vec![
+        (
+            "a query",
+            new().query("select 1 as a, null as b"),
+            1,
+            "T D(1,NULL) C(SELECT 1) ZI",
+        ),
+        ("an empty query", new().query(""), 1, "I ZI"),
+        ("only a comment", new().query("-- nothing"), 1, "I ZI"),
+        (
+            "several statements",
+            new().query("select 1; select 2 where false; select 3"),
+            1,
+            "T D(1) C(SELECT 1) T C(SELECT 0) T D(3) C(SELECT 1) ZI",
+        ),
+        (
+            "an error among several statements",
+            new().query("select 1; select 1/0; select 3"),
+            1,
+            "T D(1) C(SELECT 1) E(22012) ZI",
+        ),
+        ("a syntax error", new().query("selekt"), 1, "E(42601) ZI"),
+        (
+            "queries pipelined",
+            new()
+                .query("select 1")
+                .query("select 1/0")
+                .query("select 3"),
+            3,
+            "T D(1) C(SELECT 1) ZI E(22012) ZI T D(3) C(SELECT 1) ZI",
+        ),
+        (
+            "a transaction pipelined",
+            new().query("begin").query("select 1").query("commit"),
+            3,
+            "C(BEGIN) ZT T D(1) C(SELECT 1) ZT C(COMMIT) ZI",
+        ),
+        (
+            "a failed transaction",
+            new()
+                .query("begin")
+                .query("select 1/0")
+                .query("select 1")
+                .query("rollback"),
+            4,
+            "C(BEGIN) ZT E(22012) ZE E(25P02) ZE C(ROLLBACK) ZI",
+        ),
+        (
+            "a commit that rolls back",
+            new().query("begin; select 1/0").query("commit"),
+            2,
+            "C(BEGIN) E(22012) ZE C(ROLLBACK) ZI",
+        ),
+        (
+            "an extended query",
+            new().run("select $1::int + $2::int", &["2", "3"]).sync(),
+            1,
+            "1 2 D(5) C(SELECT 1) ZI",
+        ),
+        (
+            "an empty extended query",
+            new().run("", &[]).sync(),
+            1,
+            "1 2 I ZI",
+        ),
+        (
+            "everything described",
+            new()
+                .parse("", "select $1::text as a")
+                .describe_statement("")
+                .bind("", "", &["x"])
+                .describe_portal("")
+                .execute("", 0)
+                .sync(),
+            1,
+            "1 t T 2 T D(x) C(SELECT 1) ZI",
+        ),
+        (
+            "a statement without rows described",
+            new()
+                .parse("", "set local work_mem = 100")
+                .describe_statement("")
+                .sync(),
+            1,
+            "1 t n ZI",
+        ),
+        (
+            "extended queries pipelined in one batch",
+            new()
+                .run("select 1", &[])
+                .run("select 2", &[])
+                .run("select 3", &[])
+                .sync(),
+            1,
+            "1 2 D(1) C(SELECT 1) 1 2 D(2) C(SELECT 1) 1 2 D(3) C(SELECT 1) ZI",
+        ),
+        (
+            "batches pipelined",
+            new()
+                .run("select 1", &[])
+                .sync()
+                .run("select 1/0", &[])
+                .sync()
+                .run("select 3", &[])
+                .sync(),
+            3,
+            "1 2 D(1) C(SELECT 1) ZI 1 E(22012) ZI 1 2 D(3) C(SELECT 1) ZI",
+        ),
+        (
+            "an error skips to Sync",
+            new()
+                .run("select 1", &[])
+                .run("select * from nowhere", &[])
+                .run("select 3", &[])
+                .close_statement("")
+                .sync(),
+            1,
+            "1 2 D(1) C(SELECT 1) E(42P01) ZI",
+        ),
+        (
+            "an error skips a simple query too",
+            new()
+                .parse("", "selekt")
+                .query("select 1")
+                .sync()
+                .query("select 2"),
+            2,
+            "E(42601) ZI T D(2) C(SELECT 1) ZI",
+        ),
+        (
+            "a simple query ends an open batch",
+            new().run("select 1", &[]).query("select 2"),
+            1,
+            "1 2 D(1) C(SELECT 1) T D(2) C(SELECT 1) ZI",
+        ),
+        (
+            "an unknown statement",
+            new().bind("", "nobody", &[]).sync(),
+            1,
+            "E(26000) ZI",
+        ),
+        (
+            "an unknown portal",
+            new().execute("nobody", 0).sync(),
+            1,
+            "E(34000) ZI",
+        ),
+        (
+            "a portal in parts",
+            new()
+                .parse("", "select generate_series(1, 5)")
+                .bind("p", "", &[])
+                .execute("p", 2)
+                .execute("p", 2)
+                .execute("p", 2)
+                .close_portal("p")
+                .sync(),
+            1,
+            "1 2 D(1) D(2) s D(3) D(4) s D(5) C(SELECT 1) 3 ZI",
+        ),
+        (
+            "a portal over batches of a transaction",
+            new()
+                .query("begin")
+                .parse("", "select generate_series(1, 3)")
+                .bind("p", "", &[])
+                .execute("p", 2)
+                .sync()
+                .execute("p", 2)
+                .sync()
+                .query("commit"),
+            4,
+            "C(BEGIN) ZT 1 2 D(1) D(2) s ZT D(3) C(SELECT 1) ZT C(COMMIT) ZI",
+        ),
+        (
+            "a cursor",
+            new()
+                .query("begin")
+                .query("declare c cursor for select generate_series(1, 3)")
+                .query("fetch 2 from c")
+                .query("commit"),
+            4,
+            "C(BEGIN) ZT C(DECLARE CURSOR) ZT T D(1) D(2) C(FETCH 2) ZT C(COMMIT) ZI",
+        ),
+        (
+            "a named statement, prepared, used, closed",
+            new()
+                .parse("s", "select $1::int * 2")
+                .bind("", "s", &["21"])
+                .execute("", 0)
+                .sync()
+                .bind("", "s", &["4"])
+                .execute("", 0)
+                .close_statement("s")
+                .sync()
+                .bind("", "s", &["4"])
+                .sync(),
+            3,
+            "1 2 D(42) C(SELECT 1) ZI 2 D(8) C(SELECT 1) 3 ZI E(26000) ZI",
+        ),
+        ("a Sync alone", new().sync().sync(), 2, "ZI ZI"),
+        ("a Flush alone", new().flush().sync(), 1, "ZI"),
+        (
+            "a notice",
+            new().query("do $$ begin raise notice 'look'; end $$"),
+            1,
+            "N(look) C(DO) ZI",
+        ),
+        (
+            "a reported setting",
+            new()
+                .query("set application_name = 'me'")
+                .query("reset application_name"),
+            2,
+            "C(SET) S(application_name=me) ZI C(RESET) S(application_name=) ZI",
+        ),
+        (
+            "a setting for a transaction",
+            new()
+                .query("begin")
+                .query("set local timezone = 'Asia/Tokyo'")
+                .query("commit"),
+            3,
+            "C(BEGIN) ZT C(SET) S(TimeZone=Asia/Tokyo) ZT C(COMMIT) S(TimeZone=UTC) ZI",
+        ),
+        (
+            "COPY out",
+            new().query("copy (values (1), (2)) to stdout"),
+            1,
+            "H d(1) d(2) c C(COPY 2) ZI",
+        ),
+        (
+            "COPY out, extended",
+            new().run("copy (values (1), (2)) to stdout", &[]).sync(),
+            1,
+            "1 2 H d(1) d(2) c C(COPY 2) ZI",
+        ),
+        (
+            "COPY out that fails",
+            new().query("copy (select 1 / (2 - generate_series(1, 2))) to stdout"),
+            1,
+            "H d(1) E(22012) ZI",
+        ),
+        (
+            "COPY in",
+            new()
+                .query("copy t from stdin")
+                .copy_data("1\n2\n")
+                .copy_data("3\n")
+                .copy_done(),
+            1,
+            "G C(COPY 3) ZI",
+        ),
+        (
+            "COPY in with a statement behind it",
+            new()
+                .query("copy t from stdin; select 'next'")
+                .copy_data("1\n")
+                .copy_done(),
+            1,
+            "G C(COPY 1) T D(next) C(SELECT 1) ZI",
+        ),
+        (
+            "COPY in that the client fails",
+            new()
+                .query("copy t from stdin")
+                .copy_data("1\n")
+                .copy_fail("no more"),
+            1,
+            "G E(57014) ZI",
+        ),
+        (
+            "COPY in that PostgreSQL fails, data still coming",
+            new()
+                .query("copy t from stdin")
+                .copy_data("x\n")
+                .copy_data("1\n")
+                .copy_done()
+                .query("select 1"),
+            2,
+            "G E(22P02) ZI T D(1) C(SELECT 1) ZI",
+        ),
+        (
+            "a Sync and a Flush inside COPY are ignored",
+            new()
+                .query("copy t from stdin")
+                .sync()
+                .copy_data("1\n")
+                .flush()
+                .copy_done(),
+            1,
+            "G C(COPY 1) ZI",
+        ),
+        (
+            "COPY in, extended, with the Sync that libpq sends before the data",
+            new()
+                .run("copy t from stdin", &[])
+                .sync()
+                .copy_data("1\n")
+                .copy_done()
+                .sync(),
+            1,
+            "1 2 G C(COPY 1) ZI",
+        ),
+        (
+            "COPY in, extended, that the client fails",
+            new()
+                .run("copy t from stdin", &[])
+                .sync()
+                .copy_data("1\n")
+                .copy_fail("no")
+                .sync(),
+            1,
+            "1 2 G E(57014) ZI",
+        ),
+        (
+            "stray COPY messages outside of COPY",
+            new()
+                .copy_data("1\n")
+                .copy_done()
+                .copy_fail("x")
+                .query("select 1"),
+            1,
+            "T D(1) C(SELECT 1) ZI",
+        ),
+        ("a function call", new().message(b'F', &int4pl()), 1, "V ZI"),
+        (
+            "a function call that fails",
+            new().message(b'F', &[0; 10]),
+            1,
+            "E(42883) ZI",
+        ),
+    ]
+}
+
+/// A FunctionCall of int4pl, which has had the number 177 since the beginning, as text.
+fn int4pl() -> Vec<u8> {
+    let mut body = 177_u32.to_be_bytes().to_vec();
+    body.extend([0, 0, 0, 2]);
+    for digit in *b"23" {
+        body.extend([0, 0, 0, 1, digit]);
+    }
+    body.extend([0, 0]);
+    body
+}
+
+/// Runs all cases that `wanted` lets through, in one session each, and compares what comes
+/// directly and through the pooler byte by byte.
+fn check(mode: &str, wanted: impl Fn(&Case) -> bool) {
+    let role = shared().role();
+    let mut direct = Client::log_in(&role.direct());
+    direct.query("create table t (a int)").success();
+    let pooler = Pooler::start(
+        &role
+            .config()
+            .set("pool_mode", mode)
+            .set("default_pool_size", 1),
+    );
+    let mut through = Client::log_in(&role.through(&pooler));
+    for (name, batch, readies, expected) in cases().into_iter().filter(|case| wanted(case)) {
+        let answer = direct.ask_many(&batch, readies);
+        assert_eq!(answer.to_string(), expected, "{name}, without a pooler");
+        let pooled = through.ask_many(&batch, readies);
+        assert_eq!(pooled, answer, "{mode} mode: {name}");
+        assert_eq!(
+            through.value("select 'alive'"),
+            "alive",
+            "{mode} mode, after: {name}"
+        );
+    }
+}
+
+#[test]
+fn transaction_mode_answers_what_postgres_answers() {
+    check("transaction", |_| true);
+}
+
+#[test]
+fn session_mode_answers_what_postgres_answers() {
+    check("session", |_| true);
+}
+
+#[test]
+fn statement_mode_answers_what_postgres_answers_outside_of_transactions() {
+    check("statement", |(_, _, _, expected)| {
+        !expected.contains("ZT") && !expected.contains("ZE")
+    });
+}
+
+#[test]
+fn statement_mode_refuses_transactions_and_keeps_its_servers() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("pool_mode", "statement"));
+    let mut stays = Client::log_in(&role.through(&pooler));
+    let pid = stays.value("select pg_backend_pid()");
+    for begin in ["begin", "select 1; begin"] {
+        let mut client = Client::log_in(&role.through(&pooler));
+        let answer = client.query(begin);
+        assert_eq!(answer.error().sqlstate(), "0A000");
+        assert!(answer.ended, "{answer:?}");
+    }
+    let answer = stays.query("select 1; select 2").success();
+    assert_eq!(answer.rows().len(), 2);
+    assert_eq!(stays.value("select pg_backend_pid()"), pid);
+}
+
+#[test]
+fn flush_brings_the_answers_so_far_and_the_server_stays_until_sync() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let mut client = Client::log_in(&role.through(&pooler));
+    let mut other = Client::log_in(&role.through(&pooler));
+    client.send(Batch::new().parse("", "select 1").flush().bytes());
+    assert_eq!(client.until(b'1').to_string(), "1");
+    other.send(Batch::new().query("select 'second'").bytes());
+    client.send(
+        Batch::new()
+            .bind("", "", &[])
+            .execute("", 0)
+            .flush()
+            .bytes(),
+    );
+    assert_eq!(client.until(b'C').to_string(), "2 D(1) C(SELECT 1)");
+    assert_eq!(client.ask(&Batch::new().sync()).to_string(), "ZI");
+    assert_eq!(
+        other.until_ready().to_string(),
+        "T D(second) C(SELECT 1) ZI"
+    );
+}
+
+#[test]
+fn a_lone_sync_needs_no_server() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let mut holder = Client::log_in(&role.through(&pooler));
+    let mut client = Client::log_in(&role.through(&pooler));
+    holder.query("begin").success();
+    let answer = client.ask_many(&Batch::new().sync().sync(), 2);
+    assert_eq!(answer.to_string(), "ZI ZI");
+}
+
+#[test]
+fn messages_may_come_byte_by_byte() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config());
+    let mut client = Client::log_in(&role.through(&pooler));
+    let batch = Batch::new()
+        .query("select 'one'")
+        .parse("s", "select $1::text")
+        .bind("", "s", &["two"])
+        .execute("", 0)
+        .close_statement("s")
+        .sync()
+        .query("copy (values ('three')) to stdout");
+    for byte in batch.bytes() {
+        client.send(&[*byte]);
+    }
+    let mut answer = Transcript::default();
+    for _ in 0..3 {
+        answer.messages.extend(client.until_ready().messages);
+    }
+    assert_eq!(
+        answer.to_string(),
+        "T D(one) C(SELECT 1) ZI 1 2 D(two) C(SELECT 1) 3 ZI H d(three) c C(COPY 1) ZI"
+    );
+}
+
+#[test]
+fn notifications_reach_the_session_that_listens() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("pool_mode", "session"));
+    let mut client = Client::log_in(&role.through(&pooler));
+    client.query("listen news").success();
+    Client::log_in(&role.direct())
+        .query("notify news, 'hello'")
+        .success();
+    let message = client.receive().unwrap();
+    assert_eq!(message.kind, b'A');
+    assert!(
+        message.body.ends_with(b"news\0hello\0"),
+        "{:?}",
+        message.body
+    );
+}
+
+#[test]
+fn named_statements_pin_their_client_until_they_are_closed() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 2));
+    let mut client = Client::log_in(&role.through(&pooler));
+    let mut other = Client::log_in(&role.through(&pooler));
+    let pid = "select pg_backend_pid()";
+    client.ask(&Batch::new().parse("s", pid).sync()).success();
+    let run = Batch::new().bind("", "s", &[]).execute("", 0).sync();
+    let own = client.ask(&run).success().value();
+    // The other client would get the pinned server, for it was used last.
+    for _ in 0..5 {
+        assert_ne!(other.value(pid), own);
+        assert_eq!(client.ask(&run).success().value(), own);
+    }
+    client
+        .ask(&Batch::new().close_statement("s").sync())
+        .success();
+    // Both servers are there for others again.
+    let mut third = Client::log_in(&role.through(&pooler));
+    other.query("begin").success();
+    third.query("begin").success();
+    assert_ne!(other.value(pid), third.value(pid));
+}
+
+#[test]
+fn statements_prepared_by_one_client_are_unknown_to_the_next() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let target = role.through(&pooler);
+    let mut first = Client::log_in(&target);
+    let pid = first.value("select pg_backend_pid()");
+    first
+        .ask(&Batch::new().parse("s", "select 1").sync())
+        .success();
+    first.send(Batch::new().terminate().bytes());
+    assert_eq!(first.until_end().to_string(), "end");
+    let mut second = Client::log_in(&target);
+    let answer = second.ask(&Batch::new().bind("", "s", &[]).sync());
+    assert_eq!(answer.to_string(), "E(26000) ZI");
+    assert_eq!(
+        second.value("select pg_backend_pid()"),
+        pid,
+        "the server is kept"
+    );
+    second
+        .ask(&Batch::new().parse("s", "select 2").sync())
+        .success();
+}
+
+#[test]
+fn messages_of_64_megabytes_pass_in_bounded_memory() {
+    const SIZE: usize = 64 << 20;
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config());
+    let mut client = Client::log_in(&role.through(&pooler));
+    client.value("select 1");
+    let before = pgweir_e2e::memory_peak(pooler.pid());
+
+    let text = "x".repeat(SIZE);
+    assert_eq!(
+        client.value(&format!("select length('{text}')")),
+        SIZE.to_string()
+    );
+    let batch = Batch::new().run("select length($1)", &[&text]).sync();
+    assert_eq!(client.ask(&batch).success().value(), SIZE.to_string());
+    let answer = client
+        .query(&format!("select repeat('y', {SIZE})"))
+        .success();
+    assert!(answer.value().bytes().all(|byte| byte == b'y'));
+    assert_eq!(answer.value().len(), SIZE);
+    let answer = client
+        .query(&format!("copy (select repeat('z', {SIZE})) to stdout"))
+        .success();
+    assert_eq!(answer.messages[1].body.len(), SIZE + 1);
+
+    let grown = pgweir_e2e::memory_peak(pooler.pid()) - before;
+    assert!(grown < 4 << 20, "memory grew by {grown} bytes");
+}
+
+#[test]
+fn a_client_that_reads_slowly_slows_only_itself() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 2).set("workers", 1));
+    let mut slow = Client::log_in(&role.through(&pooler));
+    let mut quick = Client::log_in(&role.through(&pooler));
+    let before = pgweir_e2e::memory_peak(pooler.pid());
+    slow.send(
+        Batch::new()
+            .query("select repeat('x', 1000) from generate_series(1, 100000)")
+            .bytes(),
+    );
+    assert_eq!(slow.receive().unwrap().kind, b'T');
+    for number in 0..200 {
+        assert_eq!(quick.value(&format!("select {number}")), number.to_string());
+    }
+    let grown = pgweir_e2e::memory_peak(pooler.pid()) - before;
+    assert!(grown < 4 << 20, "memory grew by {grown} bytes");
+    assert_eq!(slow.until_ready().success().rows().len(), 100_000);
+}
+
+#[test]
+fn a_client_may_send_everything_before_it_reads_anything() {
+    const QUERIES: usize = 20_000;
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config());
+    let mut client = Client::log_in(&role.through(&pooler));
+    let mut batch = Batch::new();
+    for number in 0..QUERIES {
+        batch = batch.run("select $1", &[&number.to_string()]);
+        if number % 100 == 99 {
+            batch = batch.sync();
+        }
+    }
+    let mut writer = client.stream.twin();
+    let sender = std::thread::spawn(move || {
+        std::io::Write::write_all(&mut writer, batch.bytes()).unwrap();
+    });
+    for hundred in 0..QUERIES / 100 {
+        let rows = client.until_ready().success().rows();
+        assert_eq!(
+            (rows.len(), &*rows[0][0]),
+            (100, &*(hundred * 100).to_string())
+        );
+    }
+    sender.join().unwrap();
+}
