@@ -9,6 +9,8 @@ pub enum Pin {
     Session,
     /// The client has named prepared statements on this server.
     PreparedStatement,
+    /// What the server owes cannot be known for certain, so nobody else may have it.
+    Uncertain,
 }
 
 impl fmt::Display for Pin {
@@ -16,6 +18,7 @@ impl fmt::Display for Pin {
         f.write_str(match self {
             Self::Session => "session",
             Self::PreparedStatement => "prepared statement",
+            Self::Uncertain => "uncertain state",
         })
     }
 }

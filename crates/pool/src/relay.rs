@@ -260,6 +260,9 @@ impl Relay {
         if server.has_statements() {
             return Hold::Pinned(Pin::PreparedStatement);
         }
+        if !server.replies.is_certain() {
+            return Hold::Pinned(Pin::Uncertain);
+        }
         if server.is_at_rest() {
             Hold::Free
         } else {

@@ -173,6 +173,8 @@ impl Replies {
                 | backend::PARAMETER_STATUS,
                 _,
             ) => Ok(Received::Asynchronous),
+            // The server is used by nobody else after this, so the client may sort it out.
+            _ if self.uncertain => Ok(Received::Part),
             _ => Err(OutOfStep { kind }),
         }
     }

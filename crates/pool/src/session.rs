@@ -137,6 +137,8 @@ pub struct Session<C, S> {
     unseen: bool,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
+    /// A cancel request is put off.
+    cancelling: bool,
     /// Since when nothing was done outside a lease.
     idle_since: Time,
     /// What runs on servers after each use, if it always does.
@@ -156,6 +158,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             held: Vec::new(),
             unseen: false,
             unsent: Vec::new(),
+            cancelling: false,
             idle_since: now,
             reset_always,
         }
@@ -253,6 +256,36 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         self.unseen = true;
         self.stage = Stage::Idle;
         self.idle_since = now;
+    }
+
+    /// The client wants its query cancelled, and does not wait for a server: the server to send a
+    /// cancel request to, whose `cancels` count it until it has arrived. `None` if no query runs,
+    /// or if [`Session::due_cancel`] will say when.
+    pub fn cancel(&mut self) -> Option<&mut Server<S>> {
+        self.cancelling = true;
+        self.due_cancel()
+    }
+
+    /// As [`Session::cancel`], for a request that had to be put off; asked after each `pump` and
+    /// `attach`. It must not hit the pooler's own queries: a client's query behind them would meet
+    /// settings that are not its client's.
+    pub fn due_cancel(&mut self) -> Option<&mut Server<S>> {
+        if !self.cancelling {
+            return None;
+        }
+        match &mut self.stage {
+            Stage::Waiting(_) => None,
+            Stage::Leased(lease) if lease.server.upstream.replies.next_is_own() => None,
+            Stage::Leased(lease) => {
+                self.cancelling = false;
+                let is_busy = self.relay.hold(&lease.server.upstream) == Hold::Busy;
+                is_busy.then_some(&mut lease.server)
+            }
+            Stage::Idle | Stage::Over(_) => {
+                self.cancelling = false;
+                None
+            }
+        }
     }
 
     /// Which limit the session has passed.
@@ -573,7 +606,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     fn server_gone(&mut self) -> Need<S> {
         let lease = leased(&mut self.stage);
         let place = lease.awaiting.then_some(lease.place);
-        if place.is_none() && !lease.server.upstream.dying {
+        // What it said before it went the client has read, unless the pooler's query was hit by it.
+        let upstream = &lease.server.upstream;
+        let is_explained = upstream.dying && upstream.own_error.is_none();
+        if place.is_none() && !is_explained {
             self.last_words(&ErrorFields {
                 severity: Severity::Fatal,
                 sqlstate: SqlState::CONNECTION_FAILURE,

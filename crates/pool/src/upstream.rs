@@ -141,7 +141,8 @@ impl Upstream {
                     return run.or(Backend::Broken(Broken::BadLength { kind: bad.kind }));
                 }
             };
-            let understood = is_understood(header.kind) || self.replies.next_is_own();
+            let is_error = header.kind == backend::ERROR_RESPONSE;
+            let understood = is_understood(header.kind) || (is_error && self.replies.next_is_own());
             let whole = rest.get(HEADER_LEN..header.message_len());
             if understood && whole.is_none() {
                 if header.body_len > UNDERSTOOD_MAX {
@@ -150,7 +151,6 @@ impl Upstream {
                 }
                 return run.or(Backend::Incomplete);
             }
-            let is_error = header.kind == backend::ERROR_RESPONSE;
             if is_error && rest.len() < header.message_len().min(HEADER_LEN + SEVERITY_MAX) {
                 return run.or(Backend::Incomplete);
             }

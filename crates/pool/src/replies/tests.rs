@@ -126,3 +126,11 @@ fn names_are_reported_when_the_server_confirms_them() {
         Ok(Received::Prepared(b"n"[..].into()))
     );
 }
+
+#[test]
+fn what_cannot_be_known_is_let_through() {
+    // A cancel hit the COPY before its server had read the Sync that COPY ignores.
+    let replies = run(">P >B >E >S <1 <2 <G >c >S <E <Z <Z").unwrap();
+    assert!(!replies.is_certain());
+    assert!(run("<Z").is_err());
+}

@@ -2,7 +2,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
+use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
+use pgweir_wire::sqlstate::SqlState;
 
 use super::{End, Need, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
@@ -122,4 +124,50 @@ fn an_error_of_the_pooler_does_not_end_up_inside_a_row() {
     let need = session.pump(NOW, &mut scratch);
     assert!(matches!(need, Need::Finish(End::ServerGone)), "{need:?}");
     assert_eq!(session.client.output, half_a_row);
+}
+
+/// Lets the server say `bytes`, and then hang up if `last`.
+fn server_says(session: &mut Session<Stream, Stream>, bytes: &[u8], last: bool) {
+    let server = session.server().expect("attached");
+    server.stream.input.extend(bytes);
+    server.stream.closed = last;
+    server.readable = true;
+    server.hung_up = last;
+}
+
+/// A client that was served before, with a server that is just given the client's settings.
+fn proven(scratch: &mut [u8]) -> Session<Stream, Stream> {
+    let (mut session, server) = pair(true);
+    session.relay.prelude_accepted();
+    assert!(matches!(session.pump(NOW, scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, scratch);
+    assert!(matches!(need, Need::Nothing));
+    let server = session.server().expect("attached");
+    assert!(server.stream.output.ends_with(&query("select 1")));
+    session
+}
+
+#[test]
+fn a_cancel_request_does_not_hit_the_poolers_own_query() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = proven(&mut scratch);
+    assert!(session.cancel().is_none(), "the settings are under way");
+    let mut settled = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+    encode::ready_for_query(&mut settled, TxStatus::Idle);
+    server_says(&mut session, &settled, false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(session.due_cancel().is_some(), "the client's query runs");
+    assert!(session.due_cancel().is_none(), "once is enough");
+}
+
+#[test]
+fn a_goodbye_amid_the_poolers_own_query_reaches_the_client_as_an_error() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = proven(&mut scratch);
+    let goodbye = b"E\0\0\0\x19SFATAL\0C57P01\0Mbye\0\0";
+    server_says(&mut session, goodbye, true);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
+    let error = ErrorView::parse(&session.client.output[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::CONNECTION_FAILURE));
 }

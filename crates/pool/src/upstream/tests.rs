@@ -222,3 +222,15 @@ fn a_server_that_says_goodbye_is_dying_whatever_the_pieces() {
         assert!(server.dying, "pieces of {size}");
     }
 }
+
+#[test]
+fn a_notice_of_any_length_passes_amid_the_poolers_own_query() {
+    let mut client = parameters(&[]);
+    let mut server = Upstream::new(client.clone());
+    server.send_own("select 1", &mut Vec::new());
+    let notice = message(b'N', &vec![b'x'; UNDERSTOOD_MAX as usize + 1]);
+    assert!(forwarded(&mut server, &mut client, &notice, 1000).is_empty());
+    let answer = ready(TxStatus::Idle);
+    assert!(forwarded(&mut server, &mut client, &answer, 1000).is_empty());
+    assert!(server.is_at_rest());
+}

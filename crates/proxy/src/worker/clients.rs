@@ -134,6 +134,9 @@ impl Worker {
                 }
             };
         }
+        if let Some(server) = client.session.due_cancel() {
+            self.send_cancel(server);
+        }
         self.clients.put(slot, client);
     }
 
@@ -273,21 +276,21 @@ impl Worker {
             self.drive(name.slot, client, need);
             return;
         }
-        if client.session.hold() == Some(Hold::Busy) {
-            let server = client
-                .session
-                .server()
-                .expect("a client that is held has a server");
-            // Until the request has arrived the server cannot go to another client.
-            if server.cancels < CANCELS_MAX
-                && let (Some(target), Some(home)) =
-                    (server.stream.cancel.clone(), server.stream.home)
-            {
-                server.cancels += 1;
-                self.registry.order(Order::Cancel(target, server.id, home));
-            }
+        if let Some(server) = client.session.cancel() {
+            self.send_cancel(server);
         }
         self.clients.put(name.slot, client);
+    }
+
+    /// Sends a cancel request for what a client's server does. Until it has arrived the server
+    /// cannot go to another client.
+    fn send_cancel(&self, server: &mut Server) {
+        if server.cancels < CANCELS_MAX
+            && let (Some(target), Some(home)) = (server.stream.cancel.clone(), server.stream.home)
+        {
+            server.cancels += 1;
+            self.registry.order(Order::Cancel(target, server.id, home));
+        }
     }
 
     /// Ends sessions that have passed a limit.
