@@ -2,6 +2,7 @@
 //! servers and the pool, brings events to them, and sees to their needs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{Action, Condition, Pool, Refusal};
 use pgweir_pool::recovery::Next;
-use pgweir_pool::relay::{Hold, Relay};
+use pgweir_pool::relay::Relay;
 use pgweir_pool::server::{Returning, Server};
 use pgweir_pool::session::{End as Ending, Need, Overdue, Session};
 use pgweir_pool::time::Time;
@@ -95,13 +96,18 @@ impl Pooler {
 
 impl World {
     /// A client has logged in.
-    pub(super) fn accept(&mut self, client: ClientId, end: End, startup: &[(String, String)]) {
+    pub(super) fn accept(&mut self, client: ClientId, mut end: End, startup: &[(String, String)]) {
         let mut parameters = self.pooler.defaults.clone();
         for (name, value) in startup {
             Arc::make_mut(&mut parameters).set(name, value);
         }
         let relay = Relay::new(self.options.mode, parameters);
+        // The login may have read more than its part.
+        let mut input = vec![0; self.rng.between(1, 2_000) as usize];
+        let len = end.read(&mut input).unwrap_or(0);
+        input.truncate(len);
         let session = Session::new(end, relay, self.options.reset_always, self.now);
+        let session = session.with_input(input);
         let home = self.worker();
         let client_of = Client { session, home };
         self.pooler.sessions.insert(client, client_of);
@@ -176,14 +182,38 @@ impl World {
             self.log.count("cancel: waiter");
             self.carry_out();
             self.pump(client);
-        } else if client_of.session.hold() == Some(Hold::Busy)
-            && let Some(server) = client_of.session.server()
-        {
+        } else if let Some(server) = client_of.session.cancel() {
             server.cancels += 1;
             let id = server.id;
             self.log.count("cancel: server");
             self.send_cancel(id);
         }
+    }
+
+    /// Sends a cancel that was put off, if it is due.
+    fn send_due_cancel(&mut self, client: ClientId) {
+        if let Some(server) = self.session(client).due_cancel() {
+            server.cancels += 1;
+            let id = server.id;
+            self.log.count("cancel: put off");
+            self.send_cancel(id);
+        }
+    }
+
+    /// The operator ends a session.
+    pub(super) fn kill(&mut self, client: ClientId) {
+        let Some(client_of) = self.pooler.sessions.get_mut(&client) else {
+            return;
+        };
+        self.log.count("kill");
+        if let Some(place) = client_of.session.place() {
+            let was_queued = self.pooler.pool.leave(self.now, client_of.home, place);
+            assert!(was_queued, "a session that waits is in the queue");
+        }
+        let error = error(SqlState::ADMIN_SHUTDOWN, "the operator ends the session");
+        let need = client_of.session.end(Ending::Ended, Some(&error));
+        self.need(client, need);
+        self.carry_out();
     }
 
     pub(super) fn cancel_arrives(&mut self, id: ServerId) {
@@ -216,11 +246,20 @@ impl World {
         let (near, far) = self.net.pair(self.options.server_capacity);
         self.owners.insert(near.id, Owner::Server(id));
         self.owners.insert(far.id, Owner::Backend(id));
-        let settings = Settings::new(&[]).expect("defaults are right");
+        let mut startup = Vec::new();
+        let mut parameters = self.pooler.defaults.clone();
+        if self.rng.happens(self.options.faults.strangers) {
+            let (name, value) = ("TimeZone", "Europe/Berlin");
+            startup.push((name.to_owned(), value.to_owned()));
+            Arc::make_mut(&mut parameters).set(name, value);
+        }
+        let settings = Settings::new(&startup).expect("defaults are right");
         let at_once = self.options.faults.reports_at_once;
-        let backend = Backend::new(id.to_string(), far, settings, at_once);
+        let mut backend = Backend::new(id.to_string(), far, settings, at_once);
+        let own_slow = self.rng.duration(self.options.faults.own_slow);
+        backend.own_slow = u64::try_from(own_slow.as_micros()).expect("short");
         self.backends.insert(id, backend);
-        let upstream = Upstream::new(self.pooler.defaults.clone());
+        let upstream = Upstream::new(parameters);
         let server = Box::new(Server::new(id, near, upstream));
         let home = self.worker();
         self.pooler.parked.insert(id, (server, home));
@@ -364,7 +403,7 @@ impl World {
         }
         let home = self.pooler.sessions[&client].home;
         match need {
-            Need::Nothing => return,
+            Need::Nothing => return self.send_due_cancel(client),
             Need::Turn => return self.schedule(Duration::from_micros(1), Event::Turn(client)),
             Need::Checkout => {
                 self.log.count("checkout");
@@ -374,6 +413,13 @@ impl World {
             Need::Checkin(server) => {
                 self.log.count("checkin");
                 self.park(server, home);
+                if self.rng.happens(self.options.faults.move_client) {
+                    let home = self.worker();
+                    let client_of = self.pooler.sessions.get_mut(&client);
+                    let client_of = client_of.expect("it was just served");
+                    client_of.home = home;
+                    client_of.session.readable = true;
+                }
             }
             Need::Return(returning) => {
                 self.log.count("return");

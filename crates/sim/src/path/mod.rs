@@ -210,6 +210,11 @@ impl World {
         let startup = program.startup.clone();
         self.clients.insert(client, Client::new(program, near));
         self.arrived += 1;
+        let early = self.rng.one_in(2);
+        if early {
+            self.run_client(client);
+            self.post_now(far.id ^ 1);
+        }
         self.accept(ClientId(client), far, &startup);
         self.run_client(client);
     }
@@ -249,6 +254,12 @@ impl World {
         }
     }
 
+    /// Delivers at once.
+    fn post_now(&mut self, end: EndId) {
+        let split = self.options.faults.split;
+        self.net.deliver(end, &mut self.rng, split);
+    }
+
     /// Schedules what the streams have under way.
     fn post(&mut self) {
         for wake in self.net.wakes() {
@@ -274,6 +285,11 @@ impl World {
             && let Some(client) = self.rng.pick(&clients)
         {
             self.cancel(ClientId(client));
+        }
+        if self.rng.happens(faults.kill)
+            && let Some(client) = self.rng.pick(&clients)
+        {
+            self.kill(ClientId(client));
         }
         if let Some(server) = self.rng.pick(&servers) {
             let end = self.rng.happens(faults.server_ends);

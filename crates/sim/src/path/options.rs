@@ -76,6 +76,14 @@ pub(super) struct Faults {
     pub(super) server_breaks: Chance,
     pub(super) chat: Chance,
     pub(super) login_fails: Chance,
+    /// Sessions are ended by the operator.
+    pub(super) kill: Chance,
+    /// Servers log in with other settings than the first.
+    pub(super) strangers: Chance,
+    /// Clients move to another worker when their server is returned.
+    pub(super) move_client: Chance,
+    /// What the pooler asks takes up to so long.
+    pub(super) own_slow: Spread,
     /// PostgreSQL before 14.
     pub(super) reports_at_once: bool,
 }
@@ -90,7 +98,7 @@ impl Options {
         };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
         Self {
-            clients: rng.between(1, 6),
+            clients: rng.between(1, 8),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
             config: config(rng, size_max),
@@ -112,7 +120,7 @@ impl Options {
 impl Work {
     fn draw(rng: &mut Rng) -> Self {
         Self {
-            units: rng.between(2, 12),
+            units: rng.between(2, 20),
             pipelines: Chance::draw(rng, 900),
             extended: Chance::draw(rng, 900),
             several: Chance::draw(rng, 500),
@@ -149,6 +157,10 @@ impl Faults {
             server_breaks: Chance::draw(rng, 60),
             chat: Chance::draw(rng, 300),
             login_fails: Chance::draw(rng, 200),
+            kill: Chance::draw(rng, 60),
+            strangers: Chance::draw(rng, 500),
+            move_client: Chance::draw(rng, 300),
+            own_slow: Spread::draw(rng, 1, 5_000),
             reports_at_once: rng.one_in(3),
         }
     }
@@ -170,10 +182,10 @@ fn config(rng: &mut Rng, size_max: u32) -> Config {
 
 fn limits(rng: &mut Rng) -> Limits {
     Limits {
-        query: pick_duration(rng, 6, 20_000, 500_000),
-        idle_in_transaction: pick_duration(rng, 6, 20_000, 500_000),
-        transaction: pick_duration(rng, 6, 20_000, 500_000),
-        idle: pick_duration(rng, 6, 20_000, 500_000),
+        query: pick_duration(rng, 6, 2_000, 500_000),
+        idle_in_transaction: pick_duration(rng, 6, 2_000, 500_000),
+        transaction: pick_duration(rng, 6, 2_000, 500_000),
+        idle: pick_duration(rng, 6, 2_000, 500_000),
     }
 }
 

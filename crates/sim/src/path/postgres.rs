@@ -83,6 +83,8 @@ pub(super) struct Backend {
     leaving: bool,
     /// Whose query came last.
     pub(super) guest: Option<u64>,
+    /// Microseconds that each step of what the pooler asks takes.
+    pub(super) own_slow: u64,
     /// Who may send queries; not checked if there is no pooler.
     pub(super) holder: Option<u64>,
 }
@@ -108,6 +110,7 @@ impl Backend {
             deferred: None,
             leaving: false,
             guest: None,
+            own_slow: 0,
             holder: None,
         }
     }

@@ -14,7 +14,7 @@ use super::options::Options;
 use super::postgres::put;
 use super::sql::{Statement, Tag, Verb};
 use crate::rng::Rng;
-use crate::swarm::Spread;
+use crate::swarm::{Chance, Spread};
 
 /// One write.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl Program {
         }
         let mut writer = Writer {
             client,
-            plain: startup.is_empty(),
+            plain: startup.is_empty() && options.faults.strangers == Chance::NEVER,
             options,
             number: 0,
             ops: Vec::new(),

@@ -181,9 +181,10 @@ impl Backend {
             self.fail(*b"57014", &format!("{who} canceling statement"));
             return Progress::Failed;
         }
-        if run.statement.slow > 0 && !env.replays && !run.slept {
+        let slow = tag.map_or(self.own_slow, |_| run.statement.slow);
+        if slow > 0 && !env.replays && !run.slept {
             run.slept = true;
-            self.asleep_until = Some(env.now + Duration::from_micros(run.statement.slow));
+            self.asleep_until = Some(env.now + Duration::from_micros(slow));
             return Progress::Waits;
         }
         if let (0, Some(tag)) = (run.step, tag) {
