@@ -283,18 +283,19 @@ impl Relay {
                 break Frontend::Full;
             }
             let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
+            let whole = body.len() == header.body_len as usize;
             let reply = match header.kind {
                 frontend::QUERY | frontend::FUNCTION_CALL => Some(Reply::Query),
                 frontend::BIND => Some(Reply::Bind),
                 frontend::EXECUTE => Some(Reply::Execute),
                 frontend::DESCRIBE => Some(Reply::Describe),
                 frontend::SYNC => Some(Reply::Sync),
-                frontend::PARSE => match statement_name(frontend::parse_name(body), body) {
+                frontend::PARSE => match statement_name(frontend::parse_name(body), body, whole) {
                     NameSeen::Name(name) => Some(Reply::Parse(name)),
                     NameSeen::Incomplete => break Frontend::Incomplete,
                     NameSeen::Bad => break bad_name(header.kind),
                 },
-                frontend::CLOSE => match statement_name(closed_name(body), body) {
+                frontend::CLOSE => match statement_name(closed_name(body), body, whole) {
                     NameSeen::Name(name) => Some(Reply::Close(name)),
                     NameSeen::Incomplete => break Frontend::Incomplete,
                     NameSeen::Bad => break bad_name(header.kind),
@@ -401,12 +402,15 @@ enum NameSeen {
     Bad,
 }
 
-fn statement_name(found: Option<&[u8]>, body: &[u8]) -> NameSeen {
+/// `whole` says that no more of the message will come.
+fn statement_name(found: Option<&[u8]>, body: &[u8], whole: bool) -> NameSeen {
     match found {
         Some(name) if name.len() > NAME_MAX => NameSeen::Bad,
         Some([]) => NameSeen::Name(None),
         Some(name) => NameSeen::Name(Some(name.into())),
         None if body.len() > NAME_MAX + 2 => NameSeen::Bad,
+        // Malformed, which PostgreSQL answers with an error of its own.
+        None if whole => NameSeen::Name(None),
         None => NameSeen::Incomplete,
     }
 }
