@@ -74,9 +74,19 @@ impl Inbound {
         match stream.read(&mut chunk[..room]).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             len => {
+                self.reserve(len);
                 self.buffer.extend_from_slice(&chunk[..len]);
                 Ok(())
             }
+        }
+    }
+
+    /// Makes room as a `Vec` does by itself, but never beyond the bound.
+    fn reserve(&mut self, len: usize) {
+        let needed = self.buffer.len() + len;
+        if needed > self.buffer.capacity() {
+            let capacity = (2 * self.buffer.capacity()).clamp(needed, self.bound);
+            self.buffer.reserve_exact(capacity - self.buffer.len());
         }
     }
 
