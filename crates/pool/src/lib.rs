@@ -10,9 +10,11 @@
 //! * [`upstream`]: what a server connection owes and what state its session is in.
 //! * [`session`] moves bytes between a client's and a server's stream, whatever these are.
 //! * [`recovery`]: making a server usable again after its client is gone.
+//! * [`work`] and [`histogram`]: what is counted, and durations in buckets.
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
 pub mod budget;
+pub mod histogram;
 pub mod id;
 pub mod parameters;
 pub mod pin;
@@ -25,3 +27,4 @@ pub mod session;
 pub mod time;
 pub mod upstream;
 mod waiters;
+pub mod work;

@@ -387,6 +387,11 @@ impl Pool {
         }
     }
 
+    /// Clients logged in.
+    pub fn clients(&self) -> u32 {
+        self.clients
+    }
+
     /// Since when the longest unused server is idle, and which it is.
     pub fn longest_idle(&self) -> Option<(Time, ServerId)> {
         self.idle

@@ -221,7 +221,6 @@ impl Relay {
     /// Joins a server: appends to `out` what makes its settings the client's.
     pub fn attach(&mut self, server: &mut Upstream, out: &mut Vec<u8>) -> Attach {
         server.statement_mode = self.mode == Mode::Statement;
-        server.work = crate::upstream::Work::default();
         if Arc::ptr_eq(&self.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
@@ -286,12 +285,18 @@ impl Relay {
             let whole = body.len() == header.body_len as usize;
             let reply = match header.kind {
                 frontend::QUERY | frontend::FUNCTION_CALL => Some(Reply::Query),
-                frontend::BIND => Some(Reply::Bind),
+                frontend::BIND => {
+                    server.work.binds += 1;
+                    Some(Reply::Bind)
+                }
                 frontend::EXECUTE => Some(Reply::Execute),
                 frontend::DESCRIBE => Some(Reply::Describe),
                 frontend::SYNC => Some(Reply::Sync),
                 frontend::PARSE => match statement_name(frontend::parse_name(body), body, whole) {
-                    NameSeen::Name(name) => Some(Reply::Parse(name)),
+                    NameSeen::Name(name) => {
+                        server.work.parses += 1;
+                        Some(Reply::Parse(name))
+                    }
                     NameSeen::Incomplete => break Frontend::Incomplete,
                     NameSeen::Bad => break bad_name(header.kind),
                 },

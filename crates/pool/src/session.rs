@@ -12,6 +12,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
+use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode::{self, ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
@@ -104,6 +105,8 @@ struct Lease<S> {
     began: Time,
     /// When the oldest outstanding message was sent.
     asked: Time,
+    /// When the query that is answered next was sent, or the one before it was answered.
+    query_began: Time,
     /// When the client or the server last did something.
     active: Time,
 }
@@ -219,6 +222,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             checking: check.is_some(),
             began: now,
             asked: now,
+            query_began: now,
             active: now,
         });
         match self.pump_client(now, scratch) {
@@ -452,12 +456,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         };
         lease.active = now;
         let mut at = 0;
+        let work = &lease.server.upstream.work;
+        let before = (work.queries, work.transactions);
         loop {
             let upstream = &mut lease.server.upstream;
             match upstream.receive(Some(&mut self.relay.parameters), &scratch[at..len]) {
                 Backend::Forward(run) => {
                     let bytes = &scratch[at..at + run];
                     at += run;
+                    upstream.work.sent_bytes += run as u64;
                     if server::send(&mut self.client, &mut self.unsent, bytes).is_err() {
                         lease.server.held = scratch[at..len].to_vec();
                         return Err(self.end(End::ClientGone, None));
@@ -473,6 +480,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             }
         }
         lease.server.held = scratch[at..len].to_vec();
+        lease.note_times(now, before);
         self.finish_prelude(now)?;
         Ok(true)
     }
@@ -542,8 +550,13 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     fn forward(&mut self, now: Time, bytes: &[u8]) -> Result<(), Need<S>> {
         let lease = leased(&mut self.stage);
         lease.active = now;
-        if lease.server.upstream.replies.is_settled() {
+        let upstream = &lease.server.upstream;
+        if upstream.replies.is_settled() {
             lease.asked = now;
+            lease.query_began = now;
+            if upstream.status == TxStatus::Idle {
+                lease.began = now;
+            }
         }
         let mut at = 0;
         let end = loop {
@@ -560,6 +573,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 end => break end,
             }
         };
+        lease.server.upstream.work.received_bytes += at as u64;
         let sent = lease.server.send(&bytes[..at]);
         self.held = bytes[at..].to_vec();
         self.unseen = end == Frontend::Full;
@@ -680,6 +694,24 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         encode::error(&mut out, error);
         if server::send(&mut self.client, &mut self.unsent, &out).is_err() {
             self.unsent = Vec::new();
+        }
+    }
+}
+
+impl<S> Lease<S> {
+    /// Notes how long the queries and transactions took that ended in one read, whose counts
+    /// before it were these. Of those that ended together each took an equal share.
+    fn note_times(&mut self, now: Time, (queries, transactions): (u64, u64)) {
+        let work = &mut self.server.upstream.work;
+        let ended = work.queries - queries;
+        if ended > 0 {
+            work.query_times.record(now - self.query_began, ended);
+            self.query_began = now;
+        }
+        let ended = work.transactions - transactions;
+        if ended > 0 {
+            work.transaction_times.record(now - self.began, ended);
+            self.began = now;
         }
     }
 }

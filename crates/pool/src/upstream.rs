@@ -12,6 +12,7 @@ use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;
 use crate::replies::{Name, OutOfStep, Received, Replies, Reply};
+use crate::work::Work;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
 /// pooler's own errors). The longest setting PostgreSQL reports is a search_path; one beyond this
@@ -66,15 +67,6 @@ pub struct OwnError {
     pub message: String,
 }
 
-/// Work done since the server was taken, to be added to the pool's counters when it returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Work {
-    /// Transactions that ended.
-    pub transactions: u64,
-    /// Queries that ended: ReadyForQuery messages the client saw.
-    pub queries: u64,
-}
-
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
@@ -88,7 +80,7 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
-    /// Work of the current lease.
+    /// Work that its pool has not counted yet.
     pub work: Work,
     /// Whether a transaction of several statements is refused.
     pub statement_mode: bool,
@@ -267,6 +259,9 @@ impl Upstream {
                     sqlstate: error.sqlstate(),
                     message: error.message().into_owned(),
                 });
+            }
+            (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
+                self.work.errors += u64::from(client.is_some());
             }
             (Received::Part | Received::Asynchronous, _) => {}
         }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
-use pgweir_pool::pool::{self, Action, Condition, Counts, Pool};
+use pgweir_pool::pool::{self, Action, Condition, Counts, Pool, Refusal};
 use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
 use pgweir_pool::time::Time;
+use pgweir_pool::work::{Totals, Work};
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
 use tokio::sync::watch;
@@ -67,20 +68,12 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
 }
 
-/// Totals since the start of the process, merged when a server is returned.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Totals {
-    pub(crate) transactions: u64,
-    pub(crate) queries: u64,
-    pub(crate) grants: u64,
-    pub(crate) wait_us: u64,
-}
-
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) core: Pool,
     /// Idle servers, and those just being handed over.
     pub(crate) parked: BTreeMap<ServerId, Box<Server>>,
+    /// Since the start of the process; a server's work is added when it is returned.
     pub(crate) totals: Totals,
     check_delay: Duration,
 }
@@ -150,7 +143,14 @@ impl PoolHandle {
         while let Some(action) = shared.core.poll_action() {
             effects.push(match action {
                 Action::Open(id) => Effect::Open(id),
-                Action::Refuse(client, refusal) => Effect::Refuse(client, refusal),
+                Action::Refuse(client, refusal) => {
+                    *match refusal {
+                        Refusal::QueueFull => &mut shared.totals.refusals_queue_full,
+                        Refusal::Timeout => &mut shared.totals.refusals_timeout,
+                        Refusal::LoginFailing => &mut shared.totals.refusals_login_failing,
+                    } += 1;
+                    Effect::Refuse(client, refusal)
+                }
                 Action::Close(id, reason) => Effect::Close(shared.unpark(id), reason),
                 Action::Grant {
                     client,
@@ -158,8 +158,7 @@ impl PoolHandle {
                     idle_since,
                     place,
                 } => {
-                    shared.totals.grants += 1;
-                    shared.totals.wait_us += (now - place.since).as_micros() as u64;
+                    shared.totals.wait_times.record(now - place.since);
                     Effect::Grant(Grant {
                         client,
                         server: shared.unpark(server),
@@ -181,8 +180,15 @@ impl PoolHandle {
         self.lock().core.longest_idle().map(|(since, _)| since)
     }
 
-    pub(crate) fn totals(&self) -> Totals {
-        self.lock().totals
+    /// Counts and totals of one moment.
+    pub(crate) fn figures(&self) -> (Counts, Totals) {
+        let shared = self.lock();
+        (shared.core.counts(), shared.totals.clone())
+    }
+
+    /// Counts work of a server that stays with its client.
+    pub(crate) fn count(&self, work: &mut Work) {
+        self.lock().totals.take(work);
     }
 
     /// Takes over a reloaded configuration; whether servers must be opened anew for it.
@@ -233,7 +239,7 @@ impl Shared {
     pub(crate) fn check_in(
         &mut self,
         now: Time,
-        server: Box<Server>,
+        mut server: Box<Server>,
         home: WorkerId,
         condition: Condition,
     ) {
@@ -244,8 +250,7 @@ impl Shared {
             );
         }
         let id = server.id;
-        self.totals.transactions += server.upstream.work.transactions;
-        self.totals.queries += server.upstream.work.queries;
+        self.totals.take(&mut server.upstream.work);
         self.parked.insert(id, server);
         self.core.checkin(now, id, home, condition);
     }

@@ -170,7 +170,8 @@ impl Registry {
         )?;
         drop(clients);
         self.decide(pool, &mut Outbox::default(), |shared, now| {
-            shared.core.client_in(now)
+            shared.totals.client_logins += 1;
+            shared.core.client_in(now);
         });
         Ok(key)
     }
@@ -323,6 +324,7 @@ impl Registry {
         let worker = self.home_for(id);
         let jitter = random_u32() % 100;
         self.decide(pool, &mut outbox, |shared, now| {
+            shared.totals.server_logins += 1;
             shared.parked.insert(id, server);
             shared.core.opened(now, id, worker, jitter);
         });

@@ -327,7 +327,8 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             let mut outbox = Outbox::default();
             registry.release(permit, &mut outbox);
             registry.decide(&pool, &mut outbox, |shared, now| {
-                shared.core.failed(now, id)
+                shared.totals.server_login_failures += 1;
+                shared.core.failed(now, id);
             });
             pool.greeting.send_if_modified(|greeting| {
                 let unknown = !matches!(greeting, Greeting::Known(_));

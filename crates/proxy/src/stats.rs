@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pgweir_pool::work::Totals;
 use tracing::info;
 
-use crate::pool_handle::Totals;
 use crate::registry::Registry;
 
 /// Totals as of the last line, to tell rates from.
@@ -28,23 +28,20 @@ impl Stats {
     pub(crate) fn log(&mut self) {
         let mut sum = Totals::default();
         for pool in self.registry.pools() {
-            let totals = pool.totals();
-            sum.transactions += totals.transactions;
-            sum.queries += totals.queries;
-            sum.grants += totals.grants;
-            sum.wait_us += totals.wait_us;
+            sum.add(&pool.figures().1);
         }
         let seconds = self.since.elapsed().as_secs_f64();
         let rate = |new: u64, old: u64| ((new - old) as f64 / seconds).round();
-        let grants = sum.grants - self.last.grants;
-        let wait_us = (sum.wait_us - self.last.wait_us)
+        let (waits, waits_before) = (&sum.wait_times, &self.last.wait_times);
+        let grants = waits.count() - waits_before.count();
+        let wait_us = (waits.sum_us() - waits_before.sum_us())
             .checked_div(grants)
             .unwrap_or(0);
         info!(
             "Stats: {} xacts/s, {} queries/s, {} server assignments/s, wait {} us",
             rate(sum.transactions, self.last.transactions),
             rate(sum.queries, self.last.queries),
-            rate(sum.grants, self.last.grants),
+            rate(waits.count(), waits_before.count()),
             wait_us,
         );
         self.last = sum;

@@ -187,6 +187,7 @@ impl Worker {
         let own = &self.registry.workers[self.id.index()];
         own.busy_permille.store(busy, Ordering::Relaxed);
         self.leaving = self.relief(busy);
+        self.count_work();
         self.sweep_clients();
         self.sweep_returning();
         self.handle_local();

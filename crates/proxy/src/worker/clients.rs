@@ -313,6 +313,17 @@ impl Worker {
         }
     }
 
+    /// Counts what was done on servers that stay with their clients for long.
+    pub(super) fn count_work(&mut self) {
+        for client in self.clients.iter_mut() {
+            if let Some(server) = client.session.server()
+                && server.upstream.work.queries > 0
+            {
+                client.pool.count(&mut server.upstream.work);
+            }
+        }
+    }
+
     /// The pooler shuts down: ends sessions that are outside a transaction.
     pub(super) fn end_resting(&mut self) {
         for slot in self.clients.occupied() {

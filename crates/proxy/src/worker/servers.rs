@@ -203,11 +203,11 @@ impl Worker {
     }
 
     /// A server that a client held is gone.
-    pub(super) fn lose(&mut self, pool: &Arc<PoolHandle>, server: Box<Server>) {
+    pub(super) fn lose(&mut self, pool: &Arc<PoolHandle>, mut server: Box<Server>) {
         self.let_go(&server);
-        let id = server.id;
         self.registry.decide(pool, &mut self.outbox, |shared, now| {
-            shared.core.lost(now, id)
+            shared.totals.take(&mut server.upstream.work);
+            shared.core.lost(now, server.id);
         });
         self.registry.close(server, &mut self.outbox);
     }

@@ -1,0 +1,203 @@
+//! What is counted of a server's work, on its way into the totals of its pool.
+//!
+//! It is collected with the server, where nobody else looks, and merged into the totals when the
+//! pool's lock is taken anyway.
+
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+
+/// Durations kept one by one until they are merged. A transaction of more queries keeps a histogram
+/// of its own for the rest.
+const TIMES_MAX: usize = 8;
+
+/// Durations that were not merged yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Microseconds, and how often.
+    first: [(u64, u64); TIMES_MAX],
+    len: usize,
+    rest: Option<Box<Histogram>>,
+}
+
+impl Times {
+    /// Notes `many` durations that together took `whole`.
+    pub fn record(&mut self, whole: Duration, many: u64) {
+        assert!(many > 0, "something ended");
+        let us = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX) / many;
+        match self.first.get_mut(self.len) {
+            Some(entry) => {
+                *entry = (us, many);
+                self.len += 1;
+            }
+            None => self.rest.get_or_insert_default().record_many_us(us, many),
+        }
+    }
+
+    /// Moves everything to `into`.
+    pub fn merge_into(&mut self, into: &mut Histogram) {
+        for &(us, many) in &self.first[..self.len] {
+            into.record_many_us(us, many);
+        }
+        self.len = 0;
+        if let Some(rest) = self.rest.take() {
+            into.merge(&rest);
+        }
+    }
+}
+
+/// Work of a server that its pool has not counted yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Transactions that ended.
+    pub transactions: u64,
+    /// Queries that ended: ReadyForQuery messages the client saw.
+    pub queries: u64,
+    /// ErrorResponse messages the client saw.
+    pub errors: u64,
+    /// Parse messages of the client.
+    pub parses: u64,
+    /// Bind messages of the client.
+    pub binds: u64,
+    /// Bytes that came from the client and went to the server.
+    pub received_bytes: u64,
+    /// Bytes that came from the server and went to the client.
+    pub sent_bytes: u64,
+    /// How long each query took: from its sending, or the answer before it, to its answer.
+    pub query_times: Times,
+    /// How long each transaction took, from its first byte to its last answer.
+    pub transaction_times: Times,
+}
+
+/// What a pool has counted since the start of the process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Transactions that ended.
+    pub transactions: u64,
+    /// Queries that ended.
+    pub queries: u64,
+    /// Errors of PostgreSQL that clients saw.
+    pub errors: u64,
+    /// Parse messages of clients.
+    pub parses: u64,
+    /// Bind messages of clients.
+    pub binds: u64,
+    /// Bytes from clients to servers.
+    pub received_bytes: u64,
+    /// Bytes from servers to clients.
+    pub sent_bytes: u64,
+    /// How long queries took.
+    pub query_times: Histogram,
+    /// How long transactions took.
+    pub transaction_times: Histogram,
+    /// How long clients waited for the server they got; zero where one was free.
+    pub wait_times: Histogram,
+    /// Clients refused because the queue was full.
+    pub refusals_queue_full: u64,
+    /// Clients refused because no server became free in time.
+    pub refusals_timeout: u64,
+    /// Clients refused because logins to PostgreSQL fail.
+    pub refusals_login_failing: u64,
+    /// Clients that logged in.
+    pub client_logins: u64,
+    /// Servers that logged in.
+    pub server_logins: u64,
+    /// Logins of servers that failed.
+    pub server_login_failures: u64,
+}
+
+impl Totals {
+    /// Counts the work of a server, which has none left to be counted afterwards.
+    pub fn take(&mut self, work: &mut Work) {
+        let Work {
+            transactions,
+            queries,
+            errors,
+            parses,
+            binds,
+            received_bytes,
+            sent_bytes,
+            query_times,
+            transaction_times,
+        } = work;
+        self.transactions += std::mem::take(transactions);
+        self.queries += std::mem::take(queries);
+        self.errors += std::mem::take(errors);
+        self.parses += std::mem::take(parses);
+        self.binds += std::mem::take(binds);
+        self.received_bytes += std::mem::take(received_bytes);
+        self.sent_bytes += std::mem::take(sent_bytes);
+        query_times.merge_into(&mut self.query_times);
+        transaction_times.merge_into(&mut self.transaction_times);
+    }
+
+    /// Adds what another pool has counted.
+    pub fn add(&mut self, other: &Self) {
+        // In full, so that a count more cannot be forgotten here.
+        let Self {
+            transactions,
+            queries,
+            errors,
+            parses,
+            binds,
+            received_bytes,
+            sent_bytes,
+            query_times,
+            transaction_times,
+            wait_times,
+            refusals_queue_full,
+            refusals_timeout,
+            refusals_login_failing,
+            client_logins,
+            server_logins,
+            server_login_failures,
+        } = other;
+        self.transactions += transactions;
+        self.queries += queries;
+        self.errors += errors;
+        self.parses += parses;
+        self.binds += binds;
+        self.received_bytes += received_bytes;
+        self.sent_bytes += sent_bytes;
+        self.query_times.merge(query_times);
+        self.transaction_times.merge(transaction_times);
+        self.wait_times.merge(wait_times);
+        self.refusals_queue_full += refusals_queue_full;
+        self.refusals_timeout += refusals_timeout;
+        self.refusals_login_failing += refusals_login_failing;
+        self.client_logins += client_logins;
+        self.server_logins += server_logins;
+        self.server_login_failures += server_login_failures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TIMES_MAX, Totals, Work};
+    use std::time::Duration;
+
+    #[test]
+    fn work_is_counted_once_however_much_of_it_there_is() {
+        let (mut work, mut totals) = (Work::default(), Totals::default());
+        for round in 1..=3 {
+            for _ in 0..2 * TIMES_MAX {
+                work.queries += 2;
+                work.query_times.record(Duration::from_micros(200), 2);
+            }
+            totals.take(&mut work);
+            assert_eq!(
+                work,
+                Work {
+                    query_times: work.query_times.clone(),
+                    ..Work::default()
+                }
+            );
+            let queries = round * 4 * TIMES_MAX as u64;
+            assert_eq!(totals.queries, queries);
+            assert_eq!(totals.query_times.count(), queries);
+            assert_eq!(totals.query_times.sum_us(), 100 * queries);
+        }
+        totals.take(&mut work);
+        assert_eq!(totals.query_times.count(), 12 * TIMES_MAX as u64);
+    }
+}
