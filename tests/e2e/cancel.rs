@@ -199,7 +199,7 @@ fn late_cancels_hit_nobody(servers: u16, workers: u16) {
     });
     let (hits, queries) = (hits.into_inner(), queries.into_inner());
     assert!(
-        hits > 10 && queries > 100,
+        hits > 10 && queries > 20,
         "{hits} hits, {queries} queries of others"
     );
 }

@@ -11,6 +11,7 @@
 mod auth;
 mod cancel;
 mod command_line;
+mod crowd;
 mod departures;
 mod drivers;
 mod failures;

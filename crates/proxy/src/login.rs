@@ -199,7 +199,9 @@ impl Door {
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
-                    self.registry.cancel(pid, &key);
+                    // As PostgreSQL does, we close when the request has taken effect: the client's
+                    // next query is not hit by it. The sender is dropped, never used.
+                    let _ = self.registry.cancel(pid, &key).await;
                     return Err(LoginEnd::Cancelled);
                 }
                 FirstPacket::Ssl => &mut asked_ssl,

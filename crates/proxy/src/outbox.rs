@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::pool::Refusal;
+use tokio::sync::oneshot;
 
 use crate::effects::Grant;
 use crate::pool_handle::PoolHandle;
@@ -19,8 +20,9 @@ pub(crate) enum Message {
     Grant(Arc<PoolHandle>, Grant),
     /// A client does not get a server.
     Refuse(ClientId, Refusal),
-    /// A client asks to cancel what it is doing.
-    Cancel(ClientId),
+    /// A client asks to cancel what it is doing. The request is pending until the sender is
+    /// dropped.
+    Cancel(ClientId, oneshot::Sender<()>),
     /// A cancel request for a server that lives here has reached PostgreSQL, or never will.
     CancelDone(ServerId, u32),
     /// An idle server lives here from now on.

@@ -135,7 +135,7 @@ impl Worker {
             };
         }
         if let Some(server) = client.session.due_cancel() {
-            self.send_cancel(server);
+            self.send_cancel(server, None);
         }
         self.clients.put(slot, client);
     }
