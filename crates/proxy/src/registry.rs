@@ -10,7 +10,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::time::Time;
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
 use crate::clients::{CancelKey, Clients};
@@ -34,8 +34,14 @@ const FILL_PERMILLE: u32 = 700;
 pub(crate) enum Order {
     /// Open a server.
     Open(Arc<PoolHandle>, ServerId, Permit),
-    /// Send a cancel request, then tell the worker where the server lives.
-    Cancel(Arc<CancelTarget>, ServerId, Home),
+    /// Send a cancel request, then tell the worker where the server lives. The client's request,
+    /// if there is one, is pending until the sender is dropped.
+    Cancel(
+        Arc<CancelTarget>,
+        ServerId,
+        Home,
+        Option<oneshot::Sender<()>>,
+    ),
     /// The last client has left while the pooler shuts down.
     Empty,
 }
@@ -204,8 +210,10 @@ impl Registry {
             .moved(pid, client.id());
     }
 
-    /// A cancel request came: passed on to the worker of its client if number and secret fit.
-    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) {
+    /// A cancel request came: passed on to the worker of its client if number and secret fit. What
+    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
+    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {
+        let (pending, ended) = oneshot::channel();
         let client = self
             .clients
             .lock()
@@ -214,10 +222,11 @@ impl Registry {
         match client {
             Some(client) => {
                 let worker = usize::from(ClientRef::from(client).worker);
-                self.workers[worker].send(Message::Cancel(client));
+                self.workers[worker].send(Message::Cancel(client, pending));
             }
             None => debug!(pid, "cancel request for no client"),
         }
+        ended
     }
 
     /// The worker for a client that has just logged in.

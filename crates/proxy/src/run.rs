@@ -239,11 +239,12 @@ impl Control {
             Order::Open(pool, id, permit) => {
                 tokio::spawn(open(registry, pool, id, permit));
             }
-            Order::Cancel(target, id, home) => {
+            Order::Cancel(target, id, home, pending) => {
                 tokio::spawn(async move {
                     cancel::deliver(&target).await;
                     let worker = &registry.workers[home.worker.index()];
                     worker.send(Message::CancelDone(id, home.slot));
+                    drop(pending);
                 });
             }
             Order::Empty => {}

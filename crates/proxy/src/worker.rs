@@ -164,7 +164,7 @@ impl Worker {
             Message::Adopt(client) => self.adopt(client),
             Message::Grant(pool, grant) => self.granted(&pool, grant),
             Message::Refuse(client, refusal) => self.refused(client, refusal),
-            Message::Cancel(client) => self.cancel(client),
+            Message::Cancel(client, pending) => self.cancel(client, pending),
             Message::CancelDone(id, slot) => self.cancel_done(id, slot),
             Message::TakeHome(pool, id) => self.watch_parked(&pool, id),
             Message::Unhome(id, slot) => self.forget_server(id, slot),

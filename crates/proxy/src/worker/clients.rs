@@ -9,6 +9,7 @@ use pgweir_pool::id::ClientId;
 use pgweir_pool::pool::{Condition, Place, Refusal};
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::{End, Need, Session};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::Worker;
@@ -260,8 +261,8 @@ impl Worker {
         self.drive(name.slot, client, need);
     }
 
-    /// The client asks to cancel what it is doing.
-    pub(super) fn cancel(&mut self, client: ClientId) {
+    /// The client asks to cancel what it is doing. Dropping `pending` answers the request.
+    pub(super) fn cancel(&mut self, client: ClientId, pending: oneshot::Sender<()>) {
         let name = ClientRef::from(client);
         if !self.is(name) {
             return;
@@ -277,19 +278,20 @@ impl Worker {
             return;
         }
         if let Some(server) = client.session.cancel() {
-            self.send_cancel(server);
+            self.send_cancel(server, Some(pending));
         }
         self.clients.put(name.slot, client);
     }
 
     /// Sends a cancel request for what a client's server does. Until it has arrived the server
     /// cannot go to another client.
-    fn send_cancel(&self, server: &mut Server) {
+    fn send_cancel(&self, server: &mut Server, pending: Option<oneshot::Sender<()>>) {
         if server.cancels < CANCELS_MAX
             && let (Some(target), Some(home)) = (server.stream.cancel.clone(), server.stream.home)
         {
             server.cancels += 1;
-            self.registry.order(Order::Cancel(target, server.id, home));
+            self.registry
+                .order(Order::Cancel(target, server.id, home, pending));
         }
     }
 

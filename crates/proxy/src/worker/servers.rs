@@ -255,7 +255,7 @@ impl Worker {
                     let home = returning.server.stream.home.expect("it lives here");
                     returning.server.cancels += 1;
                     let id = returning.server.id;
-                    self.registry.order(Order::Cancel(target, id, home));
+                    self.registry.order(Order::Cancel(target, id, home, None));
                 }
                 None
             }
