@@ -74,7 +74,7 @@ pub struct Replies {
     skipping: bool,
     /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
     copying: bool,
-    /// Syncs that were under way when COPY began, and were ignored by it.
+    /// Syncs were sent that COPY ignores, if it reads them.
     syncs_in_copy: bool,
     /// Whether the server ignored a Sync cannot be known; it must not be used again.
     uncertain: bool,
@@ -87,7 +87,10 @@ impl Replies {
             return;
         }
         match reply {
-            Reply::Sync if self.copying => return,
+            Reply::Sync if self.copying => {
+                self.syncs_in_copy = true;
+                return;
+            }
             Reply::Sync => {
                 self.unsynced = false;
                 self.skipping = false;
@@ -255,11 +258,11 @@ impl Replies {
     /// is skipped by the server up to its Sync, queries in it included.
     fn failed(&mut self) {
         self.copying = false;
+        // The COPY may have failed before the server read the Sync that COPY was to ignore.
+        self.uncertain |= self.syncs_in_copy;
         if matches!(self.queue.front(), Some(Reply::Query | Reply::Own)) {
             return;
         }
-        // An interrupt may have hit before the server read the Sync that COPY was to ignore.
-        self.uncertain |= self.syncs_in_copy;
         while !matches!(self.queue.front(), None | Some(Reply::Sync)) {
             self.queue.pop_front();
         }

@@ -620,10 +620,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     fn server_gone(&mut self) -> Need<S> {
         let lease = leased(&mut self.stage);
         let place = lease.awaiting.then_some(lease.place);
-        // What it said before it went the client has read, unless the pooler's query was hit by it.
-        let upstream = &lease.server.upstream;
-        let is_explained = upstream.dying && upstream.own_error.is_none();
-        if place.is_none() && !is_explained {
+        if place.is_none() {
             self.last_words(&ErrorFields {
                 severity: Severity::Fatal,
                 sqlstate: SqlState::CONNECTION_FAILURE,
@@ -684,11 +681,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
 
     /// Sends an error and expects no more. A client that cannot take it goes without.
     fn last_words(&mut self, error: &ErrorFields<'_>) {
-        if let Stage::Leased(lease) = &self.stage
-            && lease.server.upstream.is_torn()
-        {
+        if let Stage::Leased(lease) = &self.stage {
+            let upstream = &lease.server.upstream;
+            // The server said why it goes, and the client has read that, unless it was said to a
+            // query of the pooler.
+            let is_explained = upstream.dying && upstream.own_error.is_none();
             // The client would read the error as the rest of a row.
-            return;
+            if is_explained || upstream.is_torn() {
+                return;
+            }
         }
         let mut out = Vec::new();
         encode::error(&mut out, error);

@@ -134,3 +134,11 @@ fn what_cannot_be_known_is_let_through() {
     assert!(!replies.is_certain());
     assert!(run("<Z").is_err());
 }
+
+#[test]
+fn a_sync_amid_a_failed_copy_makes_a_server_uncertain() {
+    for script in [">Q <G >S <E <Z", ">Q >S >c <G <E <Z", ">E >S <G >S <E"] {
+        let replies = run(script).unwrap();
+        assert!(!replies.is_certain(), "{script}: {replies:?}");
+    }
+}
