@@ -26,9 +26,6 @@ use super::stream::{End, Readiness};
 use super::{Event, Owner, World, one_in};
 use crate::swarm::Spread;
 
-/// How often the driver looks at clocks.
-pub(super) const SWEEP: Duration = Duration::from_millis(100);
-
 /// How long a server may take to be cleaned.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 
@@ -293,7 +290,7 @@ impl World {
                 "live: {id} is not cleaned in time: {recovering:?}"
             );
         }
-        self.schedule(SWEEP, Event::Sweep);
+        self.schedule(self.options.sweep, Event::Sweep);
     }
 
     pub(super) fn check_bounds(&self) {

@@ -146,7 +146,7 @@ impl World {
             world.schedule(pause, Event::Arrive(client));
         }
         world.schedule(Duration::from_micros(1), Event::Disturb);
-        world.schedule(driver::SWEEP, Event::Sweep);
+        world.schedule(world.options.sweep, Event::Sweep);
         world
     }
 

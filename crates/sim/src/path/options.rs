@@ -29,6 +29,8 @@ pub(super) struct Options {
     pub(super) client_capacity: usize,
     pub(super) server_capacity: usize,
     pub(super) latency: Spread,
+    /// How often the driver looks at clocks.
+    pub(super) sweep: Duration,
     pub(super) login: Spread,
     pub(super) work: Work,
     pub(super) faults: Faults,
@@ -52,6 +54,8 @@ pub(super) struct Work {
     pub(super) limited: Chance,
     pub(super) defers: Chance,
     pub(super) odd: Chance,
+    /// Of each COPY message: a Sync or Flush before it.
+    pub(super) copy_noise: Chance,
     pub(super) big: Chance,
     pub(super) slow: Chance,
     pub(super) pauses: Chance,
@@ -110,6 +114,7 @@ impl Options {
             client_capacity: capacity(rng),
             server_capacity: capacity(rng),
             latency: Spread::draw(rng, 1, 3_000),
+            sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
@@ -134,6 +139,7 @@ impl Work {
             limited: Chance::draw(rng, 300),
             defers: Chance::draw(rng, 100),
             odd: Chance::draw(rng, 200),
+            copy_noise: Chance::draw(rng, 200),
             big: Chance::draw(rng, 100),
             slow: Chance::draw(rng, 300),
             pauses: Chance::draw(rng, 500),

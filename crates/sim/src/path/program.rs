@@ -90,6 +90,7 @@ impl Program {
             ops: Vec::new(),
             in_transaction: false,
             named: Vec::new(),
+            noise: false,
             rng,
         };
         let units = writer.rng.between(1, options.work.units);
@@ -136,6 +137,8 @@ struct Writer<'a> {
     ops: Vec<Op>,
     in_transaction: bool,
     named: Vec<(String, Verb)>,
+    /// Sync and Flush come amid COPY data.
+    noise: bool,
 }
 
 impl Writer<'_> {
@@ -427,6 +430,7 @@ impl Writer<'_> {
             }
             return self.push(bytes, 1, Then::Nothing);
         }
+        self.noise = self.rng.happens(self.options.work.copy_noise);
         let bad = if fails { self.rng.between(1, 4) } else { 0 };
         let verb = Verb::CopyIn {
             bad: u32::try_from(bad).expect("small"),
@@ -435,6 +439,10 @@ impl Writer<'_> {
             self.copy_in_extended(verb);
         } else {
             self.copy_in_simple(verb);
+        }
+        if std::mem::take(&mut self.noise) {
+            // How many ReadyForQuery come depends on where the COPY ends.
+            self.marker();
         }
     }
 
@@ -502,6 +510,12 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         for _ in 0..=u8::from(twice) {
             for _ in 0..self.rng.below(6) {
+                if self.noise && self.rng.one_in(3) {
+                    match self.rng.one_in(2) {
+                        true => encode::sync(&mut bytes),
+                        false => put(&mut bytes, frontend::FLUSH, &[]),
+                    }
+                }
                 let tag = self.tag();
                 let size = if self.rng.happens(self.options.work.big) {
                     20_000
@@ -570,7 +584,7 @@ impl Writer<'_> {
     /// What few clients do.
     fn odd(&mut self) {
         let mut bytes = Vec::new();
-        match self.rng.below(6) {
+        match self.rng.below(7) {
             0 => {
                 encode::sync(&mut bytes);
                 self.push(bytes, 1, Then::Nothing);
@@ -601,8 +615,17 @@ impl Writer<'_> {
                 self.push(bytes, 2, Then::Nothing);
                 self.marker();
             }
+            // What does not belong into a COPY.
+            5 if self.rng.one_in(4) => {
+                let mut bytes = self.query(Verb::CopyIn { bad: 0 });
+                let verb = self.verb();
+                bytes.extend(self.query(verb));
+                self.push(bytes, 2, Then::Nothing);
+            }
             _ => {
-                for _ in 0..self.rng.between(2, 200) {
+                // More than a pooler may keep count of, once in a while.
+                let most = if self.rng.one_in(30) { 80_000 } else { 200 };
+                for _ in 0..self.rng.between(2, most) {
                     encode::sync(&mut bytes);
                 }
                 self.push(bytes, 0, Then::Nothing);

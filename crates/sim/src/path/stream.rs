@@ -65,6 +65,8 @@ struct Pipe {
 struct Pipes {
     pipes: Vec<Pipe>,
     wakes: Vec<Wake>,
+    /// Closing never resets.
+    gentle: bool,
 }
 
 /// All streams of a world.
@@ -78,6 +80,13 @@ pub(super) struct End {
 }
 
 impl Net {
+    /// Streams that lose nothing when they are closed with unread bytes.
+    pub(super) fn gentle() -> Self {
+        let net = Self::default();
+        net.0.borrow_mut().gentle = true;
+        net
+    }
+
     /// A stream that holds `capacity` bytes each way.
     pub(super) fn pair(&self, capacity: usize) -> (End, End) {
         let mut net = self.0.borrow_mut();
@@ -220,14 +229,17 @@ impl Write for End {
         if net.pipes[self.id ^ 1].ending == Ending::Reset {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        let pipe = &mut net.pipes[self.id];
-        if pipe.reader_gone {
+        if net.gentle && net.pipes[self.id].reader_gone {
+            return Ok(bytes.len());
+        }
+        if net.pipes[self.id].reader_gone {
             // The first write after the peer's close succeeds, and is answered with a reset.
             let back = &mut net.pipes[self.id ^ 1];
             back.ending = Ending::Resetting;
             net.on_its_way(self.id ^ 1);
             return Ok(bytes.len());
         }
+        let pipe = &mut net.pipes[self.id];
         let room = pipe.capacity - pipe.transit.len() - pipe.arrived.len();
         let len = bytes.len().min(room);
         pipe.starved |= len < bytes.len();
@@ -247,10 +259,11 @@ impl Write for End {
 impl Drop for End {
     fn drop(&mut self) {
         let mut net = self.net.0.borrow_mut();
+        let gentle = net.gentle;
         let incoming = &mut net.pipes[self.id ^ 1];
         incoming.reader_gone = true;
         // Closing a socket with unread bytes resets the connection.
-        let unread = !incoming.arrived.is_empty();
+        let unread = !incoming.arrived.is_empty() && !gentle;
         incoming.arrived.clear();
         incoming.transit.clear();
         let outgoing = &mut net.pipes[self.id];

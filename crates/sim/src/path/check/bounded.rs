@@ -5,14 +5,15 @@ use pgweir_pool::upstream::UNDERSTOOD_MAX;
 /// What the pooler itself adds: settings before a query, last words behind an answer.
 const OWN_MAX: usize = 4 * 1024;
 
-/// A session keeps so many bytes: what the client sent, and what is meant for it.
+/// A session keeps so many bytes: what the client sent, and what is meant for it. A Sync of five
+/// bytes is answered with six.
 pub(in crate::path) fn session(held: usize, unsent: usize, scratch: usize) {
     assert!(
         held <= scratch,
         "bounded: {held} bytes of a client are held"
     );
     assert!(
-        unsent <= scratch + OWN_MAX,
+        unsent <= scratch / 5 * 6 + OWN_MAX,
         "bounded: {unsent} bytes wait for a client"
     );
 }
