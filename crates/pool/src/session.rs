@@ -103,8 +103,6 @@ struct Lease<S> {
     checking: bool,
     /// When the transaction began.
     began: Time,
-    /// When the oldest outstanding message was sent.
-    asked: Time,
     /// When the query that is answered next was sent, or the one before it was answered.
     query_began: Time,
     /// When the client or the server last did something.
@@ -221,7 +219,6 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             awaiting: check.is_some() || prelude == Attach::AwaitPrelude,
             checking: check.is_some(),
             began: now,
-            asked: now,
             query_began: now,
             active: now,
         });
@@ -301,7 +298,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 let hold = self.relay.hold(&lease.server.upstream);
                 let quiet = now - lease.active;
                 match hold {
-                    Hold::Busy if now - lease.asked >= limits.query => Some(Overdue::Query),
+                    Hold::Busy if now - lease.query_began >= limits.query => Some(Overdue::Query),
                     Hold::InTransaction if quiet >= limits.idle_in_transaction => {
                         Some(Overdue::IdleInTransaction)
                     }
@@ -535,8 +532,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return Ok(false);
         }
         // A cancel request is under way for a query that has ended. It must not hit the next one,
-        // and who keeps cancelling must not keep the server.
-        if lease.server.cancels > 0 && self.relay.hold(&lease.server.upstream) == Hold::Free {
+        // of the same transaction neither, and who keeps cancelling must not keep the server.
+        if lease.server.cancels > 0 && self.relay.hold(&lease.server.upstream) != Hold::Busy {
             return Ok(false);
         }
         match self.input(scratch) {
@@ -552,7 +549,6 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         lease.active = now;
         let upstream = &lease.server.upstream;
         if upstream.replies.is_settled() {
-            lease.asked = now;
             lease.query_began = now;
             if upstream.status == TxStatus::Idle {
                 lease.began = now;
@@ -607,6 +603,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             unreachable!("matched above");
         };
         self.idle_since = now;
+        if lease.server.hung_up {
+            // No event would tell the pool. The client has all its answers and need not know.
+            return Some(Need::Lost(lease.server, None));
+        }
         if self.reset_always {
             return Some(Need::Return(Returning::new(
                 lease.server,

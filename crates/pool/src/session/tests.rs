@@ -1,12 +1,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Need, Session};
+use super::{End, Limits, Need, Overdue, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Config, Place, Pool};
@@ -170,4 +171,78 @@ fn a_goodbye_amid_the_poolers_own_query_reaches_the_client_as_an_error() {
     assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
     let error = ErrorView::parse(&session.client.output[5..]);
     assert_eq!(error.sqlstate(), Some(SqlState::CONNECTION_FAILURE));
+}
+
+/// What answers `select 1`.
+fn answer() -> Vec<u8> {
+    let mut bytes = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+    encode::ready_for_query(&mut bytes, TxStatus::Idle);
+    bytes
+}
+
+/// A client whose `select 1` runs.
+fn asked(scratch: &mut [u8]) -> Session<Stream, Stream> {
+    let (mut session, server) = pair(false);
+    assert!(matches!(session.pump(NOW, scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, scratch);
+    assert!(matches!(need, Need::Nothing));
+    session
+}
+
+#[test]
+fn a_server_that_hangs_up_behind_its_answer_is_lost_and_its_client_is_not() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = asked(&mut scratch);
+    server_says(&mut session, &answer(), true);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
+    assert_eq!(session.client.output, answer());
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(session.is_idle());
+}
+
+#[test]
+fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = asked(&mut scratch);
+    session.cancel().expect("a query runs").cancels += 1;
+    let mut begun = b"C\0\0\0\x0aBEGIN\0".to_vec();
+    encode::ready_for_query(&mut begun, TxStatus::InTransaction);
+    server_says(&mut session, &begun, false);
+    session.client.input.extend(query("select 2"));
+    session.readable = true;
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    let server = session.server().expect("in a transaction");
+    assert!(!server.stream.output.ends_with(&query("select 2")));
+    server.cancels -= 1;
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    let server = session.server().expect("in a transaction");
+    assert!(server.stream.output.ends_with(&query("select 2")));
+}
+
+#[test]
+fn a_pipeline_is_not_a_long_query() {
+    let mut scratch = vec![0; 32 * 1024];
+    let second = Duration::from_secs(1);
+    let limits = Limits {
+        query: second,
+        idle_in_transaction: Duration::MAX,
+        transaction: second,
+        idle: Duration::MAX,
+    };
+    let mut session = asked(&mut scratch);
+    let mut now = NOW;
+    for _ in 0..5 {
+        session.client.input.extend(query("select 1"));
+        session.readable = true;
+        now = now + second / 2;
+        server_says(&mut session, &answer(), false);
+        // The next query is sent before the one before it is answered.
+        session.server().expect("attached").readable = false;
+        assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
+        session.server().expect("attached").readable = true;
+        assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
+        assert_eq!(session.overdue(now, &limits), None);
+    }
+    assert_eq!(session.overdue(now + second, &limits), Some(Overdue::Query));
 }
