@@ -226,8 +226,9 @@ impl Relay {
             return Attach::Ready;
         }
         let Some(sql) = server.parameters.sql_to_become(&self.parameters) else {
-            // Equal in content: share one copy, so that the next comparison is a pointer's.
-            self.parameters = server.parameters.clone();
+            // Equal in content: share one copy, so that the next comparison is a pointer's. The
+            // client's, which clients alike share from their login on; each server has its own.
+            server.parameters = self.parameters.clone();
             self.proven = true;
             return Attach::Ready;
         };

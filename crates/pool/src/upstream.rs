@@ -22,6 +22,9 @@ pub const UNDERSTOOD_MAX: u32 = 16 * 1024;
 /// Bytes at the front of an error that hold its severity, in any translation and then in English.
 const SEVERITY_MAX: usize = 64;
 
+/// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
+const SETTINGS_MAX: usize = 256;
+
 /// Named statements tracked per server; a client that prepares more stays pinned until its session
 /// ends. At 80 bytes each this is 320 KiB.
 pub const STATEMENTS_MAX: usize = 4096;
@@ -245,6 +248,10 @@ impl Upstream {
             }
             (Received::Asynchronous, backend::PARAMETER_STATUS) => {
                 let (name, value) = body.and_then(setting).ok_or(Broken::Malformed { kind })?;
+                let is_known = self.parameters.value(&name.to_ascii_lowercase()).is_some();
+                if !is_known && self.parameters.len() >= SETTINGS_MAX {
+                    return Err(Broken::Malformed { kind });
+                }
                 self.reported(&name, &value, client);
             }
             (Received::Part, backend::COMMAND_COMPLETE) => {

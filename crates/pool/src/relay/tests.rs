@@ -190,9 +190,13 @@ fn settings_are_applied_once_and_trusted_after_the_first_time() {
 #[test]
 fn equal_settings_are_shared_after_the_first_attach() {
     let mut relay = Relay::new(Mode::Transaction, parameters(&[("a", "1")]));
-    let mut server = Upstream::new(parameters(&[("a", "1")]));
-    assert_eq!(relay.attach(&mut server, &mut Vec::new()), Attach::Ready);
-    assert!(Arc::ptr_eq(&relay.parameters, &server.parameters));
+    let shared = relay.parameters.clone();
+    for _ in 0..2 {
+        let mut server = Upstream::new(parameters(&[("a", "1")]));
+        assert_eq!(relay.attach(&mut server, &mut Vec::new()), Attach::Ready);
+        assert!(Arc::ptr_eq(&shared, &server.parameters));
+        assert!(Arc::ptr_eq(&shared, &relay.parameters));
+    }
 }
 
 #[test]

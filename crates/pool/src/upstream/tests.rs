@@ -3,7 +3,7 @@ use std::sync::Arc;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
-use super::{Backend, Broken, UNDERSTOOD_MAX, Upstream};
+use super::{Backend, Broken, SETTINGS_MAX, UNDERSTOOD_MAX, Upstream};
 use crate::parameters::Parameters;
 use crate::replies::{OutOfStep, Reply};
 
@@ -130,6 +130,20 @@ fn a_setting_changed_while_nobody_holds_the_server_is_its_default() {
         Backend::Swallow(report.len())
     );
     assert_eq!(server.defaults.value("timezone"), Some("Asia/Tokyo"));
+}
+
+#[test]
+fn a_server_that_invents_settings_is_broken() {
+    let mut server = Upstream::new(parameters(&[]));
+    let report = |at: usize| message(b'S', format!("x{at}\0y\0").as_bytes());
+    for at in 0..SETTINGS_MAX {
+        let bytes = report(at);
+        assert_eq!(server.receive(None, &bytes), Backend::Swallow(bytes.len()));
+    }
+    let known = report(0);
+    assert_eq!(server.receive(None, &known), Backend::Swallow(known.len()));
+    let broken = Backend::Broken(Broken::Malformed { kind: b'S' });
+    assert_eq!(server.receive(None, &report(SETTINGS_MAX)), broken);
 }
 
 #[test]
