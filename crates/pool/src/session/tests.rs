@@ -64,12 +64,12 @@ fn place() -> Place {
         size_max: 1,
         size_min: 0,
         reserve_max: 0,
-        reserve_after: std::time::Duration::MAX,
+        reserve_after: Duration::MAX,
         waiters_max: 1,
-        wait_max: std::time::Duration::MAX,
-        idle_max: std::time::Duration::MAX,
-        lifetime: std::time::Duration::MAX,
-        login_retry: std::time::Duration::MAX,
+        wait_max: Duration::MAX,
+        idle_max: Duration::MAX,
+        lifetime: Duration::MAX,
+        login_retry: Duration::MAX,
     };
     Pool::new(config, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0))
 }
