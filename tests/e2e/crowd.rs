@@ -205,7 +205,7 @@ async fn live(target: Target, number: u32, until: Instant, tally: Arc<Tally>) {
                 // Until this ends, the request may hit the next query: so it is with PostgreSQL.
                 assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
                 match answer {
-                    (texts, None) => assert_eq!(texts, [tag.clone()]),
+                    (texts, None) => assert_eq!(texts, [&*tag]),
                     (texts, Some(code)) => {
                         assert_eq!((&*code, texts.len()), ("57014", 0));
                         tally.cancelled.fetch_add(1, Ordering::Relaxed);

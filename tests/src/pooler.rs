@@ -11,7 +11,6 @@ use std::thread;
 
 use pgweir_cluster::{EndSignal, Watchdog, random_hex};
 
-use crate::client::Target;
 use crate::config::Config;
 use crate::process::{Signal, kill};
 use crate::stream::Stream;
@@ -179,14 +178,6 @@ impl Pooler {
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Its unix socket's target, if its configuration names [`Pooler::folder`]-like folders.
-    pub fn at(&self, target: &Target) -> Target {
-        Target {
-            port: self.port,
-            ..target.clone()
-        }
     }
 }
 
