@@ -216,7 +216,9 @@ pub fn pgweir() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| {
         if let Some(path) = env::var_os("PGWEIR_BIN") {
-            return path.into();
+            let path = PathBuf::from(path);
+            assert!(path.is_file(), "PGWEIR_BIN: there is no {}", path.display());
+            return path;
         }
         let own = env::current_exe().expect("a running program has a path");
         let profile = own.ancestors().nth(2).expect("target/PROFILE/deps/test");
