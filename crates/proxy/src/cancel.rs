@@ -7,8 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tracing::debug;
 
-use crate::config::ServerAddress;
-use crate::link::CancelTarget;
+use crate::link::{CancelAddress, CancelTarget};
 
 /// Time to deliver a request. PgBouncer's `cancel_wait_timeout` has the same default.
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
@@ -19,10 +18,8 @@ const DELIVERY_MAX: Duration = Duration::from_secs(10);
 pub(crate) async fn deliver(target: &CancelTarget) {
     let delivery = async {
         match &target.address {
-            ServerAddress::Tcp { host, port } => {
-                send(TcpStream::connect((host.as_str(), *port)).await?, target).await
-            }
-            ServerAddress::Unix(path) => send(UnixStream::connect(path).await?, target).await,
+            CancelAddress::Tcp(peer) => send(TcpStream::connect(peer).await?, target).await,
+            CancelAddress::Unix(path) => send(UnixStream::connect(path).await?, target).await,
         }
     };
     match tokio::time::timeout(DELIVERY_MAX, delivery).await {

@@ -8,7 +8,7 @@ use pgweir_pool::id::ServerId;
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
 use pgweir_wire::auth::{md5, scram};
-use pgweir_wire::backend::{self, AuthRequest, ErrorView};
+use pgweir_wire::backend::{self, AuthRequest, ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::config::{Secret, ServerAddress, Tcp};
-use crate::link::{CancelTarget, Link, Server};
+use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
@@ -141,6 +141,7 @@ struct Login<'a> {
 }
 
 /// What a login brought.
+#[derive(Debug)]
 struct LoggedIn {
     welcome: Welcome,
     key: Option<(u32, Vec<u8>)>,
@@ -184,14 +185,17 @@ pub(crate) async fn open(
                     .map_err(ConnectError::Unreachable)?;
                 socket::tune((&stream).into(), tcp)?;
                 let logged_in = log_in(&mut stream, login).await?;
-                Ok((Socket::from(stream.into_std()?), logged_in))
+                // A name may stand for several servers, and a key is known to one of them.
+                let peer = CancelAddress::Tcp(stream.peer_addr()?);
+                Ok((Socket::from(stream.into_std()?), peer, logged_in))
             }
             ServerAddress::Unix(path) => {
                 let mut stream = UnixStream::connect(path)
                     .await
                     .map_err(ConnectError::Unreachable)?;
                 let logged_in = log_in(&mut stream, login).await?;
-                Ok((Socket::from(stream.into_std()?), logged_in))
+                let peer = CancelAddress::Unix(path.clone());
+                Ok((Socket::from(stream.into_std()?), peer, logged_in))
             }
         }
     };
@@ -201,7 +205,7 @@ pub(crate) async fn open(
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit))),
     };
-    let (socket, logged_in) = match outcome {
+    let (socket, address, logged_in) = match outcome {
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
@@ -211,13 +215,9 @@ pub(crate) async fn open(
         socket,
         home: None,
         permit,
-        cancel: logged_in.key.map(|(pid, key)| {
-            Arc::new(CancelTarget {
-                address: database.server.clone(),
-                pid,
-                key,
-            })
-        }),
+        cancel: logged_in
+            .key
+            .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
     };
     let upstream = Upstream::new(welcome.parameters.clone());
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
@@ -242,12 +242,14 @@ async fn log_in(
     stream.write_all(&out).await?;
     let mut inbound = Inbound::new(MESSAGE_MAX);
     authenticate(stream, &mut inbound, &login.user, login.secret, login.keys).await?;
-    let logged_in = settle(stream, &mut inbound).await?;
+    let mut logged_in = settle(stream, &mut inbound).await?;
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
         stream.write_all(&out).await?;
-        settle(stream, &mut inbound).await?;
+        // What the query sets is what a fresh server has.
+        let changes = settle(stream, &mut inbound).await?.welcome.reported;
+        logged_in.welcome.change(changes);
     }
     if !inbound.bytes().is_empty() {
         return Err(ConnectError::Protocol("bytes after it was ready"));
@@ -393,7 +395,10 @@ async fn settle(
             (backend::BACKEND_KEY_DATA, body) => {
                 key = backend::key_data(&body).map(|(pid, key)| (pid, key.to_vec()));
             }
-            (backend::READY_FOR_QUERY, _) => {
+            (backend::READY_FOR_QUERY, body) => {
+                if backend::ready_status(&body) != Some(TxStatus::Idle) {
+                    return Err(ConnectError::Protocol("an open transaction"));
+                }
                 return Ok(LoggedIn {
                     welcome: Welcome {
                         reported,
@@ -414,5 +419,47 @@ fn refused(body: &[u8]) -> ConnectError {
     ConnectError::Refused {
         sqlstate: error.sqlstate(),
         message: error.message().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectError, LoggedIn, Login, log_in};
+    use crate::pool_handle::Keys;
+    use pgweir_wire::backend::TxStatus;
+    use pgweir_wire::encode;
+
+    /// A login with a connect query at a server that lets everyone in. It reports a setting, and
+    /// another value of it for the query; this is its status after that.
+    async fn connect(status: TxStatus) -> Result<LoggedIn, ConnectError> {
+        let mut said = Vec::new();
+        encode::authentication_ok(&mut said);
+        encode::parameter_status(&mut said, "TimeZone", "UTC");
+        encode::ready_for_query(&mut said, TxStatus::Idle);
+        encode::parameter_status(&mut said, "TimeZone", "Asia/Tokyo");
+        encode::ready_for_query(&mut said, status);
+        let login = Login {
+            user: "u".to_owned(),
+            database: "d".to_owned(),
+            secret: None,
+            keys: &mut Keys::default(),
+            parameters: &[],
+            connect_query: Some("set timezone to 'Asia/Tokyo'"),
+        };
+        log_in(&mut tokio::io::join(&said[..], Vec::new()), login).await
+    }
+
+    #[tokio::test]
+    async fn a_fresh_server_has_what_the_connect_query_set() {
+        let welcome = connect(TxStatus::Idle).await.unwrap().welcome;
+        let tokyo = ("TimeZone".to_owned(), "Asia/Tokyo".to_owned());
+        assert_eq!(welcome.reported, [tokyo]);
+        assert_eq!(welcome.parameters.value("timezone"), Some("Asia/Tokyo"));
+    }
+
+    #[tokio::test]
+    async fn a_connect_query_that_leaves_a_transaction_open_fails() {
+        let outcome = connect(TxStatus::InTransaction).await;
+        assert!(matches!(outcome, Err(ConnectError::Protocol(_))));
     }
 }

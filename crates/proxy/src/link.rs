@@ -1,12 +1,13 @@
 //! The stream of a server connection, with what the driver must know of it.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::WorkerId;
 
-use crate::config::ServerAddress;
 use crate::socket::Socket;
 
 /// Where a server's socket is registered.
@@ -17,10 +18,17 @@ pub(crate) struct Home {
     pub(crate) slot: u32,
 }
 
+/// The very server that a connection is with.
+#[derive(Debug)]
+pub(crate) enum CancelAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
 /// What a cancel request for a server needs.
 #[derive(Debug)]
 pub(crate) struct CancelTarget {
-    pub(crate) address: ServerAddress,
+    pub(crate) address: CancelAddress,
     pub(crate) pid: u32,
     pub(crate) key: Vec<u8>,
 }

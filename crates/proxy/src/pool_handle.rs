@@ -38,6 +38,20 @@ pub(crate) struct Welcome {
     pub(crate) parameters: Arc<Parameters>,
 }
 
+impl Welcome {
+    /// Settings that changed after they were reported first.
+    pub(crate) fn change(&mut self, reported: Vec<(String, String)>) {
+        let parameters = Arc::make_mut(&mut self.parameters);
+        for (name, value) in reported {
+            parameters.set(&name, &value);
+            match self.reported.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => self.reported.push((name, value)),
+            }
+        }
+    }
+}
+
 /// What is known of logging in to PostgreSQL for this pool.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Greeting {
