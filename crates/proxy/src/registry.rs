@@ -318,6 +318,11 @@ impl Registry {
     /// Gives a connection back to the budget, and tells the pools that there is room for now.
     pub(crate) fn release(&self, permit: Permit, outbox: &mut Outbox) {
         self.budget().release(permit);
+        self.feed(outbox);
+    }
+
+    /// Tells the pools that wait for the budget that there is room.
+    fn feed(&self, outbox: &mut Outbox) {
         loop {
             let fed = self.budget().next_fed();
             let Some(pool) = fed.map(|id| self.pool_by_id(id)) else {
@@ -384,6 +389,8 @@ impl Registry {
             pool.reconfigure(self.clock.now(), settings, &mut effects);
             self.carry_out(&pool, &mut effects, &mut outbox);
         }
+        // A limit may have been raised, or removed.
+        self.feed(&mut outbox);
         for worker in &self.workers {
             worker.send(Message::Reloaded);
         }
@@ -438,9 +445,15 @@ impl Registry {
                 .unzip()
         };
         for (pool, rivals) in hungry.into_iter().zip(rivals) {
-            let waiting_since = |id| self.pool_by_id(id).counts().waiting_since;
-            let Some(since) = waiting_since(pool) else {
-                continue;
+            let pool = self.pool_by_id(pool);
+            let counts = pool.counts();
+            let is_empty = counts.active + counts.idle + counts.opening == 0;
+            let since = match counts.waiting_since {
+                Some(since) => since,
+                // Clients that log in to a pool without a server are in no queue, and one server
+                // is enough for all of them.
+                None if is_empty && pool.greeting.receiver_count() > 0 => Time::default(),
+                None => continue,
             };
             let rival = rivals
                 .into_iter()

@@ -326,11 +326,12 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             let error = failure.client_error();
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
             let mut outbox = Outbox::default();
-            registry.release(permit, &mut outbox);
+            // First, or the connection that becomes free lets the pool try again without a pause.
             registry.decide(&pool, &mut outbox, |shared, now| {
                 shared.totals.server_login_failures += 1;
                 shared.core.failed(now, id);
             });
+            registry.release(permit, &mut outbox);
             pool.greeting.send_if_modified(|greeting| {
                 let unknown = !matches!(greeting, Greeting::Known(_));
                 if unknown {
