@@ -4,6 +4,7 @@ mod clients;
 mod servers;
 mod slots;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,7 +54,7 @@ pub(crate) struct Worker {
     outbox: Outbox,
     effects: Vec<Effect>,
     /// Clients that gave others a turn.
-    turns: Vec<u32>,
+    turns: BTreeSet<u32>,
     /// Entries of `servers` that are on their way back to their pool.
     returning: Vec<u32>,
     /// Clients that may move to this worker when they are idle, before the next sweep.
@@ -77,7 +78,7 @@ impl Worker {
                 ..Outbox::default()
             },
             effects: Vec::new(),
-            turns: Vec::new(),
+            turns: BTreeSet::new(),
             returning: Vec::new(),
             leaving: None,
             draining: false,
@@ -95,7 +96,13 @@ impl Worker {
         let mut waited = Duration::ZERO;
         loop {
             let before = self.registry.clock.now();
-            match self.poll.poll(&mut events, self.patience(swept, before)) {
+            let patience = self.patience(swept, before);
+            if patience.is_none() {
+                // No sweep will say so while it sleeps, and nobody is sent to a busy worker.
+                let own = &self.registry.workers[self.id.index()];
+                own.busy_permille.store(0, Ordering::Relaxed);
+            }
+            match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 outcome => outcome?,
             }

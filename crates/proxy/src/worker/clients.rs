@@ -91,12 +91,12 @@ impl Worker {
     fn drive(&mut self, slot: u32, mut client: Box<Client>, mut need: Need<Link>) {
         loop {
             need = match need {
-                Need::Nothing if self.draining && rests(&client) => {
+                Need::Nothing | Need::Turn if self.draining && rests(&client) => {
                     end_with(&mut client, &texts::shutting_down())
                 }
                 Need::Nothing => break,
                 Need::Turn => {
-                    self.turns.push(slot);
+                    self.turns.insert(slot);
                     break;
                 }
                 Need::Checkout if self.draining => end_with(&mut client, &texts::shutting_down()),
@@ -221,8 +221,18 @@ impl Worker {
                 .get(name.slot)
                 .is_some_and(|c| c.session.place() == Some(grant.place));
         if !waits {
-            // The client went away while the server was on its way to it.
-            self.check_in(pool, grant.server, Condition::Clean);
+            // The client went away while the server was on its way to it. What the server said
+            // meanwhile brought an event that found nobody; its end shows behind that.
+            let mut server = grant.server;
+            let is_alive = (0..2).all(|_| {
+                server.readable = true;
+                server.drain(&mut self.scratch)
+            });
+            if is_alive && server.is_reusable() {
+                self.check_in(pool, server, Condition::Clean);
+            } else {
+                self.lose(pool, server);
+            }
             return;
         }
         let mut client = self.clients.take(name.slot).expect("looked at above");
@@ -239,7 +249,19 @@ impl Worker {
         let Some(mut client) = self.clients.take(name.slot) else {
             return;
         };
-        if client.session.place().is_none() {
+        let (id, home) = (name.id(), self.id);
+        let is_refused = client.session.place().is_some_and(|place| {
+            // If it is queued, the refusal was of an earlier wait, which was cancelled meanwhile.
+            self.registry
+                .decide(&client.pool, &mut self.outbox, |shared, now| {
+                    let is_queued = shared.core.leave(now, home, place);
+                    if is_queued {
+                        shared.core.requeue(now, id, home, place);
+                    }
+                    !is_queued
+                })
+        });
+        if !is_refused {
             self.clients.put(name.slot, client);
             return;
         }
