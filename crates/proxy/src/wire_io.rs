@@ -52,7 +52,9 @@ impl Inbound {
     }
 
     /// What is left when the login is over.
-    pub(crate) fn into_rest(self) -> Vec<u8> {
+    pub(crate) fn into_rest(mut self) -> Vec<u8> {
+        // An idle session owns no buffer, and most have nothing left here.
+        self.buffer.shrink_to_fit();
         self.buffer
     }
 
