@@ -19,6 +19,10 @@ pub type Name = Box<[u8]>;
 /// waiting for them cannot dead-lock.
 pub const OUTSTANDING_MAX: usize = 64 * 1024;
 
+/// Bytes of statement names outstanding after which the same holds. The longest names reach it
+/// with 8 Ki messages, whose answers are 40 KiB, so they cannot dead-lock either.
+const NAMES_MAX: usize = 8 * 1024 * 1024;
+
 /// A sent message and so the answer it is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -40,6 +44,23 @@ pub enum Reply {
     Own,
     /// CopyDone or CopyFail that may end a COPY that has not begun: owed nothing.
     CopyEnd,
+}
+
+impl Reply {
+    fn name_len(&self) -> usize {
+        match self {
+            Self::Parse(Some(name)) | Self::Close(Some(name)) => name.len(),
+            Self::Parse(None)
+            | Self::Bind
+            | Self::Describe
+            | Self::Execute
+            | Self::Close(None)
+            | Self::Sync
+            | Self::Query
+            | Self::Own
+            | Self::CopyEnd => 0,
+        }
+    }
 }
 
 /// What an answer meant.
@@ -68,6 +89,8 @@ pub struct OutOfStep {
 #[derive(Debug, Default)]
 pub struct Replies {
     queue: VecDeque<Reply>,
+    /// Bytes of the names in it.
+    name_bytes: usize,
     /// Extended messages were sent that no Sync or Query has closed.
     unsynced: bool,
     /// A batch failed and its Sync was not sent: the server ignores everything up to it.
@@ -109,6 +132,7 @@ impl Replies {
                 self.uncertain |= self.copying;
             }
         }
+        self.name_bytes += reply.name_len();
         self.queue.push_back(reply);
     }
 
@@ -210,7 +234,7 @@ impl Replies {
 
     /// Whether so much is outstanding that the client should not be read.
     pub fn is_full(&self) -> bool {
-        self.queue.len() >= OUTSTANDING_MAX
+        self.queue.len() >= OUTSTANDING_MAX || self.name_bytes >= NAMES_MAX
     }
 
     /// Whether it can be known what the server owes. Once false it stays so.
@@ -219,10 +243,16 @@ impl Replies {
     }
 
     fn pop(&mut self) -> Option<Reply> {
-        let front = self.queue.pop_front();
+        let front = self.pop_one();
         while matches!(self.queue.front(), Some(Reply::CopyEnd)) {
             self.queue.pop_front();
         }
+        front
+    }
+
+    fn pop_one(&mut self) -> Option<Reply> {
+        let front = self.queue.pop_front();
+        self.name_bytes -= front.as_ref().map_or(0, Reply::name_len);
         front
     }
 
@@ -264,7 +294,7 @@ impl Replies {
             return;
         }
         while !matches!(self.queue.front(), None | Some(Reply::Sync)) {
-            self.queue.pop_front();
+            self.pop_one();
         }
         if self.queue.is_empty() {
             self.skipping = true;

@@ -518,7 +518,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// One read of the client, written to the server; whether there may be another.
     fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let blocked = lease.awaiting || !self.unseen;
+        let is_full = lease.server.upstream.replies.is_full();
+        // What is held goes out in one write with what is unsent, if it goes out at all.
+        let blocked = lease.awaiting || is_full || !self.unseen;
         match if blocked {
             lease.server.flush()
         } else {
@@ -528,7 +530,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Ok(false) => return Ok(false),
             Err(_) => return Err(self.server_gone()),
         }
-        if lease.awaiting || lease.server.upstream.replies.is_full() {
+        if lease.awaiting || is_full {
             return Ok(false);
         }
         // A cancel request is under way for a query that has ended. It must not hit the next one,

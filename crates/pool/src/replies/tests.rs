@@ -119,6 +119,25 @@ fn what_belongs_to_nobody_is_taken_at_any_time() {
 }
 
 #[test]
+fn long_names_fill_the_queue_early_and_leave_nothing_behind() {
+    let name = || Reply::Parse(Some(vec![b'x'; 1024].into()));
+    let mut replies = Replies::default();
+    let mut count = 0;
+    while !replies.is_full() {
+        replies.sent(name());
+        count += 1;
+    }
+    assert_eq!(count, 8 * 1024);
+    replies.received(b'1').unwrap();
+    assert!(!replies.is_full());
+    replies.sent(name());
+    assert!(replies.is_full());
+    replies.received(b'E').unwrap();
+    assert!(replies.is_empty());
+    assert!(!replies.is_full());
+}
+
+#[test]
 fn names_are_reported_when_the_server_confirms_them() {
     let mut replies = run(">Pn >S").unwrap();
     assert_eq!(
