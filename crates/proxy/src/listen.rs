@@ -166,6 +166,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Err(LoginEnd::Cancelled) => {}
         Err(LoginEnd::Gone(error)) => debug!(peer, %error, "client left during login"),
         Err(LoginEnd::Refused(error)) => {
+            door.registry.errors.count(error.sqlstate);
             if config.log.pooler_errors {
                 warn!(peer, sqlstate = %error.sqlstate, "pooler error: {}", error.message);
             }

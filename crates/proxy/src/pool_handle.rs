@@ -194,10 +194,17 @@ impl PoolHandle {
         self.lock().core.longest_idle().map(|(since, _)| since)
     }
 
-    /// Counts and totals of one moment.
-    pub(crate) fn figures(&self) -> (Counts, Totals) {
+    /// Clients, counts and totals of one moment.
+    pub(crate) fn figures(&self) -> (u32, Counts, Totals) {
         let shared = self.lock();
-        (shared.core.counts(), shared.totals.clone())
+        let core = &shared.core;
+        (core.clients(), core.counts(), shared.totals.clone())
+    }
+
+    /// Whether the last login to PostgreSQL failed.
+    pub(crate) fn is_login_failing(&self) -> bool {
+        let error = self.login_error.lock().expect("no panic under the lock");
+        error.is_some()
     }
 
     /// Counts work of a server that stays with its client.

@@ -17,13 +17,14 @@ use crate::clients::{CancelKey, Clients};
 use crate::clock::Clock;
 use crate::config::{Config, Database, Workers};
 use crate::effects::{ClientRef, Effect};
+use crate::errors::Errors;
 use crate::link::{CancelTarget, Home, Server};
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
 use crate::texts::ClientError;
 use crate::worker::Client;
 
-/// Pools at once. A pool is 2 KiB without servers; only clients that have logged in make one.
+/// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
 const POOLS_MAX: usize = 10_000;
 
 /// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
@@ -57,6 +58,7 @@ pub(crate) struct Registry {
     pub(crate) clock: Clock,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
+    pub(crate) errors: Errors,
     config: RwLock<Arc<Config>>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
@@ -75,6 +77,7 @@ impl Registry {
             clock,
             workers,
             draining: AtomicBool::new(false),
+            errors: Errors::default(),
             config: RwLock::new(config.clone()),
             pools: RwLock::default(),
             budget: Mutex::default(),

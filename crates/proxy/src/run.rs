@@ -19,6 +19,7 @@ use crate::cancel;
 use crate::clock::Clock;
 use crate::config::{self, Config, Resolved, Secret, Source, Workers};
 use crate::connect;
+use crate::http;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::outbox::{Message, Outbox, WorkerHandle};
@@ -54,7 +55,7 @@ impl fmt::Display for RunError {
             Self::Listen { address, error } => write!(
                 f,
                 "cannot listen on {address}: {error}; stop what uses it, or change listen_addr, \
-                 listen_port or unix_socket_dir"
+                 listen_port, unix_socket_dir or http_listen"
             ),
             Self::System(error) => write!(f, "the system refuses what the pooler needs: {error}"),
             Self::Worker(error) => write!(f, "a worker failed: {error}"),
@@ -87,8 +88,18 @@ pub fn run(source: Source, resolved: Resolved) -> Result<(), RunError> {
     let _guard = runtime.enter();
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
+    let http = match config.http.listen {
+        Some(address) => Some(http::bind(address).map_err(|error| RunError::Listen {
+            address: address.to_string(),
+            error,
+        })?),
+        None => None,
+    };
     let (orders, inbox) = mpsc::unbounded_channel();
     let (registry, threads) = start_workers(config, orders)?;
+    let _http = http
+        .map(|bound| http::start(bound, registry.clone()))
+        .transpose()?;
     let served = runtime.block_on(Control::new(source, registry.clone(), inbox).serve(listeners));
     for worker in &registry.workers {
         worker.send(Message::Stop);

@@ -28,7 +28,7 @@ impl Stats {
     pub(crate) fn log(&mut self) {
         let mut sum = Totals::default();
         for pool in self.registry.pools() {
-            sum.add(&pool.figures().1);
+            sum.add(&pool.figures().2);
         }
         let seconds = self.since.elapsed().as_secs_f64();
         let rate = |new: u64, old: u64| ((new - old) as f64 / seconds).round();

@@ -10,6 +10,7 @@
 pub mod check;
 mod consistency;
 mod env;
+mod http;
 mod level;
 mod listing;
 mod nearest;
@@ -35,10 +36,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::http::Keys;
+pub use http::{Compat, Http};
 pub use listing::Shown;
 pub use problem::Problem;
 pub use resolve::{Resolved, resolve};
 pub use secrets::Outside;
+pub(crate) use startup::pool_info;
 pub use startup::startup_lines;
 pub use value::{Kind, Unit};
 
@@ -110,6 +114,8 @@ pub struct Config {
     pub tcp: Tcp,
     /// What is logged of the comings and goings.
     pub log: Log,
+    /// What is served over HTTP.
+    pub http: Http,
 }
 
 /// Where clients are accepted.

@@ -32,6 +32,11 @@ pub fn diff(old: &Config, new: &Config) -> Reload {
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
         ("workers", old.workers != new.workers),
+        ("http_listen", old.http.listen != new.http.listen),
+        (
+            "http_path_prefix",
+            old.http.path_prefix != new.http.path_prefix,
+        ),
     ];
     let changed = changes.into_iter().filter(|(_, differs)| *differs);
     Reload {

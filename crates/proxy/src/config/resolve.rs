@@ -112,6 +112,7 @@ pub(super) fn resolve_into(
         ignore_startup_parameters: ignore_startup_parameters(&globals),
         tcp: tcp(&globals),
         log: log(&globals),
+        http: super::http::read(&globals, &raw.folder, outside, problems),
     };
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, problems);

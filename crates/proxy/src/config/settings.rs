@@ -307,6 +307,22 @@ pub static SETTINGS: &[Setting] = &[
         "Whether a line of statistics is logged each `stats_period`."),
     Setting::new(G, "stats_period", time("off"), "60",
         "Period of that line."),
+
+    // HTTP.
+    Setting::new(G, "http_listen", TEXT, "",
+        "Address and port of HTTP (probes, health, statistics, metrics), such as 127.0.0.1:6433; unset is off. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "http_path_prefix", TEXT, "/api/v1",
+        "What stands before `/health`, `/stats/database` and `/openapi.json`.").needs_restart(),
+    Setting::new(G, "http_jwt_secret_file", TEXT, "",
+        "File of the secret, 32 bytes or more, whose HS256 tokens may read statistics; a relative path starts at the configuration file."),
+    Setting::new(G, "http_jwt_secret_env", TEXT, "",
+        "Environment variable that holds that secret."),
+    Setting::new(G, "http_jwks_file", TEXT, "",
+        "JSON Web Key Set whose RS256, ES256 and EdDSA tokens may read statistics. With no key at all they are not served."),
+    Setting::new(G, "http_jwt_audience", TEXT, "",
+        "Audience (`aud`) that tokens must have; unset is any or none."),
+    Setting::new(G, "metrics_compat", TEXT, "",
+        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
 ];
 
 /// Settings PgBouncer has and this version has not.

@@ -22,13 +22,18 @@ pub fn startup_lines(config: &Config) -> Vec<String> {
 }
 
 fn line(pool: &PoolConfig, whose: &str) -> String {
+    format!("Connection Pool: {} ({whose})", pool_info(pool))
+}
+
+/// The three numbers that decide how long a client waits, in words.
+pub(crate) fn pool_info(pool: &PoolConfig) -> String {
     let limit = pool
         .pool_size
         .as_ref()
         .map_or("off".to_owned(), NonZeroU32::to_string);
     let time = |time: Option<Duration>| time.map_or("off".to_owned(), show_time);
     format!(
-        "Connection Pool: Limit: {limit}, Pool Timeout: {}, Connect Timeout: {} ({whose})",
+        "Limit: {limit}, Pool Timeout: {}, Connect Timeout: {}",
         time(pool.query_wait_timeout),
         time(pool.server_connect_timeout),
     )

@@ -9,6 +9,7 @@ use pgweir_pool::id::ClientId;
 use pgweir_pool::pool::{Condition, Place, Refusal};
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::{End, Need, Session};
+use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -201,7 +202,7 @@ impl Worker {
             warn!(%error, "server socket cannot be watched");
             self.lose(&client.pool.clone(), server);
             let error = ClientError::new(
-                pgweir_wire::sqlstate::SqlState::INTERNAL_ERROR,
+                SqlState::INTERNAL_ERROR,
                 "a server connection could not be watched",
             );
             return end_with(client, &error);
@@ -278,7 +279,7 @@ impl Worker {
             counts,
             login_error.as_ref(),
         );
-        self.log_error(&client, &error);
+        self.note_error(&client, &error);
         let need = end_with(&mut client, &error);
         self.drive(name.slot, client, need);
     }
@@ -331,7 +332,7 @@ impl Worker {
                 continue;
             };
             let error = texts::overdue(what, &client.settings.limits);
-            self.log_error(&client, &error);
+            self.note_error(&client, &error);
             let need = end_with(&mut client, &error);
             self.drive(slot, client, need);
         }
@@ -403,6 +404,17 @@ impl Worker {
                 "client disconnected"
             );
         }
+        let sqlstate = match end {
+            End::Violation(_) | End::ServerBroken(_) => Some(SqlState::PROTOCOL_VIOLATION),
+            End::ServerGone => Some(SqlState::CONNECTION_FAILURE),
+            End::Transaction => Some(SqlState::FEATURE_NOT_SUPPORTED),
+            End::Settings(error) => error.sqlstate,
+            // The driver has noted its own.
+            End::Ended | End::Terminated | End::ClientGone => None,
+        };
+        if let Some(sqlstate) = sqlstate {
+            self.registry.errors.count(sqlstate);
+        }
         if let (End::Violation(_) | End::ServerBroken(_) | End::Settings(_), true) =
             (end, config.log.pooler_errors)
         {
@@ -472,7 +484,9 @@ impl Worker {
         self.effects = effects;
     }
 
-    fn log_error(&self, client: &Client, error: &ClientError) {
+    /// Notes an error that the client is sent.
+    fn note_error(&self, client: &Client, error: &ClientError) {
+        self.registry.errors.count(error.sqlstate);
         if self.registry.config().log.pooler_errors {
             warn!(
                 database = &*client.pool.database,

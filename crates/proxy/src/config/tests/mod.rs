@@ -2,6 +2,7 @@
 
 mod docs;
 mod environment;
+mod http;
 mod inheritance;
 mod problems;
 mod properties;
@@ -28,6 +29,7 @@ const REST: &str = "\n[databases.app]\n[users.bob]\npassword = \"secret\"\n";
 const OUTSIDE: Outside<'static> = Outside {
     variable: &|name| match name {
         "BOB_PASSWORD" => Some("from a variable".to_owned()),
+        "JWT_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     },

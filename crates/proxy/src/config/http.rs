@@ -1,0 +1,148 @@
+//! Settings of the HTTP side: where it listens, whom it tells what.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Keys;
+use super::level::Chain;
+use super::problem::Problem;
+use super::secrets::Outside;
+
+/// What is served over HTTP.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Where it is served (`http_listen`); `None` is nowhere. Not changed by a reload.
+    pub listen: Option<SocketAddr>,
+    /// What stands before `/health` and `/stats/database` (`http_path_prefix`): empty, or a path
+    /// that begins with a slash and does not end with one. Not changed by a reload.
+    pub path_prefix: String,
+    /// Keys of the tokens that statistics are shown for; without any they are shown to nobody.
+    pub keys: Arc<Keys>,
+    /// Names of metrics besides our own and those of pgbouncer_exporter (`metrics_compat`).
+    pub compat: Compat,
+}
+
+/// Names that applications give their own metrics, shown where a dashboard expects them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compat {
+    /// `prisma_pool_size` and the like.
+    pub prisma: bool,
+    /// `sqlx_pool_connections_active` and the like.
+    pub sqlx: bool,
+}
+
+/// Reads the settings and the keys they name.
+pub(super) fn read(
+    globals: &Chain<'_>,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Http {
+    let mut reader = Reader {
+        globals,
+        folder,
+        outside,
+        problems,
+    };
+    Http {
+        listen: reader.listen(),
+        path_prefix: reader.path_prefix(),
+        keys: Arc::new(reader.keys()),
+        compat: reader.compat(),
+    }
+}
+
+struct Reader<'a> {
+    globals: &'a Chain<'a>,
+    folder: &'a Path,
+    outside: &'a Outside<'a>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn listen(&mut self) -> Option<SocketAddr> {
+        let text = self.globals.some_text("http_listen")?;
+        let address = text.replacen("localhost:", "127.0.0.1:", 1).parse();
+        if address.is_err() {
+            let message = "must be an address with a port, such as 127.0.0.1:6433 or [::]:6433";
+            self.report("http_listen", message.to_owned());
+        }
+        address.ok()
+    }
+
+    fn path_prefix(&mut self) -> String {
+        let prefix = self.globals.text("http_path_prefix");
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        let is_path = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
+        let is_usable = prefix.is_empty() || (is_path && prefix.chars().all(allowed));
+        if !is_usable {
+            let message = "must be empty, or begin with a slash, not end with one, and hold \
+                           nothing but letters, digits and -._~";
+            self.report("http_path_prefix", message.to_owned());
+            return String::new();
+        }
+        prefix
+    }
+
+    fn keys(&mut self) -> Keys {
+        let mut keys = Keys::new(self.globals.some_text("http_jwt_audience"));
+        if let Some(name) = self.globals.some_text("http_jwt_secret_env") {
+            let secret = (self.outside.variable)(&name);
+            let added = secret
+                .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())
+                .and_then(|secret| keys.add_secret(secret.as_bytes()));
+            self.check("http_jwt_secret_env", added);
+            if self.globals.some_text("http_jwt_secret_file").is_some() {
+                let message = "stands beside http_jwt_secret_file; remove one";
+                self.report("http_jwt_secret_env", message.to_owned());
+            }
+        }
+        if let Some(written) = self.globals.some_text("http_jwt_secret_file") {
+            let added = self.file(&written).and_then(|secret| {
+                keys.add_secret(secret.trim_end_matches(['\r', '\n']).as_bytes())
+            });
+            self.check("http_jwt_secret_file", added);
+        }
+        if let Some(written) = self.globals.some_text("http_jwks_file") {
+            let added = self.file(&written).and_then(|text| keys.add_set(&text));
+            self.check("http_jwks_file", added);
+        }
+        keys
+    }
+
+    fn compat(&mut self) -> Compat {
+        let mut compat = Compat::default();
+        let text = self.globals.text("metrics_compat");
+        for name in text.split(',').map(str::trim).filter(|s| !s.is_empty()) {
+            match name {
+                "prisma" => compat.prisma = true,
+                "sqlx" => compat.sqlx = true,
+                _ => self.report(
+                    "metrics_compat",
+                    "knows the names prisma and sqlx, comma separated".to_owned(),
+                ),
+            }
+        }
+        compat
+    }
+
+    fn file(&self, written: &str) -> Result<String, String> {
+        (self.outside.file)(&self.folder.join(written))
+            .map_err(|error| format!("cannot be read: {error}"))
+    }
+
+    fn check(&mut self, name: &str, outcome: Result<(), String>) {
+        if let Err(message) = outcome {
+            self.report(name, message);
+        }
+    }
+
+    fn report(&mut self, name: &str, message: String) {
+        let found = self.globals.find(name);
+        let value = found.setting.kind.show(&found.parsed);
+        let key = self.globals.key(name);
+        self.problems
+            .push(Problem::new(found.origin, key, message).with_value(value));
+    }
+}

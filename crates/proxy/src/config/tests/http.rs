@@ -1,0 +1,60 @@
+//! Where HTTP is served, and for whom.
+
+use super::{REST, lines, read};
+use crate::config::{Compat, Http};
+
+fn http(settings: &str) -> Result<Http, Vec<String>> {
+    match read(&format!("[pgweir]\n{settings}\n{REST}")) {
+        Ok(resolved) => Ok(resolved.config.http),
+        Err(problems) => Err(lines(&problems)),
+    }
+}
+
+#[test]
+fn http_is_off_and_without_keys_unless_configured() {
+    let http = http("").unwrap();
+    assert_eq!(http.listen, None);
+    assert_eq!(http.path_prefix, "/api/v1");
+    assert!(http.keys.is_empty());
+    assert_eq!(http.compat, Compat::default());
+}
+
+#[test]
+fn http_is_served_where_it_is_told() {
+    for (text, address) in [
+        ("127.0.0.1:6433", "127.0.0.1:6433"),
+        ("localhost:80", "127.0.0.1:80"),
+        ("[::]:6433", "[::]:6433"),
+    ] {
+        let http = http(&format!("http_listen = \"{text}\"")).unwrap();
+        assert_eq!(http.listen, Some(address.parse().unwrap()));
+    }
+    let all = "http_path_prefix = \"\"\nhttp_jwt_secret_env = \"JWT_SECRET\"\n\
+               metrics_compat = \"sqlx,prisma\"";
+    let http = http(all).unwrap();
+    assert_eq!(http.path_prefix, "");
+    assert!(!http.keys.is_empty());
+    assert_eq!((http.compat.prisma, http.compat.sqlx), (true, true));
+}
+
+#[test]
+fn mistakes_are_named_with_their_line() {
+    for (settings, part) in [
+        ("http_listen = \"6433\"", "must be an address with a port"),
+        ("http_listen = \"db.example:6433\"", "must be an address"),
+        ("http_path_prefix = \"api\"", "begin with a slash"),
+        ("http_path_prefix = \"/api/\"", "not end with one"),
+        ("http_path_prefix = \"/{x}\"", "nothing but letters"),
+        ("http_jwt_secret_env = \"NONE\"", "is not set"),
+        ("http_jwt_secret_env = \"BOB_PASSWORD\"", "of 15 bytes"),
+        ("http_jwt_secret_file = \"none\"", "cannot be read"),
+        ("http_jwks_file = \"bob.secret\"", "is no JSON Web Key Set"),
+        ("metrics_compat = \"prisma,django\"", "prisma and sqlx"),
+    ] {
+        let problems = http(settings).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(":2: "), "{problems:?}");
+        assert!(problems[0].contains(part), "{problems:?}");
+        assert!(!problems[0].contains("from a "), "{problems:?}");
+    }
+}

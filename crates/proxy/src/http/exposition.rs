@@ -1,0 +1,230 @@
+//! The text that metrics are scraped as: Prometheus' format 0.0.4 and OpenMetrics 1.0.
+//!
+//! Source: prometheus.io, "Exposition formats", and the OpenMetrics specification. They differ in
+//! how a counter's family is named, in units, and in how the text ends.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use pgweir_pool::histogram::Histogram;
+
+/// Which of the two formats is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Prometheus' own, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format for a client that says what it accepts. OpenMetrics for who names it, which
+    /// Prometheus does unless told otherwise.
+    pub(super) fn accepted(accept: &str) -> Self {
+        let names_open_metrics = accept.split(',').any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default();
+            let refused = |part: &str| matches!(part.strip_prefix("q="), Some("0" | "0.0"));
+            kind.eq_ignore_ascii_case("application/openmetrics-text") && !parts.any(refused)
+        });
+        if names_open_metrics {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// What a family of metrics is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It only rises. Its samples are named with `_total` behind, which the family's name leaves
+    /// out.
+    Counter,
+    /// It rises and falls.
+    Gauge,
+    /// Durations in buckets.
+    Histogram,
+}
+
+/// A family with a sample for each of several `T`: its name, its help, and how a sample is read.
+pub(super) type Column<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
+/// A label's name and value.
+pub(super) type Label<'a> = (&'a str, &'a str);
+
+/// The text so far.
+pub(super) struct Exposition {
+    format: Format,
+    text: String,
+}
+
+/// A family that is being written.
+pub(super) struct Family<'a> {
+    text: &'a mut String,
+    name: &'a str,
+    suffix: &'static str,
+}
+
+impl Exposition {
+    pub(super) fn new(format: Format) -> Self {
+        Self {
+            format,
+            text: String::new(),
+        }
+    }
+
+    /// Begins a family. A unit is the last word of its name.
+    pub(super) fn family<'a>(&'a mut self, kind: Kind, name: &'a str, help: &str) -> Family<'a> {
+        let suffix = if kind == Kind::Counter { "_total" } else { "" };
+        let named = match self.format {
+            Format::Prometheus => suffix,
+            Format::OpenMetrics => "",
+        };
+        let word = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let text = &mut self.text;
+        push(text, format_args!("# HELP {name}{named} {help}\n"));
+        push(text, format_args!("# TYPE {name}{named} {word}\n"));
+        let unit = UNITS.iter().find(|unit| {
+            name.strip_suffix(**unit)
+                .is_some_and(|rest| rest.ends_with('_'))
+        });
+        if let (Some(unit), Format::OpenMetrics) = (unit, self.format) {
+            push(text, format_args!("# UNIT {name} {unit}\n"));
+        }
+        Family { text, name, suffix }
+    }
+
+    /// The whole text.
+    pub(super) fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+}
+
+impl Family<'_> {
+    /// Writes one sample.
+    pub(super) fn sample(&mut self, labels: &[Label<'_>], value: impl Into<Value>) {
+        push(self.text, format_args!("{}{}", self.name, self.suffix));
+        write_labels(self.text, labels, None);
+        push(self.text, format_args!(" {}\n", value.into()));
+    }
+
+    /// Writes a histogram with these bounds, in microseconds and rising.
+    pub(super) fn histogram(&mut self, labels: &[Label<'_>], of: &Histogram, bounds_us: &[u64]) {
+        for &bound in bounds_us {
+            let le = Value::micros(bound).to_string();
+            let count = of.count_to(Duration::from_micros(bound));
+            self.bucket(labels, &le, count);
+        }
+        self.bucket(labels, "+Inf", of.count());
+        push(self.text, format_args!("{}_sum", self.name));
+        write_labels(self.text, labels, None);
+        push(self.text, format_args!(" {}\n", Value::micros(of.sum_us())));
+        push(self.text, format_args!("{}_count", self.name));
+        write_labels(self.text, labels, None);
+        push(self.text, format_args!(" {}\n", of.count()));
+    }
+
+    fn bucket(&mut self, labels: &[Label<'_>], le: &str, count: u64) {
+        push(self.text, format_args!("{}_bucket", self.name));
+        write_labels(self.text, labels, Some(("le", le)));
+        push(self.text, format_args!(" {count}\n"));
+    }
+}
+
+/// A sample's value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    Count(u64),
+    Real(f64),
+}
+
+impl Value {
+    /// Microseconds, as seconds.
+    pub(super) fn micros(us: u64) -> Self {
+        Self::Real(us as f64 / 1e6)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(count: u32) -> Self {
+        Self::Count(count.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(count: usize) -> Self {
+        Self::Count(count as u64)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(fact: bool) -> Self {
+        Self::Count(fact.into())
+    }
+}
+
+impl From<Duration> for Value {
+    fn from(duration: Duration) -> Self {
+        Self::Real(duration.as_secs_f64())
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            // OpenMetrics wants bounds of buckets as floats: 1.0, not 1.
+            Self::Real(real) => write!(f, "{real:?}"),
+        }
+    }
+}
+
+fn write_labels(text: &mut String, labels: &[Label<'_>], last: Option<Label<'_>>) {
+    let mut open = '{';
+    for (name, value) in labels.iter().chain(&last) {
+        push(text, format_args!("{open}{name}=\""));
+        for c in value.chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str("\\n"),
+                c => text.push(c),
+            }
+        }
+        text.push('"');
+        open = ',';
+    }
+    if open == ',' {
+        text.push('}');
+    }
+}
+
+fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("a String takes any text");
+}
+
+const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
+
+#[cfg(test)]
+mod tests;

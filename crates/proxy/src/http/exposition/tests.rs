@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use pgweir_pool::histogram::Histogram;
+
+use super::{Exposition, Format, Kind};
+
+fn example(format: Format) -> String {
+    let mut histogram = Histogram::default();
+    for us in [1, 2, 1000, 70_000_000] {
+        histogram.record_us(us);
+    }
+    let mut out = Exposition::new(format);
+    out.family(Kind::Gauge, "up", "Always 1.").sample(&[], true);
+    let mut family = out.family(Kind::Counter, "sent_bytes", "Bytes.");
+    family.sample(&[("user", "a\"b\\c\nd"), ("é", "ü")], 7u64);
+    out.family(Kind::Gauge, "age_seconds", "Age.")
+        .sample(&[], Duration::from_millis(1500));
+    out.family(Kind::Histogram, "wait_seconds", "Waits.")
+        .histogram(&[("db", "x")], &histogram, &[500, 1_000_000]);
+    out.finish()
+}
+
+#[test]
+fn prometheus_text_is_as_documented() {
+    assert_eq!(
+        example(Format::Prometheus),
+        "# HELP up Always 1.\n\
+         # TYPE up gauge\n\
+         up 1\n\
+         # HELP sent_bytes_total Bytes.\n\
+         # TYPE sent_bytes_total counter\n\
+         sent_bytes_total{user=\"a\\\"b\\\\c\\nd\",é=\"ü\"} 7\n\
+         # HELP age_seconds Age.\n\
+         # TYPE age_seconds gauge\n\
+         age_seconds 1.5\n\
+         # HELP wait_seconds Waits.\n\
+         # TYPE wait_seconds histogram\n\
+         wait_seconds_bucket{db=\"x\",le=\"0.0005\"} 2\n\
+         wait_seconds_bucket{db=\"x\",le=\"1.0\"} 3\n\
+         wait_seconds_bucket{db=\"x\",le=\"+Inf\"} 4\n\
+         wait_seconds_sum{db=\"x\"} 70.001003\n\
+         wait_seconds_count{db=\"x\"} 4\n"
+    );
+}
+
+#[test]
+fn open_metrics_names_the_family_and_the_unit_and_ends() {
+    let text = example(Format::OpenMetrics);
+    for line in [
+        "# TYPE sent_bytes counter",
+        "# UNIT sent_bytes bytes",
+        "# UNIT age_seconds seconds",
+        "# TYPE wait_seconds histogram",
+        "# UNIT wait_seconds seconds",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    assert!(text.contains("\nsent_bytes_total{"));
+    assert!(text.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn the_format_is_the_scrapers_choice() {
+    let open = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    for (accept, format) in [
+        ("", Format::Prometheus),
+        ("*/*", Format::Prometheus),
+        ("text/plain", Format::Prometheus),
+        (open, Format::OpenMetrics),
+        (
+            "text/plain, application/OpenMetrics-Text; q=0.9",
+            Format::OpenMetrics,
+        ),
+        ("application/openmetrics-text; q=0", Format::Prometheus),
+    ] {
+        assert_eq!(Format::accepted(accept), format, "{accept}");
+    }
+}

@@ -1,0 +1,190 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use pgweir_wire::sqlstate::SqlState;
+
+use crate::config::Compat;
+use crate::http::compat;
+use crate::http::exposition::{Exposition, Format};
+use crate::http::tests::{World, world};
+use crate::snapshot::{OTHER, SHOWN_MAX, Snapshot};
+
+const ALL: Compat = Compat {
+    prisma: true,
+    sqlx: true,
+};
+
+fn render(snapshot: &Snapshot, format: Format) -> String {
+    let mut out = Exposition::new(format);
+    super::write(snapshot, &mut out);
+    compat::write_pgbouncer(snapshot, &mut out);
+    compat::write_applications(snapshot, ALL, &mut out);
+    out.finish()
+}
+
+/// A pooler that has done something.
+fn busy() -> World {
+    let world = world("");
+    world.registry.errors.count(SqlState::TOO_MANY_CONNECTIONS);
+    world
+        .pool
+        .decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
+            shared.totals.queries = 3;
+            for us in [90, 890, 90_000] {
+                shared.totals.query_times.record_us(us);
+            }
+        });
+    world
+}
+
+/// Reads a text as strictly as the formats are written down; values by series.
+fn parse(text: &str, format: Format) -> BTreeMap<String, f64> {
+    let mut series = BTreeMap::new();
+    let mut families = BTreeSet::new();
+    let (mut family, mut kind) = ("", "");
+    let mut helped = "";
+    let body = match format {
+        Format::OpenMetrics => text.strip_suffix("# EOF\n").expect("ends with # EOF"),
+        Format::Prometheus => text,
+    };
+    assert!(body.ends_with('\n'));
+    for line in body.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            helped = help.split_once(' ').expect("a name and a text").0;
+            assert!(families.insert(helped), "{helped} comes once");
+        } else if let Some(typed) = line.strip_prefix("# TYPE ") {
+            (family, kind) = typed.split_once(' ').expect("a name and a kind");
+            assert_eq!(family, helped);
+            let counted = family.ends_with("_total");
+            assert_eq!(counted, kind == "counter" && format == Format::Prometheus);
+        } else if let Some(unit) = line.strip_prefix("# UNIT ") {
+            let (name, unit) = unit.split_once(' ').expect("a name and a unit");
+            assert_eq!(name, family);
+            assert!(name.ends_with(&format!("_{unit}")), "{line}");
+            assert_eq!(format, Format::OpenMetrics);
+        } else {
+            let (id, value) = line.rsplit_once(' ').expect("a series and a value");
+            let name = id.split('{').next().expect("never empty");
+            let suffix = name.strip_prefix(family).expect("belongs to its family");
+            let fits = match (kind, format) {
+                ("counter", Format::OpenMetrics) => suffix == "_total",
+                ("histogram", _) => ["_bucket", "_sum", "_count"].contains(&suffix),
+                _ => suffix.is_empty(),
+            };
+            assert!(fits, "{line} in {family}");
+            let value: f64 = value.parse().expect("a number");
+            assert!(value >= 0.0, "{line}");
+            assert!(series.insert(id.to_owned(), value).is_none(), "{id} twice");
+        }
+    }
+    series
+}
+
+#[test]
+fn both_formats_are_well_formed_and_say_the_same() {
+    let world = busy();
+    let snapshot = Snapshot::take(&world.registry);
+    let prometheus = parse(&render(&snapshot, Format::Prometheus), Format::Prometheus);
+    let open = parse(&render(&snapshot, Format::OpenMetrics), Format::OpenMetrics);
+    assert_eq!(prometheus, open);
+    let pool = "{database=\"app\",user=\"bob\"";
+    for (series, value) in [
+        ("pgweir_errors_total{sqlstate=\"53300\"}".to_owned(), 1.0),
+        (format!("pgweir_pool_queries_total{pool}}}"), 3.0),
+        (format!("pgweir_pool_query_seconds_count{pool}}}"), 3.0),
+        (format!("pgweir_pool_query_seconds_sum{pool}}}"), 0.09098),
+        (
+            format!("pgweir_pool_query_seconds_bucket{pool},le=\"0.001\"}}"),
+            2.0,
+        ),
+        (
+            "prisma_query_duration_seconds_bucket{le=\"0.1\"}".to_owned(),
+            3.0,
+        ),
+        (
+            "pgbouncer_stats_totals_queries_duration_seconds_total{database=\"app\"}".to_owned(),
+            0.09098,
+        ),
+    ] {
+        assert_eq!(prometheus.get(&series), Some(&value), "{series}");
+    }
+}
+
+#[test]
+fn the_names_of_pgbouncer_exporter_are_exact() {
+    let world = busy();
+    let text = render(&Snapshot::take(&world.registry), Format::Prometheus);
+    for name in [
+        "pgbouncer_up ",
+        "pgbouncer_version_info{version=",
+        "pgbouncer_databases_pool_size{name=\"app\",host=\"127.0.0.1\",port=\"5432\",database=\"app\",force_user=\"\",pool_mode=\"session\"} 50\n",
+        "pgbouncer_databases_reserve_pool{",
+        "pgbouncer_databases_max_connections{",
+        "pgbouncer_databases_current_connections{",
+        "pgbouncer_databases_paused{",
+        "pgbouncer_databases_disabled{",
+        "pgbouncer_stats_totals_queries_pooled_total{database=\"app\"} 3\n",
+        "pgbouncer_stats_totals_queries_duration_seconds_total{",
+        "pgbouncer_stats_totals_received_bytes_total{",
+        "pgbouncer_stats_totals_sent_bytes_total{",
+        "pgbouncer_stats_totals_client_wait_seconds_total{",
+        "pgbouncer_stats_totals_sql_transactions_pooled_total{",
+        "pgbouncer_stats_totals_server_in_transaction_seconds_total{",
+        "pgbouncer_stats_totals_client_parses_total{",
+        "pgbouncer_stats_totals_server_parses_total{",
+        "pgbouncer_stats_totals_binds_total{",
+        "pgbouncer_stats_totals_server_assignments_total{",
+        "pgbouncer_pools_client_active_connections{database=\"app\",user=\"bob\"} 0\n",
+        "pgbouncer_pools_client_waiting_connections{",
+        "pgbouncer_pools_server_active_connections{",
+        "pgbouncer_pools_server_idle_connections{",
+        "pgbouncer_pools_server_used_connections{",
+        "pgbouncer_pools_server_testing_connections{",
+        "pgbouncer_pools_server_login_connections{",
+        "pgbouncer_pools_client_maxwait_seconds{",
+        "pgbouncer_databases ",
+        "pgbouncer_users ",
+        "pgbouncer_pools ",
+        "pgbouncer_used_clients ",
+        "pgbouncer_used_servers ",
+        "pgbouncer_config_max_client_connections ",
+        "pgbouncer_config_max_client_conn ",
+    ] {
+        assert!(text.contains(&format!("\n{name}")), "{name}");
+    }
+}
+
+#[test]
+fn beyond_the_bound_pools_are_summed_up() {
+    let world = world("");
+    let database = world.registry.config().databases["app"].clone();
+    for user in 0..SHOWN_MAX + 5 {
+        let user = format!("user{user}");
+        let pool = world.registry.pool(database.clone(), "app", &user).unwrap();
+        pool.decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
+            shared.totals.queries = 1;
+        });
+    }
+    let snapshot = Snapshot::take(&world.registry);
+    assert_eq!(snapshot.pools_count, SHOWN_MAX + 6);
+    assert_eq!(snapshot.pools.len(), SHOWN_MAX + 1);
+    let others = snapshot.pools.last().unwrap();
+    assert_eq!((&*others.database, others.totals.queries), (OTHER, 6));
+    assert_eq!(snapshot.sum().totals.queries, SHOWN_MAX as u64 + 5);
+    parse(&render(&snapshot, Format::Prometheus), Format::Prometheus);
+}
+
+#[test]
+fn the_manual_explains_every_metric() {
+    let world = busy();
+    let text = render(&Snapshot::take(&world.registry), Format::Prometheus);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    let manual = std::fs::read_to_string(path).unwrap();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(
+            manual.contains(&format!("`{name}`")),
+            "docs/metrics.md does not explain {name}"
+        );
+    }
+}

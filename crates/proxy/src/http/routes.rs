@@ -1,0 +1,174 @@
+//! Which path shows what, and to whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::{Response, StatusCode};
+use axum::routing::get;
+use serde::Serialize;
+
+use super::body::{Answer, Health, Stats};
+use super::compat;
+use super::exposition::{Exposition, Format};
+use super::metrics;
+use crate::outbox::Outbox;
+use crate::registry::Registry;
+use crate::snapshot::{Readiness, Snapshot};
+
+/// Failing pools that one look at readiness has connect again.
+const RETRIES_MAX: usize = 8;
+
+/// All paths there are. Methods other than GET and HEAD are refused everywhere.
+pub(super) fn router(registry: Arc<Registry>) -> Router {
+    let prefix = registry.config().http.path_prefix.clone();
+    Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(scrape))
+        .route(&format!("{prefix}/health"), get(health))
+        .route(&format!("{prefix}/stats/database"), get(stats))
+        .route(&format!("{prefix}/openapi.json"), get(open_api))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            let text = "only GET and HEAD are understood";
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, text);
+            let allow = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(header::ALLOW, allow);
+            response
+        })
+        .with_state(registry)
+}
+
+/// The process lives: it answers.
+async fn live() -> Response<Body> {
+    respond(StatusCode::OK, PLAIN, "ok\n")
+}
+
+/// Clients should come here.
+async fn ready(State(registry): State<Arc<Registry>>) -> Response<Body> {
+    let readiness = Readiness::of(&registry);
+    if readiness.draining {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
+    }
+    if readiness.is_cut_off() {
+        knock(&registry);
+        let text = "the last login to PostgreSQL failed and no server is open";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, text);
+    }
+    respond(StatusCode::OK, PLAIN, "ok\n")
+}
+
+/// Has failing pools connect again, as often as `server_login_retry` allows. While nobody is sent
+/// here because we are not ready, no client would do so, and we would never be ready again.
+fn knock(registry: &Registry) {
+    let failing = registry
+        .pools()
+        .into_iter()
+        .filter(|pool| pool.is_login_failing());
+    for pool in failing.take(RETRIES_MAX) {
+        registry.decide(&pool, &mut Outbox::default(), |shared, now| {
+            shared.core.warm(now);
+        });
+    }
+}
+
+async fn health(State(registry): State<Arc<Registry>>) -> Response<Body> {
+    let snapshot = Snapshot::take(&registry);
+    let healthy = snapshot.readiness.is_ready();
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    json(status, &Answer::new(healthy, Health::of(&snapshot)))
+}
+
+async fn stats(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Response<Body> {
+    let config = registry.config();
+    if config.http.keys.is_empty() {
+        let text =
+            "statistics are off: no key is configured (http_jwt_secret_file, http_jwks_file)";
+        return problem(StatusCode::NOT_FOUND, text);
+    }
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes);
+    if config.http.keys.check(authorization).is_err() {
+        let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
+        let challenge = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+        return response;
+    }
+    let snapshot = Snapshot::take(&registry);
+    json(StatusCode::OK, &Answer::new(true, Stats::of(&snapshot)))
+}
+
+async fn scrape(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Response<Body> {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    let snapshot = Snapshot::take(&registry);
+    let mut out = Exposition::new(format);
+    metrics::write(&snapshot, &mut out);
+    compat::write_pgbouncer(&snapshot, &mut out);
+    compat::write_applications(&snapshot, registry.config().http.compat, &mut out);
+    let mut response = respond(StatusCode::OK, format.content_type(), out.finish());
+    let vary = HeaderValue::from_static("accept");
+    response.headers_mut().insert(header::VARY, vary);
+    response
+}
+
+async fn open_api(State(registry): State<Arc<Registry>>) -> Response<Body> {
+    let text =
+        include_str!("openapi.json").replace("{prefix}", &registry.config().http.path_prefix);
+    respond(StatusCode::OK, JSON, text)
+}
+
+/// Something is wrong, as a problem object (RFC 9457).
+fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    #[derive(Serialize)]
+    struct Problem<'a> {
+        title: &'a str,
+        status: u16,
+        detail: &'a str,
+    }
+    let text = encode(&Problem {
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail,
+    });
+    respond(status, "application/problem+json", text)
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    respond(status, JSON, encode(value))
+}
+
+fn encode(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our own types have text as keys")
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    for (name, value) in [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests;
