@@ -11,8 +11,13 @@
 //! what is decided here may then be wrong, but no more than that.
 //!
 //! * [`lexer`] cuts text into tokens.
+//! * [`statements`] cuts the text of a simple query into its statements.
+//! * [`kind`] says what a statement is.
 
+pub mod kind;
 pub mod lexer;
+pub mod statements;
+mod word;
 
 #[cfg(test)]
 mod tests;
