@@ -13,9 +13,14 @@
 //! * [`lexer`] cuts text into tokens.
 //! * [`statements`] cuts the text of a simple query into its statements.
 //! * [`kind`] says what a statement is.
+//! * [`normalise`] shows a statement without its literals.
+//! * [`fingerprint`] is 64 bits that are equal for statements that normalise equally.
 
+pub mod fingerprint;
+mod fold;
 pub mod kind;
 pub mod lexer;
+pub mod normalise;
 pub mod statements;
 mod word;
 
