@@ -15,12 +15,14 @@
 //! * [`kind`] says what a statement is.
 //! * [`normalise`] shows a statement without its literals.
 //! * [`fingerprint`] is 64 bits that are equal for statements that normalise equally.
+//! * [`sqlcommenter`] reads the tags that an application attached in a comment.
 
 pub mod fingerprint;
 mod fold;
 pub mod kind;
 pub mod lexer;
 pub mod normalise;
+pub mod sqlcommenter;
 pub mod statements;
 mod word;
 
