@@ -98,8 +98,13 @@ pub struct Replies {
     /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
     copying: bool,
     /// Syncs were sent that COPY ignores, if it reads them.
-    syncs_in_copy: bool,
-    /// Whether the server ignored a Sync cannot be known; it must not be used again.
+    syncs_in_copy: u32,
+    /// A COPY failed and may have left so many Syncs unread, which are then answered. Those answers
+    /// come before any other, so with the next other answer it is known how many there were.
+    strays: u32,
+    /// The oldest message is a query that failed and owes its ReadyForQuery.
+    failed_query: bool,
+    /// The server was sent what a COPY does not expect; it must not be used again.
     uncertain: bool,
 }
 
@@ -107,11 +112,13 @@ impl Replies {
     /// Notes that a message was sent.
     pub fn sent(&mut self, reply: Reply) {
         if self.skipping && reply != Reply::Sync {
+            // A stray answer would show that the server skips no more.
+            self.uncertain |= self.strays > 0 && reply != Reply::CopyEnd;
             return;
         }
         match reply {
             Reply::Sync if self.copying => {
-                self.syncs_in_copy = true;
+                self.syncs_in_copy += 1;
                 return;
             }
             Reply::Sync => {
@@ -142,6 +149,37 @@ impl Replies {
     /// It is not what the oldest outstanding message is answered with.
     #[inline]
     pub fn received(&mut self, kind: u8) -> Result<Received, OutOfStep> {
+        if self.strays > 0 {
+            return self.received_after_copy(kind);
+        }
+        self.received_in_step(kind)
+    }
+
+    /// As `received`, when answers to Syncs may come that a failed COPY left unread.
+    #[cold]
+    fn received_after_copy(&mut self, kind: u8) -> Result<Received, OutOfStep> {
+        let is_expected = match self.queue.front() {
+            Some(Reply::Sync) => true,
+            Some(Reply::Query | Reply::Own) => self.failed_query,
+            _ => false,
+        };
+        if kind == backend::READY_FOR_QUERY && !is_expected {
+            self.strays -= 1;
+            if std::mem::take(&mut self.skipping) {
+                self.unsynced = false;
+            }
+            return Ok(Received::Ready);
+        }
+        let strays = std::mem::take(&mut self.strays);
+        let received = self.received_in_step(kind);
+        if let Ok(Received::Ready | Received::Asynchronous) = received {
+            self.strays = strays;
+        }
+        received
+    }
+
+    #[inline]
+    fn received_in_step(&mut self, kind: u8) -> Result<Received, OutOfStep> {
         match (kind, self.queue.front()) {
             (
                 backend::DATA_ROW | backend::COPY_DATA | backend::COPY_DONE,
@@ -179,7 +217,8 @@ impl Replies {
             }),
             (backend::READY_FOR_QUERY, Some(Reply::Sync | Reply::Query | Reply::Own)) => {
                 self.pop();
-                self.syncs_in_copy = false;
+                self.syncs_in_copy = 0;
+                self.failed_query = false;
                 Ok(Received::Ready)
             }
             (backend::COPY_IN_RESPONSE, Some(Reply::Query | Reply::Execute)) => {
@@ -237,9 +276,9 @@ impl Replies {
         self.queue.len() >= OUTSTANDING_MAX || self.name_bytes >= NAMES_MAX
     }
 
-    /// Whether it can be known what the server owes. Once false it stays so.
+    /// Whether it can be known what the server owes.
     pub fn is_certain(&self) -> bool {
-        !self.uncertain
+        !self.uncertain && self.strays == 0
     }
 
     fn pop(&mut self) -> Option<Reply> {
@@ -266,7 +305,7 @@ impl Replies {
             match self.queue[at] {
                 Reply::Sync => {
                     self.queue.remove(at);
-                    self.syncs_in_copy = true;
+                    self.syncs_in_copy += 1;
                 }
                 Reply::CopyEnd => {
                     self.queue.remove(at);
@@ -289,8 +328,9 @@ impl Replies {
     fn failed(&mut self) {
         self.copying = false;
         // The COPY may have failed before the server read the Sync that COPY was to ignore.
-        self.uncertain |= self.syncs_in_copy;
+        self.strays = std::mem::take(&mut self.syncs_in_copy);
         if matches!(self.queue.front(), Some(Reply::Query | Reply::Own)) {
+            self.failed_query = true;
             return;
         }
         while !matches!(self.queue.front(), None | Some(Reply::Sync)) {
