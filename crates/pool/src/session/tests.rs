@@ -15,6 +15,7 @@ use crate::relay::{Mode, Relay};
 use crate::server::Server;
 use crate::time::Time;
 use crate::upstream::Upstream;
+use crate::work::Totals;
 
 /// A stream whose peer has said `input` and hears `output`.
 #[derive(Debug, Default)]
@@ -245,4 +246,40 @@ fn a_pipeline_is_not_a_long_query() {
         assert_eq!(session.overdue(now, &limits), None);
     }
     assert_eq!(session.overdue(now + second, &limits), Some(Overdue::Query));
+}
+
+#[test]
+fn times_of_queries_and_transactions_are_apart() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = asked(&mut scratch);
+    let at = |ms: u64| Time(NOW.0 + ms * 1000);
+    let reply = |status| {
+        let mut bytes = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+        encode::ready_for_query(&mut bytes, status);
+        bytes
+    };
+    server_says(&mut session, &reply(TxStatus::InTransaction), false);
+    assert!(matches!(session.pump(at(3), &mut scratch), Need::Nothing));
+    // The client thinks for 10 ms, then sends two queries at once.
+    let two = [query("select 2"), query("commit")].concat();
+    session.client.input.extend(&two);
+    session.readable = true;
+    assert!(matches!(session.pump(at(13), &mut scratch), Need::Nothing));
+    let answers = [reply(TxStatus::InTransaction), answer()].concat();
+    server_says(&mut session, &answers, false);
+    let need = session.pump(at(33), &mut scratch);
+    let Need::Checkin(mut server) = need else {
+        panic!("{need:?}");
+    };
+    let mut totals = Totals::default();
+    totals.take(&mut server.upstream.work);
+    assert_eq!((totals.queries, totals.transactions), (3, 1));
+    let queries = &totals.query_times;
+    assert_eq!((queries.count(), queries.sum_us()), (3, 23_000));
+    let transactions = &totals.transaction_times;
+    assert_eq!((transactions.count(), transactions.sum_us()), (1, 33_000));
+    let sent = query("select 1").len() + two.len();
+    assert_eq!(totals.received_bytes, sent as u64);
+    let came = reply(TxStatus::InTransaction).len() + answers.len();
+    assert_eq!(totals.sent_bytes, came as u64);
 }
