@@ -31,8 +31,9 @@ pub use jwt::Keys;
 
 use crate::registry::Registry;
 
-/// Connections at once; further ones wait in the kernel's queue. A few scrapers and probes.
-const CONNECTIONS_MAX: usize = 64;
+/// Connections at once; further ones wait in the kernel's queue. Scrapers and probes are a few; the
+/// rest is room for those that open connections and say nothing, at 16 KiB each at most.
+const CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of a request's head, which is all of it that is read.
 const HEAD_LEN_MAX: usize = 16 * 1024;
@@ -41,7 +42,7 @@ const HEAD_LEN_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 
 /// Time for a request's head, and so how long a connection may be idle between requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Life of a connection, after which it ends with the response that is under way.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);

@@ -203,15 +203,20 @@ impl std::fmt::Display for Value {
 fn write_labels(text: &mut String, labels: &[Label<'_>], last: Option<Label<'_>>) {
     let mut open = '{';
     for (name, value) in labels.iter().chain(&last) {
-        push(text, format_args!("{open}{name}=\""));
-        for c in value.chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                c => text.push(c),
-            }
+        text.push(open);
+        text.push_str(name);
+        text.push_str("=\"");
+        let mut rest = *value;
+        while let Some(at) = rest.find(['\\', '"', '\n']) {
+            text.push_str(&rest[..at]);
+            text.push_str(match rest.as_bytes()[at] {
+                b'\\' => "\\\\",
+                b'"' => "\\\"",
+                _ => "\\n",
+            });
+            rest = &rest[at + 1..];
         }
+        text.push_str(rest);
         text.push('"');
         open = ',';
     }
