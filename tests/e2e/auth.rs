@@ -60,7 +60,7 @@ fn scram_passes_through_and_no_password_is_stored() {
             .config()
             .user(&role.name, "password", &verifier)
             .set("auth_type", auth);
-        assert!(!config.text().contains("secret"));
+        assert!(!config.text().contains("hush"));
         let pooler = Pooler::start(&config);
         let mut client = Client::log_in(&role.through(&pooler));
         assert_eq!(client.value("select current_user"), role.name);

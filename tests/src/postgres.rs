@@ -102,7 +102,7 @@ impl Postgres {
         let number = self.roles.fetch_add(1, Ordering::Relaxed);
         let role = Role {
             name: format!("role_{number}"),
-            password: format!("secret {number} of \"it's\""),
+            password: format!("hush {number} of \"it's\""),
             port: self.port(),
         };
         let (name, password) = (&role.name, role.password.replace('\'', "''"));
