@@ -1,6 +1,9 @@
 //! What is folded is seen in the text that comes out; how the text is spaced and cut is tested
 //! with [`crate::sql::normalise`].
 
+use std::time::{Duration, Instant};
+
+use crate::sql::fingerprint::Fingerprint;
 use crate::sql::normalise::normalise;
 
 fn check(sql: &str, expected: &str) {
@@ -188,4 +191,37 @@ fn semicolons_stand_between_statements_only() {
         "select $1; select $2",
     );
     check(";", "");
+}
+
+#[test]
+fn time_is_linear_in_the_text() {
+    // Quadratic behaviour on one of these takes minutes.
+    let repeated = [
+        "in (",
+        "in (1,",
+        "in ((1),(2)),",
+        "values (",
+        "values (1),",
+        "(1),",
+        "1,",
+        "array[[1],",
+        "in (select ",
+        ";",
+        "- ",
+        "... ",
+        "savepoint ",
+        "\"",
+        "a.",
+        ")",
+    ];
+    let begin = Instant::now();
+    for part in repeated {
+        for prefix in ["", "a in (", "values (1), "] {
+            let sql = [prefix, &part.repeat(20_000)].concat();
+            Fingerprint::of(sql.as_bytes(), true);
+            assert!(normalise(sql.as_bytes(), true, 100).len() <= 100);
+            normalise(sql.as_bytes(), true, usize::MAX);
+        }
+    }
+    assert!(begin.elapsed() < Duration::from_secs(60));
 }

@@ -225,7 +225,7 @@ fn time_is_linear_in_the_text() {
     let begin = Instant::now();
     for part in repeated {
         for prefix in ["", "$x$", "'a'", "/*", "<"] {
-            let sql = [prefix, &part.repeat(200_000)].concat();
+            let sql = [prefix, &part.repeat(50_000)].concat();
             assert_tiles(sql.as_bytes(), true);
         }
     }
