@@ -467,7 +467,13 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         return Err(self.end(End::ClientGone, None));
                     }
                 }
-                Backend::Swallow(run) => at += run,
+                Backend::Swallow(run) => {
+                    at += run;
+                    // The session ends or waits for another server; what follows is not for it.
+                    if upstream.own_error.is_some() {
+                        break;
+                    }
+                }
                 Backend::Incomplete => break,
                 Backend::Transaction => {
                     lease.server.held = scratch[at..len].to_vec();

@@ -283,3 +283,17 @@ fn times_of_queries_and_transactions_are_apart() {
     let came = reply(TxStatus::InTransaction).len() + answers.len();
     assert_eq!(totals.sent_bytes, came as u64);
 }
+
+#[test]
+fn nothing_follows_the_refusal_of_the_settings_but_an_error() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = proven(&mut scratch);
+    let mut refusal = b"E\0\0\0\x18SERROR\0C22023\0Mno\0\0".to_vec();
+    encode::ready_for_query(&mut refusal, TxStatus::Idle);
+    refusal.extend(b"N\0\0\x99\x99half a notice");
+    server_says(&mut session, &refusal, false);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
+    let error = ErrorView::parse(&session.client.output[5..]);
+    assert_eq!(error.message(), "no");
+}
