@@ -216,10 +216,11 @@ impl World {
     pub(super) fn cancel_arrives(&mut self, id: ServerId) {
         self.log
             .line(self.now, format_args!("cancel arrives at {id}"));
-        if let Some(backend) = self.backends.get_mut(&id) {
+        if !self.rng.happens(self.options.faults.cancel_lost) {
+            let backend = self.backends.get_mut(&id).expect("it was opened");
             backend.cancel();
+            self.run_backend(id);
         }
-        self.run_backend(id);
         if let Some(client) = self.pooler.holders.get(&id).copied() {
             let server = self.session(client).server();
             server.expect("the holder has it").cancels -= 1;

@@ -76,6 +76,8 @@ pub(super) struct Faults {
     pub(super) cancel: Chance,
     /// Of each grant: a cancel at the first possible moment.
     pub(super) cancel_early: Chance,
+    /// Of each cancel request: it does not reach PostgreSQL.
+    pub(super) cancel_lost: Chance,
     pub(super) server_ends: Chance,
     pub(super) server_breaks: Chance,
     pub(super) chat: Chance,
@@ -159,6 +161,7 @@ impl Faults {
             split: Chance::draw(rng, 900),
             cancel: Chance::draw(rng, 500),
             cancel_early: Chance::draw(rng, 300),
+            cancel_lost: Chance::draw(rng, 300),
             server_ends: Chance::draw(rng, 60),
             server_breaks: Chance::draw(rng, 60),
             chat: Chance::draw(rng, 300),

@@ -66,7 +66,7 @@ pub(super) struct Backend {
     sending: VecDeque<u8>,
     pub(super) settings: Settings,
     /// Reports a setting at once, as PostgreSQL before 14 does.
-    reports_at_once: bool,
+    pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
     pub(super) statements: BTreeMap<String, Statement>,
     pub(super) portals: BTreeMap<String, Portal>,

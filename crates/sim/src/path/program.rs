@@ -621,6 +621,7 @@ impl Writer<'_> {
                 let verb = self.verb();
                 bytes.extend(self.query(verb));
                 self.push(bytes, 2, Then::Nothing);
+                self.marker();
             }
             _ => {
                 // More than a pooler may keep count of, once in a while.

@@ -376,6 +376,11 @@ impl Backend {
             }
             _ => {
                 let text = format!("{tag} unexpected message type during COPY");
+                if self.reports_at_once {
+                    // PostgreSQL before 14 had read the message, and goes on.
+                    self.fail(*b"08P01", &text);
+                    return Progress::Failed;
+                }
                 self.say(Severity::Error, *b"08P01", &text);
                 // The message was not read to its end.
                 self.fatal("terminating connection because protocol synchronization was lost");
