@@ -285,7 +285,11 @@ impl Relay {
             let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
             let whole = body.len() == header.body_len as usize;
             let reply = match header.kind {
-                frontend::QUERY | frontend::FUNCTION_CALL => Some(Reply::Query),
+                frontend::QUERY | frontend::FUNCTION_CALL => {
+                    // A simple query drops the unnamed statement.
+                    server.unbound = false;
+                    Some(Reply::Query)
+                }
                 frontend::BIND => {
                     server.work.binds += 1;
                     Some(Reply::Bind)

@@ -91,6 +91,9 @@ pub struct Upstream {
     pub dying: bool,
     statements: BTreeSet<Name>,
     statements_untracked: bool,
+    /// The unnamed statement was parsed and not bound since. Drivers that ask for its description
+    /// first send a Sync in between, and bind it after that.
+    pub(crate) unbound: bool,
     /// Body bytes of the current message that are still to come, and what is done with them.
     part: u32,
     part_forwarded: bool,
@@ -110,6 +113,7 @@ impl Upstream {
             dying: false,
             statements: BTreeSet::new(),
             statements_untracked: false,
+            unbound: false,
             part: 0,
             part_forwarded: false,
         }
@@ -182,9 +186,10 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
-    /// Whether named statements bind the server to the client that prepared them.
+    /// Whether statements bind the server to the client that prepared them: named ones until they
+    /// are closed, the unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
-        self.statements_untracked || !self.statements.is_empty()
+        self.unbound || self.statements_untracked || !self.statements.is_empty()
     }
 
     /// Whether the rest of a message is still to come.
@@ -237,11 +242,16 @@ impl Upstream {
             (Received::Ready, _) => {
                 let status = body.and_then(backend::ready_status);
                 self.status = status.ok_or(Broken::Malformed { kind })?;
-                if !is_own {
+                if is_own {
+                    // A simple query drops the unnamed statement.
+                    self.unbound = false;
+                } else {
                     self.work.queries += 1;
                     self.work.transactions += u64::from(self.status == TxStatus::Idle);
                 }
             }
+            (Received::Part, backend::PARSE_COMPLETE) => self.unbound = true,
+            (Received::Part, backend::BIND_COMPLETE) => self.unbound = false,
             (Received::Prepared(name), _) => self.remember(name),
             (Received::Closed(name), _) => {
                 self.statements.remove(&name);

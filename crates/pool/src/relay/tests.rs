@@ -228,3 +228,31 @@ fn a_cancelled_batch_is_skipped_up_to_its_sync() {
     }
     assert_eq!(answers, [Answer::Canceled, Answer::Ready]);
 }
+
+#[test]
+fn an_unnamed_statement_that_was_only_described_pins_until_it_is_bound() {
+    let (mut relay, mut server) = session(Mode::Transaction);
+    let mut bytes = message(b'P', b"\0select $1\0\0\0");
+    bytes.extend(message(b'D', b"S\0"));
+    bytes.extend(message(b'S', b""));
+    relay.receive(Some(&mut server), &bytes);
+    let mut answers = message(b'1', b"");
+    answers.extend(message(b't', &[0, 0]));
+    answers.extend(message(b'n', b""));
+    encode::ready_for_query(&mut answers, TxStatus::Idle);
+    server.receive(Some(&mut relay.parameters), &answers);
+    assert_eq!(
+        relay.hold(&server),
+        Hold::Pinned(Pin::PreparedStatement),
+        "another server has another client's unnamed statement"
+    );
+    let mut bytes = message(b'B', &[0; 8]);
+    bytes.extend(message(b'E', &[0; 5]));
+    bytes.extend(message(b'S', b""));
+    relay.receive(Some(&mut server), &bytes);
+    let mut answers = message(b'2', b"");
+    answers.extend(message(b'C', b"SELECT 0\0"));
+    encode::ready_for_query(&mut answers, TxStatus::Idle);
+    server.receive(Some(&mut relay.parameters), &answers);
+    assert_eq!(relay.hold(&server), Hold::Free);
+}
