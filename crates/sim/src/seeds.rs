@@ -14,12 +14,13 @@ pub struct Regression {
 }
 
 /// All of them, oldest first.
-pub const REGRESSIONS: &[Regression] = &[Regression {
-    level: Level::Pool,
-    seed: 639,
-    showed: "a pool that always wanted one server more took back each connection that it had given \
+pub const REGRESSIONS: &[Regression] = &[
+    Regression {
+        level: Level::Pool,
+        seed: 639,
+        showed: "a pool that always wanted one server more took back each connection that it had given \
              up for a rival, because both were told of the room and lost their places",
-}
+    },
     Regression {
         level: Level::Path,
         seed: 224,
