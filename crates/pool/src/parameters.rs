@@ -3,8 +3,10 @@
 //! A client's settings travel with the client. When it gets a server whose settings differ, the
 //! difference is applied before its query. Names are compared without case, as PostgreSQL does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Settings that PostgreSQL reports but that no session can change for itself.
 const FIXED: [&str; 6] = [
@@ -16,20 +18,21 @@ const FIXED: [&str; 6] = [
     "session_authorization",
 ];
 
-/// A session's settings by lower-case name.
+/// A session's settings by lower-case name. A copy shares the texts with its original: each login
+/// makes one, and changes a setting or two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Parameters(BTreeMap<Box<str>, Box<str>>);
+pub struct Parameters(BTreeMap<Arc<str>, Arc<str>>);
 
 impl Parameters {
-    /// The value of `name`, which is in lower case.
+    /// The value of `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(AsRef::as_ref)
+        self.0.get(&*lower_case(name)).map(AsRef::as_ref)
     }
 
     /// Sets `name`; false if it had that value or cannot be changed by a session.
     pub fn set(&mut self, name: &str, value: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        if FIXED.contains(&name.as_str()) || self.value(&name) == Some(value) {
+        let name = lower_case(name);
+        if FIXED.contains(&&*name) || self.value(&name) == Some(value) {
             return false;
         }
         self.0.insert(name.into(), value.into());
@@ -76,6 +79,13 @@ impl Parameters {
         }
         (!sql.is_empty()).then_some(sql)
     }
+}
+
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return name.to_ascii_lowercase().into();
+    }
+    name.into()
 }
 
 /// Whether `name` can be the name of a setting: letters, digits, `_`, `$` and dots, as in

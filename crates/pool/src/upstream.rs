@@ -223,8 +223,8 @@ impl Upstream {
             return false;
         };
         setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name.to_ascii_lowercase()) == Some(&*value);
-            !known && client.value(&name.to_ascii_lowercase()).is_some()
+            let known = client.value(&name) == Some(&*value);
+            !known && client.value(&name).is_some()
         })
     }
 
@@ -258,7 +258,7 @@ impl Upstream {
             }
             (Received::Asynchronous, backend::PARAMETER_STATUS) => {
                 let (name, value) = body.and_then(setting).ok_or(Broken::Malformed { kind })?;
-                let is_known = self.parameters.value(&name.to_ascii_lowercase()).is_some();
+                let is_known = self.parameters.value(&name).is_some();
                 if !is_known && self.parameters.len() >= SETTINGS_MAX {
                     return Err(Broken::Malformed { kind });
                 }
@@ -311,13 +311,13 @@ impl Upstream {
     /// A setting changed: for the session, and so for the client that holds it. While nobody does,
     /// it is the server's default that changed.
     fn reported(&mut self, name: &str, value: &str, client: Option<&mut Arc<Parameters>>) {
-        let ours = self.parameters.value(&name.to_ascii_lowercase()) == Some(value);
+        let ours = self.parameters.value(name) == Some(value);
         if !ours {
             Arc::make_mut(&mut self.parameters).set(name, value);
         }
         match client {
             Some(client) => {
-                if client.value(&name.to_ascii_lowercase()) != Some(value) {
+                if client.value(name) != Some(value) {
                     Arc::make_mut(client).set(name, value);
                 }
                 if **client == *self.parameters {

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
-use crate::config::Listen;
+use crate::config::{Config, Listen};
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
@@ -96,17 +96,24 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 /// Accepts clients until the task is aborted.
 pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
     let logins = Arc::new(Semaphore::new(LOGINS_MAX));
+    // What a listening socket is set to, the sockets of its clients are born with, which spares
+    // each login two system calls.
+    let mut tuned = door.registry.config();
+    if let Listener::Tcp(listener, _) = &listener {
+        tune(SockRef::from(listener), &tuned);
+    }
     loop {
         let permit = logins.clone().acquire_owned().await.expect("never closed");
         let accepted = match &listener {
             Listener::Tcp(listener, _) => listener.accept().await.map(|(stream, peer)| {
+                let config = door.registry.config();
+                if !Arc::ptr_eq(&config, &tuned) {
+                    tune(SockRef::from(listener), &config);
+                    tune(SockRef::from(&stream), &config);
+                    tuned = config;
+                }
                 let door = door.clone();
                 tokio::spawn(async move {
-                    if let Err(error) =
-                        socket::tune(SockRef::from(&stream), &door.registry.config().tcp)
-                    {
-                        debug!(%error, "client socket cannot be tuned");
-                    }
                     serve(stream, &peer.to_string(), &door, |s| {
                         s.into_std().map(Socket::from)
                     })
@@ -126,6 +133,12 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
             warn!(%error, "a client cannot be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
+    }
+}
+
+fn tune(socket: SockRef<'_>, config: &Config) {
+    if let Err(error) = socket::tune(socket, &config.tcp) {
+        warn!(%error, "the TCP settings cannot be applied to clients");
     }
 }
 

@@ -28,6 +28,9 @@ use crate::wire_io::{Inbound, ReadError};
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";
 
+/// Bytes that hold most greetings: some fifteen settings and the key.
+const GREETING_USUAL: usize = 768;
+
 /// A client that has proven who it is and was told that it may begin.
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
@@ -243,7 +246,7 @@ impl Door {
             (AuthType::ScramSha256, _) | (AuthType::Md5, Some(Secret::Scram(_))) => true,
             (AuthType::Md5, _) => false,
         };
-        let mut reply = Vec::new();
+        let mut reply = Vec::with_capacity(GREETING_USUAL);
         let passed = if by_scram {
             let verifier = self.verifier(user, secret);
             let (keys, last) = self.by_scram(stream, inbound, user, verifier, out).await?;
@@ -352,9 +355,7 @@ impl Door {
         let parameters = pool.shared_parameters(wanted(config, startup, &welcome)?);
         encode::authentication_ok(&mut out);
         for (name, value) in &welcome.reported {
-            let value = parameters
-                .value(&name.to_ascii_lowercase())
-                .unwrap_or(value);
+            let value = parameters.value(name).unwrap_or(value);
             encode::parameter_status(&mut out, name, value);
         }
         encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());

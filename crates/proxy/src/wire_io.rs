@@ -25,6 +25,9 @@ impl From<io::Error> for ReadError {
     }
 }
 
+/// Bytes that hold most messages of a login.
+const USUAL: usize = 256;
+
 /// Bytes that came from a peer and were not consumed yet, at most `bound` and one header.
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -36,7 +39,7 @@ impl Inbound {
     /// Holds at most `bound` bytes of the peer at a time.
     pub(crate) fn new(bound: usize) -> Self {
         Self {
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(bound.min(USUAL)),
             bound,
         }
     }
