@@ -5,8 +5,11 @@ use std::io::stderr;
 
 use clap::Args;
 use clap::error::ErrorKind;
+use pgweir_proxy::SetLogLevel;
 use pgweir_proxy::config::{self, check};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use crate::exit::Exit;
 use crate::output;
@@ -15,7 +18,8 @@ use crate::source::Configuration;
 /// Serves clients until SIGTERM; SIGHUP reads the configuration again.
 ///
 /// The log goes to standard error. Its level is `info`, or what -v or -q say, or else what
-/// PGWEIR_LOG says: `error`, `warn`, `info`, `debug`, `trace`, or one level per module.
+/// PGWEIR_LOG says: `error`, `warn`, `info`, `debug`, `trace`, or one level per module. `log_level` in
+/// the configuration comes before all of these, and a reload changes it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,12 +34,25 @@ pub(crate) struct Options {
     /// Log warnings and errors only
     #[arg(short, long)]
     quiet: bool,
+    /// How lines of the log look
+    #[arg(long, value_enum, default_value_t, env = "PGWEIR_LOG_FORMAT")]
+    log_format: Format,
+}
+
+/// How lines of the log look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object per line
+    Json,
 }
 
 /// Serves.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
-    start_log(options)?;
+    let set_level = start_log(options)?;
     let resolved = match config::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
@@ -44,24 +61,35 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
             return Ok(Exit::Mistakes);
         }
     };
-    pgweir_proxy::run(source, resolved)?;
+    pgweir_proxy::run(source, resolved, set_level)?;
     Ok(Exit::Done)
 }
 
-fn start_log(options: &Options) -> Result<(), clap::Error> {
+/// Starts the log; gives what changes its level while it runs.
+fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
     let directives = directives(options, env::var(LOG_VARIABLE).ok());
     let filter = EnvFilter::try_new(&directives).map_err(|error| {
         let message = format!("{LOG_VARIABLE}={directives}: {error}; try info or debug\n");
         clap::Error::raw(ErrorKind::InvalidValue, message)
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer()
         .with_writer(stderr)
         .with_ansi(output::stderr_has_colours())
         // With standard error gone, telling of it there would panic.
-        .log_internal_errors(false)
+        .log_internal_errors(false);
+    let lines = match options.log_format {
+        Format::Text => lines.boxed(),
+        Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
         .init();
-    Ok(())
+    Ok(Box::new(move |level| {
+        let filter = EnvFilter::try_new(level.unwrap_or(&directives));
+        let filter = filter.map_err(|error| error.to_string())?;
+        handle.reload(filter).map_err(|error| error.to_string())
+    }))
 }
 
 fn directives(options: &Options, variable: Option<String>) -> String {

@@ -100,6 +100,11 @@ impl Budget {
         Some(Permit { pool })
     }
 
+    /// What keeps `pool` from one more connection.
+    pub fn full(&self, pool: PoolId) -> Option<&Group> {
+        self.pools[&pool].iter().find(|g| self.groups[*g].is_full())
+    }
+
     /// Gives a connection back.
     pub fn release(&mut self, permit: Permit) {
         for group in &self.pools[&permit.pool] {

@@ -11,6 +11,8 @@
 //! * [`session`] moves bytes between a client's and a server's stream, whatever these are.
 //! * [`recovery`]: making a server usable again after its client is gone.
 //! * [`work`] and [`histogram`]: what is counted, and durations in buckets.
+//! * [`trace`] and [`statements`]: what is executed, how long it takes, what is slow; [`repeats`]
+//!   finds N+1, [`waits`] says why a client waits.
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
 pub mod budget;
@@ -21,10 +23,14 @@ pub mod pin;
 pub mod pool;
 pub mod recovery;
 pub mod relay;
+pub mod repeats;
 pub mod replies;
 pub mod server;
 pub mod session;
+pub mod statements;
 pub mod time;
+pub mod trace;
 pub mod upstream;
 mod waiters;
+pub mod waits;
 pub mod work;

@@ -18,6 +18,9 @@ const FIXED: [&str; 6] = [
     "session_authorization",
 ];
 
+/// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
+const UNKNOWN: &str = "\0";
+
 /// A session's settings by lower-case name. A copy shares the texts with its original: each login
 /// makes one, and changes a setting or two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +40,23 @@ impl Parameters {
         }
         self.0.insert(name.into(), value.into());
         true
+    }
+
+    /// Whether there are settings, with known values, that `others` has not.
+    pub(crate) fn knows_more_than(&self, others: &Self) -> bool {
+        self.0.len() > others.0.len()
+            && self
+                .iter()
+                .any(|(name, value)| value != UNKNOWN && others.value(name).is_none())
+    }
+
+    /// Forgets the values of settings that `others` has not; that they were set is not forgotten.
+    pub(crate) fn forget_beyond(&mut self, others: &Self) {
+        for (name, value) in &mut self.0 {
+            if others.value(name).is_none() {
+                *value = UNKNOWN.into();
+            }
+        }
     }
 
     /// How many there are.

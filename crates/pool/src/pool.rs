@@ -12,6 +12,7 @@ use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
 pub use crate::waiters::Place;
 use crate::waiters::{Waiter, Waiters};
+use crate::waits::Shortage;
 
 /// How much younger a waiter may be than the oldest of all and still be served before it, when it
 /// lives on the worker that returns the server and the oldest does not.
@@ -65,6 +66,8 @@ pub enum Action {
         idle_since: Time,
         /// The client's place, for `requeue` should the server turn out to be dead.
         place: Place,
+        /// Nobody had the server before.
+        is_new: bool,
     },
     /// Tell the client that it will not get a server.
     Refuse(ClientId, Refusal),
@@ -401,6 +404,19 @@ impl Pool {
             .min()
     }
 
+    /// Why no server can be opened for who waits now.
+    pub fn shortage(&self, now: Time) -> Shortage {
+        if self.servers.len() >= self.limit(now) {
+            Shortage::Size
+        } else if self.denied {
+            Shortage::Budget
+        } else if self.retry_at.is_some_and(|at| now < at) {
+            Shortage::Login
+        } else {
+            Shortage::Opening
+        }
+    }
+
     /// Whether logins fail now, so that a client that comes has nothing to wait for.
     fn login_failing(&self, now: Time) -> bool {
         self.retry_at.is_some_and(|at| now < at) && self.servers.is_empty()
@@ -477,12 +493,13 @@ impl Pool {
             self.unlist(id);
             let server = self.servers.get_mut(&id).expect("idle server is known");
             server.state = State::Active;
-            server.used = true;
+            let is_new = !std::mem::replace(&mut server.used, true);
             self.actions.push_back(Action::Grant {
                 client: waiter.client,
                 server: id,
                 idle_since,
                 place: waiter.place,
+                is_new,
             });
         }
     }

@@ -10,6 +10,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frame::{self, HEADER_LEN};
 use pgweir_wire::frontend;
+use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;
@@ -43,6 +44,9 @@ pub enum Frontend {
     Answer(usize, Answer),
     /// The front needs a server; nothing was consumed.
     Checkout,
+    /// The front means the unnamed statement, and the server's was left by another client:
+    /// it must be dropped first. Nothing was consumed.
+    DropUnnamed,
     /// The front cannot be understood without more bytes.
     Incomplete,
     /// So much is outstanding that the client is not read until the server has answered.
@@ -100,6 +104,9 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
+    /// In the middle of a batch, an unnamed statement is meant that this client did not parse on
+    /// this server.
+    ForeignStatement,
     /// A statement name longer than [`NAME_MAX`], or none where one must be.
     BadName {
         /// Type of the message.
@@ -108,6 +115,16 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// Its code.
+    pub fn sqlstate(&self) -> SqlState {
+        match self {
+            Self::ForeignStatement => SqlState::INVALID_STATEMENT_NAME,
+            Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
+                SqlState::PROTOCOL_VIOLATION
+            }
+        }
+    }
+
     /// What the client may read of it.
     pub fn client_message(&self) -> String {
         match *self {
@@ -118,6 +135,7 @@ impl Violation {
                 "invalid length {length} in message of type \"{}\"",
                 kind.escape_ascii()
             ),
+            Self::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
             Self::BadName { kind } => format!(
                 "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
                 kind.escape_ascii()
@@ -221,6 +239,7 @@ impl Relay {
     /// Joins a server: appends to `out` what makes its settings the client's.
     pub fn attach(&mut self, server: &mut Upstream, out: &mut Vec<u8>) -> Attach {
         server.statement_mode = self.mode == Mode::Statement;
+        server.unnamed_is_own = false;
         if Arc::ptr_eq(&self.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
@@ -288,19 +307,45 @@ impl Relay {
                 frontend::QUERY | frontend::FUNCTION_CALL => {
                     // A simple query drops the unnamed statement.
                     server.unbound = false;
-                    Some(Reply::Query)
+                    server.unnamed_is_own = true;
+                    let Upstream {
+                        trace, parameters, ..
+                    } = server;
+                    Some(Reply::Query(match header.kind {
+                        frontend::QUERY => trace.query(body, parameters),
+                        _ => Fingerprint::NONE,
+                    }))
                 }
-                frontend::BIND => {
-                    server.work.binds += 1;
-                    Some(Reply::Bind)
-                }
-                frontend::EXECUTE => Some(Reply::Execute),
-                frontend::DESCRIBE => Some(Reply::Describe),
+                frontend::BIND => match bound_name(body, whole) {
+                    BoundSeen::Name([]) if !server.unnamed_is_own => break foreign(server),
+                    BoundSeen::Name(name) => {
+                        server.work.binds += 1;
+                        let prepared = server.prepared(name);
+                        server.trace.bind(name, prepared);
+                        Some(Reply::Bind)
+                    }
+                    BoundSeen::Incomplete => break Frontend::Incomplete,
+                    BoundSeen::Bad => break bad_name(header.kind),
+                },
+                frontend::EXECUTE => Some(Reply::Execute(server.trace.execute())),
+                frontend::DESCRIBE => match body {
+                    [] | [_] if !whole => break Frontend::Incomplete,
+                    [frontend::TARGET_STATEMENT, 0] if !server.unnamed_is_own => {
+                        break foreign(server);
+                    }
+                    _ => Some(Reply::Describe),
+                },
                 frontend::SYNC => Some(Reply::Sync),
                 frontend::PARSE => match statement_name(frontend::parse_name(body), body, whole) {
                     NameSeen::Name(name) => {
                         server.work.parses += 1;
-                        Some(Reply::Parse(name))
+                        server.unnamed_is_own |= name.is_none();
+                        let Upstream {
+                            trace, parameters, ..
+                        } = server;
+                        let statement =
+                            trace.parse(name.as_deref().unwrap_or_default(), body, parameters);
+                        Some(Reply::Parse(name.map(|name| (name, statement))))
                     }
                     NameSeen::Incomplete => break Frontend::Incomplete,
                     NameSeen::Bad => break bad_name(header.kind),
@@ -431,6 +476,37 @@ fn closed_name(body: &[u8]) -> Option<&[u8]> {
         [frontend::TARGET_STATEMENT, rest @ ..] => frame::c_string(rest).map(|(name, _)| name),
         [] => None,
         _ => Some(&[]),
+    }
+}
+
+enum BoundSeen<'a> {
+    /// The name, empty for the unnamed statement.
+    Name(&'a [u8]),
+    /// Its end has not come yet.
+    Incomplete,
+    /// It is too long.
+    Bad,
+}
+
+/// The statement that a Bind binds. Unlike a statement's name at its Parse, it is not kept.
+fn bound_name(body: &[u8], whole: bool) -> BoundSeen<'_> {
+    match frontend::bind_statement(body) {
+        Some(name) if name.len() > NAME_MAX => BoundSeen::Bad,
+        Some(name) => BoundSeen::Name(name),
+        None if body.len() > 2 * (NAME_MAX + 1) => BoundSeen::Bad,
+        // Malformed, which PostgreSQL answers with an error of its own.
+        None if whole => BoundSeen::Name(&[]),
+        None => BoundSeen::Incomplete,
+    }
+}
+
+/// The client means an unnamed statement that it did not parse on this server. To PostgreSQL the
+/// one that another client left there is as good.
+fn foreign(server: &Upstream) -> Frontend {
+    if server.replies.is_settled() {
+        Frontend::DropUnnamed
+    } else {
+        Frontend::Violation(Violation::ForeignStatement)
     }
 }
 

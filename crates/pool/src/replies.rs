@@ -10,12 +10,13 @@
 use std::collections::VecDeque;
 
 use pgweir_wire::backend;
+use pgweir_wire::sql::fingerprint::Fingerprint;
 
 /// Name of a prepared statement.
 pub type Name = Box<[u8]>;
 
-/// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 24
-/// bytes are 1.5 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so
+/// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32
+/// bytes are 2 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so
 /// waiting for them cannot dead-lock.
 pub const OUTSTANDING_MAX: usize = 64 * 1024;
 
@@ -26,20 +27,20 @@ const NAMES_MAX: usize = 8 * 1024 * 1024;
 /// A sent message and so the answer it is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// Parse: ParseComplete. With the name, unless it was the unnamed statement.
-    Parse(Option<Name>),
+    /// Parse: ParseComplete. With name and statement, unless it was the unnamed one.
+    Parse(Option<(Name, Fingerprint)>),
     /// Bind: BindComplete.
     Bind,
     /// Describe: (ParameterDescription and) RowDescription or NoData.
     Describe,
     /// Execute: rows or COPY, then CommandComplete, EmptyQueryResponse or PortalSuspended.
-    Execute,
+    Execute(Fingerprint),
     /// Close: CloseComplete. With the name, if it was a named statement.
     Close(Option<Name>),
     /// Sync: ReadyForQuery.
     Sync,
     /// Query or FunctionCall: anything, then ReadyForQuery.
-    Query,
+    Query(Fingerprint),
     /// A simple query of the pooler, whose answers the client does not see.
     Own,
     /// CopyDone or CopyFail that may end a COPY that has not begun: owed nothing.
@@ -49,14 +50,14 @@ pub enum Reply {
 impl Reply {
     fn name_len(&self) -> usize {
         match self {
-            Self::Parse(Some(name)) | Self::Close(Some(name)) => name.len(),
+            Self::Parse(Some((name, _))) | Self::Close(Some(name)) => name.len(),
             Self::Parse(None)
             | Self::Bind
             | Self::Describe
-            | Self::Execute
+            | Self::Execute(_)
             | Self::Close(None)
             | Self::Sync
-            | Self::Query
+            | Self::Query(_)
             | Self::Own
             | Self::CopyEnd => 0,
         }
@@ -69,11 +70,13 @@ pub enum Received {
     /// Belongs to the oldest outstanding message, or finishes one that needs no notice.
     Part,
     /// A statement was prepared under this name.
-    Prepared(Name),
+    Prepared(Name, Fingerprint),
     /// The statement of this name was closed.
     Closed(Name),
-    /// ReadyForQuery.
-    Ready,
+    /// An Execute has ended, or failed.
+    Executed(Fingerprint),
+    /// ReadyForQuery, which may be the end of a simple query.
+    Ready(Option<Fingerprint>),
     /// Belongs to no message: notices, notifications, parameter changes, a dying server's error.
     Asynchronous,
 }
@@ -125,7 +128,7 @@ impl Replies {
                 self.unsynced = false;
                 self.skipping = false;
             }
-            Reply::Query | Reply::Own => {
+            Reply::Query(_) | Reply::Own => {
                 self.unsynced = false;
                 self.uncertain |= self.copying;
             }
@@ -134,7 +137,11 @@ impl Replies {
                 return;
             }
             Reply::CopyEnd => {}
-            Reply::Parse(_) | Reply::Bind | Reply::Describe | Reply::Execute | Reply::Close(_) => {
+            Reply::Parse(_)
+            | Reply::Bind
+            | Reply::Describe
+            | Reply::Execute(_)
+            | Reply::Close(_) => {
                 self.unsynced = true;
                 self.uncertain |= self.copying;
             }
@@ -160,7 +167,7 @@ impl Replies {
     fn received_after_copy(&mut self, kind: u8) -> Result<Received, OutOfStep> {
         let is_expected = match self.queue.front() {
             Some(Reply::Sync) => true,
-            Some(Reply::Query | Reply::Own) => self.failed_query,
+            Some(Reply::Query(_) | Reply::Own) => self.failed_query,
             _ => false,
         };
         if kind == backend::READY_FOR_QUERY && !is_expected {
@@ -168,11 +175,11 @@ impl Replies {
             if std::mem::take(&mut self.skipping) {
                 self.unsynced = false;
             }
-            return Ok(Received::Ready);
+            return Ok(Received::Ready(None));
         }
         let strays = std::mem::take(&mut self.strays);
         let received = self.received_in_step(kind);
-        if let Ok(Received::Ready | Received::Asynchronous) = received {
+        if let Ok(Received::Ready(_) | Received::Asynchronous) = received {
             self.strays = strays;
         }
         received
@@ -183,55 +190,62 @@ impl Replies {
         match (kind, self.queue.front()) {
             (
                 backend::DATA_ROW | backend::COPY_DATA | backend::COPY_DONE,
-                Some(Reply::Query | Reply::Execute | Reply::Own),
+                Some(Reply::Query(_) | Reply::Execute(_) | Reply::Own),
             )
             | (
                 backend::ROW_DESCRIPTION
                 | backend::COMMAND_COMPLETE
                 | backend::EMPTY_QUERY_RESPONSE
                 | backend::FUNCTION_CALL_RESPONSE,
-                Some(Reply::Query | Reply::Own),
+                Some(Reply::Query(_) | Reply::Own),
             )
             | (backend::PARAMETER_DESCRIPTION, Some(Reply::Describe))
-            | (backend::COPY_OUT_RESPONSE, Some(Reply::Query | Reply::Execute)) => {
+            | (backend::COPY_OUT_RESPONSE, Some(Reply::Query(_) | Reply::Execute(_))) => {
                 Ok(Received::Part)
             }
             (
                 backend::COMMAND_COMPLETE
                 | backend::EMPTY_QUERY_RESPONSE
                 | backend::PORTAL_SUSPENDED,
-                Some(Reply::Execute),
-            )
-            | (backend::ROW_DESCRIPTION | backend::NO_DATA, Some(Reply::Describe))
+                Some(&Reply::Execute(statement)),
+            ) => {
+                self.pop();
+                Ok(Received::Executed(statement))
+            }
+            (backend::ROW_DESCRIPTION | backend::NO_DATA, Some(Reply::Describe))
             | (backend::BIND_COMPLETE, Some(Reply::Bind)) => {
                 self.pop();
                 Ok(Received::Part)
             }
             (backend::PARSE_COMPLETE, Some(Reply::Parse(_))) => Ok(match self.pop() {
-                Some(Reply::Parse(Some(name))) => Received::Prepared(name),
+                Some(Reply::Parse(Some((name, statement)))) => Received::Prepared(name, statement),
                 _ => Received::Part,
             }),
             (backend::CLOSE_COMPLETE, Some(Reply::Close(_))) => Ok(match self.pop() {
                 Some(Reply::Close(Some(name))) => Received::Closed(name),
                 _ => Received::Part,
             }),
-            (backend::READY_FOR_QUERY, Some(Reply::Sync | Reply::Query | Reply::Own)) => {
-                self.pop();
+            (backend::READY_FOR_QUERY, Some(Reply::Sync | Reply::Query(_) | Reply::Own)) => {
+                let ended = self.pop();
                 self.syncs_in_copy = 0;
                 self.failed_query = false;
-                Ok(Received::Ready)
+                Ok(Received::Ready(match ended {
+                    Some(Reply::Query(statement)) => Some(statement),
+                    _ => None,
+                }))
             }
-            (backend::COPY_IN_RESPONSE, Some(Reply::Query | Reply::Execute)) => {
+            (backend::COPY_IN_RESPONSE, Some(Reply::Query(_) | Reply::Execute(_))) => {
                 self.copy_began();
                 Ok(Received::Part)
             }
-            (backend::ERROR_RESPONSE, front) => {
-                let answers_something = front.is_some();
-                if answers_something {
-                    self.failed();
-                    return Ok(Received::Part);
-                }
-                Ok(Received::Asynchronous)
+            (backend::ERROR_RESPONSE, None) => Ok(Received::Asynchronous),
+            (backend::ERROR_RESPONSE, Some(&Reply::Execute(statement))) => {
+                self.failed();
+                Ok(Received::Executed(statement))
+            }
+            (backend::ERROR_RESPONSE, Some(_)) => {
+                self.failed();
+                Ok(Received::Part)
             }
             (
                 backend::NOTICE_RESPONSE
@@ -298,7 +312,7 @@ impl Replies {
     /// COPY FROM STDIN began for the oldest message. Syncs that were sent before its data are
     /// ignored by the server; libpq sends one with every Execute.
     fn copy_began(&mut self) {
-        let is_extended = matches!(self.queue.front(), Some(Reply::Execute));
+        let is_extended = matches!(self.queue.front(), Some(Reply::Execute(_)));
         let mut at = 1;
         self.copying = true;
         while self.copying && at < self.queue.len() {
@@ -329,7 +343,7 @@ impl Replies {
         self.copying = false;
         // The COPY may have failed before the server read the Sync that COPY was to ignore.
         self.strays = std::mem::take(&mut self.syncs_in_copy);
-        if matches!(self.queue.front(), Some(Reply::Query | Reply::Own)) {
+        if matches!(self.queue.front(), Some(Reply::Query(_) | Reply::Own)) {
             self.failed_query = true;
             return;
         }

@@ -14,13 +14,17 @@ use std::time::Duration;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode::{self, ErrorFields, Severity};
+use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
+use crate::id::ServerId;
 use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{Attach, Frontend, Hold, Mode, Relay, Violation};
+use crate::repeats::Repeats;
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
+use crate::trace::Thresholds;
 use crate::upstream::{Backend, Broken, OwnError};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
@@ -97,6 +101,8 @@ pub enum Overdue {
 struct Lease<S> {
     server: Box<Server<S>>,
     place: Place,
+    /// When the client got the server.
+    attached: Time,
     /// Answers to check and prelude are outstanding that the client's bytes wait for.
     awaiting: bool,
     /// The server is checked, so an error is the server's and not the client's.
@@ -144,6 +150,26 @@ pub struct Session<C, S> {
     idle_since: Time,
     /// What runs on servers after each use, if it always does.
     reset_always: bool,
+    /// From when on its statements are slow; `None` follows none.
+    pub thresholds: Option<Thresholds>,
+    repeats: Repeats,
+}
+
+/// What a client does with the server that it holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Holding {
+    /// The server.
+    pub server: ServerId,
+    /// What holds the server to the client.
+    pub hold: Hold,
+    /// When the client got the server.
+    pub since: Time,
+    /// Since the client or the server last did something.
+    pub quiet: Duration,
+    /// Since the query that runs was sent.
+    pub running: Duration,
+    /// The statement that was executed last.
+    pub statement: Fingerprint,
 }
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
@@ -162,6 +188,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             cancelling: false,
             idle_since: now,
             reset_always,
+            thresholds: None,
+            repeats: Repeats::default(),
         }
     }
 
@@ -213,9 +241,12 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             server.upstream.send_own(sql, &mut server.unsent);
         }
         let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
+        let trace = &mut server.upstream.trace;
+        trace.attach(self.thresholds, now - place.since);
         self.stage = Stage::Leased(Lease {
             server,
             place,
+            attached: now,
             awaiting: check.is_some() || prelude == Attach::AwaitPrelude,
             checking: check.is_some(),
             began: now,
@@ -336,6 +367,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
     }
 
+    /// What the client does with its server; `None` without a server.
+    pub fn holding(&self, now: Time) -> Option<Holding> {
+        match &self.stage {
+            Stage::Leased(lease) => Some(Holding {
+                server: lease.server.id,
+                hold: self.relay.hold(&lease.server.upstream),
+                since: lease.attached,
+                quiet: now - lease.active,
+                running: now - lease.query_began,
+                statement: lease.server.upstream.trace.last,
+            }),
+            Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
+        }
+    }
+
     /// Bytes that are kept: of the client's, and for the client.
     pub fn buffered(&self) -> (usize, usize) {
         (self.held.len(), self.unsent.len())
@@ -398,7 +444,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Frontend::Checkout => break Some(Need::Checkout),
                 Frontend::Terminate => return self.end(End::Terminated, None),
                 Frontend::Violation(violation) => return self.violated(violation),
-                Frontend::Forward(_) | Frontend::Full => {
+                Frontend::Forward(_) | Frontend::Full | Frontend::DropUnnamed => {
                     unreachable!("nothing is forwarded without a server")
                 }
             }
@@ -484,6 +530,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
         lease.server.held = scratch[at..len].to_vec();
         lease.note_times(now, before);
+        lease.server.upstream.trace.read(now);
         self.finish_prelude(now)?;
         Ok(true)
     }
@@ -555,14 +602,17 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     fn forward(&mut self, now: Time, bytes: &[u8]) -> Result<(), Need<S>> {
         let lease = leased(&mut self.stage);
         lease.active = now;
-        let upstream = &lease.server.upstream;
-        if upstream.replies.is_settled() {
+        let upstream = &mut lease.server.upstream;
+        let begins = upstream.replies.is_settled();
+        let in_transaction = upstream.status != TxStatus::Idle;
+        if begins {
             lease.query_began = now;
-            if upstream.status == TxStatus::Idle {
+            upstream.trace.begin(now);
+            if !in_transaction {
                 lease.began = now;
             }
         }
-        let mut at = 0;
+        let (mut from, mut at) = (0, 0);
         let end = loop {
             match self
                 .relay
@@ -574,11 +624,25 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     assert_eq!(at, 0, "a message is not dropped behind forwarded ones");
                     return self.forward(now, &bytes[run..]);
                 }
+                Frontend::DropUnnamed => {
+                    // An empty query does, in the same write.
+                    let server = &mut *lease.server;
+                    server.unsent.extend_from_slice(&bytes[from..at]);
+                    server.upstream.send_own("", &mut server.unsent);
+                    from = at;
+                }
                 end => break end,
             }
         };
-        lease.server.upstream.work.received_bytes += at as u64;
-        let sent = lease.server.send(&bytes[..at]);
+        let upstream = &mut lease.server.upstream;
+        upstream.work.received_bytes += at as u64;
+        if begins
+            && let Some(statement) = upstream.trace.opening()
+            && let Some(times) = self.repeats.note(now, statement, in_transaction)
+        {
+            upstream.trace.repeated(statement, times, &bytes[..at]);
+        }
+        let sent = lease.server.send(&bytes[from..at]);
         self.held = bytes[at..].to_vec();
         self.unseen = end == Frontend::Full;
         match end {
@@ -588,6 +652,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Frontend::Incomplete | Frontend::Full => Ok(()),
             Frontend::Forward(_)
             | Frontend::Drop(_)
+            | Frontend::DropUnnamed
             | Frontend::Answer(..)
             | Frontend::Checkout => {
                 unreachable!("handled, or only without a server")
@@ -679,7 +744,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             End::Violation(violation),
             Some(&ErrorFields {
                 severity: Severity::Fatal,
-                sqlstate: SqlState::PROTOCOL_VIOLATION,
+                sqlstate: violation.sqlstate(),
                 message: &message,
                 detail: None,
                 hint: None,

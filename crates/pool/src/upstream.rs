@@ -3,15 +3,17 @@
 //! [`Upstream::receive`] walks what came from the server and says what to forward to the client
 //! and what to swallow; rows pass by on their five header bytes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
 use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;
 use crate::replies::{Name, OutOfStep, Received, Replies, Reply};
+use crate::trace::Trace;
 use crate::work::Work;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
@@ -26,7 +28,7 @@ const SEVERITY_MAX: usize = 64;
 const SETTINGS_MAX: usize = 256;
 
 /// Named statements tracked per server; a client that prepares more stays pinned until its session
-/// ends. At 80 bytes each this is 320 KiB.
+/// ends. At 90 bytes each this is 360 KiB.
 pub const STATEMENTS_MAX: usize = 4096;
 
 /// What to do with the front of the bytes that came from a server.
@@ -85,18 +87,24 @@ pub struct Upstream {
     pub own_error: Option<OwnError>,
     /// Work that its pool has not counted yet.
     pub work: Work,
+    /// What its statements are.
+    pub trace: Trace,
     /// Whether a transaction of several statements is refused.
     pub statement_mode: bool,
     /// The server said that it is about to close the connection.
     pub dying: bool,
-    statements: BTreeSet<Name>,
+    statements: BTreeMap<Name, Fingerprint>,
     statements_untracked: bool,
+    /// The unnamed statement, if there is one, was parsed by the client that holds the server.
+    pub(crate) unnamed_is_own: bool,
     /// The unnamed statement was parsed and not bound since. Drivers that ask for its description
     /// first send a Sync in between, and bind it after that.
     pub(crate) unbound: bool,
     /// Body bytes of the current message that are still to come, and what is done with them.
     part: u32,
     part_forwarded: bool,
+    /// Bytes walked so far.
+    walked: u64,
 }
 
 impl Upstream {
@@ -109,19 +117,30 @@ impl Upstream {
             parameters,
             own_error: None,
             work: Work::default(),
+            trace: Trace::default(),
             statement_mode: false,
             dying: false,
-            statements: BTreeSet::new(),
+            statements: BTreeMap::new(),
             statements_untracked: false,
+            unnamed_is_own: false,
             unbound: false,
             part: 0,
             part_forwarded: false,
+            walked: 0,
         }
     }
 
     /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
     /// settings of the client that holds the server; without one everything is swallowed.
-    pub fn receive(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
+    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
+        let walked = self.walk(client, bytes);
+        if let Backend::Forward(len) | Backend::Swallow(len) = walked {
+            self.walked += len as u64;
+        }
+        walked
+    }
+
+    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
         if bytes.is_empty() {
             return Backend::Incomplete;
         }
@@ -163,7 +182,8 @@ impl Upstream {
             if is_error {
                 self.dying |= is_fatal(&rest[HEADER_LEN..]);
             }
-            if let Err(broken) = self.note(header.kind, whole, client.as_deref_mut()) {
+            let message = (header.kind, whole);
+            if let Err(broken) = self.note(message, run.len, client.as_deref_mut()) {
                 return run.or(Backend::Broken(broken));
             }
             let there = rest.len().min(header.message_len());
@@ -202,10 +222,17 @@ impl Upstream {
         self.part > 0 && self.part_forwarded
     }
 
+    /// What the client prepared under this name.
+    pub(crate) fn prepared(&self, name: &[u8]) -> Option<Fingerprint> {
+        self.statements.get(name).copied()
+    }
+
     /// Sends a query of the pooler: appends it to `out` and swallows its answers.
     pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
         pgweir_wire::encode::query(out, sql);
         self.replies.sent(Reply::Own);
+        // A simple query drops the unnamed statement.
+        self.unnamed_is_own = true;
     }
 
     /// Whether the client shall see a message. Answers to the pooler's own queries it shall not,
@@ -228,31 +255,45 @@ impl Upstream {
         })
     }
 
-    /// Follows what a message does to the session. `body` is there if the message is understood.
+    /// Follows what a message does to the session, of which `before` bytes were walked since what
+    /// is counted in `walked`. Its body is there if the message is understood.
     #[inline]
     fn note(
         &mut self,
-        kind: u8,
-        body: Option<&[u8]>,
+        (kind, body): (u8, Option<&[u8]>),
+        before: usize,
         client: Option<&mut Arc<Parameters>>,
     ) -> Result<(), Broken> {
         let is_own = self.replies.next_is_own();
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
-            (Received::Ready, _) => {
+            (Received::Ready(query), _) => {
                 let status = body.and_then(backend::ready_status);
                 self.status = status.ok_or(Broken::Malformed { kind })?;
                 if is_own {
                     // A simple query drops the unnamed statement.
                     self.unbound = false;
-                } else {
-                    self.work.queries += 1;
-                    self.work.transactions += u64::from(self.status == TxStatus::Idle);
+                    return Ok(());
                 }
+                self.work.queries += 1;
+                self.work.transactions += u64::from(self.status == TxStatus::Idle);
+                match query {
+                    Some(query) => self.trace.ended(query, self.walked + before as u64, false),
+                    None => self.trace.batch_ended(),
+                }
+            }
+            (Received::Executed(statement), _) => {
+                let has_failed = kind == backend::ERROR_RESPONSE;
+                self.work.errors += u64::from(has_failed && client.is_some());
+                if kind == backend::COMMAND_COMPLETE {
+                    self.completed(body.unwrap_or_default(), is_own);
+                }
+                let answered = self.walked + before as u64;
+                self.trace.ended(statement, answered, has_failed);
             }
             (Received::Part, backend::PARSE_COMPLETE) => self.unbound = true,
             (Received::Part, backend::BIND_COMPLETE) => self.unbound = false,
-            (Received::Prepared(name), _) => self.remember(name),
+            (Received::Prepared(name, statement), _) => self.remember(name, statement),
             (Received::Closed(name), _) => {
                 self.statements.remove(&name);
             }
@@ -265,10 +306,7 @@ impl Upstream {
                 self.reported(&name, &value, client);
             }
             (Received::Part, backend::COMMAND_COMPLETE) => {
-                // Only tags that begin with D matter, so rows of other commands cost one compare.
-                if let Some(tag @ [b'D', ..]) = body {
-                    self.completed(tag);
-                }
+                self.completed(body.unwrap_or_default(), is_own);
             }
             (Received::Part, backend::ERROR_RESPONSE) if is_own => {
                 let error = ErrorView::parse(body.unwrap_or_default());
@@ -279,22 +317,28 @@ impl Upstream {
             }
             (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
                 self.work.errors += u64::from(client.is_some());
+                self.trace.query_failed();
             }
             (Received::Part | Received::Asynchronous, _) => {}
         }
         Ok(())
     }
 
-    fn remember(&mut self, name: Name) {
+    fn remember(&mut self, name: Name, statement: Fingerprint) {
         if self.statements.len() < STATEMENTS_MAX {
-            self.statements.insert(name);
+            self.statements.insert(name, statement);
         } else {
             self.statements_untracked = true;
         }
     }
 
-    fn completed(&mut self, tag: &[u8]) {
+    fn completed(&mut self, tag: &[u8], is_own: bool) {
+        if !is_own {
+            self.trace.completed(tag);
+        }
         match tag {
+            // Of most settings PostgreSQL does not report what became of them.
+            b"SET\0" | b"RESET\0" => self.forget_unreported(),
             b"DISCARD ALL\0" => {
                 self.statements.clear();
                 self.statements_untracked = false;
@@ -305,6 +349,13 @@ impl Upstream {
                 self.statements_untracked = false;
             }
             _ => {}
+        }
+    }
+
+    /// Settings that PostgreSQL does not report may no longer be what they were set to for a client.
+    fn forget_unreported(&mut self) {
+        if self.parameters.knows_more_than(&self.defaults) {
+            Arc::make_mut(&mut self.parameters).forget_beyond(&self.defaults);
         }
     }
 

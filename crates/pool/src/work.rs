@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use crate::histogram::Histogram;
+use crate::trace::Found;
+use crate::waits::Cause;
 
 /// Durations kept one by one until they are merged. A transaction of more queries keeps a histogram
 /// of its own for the rest.
@@ -69,6 +71,15 @@ pub struct Work {
     pub transaction_times: Times,
 }
 
+/// Waits of one cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waited {
+    /// How many.
+    pub count: u64,
+    /// Microseconds all of them took.
+    pub us: u64,
+}
+
 /// What a pool has counted since the start of the process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
@@ -92,6 +103,11 @@ pub struct Totals {
     pub transaction_times: Histogram,
     /// How long clients waited for the server they got; zero where one was free.
     pub wait_times: Histogram,
+    /// Waits of clients for whom no server was free, by the number of their cause; those that ended
+    /// in a refusal among them.
+    pub waits: [Waited; Cause::ALL.len()],
+    /// What was found among statements.
+    pub found: Found,
     /// Clients refused because the queue was full.
     pub refusals_queue_full: u64,
     /// Clients refused because no server became free in time.
@@ -131,6 +147,18 @@ impl Totals {
         transaction_times.merge_into(&mut self.transaction_times);
     }
 
+    /// Counts what was found among a server's statements, which is then counted.
+    pub fn take_found(&mut self, found: &mut Found) {
+        self.found.add(std::mem::take(found));
+    }
+
+    /// Counts a wait.
+    pub fn waited(&mut self, cause: Cause, time: Duration) {
+        let waited = &mut self.waits[cause as usize];
+        waited.count += 1;
+        waited.us += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    }
+
     /// Adds what another pool has counted.
     pub fn add(&mut self, other: &Self) {
         // In full, so that a count more cannot be forgotten here.
@@ -145,6 +173,8 @@ impl Totals {
             query_times,
             transaction_times,
             wait_times,
+            waits,
+            found,
             refusals_queue_full,
             refusals_timeout,
             refusals_login_failing,
@@ -162,6 +192,11 @@ impl Totals {
         self.query_times.merge(query_times);
         self.transaction_times.merge(transaction_times);
         self.wait_times.merge(wait_times);
+        for (own, other) in self.waits.iter_mut().zip(waits) {
+            own.count += other.count;
+            own.us += other.us;
+        }
+        self.found.add(*found);
         self.refusals_queue_full += refusals_queue_full;
         self.refusals_timeout += refusals_timeout;
         self.refusals_login_failing += refusals_login_failing;

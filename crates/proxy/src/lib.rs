@@ -14,6 +14,7 @@ mod connect;
 mod effects;
 mod errors;
 mod http;
+mod insight;
 mod link;
 mod listen;
 mod login;
@@ -29,4 +30,4 @@ mod texts;
 mod wire_io;
 mod worker;
 
-pub use run::{RunError, run};
+pub use run::{RunError, SetLogLevel, run};

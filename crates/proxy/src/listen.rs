@@ -114,7 +114,7 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                 }
                 let door = door.clone();
                 tokio::spawn(async move {
-                    serve(stream, &peer.to_string(), &door, |s| {
+                    serve(stream, Some(peer), &door, |s| {
                         s.into_std().map(Socket::from)
                     })
                     .await;
@@ -124,7 +124,7 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
             Listener::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
                 let door = door.clone();
                 tokio::spawn(async move {
-                    serve(stream, "unix", &door, |s| s.into_std().map(Socket::from)).await;
+                    serve(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
                     drop(permit);
                 });
             }),
@@ -145,7 +145,7 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    peer: &str,
+    address: Option<SocketAddr>,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Socket>,
 ) {
@@ -163,6 +163,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, message).into())
             }),
     };
+    let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {
         Ok(logged_in) => {
             if config.log.connections {
@@ -170,18 +171,18 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     database = &*logged_in.admission.pool.database,
                     user = &*logged_in.admission.pool.user,
                     client = logged_in.admission.key.pid,
-                    peer,
+                    peer = peer(),
                     "client connected"
                 );
             }
-            hand_over(stream, logged_in, door, into_socket);
+            hand_over(stream, address, logged_in, door, into_socket);
         }
         Err(LoginEnd::Cancelled) => {}
-        Err(LoginEnd::Gone(error)) => debug!(peer, %error, "client left during login"),
+        Err(LoginEnd::Gone(error)) => debug!(peer = peer(), %error, "client left during login"),
         Err(LoginEnd::Refused(error)) => {
             door.registry.errors.count(error.sqlstate);
             if config.log.pooler_errors {
-                warn!(peer, sqlstate = %error.sqlstate, "pooler error: {}", error.message);
+                warn!(peer = peer(), sqlstate = %error.sqlstate, "pooler error: {}", error.message);
             }
             let mut out = Vec::new();
             encode::error(&mut out, &error.fields());
@@ -194,6 +195,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn hand_over<S>(
     stream: S,
+    address: Option<SocketAddr>,
     logged_in: LoggedIn,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Socket>,
@@ -216,12 +218,16 @@ fn hand_over<S>(
     let relay = Relay::new(settings.mode, parameters);
     let reset_always =
         settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
-    let session = Session::new(socket, relay, reset_always, registry.clock.now()).with_input(rest);
+    let mut session =
+        Session::new(socket, relay, reset_always, registry.clock.now()).with_input(rest);
+    session.thresholds = settings.thresholds;
     let client = Client {
         session,
         pool,
         settings,
         pid: key.pid,
+        address,
+        leak_since: None,
     };
     registry.adopt(registry.place(), Box::new(client));
 }

@@ -6,14 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
-use pgweir_pool::budget::PoolId;
+use pgweir_pool::budget::{Group, PoolId};
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{self, Action, Condition, Counts, Pool, Refusal};
 use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
 use pgweir_pool::time::Time;
-use pgweir_pool::work::{Totals, Work};
+use pgweir_pool::trace::Thresholds;
+use pgweir_pool::waits::{self, Cause, Held};
+use pgweir_pool::work::Totals;
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
 use tokio::sync::watch;
@@ -79,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) database: Arc<Database>,
     pub(crate) config: PoolConfig,
     pub(crate) limits: Limits,
+    /// From when on statements are slow; `None` where none are followed.
+    pub(crate) thresholds: Option<Thresholds>,
     pub(crate) mode: Mode,
 }
 
@@ -89,7 +93,14 @@ pub(crate) struct Shared {
     pub(crate) parked: BTreeMap<ServerId, Box<Server>>,
     /// Since the start of the process; a server's work is added when it is returned.
     pub(crate) totals: Totals,
+    /// What was the budget's reason when it said no last.
+    pub(crate) full: Option<Group>,
+    /// The last login failed because PostgreSQL had no connection left.
+    pub(crate) postgres_full: bool,
+    /// What clients do with the servers they hold, by worker, as of its last sweep.
+    held: Vec<Held>,
     check_delay: Duration,
+    wait_max: Duration,
 }
 
 /// A pool, shared by all workers and the control plane.
@@ -122,7 +133,11 @@ impl PoolHandle {
             core: Pool::new(core_config(&settings.config), workers, first),
             parked: BTreeMap::new(),
             totals: Totals::default(),
+            full: None,
+            postgres_full: false,
+            held: vec![Held::default(); workers],
             check_delay: settings.config.server_check_delay.unwrap_or(Duration::MAX),
+            wait_max: wait_max(&settings.config),
         };
         Self {
             id,
@@ -158,11 +173,7 @@ impl PoolHandle {
             effects.push(match action {
                 Action::Open(id) => Effect::Open(id),
                 Action::Refuse(client, refusal) => {
-                    *match refusal {
-                        Refusal::QueueFull => &mut shared.totals.refusals_queue_full,
-                        Refusal::Timeout => &mut shared.totals.refusals_timeout,
-                        Refusal::LoginFailing => &mut shared.totals.refusals_login_failing,
-                    } += 1;
+                    shared.refused(now, refusal);
                     Effect::Refuse(client, refusal)
                 }
                 Action::Close(id, reason) => Effect::Close(shared.unpark(id), reason),
@@ -171,8 +182,9 @@ impl PoolHandle {
                     server,
                     idle_since,
                     place,
+                    is_new,
                 } => {
-                    shared.totals.wait_times.record(now - place.since);
+                    shared.waited(now, now - place.since, is_new);
                     Effect::Grant(Grant {
                         client,
                         server: shared.unpark(server),
@@ -208,8 +220,23 @@ impl PoolHandle {
     }
 
     /// Counts work of a server that stays with its client.
-    pub(crate) fn count(&self, work: &mut Work) {
-        self.lock().totals.take(work);
+    pub(crate) fn count(&self, server: &mut Server) {
+        self.lock().count(server);
+    }
+
+    /// What clients of one worker do with the servers they hold.
+    pub(crate) fn holding(&self, worker: WorkerId, held: Held) {
+        self.lock().held[worker.index()] = held;
+    }
+
+    /// Why a client that needs a server has to wait, if none is free.
+    pub(crate) fn cause(&self, now: Time) -> Cause {
+        self.lock().cause(now)
+    }
+
+    /// What clients do with the servers they hold.
+    pub(crate) fn held(&self) -> Held {
+        Held::sum(&self.lock().held)
     }
 
     /// Takes over a reloaded configuration; whether servers must be opened anew for it.
@@ -231,6 +258,7 @@ impl PoolHandle {
         }
         self.decide(now, effects, |shared| {
             shared.check_delay = config.server_check_delay.unwrap_or(Duration::MAX);
+            shared.wait_max = wait_max(&config);
             shared.core.set_config(now, core_config(&config));
             if retire {
                 shared.core.retire(now);
@@ -271,9 +299,55 @@ impl Shared {
             );
         }
         let id = server.id;
-        self.totals.take(&mut server.upstream.work);
+        self.count(&mut server);
         self.parked.insert(id, server);
         self.core.checkin(now, id, home, condition);
+    }
+
+    fn count(&mut self, server: &mut Server) {
+        self.totals.take(&mut server.upstream.work);
+        self.totals.take_found(&mut server.upstream.trace.found);
+    }
+
+    /// Counts a client that got a server after `time`.
+    fn waited(&mut self, now: Time, time: Duration, is_new: bool) {
+        self.totals.wait_times.record(time);
+        if !time.is_zero() {
+            let cause = if is_new {
+                Cause::Opening
+            } else {
+                self.cause(now)
+            };
+            self.totals.waited(cause, time);
+        }
+    }
+
+    /// Counts a client that did not get a server.
+    fn refused(&mut self, now: Time, refusal: Refusal) {
+        let totals = &mut self.totals;
+        let (count, time) = match refusal {
+            // It did not wait.
+            Refusal::QueueFull => (&mut totals.refusals_queue_full, None),
+            Refusal::Timeout => (&mut totals.refusals_timeout, Some(self.wait_max)),
+            // How long is not known, and not what matters.
+            Refusal::LoginFailing => (&mut totals.refusals_login_failing, Some(Duration::ZERO)),
+        };
+        *count += 1;
+        if let Some(time) = time {
+            let cause = self.cause(now);
+            self.totals.waited(cause, time);
+        }
+    }
+
+    /// Why a client waits.
+    fn cause(&self, now: Time) -> Cause {
+        waits::cause(
+            self.core.shortage(now),
+            self.core.counts().active,
+            Held::sum(&self.held),
+            self.full.as_ref(),
+            self.postgres_full,
+        )
     }
 
     fn unpark(&mut self, id: ServerId) -> Box<Server> {
@@ -294,6 +368,10 @@ impl Settings {
                 transaction: bound(config.transaction_timeout),
                 idle: bound(config.client_idle_timeout),
             },
+            thresholds: config.track_statements.then(|| Thresholds {
+                slow: bound(config.slow_query_time),
+                very_slow: bound(config.very_slow_query_time),
+            }),
             mode: match config.pool_mode {
                 PoolMode::Session => Mode::Session,
                 PoolMode::Transaction => Mode::Transaction,
@@ -305,6 +383,10 @@ impl Settings {
     }
 }
 
+fn wait_max(config: &PoolConfig) -> Duration {
+    config.query_wait_timeout.unwrap_or(Duration::MAX)
+}
+
 fn core_config(config: &PoolConfig) -> pool::Config {
     pool::Config {
         size_max: config.pool_size.map_or(u32::MAX, std::num::NonZeroU32::get),
@@ -314,7 +396,7 @@ fn core_config(config: &PoolConfig) -> pool::Config {
         waiters_max: config
             .max_waiting_clients
             .map_or(usize::MAX, |n| n.get() as usize),
-        wait_max: config.query_wait_timeout.unwrap_or(Duration::MAX),
+        wait_max: wait_max(config),
         idle_max: config.server_idle_timeout.unwrap_or(Duration::MAX),
         lifetime: config.server_lifetime,
         login_retry: config.server_login_retry,

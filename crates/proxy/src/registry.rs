@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Database, Workers};
 use crate::effects::{ClientRef, Effect};
 use crate::errors::Errors;
+use crate::insight::Insight;
 use crate::link::{CancelTarget, Home, Server};
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
@@ -59,6 +60,7 @@ pub(crate) struct Registry {
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
     pub(crate) errors: Errors,
+    pub(crate) insight: Insight,
     config: RwLock<Arc<Config>>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
@@ -75,6 +77,7 @@ impl Registry {
     ) -> Self {
         let registry = Self {
             clock,
+            insight: Insight::new(workers.len()),
             workers,
             draining: AtomicBool::new(false),
             errors: Errors::default(),
@@ -419,7 +422,11 @@ impl Registry {
             // Under the budget's lock, so that nobody feeds the pool before it knows that it is
             // hungry. No pool's lock is ever held when the budget's is taken.
             let now = self.clock.now();
-            pool.decide(now, &mut effects, |shared| shared.core.denied(now, id));
+            let full = budget.full(pool.id).cloned();
+            pool.decide(now, &mut effects, |shared| {
+                shared.full = full;
+                shared.core.denied(now, id);
+            });
             budget.rivals(pool.id)
         };
         self.carry_out(pool, &mut effects, outbox);

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use mio::{Poll, Waker};
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -71,12 +72,17 @@ impl From<io::Error> for RunError {
     }
 }
 
+/// Sets what the log lets through to what `log_level` says; `None` where it says nothing. The
+/// error is what is wrong with it.
+pub type SetLogLevel = Box<dyn Fn(Option<&str>) -> Result<(), String>>;
+
 /// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
 /// not; SIGHUP reads `source` again.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
-pub fn run(source: Source, resolved: Resolved) -> Result<(), RunError> {
+pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
+    apply_log_level(&set_log_level, &resolved.config);
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,7 +106,13 @@ pub fn run(source: Source, resolved: Resolved) -> Result<(), RunError> {
     let _http = http
         .map(|bound| http::start(bound, registry.clone()))
         .transpose()?;
-    let served = runtime.block_on(Control::new(source, registry.clone(), inbox).serve(listeners));
+    let control = Control {
+        source,
+        registry: registry.clone(),
+        orders: inbox,
+        set_log_level,
+    };
+    let served = runtime.block_on(control.serve(listeners));
     for worker in &registry.workers {
         worker.send(Message::Stop);
     }
@@ -167,21 +179,10 @@ struct Control {
     source: Source,
     registry: Arc<Registry>,
     orders: mpsc::UnboundedReceiver<Order>,
+    set_log_level: SetLogLevel,
 }
 
 impl Control {
-    fn new(
-        source: Source,
-        registry: Arc<Registry>,
-        orders: mpsc::UnboundedReceiver<Order>,
-    ) -> Self {
-        Self {
-            source,
-            registry,
-            orders,
-        }
-    }
-
     /// Serves until the last client has left after a signal, or the time for that is over.
     async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -213,7 +214,10 @@ impl Control {
                     }
                     self.carry_out(order);
                 }
-                _ = hangup.recv() => reload(&self.source, &self.registry),
+                _ = hangup.recv() => {
+                    reload(&self.source, &self.registry);
+                    apply_log_level(&self.set_log_level, &self.registry.config());
+                }
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
                     stats_due = stats_period.map(|period| Instant::now() + period);
@@ -297,6 +301,14 @@ impl Control {
     }
 }
 
+fn apply_log_level(set: &SetLogLevel, config: &Config) {
+    let level = config.log.level.as_deref();
+    if let Err(error) = set(level) {
+        let level = level.unwrap_or_default();
+        error!("log_level {level} is not understood: {error}; the level stays as it was");
+    }
+}
+
 async fn either(a: &mut tokio::signal::unix::Signal, b: &mut tokio::signal::unix::Signal) {
     tokio::select! {
         _ = a.recv() => {}
@@ -338,8 +350,10 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
             let mut outbox = Outbox::default();
             // First, or the connection that becomes free lets the pool try again without a pause.
+            let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
             registry.decide(&pool, &mut outbox, |shared, now| {
                 shared.totals.server_login_failures += 1;
+                shared.postgres_full = is_full;
                 shared.core.failed(now, id);
             });
             registry.release(permit, &mut outbox);

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use pgweir_pool::pool::Counts;
+use pgweir_pool::waits::{Cause, Held};
 use pgweir_pool::work::Totals;
 
 use crate::config::{Database, PoolMode, ServerAddress};
@@ -118,6 +119,10 @@ pub(crate) struct PoolSnapshot {
     pub(crate) oldest_wait: Option<Duration>,
     /// The last login to PostgreSQL failed.
     pub(crate) login_failing: bool,
+    /// What clients do with the servers they hold.
+    pub(crate) held: Held,
+    /// Why clients wait, if they do.
+    pub(crate) cause: Option<Cause>,
     pub(crate) totals: Totals,
 }
 
@@ -216,6 +221,8 @@ impl PoolSnapshot {
             counts: Counts::default(),
             oldest_wait: None,
             login_failing: false,
+            held: Held::default(),
+            cause: None,
             totals: Totals::default(),
         }
     }
@@ -233,6 +240,7 @@ impl PoolSnapshot {
         self.counts.waiting_since = since.into_iter().flatten().min();
         self.oldest_wait = self.oldest_wait.max(pool.oldest_wait);
         self.login_failing |= pool.login_failing;
+        self.held = Held::sum(&[self.held, pool.held]);
         self.totals.add(&pool.totals);
     }
 }
@@ -252,6 +260,8 @@ impl PoolHandle {
             counts,
             oldest_wait: counts.waiting_since.map(|since| now.since(since)),
             login_failing: self.is_login_failing(),
+            held: self.held(),
+            cause: (counts.waiting > 0).then(|| self.cause(now)),
             totals,
         }
     }

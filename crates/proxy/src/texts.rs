@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::{Limits, Overdue};
+use pgweir_pool::waits::Cause;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
@@ -50,7 +51,7 @@ impl ClientError {
     }
 }
 
-/// Why a client did not get a server. `login_error` is the last failed login of the pool.
+/// Why a client did not get a server, for which `cause` says why none was free. `login_error` is the last failed login of the pool.
 ///
 /// 53300 and 57P03 are what PostgreSQL itself answers when it is full or not ready, and what
 /// drivers treat as worth another attempt.
@@ -58,6 +59,7 @@ pub(crate) fn refusal(
     refusal: Refusal,
     config: &PoolConfig,
     counts: Counts,
+    cause: Cause,
     login_error: Option<&ClientError>,
 ) -> ClientError {
     match refusal {
@@ -67,10 +69,12 @@ pub(crate) fn refusal(
                 .map_or(0, std::num::NonZeroU32::get);
             ClientError::new(
                 SqlState::TOO_MANY_CONNECTIONS,
-                format!("too many clients wait for a server connection (max_waiting_clients {bound})"),
+                format!(
+                    "too many clients wait for a server connection (max_waiting_clients {bound})"
+                ),
             )
             .detail(pool_state(config, counts))
-            .hint("Retry later, raise default_pool_size if PostgreSQL has room, or shorten transactions.")
+            .hint(cause.hint())
         }
         Refusal::Timeout => {
             let waited = config.query_wait_timeout.unwrap_or(Duration::MAX);
@@ -82,7 +86,7 @@ pub(crate) fn refusal(
                 ),
             )
             .detail(pool_state(config, counts))
-            .hint("Look for long or idle transactions, raise default_pool_size if PostgreSQL has room, or raise query_wait_timeout.")
+            .hint(cause.hint())
         }
         Refusal::LoginFailing => login_error.cloned().unwrap_or_else(|| {
             ClientError::new(

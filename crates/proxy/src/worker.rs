@@ -20,6 +20,7 @@ pub(crate) use clients::Client;
 use crate::config::Workers;
 use crate::effects::Effect;
 use crate::outbox::{Message, Outbox};
+use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
 use servers::Entry;
 use slots::Slots;
@@ -60,6 +61,8 @@ pub(crate) struct Worker {
     /// Clients that may move to this worker when they are idle, before the next sweep.
     leaving: Option<(WorkerId, u32)>,
     draining: bool,
+    /// Pools that know what their clients here hold.
+    told: Vec<Arc<PoolHandle>>,
     now: Time,
 }
 
@@ -82,6 +85,7 @@ impl Worker {
             returning: Vec::new(),
             leaving: None,
             draining: false,
+            told: Vec::new(),
         }
     }
 
@@ -196,6 +200,7 @@ impl Worker {
         self.leaving = self.relief(busy);
         self.count_work();
         self.sweep_clients();
+        self.sweep_holders();
         self.sweep_returning();
         self.handle_local();
     }

@@ -24,6 +24,8 @@ impl SqlState {
     pub const IDLE_SESSION_TIMEOUT: Self = Self(*b"57P05");
     /// `57014`: the query was cancelled, by request or by a timeout.
     pub const QUERY_CANCELED: Self = Self(*b"57014");
+    /// `26000`: there is no such prepared statement.
+    pub const INVALID_STATEMENT_NAME: Self = Self(*b"26000");
     /// `08P01`: the peer broke the protocol.
     pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
     /// `08006`: an established connection failed.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
+use pgweir_wire::sql::fingerprint::Fingerprint;
 
 use super::{Next, Recovery};
 use crate::parameters::Parameters;
@@ -52,7 +53,7 @@ fn a_server_at_rest_is_clean_at_once() {
 #[test]
 fn a_running_query_is_cancelled_once_then_rolled_back() {
     let (mut server, mut recovery) = (server(), Recovery::new(false, false));
-    server.replies.sent(Reply::Query);
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
     step(&mut recovery, &mut server, Next::Cancel, "");
     step(&mut recovery, &mut server, Next::Wait, "");
     answer(&mut server, &ready(TxStatus::Failed));
@@ -75,7 +76,7 @@ fn an_open_batch_is_synced() {
 #[test]
 fn a_copy_is_failed_and_its_batch_synced() {
     let (mut server, mut recovery) = (server(), Recovery::new(false, false));
-    server.replies.sent(Reply::Execute);
+    server.replies.sent(Reply::Execute(Fingerprint::NONE));
     server.replies.sent(Reply::Sync);
     answer(&mut server, b"G\0\0\0\x07\0\0\0");
     step(&mut recovery, &mut server, Next::Cancel, "fS");

@@ -1,5 +1,7 @@
 //! Scripts: `>P` is a Parse sent, `<1` a ParseComplete received; `G` and friends as in the protocol.
 
+use pgweir_wire::sql::fingerprint::Fingerprint;
+
 use super::{Received, Replies, Reply};
 
 fn run(script: &str) -> Result<Replies, String> {
@@ -9,13 +11,13 @@ fn run(script: &str) -> Result<Replies, String> {
         if direction == ">" {
             replies.sent(match kind {
                 "P" => Reply::Parse(None),
-                "Pn" => Reply::Parse(Some(b"n"[..].into())),
+                "Pn" => Reply::Parse(Some((b"n"[..].into(), Fingerprint::NONE))),
                 "B" => Reply::Bind,
                 "D" => Reply::Describe,
-                "E" => Reply::Execute,
+                "E" => Reply::Execute(Fingerprint::NONE),
                 "C" => Reply::Close(None),
                 "S" => Reply::Sync,
-                "Q" => Reply::Query,
+                "Q" => Reply::Query(Fingerprint::NONE),
                 "c" | "f" => Reply::CopyEnd,
                 _ => panic!("{step}"),
             });
@@ -120,7 +122,7 @@ fn what_belongs_to_nobody_is_taken_at_any_time() {
 
 #[test]
 fn long_names_fill_the_queue_early_and_leave_nothing_behind() {
-    let name = || Reply::Parse(Some(vec![b'x'; 1024].into()));
+    let name = || Reply::Parse(Some((vec![b'x'; 1024].into(), Fingerprint::NONE)));
     let mut replies = Replies::default();
     let mut count = 0;
     while !replies.is_full() {
@@ -142,7 +144,7 @@ fn names_are_reported_when_the_server_confirms_them() {
     let mut replies = run(">Pn >S").unwrap();
     assert_eq!(
         replies.received(b'1'),
-        Ok(Received::Prepared(b"n"[..].into()))
+        Ok(Received::Prepared(b"n"[..].into(), Fingerprint::NONE))
     );
 }
 

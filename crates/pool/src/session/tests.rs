@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
+use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::{End, Limits, Need, Overdue, Session};
@@ -14,6 +15,7 @@ use crate::pool::{Config, Place, Pool};
 use crate::relay::{Mode, Relay};
 use crate::server::Server;
 use crate::time::Time;
+use crate::trace::{Finding, Level, Sample, Thresholds};
 use crate::upstream::Upstream;
 use crate::work::Totals;
 
@@ -296,4 +298,158 @@ fn nothing_follows_the_refusal_of_the_settings_but_an_error() {
     assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
     let error = ErrorView::parse(&session.client.output[5..]);
     assert_eq!(error.message(), "no");
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind];
+    out.extend((body.len() as u32 + 4).to_be_bytes());
+    out.extend(body);
+    out
+}
+
+/// The unnamed statement that lies on a server may be another client's.
+#[test]
+fn a_client_never_meets_the_unnamed_statement_of_another() {
+    let mut scratch = vec![0; 32 * 1024];
+    let parse = message(b'P', b"\0select 1\0\0\0");
+    let bind = message(b'B', b"\0\0\0\0\0\0\0\0");
+    let describe = message(b'D', b"S\0");
+    let sync = message(b'S', b"");
+    let dropped = query("");
+    for (asks, sent) in [
+        (vec![&bind, &sync], vec![&dropped, &bind, &sync]),
+        (vec![&describe, &sync], vec![&dropped, &describe, &sync]),
+        (vec![&parse, &bind, &sync], vec![&parse, &bind, &sync]),
+        (
+            vec![&parse, &sync, &describe, &bind, &sync],
+            vec![&parse, &sync, &describe, &bind, &sync],
+        ),
+    ] {
+        let (mut session, server) = pair(false);
+        session.client.input = asks.iter().flat_map(|m| m.iter().copied()).collect();
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        let need = session.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        let expected: Vec<u8> = sent.iter().flat_map(|m| m.iter().copied()).collect();
+        let server = session.server().expect("attached");
+        assert_eq!(server.stream.output, expected);
+        // The answer to the empty query is for nobody.
+        if sent[0] == &dropped {
+            server.stream.input.extend(message(b'I', b""));
+            server.stream.input.extend(message(b'Z', b"I"));
+            server.readable = true;
+            let need = session.pump(NOW, &mut scratch);
+            assert!(matches!(need, Need::Nothing), "{need:?}");
+            assert_eq!(session.client.output, b"");
+        }
+    }
+    // In the middle of a batch it cannot be dropped without closing the batch.
+    let (mut session, server) = pair(false);
+    let named = message(b'P', b"a\0select 1\0\0\0");
+    session.client.input = [named, bind].concat().into();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Return(_)), "{need:?}");
+    let error = ErrorView::parse(&session.client.output[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::INVALID_STATEMENT_NAME));
+}
+
+#[test]
+fn executions_are_counted_with_their_rows_bytes_and_times() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, server) = pair(false);
+    let second = Duration::from_secs(1);
+    session.thresholds = Some(Thresholds {
+        slow: second,
+        very_slow: 3 * second,
+    });
+    let execute = [
+        message(b'B', b"\0s\0\0\0\0\0\0\0"),
+        message(b'E', b"\0\0\0\0\0"),
+        message(b'S', b""),
+    ]
+    .concat();
+    let parse = message(b'P', b"s\0select x from t where y = 7\0\0\0");
+    session.client.input = [parse, execute.clone()].concat().into();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let waited = Duration::from_millis(40);
+    let need = session.attach(NOW + waited, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let row = message(b'D', b"\0\0");
+    let answer = [
+        message(b'2', b""),
+        row.clone(),
+        row,
+        message(b'C', b"SELECT 2\0"),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let mut now = NOW + waited;
+    for first in [message(b'1', b""), Vec::new()] {
+        if first.is_empty() {
+            session.client.input = execute.clone().into();
+            session.readable = true;
+            assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
+        }
+        now = now + second;
+        let server = session.server().expect("attached");
+        server.stream.input.extend([first, answer.clone()].concat());
+        server.readable = true;
+        assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
+    }
+    let trace = &mut session.server().expect("pinned").upstream.trace;
+    let statement = Fingerprint::of(b"select x from t where y = $1", true);
+    let sum = Sample {
+        statement,
+        calls: 2,
+        errors: 0,
+        rows: 4,
+        bytes: 2 * (5 + 7 + 7) + 5 + (14 + 6),
+        us: 2_000_000,
+    };
+    assert_eq!(*trace.samples(), [sum]);
+    let slow = |waited| Finding::Slow {
+        statement,
+        level: Level::Slow,
+        waited,
+        took: second,
+    };
+    assert_eq!(trace.take_findings(), [slow(waited), slow(Duration::ZERO)]);
+}
+
+#[test]
+fn a_loop_of_round_trips_is_found_over_several_servers() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, mut server) = pair(false);
+    let never = Duration::MAX;
+    session.thresholds = Some(Thresholds {
+        slow: never,
+        very_slow: never,
+    });
+    let mut found = Vec::new();
+    for n in 0..12 {
+        session.client.input = query(&format!("select {n} /*route='r'*/")).into();
+        session.readable = true;
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        let need = session.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        let held = session.server().expect("attached");
+        held.stream.input.extend(message(b'C', b"SELECT 1\0"));
+        held.stream.input.extend(message(b'Z', b"I"));
+        held.readable = true;
+        let Need::Checkin(mut free) = session.pump(NOW, &mut scratch) else {
+            panic!("the query is over");
+        };
+        found.extend(free.upstream.trace.take_findings());
+        server = free;
+    }
+    let [
+        Finding::Repeated {
+            times: 10, tags, ..
+        },
+    ] = &found[..]
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((&*tags[0].key, &*tags[0].value), ("route", "r"));
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
+use pgweir_wire::sql::fingerprint::Fingerprint;
 
 use super::{Backend, Broken, SETTINGS_MAX, UNDERSTOOD_MAX, Upstream};
 use crate::parameters::Parameters;
@@ -60,7 +61,7 @@ fn a_reply_is_forwarded_whatever_the_pieces() {
     for size in 1..reply.len() + 1 {
         let mut client = parameters(&[]);
         let mut server = Upstream::new(client.clone());
-        server.replies.sent(Reply::Query);
+        server.replies.sent(Reply::Query(Fingerprint::NONE));
         assert!(!server.is_at_rest());
         assert_eq!(
             forwarded(&mut server, &mut client, &reply, size),
@@ -85,7 +86,7 @@ fn answers_to_the_poolers_own_queries_are_swallowed() {
         let mut client = parameters(&[]);
         let mut server = Upstream::new(client.clone());
         server.send_own("x", &mut Vec::new());
-        server.replies.sent(Reply::Query);
+        server.replies.sent(Reply::Query(Fingerprint::NONE));
         let seen = forwarded(&mut server, &mut client, &reply, size);
         assert_eq!(seen, reply[own.len()..], "pieces of {size}");
     }
@@ -110,7 +111,7 @@ fn a_setting_that_the_server_spells_otherwise_reaches_the_client() {
 fn a_setting_changed_by_the_client_is_the_clients_and_the_servers() {
     let mut client = parameters(&[("timezone", "UTC")]);
     let mut server = Upstream::new(client.clone());
-    server.replies.sent(Reply::Query);
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
     assert_eq!(
         server.receive(Some(&mut client), &report),
@@ -150,7 +151,7 @@ fn a_server_that_invents_settings_is_broken() {
 fn nothing_of_an_answer_that_nobody_asked_for_is_forwarded() {
     let mut client = parameters(&[]);
     let mut server = Upstream::new(client.clone());
-    server.replies.sent(Reply::Query);
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
     let mut bytes = message(b'C', b"SELECT 1\0");
     bytes.extend(ready(TxStatus::Idle));
     let asked = bytes.len();
@@ -181,7 +182,7 @@ fn statement_mode_stops_before_the_client_learns_of_a_transaction() {
     let mut client = parameters(&[]);
     let mut server = Upstream::new(client.clone());
     server.statement_mode = true;
-    server.replies.sent(Reply::Query);
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
     let mut bytes = message(b'C', b"BEGIN\0");
     let tag = bytes.len();
     bytes.extend(ready(TxStatus::InTransaction));
@@ -198,7 +199,9 @@ fn statement_mode_stops_before_the_client_learns_of_a_transaction() {
 #[test]
 fn statements_are_known_from_confirmation_to_close() {
     let mut server = Upstream::new(parameters(&[]));
-    server.replies.sent(Reply::Parse(Some(b"a"[..].into())));
+    server
+        .replies
+        .sent(Reply::Parse(Some((b"a"[..].into(), Fingerprint::NONE))));
     server.replies.sent(Reply::Sync);
     assert!(!server.has_statements(), "not confirmed");
     server.receive(None, &message(b'1', b""));
@@ -214,9 +217,11 @@ fn statements_are_known_from_confirmation_to_close() {
 fn discard_all_forgets_statements_and_settings() {
     let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
     server.parameters = parameters(&[("timezone", "Asia/Tokyo")]);
-    server.replies.sent(Reply::Parse(Some(b"a"[..].into())));
+    server
+        .replies
+        .sent(Reply::Parse(Some((b"a"[..].into(), Fingerprint::NONE))));
     server.receive(None, &message(b'1', b""));
-    server.replies.sent(Reply::Query);
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
     server.receive(None, &message(b'C', b"DISCARD ALL\0"));
     assert!(!server.has_statements());
     assert!(Arc::ptr_eq(&server.parameters, &server.defaults));
@@ -247,4 +252,29 @@ fn a_notice_of_any_length_passes_amid_the_poolers_own_query() {
     let answer = ready(TxStatus::Idle);
     assert!(forwarded(&mut server, &mut client, &answer, 1000).is_empty());
     assert!(server.is_at_rest());
+}
+
+#[test]
+fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
+    let wanted = parameters(&[("timezone", "UTC"), ("statement_timeout", "5s")]);
+    for (tag, is_known) in [
+        (&b"SET\0"[..], false),
+        (b"RESET\0", false),
+        (b"SELECT 1\0", true),
+    ] {
+        let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
+        server.parameters = wanted.clone();
+        server.replies.sent(Reply::Query(Fingerprint::NONE));
+        server.receive(None, &message(b'C', tag));
+        server.receive(None, &ready(TxStatus::Idle));
+        let sql = server.parameters.sql_to_become(&wanted);
+        let again = "SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
+        assert_eq!(sql.as_deref(), (!is_known).then_some(again), "{tag:?}");
+        let sql = server.parameters.sql_to_become(&server.defaults);
+        assert_eq!(
+            sql.as_deref(),
+            Some("RESET \"statement_timeout\""),
+            "{tag:?}"
+        );
+    }
 }

@@ -275,6 +275,14 @@ pub struct PoolConfig {
     pub transaction_timeout: Option<Duration>,
     /// Time a client may be idle outside a transaction.
     pub client_idle_timeout: Option<Duration>,
+    /// Whether statements are counted.
+    pub track_statements: bool,
+    /// Time from which on a statement is slow.
+    pub slow_query_time: Option<Duration>,
+    /// Time from which on it is very slow.
+    pub very_slow_query_time: Option<Duration>,
+    /// Time a client may hold a server without using it before it is called a leak.
+    pub leak_time: Option<Duration>,
     /// Time to connect and log in to PostgreSQL (`server_connect_timeout`, `connect_timeout`).
     pub server_connect_timeout: Option<Duration>,
     /// Pause after a failed server login.
@@ -313,6 +321,8 @@ pub struct Tcp {
 /// What is logged of the comings and goings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
+    /// What the log lets through (`log_level`); `None` is what the command line says.
+    pub level: Option<String>,
     /// Logins (`log_connections`).
     pub connections: bool,
     /// Ends of connections with their reason (`log_disconnections`).

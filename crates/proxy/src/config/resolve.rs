@@ -181,6 +181,7 @@ fn tcp(globals: &Chain<'_>) -> Tcp {
 fn log(globals: &Chain<'_>) -> Log {
     let stats = globals.boolean("log_stats");
     Log {
+        level: globals.some_text("log_level"),
         connections: globals.boolean("log_connections"),
         disconnections: globals.boolean("log_disconnections"),
         pooler_errors: globals.boolean("log_pooler_errors"),
@@ -268,6 +269,10 @@ fn pool(chain: &Chain<'_>) -> PoolConfig {
         idle_transaction_timeout: chain.timeout("idle_transaction_timeout"),
         transaction_timeout: chain.timeout("transaction_timeout"),
         client_idle_timeout: chain.timeout("client_idle_timeout"),
+        track_statements: chain.boolean("track_statements"),
+        slow_query_time: chain.timeout("slow_query_time"),
+        very_slow_query_time: chain.timeout("very_slow_query_time"),
+        leak_time: chain.timeout("leak_time"),
         server_connect_timeout: chain.timeout("server_connect_timeout"),
         server_login_retry: chain.time("server_login_retry"),
         server_idle_timeout: chain.timeout("server_idle_timeout"),

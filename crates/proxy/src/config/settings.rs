@@ -264,6 +264,16 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(GDU, "client_idle_timeout", TIMEOUT, "0",
         "Time a client may be idle outside a transaction."),
 
+    // What is found out.
+    Setting::new(GDU, "track_statements", Kind::Bool, "true",
+        "Whether statements are counted, without their literals; without it nothing is called slow or N+1. PgBouncer does not have it."),
+    Setting::new(GDU, "slow_query_time", TIMEOUT, "1",
+        "Time from which on a statement is slow: logged and counted. PgBouncer does not have it."),
+    Setting::new(GDU, "very_slow_query_time", TIMEOUT, "3",
+        "Time from which on it is very slow. PgBouncer does not have it."),
+    Setting::new(GDU, "leak_time", TIMEOUT, "30",
+        "Time a client may hold a server without using it before it is called a leak. PgBouncer does not have it."),
+
     // Care of servers.
     Setting::new(GD, "server_connect_timeout", TIMEOUT, "15",
         "Time to connect and log in to PostgreSQL."),
@@ -297,6 +307,8 @@ pub static SETTINGS: &[Setting] = &[
         "Size of the kernel's buffers, in bytes."),
 
     // Log.
+    Setting::new(G, "log_level", TEXT, "",
+        "What the log lets through: error, warn, info, debug or trace; unset is what the command line says. PgBouncer does not have it."),
     Setting::new(G, "log_connections", Kind::Bool, "true",
         "Whether logins are logged."),
     Setting::new(G, "log_disconnections", Kind::Bool, "true",

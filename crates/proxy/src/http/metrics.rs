@@ -1,5 +1,7 @@
 //! Our own metrics. docs/metrics.md explains each of them.
 
+mod findings;
+
 use super::exposition::{Column, Exposition, Kind, Label, Value};
 use crate::snapshot::{PoolSnapshot, Snapshot};
 
@@ -14,6 +16,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut Exposition) {
     process(snapshot, out);
     pools(snapshot, out);
     totals(snapshot, out);
+    findings::write(snapshot, out);
 }
 
 fn process(snapshot: &Snapshot, out: &mut Exposition) {

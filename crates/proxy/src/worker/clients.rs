@@ -1,5 +1,6 @@
 //! The clients of a worker: their sessions, and what these need.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,12 +10,14 @@ use pgweir_pool::id::ClientId;
 use pgweir_pool::pool::{Condition, Place, Refusal};
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::{End, Need, Session};
+use pgweir_pool::time::Time;
 use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::Worker;
 use crate::effects::{ClientRef, Effect, Grant};
+use crate::insight::{Author, Holder, Holders, Noted};
 use crate::link::{Link, Server};
 use crate::outbox::{Message, Outbox};
 use crate::pool_handle::{PoolHandle, Settings};
@@ -35,6 +38,17 @@ pub(crate) struct Client {
     pub(crate) settings: Arc<Settings>,
     /// Its number for cancel requests.
     pub(crate) pid: u32,
+    /// `None` over a unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// When it got the server with which it was told of as a leak.
+    pub(crate) leak_since: Option<Time>,
+}
+
+impl Client {
+    fn author(&self) -> Author {
+        let application = self.session.relay.parameters.value("application_name");
+        Author::new(&self.pool, self.pid, application)
+    }
 }
 
 impl Worker {
@@ -105,7 +119,8 @@ impl Worker {
                     Some(grant) => self.attach(slot, &mut client, grant),
                     None => break,
                 },
-                Need::Checkin(server) => {
+                Need::Checkin(mut server) => {
+                    self.look_into(&client, &mut server);
                     self.check_in(&client.pool.clone(), server, Condition::Clean);
                     if self.draining && rests(&client) {
                         end_with(&mut client, &texts::shutting_down())
@@ -116,11 +131,13 @@ impl Worker {
                         client.session.pump(self.now, &mut self.scratch)
                     }
                 }
-                Need::Return(returning) => {
+                Need::Return(mut returning) => {
+                    self.look_into(&client, &mut returning.server);
                     self.take_back(&client.pool.clone(), returning);
                     client.session.pump(self.now, &mut self.scratch)
                 }
-                Need::Lost(server, None) => {
+                Need::Lost(mut server, None) => {
+                    self.look_into(&client, &mut server);
                     self.lose(&client.pool.clone(), server);
                     client.session.pump(self.now, &mut self.scratch)
                 }
@@ -169,6 +186,14 @@ impl Worker {
         let grant = self.own_grant(client_id, &client.pool);
         self.registry.close(server, &mut self.outbox);
         grant
+    }
+
+    /// Takes what was found out about the client's statements.
+    fn look_into(&self, client: &Client, server: &mut Server) {
+        let trace = &mut server.upstream.trace;
+        self.registry
+            .insight
+            .take(&client.pool, trace, || client.author());
     }
 
     /// Takes the grant for `client` out of the effects, and has the others carried out.
@@ -277,6 +302,7 @@ impl Worker {
             refusal,
             &client.settings.config,
             counts,
+            client.pool.cause(self.now),
             login_error.as_ref(),
         );
         self.note_error(&client, &error);
@@ -341,12 +367,60 @@ impl Worker {
     /// Counts what was done on servers that stay with their clients for long.
     pub(super) fn count_work(&mut self) {
         for client in self.clients.iter_mut() {
-            if let Some(server) = client.session.server()
-                && server.upstream.work.queries > 0
-            {
-                client.pool.count(&mut server.upstream.work);
+            let Client {
+                session, pool, pid, ..
+            } = &mut **client;
+            let parameters = session.relay.parameters.clone();
+            let Some(server) = session.server() else {
+                continue;
+            };
+            if server.upstream.work.queries > 0 {
+                pool.count(server);
             }
+            let application = parameters.value("application_name");
+            let author = || Author::new(pool, *pid, application);
+            let trace = &mut server.upstream.trace;
+            self.registry.insight.take(pool, trace, author);
         }
+    }
+
+    /// Notes who holds servers, and tells of leaks once per lease.
+    pub(super) fn sweep_holders(&mut self) {
+        let now = self.now;
+        let mut holders = Holders::default();
+        for client in self.clients.iter_mut() {
+            let Some(holding) = client.session.holding(now) else {
+                continue;
+            };
+            let (held, config) = (now - holding.since, &client.settings.config);
+            let Noted::Shown { is_leak } = holders.note(&client.pool, config, held, &holding)
+            else {
+                continue;
+            };
+            let cancel = client
+                .session
+                .server()
+                .and_then(|s| s.stream.cancel.as_ref());
+            let holder = Holder {
+                pool: client.pool.clone(),
+                server_pid: cancel.map(|target| target.pid),
+                author: client.author(),
+                address: client.address,
+                hold: holding.hold,
+                held,
+                quiet: holding.quiet,
+                running: holding.running,
+                statement: holding.statement,
+                is_leak,
+            };
+            if is_leak && client.leak_since != Some(holding.since) {
+                client.leak_since = Some(holding.since);
+                self.registry.insight.warn_of_leak(&holder);
+            }
+            holders.show(holder);
+        }
+        holders.tell(self.id, &mut self.told);
+        self.registry.insight.set_holders(self.id, holders);
     }
 
     /// The pooler shuts down: ends sessions that are outside a transaction.
@@ -386,6 +460,7 @@ impl Worker {
     pub(super) fn reloaded(&mut self) {
         for client in self.clients.iter_mut() {
             client.settings = client.pool.settings();
+            client.session.thresholds = client.settings.thresholds;
         }
     }
 
@@ -405,7 +480,8 @@ impl Worker {
             );
         }
         let sqlstate = match end {
-            End::Violation(_) | End::ServerBroken(_) => Some(SqlState::PROTOCOL_VIOLATION),
+            End::Violation(violation) => Some(violation.sqlstate()),
+            End::ServerBroken(_) => Some(SqlState::PROTOCOL_VIOLATION),
             End::ServerGone => Some(SqlState::CONNECTION_FAILURE),
             End::Transaction => Some(SqlState::FEATURE_NOT_SUPPORTED),
             End::Settings(error) => error.sqlstate,

@@ -345,6 +345,7 @@ impl World {
                 server,
                 idle_since,
                 place,
+                ..
             } => self.grant(client, server, idle_since, place),
             Action::Refuse(client, refusal) => {
                 let (sqlstate, name) = match refusal {

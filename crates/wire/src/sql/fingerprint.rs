@@ -26,12 +26,28 @@ pub const VERSION: u64 = 1;
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
+    /// Stands for a statement of which nothing is known.
+    pub const NONE: Self = Self(0);
+
     /// Fingerprint of a text of one or more statements.
     pub fn of(sql: &[u8], standard_conforming_strings: bool) -> Self {
         let mut state = State(mix(SEED, VERSION));
         fold(sql, standard_conforming_strings, &mut state);
         Self(state.0)
     }
+}
+
+/// Hash of a text as it is, byte by byte: much cheaper than its fingerprint, so that of a text that
+/// came before can be looked up.
+pub fn text_hash(text: &[u8]) -> u64 {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut state = mix(SEED, text.len() as u64);
+    for word in words {
+        state = mix(state, u64::from_le_bytes(*word));
+    }
+    let mut tail = [0; 8];
+    tail[..rest.len()].copy_from_slice(rest);
+    mix(state, u64::from_le_bytes(tail))
 }
 
 impl fmt::Display for Fingerprint {

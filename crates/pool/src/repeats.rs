@@ -1,0 +1,112 @@
+//! Finding N+1: one client that sends the same statement again and again, a round trip each, where
+//! one statement would have done.
+//!
+//! An object-relational mapper that loads a list and then, row by row, what belongs to each of its
+//! rows does that. What counts is the round trip: a driver that sends many executions at once does
+//! what it should.
+
+use std::time::Duration;
+
+use pgweir_wire::sql::fingerprint::Fingerprint;
+
+use crate::time::Time;
+
+/// Round trips with one statement that make it a finding, in one transaction or in [`WINDOW`].
+pub const REPEATS_MIN: u32 = 10;
+
+/// Outside a transaction, the time in which they must come.
+pub const WINDOW: Duration = Duration::from_millis(200);
+
+/// Statements that are counted at once per client: a loop may load two or three things per row.
+const FOLLOWED: usize = 4;
+
+/// What one client repeats. 72 bytes, for there may be ten thousand of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeats {
+    since: Time,
+    counts: [(Fingerprint, u32); FOLLOWED],
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self {
+            since: Time::default(),
+            counts: [(Fingerprint::NONE, 0); FOLLOWED],
+        }
+    }
+}
+
+impl Repeats {
+    /// Notes a round trip that began with `statement`; `in_transaction` if a transaction was open
+    /// before it. How often it was repeated by now, at the tenth time, the hundredth and so on.
+    pub fn note(&mut self, now: Time, statement: Fingerprint, in_transaction: bool) -> Option<u32> {
+        if !in_transaction && now - self.since > WINDOW {
+            *self = Self {
+                since: now,
+                ..Self::default()
+            };
+        }
+        let known = self
+            .counts
+            .iter()
+            .position(|&(known, _)| known == statement);
+        let at = known.unwrap_or_else(|| self.least());
+        let (followed, count) = &mut self.counts[at];
+        if known.is_none() {
+            (*followed, *count) = (statement, 0);
+        }
+        *count = count.saturating_add(1);
+        let is_power_of_ten = 10_u32.pow(count.ilog10()) == *count;
+        (*count >= REPEATS_MIN && is_power_of_ten).then_some(*count)
+    }
+
+    fn least(&self) -> usize {
+        let counts = self.counts.iter().enumerate();
+        let (at, _) = counts
+            .min_by_key(|(_, (_, count))| *count)
+            .expect("some are followed");
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Repeats, WINDOW};
+    use crate::time::Time;
+    use pgweir_wire::sql::fingerprint::Fingerprint;
+    use std::time::Duration;
+
+    /// Round trips as (statement, pause before it in ms, in a transaction), and what is found.
+    fn found(trips: impl IntoIterator<Item = (u64, u64, bool)>) -> Vec<(u64, u32)> {
+        let mut repeats = Repeats::default();
+        let mut now = Time(1_000_000);
+        let mut found = Vec::new();
+        for (statement, pause, in_transaction) in trips {
+            now = now + Duration::from_millis(pause);
+            let times = repeats.note(now, Fingerprint(statement), in_transaction);
+            found.extend(times.map(|times| (statement, times)));
+        }
+        found
+    }
+
+    #[test]
+    fn the_tenth_round_trip_is_found() {
+        let loops = |n: u64, pause, tx| found((0..n).map(move |_| (7, pause, tx)));
+        assert_eq!(loops(9, 1, false), []);
+        assert_eq!(loops(10, 1, false), [(7, 10)]);
+        assert_eq!(loops(99, 1, false), [(7, 10)]);
+        assert_eq!(loops(1000, 0, false), [(7, 10), (7, 100), (7, 1000)]);
+        // Each too late for the window of the first.
+        assert_eq!(loops(100, WINDOW.as_millis() as u64 / 5, false), []);
+        // In a transaction time does not matter.
+        assert_eq!(loops(12, 5_000, true), [(7, 10)]);
+    }
+
+    #[test]
+    fn a_loop_over_several_statements_is_found_among_others() {
+        // A list, then two statements for each of its rows, and something else now and then.
+        let rows = (0..10).flat_map(|row| [(1, 1, true), (2, 1, true), (100 + row, 1, true)]);
+        let trips = std::iter::once((9, 0, true)).chain(rows);
+        assert_eq!(found(trips), [(1, 10), (2, 10)]);
+    }
+}

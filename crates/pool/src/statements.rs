@@ -1,0 +1,185 @@
+//! Statements by what they cost, over all pools: `pg_stat_statements` without the extension.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use pgweir_wire::sql::fingerprint::Fingerprint;
+
+use crate::budget::PoolId;
+use crate::histogram::Histogram;
+use crate::trace::{Sample, Trace};
+
+/// Statements that are kept, of about 2 KiB each. One more, and the half that took the least time
+/// is forgotten.
+pub const STATEMENTS_KEPT_MAX: usize = 2_000;
+
+/// What was seen of one statement in one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statement {
+    /// Its text without literals; empty where it was forgotten.
+    pub text: String,
+    /// Executions.
+    pub calls: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Rows returned or changed.
+    pub rows: u64,
+    /// Bytes that PostgreSQL answered.
+    pub bytes: u64,
+    /// The longest execution.
+    pub longest: Duration,
+    /// How long executions took.
+    pub times: Histogram,
+}
+
+/// The table. See the module's description.
+#[derive(Debug, Default)]
+pub struct Statements {
+    known: HashMap<(PoolId, Fingerprint), Statement>,
+    /// Counts how often some were forgotten.
+    epoch: u32,
+}
+
+impl Statements {
+    /// Takes what a server of `pool` has collected.
+    pub fn take(&mut self, pool: PoolId, trace: &mut Trace) {
+        trace.texts.in_epoch(self.epoch);
+        for (id, text) in trace.texts.fresh.drain(..) {
+            self.of(pool, id).text = text;
+        }
+        for sample in trace.samples().drain(..) {
+            self.of(pool, sample.statement).add(&sample);
+        }
+    }
+
+    /// Text of a statement, without literals.
+    pub fn text(&self, pool: PoolId, statement: Fingerprint) -> Option<&str> {
+        let known = self.known.get(&(pool, statement))?;
+        (!known.text.is_empty()).then_some(&known.text)
+    }
+
+    /// The statements that took the most time together, with that one first.
+    pub fn top(&self, many: usize) -> Vec<(PoolId, Fingerprint, Statement)> {
+        let mut all: Vec<_> = self.known.iter().filter(|(_, s)| s.calls > 0).collect();
+        all.sort_unstable_by_key(|(key, s)| (std::cmp::Reverse(s.times.sum_us()), **key));
+        all.into_iter()
+            .take(many)
+            .map(|(&(pool, id), statement)| (pool, id, statement.clone()))
+            .collect()
+    }
+
+    fn of(&mut self, pool: PoolId, id: Fingerprint) -> &mut Statement {
+        let key = (pool, id);
+        if self.known.len() >= STATEMENTS_KEPT_MAX && !self.known.contains_key(&key) {
+            self.forget_half();
+        }
+        self.known.entry(key).or_default()
+    }
+
+    fn forget_half(&mut self) {
+        let mut costs: Vec<_> = self.known.values().map(|s| s.times.sum_us()).collect();
+        let half = costs.len() / 2;
+        let (_, &mut median, _) = costs.select_nth_unstable(half);
+        let mut spare = costs.len() - half;
+        self.known.retain(|_, statement| {
+            // Of many that cost the same, as those that were parsed and never ran, not all stay.
+            let stays = statement.times.sum_us() >= median && spare > 0;
+            spare -= usize::from(stays);
+            stays
+        });
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+}
+
+impl Statement {
+    fn add(&mut self, sample: &Sample) {
+        let each = sample.us / sample.calls.max(1);
+        self.calls += sample.calls;
+        self.errors += sample.errors;
+        self.rows += sample.rows;
+        self.bytes += sample.bytes;
+        self.longest = self.longest.max(Duration::from_micros(each));
+        self.times.record_many_us(each, sample.calls);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STATEMENTS_KEPT_MAX, Statements};
+    use crate::budget::PoolId;
+    use crate::parameters::Parameters;
+    use crate::time::Time;
+    use crate::trace::{Thresholds, Trace};
+    use pgweir_wire::sql::fingerprint::Fingerprint;
+    use std::time::Duration;
+
+    fn run(trace: &mut Trace, sql: &str, took: Duration) {
+        let never = Thresholds {
+            slow: Duration::MAX,
+            very_slow: Duration::MAX,
+        };
+        trace.attach(Some(never), Duration::ZERO);
+        trace.begin(Time(0));
+        let statement = trace.query(format!("{sql}\0").as_bytes(), &Parameters::default());
+        trace.completed(b"SELECT 2\0");
+        trace.ended(statement, 0, false);
+        trace.read(Time(0) + took);
+    }
+
+    #[test]
+    fn the_most_expensive_come_first_in_each_pool() {
+        let (mut table, mut a, mut b) = (Statements::default(), Trace::default(), Trace::default());
+        for _ in 0..3 {
+            run(&mut a, "select 1", Duration::from_millis(4));
+            table.take(PoolId(1), &mut a);
+        }
+        run(&mut a, "select 1 from a", Duration::from_millis(10));
+        run(&mut b, "select 2", Duration::from_millis(11));
+        table.take(PoolId(1), &mut a);
+        table.take(PoolId(2), &mut b);
+        let top: Vec<_> = table
+            .top(2)
+            .into_iter()
+            .map(|(pool, _, s)| (pool.0, s.text, s.calls, s.rows, s.times.sum_us(), s.longest))
+            .collect();
+        let ms = Duration::from_millis;
+        assert_eq!(
+            top,
+            [
+                (1, "select $1".to_owned(), 3, 6, 12_000, ms(4)),
+                (2, "select $1".to_owned(), 1, 2, 11_000, ms(11)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_statements_drives_out_the_cheap_and_texts_come_back() {
+        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let dear = Fingerprint::of(b"select dear", true);
+        run(&mut trace, "select dear", Duration::from_secs(1));
+        table.take(PoolId(1), &mut trace);
+        for n in 0..10 * STATEMENTS_KEPT_MAX {
+            run(
+                &mut trace,
+                &format!("select c{n}"),
+                Duration::from_micros(5),
+            );
+            table.take(PoolId(1), &mut trace);
+            assert!(table.known.len() <= STATEMENTS_KEPT_MAX);
+        }
+        assert_eq!(table.text(PoolId(1), dear), Some("select dear"));
+        let statement = |n| format!("select c{n}");
+        let text = |table: &Statements, n| {
+            let id = Fingerprint::of(statement(n).as_bytes(), true);
+            table.text(PoolId(1), id).map(str::to_owned)
+        };
+        let driven_out = (0..STATEMENTS_KEPT_MAX).find(|&n| text(&table, n).is_none());
+        let driven_out = driven_out.expect("of many that cost the same most are gone");
+        // A server learns with what it gives that texts are wanted again.
+        for _ in 0..2 {
+            run(&mut trace, &statement(driven_out), Duration::from_micros(5));
+            table.take(PoolId(1), &mut trace);
+        }
+        assert_eq!(text(&table, driven_out), Some(statement(driven_out)));
+    }
+}

@@ -1,0 +1,92 @@
+//! Recognising statements by their texts.
+//!
+//! Most texts come again. A text is looked up by a hash of it as it is, which costs a tenth of the
+//! fingerprint; and only where the fingerprint is new here too is its normalised form made.
+
+use pgweir_wire::sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_wire::sql::kind::Kind;
+use pgweir_wire::sql::normalise::normalise;
+
+use crate::parameters::Parameters;
+
+/// Texts remembered: 1.5 KiB per server that was used.
+const RECENT: usize = 64;
+
+/// Texts of new statements kept until they are taken. Of more, those that come again are kept then.
+const FRESH_MAX: usize = 16;
+
+/// Statements remembered that nobody repeats in vain; an application has a handful of them.
+const APART: usize = 8;
+
+/// Bytes of a text that are looked at. Statements that differ only behind them are one.
+const LOOKED_AT_MAX: usize = 8 * 1024;
+
+/// Bytes of a normalised text.
+pub const TEXT_MAX: usize = 1024;
+
+/// Texts of a server's statements. See the module's description.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// Texts of statements that are new here, without literals, to be taken.
+    pub fresh: Vec<(Fingerprint, String)>,
+    /// Generation of the table that took them.
+    epoch: u32,
+    /// Hash of a text, and its fingerprint, at a place told by the hash.
+    recent: Vec<(u64, Fingerprint)>,
+    /// Fingerprints whose texts were taken, at places told by the fingerprint.
+    taken: Vec<Fingerprint>,
+    apart: [u64; APART],
+    apart_next: usize,
+}
+
+impl Texts {
+    /// The table that takes texts has forgotten some when it came to `epoch`: they are new again.
+    pub fn in_epoch(&mut self, epoch: u32) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.recent.clear();
+            self.taken.clear();
+        }
+    }
+
+    /// The fingerprint of a text.
+    pub(super) fn recognise(&mut self, sql: &[u8], settings: &Parameters) -> Fingerprint {
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, (0, Fingerprint::NONE));
+            self.taken.resize(RECENT, Fingerprint::NONE);
+        }
+        let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
+        let hash = text_hash(sql);
+        let recent = &mut self.recent[hash as usize % RECENT];
+        if recent.0 == hash {
+            return recent.1;
+        }
+        let standard_strings = settings.value("standard_conforming_strings") != Some("off");
+        let statement = Fingerprint::of(sql, standard_strings);
+        *recent = (hash, statement);
+        let taken = &mut self.taken[statement.0 as usize % RECENT];
+        if *taken != statement && self.fresh.len() < FRESH_MAX {
+            *taken = statement;
+            let text = normalise(sql, standard_strings, TEXT_MAX);
+            self.fresh.push((statement, text));
+            if !is_work(&Kind::of(sql, standard_strings)) && self.may_be_one_of_many(statement) {
+                self.apart[self.apart_next % APART] = statement.0;
+                self.apart_next += 1;
+            }
+        }
+        statement
+    }
+
+    /// Whether one statement could have done what many of this do.
+    pub(super) fn may_be_one_of_many(&self, statement: Fingerprint) -> bool {
+        statement != Fingerprint::NONE && !self.apart.contains(&statement.0)
+    }
+}
+
+/// Whether a statement reads or writes rows. A transaction's own BEGIN and COMMIT do not.
+fn is_work(kind: &Kind<'_>) -> bool {
+    matches!(
+        kind,
+        Kind::Select | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge
+    )
+}

@@ -1,0 +1,264 @@
+//! Why a client waits for a server.
+
+use crate::budget::Group;
+
+/// What keeps a server from a client. Its names are those of metrics and of SHOW.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Most servers run statements that are slow.
+    SlowStatements,
+    /// Most servers are held by clients that do nothing inside a transaction.
+    IdleInTransaction,
+    /// Most servers are kept outside transactions: session mode, prepared statements.
+    Pinned,
+    /// All servers are busy with ordinary work: the pool's own limit.
+    PoolLimit,
+    /// `max_db_connections`.
+    DatabaseLimit,
+    /// `max_user_connections`.
+    UserLimit,
+    /// Servers are logging in.
+    Opening,
+    /// PostgreSQL cannot be reached, or refuses the login.
+    LoginFailing,
+    /// PostgreSQL has no connection left.
+    PostgresFull,
+}
+
+impl Cause {
+    /// All there are, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::SlowStatements,
+        Self::IdleInTransaction,
+        Self::Pinned,
+        Self::PoolLimit,
+        Self::DatabaseLimit,
+        Self::UserLimit,
+        Self::Opening,
+        Self::LoginFailing,
+        Self::PostgresFull,
+    ];
+
+    /// Its name in metrics and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SlowStatements => "slow_statements",
+            Self::IdleInTransaction => "idle_in_transaction",
+            Self::Pinned => "pinned",
+            Self::PoolLimit => "pool_limit",
+            Self::DatabaseLimit => "database_limit",
+            Self::UserLimit => "user_limit",
+            Self::Opening => "opening",
+            Self::LoginFailing => "login_failing",
+            Self::PostgresFull => "postgres_full",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::SlowStatements => {
+                "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."
+            }
+            Self::IdleInTransaction => {
+                "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout."
+            }
+            Self::Pinned => {
+                "Most servers stay with clients outside transactions: use transaction mode, and unnamed prepared statements or none."
+            }
+            Self::PoolLimit => {
+                "All servers of the pool are busy with short work: raise default_pool_size if PostgreSQL has cores to spare."
+            }
+            Self::DatabaseLimit => {
+                "max_db_connections is reached: raise it if PostgreSQL has room, or make the pools of the database smaller."
+            }
+            Self::UserLimit => {
+                "max_user_connections is reached: raise it if PostgreSQL has room, or make the pools of the user smaller."
+            }
+            Self::Opening => {
+                "Servers are logging in: set min_pool_size so that they are there before the load is."
+            }
+            Self::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
+            Self::PostgresFull => {
+                "PostgreSQL has no connection left: raise its max_connections, or make the pools smaller."
+            }
+        }
+    }
+}
+
+/// Why no server can be opened for who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// The pool has as many as it may have.
+    Size,
+    /// The budget has no connection left.
+    Budget,
+    /// The last login failed, and the pause after it is not over.
+    Login,
+    /// One is being opened.
+    Opening,
+}
+
+/// Clients that hold servers, by what they do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Inside a transaction, doing nothing.
+    pub idle_in_transaction: u32,
+    /// Running a statement that is slow by now.
+    pub slow: u32,
+    /// Outside a transaction, doing nothing.
+    pub pinned: u32,
+    /// Doing nothing for longer than they should.
+    pub leaks: u32,
+}
+
+impl Held {
+    /// All of several.
+    pub fn sum(all: &[Self]) -> Self {
+        all.iter().fold(Self::default(), |sum, held| Self {
+            idle_in_transaction: sum.idle_in_transaction + held.idle_in_transaction,
+            slow: sum.slow + held.slow,
+            pinned: sum.pinned + held.pinned,
+            leaks: sum.leaks + held.leaks,
+        })
+    }
+}
+
+/// Tells why a client of a pool waits, whose `active` servers are held as `held` says. `full` is
+/// the group of pools whose limit was reached, `postgres_full` that the last login failed for want
+/// of a connection.
+pub fn cause(
+    shortage: Shortage,
+    active: u32,
+    held: Held,
+    full: Option<&Group>,
+    postgres_full: bool,
+) -> Cause {
+    match shortage {
+        Shortage::Opening => Cause::Opening,
+        Shortage::Login if postgres_full => Cause::PostgresFull,
+        Shortage::Login => Cause::LoginFailing,
+        Shortage::Budget | Shortage::Size => {
+            let reasons = [
+                (held.idle_in_transaction, Cause::IdleInTransaction),
+                (held.slow, Cause::SlowStatements),
+                (held.pinned, Cause::Pinned),
+            ];
+            let (most, reason) = reasons
+                .into_iter()
+                .max_by_key(|&(many, _)| many)
+                .expect("there are some");
+            match (shortage, full) {
+                _ if most > 0 && most * 2 >= active => reason,
+                (Shortage::Budget, Some(Group::User(_))) => Cause::UserLimit,
+                (Shortage::Budget, _) => Cause::DatabaseLimit,
+                _ => Cause::PoolLimit,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cause, Held, Shortage, cause};
+    use crate::budget::Group;
+
+    #[test]
+    fn the_cause_is_what_half_of_the_servers_do_or_what_stops_more() {
+        let held = |idle_in_transaction, slow, pinned| Held {
+            idle_in_transaction,
+            slow,
+            pinned,
+            leaks: 0,
+        };
+        let (user, database) = (Group::User("u".into()), Group::Database("d".into()));
+        let none = held(0, 0, 0);
+        for (shortage, active, held, full, postgres_full, expected) in [
+            (
+                Shortage::Size,
+                4,
+                held(2, 1, 1),
+                None,
+                false,
+                Cause::IdleInTransaction,
+            ),
+            (
+                Shortage::Size,
+                4,
+                held(1, 2, 0),
+                None,
+                false,
+                Cause::SlowStatements,
+            ),
+            (Shortage::Size, 4, held(0, 1, 3), None, false, Cause::Pinned),
+            (
+                Shortage::Size,
+                5,
+                held(2, 2, 1),
+                None,
+                false,
+                Cause::PoolLimit,
+            ),
+            (Shortage::Size, 4, none, None, true, Cause::PoolLimit),
+            (
+                Shortage::Budget,
+                4,
+                held(3, 0, 0),
+                Some(&user),
+                false,
+                Cause::IdleInTransaction,
+            ),
+            (
+                Shortage::Budget,
+                4,
+                none,
+                Some(&user),
+                false,
+                Cause::UserLimit,
+            ),
+            (
+                Shortage::Budget,
+                4,
+                none,
+                Some(&database),
+                false,
+                Cause::DatabaseLimit,
+            ),
+            (
+                Shortage::Budget,
+                0,
+                none,
+                Some(&database),
+                false,
+                Cause::DatabaseLimit,
+            ),
+            (
+                Shortage::Login,
+                1,
+                held(1, 0, 0),
+                None,
+                false,
+                Cause::LoginFailing,
+            ),
+            (Shortage::Login, 0, none, None, true, Cause::PostgresFull),
+            (
+                Shortage::Opening,
+                1,
+                held(1, 0, 0),
+                None,
+                false,
+                Cause::Opening,
+            ),
+        ] {
+            let found = cause(shortage, active, held, full, postgres_full);
+            assert_eq!(found, expected, "{shortage:?} {active} {held:?}");
+        }
+    }
+
+    #[test]
+    fn causes_are_numbered_as_they_are_listed() {
+        for (at, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, at);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What the pooler finds out about statements and their clients: which cost the most, which were
+//! slow, which are repeated in vain, and who holds servers.
+
+mod holders;
+mod ring;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use pgweir_pool::budget::PoolId;
+use pgweir_pool::id::WorkerId;
+use pgweir_pool::statements::{Statement, Statements};
+use pgweir_pool::trace::{Finding, Level, Trace};
+use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_wire::sql::sqlcommenter::Tag;
+use tracing::warn;
+
+pub(crate) use holders::{Holder, Holders, Noted};
+
+use crate::pool_handle::PoolHandle;
+use ring::Ring;
+
+/// Findings of a kind that are kept to be shown; the oldest goes first.
+const KEPT: usize = 100;
+
+/// Lines that findings of a kind write into the log in one second; of more, the number is told.
+const LINES_PER_SECOND: u32 = 10;
+
+/// Characters of an application's name that are kept with a finding.
+const APPLICATION_MAX: usize = 64;
+
+/// Whose statement it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Author {
+    pub(crate) database: Arc<str>,
+    pub(crate) user: Arc<str>,
+    /// The client's number for cancel requests.
+    pub(crate) client: u32,
+    pub(crate) application: String,
+}
+
+/// A statement that was slow.
+#[derive(Debug, Clone)]
+pub(crate) struct SlowStatement {
+    pub(crate) at: SystemTime,
+    pub(crate) level: Level,
+    pub(crate) author: Author,
+    pub(crate) statement: Fingerprint,
+    /// Without literals.
+    pub(crate) text: String,
+    pub(crate) waited: Duration,
+    pub(crate) took: Duration,
+}
+
+/// A statement that a client repeated, a round trip each.
+#[derive(Debug, Clone)]
+pub(crate) struct RepeatedStatement {
+    pub(crate) at: SystemTime,
+    pub(crate) author: Author,
+    pub(crate) statement: Fingerprint,
+    /// Without literals.
+    pub(crate) text: String,
+    /// At least so often.
+    pub(crate) times: u32,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// Shared by all threads. Each lock is held for a moment, and none while another is.
+pub(crate) struct Insight {
+    statements: Mutex<Statements>,
+    slow: Mutex<Ring<SlowStatement>>,
+    repeated: Mutex<Ring<RepeatedStatement>>,
+    holders: Vec<Mutex<Holders>>,
+}
+
+impl Insight {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            statements: Mutex::default(),
+            slow: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
+            repeated: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
+            holders: (0..workers).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Takes what was collected with a server. `author` is asked only if there is something to
+    /// tell of.
+    pub(crate) fn take(
+        &self,
+        pool: &PoolHandle,
+        trace: &mut Trace,
+        author: impl FnOnce() -> Author,
+    ) {
+        if !trace.has_news() {
+            return;
+        }
+        self.statements().take(pool.id, trace);
+        let findings = trace.take_findings();
+        if findings.is_empty() {
+            return;
+        }
+        let author = author();
+        for finding in findings {
+            self.tell(pool.id, &author, finding);
+        }
+    }
+
+    /// The statements that cost the most, with the id of their pool.
+    pub(crate) fn top(&self, many: usize) -> Vec<(PoolId, Fingerprint, Statement)> {
+        self.statements().top(many)
+    }
+
+    /// Slow statements, the latest first.
+    pub(crate) fn slow(&self) -> Vec<SlowStatement> {
+        let slow = self.slow.lock().expect("no panic under the lock");
+        slow.latest()
+    }
+
+    /// Repeated statements, the latest first.
+    pub(crate) fn repeated(&self) -> Vec<RepeatedStatement> {
+        let repeated = self.repeated.lock().expect("no panic under the lock");
+        repeated.latest()
+    }
+
+    /// Says who holds servers at a worker.
+    pub(crate) fn set_holders(&self, worker: WorkerId, holders: Holders) {
+        *self.holders[worker.index()]
+            .lock()
+            .expect("no panic under the lock") = holders;
+    }
+
+    /// Who holds servers, who is quiet for longest first, and the text of what each executed last.
+    pub(crate) fn holders(&self) -> Vec<(Holder, String)> {
+        let mut all: Vec<Holder> = Vec::new();
+        for holders in &self.holders {
+            let holders = holders.lock().expect("no panic under the lock");
+            all.extend(holders.iter().cloned());
+        }
+        all.sort_by_key(|holder| std::cmp::Reverse(holder.quiet));
+        let statements = self.statements();
+        all.into_iter()
+            .map(|holder| {
+                let text = statements.text(holder.pool.id, holder.statement);
+                let text = text.unwrap_or_default().to_owned();
+                (holder, text)
+            })
+            .collect()
+    }
+
+    /// Writes a leak into the log.
+    pub(crate) fn warn_of_leak(&self, holder: &Holder) {
+        let statements = self.statements();
+        let text = statements.text(holder.pool.id, holder.statement);
+        let text = text.unwrap_or_default().to_owned();
+        drop(statements);
+        holder.warn(&text);
+    }
+
+    fn tell(&self, pool: PoolId, author: &Author, finding: Finding) {
+        let text = |statement| {
+            let statements = self.statements();
+            let text = statements.text(pool, statement);
+            text.unwrap_or("(text not kept)").to_owned()
+        };
+        match finding {
+            Finding::Slow {
+                statement,
+                level,
+                waited,
+                took,
+            } => self.tell_slow(SlowStatement {
+                at: SystemTime::now(),
+                level,
+                author: author.clone(),
+                statement,
+                text: text(statement),
+                waited,
+                took,
+            }),
+            Finding::Repeated {
+                statement,
+                times,
+                tags,
+            } => self.tell_repeated(RepeatedStatement {
+                at: SystemTime::now(),
+                author: author.clone(),
+                statement,
+                text: text(statement),
+                times,
+                tags,
+            }),
+        }
+    }
+
+    fn tell_slow(&self, slow: SlowStatement) {
+        let mut ring = self.slow.lock().expect("no panic under the lock");
+        if let Some(untold) = ring.line(slow.at) {
+            let name = match slow.level {
+                Level::Slow => "Slow Query Detected",
+                Level::VerySlow => "Very Slow Query",
+            };
+            warn!(
+                database = &*slow.author.database,
+                user = &*slow.author.user,
+                client = slow.author.client,
+                application_name = slow.author.application,
+                fingerprint = %slow.statement,
+                wait_ms = millis(slow.waited),
+                untold,
+                "{name}: {} took {}ms",
+                slow.text,
+                slow.took.as_millis(),
+            );
+        }
+        ring.push(slow);
+    }
+
+    fn tell_repeated(&self, repeated: RepeatedStatement) {
+        let mut ring = self.repeated.lock().expect("no panic under the lock");
+        if let Some(untold) = ring.line(repeated.at) {
+            let tags: Vec<String> = repeated
+                .tags
+                .iter()
+                .map(|tag| format!("{}={}", tag.key, tag.value))
+                .collect();
+            warn!(
+                database = &*repeated.author.database,
+                user = &*repeated.author.user,
+                client = repeated.author.client,
+                application_name = repeated.author.application,
+                fingerprint = %repeated.statement,
+                tags = tags.join(","),
+                untold,
+                "N+1 suspected: {} repeated {} times, a round trip each",
+                repeated.text,
+                repeated.times,
+            );
+        }
+        ring.push(repeated);
+    }
+
+    fn statements(&self) -> std::sync::MutexGuard<'_, Statements> {
+        self.statements.lock().expect("no panic under the lock")
+    }
+}
+
+impl Author {
+    /// Who a client of `pool` is.
+    pub(crate) fn new(pool: &PoolHandle, client: u32, application: Option<&str>) -> Self {
+        let application = application.unwrap_or_default();
+        Self {
+            database: pool.database.clone(),
+            user: pool.user.clone(),
+            client,
+            application: application.chars().take(APPLICATION_MAX).collect(),
+        }
+    }
+}
+
+/// Milliseconds, to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
+}

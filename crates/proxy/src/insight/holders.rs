@@ -1,0 +1,159 @@
+//! Who holds servers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgweir_pool::id::WorkerId;
+use pgweir_pool::pin::Pin;
+use pgweir_pool::relay::Hold;
+use pgweir_pool::session::Holding;
+use pgweir_pool::waits::Held;
+use pgweir_wire::sql::fingerprint::Fingerprint;
+use tracing::warn;
+
+use crate::config::PoolConfig;
+use crate::insight::Author;
+use crate::pool_handle::PoolHandle;
+
+/// Holders that are shown per worker.
+const HOLDERS_MAX: usize = 100;
+
+/// A lease that is shorter is the ordinary case, and shown by no name.
+const NOTED_AFTER: Duration = Duration::from_millis(100);
+
+/// A client that holds a server.
+#[derive(Clone)]
+pub(crate) struct Holder {
+    pub(crate) pool: Arc<PoolHandle>,
+    pub(crate) author: Author,
+    /// `None` over a unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) hold: Hold,
+    pub(crate) held: Duration,
+    pub(crate) quiet: Duration,
+    pub(crate) running: Duration,
+    /// What it executed last.
+    pub(crate) statement: Fingerprint,
+    /// PostgreSQL's process.
+    pub(crate) server_pid: Option<u32>,
+    pub(crate) is_leak: bool,
+}
+
+/// Those of one worker, and what they do by pool.
+#[derive(Default)]
+pub(crate) struct Holders {
+    noted: Vec<Holder>,
+    by_pool: Vec<(Arc<PoolHandle>, Held)>,
+}
+
+impl Holders {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Holder> {
+        self.noted.iter()
+    }
+
+    /// Notes what a client of `pool` does with the server that it has `held` for so long.
+    pub(crate) fn note(
+        &mut self,
+        pool: &Arc<PoolHandle>,
+        config: &PoolConfig,
+        held: Duration,
+        holding: &Holding,
+    ) -> Noted {
+        if held < NOTED_AFTER {
+            return Noted::No;
+        }
+        let held = self.of(pool);
+        let is_quiet = holding.quiet >= NOTED_AFTER;
+        match holding.hold {
+            Hold::Busy => {
+                let slow = config.slow_query_time.unwrap_or(Duration::MAX);
+                held.slow += u32::from(holding.running >= slow);
+            }
+            Hold::InTransaction => held.idle_in_transaction += u32::from(is_quiet),
+            Hold::Pinned(_) => held.pinned += u32::from(is_quiet),
+            Hold::Free => {}
+        }
+        let bound = config.leak_time.unwrap_or(Duration::MAX);
+        let is_leak = match holding.hold {
+            Hold::InTransaction | Hold::Pinned(Pin::PreparedStatement | Pin::Uncertain) => {
+                holding.quiet >= bound
+            }
+            // In session mode that is what was asked for.
+            Hold::Pinned(Pin::Session) | Hold::Busy | Hold::Free => false,
+        };
+        held.leaks += u32::from(is_leak);
+        if self.noted.len() < HOLDERS_MAX {
+            Noted::Shown { is_leak }
+        } else {
+            Noted::No
+        }
+    }
+
+    pub(crate) fn show(&mut self, holder: Holder) {
+        self.noted.push(holder);
+    }
+
+    /// Tells the pools what their clients at `worker` do; `before` are those that were told last.
+    pub(crate) fn tell(&self, worker: WorkerId, before: &mut Vec<Arc<PoolHandle>>) {
+        for pool in before.drain(..) {
+            if !self.by_pool.iter().any(|(p, _)| Arc::ptr_eq(p, &pool)) {
+                pool.holding(worker, Held::default());
+            }
+        }
+        for (pool, held) in &self.by_pool {
+            pool.holding(worker, *held);
+            before.push(pool.clone());
+        }
+    }
+
+    fn of(&mut self, pool: &Arc<PoolHandle>) -> &mut Held {
+        let known = self.by_pool.iter().position(|(p, _)| Arc::ptr_eq(p, pool));
+        let at = known.unwrap_or_else(|| {
+            self.by_pool.push((pool.clone(), Held::default()));
+            self.by_pool.len() - 1
+        });
+        &mut self.by_pool[at].1
+    }
+}
+
+/// What [`Holders::note`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// Nothing to show.
+    No,
+    /// To be shown.
+    Shown {
+        /// It holds the server for longer than it should.
+        is_leak: bool,
+    },
+}
+
+impl Holder {
+    /// Writes a leak into the log.
+    pub(crate) fn warn(&self, text: &str) {
+        let waiting = self.pool.counts().waiting;
+        warn!(
+            database = &*self.author.database,
+            user = &*self.author.user,
+            client = self.author.client,
+            address = self.address.map(|address| address.to_string()),
+            application_name = self.author.application,
+            server_pid = self.server_pid,
+            statement = text,
+            waiting,
+            "leak suspected: a client holds a server, {}, and has done nothing for {} s",
+            self.state(),
+            self.quiet.as_secs(),
+        );
+    }
+
+    /// What it does, in words.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.hold {
+            Hold::Busy => "active",
+            Hold::InTransaction => "idle in transaction",
+            Hold::Pinned(_) | Hold::Free => "idle, pinned",
+        }
+    }
+}
