@@ -15,6 +15,7 @@ mod crowd;
 mod departures;
 mod drivers;
 mod failures;
+mod findings;
 mod limits;
 mod nonsense_clients;
 mod nonsense_servers;

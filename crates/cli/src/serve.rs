@@ -86,9 +86,8 @@ fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
         .with(lines.with_filter(filter))
         .init();
     Ok(Box::new(move |level| {
-        let filter = EnvFilter::try_new(level.unwrap_or(&directives));
-        let filter = filter.map_err(|error| error.to_string())?;
-        handle.reload(filter).map_err(|error| error.to_string())
+        // Directives that were understood once, or a level. The log lives as long as the process.
+        let _ = handle.reload(EnvFilter::new(level.unwrap_or(&directives)));
     }))
 }
 

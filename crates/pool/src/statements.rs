@@ -79,13 +79,14 @@ impl Statements {
     fn forget_half(&mut self) {
         let mut costs: Vec<_> = self.known.values().map(|s| s.times.sum_us()).collect();
         let half = costs.len() / 2;
-        let (_, &mut median, _) = costs.select_nth_unstable(half);
-        let mut spare = costs.len() - half;
+        let (_, &mut median, dearer) = costs.select_nth_unstable(half);
+        // Of many that cost the same, as those that were parsed and never ran, not all stay.
+        let mut ties = half - dearer.iter().filter(|&&cost| cost > median).count();
         self.known.retain(|_, statement| {
-            // Of many that cost the same, as those that were parsed and never ran, not all stay.
-            let stays = statement.times.sum_us() >= median && spare > 0;
-            spare -= usize::from(stays);
-            stays
+            let cost = statement.times.sum_us();
+            let is_tie = cost == median && ties > 0;
+            ties -= usize::from(is_tie);
+            cost > median || is_tie
         });
         self.epoch = self.epoch.wrapping_add(1);
     }

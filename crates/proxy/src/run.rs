@@ -72,9 +72,8 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Sets what the log lets through to what `log_level` says; `None` where it says nothing. The
-/// error is what is wrong with it.
-pub type SetLogLevel = Box<dyn Fn(Option<&str>) -> Result<(), String>>;
+/// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
+pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
 
 /// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
 /// not; SIGHUP reads `source` again.
@@ -82,7 +81,7 @@ pub type SetLogLevel = Box<dyn Fn(Option<&str>) -> Result<(), String>>;
 /// # Errors
 /// The pooler cannot start, or a worker fails.
 pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
-    apply_log_level(&set_log_level, &resolved.config);
+    set_log_level(resolved.config.log.level);
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -216,7 +215,7 @@ impl Control {
                 }
                 _ = hangup.recv() => {
                     reload(&self.source, &self.registry);
-                    apply_log_level(&self.set_log_level, &self.registry.config());
+                    (self.set_log_level)(self.registry.config().log.level);
                 }
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
@@ -298,14 +297,6 @@ impl Control {
                 Err(error) => warn!("{}", error.message),
             }
         }
-    }
-}
-
-fn apply_log_level(set: &SetLogLevel, config: &Config) {
-    let level = config.log.level.as_deref();
-    if let Err(error) = set(level) {
-        let level = level.unwrap_or_default();
-        error!("log_level {level} is not understood: {error}; the level stays as it was");
     }
 }
 

@@ -1,11 +1,12 @@
 //! Recognising statements by their texts.
 //!
-//! Most texts come again. A text is looked up by a hash of it as it is, which costs a tenth of the
-//! fingerprint; and only where the fingerprint is new here too is its normalised form made.
+//! Most texts come again, if only with other literals. A text is looked up by a hash that leaves
+//! plain literals out, which costs a tenth of the fingerprint; and only where the fingerprint is new here too is its normalised form made.
 
 use pgweir_wire::sql::fingerprint::{Fingerprint, text_hash};
 use pgweir_wire::sql::kind::Kind;
 use pgweir_wire::sql::normalise::normalise;
+use pgweir_wire::sql::skeleton::skeleton_hash;
 
 use crate::parameters::Parameters;
 
@@ -56,7 +57,7 @@ impl Texts {
             self.taken.resize(RECENT, Fingerprint::NONE);
         }
         let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
-        let hash = text_hash(sql);
+        let hash = skeleton_hash(sql).unwrap_or_else(|| text_hash(sql));
         let recent = &mut self.recent[hash as usize % RECENT];
         if recent.0 == hash {
             return recent.1;

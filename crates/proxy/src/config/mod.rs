@@ -322,7 +322,7 @@ pub struct Tcp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// What the log lets through (`log_level`); `None` is what the command line says.
-    pub level: Option<String>,
+    pub level: Option<&'static str>,
     /// Logins (`log_connections`).
     pub connections: bool,
     /// Ends of connections with their reason (`log_disconnections`).

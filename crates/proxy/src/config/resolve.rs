@@ -158,6 +158,13 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
     }
 }
 
+fn log_level(globals: &Chain<'_>) -> Option<&'static str> {
+    match globals.find("log_level").parsed {
+        Parsed::LogLevel(level) => level,
+        _ => mismatch("log_level"),
+    }
+}
+
 fn ignore_startup_parameters(globals: &Chain<'_>) -> Vec<String> {
     let text = globals.text("ignore_startup_parameters").to_lowercase();
     let names = text
@@ -181,7 +188,7 @@ fn tcp(globals: &Chain<'_>) -> Tcp {
 fn log(globals: &Chain<'_>) -> Log {
     let stats = globals.boolean("log_stats");
     Log {
-        level: globals.some_text("log_level"),
+        level: log_level(globals),
         connections: globals.boolean("log_connections"),
         disconnections: globals.boolean("log_disconnections"),
         pooler_errors: globals.boolean("log_pooler_errors"),

@@ -307,8 +307,8 @@ pub static SETTINGS: &[Setting] = &[
         "Size of the kernel's buffers, in bytes."),
 
     // Log.
-    Setting::new(G, "log_level", TEXT, "",
-        "What the log lets through: error, warn, info, debug or trace; unset is what the command line says. PgBouncer does not have it."),
+    Setting::new(G, "log_level", Kind::LogLevel, "auto",
+        "What the log lets through; `auto` is what the command line and PGWEIR_LOG say. PgBouncer does not have it."),
     Setting::new(G, "log_connections", Kind::Bool, "true",
         "Whether logins are logged."),
     Setting::new(G, "log_disconnections", Kind::Bool, "true",

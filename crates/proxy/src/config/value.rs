@@ -41,6 +41,8 @@ pub enum Kind {
     PoolMode,
     /// `trust`, `md5` or `scram-sha-256`.
     AuthType,
+    /// `auto`, `error`, `warn`, `info`, `debug` or `trace`.
+    LogLevel,
     /// `auto` or a number of threads.
     Workers,
     /// Addresses to listen at, separated by commas.
@@ -66,6 +68,7 @@ pub(super) enum Parsed {
     FileMode(u32),
     PoolMode(PoolMode),
     AuthType(AuthType),
+    LogLevel(Option<&'static str>),
     Workers(Workers),
     Addresses(Vec<IpAddr>),
 }
@@ -82,6 +85,7 @@ impl Kind {
             Self::FileMode => file_mode(value),
             Self::PoolMode => word(value, &POOL_MODES).map(Parsed::PoolMode),
             Self::AuthType => word(value, &AUTH_TYPES).map(Parsed::AuthType),
+            Self::LogLevel => word(value, &LOG_LEVELS).map(Parsed::LogLevel),
             Self::Workers => workers(value),
             Self::Addresses => addresses(value).map(Parsed::Addresses),
         }
@@ -101,6 +105,7 @@ impl Kind {
             (_, Parsed::FileMode(mode)) => format!("{mode:04o}"),
             (_, Parsed::PoolMode(mode)) => name_of(*mode, &POOL_MODES).to_owned(),
             (_, Parsed::AuthType(kind)) => name_of(*kind, &AUTH_TYPES).to_owned(),
+            (_, Parsed::LogLevel(level)) => name_of(*level, &LOG_LEVELS).to_owned(),
             (_, Parsed::Workers(Workers::Auto)) => "auto".to_owned(),
             (_, Parsed::Workers(Workers::Count(count))) => count.to_string(),
             (_, Parsed::Addresses(list)) if list.is_empty() => "none".to_owned(),
@@ -126,6 +131,7 @@ impl Kind {
             Self::FileMode => "octal, such as `0770`".to_owned(),
             Self::PoolMode => names(&POOL_MODES),
             Self::AuthType => names(&AUTH_TYPES),
+            Self::LogLevel => names(&LOG_LEVELS),
             Self::Workers => format!("`auto` or 1 to {WORKERS_MAX}"),
             Self::Addresses => "addresses, comma separated; `*`: all; empty: none".to_owned(),
         }
@@ -378,6 +384,15 @@ const POOL_MODES: [(&str, PoolMode); 3] = [
     ("session", PoolMode::Session),
     ("transaction", PoolMode::Transaction),
     ("statement", PoolMode::Statement),
+];
+
+const LOG_LEVELS: [(&str, Option<&str>); 6] = [
+    ("auto", None),
+    ("error", Some("error")),
+    ("warn", Some("warn")),
+    ("info", Some("info")),
+    ("debug", Some("debug")),
+    ("trace", Some("trace")),
 ];
 
 const AUTH_TYPES: [(&str, AuthType); 3] = [

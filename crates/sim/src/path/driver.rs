@@ -14,6 +14,7 @@ use pgweir_pool::relay::Relay;
 use pgweir_pool::server::{Returning, Server};
 use pgweir_pool::session::{End as Ending, Need, Overdue, Session};
 use pgweir_pool::time::Time;
+use pgweir_pool::trace::Thresholds;
 use pgweir_pool::upstream::Upstream;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
@@ -104,7 +105,11 @@ impl World {
         let len = end.read(&mut input).unwrap_or(0);
         input.truncate(len);
         let session = Session::new(end, relay, self.options.reset_always, self.now);
-        let session = session.with_input(input);
+        let mut session = session.with_input(input);
+        session.thresholds = Some(Thresholds {
+            slow: Duration::from_millis(100),
+            very_slow: Duration::from_secs(1),
+        });
         let home = self.worker();
         let client_of = Client { session, home };
         self.pooler.sessions.insert(client, client_of);

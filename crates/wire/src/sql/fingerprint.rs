@@ -210,7 +210,7 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// Digits of pi; any odd numbers with about as many ones as zeros would do.
-const SEED: u64 = 0x243f_6a88_85a3_08d3;
+pub(super) const SEED: u64 = 0x243f_6a88_85a3_08d3;
 const FACTOR: u64 = 0x1319_8a2e_0370_7345;
 const ROUND: u64 = 0xa409_3822_299f_31d1;
 

@@ -15,6 +15,7 @@
 //! * [`kind`] says what a statement is.
 //! * [`normalise`] shows a statement without its literals.
 //! * [`fingerprint`] is 64 bits that are equal for statements that normalise equally.
+//! * [`skeleton`] is a cheap key, equal for texts that differ in plain literals only.
 //! * [`sqlcommenter`] reads the tags that an application attached in a comment.
 
 pub mod fingerprint;
@@ -22,6 +23,7 @@ mod fold;
 pub mod kind;
 pub mod lexer;
 pub mod normalise;
+pub mod skeleton;
 pub mod sqlcommenter;
 pub mod statements;
 mod word;

@@ -1,0 +1,200 @@
+//! What the pooler finds out: slow statements, N+1, leaks, why a client waits; and what one client
+//! must never find of another.
+
+use std::thread;
+use std::time::Duration;
+
+use pgweir_e2e::{Batch, Client, Pooler, Role, eventually, shared};
+
+/// A pooler with one server, and HTTP.
+fn pooler(role: &Role, settings: &[(&str, f64)]) -> Pooler {
+    let config = role
+        .config()
+        .set("default_pool_size", 1)
+        .set("http_listen", "127.0.0.1:0");
+    let config = settings
+        .iter()
+        .fold(config, |config, &(name, value)| config.set(name, value));
+    Pooler::start(&config)
+}
+
+/// The metric has this value, sooner or later: what is counted shows within a tenth of a second.
+#[track_caller]
+fn shows(pooler: &Pooler, metric: &str, labels: &[&str], value: f64) {
+    eventually(metric, || {
+        (pooler.scrape().sum(metric, labels) == Some(value)).then_some(())
+    });
+}
+
+#[test]
+fn slow_statements_are_told_without_their_literals() {
+    let role = shared().role();
+    let pooler = pooler(
+        &role,
+        &[("slow_query_time", 0.2), ("very_slow_query_time", 0.6)],
+    );
+    let target = role.through(&pooler);
+    let mut client = Client::log_in_with(&target, &[("application_name", "till")]);
+    client.query("select pg_sleep(0.01), 'secret'").success();
+    client.query("select pg_sleep(0.3), 'secret'").success();
+    client
+        .ask(&Batch::new().run("select pg_sleep($1), 'secret'", &["0.7"]).sync())
+        .success();
+    eventually("both are logged", || {
+        (pooler.logged("Slow Query Detected: select pg_sleep($1), $2 took 3") == 1
+            && pooler.logged("Very Slow Query: select pg_sleep($1), $2 took 7") == 1)
+            .then_some(())
+    });
+    assert_eq!(pooler.logged("application_name=\"till\""), 2);
+    assert_eq!(pooler.logged("secret"), 0);
+    let metric = "pgweir_pool_slow_statements_total";
+    shows(&pooler, metric, &["level=\"slow\""], 1.0);
+    shows(&pooler, metric, &["level=\"very_slow\""], 1.0);
+}
+
+#[test]
+fn n_plus_one_is_found_in_every_protocol_and_batches_are_not() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[]);
+    let mut client = Client::log_in(&role.through(&pooler));
+    let found = |expected| shows(&pooler, "pgweir_pool_n_plus_one_total", &[], expected);
+    client.query("begin").success();
+    for n in 0..12 {
+        let sql = format!("select {n} /*route='%2Forders'*/");
+        client.query(&sql).success();
+    }
+    client.query("commit").success();
+    found(1.0);
+    assert_eq!(
+        pooler.logged("N+1 suspected: select $1 repeated 10 times"),
+        1
+    );
+    assert_eq!(pooler.logged("tags=\"route=/orders\""), 1);
+    let prepare = Batch::new().parse("s", "select $1::int, 2").sync();
+    client.ask(&prepare).success();
+    let once = Batch::new().bind("", "s", &["1"]).execute("", 0);
+    client.query("begin").success();
+    for _ in 0..12 {
+        client.ask(&once.clone().sync()).success();
+    }
+    client.query("commit").success();
+    found(2.0);
+    // Fifty executions in one round trip are what one should do.
+    let batch = (0..50).fold(Batch::new(), |batch, _| {
+        batch.bind("", "s", &["1"]).execute("", 0)
+    });
+    client.query("begin").success();
+    for _ in 0..3 {
+        client.ask(&batch.clone().sync()).success();
+    }
+    client.query("commit").success();
+    thread::sleep(Duration::from_millis(250));
+    found(2.0);
+}
+
+#[test]
+fn a_leak_is_told_once_and_who_waits_behind_it_is_told_why() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[("leak_time", 0.3), ("query_wait_timeout", 1.0)]);
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in_with(&target, &[("application_name", "leaky")]);
+    holder.query("begin; select 42").success();
+    let mut waiter = Client::log_in(&target);
+    let answer = waiter.query("select 1");
+    assert_eq!(answer.error().sqlstate(), "57P03");
+    let hint = answer.error().field(b'H');
+    assert!(hint.contains("idle in transaction"), "{hint}");
+    let told = "leak suspected: a client holds a server, idle in transaction";
+    assert_eq!(pooler.logged(told), 1);
+    assert_eq!(pooler.logged("statement=\"begin; select $1\""), 1);
+    shows(&pooler, "pgweir_pool_leaks", &[], 1.0);
+    shows(
+        &pooler,
+        "pgweir_pool_waits_total",
+        &["cause=\"idle_in_transaction\""],
+        1.0,
+    );
+    holder.query("commit").success();
+    shows(&pooler, "pgweir_pool_leaks", &[], 0.0);
+}
+
+#[test]
+fn a_wait_behind_a_slow_statement_is_told_apart() {
+    let role = shared().role();
+    let settings = [("slow_query_time", 0.1), ("query_wait_timeout", 0.6)];
+    let pooler = pooler(&role, &settings);
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in(&target);
+    let busy = thread::spawn(move || holder.query("select pg_sleep(1.2)"));
+    eventually("the slow statement runs", || {
+        shared()
+            .activity(&role, "state")
+            .filter(|state| state == "active")
+    });
+    let mut waiter = Client::log_in(&target);
+    let answer = waiter.query("select 1");
+    let hint = answer.error().field(b'H');
+    assert!(hint.contains("slow statements"), "{hint}");
+    busy.join().unwrap().success();
+    shows(
+        &pooler,
+        "pgweir_pool_waits_total",
+        &["cause=\"slow_statements\""],
+        1.0,
+    );
+}
+
+#[test]
+fn an_unnamed_statement_is_never_another_clients() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[]);
+    let target = role.through(&pooler);
+    let mut owner = Client::log_in(&target);
+    let batch = Batch::new().run("select 'of the owner' as secret", &[]).sync();
+    assert_eq!(owner.ask(&batch).value(), "of the owner");
+    let mut other = Client::log_in(&target);
+    let bind = Batch::new().bind("", "", &[]).execute("", 0).sync();
+    let describe = Batch::new().describe_statement("").sync();
+    for batch in [bind, describe] {
+        let answer = other.ask(&batch);
+        assert_eq!(answer.error().sqlstate(), "26000", "{answer:?}");
+        assert_eq!(owner.ask(&Batch::new().run("select 1", &[]).sync()).value(), "1");
+    }
+    assert_eq!(other.value("select 7"), "7");
+}
+
+#[test]
+fn a_setting_that_is_not_reported_is_as_asked_for_after_another_client_set_it() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[]);
+    let target = role.through(&pooler);
+    let asked = [("statement_timeout", "7s"), ("work_mem", "3MB")];
+    let mut vandal = Client::log_in_with(&target, &asked);
+    let mut other = Client::log_in_with(&target, &asked);
+    for change in ["set statement_timeout = '9s'", "reset all"] {
+        assert_eq!(other.value("show statement_timeout"), "7s");
+        vandal.query(change).success();
+        assert_eq!(other.value("show statement_timeout"), "7s", "{change}");
+        assert_eq!(other.value("show work_mem"), "3MB", "{change}");
+        let mut plain = Client::log_in(&target);
+        assert_eq!(plain.value("show statement_timeout"), "0", "{change}");
+    }
+}
+
+#[test]
+fn the_level_of_the_log_changes_at_a_reload() {
+    let role = shared().role();
+    let config = role.config();
+    let pooler = Pooler::start(&config);
+    let told = |pooler: &Pooler| pooler.logged("client connected");
+    drop(Client::log_in(&role.through(&pooler)));
+    eventually("it is logged", || (told(&pooler) == 1).then_some(()));
+    pooler.reload(&config.set("log_level", "warn"));
+    let target = role.through(&pooler);
+    drop(Client::log_in(&target));
+    assert!(Client::try_log_in(&target.user("nobody"), &[]).is_err());
+    eventually("the refusal is logged", || {
+        (pooler.logged("pooler error") == 1).then_some(())
+    });
+    assert_eq!(told(&pooler), 1);
+}
