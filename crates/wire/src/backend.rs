@@ -32,7 +32,7 @@ pub const COPY_IN_RESPONSE: u8 = b'G';
 pub const COPY_OUT_RESPONSE: u8 = b'H';
 /// COPY in both directions, for replication.
 pub const COPY_BOTH_RESPONSE: u8 = b'W';
-/// One row.
+/// One row: [`data_row`].
 pub const DATA_ROW: u8 = b'D';
 /// Answer to an empty query string.
 pub const EMPTY_QUERY_RESPONSE: u8 = b'I';
@@ -125,6 +125,25 @@ pub fn key_data(body: &[u8]) -> Option<(u32, &[u8])> {
     CANCEL_KEY_LEN
         .contains(&key.len())
         .then_some((u32::from_be_bytes(*pid), key))
+}
+
+/// The columns of a DataRow; `None` is NULL.
+pub fn data_row(body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+    let (count, mut rest) = body.split_first_chunk()?;
+    let mut columns = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (len, after) = rest.split_first_chunk()?;
+        let len = i32::from_be_bytes(*len);
+        rest = after;
+        columns.push(if len == -1 {
+            None
+        } else {
+            let (value, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+            rest = after;
+            Some(value)
+        });
+    }
+    rest.is_empty().then_some(columns)
 }
 
 /// The fields of an ErrorResponse or NoticeResponse. What is missing or cut off reads as absent:

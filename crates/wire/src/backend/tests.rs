@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    AuthRequest, ERROR_MESSAGE_MAX, ErrorView, MECHANISMS_MAX, TxStatus, key_data,
+    AuthRequest, ERROR_MESSAGE_MAX, ErrorView, MECHANISMS_MAX, TxStatus, data_row, key_data,
     parameter_status, ready_status,
 };
 use crate::encode::{self, ErrorFields, Severity};
@@ -32,6 +32,30 @@ fn a_cancel_key_has_4_to_256_bytes() {
         assert_eq!(key_data(&body), fits.then_some((7, &key[..])), "{len}");
     }
     assert_eq!(key_data(b"\0\0\0"), None);
+}
+
+/// The body of a DataRow.
+fn row(columns: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut body = (columns.len() as u16).to_be_bytes().to_vec();
+    for column in columns {
+        let len = column.map_or(-1, |value| value.len() as i32);
+        body.extend(len.to_be_bytes());
+        body.extend(column.unwrap_or_default());
+    }
+    body
+}
+
+#[test]
+fn a_row_is_read_whole_or_not_at_all() {
+    let columns = [Some(&b"a\0b"[..]), None, Some(b""), Some(b"\xff")];
+    let body = row(&columns);
+    assert_eq!(data_row(&body), Some(columns.to_vec()));
+    for end in 0..body.len() {
+        assert_eq!(data_row(&body[..end]), None, "{end} bytes");
+    }
+    assert_eq!(data_row(&[&body[..], b"x"].concat()), None);
+    assert_eq!(data_row(&row(&[])), Some(Vec::new()));
+    assert_eq!(data_row(b"\0\x01\xff\xff\xff\xfe"), None, "a length of -2");
 }
 
 #[test]
@@ -188,6 +212,7 @@ proptest! {
         ready_status(&bytes);
         parameter_status(&bytes);
         key_data(&bytes);
+        data_row(&bytes);
         AuthRequest::parse(&bytes);
         let view = ErrorView::parse(&bytes);
         prop_assert!(!view.severity().is_empty());
