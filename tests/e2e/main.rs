@@ -19,6 +19,7 @@ mod findings;
 mod limits;
 mod nonsense_clients;
 mod nonsense_servers;
+mod probe;
 mod programs;
 mod protocol;
 mod settings;

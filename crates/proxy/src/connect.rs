@@ -130,19 +130,19 @@ impl From<io::Error> for ConnectError {
     }
 }
 
-/// How the pooler logs in for one pool.
-struct Login<'a> {
-    user: String,
-    database: String,
-    secret: Option<&'a Secret>,
-    keys: &'a mut Keys,
-    parameters: &'a [(String, String)],
-    connect_query: Option<&'a str>,
+/// How the pooler logs in, for a pool or for its own eyes.
+pub(crate) struct Login<'a> {
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) secret: Option<&'a Secret>,
+    pub(crate) keys: &'a mut Keys,
+    pub(crate) parameters: &'a [(String, String)],
+    pub(crate) connect_query: Option<&'a str>,
 }
 
 /// What a login brought.
 #[derive(Debug)]
-struct LoggedIn {
+pub(crate) struct LoggedIn {
     welcome: Welcome,
     key: Option<(u32, Vec<u8>)>,
 }
@@ -223,7 +223,11 @@ pub(crate) async fn open(
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
-async fn log_in(
+/// Logs in over a connected stream, up to where the first query may be sent.
+///
+/// # Errors
+/// PostgreSQL does not let us in, or breaks the protocol.
+pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {

@@ -1,7 +1,7 @@
 //! What is shown over HTTP: probes, health, statistics, metrics. Nothing here changes anything.
 //!
 //! It has a thread and a runtime of its own, so a scrape of many pools delays neither a login nor
-//! a query. Everything a stranger can do is bounded: connections, the size of a request's head,
+//! a query; the probes, whose findings are shown here, run there too. Everything a stranger can do is bounded: connections, the size of a request's head,
 //! the time for it, and the life of a connection. Bodies of requests are never read.
 
 mod body;
@@ -9,6 +9,7 @@ mod compat;
 mod exposition;
 mod jwt;
 mod metrics;
+mod postgres;
 mod routes;
 mod timestamp;
 
@@ -29,6 +30,7 @@ use tracing::{debug, info};
 
 pub use jwt::Keys;
 
+use crate::probe;
 use crate::registry::Registry;
 
 /// Connections at once; further ones wait in the kernel's queue. Scrapers and probes are a few; the
@@ -93,7 +95,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
         .enable_all()
         .build()?;
     let (stop, stopped) = oneshot::channel();
-    let router = routes::router(registry);
+    let router = routes::router(registry.clone());
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(bound.listener)?
@@ -105,6 +107,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, router) => {}
+                    () = probe::run(registry) => {}
                     // Its sender is dropped, never used.
                     _ = stopped => {}
                 }

@@ -6,6 +6,7 @@
 //! clients and servers in, sweeps the pools ten times a second, and sees to signals. Sessions
 //! reach the workers, and servers the pools, when they are logged in.
 
+mod backends;
 mod cancel;
 mod clients;
 mod clock;
@@ -20,6 +21,7 @@ mod listen;
 mod login;
 mod outbox;
 mod pool_handle;
+mod probe;
 mod registry;
 mod reload;
 mod run;

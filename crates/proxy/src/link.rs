@@ -19,7 +19,7 @@ pub(crate) struct Home {
 }
 
 /// The very server that a connection is with.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CancelAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),

@@ -13,6 +13,7 @@ use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
+use crate::backends::Backends;
 use crate::clients::{CancelKey, Clients};
 use crate::clock::Clock;
 use crate::config::{Config, Database, Workers};
@@ -22,6 +23,7 @@ use crate::insight::Insight;
 use crate::link::{CancelTarget, Home, Server};
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
+use crate::probe::Probes;
 use crate::texts::ClientError;
 use crate::worker::Client;
 
@@ -61,6 +63,10 @@ pub(crate) struct Registry {
     pub(crate) draining: AtomicBool,
     pub(crate) errors: Errors,
     pub(crate) insight: Insight,
+    /// The server processes that serve us.
+    pub(crate) backends: Backends,
+    /// What each PostgreSQL was seen to do.
+    pub(crate) probes: Probes,
     config: RwLock<Arc<Config>>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
@@ -81,6 +87,8 @@ impl Registry {
             workers,
             draining: AtomicBool::new(false),
             errors: Errors::default(),
+            backends: Backends::default(),
+            probes: Probes::default(),
             config: RwLock::new(config.clone()),
             pools: RwLock::default(),
             budget: Mutex::default(),
@@ -315,6 +323,7 @@ impl Registry {
     pub(crate) fn close(&self, mut server: Box<Server>, outbox: &mut Outbox) {
         say_goodbye(&mut server);
         let id = server.id;
+        self.backends.remove(id);
         if let Some(home) = server.stream.home {
             outbox.send(&self.workers, home.worker, Message::Unhome(id, home.slot));
         }
@@ -341,6 +350,7 @@ impl Registry {
     /// A server has logged in, or could not.
     pub(crate) fn opened(&self, pool: &Arc<PoolHandle>, id: ServerId, server: Box<Server>) {
         let mut outbox = Outbox::default();
+        self.backends.add(id, server.stream.cancel.clone());
         let worker = self.home_for(id);
         let jitter = random_u32() % 100;
         self.decide(pool, &mut outbox, |shared, now| {
@@ -377,6 +387,7 @@ impl Registry {
         let config = Arc::new(config);
         *self.config.write().expect("no panic under the lock") = config.clone();
         self.set_user_limits(&config);
+        self.probes.reconfigured();
         let mut outbox = Outbox::default();
         for pool in self.pools() {
             let database = config.databases.get(&*pool.database);

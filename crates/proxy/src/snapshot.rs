@@ -14,6 +14,7 @@ use pgweir_pool::work::Totals;
 
 use crate::config::{Database, PoolMode, ServerAddress};
 use crate::pool_handle::PoolHandle;
+use crate::probe::PostgresSnapshot;
 use crate::registry::Registry;
 
 /// Pools, and databases, that are shown one by one; the rest is summed up. The first ones stay the
@@ -48,6 +49,8 @@ pub(crate) struct Snapshot {
     pub(crate) pools: Vec<PoolSnapshot>,
     /// At most [`SHOWN_MAX`] of those in the configuration.
     pub(crate) databases: Vec<DatabaseSnapshot>,
+    /// Every PostgreSQL of the configuration, as the probes see it.
+    pub(crate) postgres: Vec<PostgresSnapshot>,
 }
 
 /// Whether clients are well served here.
@@ -195,6 +198,7 @@ impl Snapshot {
             pools_count: handles.len(),
             pools,
             databases: databases.collect(),
+            postgres: registry.probes.snapshot(&config),
         }
     }
 

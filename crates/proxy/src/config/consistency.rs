@@ -41,6 +41,7 @@ pub(super) fn check(
         checker.server_address(database);
         checker.pool_sizes(database);
         checker.server_login(database, users);
+        checker.probe_login(database, users);
     }
     for user in users {
         if let Err(message) = check_name(user.name) {
@@ -75,7 +76,12 @@ impl Checker<'_> {
 
     fn whole_seconds(&mut self) {
         let globals = Chain::new(&[self.global]);
-        for name in ["tcp_keepidle", "tcp_keepintvl", "stats_period"] {
+        for name in [
+            "tcp_keepidle",
+            "tcp_keepintvl",
+            "stats_period",
+            "probe_interval",
+        ] {
             let found = globals.find(name);
             if globals
                 .timeout(name)
@@ -185,6 +191,27 @@ impl Checker<'_> {
             }
             (Password::NotGiven | Password::Empty | Password::Broken | Password::Set(_), _) => {}
         }
+    }
+
+    /// Whether the probe can prove itself to PostgreSQL.
+    fn probe_login(&mut self, database: &Entry<'_, Arc<Database>>, users: &[Entry<'_, Arc<User>>]) {
+        let chain = Chain::new(&[database.level, self.global]);
+        let Some(name) = &database.value.probe_user else {
+            return;
+        };
+        let own = users.iter().find(|user| user.name == name);
+        let password = own.map(|user| &user.password.password);
+        let message = match (check_name(name), password) {
+            (Err(message), _) => message,
+            (Ok(()), Some(Password::Set(Secret::Scram(_)))) => {
+                "has only a SCRAM verifier, which lets nobody into PostgreSQL; give the user its \
+                 plain password"
+                    .to_owned()
+            }
+            (Ok(()), _) => return,
+        };
+        let found = chain.find("probe_user");
+        self.at(&chain, &found, message);
     }
 
     /// Whether a client can prove itself to the pooler.

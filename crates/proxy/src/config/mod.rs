@@ -116,6 +116,8 @@ pub struct Config {
     pub log: Log,
     /// What is served over HTTP.
     pub http: Http,
+    /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
+    pub probe_interval: Option<Duration>,
 }
 
 /// Where clients are accepted.
@@ -212,10 +214,25 @@ pub struct Database {
     /// Settings every server is opened with (`client_encoding`, `datestyle`, `timezone`,
     /// `application_name` of the database section).
     pub startup_parameters: Vec<(String, String)>,
+    /// User that the probe logs in as (`probe_user`); `None` takes one of the servers'.
+    pub probe_user: Option<String>,
+    /// Cores of PostgreSQL's machine (`server_cores`); `None` is unknown.
+    pub server_cores: Option<NonZeroU32>,
     /// Settings of this database's pools for users that have none of their own.
     pub pool: PoolConfig,
     /// Settings of this database's pools for users that do, by user name.
     pub user_pools: BTreeMap<String, PoolConfig>,
+}
+
+impl std::fmt::Display for ServerAddress {
+    /// Host and port, or the path of the unix socket.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl Database {

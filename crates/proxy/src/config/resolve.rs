@@ -113,6 +113,7 @@ pub(super) fn resolve_into(
         tcp: tcp(&globals),
         log: log(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
+        probe_interval: globals.timeout("probe_interval"),
     };
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, problems);
@@ -238,6 +239,8 @@ fn database(
         max_db_client_connections: chain.limit("max_db_client_connections"),
         connect_query: chain.some_text("connect_query"),
         startup_parameters: startup_parameters.collect(),
+        probe_user: chain.some_text("probe_user"),
+        server_cores: chain.limit("server_cores"),
         pool: pool(&chain),
         user_pools: user_pools.collect(),
     }

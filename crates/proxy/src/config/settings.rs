@@ -335,6 +335,14 @@ pub static SETTINGS: &[Setting] = &[
         "Audience (`aud`) that tokens must have; unset is any or none."),
     Setting::new(G, "metrics_compat", TEXT, "",
         "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
+
+    // The probe.
+    Setting::new(G, "probe_interval", time("off"), "1",
+        "Pause between looks at `pg_stat_activity` of each PostgreSQL, over one connection of its own beyond all limits; at least 1 s, and only while HTTP is served."),
+    Setting::new(GD, "probe_user", TEXT, "",
+        "User that connection logs in as, with its password in `[users]` or `auth_file`; unset is the user of the servers. To see all it needs pg_monitor."),
+    Setting::new(GD, "server_cores", Kind::Number { min: 0, max: 4096, zero: "unknown" }, "0",
+        "Cores of PostgreSQL's machine, to compare its active sessions with."),
 ];
 
 /// Settings PgBouncer has and this version has not.

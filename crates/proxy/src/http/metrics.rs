@@ -3,6 +3,7 @@
 mod findings;
 
 use super::exposition::{Column, Exposition, Kind, Label, Value};
+use super::postgres;
 use crate::snapshot::{PoolSnapshot, Snapshot};
 
 /// Bounds of the buckets of all our histograms, in microseconds.
@@ -17,6 +18,7 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut Exposition) {
     pools(snapshot, out);
     totals(snapshot, out);
     findings::write(snapshot, out);
+    postgres::write(snapshot, out);
 }
 
 fn process(snapshot: &Snapshot, out: &mut Exposition) {

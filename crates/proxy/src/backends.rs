@@ -1,0 +1,42 @@
+//! Which of PostgreSQL's processes serve us, so that what PostgreSQL tells of its sessions can be
+//! told apart into ours and those from elsewhere.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use pgweir_pool::id::ServerId;
+
+use crate::link::{CancelAddress, CancelTarget};
+
+/// The processes behind all servers that are logged in. Locked when a server is opened or closed,
+/// and once per look of a probe.
+#[derive(Debug, Default)]
+pub(crate) struct Backends {
+    by_server: Mutex<BTreeMap<ServerId, Arc<CancelTarget>>>,
+}
+
+impl Backends {
+    /// A server logged in. One that PostgreSQL sent no key for cannot be told from others.
+    pub(crate) fn add(&self, id: ServerId, process: Option<Arc<CancelTarget>>) {
+        if let Some(process) = process {
+            let mut by_server = self.by_server.lock().expect("no panic under the lock");
+            by_server.insert(id, process);
+        }
+    }
+
+    /// A server is closed.
+    pub(crate) fn remove(&self, id: ServerId) {
+        let mut by_server = self.by_server.lock().expect("no panic under the lock");
+        by_server.remove(&id);
+    }
+
+    /// Process numbers of our servers at an address.
+    pub(crate) fn pids(&self, address: &CancelAddress) -> HashSet<u32> {
+        let by_server = self.by_server.lock().expect("no panic under the lock");
+        by_server
+            .values()
+            .filter(|process| process.address == *address)
+            .map(|process| process.pid)
+            .collect()
+    }
+}

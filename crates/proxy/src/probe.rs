@@ -1,0 +1,290 @@
+//! What each PostgreSQL does, as it tells itself: sessions against its limits, ours and those from
+//! elsewhere, and what the active ones wait for.
+//!
+//! Per host and port of the configuration, one connection asks `pg_stat_activity` once per
+//! `probe_interval`. It belongs to no pool and counts against no limit of the pooler: it is one
+//! connection beyond them, for it must not wait behind the very clients it is to explain. The
+//! probes live on the thread of HTTP, where alone their findings are shown, so they delay no login
+//! and no query; without HTTP there are none.
+//!
+//! Deciding is pure and tested without I/O: [`target`] (whom to ask, and as whom), [`activity`]
+//! (rows into facts) and [`averages`] (over the last minute).
+
+mod activity;
+mod averages;
+mod session;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{info, warn};
+
+pub(crate) use activity::{Activity, Origin, Privilege, State};
+use averages::Averages;
+pub(crate) use averages::Wait;
+use session::{Failure, Session};
+use target::Target;
+
+use crate::config::{Config, Tcp};
+use crate::registry::Registry;
+
+/// Time for an answer, the query's running time included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause after a failure; it doubles with each further one, up to `PAUSE_MAX`.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// One PostgreSQL as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PostgresSnapshot {
+    /// Host and port, or the path of the unix socket.
+    pub(crate) server: Arc<str>,
+    /// Cores of its machine, where the configuration says.
+    pub(crate) cores: Option<u32>,
+    pub(crate) sight: Sight,
+}
+
+/// What is known of a PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) enum Sight {
+    /// It is not looked at: `probe_interval` is 0, or HTTP is not served.
+    Off,
+    /// No user of the configuration can log in without a client's help.
+    NoUser,
+    /// It was not asked yet, or does not answer.
+    #[default]
+    Away,
+    /// What it said last.
+    Seen(Arc<Seen>),
+}
+
+/// What PostgreSQL said, and what it said before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) activity: Activity,
+    /// Average of active sessions over the last minute by what they wait for, most first.
+    pub(crate) averages: Vec<(Wait, f64)>,
+}
+
+/// What all probes saw last.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    seen: Mutex<BTreeMap<Arc<str>, Arc<Seen>>>,
+    changed: Notify,
+}
+
+impl Probes {
+    /// The configuration was read again.
+    pub(crate) fn reconfigured(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Every PostgreSQL of the configuration.
+    pub(crate) fn snapshot(&self, config: &Config) -> Vec<PostgresSnapshot> {
+        let is_off = config.probe_interval.is_none() || config.http.listen.is_none();
+        let seen = self.seen.lock().expect("no panic under the lock");
+        let look = |target: Target| PostgresSnapshot {
+            sight: match seen.get(&target.name) {
+                _ if is_off => Sight::Off,
+                _ if target.account.is_none() => Sight::NoUser,
+                Some(seen) => Sight::Seen(seen.clone()),
+                None => Sight::Away,
+            },
+            server: target.name,
+            cores: target.cores,
+        };
+        target::all(config).into_iter().map(look).collect()
+    }
+
+    fn set(&self, server: &Arc<str>, seen: Option<Seen>) {
+        let mut all = self.seen.lock().expect("no panic under the lock");
+        match seen {
+            Some(seen) => all.insert(server.clone(), Arc::new(seen)),
+            None => all.remove(server),
+        };
+    }
+}
+
+/// Looks at all PostgreSQLs of the configuration, as it is from time to time. Never returns.
+///
+/// # Cancel safety
+/// Dropped, it takes its connections with it.
+pub(crate) async fn run(registry: Arc<Registry>) {
+    let mut running: BTreeMap<Arc<str>, Running> = BTreeMap::new();
+    let mut told_off = false;
+    loop {
+        let config = registry.config();
+        let is_off = config.probe_interval.is_none();
+        if is_off && !told_off {
+            info!("PostgreSQL is not probed: probe_interval is 0");
+        }
+        told_off = is_off;
+        let wanted: BTreeMap<Arc<str>, Plan> = config
+            .probe_interval
+            .into_iter()
+            .flat_map(|period| plans(&config, period))
+            .map(|plan| (plan.target.name.clone(), plan))
+            .collect();
+        running.retain(|name, running| {
+            let stays = wanted.get(name) == Some(&running.plan);
+            if !stays {
+                registry.probes.set(name, None);
+            }
+            stays
+        });
+        for (name, plan) in wanted {
+            running
+                .entry(name)
+                .or_insert_with(|| Running::start(&registry, plan));
+        }
+        registry.probes.changed.notified().await;
+    }
+}
+
+/// How one PostgreSQL is looked at.
+#[derive(Clone, PartialEq)]
+struct Plan {
+    target: Target,
+    period: Duration,
+    tcp: Tcp,
+}
+
+fn plans(config: &Config, period: Duration) -> impl Iterator<Item = Plan> {
+    let plan = move |target| Plan {
+        target,
+        period,
+        tcp: config.tcp.clone(),
+    };
+    target::all(config).into_iter().map(plan)
+}
+
+/// A task that follows a plan. It ends when this is dropped.
+struct Running {
+    plan: Plan,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(registry: &Arc<Registry>, plan: Plan) -> Self {
+        let watch = Watch {
+            registry: registry.clone(),
+            plan: plan.clone(),
+            averages: Averages::default(),
+            told: Told::Nothing,
+        };
+        Self {
+            plan,
+            task: tokio::spawn(watch.run()),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the log knows of a probe, so that it is told of changes only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Away,
+    Seen(Privilege),
+}
+
+/// Looks at one PostgreSQL.
+struct Watch {
+    registry: Arc<Registry>,
+    plan: Plan,
+    averages: Averages,
+    told: Told,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let server = self.plan.target.name.clone();
+        if self.plan.target.account.is_none() {
+            warn!(
+                server = &*server,
+                "PostgreSQL is not probed: no user could log in without a client; set probe_user"
+            );
+            return;
+        }
+        let mut pause = PAUSE_MIN;
+        loop {
+            let failure = match Session::open(&self.plan.target, &self.plan.tcp).await {
+                Ok(mut session) => {
+                    let failure = self.look(&mut session).await;
+                    if matches!(self.told, Told::Seen(_)) {
+                        pause = PAUSE_MIN;
+                    }
+                    failure
+                }
+                Err(failure) => failure,
+            };
+            self.registry.probes.set(&server, None);
+            if self.told != Told::Away {
+                warn!(server = &*server, "probe of PostgreSQL failed: {failure}");
+                self.told = Told::Away;
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(PAUSE_MAX);
+        }
+    }
+
+    /// Looks again and again, until that fails.
+    async fn look(&mut self, session: &mut Session) -> Failure {
+        let mut due = interval(self.plan.period);
+        // A slow answer must not be followed by a burst of questions.
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            due.tick().await;
+            let backends = &self.registry.backends;
+            // A server that is opened or closed meanwhile was ours at one of the two moments.
+            let mut ours = backends.pids(session.peer());
+            let rows = match timeout(ANSWER_TIMEOUT, session.ask(activity::QUERY)).await {
+                Ok(Ok(rows)) => rows,
+                Ok(Err(failure)) => return failure,
+                Err(_) => return Failure::Timeout(ANSWER_TIMEOUT),
+            };
+            ours.extend(backends.pids(session.peer()));
+            let Some(activity) = activity::read(&rows, &ours) else {
+                return Failure::Unreadable;
+            };
+            self.tell(activity.privilege);
+            self.averages
+                .add(self.registry.clock.now(), activity.waits.clone());
+            let seen = Seen {
+                averages: self.averages.shown(),
+                activity,
+            };
+            self.registry.probes.set(&self.plan.target.name, Some(seen));
+        }
+    }
+
+    fn tell(&mut self, privilege: Privilege) {
+        let told = std::mem::replace(&mut self.told, Told::Seen(privilege));
+        if told == self.told {
+            return;
+        }
+        let server = &*self.plan.target.name;
+        let account = self.plan.target.account.as_ref();
+        let user = account.map_or("", |account| &account.user);
+        match privilege {
+            Privilege::Full => info!(server, user, "PostgreSQL is probed"),
+            Privilege::Reduced => warn!(
+                server,
+                user,
+                "PostgreSQL is probed, but states and waits of other users are hidden; grant \
+                 pg_monitor to the user, or set probe_user"
+            ),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use super::{Activity, Origin, Privilege, State, read};
+use crate::probe::averages::Wait;
+
+/// The body of a DataRow from columns separated by `|`; `-` is NULL.
+fn row(columns: &str) -> Vec<u8> {
+    let columns: Vec<&str> = columns.split('|').collect();
+    let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
+    for column in columns {
+        if column == "-" {
+            body.extend((-1_i32).to_be_bytes());
+            continue;
+        }
+        body.extend(u32::try_from(column.len()).unwrap().to_be_bytes());
+        body.extend(column.as_bytes());
+    }
+    body
+}
+
+fn activity(rows: &[&str]) -> Option<Activity> {
+    let rows: Vec<Vec<u8>> = rows.iter().map(|columns| row(columns)).collect();
+    read(&rows, &HashSet::from([1, 2, 3]))
+}
+
+#[test]
+fn rows_become_facts() {
+    let activity = activity(&[
+        "100|3|7|t",
+        "1|active|Lock|tuple|2000000",
+        "2|active|-|-|1000",
+        "3|idle|Client|ClientRead|-",
+        "4|idle in transaction|Client|ClientRead|60000000",
+        "5|idle in transaction (aborted)|Client|ClientRead|5",
+        "6|active|Lock|tuple|-",
+        "7|fastpath function call|IO|DataFileRead|-7",
+        "8|disabled|-|-|-",
+        "9|starting|-|-|-",
+    ])
+    .unwrap();
+    let lock = Wait {
+        kind: "Lock".to_owned(),
+        event: "tuple".to_owned(),
+    };
+    let read = Wait {
+        kind: "IO".to_owned(),
+        event: "DataFileRead".to_owned(),
+    };
+    let expected = Activity {
+        privilege: Privilege::Full,
+        max_connections: 100,
+        superuser_reserved: 3,
+        reserved: 7,
+        sessions: BTreeMap::from([
+            ((Origin::Pools, State::Active), 2),
+            ((Origin::Pools, State::Idle), 1),
+            ((Origin::Elsewhere, State::Active), 2),
+            ((Origin::Elsewhere, State::IdleInTransaction), 1),
+            ((Origin::Elsewhere, State::IdleInFailedTransaction), 1),
+            ((Origin::Elsewhere, State::Unknown), 2),
+        ]),
+        oldest_transaction: BTreeMap::from([
+            (Origin::Pools, Duration::from_secs(2)),
+            (Origin::Elsewhere, Duration::from_secs(60)),
+        ]),
+        waits: BTreeMap::from([(lock, 2), (Wait::cpu(), 1), (read, 1)]),
+    };
+    assert_eq!(activity, expected);
+    assert_eq!(activity.limit(), 90);
+    assert_eq!(activity.in_state(State::Active), 4);
+}
+
+#[test]
+fn without_the_privilege_sessions_are_counted_and_no_more() {
+    let activity = activity(&["10|20|0|f", "1|active|-|-|1", "9|-|-|-|-"]).unwrap();
+    assert_eq!(activity.privilege, Privilege::Reduced);
+    assert_eq!(activity.in_state(State::Unknown), 1);
+    assert_eq!(activity.in_state(State::Active), 1);
+    assert_eq!(activity.limit(), 0, "more reserved than there are");
+}
+
+#[test]
+fn what_is_no_answer_is_none() {
+    for rows in [
+        &[][..],
+        &["100|3|0"],
+        &["100|3|0|t|x"],
+        &["many|3|0|t"],
+        &["-|3|0|t"],
+        &["100|3|0|t", "1|active|-|-"],
+        &["100|3|0|t", "-|active|-|-|-"],
+        &["100|3|0|t", "x|active|-|-|-"],
+        &["100|3|0|t", "1|active|-|-|soon"],
+    ] {
+        assert_eq!(activity(rows), None, "{rows:?}");
+    }
+    assert_eq!(read(&[vec![0, 4]], &HashSet::new()), None);
+}

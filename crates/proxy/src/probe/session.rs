@@ -1,0 +1,159 @@
+//! The connection of one probe: logs in as servers do, and asks in the simple protocol.
+
+use std::fmt;
+use std::time::Duration;
+
+use pgweir_wire::backend::{self, ErrorView};
+use pgweir_wire::encode;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::target::{Account, Target};
+use crate::config::{ServerAddress, Tcp};
+use crate::connect::{ConnectError, Login, log_in};
+use crate::link::CancelAddress;
+use crate::pool_handle::Keys;
+use crate::socket;
+use crate::wire_io::{Inbound, ReadError};
+
+/// Rows taken of one answer: more sessions than any PostgreSQL is run with.
+const ROWS_MAX: usize = 20_000;
+
+/// Largest message taken; a row of ours has about a hundred bytes.
+const MESSAGE_MAX: usize = 32 * 1024;
+
+/// Time for a login where `server_connect_timeout` is off.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What PostgreSQL shows of the probe in `pg_stat_activity`.
+const APPLICATION_NAME: &str = "pgweir probe";
+
+/// Why nothing was seen.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// PostgreSQL cannot be reached or does not let us in.
+    Login(ConnectError),
+    /// It did not answer in time.
+    Timeout(Duration),
+    /// The connection broke.
+    Broken(ReadError),
+    /// It refused the query.
+    Refused(String),
+    /// It answered something else than was asked.
+    Unreadable,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Login(error) => write!(f, "{error}"),
+            Self::Timeout(limit) => write!(f, "no answer within {} s", limit.as_secs_f64()),
+            Self::Broken(ReadError::Io(error)) => write!(f, "the connection broke: {error}"),
+            Self::Broken(ReadError::TooLong { length, .. }) => {
+                write!(f, "a message of length {length}")
+            }
+            Self::Refused(message) => f.write_str(message),
+            Self::Unreadable => f.write_str("an answer that cannot be read"),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// A TCP or a unix stream.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl Duplex for TcpStream {}
+impl Duplex for UnixStream {}
+
+/// A connection that is logged in.
+pub(super) struct Session {
+    stream: Box<dyn Duplex>,
+    inbound: Inbound,
+    peer: CancelAddress,
+}
+
+impl Session {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be reached or does not let us in, or takes too long.
+    pub(super) async fn open(target: &Target, tcp: &Tcp) -> Result<Self, Failure> {
+        let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
+        timeout(limit, Self::connect(target, tcp))
+            .await
+            .unwrap_or(Err(ConnectError::Timeout(limit)))
+            .map_err(Failure::Login)
+    }
+
+    async fn connect(target: &Target, tcp: &Tcp) -> Result<Self, ConnectError> {
+        let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
+            ServerAddress::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(ConnectError::Unreachable)?;
+                socket::tune((&stream).into(), tcp)?;
+                let peer = CancelAddress::Tcp(stream.peer_addr()?);
+                (Box::new(stream), peer)
+            }
+            ServerAddress::Unix(path) => {
+                let stream = UnixStream::connect(path)
+                    .await
+                    .map_err(ConnectError::Unreachable)?;
+                (Box::new(stream), CancelAddress::Unix(path.clone()))
+            }
+        };
+        let Some(Account { user, secret }) = &target.account else {
+            return Err(ConnectError::NoSecret("user"));
+        };
+        let login = Login {
+            user: user.clone(),
+            database: target.database.clone(),
+            secret: secret.as_ref(),
+            keys: &mut Keys::default(),
+            parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
+            connect_query: None,
+        };
+        log_in(&mut stream, login).await?;
+        Ok(Self {
+            stream,
+            inbound: Inbound::new(MESSAGE_MAX),
+            peer,
+        })
+    }
+
+    /// The very server that this is a connection with.
+    pub(super) fn peer(&self) -> &CancelAddress {
+        &self.peer
+    }
+
+    /// Asks, and takes the bodies of all rows.
+    ///
+    /// # Errors
+    /// The connection broke, or PostgreSQL refused; the session is of no use then.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut out = Vec::new();
+        encode::query(&mut out, sql);
+        self.stream.write_all(&out).await.map_err(ReadError::Io)?;
+        let mut rows = Vec::new();
+        loop {
+            match self.inbound.message(&mut self.stream).await? {
+                (backend::DATA_ROW, _) if rows.len() >= ROWS_MAX => {
+                    return Err(Failure::Unreadable);
+                }
+                (backend::DATA_ROW, body) => rows.push(body),
+                (backend::READY_FOR_QUERY, _) => return Ok(rows),
+                (backend::ERROR_RESPONSE, body) => {
+                    let error = ErrorView::parse(&body);
+                    return Err(Failure::Refused(error.message().into_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Which PostgreSQLs there are to look at, and as whom to log in there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, Database, Secret, ServerAddress};
+
+/// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
+/// metrics stay bounded.
+pub(super) const TARGETS_MAX: usize = 64;
+
+/// The database to connect to where only the fallback names the server: every PostgreSQL has it.
+const USUAL_DATABASE: &str = "postgres";
+
+/// One host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The address as it is shown.
+    pub(super) name: Arc<str>,
+    pub(super) address: ServerAddress,
+    /// Name of the database in PostgreSQL.
+    pub(super) database: String,
+    /// `None`: nobody can log in without a client.
+    pub(super) account: Option<Account>,
+    /// Time for the login (`server_connect_timeout`).
+    pub(super) login_timeout: Option<Duration>,
+    /// Cores of the machine (`server_cores`).
+    pub(super) cores: Option<u32>,
+}
+
+/// As whom to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) user: String,
+    /// `None` where PostgreSQL asks for nothing.
+    pub(super) secret: Option<Secret>,
+}
+
+/// Every host and port that the configuration names, in the order of the databases' names.
+pub(super) fn all(config: &Config) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
+    for database in config.databases.values().chain(&config.fallback_database) {
+        let account = account(config, database);
+        let known = targets
+            .iter()
+            .position(|target| target.address == database.server);
+        match known {
+            Some(at) => {
+                let target = &mut targets[at];
+                target.cores = target.cores.or(cores(database));
+                if target.account.is_none() && account.is_some() {
+                    target.account = account;
+                    target.database = name_in_postgres(database);
+                }
+            }
+            None if targets.len() < TARGETS_MAX => targets.push(Target {
+                name: database.server.to_string().into(),
+                address: database.server.clone(),
+                database: name_in_postgres(database),
+                account,
+                login_timeout: database.pool.server_connect_timeout,
+                cores: cores(database),
+            }),
+            None => {}
+        }
+    }
+    targets
+}
+
+fn cores(database: &Database) -> Option<u32> {
+    database.server_cores.map(std::num::NonZeroU32::get)
+}
+
+fn name_in_postgres(database: &Database) -> String {
+    let name = database.dbname.as_deref();
+    name.unwrap_or(USUAL_DATABASE).to_owned()
+}
+
+/// `probe_user`, else the user of the database's servers, else the first user of all whose password
+/// is known, else the first one that PostgreSQL may ask for none.
+fn account(config: &Config, database: &Database) -> Option<Account> {
+    let secret_of = |user: &str| config.users.get(user).and_then(|user| user.secret.clone());
+    if let Some(user) = &database.probe_user {
+        // The database's own password is that of another user as a rule.
+        return Account::new(user, secret_of(user));
+    }
+    let password = || database.password.clone();
+    if let Some(user) = &database.forced_user {
+        return Account::new(user, password().or_else(|| secret_of(user)));
+    }
+    let accounts = || {
+        let accounts = config.users.keys();
+        accounts.filter_map(|user| Account::new(user, password().or_else(|| secret_of(user))))
+    };
+    accounts()
+        .find(|account| account.secret.is_some())
+        .or_else(|| accounts().next())
+}
+
+impl Account {
+    /// `None` for a SCRAM verifier: the key behind it comes with a client.
+    fn new(user: &str, secret: Option<Secret>) -> Option<Self> {
+        if matches!(secret, Some(Secret::Scram(_))) {
+            return None;
+        }
+        Some(Self {
+            user: user.to_owned(),
+            secret,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
