@@ -9,6 +9,7 @@ mod exit;
 mod interrupt;
 mod load;
 mod output;
+mod render;
 mod serve;
 mod source;
 
@@ -36,6 +37,7 @@ enum Command {
     Serve(serve::Options),
     Check(check::Options),
     Demo(demo::Options),
+    Render(render::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Check(options) => check::run(options),
         Command::Demo(options) => demo::run(options),
+        Command::Render(options) => render::run(options),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {

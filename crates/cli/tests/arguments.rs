@@ -30,7 +30,7 @@ fn check(mut command: Command, code: i32, words: &str) {
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     check(pgweir(&["--help"]), 0, "Exit codes:");
-    for command in ["serve", "check", "demo"] {
+    for command in ["serve", "check", "demo", "render"] {
         check(
             pgweir(&[command, "--help"]),
             0,
@@ -44,6 +44,10 @@ fn misuse_exits_with_2() {
     check(pgweir(&[]), 2, "Usage:");
     check(pgweir(&["check"]), 2, "set DATABASE_URL");
     check(pgweir(&["serve"]), 2, "set DATABASE_URL");
+    check(pgweir(&["render"]), 2, "WHAT");
+    for change in ["waiters", "waiters=-1", "waiter=1", "window=soon"] {
+        check(pgweir(&["render", "alerts", "--set", change]), 2, change);
+    }
     for arguments in [
         ["--clients", "0"],
         ["--clients", "10001"],
@@ -97,3 +101,34 @@ fn a_machine_without_postgres_is_told_what_to_do() {
 }
 
 const URL: &str = "postgres://app:secret@db/app?connection_limit=20";
+
+#[test]
+fn rendered_files_are_printed_written_or_listed() {
+    check(
+        pgweir(&["render", "alerts", "--set", "waiters=77"]),
+        0,
+        "pgweir_pool_waiters > 77",
+    );
+    check(pgweir(&["render", "grafana"]), 0, "\"schemaVersion\"");
+    check(
+        pgweir(&["render", "--json", "alerts", "grafana"]),
+        0,
+        "\"name\": \"pgweir-grafana.json\"",
+    );
+    let folder = std::env::temp_dir().join(format!("pgweir-render-{}", std::process::id()));
+    let target = folder.display().to_string();
+    check(
+        pgweir(&["render", "alerts", "grafana", "-o", &target]),
+        0,
+        "pgweir-alerts.yml",
+    );
+    for name in ["pgweir-alerts.yml", "pgweir-grafana.json"] {
+        assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 1000);
+    }
+    check(
+        pgweir(&["render", "alerts", "-o", "/dev/null/x"]),
+        3,
+        "/dev/null/x",
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}

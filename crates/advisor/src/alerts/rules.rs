@@ -1,0 +1,278 @@
+//! The rules themselves.
+
+use super::{Rule, Severity, Thresholds};
+
+/// All rules, the gravest subjects first.
+pub(super) fn all(thresholds: &Thresholds) -> Vec<Rule> {
+    let mut rules = process(thresholds);
+    rules.extend(waits(thresholds));
+    rules.extend(errors(thresholds));
+    rules.extend(statements(thresholds));
+    rules.extend(postgres(thresholds));
+    if !thresholds.hold.is_empty() {
+        for rule in &mut rules {
+            rule.hold.clone_from(&thresholds.hold);
+        }
+    }
+    rules
+}
+
+fn process(thresholds: &Thresholds) -> Vec<Rule> {
+    let Thresholds {
+        job,
+        clients_share,
+        restarts,
+        ..
+    } = thresholds;
+    let restart_window = thresholds.restart_window();
+    vec![
+        Rule {
+            alert: "PgweirDown",
+            expr: format!("up{{job=\"{job}\"}} == 0"),
+            hold: "30s".to_owned(),
+            severity: Severity::Page,
+            summary: "pgweir cannot be scraped",
+            description: "{{ $labels.instance }} does not answer Prometheus: the process is gone, \
+                          or http_listen cannot be reached."
+                .to_owned(),
+        },
+        Rule {
+            alert: "PgweirNotReady",
+            // A pooler that shuts down is not ready by intent.
+            expr: "pgweir_ready == 0\nunless pgweir_draining == 1".to_owned(),
+            hold: "30s".to_owned(),
+            severity: Severity::Page,
+            summary: "pgweir has no PostgreSQL",
+            description: "{{ $labels.instance }} has no server open, and the last login to \
+                          PostgreSQL failed: no client gets anything done."
+                .to_owned(),
+        },
+        Rule {
+            alert: "PgweirLoginFailing",
+            expr: "pgweir_pool_login_failing == 1".to_owned(),
+            hold: "30s".to_owned(),
+            severity: Severity::Critical,
+            summary: "logins to PostgreSQL fail",
+            description: format!("{POOL} cannot open servers; those that are open still serve."),
+        },
+        Rule {
+            alert: "PgweirRestarts",
+            expr: format!("resets(pgweir_uptime_seconds[{restart_window}]) > {restarts}"),
+            hold: "0s".to_owned(),
+            severity: Severity::Critical,
+            summary: "pgweir restarts again and again",
+            description: format!(
+                "{{{{ $labels.instance }}}} restarted {{{{ $value }}}} times within {restart_window}."
+            ),
+        },
+        Rule {
+            alert: "PgweirClientsNearLimit",
+            expr: format!("pgweir_clients / pgweir_clients_limit > {clients_share}"),
+            hold: "1m".to_owned(),
+            severity: Severity::Warning,
+            summary: "soon no more clients are let in",
+            description: "{{ $labels.instance }} has {{ $value | humanizePercentage }} of the \
+                          clients that max_client_conn allows."
+                .to_owned(),
+        },
+    ]
+}
+
+fn waits(thresholds: &Thresholds) -> Vec<Rule> {
+    let Thresholds {
+        waiters,
+        acquire_timeout,
+        free_share,
+        wait_p95,
+        window,
+        ..
+    } = thresholds;
+    let wait_max = acquire_timeout / 2.0;
+    vec![
+        Rule {
+            alert: "PgweirClientsWait",
+            expr: format!("pgweir_pool_waiters > {waiters}"),
+            hold: "30s".to_owned(),
+            severity: Severity::Warning,
+            summary: "clients wait for a server",
+            description: format!("{{{{ $value }}}} clients of {POOL} wait."),
+        },
+        Rule {
+            alert: "PgweirWaitLong",
+            expr: format!("pgweir_pool_oldest_wait_seconds > {wait_max}"),
+            hold: "0s".to_owned(),
+            severity: Severity::Critical,
+            summary: "a client waits so long that it may give up",
+            description: format!(
+                "A client of {POOL} has waited for {{{{ $value | humanizeDuration }}}}; \
+                 applications give up after {acquire_timeout} s."
+            ),
+        },
+        Rule {
+            alert: "PgweirAcquireTimeouts",
+            expr: format!(
+                "increase(pgweir_pool_refusals_total{{reason=~\"timeout|queue_full\"}}[{window}]) > 0"
+            ),
+            hold: "0s".to_owned(),
+            severity: Severity::Critical,
+            summary: "clients got no server",
+            description: format!(
+                "{{{{ $value | humanize }}}} clients of {POOL} were refused within {window} \
+                 ({{{{ $labels.reason }}}})."
+            ),
+        },
+        Rule {
+            alert: "PgweirPoolExhausted",
+            // A full pool in which nobody waits has just the right size.
+            expr: format!(
+                "1 - sum without (state) (pgweir_pool_servers{{state=\"active\"}}) \
+                 / pgweir_pool_servers_limit < {free_share}\n\
+                 and (\n  pgweir_pool_waiters > 0\n  or\n  \
+                 histogram_quantile(0.95, rate(pgweir_pool_wait_seconds_bucket[{window}])) > {wait_p95}\n)"
+            ),
+            hold: "1m".to_owned(),
+            severity: Severity::Warning,
+            summary: "a pool is exhausted",
+            description: format!(
+                "{{{{ $value | humanizePercentage }}}} of {POOL} is free, and clients wait."
+            ),
+        },
+        Rule {
+            alert: "PgweirLeak",
+            expr: "pgweir_pool_leaks > 0".to_owned(),
+            hold: "1m".to_owned(),
+            severity: Severity::Warning,
+            summary: "a client holds a server and does not give it back",
+            description: format!("{{{{ $value }}}} clients of {POOL} hold servers for too long."),
+        },
+    ]
+}
+
+fn errors(thresholds: &Thresholds) -> Vec<Rule> {
+    let Thresholds {
+        errors_per_second,
+        window,
+        ..
+    } = thresholds;
+    vec![Rule {
+        alert: "PgweirConnectionErrors",
+        expr: format!(
+            "sum without (sqlstate) (\n  label_replace(\n    \
+             rate(pgweir_errors_total{{sqlstate=~\"08...|28...|53...|57P..\"}}[{window}]),\n    \
+             \"class\", \"$1\", \"sqlstate\", \"(08|28|53|57P).*\"\n  )\n) > {errors_per_second}"
+        ),
+        hold: "1m".to_owned(),
+        severity: Severity::Warning,
+        summary: "clients are sent errors of the connection",
+        description: "{{ $labels.instance }} sends {{ $value | humanize }} errors of SQLSTATE \
+                      class {{ $labels.class }} per second."
+            .to_owned(),
+    }]
+}
+
+fn statements(thresholds: &Thresholds) -> Vec<Rule> {
+    let Thresholds {
+        slow_share,
+        slow_min,
+        n_plus_one_per_minute,
+        window,
+        ..
+    } = thresholds;
+    let slow = |level: &str| {
+        let slow = format!(
+            "sum without (level) (increase(pgweir_pool_slow_statements_total{{level=~\"{level}\"}}[{window}]))"
+        );
+        format!(
+            "{slow} / increase(pgweir_pool_queries_total[{window}]) > {slow_share}\n\
+             and {slow} >= {slow_min}"
+        )
+    };
+    let description = |what: &str| {
+        format!("{{{{ $value | humanizePercentage }}}} of the queries of {POOL} were {what}.")
+    };
+    vec![
+        Rule {
+            alert: "PgweirSlowQueries",
+            expr: slow("slow|very_slow"),
+            hold: "1m".to_owned(),
+            severity: Severity::Warning,
+            summary: "many queries are slow",
+            description: description("slow"),
+        },
+        Rule {
+            alert: "PgweirVerySlowQueries",
+            expr: slow("very_slow"),
+            hold: "1m".to_owned(),
+            severity: Severity::Critical,
+            summary: "many queries are very slow",
+            description: description("very slow"),
+        },
+        Rule {
+            alert: "PgweirNPlusOne",
+            expr: format!(
+                "rate(pgweir_pool_n_plus_one_total[{window}]) * 60 > {n_plus_one_per_minute}"
+            ),
+            hold: "5m".to_owned(),
+            severity: Severity::Info,
+            summary: "an application asks the same again and again",
+            description: format!(
+                "{{{{ $value | humanize }}}} times a minute a client of {POOL} repeats one \
+                 statement where one query would do."
+            ),
+        },
+    ]
+}
+
+fn postgres(thresholds: &Thresholds) -> Vec<Rule> {
+    let Thresholds {
+        sessions_warning,
+        sessions_critical,
+        sessions_page,
+        ..
+    } = thresholds;
+    let near = |severity, comparison: String| Rule {
+        alert: "PgweirMaxConnectionsNear",
+        // The probe's own session is the one more.
+        expr: format!(
+            "(sum without (origin, state) (pgweir_postgres_sessions) + 1) \
+             / pgweir_postgres_sessions_limit {comparison}"
+        ),
+        hold: "1m".to_owned(),
+        severity,
+        summary: "soon PostgreSQL takes no more connections",
+        description:
+            "{{ $value | humanizePercentage }} of the connections that {{ $labels.server }} \
+                      has for ordinary users are in use."
+                .to_owned(),
+    };
+    vec![
+        near(Severity::Warning, format!("> {sessions_warning}")),
+        near(Severity::Critical, format!("> {sessions_critical}")),
+        near(Severity::Page, format!(">= {sessions_page}")),
+        Rule {
+            alert: "PgweirPostgresOverloaded",
+            expr: "sum without (wait_event_type, wait_event) (pgweir_postgres_active_sessions)\n\
+                   > pgweir_postgres_cores"
+                .to_owned(),
+            hold: "10m".to_owned(),
+            severity: Severity::Warning,
+            summary: "PostgreSQL has more to do than cores",
+            description: "On average {{ $value | humanize }} sessions are active at \
+                          {{ $labels.server }}, more than it has cores."
+                .to_owned(),
+        },
+        Rule {
+            alert: "PgweirProbeAway",
+            expr: "pgweir_postgres_probe{state=\"away\"} == 1".to_owned(),
+            hold: "2m".to_owned(),
+            severity: Severity::Warning,
+            summary: "PostgreSQL does not answer the probe",
+            description: "The probe gets no answer of {{ $labels.server }}: alerts on its \
+                          connections are blind."
+                .to_owned(),
+        },
+    ]
+}
+
+/// The pool in a description.
+const POOL: &str = "the pool {{ $labels.database }}/{{ $labels.user }}";
