@@ -8,6 +8,7 @@
     reason = "everything here is a test, and a failure is its message"
 )]
 
+mod alerts;
 mod auth;
 mod cancel;
 mod command_line;

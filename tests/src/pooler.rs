@@ -242,7 +242,11 @@ pub fn pgweir() -> Command {
     command
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens at. Somebody else may take it before its user does.
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
     listener.local_addr().expect("it is bound").port()
 }
