@@ -138,7 +138,8 @@ impl Worker {
         if !self.turns.is_empty() {
             return Some(Duration::ZERO);
         }
-        if self.clients.is_empty() && self.returning.is_empty() {
+        // Pools that were told of holders have to be told when the last of them has left.
+        if self.clients.is_empty() && self.returning.is_empty() && self.told.is_empty() {
             return None;
         }
         Some(
