@@ -2,11 +2,12 @@
 //! is healthy, and firing for each fault that can be made in seconds.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
-    Batch, Client, Config, Pooler, Postgres, Prometheus, Role, Target, eventually, free_port,
+    Batch, Client, Config, PATIENCE, Pooler, Postgres, Prometheus, Role, Target, free_port,
     pgbench, pgweir,
 };
 
@@ -20,6 +21,7 @@ const PARAMETERS: &[&str] = &[
     "waiters=2",
     "acquire_timeout=2",
     "errors_per_second=0",
+    "slow_min=1",
     "clients_share=0.5",
     "restarts=0",
     // Of 397 connections: 20, 24 and 28.
@@ -46,7 +48,26 @@ fn config(role: &Role, http_port: u16) -> Config {
         .set("default_pool_size", POOL)
         .set("query_wait_timeout", 4)
         .set("server_login_retry", 0.5)
+        .set("slow_query_time", 0.3)
+        .set("very_slow_query_time", 0.6)
+        .set("leak_time", 1)
         .database("app", "server_cores", 8)
+}
+
+/// Waits until nothing fires any more.
+#[track_caller]
+fn quiet(prometheus: &Prometheus) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut firing = prometheus.firing();
+        // Its average is over a minute.
+        firing.remove("PgweirPostgresOverloaded/warning");
+        if firing.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{firing:?} still fire");
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Waits until all of these fire.
@@ -63,6 +84,12 @@ fn fire(prometheus: &Prometheus, alerts: &[&str]) {
         );
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// A script of different statements: the same one all the time would be an N+1.
+fn load() -> String {
+    let statement = |columns| format!("select pg_sleep(0.004){};\n", ", 1".repeat(columns));
+    (0..10).map(statement).collect()
 }
 
 fn healthy_full_load(prometheus: &Prometheus, target: &Target, script: &std::path::Path) {
@@ -117,6 +144,7 @@ fn exhaustion(prometheus: &Prometheus, postgres: &Postgres, target: &Target) {
             "PgweirWaitLong/critical",
             "PgweirPoolExhausted/warning",
             "PgweirClientsNearLimit/warning",
+            "PgweirLeak/warning",
         ],
     );
     // Those are refused after four seconds, and these after them, so that errors are a rate.
@@ -140,6 +168,50 @@ fn exhaustion(prometheus: &Prometheus, postgres: &Postgres, target: &Target) {
     drop((elsewhere, holders, first, second));
 }
 
+/// One client asks slowly, another asks the same all the time.
+fn bad_manners(prometheus: &Prometheus, target: &Target) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::log_in(target);
+            while !done.load(Ordering::SeqCst) {
+                client.query("select pg_sleep(0.4)").success();
+                client.query("select pg_sleep(0.7)").success();
+            }
+        });
+        scope.spawn(|| {
+            let mut client = Client::log_in(target);
+            while !done.load(Ordering::SeqCst) {
+                for id in 0..20 {
+                    let sql = format!("select pg_sleep(0.004) where {id} >= 0");
+                    client.query(&sql).success();
+                }
+                // A new moment begins, and with it another burst.
+                thread::sleep(Duration::from_millis(300));
+            }
+        });
+        // However this ends, the clients do.
+        let _end = OnDrop(&done);
+        fire(
+            prometheus,
+            &[
+                "PgweirSlowQueries/warning",
+                "PgweirVerySlowQueries/critical",
+                "PgweirNPlusOne/info",
+            ],
+        );
+    });
+}
+
+/// Sets a flag when it is dropped.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn alerts_fire_for_faults_and_are_silent_under_healthy_load() {
     let mut postgres = Postgres::start();
@@ -149,17 +221,13 @@ fn alerts_fire_for_faults_and_are_silent_under_healthy_load() {
     let config = config(&role, http_port);
     let mut pooler = Pooler::start(&config);
     let script = pooler.folder().join("load.sql");
-    std::fs::write(&script, "select pg_sleep(0.002);\n").expect("it can be written");
+    std::fs::write(&script, load()).expect("it can be written");
     let prometheus = Prometheus::start(http_port, &rules());
 
     healthy_full_load(&prometheus, &role.through(&pooler), &script);
+    bad_manners(&prometheus, &role.through(&pooler));
     exhaustion(&prometheus, &postgres, &role.through(&pooler));
-    eventually("all is quiet again", || {
-        let mut firing = prometheus.firing();
-        // Its average is over a minute.
-        firing.remove("PgweirPostgresOverloaded/warning");
-        firing.is_empty().then_some(())
-    });
+    quiet(&prometheus);
 
     postgres.stop();
     // A login is tried when somebody asks for a server.
