@@ -23,6 +23,7 @@ mod nonsense_servers;
 mod probe;
 mod programs;
 mod protocol;
+mod push;
 mod settings;
 mod signals;
 mod sockets;

@@ -9,6 +9,7 @@ mod compat;
 mod exposition;
 mod jwt;
 mod metrics;
+mod otlp;
 mod postgres;
 mod routes;
 mod timestamp;
@@ -107,7 +108,8 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, router) => {}
-                    () = probe::run(registry) => {}
+                    () = probe::run(registry.clone()) => {}
+                    () = otlp::run(registry.clone()) => {}
                     // Its sender is dropped, never used.
                     _ = stopped => {}
                 }

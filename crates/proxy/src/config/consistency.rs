@@ -81,6 +81,7 @@ impl Checker<'_> {
             "tcp_keepintvl",
             "stats_period",
             "probe_interval",
+            "otlp_interval",
         ] {
             let found = globals.find(name);
             if globals

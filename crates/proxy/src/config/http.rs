@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Keys;
 use super::level::Chain;
@@ -21,7 +22,73 @@ pub struct Http {
     pub keys: Arc<Keys>,
     /// Names of metrics besides our own and those of pgbouncer_exporter (`metrics_compat`).
     pub compat: Compat,
+    /// Where metrics are pushed to (`otlp_endpoint`); `None` is nowhere. Not changed by a reload.
+    pub otlp: Option<Otlp>,
+    /// Pause between pushes (`otlp_interval`); `None` is never. Not changed by a reload.
+    pub otlp_interval: Option<Duration>,
 }
+
+/// A collector that takes OTLP over plain HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otlp {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path that metrics are posted to; begins with a slash.
+    pub path: String,
+}
+
+impl std::fmt::Display for Otlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+impl Otlp {
+    /// Host and port, as a URL and the header `Host` have them.
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            return format!("[{host}]:{port}");
+        }
+        format!("{host}:{port}")
+    }
+
+    /// Reads a URL; `None` if it is not one, or not a plain one.
+    fn parse(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://")?;
+        // It becomes part of a request's head.
+        let is_plain = |c: char| c.is_ascii_graphic() && !"\"<>?#@\\".contains(c);
+        if !rest.chars().all(is_plain) {
+            return None;
+        }
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        };
+        let port = match port.strip_prefix(':') {
+            Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+            None if port.is_empty() => OTLP_PORT,
+            None => return None,
+        };
+        let path = path.trim_end_matches('/');
+        let path = path.strip_suffix(OTLP_PATH).unwrap_or(path);
+        (!host.is_empty()).then(|| Self {
+            host: host.to_owned(),
+            port,
+            path: format!("{path}{OTLP_PATH}"),
+        })
+    }
+}
+
+/// Port of OTLP over HTTP, and the path of metrics there.
+const OTLP_PORT: u16 = 4318;
+const OTLP_PATH: &str = "/v1/metrics";
 
 /// Names that applications give their own metrics, shown where a dashboard expects them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +117,8 @@ pub(super) fn read(
         path_prefix: reader.path_prefix(),
         keys: Arc::new(reader.keys()),
         compat: reader.compat(),
+        otlp: reader.otlp(),
+        otlp_interval: globals.timeout("otlp_interval"),
     }
 }
 
@@ -125,6 +194,19 @@ impl Reader<'_> {
             }
         }
         compat
+    }
+
+    fn otlp(&mut self) -> Option<Otlp> {
+        let url = self.globals.some_text("otlp_endpoint")?;
+        let otlp = Otlp::parse(&url);
+        if otlp.is_none() {
+            let message = "must be a plain URL such as http://127.0.0.1:4318";
+            self.report("otlp_endpoint", message.to_owned());
+        } else if self.globals.some_text("http_listen").is_none() {
+            let message = "needs http_listen, whose thread pushes";
+            self.report("otlp_endpoint", message.to_owned());
+        }
+        otlp
     }
 
     fn file(&self, written: &str) -> Result<String, String> {

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::http::Keys;
-pub use http::{Compat, Http};
+pub use http::{Compat, Http, Otlp};
 pub use listing::Shown;
 pub use problem::Problem;
 pub use resolve::{Resolved, resolve};

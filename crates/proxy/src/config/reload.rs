@@ -37,6 +37,11 @@ pub fn diff(old: &Config, new: &Config) -> Reload {
             "http_path_prefix",
             old.http.path_prefix != new.http.path_prefix,
         ),
+        ("otlp_endpoint", old.http.otlp != new.http.otlp),
+        (
+            "otlp_interval",
+            old.http.otlp_interval != new.http.otlp_interval,
+        ),
     ];
     let changed = changes.into_iter().filter(|(_, differs)| *differs);
     Reload {

@@ -335,6 +335,10 @@ pub static SETTINGS: &[Setting] = &[
         "Audience (`aud`) that tokens must have; unset is any or none."),
     Setting::new(G, "metrics_compat", TEXT, "",
         "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
+    Setting::new(G, "otlp_endpoint", TEXT, "",
+        "Collector that metrics are pushed to by OTLP over HTTP in JSON, such as http://127.0.0.1:4318; unset is none. Needs `http_listen`. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "otlp_interval", time("off"), "15",
+        "Pause between pushes; at least 1 s. PgBouncer does not have it.").needs_restart(),
 
     // The probe.
     Setting::new(G, "probe_interval", time("off"), "1",

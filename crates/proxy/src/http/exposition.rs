@@ -1,4 +1,4 @@
-//! The text that metrics are scraped as: Prometheus' format 0.0.4 and OpenMetrics 1.0.
+//! The text that metrics are scraped as, Prometheus' format 0.0.4 and OpenMetrics 1.0, or pushed as.
 //!
 //! Source: prometheus.io, "Exposition formats", and the OpenMetrics specification. They differ in
 //! how a counter's family is named, in units, and in how the text ends.
@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use pgweir_pool::histogram::Histogram;
+
+use super::otlp::Metrics;
 
 /// Which of the two formats is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,31 +62,45 @@ pub(super) type Column<T, V> = (&'static str, &'static str, fn(&T) -> V);
 /// A label's name and value.
 pub(super) type Label<'a> = (&'a str, &'a str);
 
-/// The text so far.
-pub(super) struct Exposition {
-    format: Format,
-    text: String,
+/// What is written so far.
+pub(super) enum Exposition {
+    /// To be scraped.
+    Text(Format, String),
+    /// To be pushed.
+    Otlp(Metrics),
 }
 
 /// A family that is being written.
 pub(super) struct Family<'a> {
-    text: &'a mut String,
+    out: &'a mut Exposition,
     name: &'a str,
     suffix: &'static str,
 }
 
 impl Exposition {
     pub(super) fn new(format: Format) -> Self {
-        Self {
-            format,
-            text: String::new(),
-        }
+        Self::Text(format, String::new())
+    }
+
+    pub(super) fn otlp(metrics: Metrics) -> Self {
+        Self::Otlp(metrics)
     }
 
     /// Begins a family. A unit is the last word of its name.
     pub(super) fn family<'a>(&'a mut self, kind: Kind, name: &'a str, help: &str) -> Family<'a> {
         let suffix = if kind == Kind::Counter { "_total" } else { "" };
-        let named = match self.format {
+        let (format, text) = match self {
+            Self::Text(format, text) => (*format, text),
+            Self::Otlp(metrics) => {
+                metrics.begin(kind, &format!("{name}{suffix}"), help);
+                return Family {
+                    out: self,
+                    name,
+                    suffix,
+                };
+            }
+        };
+        let named = match format {
             Format::Prometheus => suffix,
             Format::OpenMetrics => "",
         };
@@ -93,56 +109,67 @@ impl Exposition {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         };
-        let text = &mut self.text;
         push(text, format_args!("# HELP {name}{named} {help}\n"));
         push(text, format_args!("# TYPE {name}{named} {word}\n"));
         let unit = UNITS.iter().find(|unit| {
             name.strip_suffix(**unit)
                 .is_some_and(|rest| rest.ends_with('_'))
         });
-        if let (Some(unit), Format::OpenMetrics) = (unit, self.format) {
+        if let (Some(unit), Format::OpenMetrics) = (unit, format) {
             push(text, format_args!("# UNIT {name} {unit}\n"));
         }
-        Family { text, name, suffix }
+        Family {
+            out: self,
+            name,
+            suffix,
+        }
     }
 
     /// The whole text.
-    pub(super) fn finish(mut self) -> String {
-        if self.format == Format::OpenMetrics {
-            self.text.push_str("# EOF\n");
+    pub(super) fn finish(self) -> String {
+        match self {
+            Self::Text(Format::Prometheus, text) => text,
+            Self::Text(Format::OpenMetrics, text) => text + "# EOF\n",
+            Self::Otlp(metrics) => metrics.finish(),
         }
-        self.text
     }
 }
 
 impl Family<'_> {
     /// Writes one sample.
     pub(super) fn sample(&mut self, labels: &[Label<'_>], value: impl Into<Value>) {
-        push(self.text, format_args!("{}{}", self.name, self.suffix));
-        write_labels(self.text, labels, None);
-        push(self.text, format_args!(" {}\n", value.into()));
+        let text = match &mut self.out {
+            Exposition::Text(_, text) => text,
+            Exposition::Otlp(metrics) => return metrics.sample(labels, value.into()),
+        };
+        push(text, format_args!("{}{}", self.name, self.suffix));
+        write_labels(text, labels, None);
+        push(text, format_args!(" {}\n", value.into()));
     }
 
     /// Writes a histogram with these bounds, in microseconds and rising.
     pub(super) fn histogram(&mut self, labels: &[Label<'_>], of: &Histogram, bounds_us: &[u64]) {
+        let name = self.name;
+        let text = match &mut self.out {
+            Exposition::Text(_, text) => text,
+            Exposition::Otlp(metrics) => return metrics.histogram(labels, of, bounds_us),
+        };
+        let mut bucket = |le: &str, count: u64| {
+            push(text, format_args!("{name}_bucket"));
+            write_labels(text, labels, Some(("le", le)));
+            push(text, format_args!(" {count}\n"));
+        };
         for &bound in bounds_us {
             let le = Value::micros(bound).to_string();
-            let count = of.count_to(Duration::from_micros(bound));
-            self.bucket(labels, &le, count);
+            bucket(&le, of.count_to(Duration::from_micros(bound)));
         }
-        self.bucket(labels, "+Inf", of.count());
-        push(self.text, format_args!("{}_sum", self.name));
-        write_labels(self.text, labels, None);
-        push(self.text, format_args!(" {}\n", Value::micros(of.sum_us())));
-        push(self.text, format_args!("{}_count", self.name));
-        write_labels(self.text, labels, None);
-        push(self.text, format_args!(" {}\n", of.count()));
-    }
-
-    fn bucket(&mut self, labels: &[Label<'_>], le: &str, count: u64) {
-        push(self.text, format_args!("{}_bucket", self.name));
-        write_labels(self.text, labels, Some(("le", le)));
-        push(self.text, format_args!(" {count}\n"));
+        bucket("+Inf", of.count());
+        push(text, format_args!("{name}_sum"));
+        write_labels(text, labels, None);
+        push(text, format_args!(" {}\n", Value::micros(of.sum_us())));
+        push(text, format_args!("{name}_count"));
+        write_labels(text, labels, None);
+        push(text, format_args!(" {}\n", of.count()));
     }
 }
 

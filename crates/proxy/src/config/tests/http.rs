@@ -46,6 +46,11 @@ fn mistakes_are_named_with_their_line() {
         ("http_path_prefix = \"/api/\"", "not end with one"),
         ("http_path_prefix = \"/{x}\"", "nothing but letters"),
         ("http_jwt_secret_env = \"NONE\"", "is not set"),
+        (
+            "otlp_endpoint = \"https://h\"\nhttp_listen = \"[::1]:1\"",
+            "must be a plain URL",
+        ),
+        ("otlp_endpoint = \"http://h\"", "needs http_listen"),
         ("http_jwt_secret_env = \"BOB_PASSWORD\"", "of 15 bytes"),
         ("http_jwt_secret_file = \"none\"", "cannot be read"),
         ("http_jwks_file = \"bob.secret\"", "is no JSON Web Key Set"),
@@ -57,4 +62,35 @@ fn mistakes_are_named_with_their_line() {
         assert!(problems[0].contains(part), "{problems:?}");
         assert!(!problems[0].contains("from a "), "{problems:?}");
     }
+}
+
+#[test]
+fn a_collector_is_named_by_a_plain_url() {
+    for (url, expected) in [
+        ("http://h", Some("http://h:4318/v1/metrics")),
+        ("http://h:1/", Some("http://h:1/v1/metrics")),
+        ("http://h:1/a/b/", Some("http://h:1/a/b/v1/metrics")),
+        ("http://h/v1/metrics", Some("http://h:4318/v1/metrics")),
+        ("http://[::1]:9/x", Some("http://[::1]:9/x/v1/metrics")),
+        ("http://[::1]", Some("http://[::1]:4318/v1/metrics")),
+        ("http://", None),
+        ("http://:1", None),
+        ("http://h:0", None),
+        ("http://h:70000", None),
+        ("http://h:", None),
+        ("http://[::1]x", None),
+        ("http://[::1", None),
+        ("http://bob:secret@h", None),
+        ("http://h/a b", None),
+        ("http://h/a?b", None),
+        ("h:4318", None),
+    ] {
+        let settings = format!("http_listen = \"[::1]:1\"\notlp_endpoint = \"{url}\"");
+        let otlp = http(&settings)
+            .ok()
+            .map(|http| http.otlp.unwrap().to_string());
+        assert_eq!(otlp.as_deref(), expected, "{url}");
+    }
+    let off = http("otlp_interval = 0").unwrap();
+    assert_eq!((off.otlp, off.otlp_interval), (None, None));
 }
