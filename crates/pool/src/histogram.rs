@@ -77,6 +77,20 @@ impl Histogram {
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
     }
 
+    /// What was counted after `earlier`; `None` if that is no older state of this histogram.
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let mut counts = self.counts;
+        for (count, before) in counts.iter_mut().zip(&earlier.counts) {
+            *count = count.checked_sub(*before)?;
+        }
+        Some(Self {
+            counts,
+            count: self.count.checked_sub(earlier.count)?,
+            // As it wraps when it is added to.
+            sum_us: self.sum_us.wrapping_sub(earlier.sum_us),
+        })
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.count

@@ -108,3 +108,14 @@ proptest! {
         prop_assert_eq!(index(got), index(exact));
     }
 }
+
+#[test]
+fn what_came_later_is_the_difference_to_an_older_state() {
+    let (earlier, later) = (of(&[3, 90, 90]), of(&[7, 90, 4_000_000]));
+    let mut whole = earlier.clone();
+    whole.merge(&later);
+    assert_eq!(whole.since(&earlier), Some(later.clone()));
+    assert_eq!(whole.since(&whole), Some(Histogram::default()));
+    assert_eq!(later.since(&whole), None);
+    assert_eq!(of(&[90]).since(&of(&[3])), None, "as many, but others");
+}
