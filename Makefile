@@ -5,10 +5,10 @@ CARGO ?= cargo
 SEEDS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak lint
+.PHONY: help demo test test-dashboard bench soak lint
 
 help: ## Lists the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Shows what pgweir does, on a throw-away PostgreSQL (ARGS="--keep" and others)
 	@$(CARGO) build --quiet --release -p pgweir-cli
@@ -29,6 +29,17 @@ test: ## Runs every test: unit, property, simulation, end to end on a real Postg
 		echo "$(CARGO) test --workspace" && \
 		$(CARGO) test --workspace; \
 	fi
+
+# What it needs besides PostgreSQL: Node.js with npm, and Chromium (CHROMIUM=path; root on Debian gets it
+# installed). The committed build has to be that of the sources. IMAGES=$PWD/docs/images draws the manual's pictures anew.
+test-dashboard: ## Tests the page in a real browser, over a real PostgreSQL
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium; } || \
+		{ echo "no Chromium: install it, or set CHROMIUM to its path" >&2; exit 1; }
+	cd dashboard && npm ci --no-fund --no-audit && npm run build
+	git diff --exit-code --stat -- dashboard/dist
+	$(CARGO) build -p pgweir-cli
+	cd dashboard && PGWEIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/pgweir" npx playwright test $(ARGS)
 
 bench: ## Measures pgweir beside PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig

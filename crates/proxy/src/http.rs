@@ -6,10 +6,15 @@
 
 mod body;
 mod compat;
+mod events;
 mod exposition;
+mod feed;
+mod history;
 mod jwt;
+mod live;
 mod metrics;
 mod otlp;
+mod page;
 mod postgres;
 mod routes;
 mod timestamp;
@@ -21,7 +26,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -33,6 +41,9 @@ pub use jwt::Keys;
 
 use crate::probe;
 use crate::registry::Registry;
+use feed::Feed;
+use live::Life;
+use routes::View;
 
 /// Connections at once; further ones wait in the kernel's queue. Scrapers and probes are a few; the
 /// rest is room for those that open connections and say nothing, at 16 KiB each at most.
@@ -47,7 +58,8 @@ const HEADERS_MAX: usize = 64;
 /// Time for a request's head, and so how long a connection may be idle between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Life of a connection, after which it ends with the response that is under way.
+/// Life of a connection, after which it ends with the response that is under way. One that carries
+/// a stream may live as long as that.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 
 /// Time for that response.
@@ -96,7 +108,12 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
         .enable_all()
         .build()?;
     let (stop, stopped) = oneshot::channel();
-    let router = routes::router(registry.clone());
+    let feed = Arc::new(Feed::new(registry.clone()));
+    let router = routes::router(View {
+        registry: registry.clone(),
+        feed: feed.clone(),
+        is_local: bound.address.ip().is_loopback(),
+    });
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(bound.listener)?
@@ -110,6 +127,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
                     () = accept(listener, router) => {}
                     () = probe::run(registry.clone()) => {}
                     () = otlp::run(registry.clone()) => {}
+                    () = feed.run() => {}
                     // Its sender is dropped, never used.
                     _ = stopped => {}
                 }
@@ -147,18 +165,25 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) {
 
 /// Serves one connection.
 async fn serve(stream: TcpStream, router: Router) -> hyper::Result<()> {
+    let life = Life::default();
+    let router = TowerToHyperService::new(router);
+    let routed = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(life.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LEN_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), routed);
     let mut connection = std::pin::pin!(connection);
     if let Ok(outcome) = timeout(CONNECTION_LIFE, connection.as_mut()).await {
         return outcome;
     }
     connection.as_mut().graceful_shutdown();
-    timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+    let farewell = life.farewell(FAREWELL);
+    timeout(farewell, connection).await.unwrap_or(Ok(()))
 }
 
 #[cfg(test)]

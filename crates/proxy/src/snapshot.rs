@@ -120,6 +120,8 @@ pub(crate) struct PoolSnapshot {
     pub(crate) counts: Counts,
     /// How long the client that is first in the queue has waited.
     pub(crate) oldest_wait: Option<Duration>,
+    /// How long a client may wait; `None` is no bound.
+    pub(crate) wait_max: Option<Duration>,
     /// The last login to PostgreSQL failed.
     pub(crate) login_failing: bool,
     /// What clients do with the servers they hold.
@@ -224,6 +226,7 @@ impl PoolSnapshot {
             clients: 0,
             counts: Counts::default(),
             oldest_wait: None,
+            wait_max: None,
             login_failing: false,
             held: Held::default(),
             cause: None,
@@ -243,6 +246,8 @@ impl PoolSnapshot {
         let since = [self.counts.waiting_since, pool.counts.waiting_since];
         self.counts.waiting_since = since.into_iter().flatten().min();
         self.oldest_wait = self.oldest_wait.max(pool.oldest_wait);
+        let bounds = [self.wait_max, pool.wait_max];
+        self.wait_max = bounds.into_iter().flatten().min();
         self.login_failing |= pool.login_failing;
         self.held = Held::sum(&[self.held, pool.held]);
         self.totals.add(&pool.totals);
@@ -263,6 +268,7 @@ impl PoolHandle {
             clients,
             counts,
             oldest_wait: counts.waiting_since.map(|since| now.since(since)),
+            wait_max: settings.config.query_wait_timeout,
             login_failing: self.is_login_failing(),
             held: self.held(),
             cause: (counts.waiting > 0).then(|| self.cause(now)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgweir_pool::histogram::Histogram;
 use serde::Serialize;
 
 use super::timestamp::rfc3339;
@@ -62,7 +63,7 @@ pub(super) struct Stats<'a> {
 /// One pool. Times are milliseconds; an absent one is of nothing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PoolStats<'a> {
+pub(super) struct PoolStats<'a> {
     database: &'a str,
     user: &'a str,
     mode: Option<&'static str>,
@@ -85,8 +86,9 @@ struct PoolStats<'a> {
     query_ms: Times,
 }
 
+/// What a histogram says, in milliseconds.
 #[derive(Debug, Serialize)]
-struct Times {
+pub(super) struct Times {
     mean: Option<f64>,
     p50: Option<f64>,
     p95: Option<f64>,
@@ -113,6 +115,18 @@ impl<'a> Stats<'a> {
 impl<'a> PoolStats<'a> {
     fn of(pool: &'a PoolSnapshot) -> Self {
         let totals = &pool.totals;
+        let histograms = [
+            &totals.wait_times,
+            &totals.transaction_times,
+            &totals.query_times,
+        ];
+        Self::with_times(pool, histograms.map(Times::of))
+    }
+
+    /// The pool with times of waits, transactions and queries that are not those since the start.
+    pub(super) fn with_times(pool: &'a PoolSnapshot, times: [Times; 3]) -> Self {
+        let totals = &pool.totals;
+        let [wait_ms, transaction_ms, query_ms] = times;
         Self {
             database: &pool.database,
             user: &pool.user,
@@ -137,15 +151,15 @@ impl<'a> PoolStats<'a> {
                 + totals.refusals_login_failing,
             received_bytes: totals.received_bytes,
             sent_bytes: totals.sent_bytes,
-            wait_ms: Times::of(&totals.wait_times),
-            transaction_ms: Times::of(&totals.transaction_times),
-            query_ms: Times::of(&totals.query_times),
+            wait_ms,
+            transaction_ms,
+            query_ms,
         }
     }
 }
 
 impl Times {
-    fn of(histogram: &pgweir_pool::histogram::Histogram) -> Self {
+    pub(super) fn of(histogram: &Histogram) -> Self {
         let quantile = |q| histogram.quantile(q).map(millis);
         let mean = histogram.sum_us().checked_div(histogram.count());
         Self {
@@ -158,7 +172,7 @@ impl Times {
 }
 
 /// Milliseconds, to the microsecond.
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
@@ -13,7 +13,11 @@ use serde::Serialize;
 use super::body::{Answer, Health, Stats};
 use super::compat;
 use super::exposition::{Exposition, Format};
+use super::feed::Feed;
+use super::jwt::Keys;
+use super::live as live_document;
 use super::metrics;
+use super::page;
 use crate::outbox::Outbox;
 use crate::registry::Registry;
 use crate::snapshot::{Readiness, Snapshot};
@@ -21,15 +25,32 @@ use crate::snapshot::{Readiness, Snapshot};
 /// Failing pools that one look at readiness has connect again.
 const RETRIES_MAX: usize = 8;
 
+/// What all paths look at.
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) registry: Arc<Registry>,
+    pub(super) feed: Arc<Feed>,
+    /// Whether only this machine can connect.
+    pub(super) is_local: bool,
+}
+
+impl FromRef<View> for Arc<Registry> {
+    fn from_ref(view: &View) -> Self {
+        view.registry.clone()
+    }
+}
+
 /// All paths there are. Methods other than GET and HEAD are refused everywhere.
-pub(super) fn router(registry: Arc<Registry>) -> Router {
-    let prefix = registry.config().http.path_prefix.clone();
-    Router::new()
+pub(super) fn router(view: View) -> Router {
+    let prefix = view.registry.config().http.path_prefix.clone();
+    page::router(&prefix)
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
         .route(&format!("{prefix}/health"), get(health))
         .route(&format!("{prefix}/stats/database"), get(stats))
+        .route(&format!("{prefix}/live"), get(live_document::document))
+        .route(&format!("{prefix}/live/events"), get(live_document::stream))
         .route(&format!("{prefix}/openapi.json"), get(open_api))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
@@ -39,7 +60,7 @@ pub(super) fn router(registry: Arc<Registry>) -> Router {
             response.headers_mut().insert(header::ALLOW, allow);
             response
         })
-        .with_state(registry)
+        .with_state(view)
 }
 
 /// The process lives: it answers.
@@ -93,16 +114,8 @@ async fn stats(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Res
             "statistics are off: no key is configured (http_jwt_secret_file, http_jwks_file)";
         return problem(StatusCode::NOT_FOUND, text);
     }
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .map(HeaderValue::as_bytes);
-    if config.http.keys.check(authorization).is_err() {
-        let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
-        let challenge = HeaderValue::from_static("Bearer");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-        return response;
+    if let Some(refusal) = unauthorised(&config.http.keys, &headers) {
+        return refusal;
     }
     let snapshot = Snapshot::take(&registry);
     json(StatusCode::OK, &Answer::new(true, Stats::of(&snapshot)))
@@ -128,8 +141,24 @@ async fn open_api(State(registry): State<Arc<Registry>>) -> Response<Body> {
     respond(StatusCode::OK, JSON, text)
 }
 
+/// The answer to a request without a token that these keys are good for; `None` if it has one.
+pub(super) fn unauthorised(keys: &Keys, headers: &HeaderMap) -> Option<Response<Body>> {
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes);
+    if keys.check(authorization).is_ok() {
+        return None;
+    }
+    let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
+    let challenge = HeaderValue::from_static("Bearer");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    Some(response)
+}
+
 /// Something is wrong, as a problem object (RFC 9457).
-fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     #[derive(Serialize)]
     struct Problem<'a> {
         title: &'a str,
@@ -152,7 +181,11 @@ fn encode(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our own types have text as keys")
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
+pub(super) fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Body>,
+) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     for (name, value) in [
@@ -168,7 +201,7 @@ fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Res
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use pgweir_wire::sqlstate::SqlState;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::router;
+use super::{View, router};
+use crate::http::feed::Feed;
 use crate::http::tests::{SECRET, World, world};
 use crate::texts::ClientError;
 
@@ -37,7 +38,11 @@ fn ask(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Got
         .build()
         .unwrap();
     runtime.block_on(async {
-        let router = router(world.registry.clone());
+        let router = router(View {
+            registry: world.registry.clone(),
+            feed: std::sync::Arc::new(Feed::new(world.registry.clone())),
+            is_local: false,
+        });
         let response: Response<Body> = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -190,11 +195,13 @@ fn statistics_have_the_documented_body_and_pools_beside_it() {
 fn what_is_not_there_is_a_problem_object() {
     let world = world("");
     for (method, path, status) in [
-        ("GET", "/", 404),
+        ("GET", "/assets/app.js", 404),
         ("GET", "/api/v1", 404),
         ("POST", "/nothing", 404),
         ("POST", "/livez", 405),
         ("DELETE", "/metrics", 405),
+        ("POST", "/", 405),
+        ("POST", "/api/v1/live", 405),
         ("PUT", "/api/v1/stats/database", 405),
         ("OPTIONS", "/api/v1/health", 405),
     ] {
@@ -227,11 +234,16 @@ fn the_open_api_document_names_every_path() {
     let world = world("http_path_prefix = \"/x\"");
     let json = get(&world, "/x/openapi.json").json();
     let paths: Vec<_> = json["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 6);
+    assert_eq!(paths.len(), 9);
     for path in paths {
         let got = get(&world, path);
         let responses = &json["paths"][path]["get"]["responses"];
         let answer = &responses[got.status.to_string()];
+        // What several paths have in common is described once.
+        let answer = match answer["$ref"].as_str() {
+            Some(pointer) => json.pointer(pointer.trim_start_matches('#')).unwrap(),
+            None => answer,
+        };
         assert!(answer.is_object(), "{path} answered {}", got.status);
         let kind = got.header("content-type").split(';').next().unwrap();
         assert!(answer["content"][kind].is_object(), "{path}: {kind}");

@@ -1,0 +1,294 @@
+//! What happened lately, as a person would note it: told from what changed between snapshots.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::timestamp::rfc3339;
+use crate::snapshot::{PoolSnapshot, Snapshot};
+
+/// Events kept.
+const EVENTS_MAX: usize = 100;
+
+/// More waiters than this are a queue; fewer are what a pooler is for.
+const QUEUE_MIN: u32 = 5;
+
+/// Quiet after which a series of refusals is over.
+const REFUSALS_QUIET: Duration = Duration::from_secs(10);
+
+/// How much an event matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    /// Good to know, or good news.
+    Info,
+    /// Clients are slowed.
+    Warning,
+    /// Clients see errors, or will.
+    Error,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Event {
+    at: String,
+    severity: Severity,
+    text: String,
+}
+
+/// The newest events, and what is needed to tell the next.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// The oldest first; at most [`EVENTS_MAX`].
+    kept: VecDeque<Event>,
+    /// `None` before the first look.
+    ready: Option<bool>,
+    draining: bool,
+    pools: BTreeMap<(Arc<str>, Arc<str>), Known>,
+}
+
+/// A pool at the look before.
+#[derive(Debug, Default)]
+struct Known {
+    login_failing: bool,
+    /// Clients wait, and it was told.
+    queue: bool,
+    refused: u64,
+    /// The series of refusals that goes on: how many there were before it, and the last look that
+    /// saw one.
+    refusing: Option<(u64, Duration)>,
+}
+
+impl Events {
+    /// Notes what has changed since the look before.
+    pub(super) fn observe(&mut self, snapshot: &Snapshot) {
+        let ready = snapshot.readiness.is_ready();
+        let draining = snapshot.readiness.draining;
+        if draining && !self.draining {
+            self.note(snapshot, Severity::Warning, "shutting down".to_owned());
+        } else if self.ready == Some(true) && !ready {
+            let text = "not ready: no PostgreSQL can be reached";
+            self.note(snapshot, Severity::Error, text.to_owned());
+        } else if self.ready == Some(false) && ready {
+            self.note(snapshot, Severity::Info, "ready again".to_owned());
+        }
+        self.ready = Some(ready);
+        self.draining = draining;
+        for pool in &snapshot.pools {
+            let name = (pool.database.clone(), pool.user.clone());
+            // Taken out and put back, for notes need all of `self`.
+            let mut known = self.pools.remove(&name).unwrap_or_default();
+            for (severity, text) in known.change(pool, snapshot.uptime) {
+                let text = format!("{}/{}: {text}", pool.database, pool.user);
+                self.note(snapshot, severity, text);
+            }
+            self.pools.insert(name, known);
+        }
+    }
+
+    /// The events, the newest first.
+    pub(super) fn newest_first(&self) -> Vec<&Event> {
+        self.kept.iter().rev().collect()
+    }
+
+    fn note(&mut self, snapshot: &Snapshot, severity: Severity, text: String) {
+        self.kept.push_back(Event {
+            at: rfc3339(snapshot.taken_at),
+            severity,
+            text,
+        });
+        if self.kept.len() > EVENTS_MAX {
+            self.kept.pop_front();
+        }
+    }
+}
+
+impl Known {
+    /// Takes over what the pool is like; gives what that means.
+    fn change(&mut self, pool: &PoolSnapshot, now: Duration) -> Vec<(Severity, String)> {
+        let mut news = Vec::new();
+        if pool.login_failing && !self.login_failing {
+            let text = "logins to PostgreSQL fail; the log has the reason";
+            news.push((Severity::Error, text.to_owned()));
+        } else if self.login_failing && !pool.login_failing {
+            news.push((
+                Severity::Info,
+                "logins to PostgreSQL succeed again".to_owned(),
+            ));
+        }
+        self.login_failing = pool.login_failing;
+        let waiting = pool.counts.waiting;
+        if waiting > QUEUE_MIN && !self.queue {
+            self.queue = true;
+            news.push((
+                Severity::Warning,
+                format!("{waiting} clients wait for a server"),
+            ));
+        } else if waiting == 0 && self.queue {
+            self.queue = false;
+            news.push((Severity::Info, "no client waits any more".to_owned()));
+        }
+        news.extend(self.change_refusals(pool, now));
+        news
+    }
+
+    /// A series of refusals is told of when it begins, and summed up when it is over.
+    fn change_refusals(
+        &mut self,
+        pool: &PoolSnapshot,
+        now: Duration,
+    ) -> Option<(Severity, String)> {
+        let totals = &pool.totals;
+        let refused =
+            totals.refusals_queue_full + totals.refusals_timeout + totals.refusals_login_failing;
+        let before = std::mem::replace(&mut self.refused, refused);
+        if refused > before {
+            let begins = self.refusing.is_none();
+            let start = self.refusing.map_or(before, |(start, _)| start);
+            self.refusing = Some((start, now));
+            let text = "clients are refused: they got no server in time";
+            return begins.then(|| (Severity::Error, text.to_owned()));
+        }
+        let (start, last) = self.refusing?;
+        if now.saturating_sub(last) < REFUSALS_QUIET {
+            return None;
+        }
+        self.refusing = None;
+        let count = refused - start;
+        let noun = if count == 1 {
+            "client was"
+        } else {
+            "clients were"
+        };
+        Some((
+            Severity::Info,
+            format!("refusals are over; {count} {noun} refused"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{EVENTS_MAX, Events, Severity};
+    use crate::http::tests::world;
+    use crate::snapshot::Snapshot;
+
+    struct Course {
+        events: Events,
+        snapshot: Snapshot,
+    }
+
+    impl Course {
+        fn start() -> Self {
+            let mut course = Self {
+                events: Events::default(),
+                snapshot: Snapshot::take(&world("").registry),
+            };
+            course.look();
+            course
+        }
+
+        fn look(&mut self) {
+            self.snapshot.uptime += Duration::from_secs(1);
+            self.events.observe(&self.snapshot);
+        }
+
+        /// What is new since the last call, the oldest first.
+        fn news(&mut self) -> Vec<(Severity, String)> {
+            self.look();
+            let kept = std::mem::take(&mut self.events.kept);
+            kept.into_iter()
+                .map(|event| (event.severity, event.text))
+                .collect()
+        }
+    }
+
+    fn texts(news: &[(Severity, &str)]) -> Vec<(Severity, String)> {
+        news.iter()
+            .map(|(severity, text)| (*severity, (*text).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_quiet_pooler_has_nothing_to_tell() {
+        let mut course = Course::start();
+        assert_eq!(course.news(), []);
+    }
+
+    #[test]
+    fn failing_logins_begin_and_end_once() {
+        let mut course = Course::start();
+        course.snapshot.pools[0].login_failing = true;
+        course.snapshot.readiness.failing = 1;
+        let failed = "app/bob: logins to PostgreSQL fail; the log has the reason";
+        let cut_off = "not ready: no PostgreSQL can be reached";
+        let expected = texts(&[(Severity::Error, cut_off), (Severity::Error, failed)]);
+        assert_eq!(course.news(), expected);
+        assert_eq!(course.news(), []);
+        course.snapshot.pools[0].login_failing = false;
+        course.snapshot.readiness.failing = 0;
+        let again = "app/bob: logins to PostgreSQL succeed again";
+        let expected = texts(&[(Severity::Info, "ready again"), (Severity::Info, again)]);
+        assert_eq!(course.news(), expected);
+    }
+
+    #[test]
+    fn a_queue_is_told_of_when_it_is_long_and_when_it_is_gone() {
+        let mut course = Course::start();
+        let mut told = |waiting| {
+            course.snapshot.pools[0].counts.waiting = waiting;
+            course.news()
+        };
+        assert_eq!(told(5), []);
+        let long = "app/bob: 6 clients wait for a server";
+        assert_eq!(told(6), texts(&[(Severity::Warning, long)]));
+        assert_eq!(told(4), []);
+        assert_eq!(told(9), [], "still the same queue");
+        let gone = "app/bob: no client waits any more";
+        assert_eq!(told(0), texts(&[(Severity::Info, gone)]));
+    }
+
+    #[test]
+    fn refusals_are_told_of_at_first_and_summed_up_at_last() {
+        let mut course = Course::start();
+        course.snapshot.pools[0].totals.refusals_timeout = 2;
+        let first = "app/bob: clients are refused: they got no server in time";
+        assert_eq!(course.news(), texts(&[(Severity::Error, first)]));
+        course.snapshot.pools[0].totals.refusals_queue_full = 5;
+        assert_eq!(course.news(), []);
+        for _ in 0..9 {
+            assert_eq!(course.news(), []);
+        }
+        let last = "app/bob: refusals are over; 7 clients were refused";
+        assert_eq!(course.news(), texts(&[(Severity::Info, last)]));
+    }
+
+    #[test]
+    fn a_shutdown_is_told_of_and_is_no_loss_of_postgresql() {
+        let mut course = Course::start();
+        course.snapshot.readiness.draining = true;
+        assert_eq!(
+            course.news(),
+            texts(&[(Severity::Warning, "shutting down")])
+        );
+        assert_eq!(course.news(), []);
+    }
+
+    #[test]
+    fn no_more_than_the_newest_are_kept() {
+        let mut course = Course::start();
+        for round in 0..EVENTS_MAX {
+            course.snapshot.pools[0].login_failing = round % 2 == 0;
+            course.look();
+        }
+        course.snapshot.pools[0].counts.waiting = 99;
+        course.look();
+        let newest = course.events.newest_first();
+        assert_eq!(newest.len(), EVENTS_MAX);
+        assert_eq!(newest[0].text, "app/bob: 99 clients wait for a server");
+    }
+}

@@ -1,0 +1,41 @@
+import { alarms } from "./store";
+
+/** Alarms shown; the rest is counted. */
+const SHOWN_MAX = 5;
+
+/**
+ * What somebody has to look at. The numbers in it change every second, which nobody wants to have
+ * read out: a screen reader is told of alarms when they come and when the last has gone.
+ */
+export function Alarms() {
+  const all = alarms.value;
+  const shown = all.slice(0, SHOWN_MAX);
+  const more = all.length - shown.length;
+  document.title = all.length > 0 ? `(${all.length}) ${all[0]?.what ?? ""} – pgweir` : "pgweir";
+  return (
+    <>
+      {shown.length > 0 && (
+        <section class="alarms" aria-label="Alarms" data-testid="alarms">
+          <ul>
+            {shown.map((alarm) => (
+              <li key={alarm.key} class={alarm.severity} data-alarm={alarm.key}>
+                <strong>{alarm.what}</strong> <span>{alarm.next}</span>
+                {alarm.link && <a href={alarm.link.to}>{alarm.link.text}</a>}
+              </li>
+            ))}
+            {more > 0 && <li class="more">and {more} more</li>}
+          </ul>
+        </section>
+      )}
+      <Announcement keys={all.map((alarm) => alarm.key).join("; ")} />
+    </>
+  );
+}
+
+function Announcement({ keys }: { keys: string }) {
+  return (
+    <p class="unseen" role="status">
+      {keys ? `Alarm: ${keys}` : ""}
+    </p>
+  );
+}

@@ -1,0 +1,151 @@
+// The live document as the pooler sends it. Times are milliseconds unless named otherwise. What is
+// optional is absent where the pooler does not know it or has it switched off.
+
+export interface Times {
+  mean: number | null;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+}
+
+export interface Pool {
+  database: string;
+  user: string;
+  mode: "session" | "transaction" | "statement" | null;
+  limit: number | null;
+  reserveLimit: number;
+  clients: number;
+  active: number;
+  idle: number;
+  opening: number;
+  waiting: number;
+  oldestWaitMs: number | null;
+  waitLimitMs: number | null;
+  loginFailing: boolean;
+  transactions: number;
+  queries: number;
+  errors: number;
+  refused: number;
+  receivedBytes: number;
+  sentBytes: number;
+  transactionsPerSecond: number;
+  queriesPerSecond: number;
+  waitMs: Times;
+  transactionMs: Times;
+  queryMs: Times;
+}
+
+export interface History {
+  seconds: number[];
+  transactionsPerSecond: number[];
+  queriesPerSecond: number[];
+  waitP99Ms: (number | null)[];
+  queryP99Ms: (number | null)[];
+  waiting: number[];
+  active: number[];
+}
+
+export interface Statement {
+  fingerprint: string;
+  text: string;
+  database: string;
+  user: string;
+  calls: number;
+  totalMs: number;
+  meanMs: number;
+  p99Ms: number | null;
+  maxMs: number;
+  rows: number;
+  bytes: number;
+  errors: number;
+}
+
+export interface SlowQuery {
+  at: string;
+  level: "slow" | "very slow";
+  database: string;
+  user: string;
+  client?: string;
+  applicationName?: string;
+  text: string;
+  fingerprint: string;
+  waitMs: number;
+  serverMs: number;
+}
+
+export interface NPlusOne {
+  at: string;
+  database: string;
+  user: string;
+  applicationName?: string;
+  text: string;
+  fingerprint: string;
+  times: number;
+  tags?: Record<string, string>;
+}
+
+export interface Holder {
+  client: string | number;
+  address?: string;
+  database: string;
+  user: string;
+  applicationName?: string;
+  state: "idle in transaction" | "active" | "idle, pinned";
+  sinceMs: number;
+  pin?: string | null;
+  lastText?: string | null;
+  serverPid?: number | null;
+  waitersBehind: number;
+}
+
+export interface WaitCause {
+  cause: string;
+  waiting: number;
+  total: number;
+  totalMs: number;
+  hint?: string | null;
+}
+
+export interface Postgres {
+  database: string;
+  maxConnections: number;
+  reserved: number;
+  ours: number;
+  elsewhere: number;
+  activeSessions?: number | null;
+  cores?: number | null;
+  waitEvents?: { event: string; sessions: number }[];
+}
+
+export interface PoolerEvent {
+  at: string;
+  severity: "info" | "warning" | "error";
+  text: string;
+}
+
+export interface Live {
+  version: string;
+  timestamp: string;
+  uptimeSeconds: number;
+  ready: boolean;
+  draining: boolean;
+  clients: number;
+  clientsLimit: number;
+  workers: { busy: number; clients: number }[];
+  errors: { sqlstate: string; count: number }[];
+  timesSeconds?: number;
+  pools: Pool[];
+  history: History;
+  statements?: Statement[];
+  slow?: SlowQuery[];
+  nPlusOne?: NPlusOne[];
+  holders?: Holder[];
+  waits?: WaitCause[];
+  postgres?: Postgres[];
+  events?: PoolerEvent[];
+}
+
+/** How a pool is called everywhere. */
+export function poolName(of: { database: string; user: string }): string {
+  return `${of.database}/${of.user}`;
+}

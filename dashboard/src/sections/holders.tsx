@@ -1,0 +1,77 @@
+import type { Holder, Live } from "../document";
+import { count, duration, plural } from "../format";
+import { Nothing, Section, Unknown } from "../section";
+import { Sql, Who } from "../sql";
+import { matches } from "../store";
+import { Table, type Column } from "../table";
+
+/** A client that is idle in a transaction for longer has probably forgotten it. */
+const LEAK_MS = 10_000;
+
+const COLUMNS: Column<Holder>[] = [
+  {
+    name: "Client",
+    show: (holder) => (
+      <>
+        <span class={leaks(holder) ? "tag error" : holder.state === "active" ? "tag" : "tag warning"}>
+          {holder.state}
+        </span>
+        <small class="block"><Who {...holder} /></small>
+        {holder.address && <small class="block">{holder.address}</small>}
+      </>
+    ),
+  },
+  { name: "For", numeric: true, show: (holder) => duration(holder.sinceMs), sort: (holder) => holder.sinceMs },
+  {
+    name: "Behind it",
+    numeric: true,
+    show: (holder) => (holder.waitersBehind > 0 ? <b class="amber">{count(holder.waitersBehind)}</b> : "0"),
+    sort: (holder) => holder.waitersBehind * 1e12 + holder.sinceMs,
+  },
+  {
+    name: "Last statement",
+    wide: true,
+    show: (holder) => (
+      <>
+        {holder.lastText ? <Sql text={holder.lastText} /> : <span class="muted">none yet</span>}
+        <small class="block">
+          {[holder.pin && `pinned: ${holder.pin}`, holder.serverPid && `server process ${holder.serverPid}`]
+            .filter(Boolean)
+            .join(", ")}
+        </small>
+      </>
+    ),
+  },
+];
+
+/** Who has a server, since when, and how many wait behind: blockers and leaks. */
+export function Holders({ live }: { live: Live }) {
+  const all = live.holders;
+  const fitting = all?.filter((holder) =>
+    matches(holder.database, holder.user, holder.applicationName, holder.address, holder.state, holder.lastText),
+  );
+  const leaking = fitting?.filter(leaks).length ?? 0;
+  const note = leaking > 0 ? `${plural(leaking, "probable leak")}` : all && "longest first";
+  return (
+    <Section id="holders" title="Who holds servers" note={note}>
+      {!fitting ? (
+        <Unknown what="who holds servers" />
+      ) : fitting.length === 0 ? (
+        <Nothing>{all?.length ? "No holder fits the filter." : "No client holds a server for long."}</Nothing>
+      ) : (
+        <Table
+          caption="Clients that hold a server"
+          columns={COLUMNS}
+          rows={fitting}
+          rowKey={(holder) => holder.client}
+          sortedBy="Behind it"
+          rowClass={(holder) => (leaks(holder) ? "leak" : undefined)}
+        />
+      )}
+    </Section>
+  );
+}
+
+function leaks(holder: Holder): boolean {
+  return holder.state === "idle in transaction" && holder.sinceMs >= LEAK_MS;
+}

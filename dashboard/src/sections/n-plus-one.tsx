@@ -1,0 +1,50 @@
+import type { Live, NPlusOne } from "../document";
+import { count, moment } from "../format";
+import { Nothing, Section, Unknown } from "../section";
+import { Sql, Who } from "../sql";
+import { matches } from "../store";
+import { Table, type Column } from "../table";
+
+const COLUMNS: Column<NPlusOne>[] = [
+  { name: "At", show: (one) => <time dateTime={one.at}>{moment(one.at)}</time> },
+  { name: "Times", numeric: true, sort: (one) => one.times, show: (one) => <b>{count(one.times)}×</b> },
+  {
+    name: "Statement",
+    wide: true,
+    show: (one) => (
+      <>
+        <Sql text={one.text} />
+        <small class="block">
+          <Who {...one} />
+          {Object.entries(one.tags ?? {}).map(([name, value]) => (
+            <span key={name} class="pair-tag">{name}={value}</span>
+          ))}
+        </small>
+      </>
+    ),
+  },
+];
+
+/** The same statement over and over by one client: a loop where a join should be. */
+export function NPlusOnes({ live }: { live: Live }) {
+  const all = live.nPlusOne;
+  const fitting = all?.filter((one) =>
+    matches(one.database, one.user, one.applicationName, one.text, one.fingerprint, JSON.stringify(one.tags ?? {})),
+  );
+  return (
+    <Section title="Queries in loops (N+1)" note={all && "newest first"}>
+      {!fitting ? (
+        <Unknown what="queries in loops" />
+      ) : fitting.length === 0 ? (
+        <Nothing>{all?.length ? "None fits the filter." : "No client has run a statement in a loop."}</Nothing>
+      ) : (
+        <Table
+          caption="Queries in loops"
+          columns={COLUMNS}
+          rows={fitting}
+          rowKey={(one, index) => `${one.at} ${one.fingerprint} ${index}`}
+        />
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,78 @@
+import type { Live, Postgres } from "../document";
+import { count, plural } from "../format";
+import { Nothing, Section, Unknown } from "../section";
+import { matches } from "../store";
+
+/** Wait events shown of each server. */
+const EVENTS_MAX = 6;
+
+/** What PostgreSQL itself sees: sessions against max_connections, and what they wait for. */
+export function Sessions({ live }: { live: Live }) {
+  const all = live.postgres;
+  const fitting = all?.filter((one) => matches(one.database));
+  return (
+    <Section title="PostgreSQL’s sessions" note={all && "against max_connections"}>
+      {!fitting ? (
+        <Unknown what="what PostgreSQL sees" />
+      ) : fitting.length === 0 ? (
+        <Nothing>{all?.length ? "No database fits the filter." : "PostgreSQL has not been asked yet."}</Nothing>
+      ) : (
+        fitting.map((one) => <Server key={one.database} of={one} />)
+      )}
+    </Section>
+  );
+}
+
+function Server({ of }: { of: Postgres }) {
+  const used = of.ours + of.elsewhere + of.reserved;
+  const free = Math.max(0, of.maxConnections - used);
+  const parts = [
+    { name: "ours", many: of.ours, class: "blue" },
+    { name: "from elsewhere", many: of.elsewhere, class: "grey" },
+    { name: "reserved", many: of.reserved, class: "hatched" },
+    { name: "free", many: free, class: "none" },
+  ];
+  return (
+    <div class="server">
+      <p class="head">
+        <strong>{of.database}</strong>
+        <span>{count(free)} of {count(of.maxConnections)} free</span>
+      </p>
+      <div class="stack" aria-hidden="true">
+        {parts.map((part) => (
+          <i key={part.name} class={part.class} style={{ flexGrow: part.many }} />
+        ))}
+      </div>
+      <p class="counts">
+        {parts.map((part) => (
+          <span key={part.name}><i class={`swatch ${part.class}`} /><b>{count(part.many)}</b> {part.name}</span>
+        ))}
+      </p>
+      <Work of={of} />
+    </div>
+  );
+}
+
+/** Active sessions on average, against the cores there are. */
+function Work({ of }: { of: Postgres }) {
+  if (of.activeSessions == null) return null;
+  const events = [...(of.waitEvents ?? [])].sort((a, b) => b.sessions - a.sessions).slice(0, EVENTS_MAX);
+  const scale = Math.max(of.cores ?? 0, ...events.map((event) => event.sessions), 1);
+  return (
+    <>
+      <p class="work">
+        <b>{of.activeSessions.toFixed(1)}</b> active sessions on average
+        {of.cores != null && <> on {plural(of.cores, "core")}</>}
+      </p>
+      <ul class="events-of">
+        {events.map((event) => (
+          <li key={event.event}>
+            <span>{event.event}</span>
+            <span class="bar" aria-hidden="true"><i class="violet" style={{ width: `${(100 * event.sessions) / scale}%` }} /></span>
+            <b>{event.sessions.toFixed(1)}</b>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

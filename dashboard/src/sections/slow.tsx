@@ -1,0 +1,57 @@
+import type { Live, SlowQuery } from "../document";
+import { duration, moment } from "../format";
+import { Nothing, Section, Unknown } from "../section";
+import { Sql, Who } from "../sql";
+import { matches } from "../store";
+import { Table, type Column } from "../table";
+
+const COLUMNS: Column<SlowQuery>[] = [
+  {
+    name: "At",
+    show: (one) => <time dateTime={one.at}>{moment(one.at)}</time>,
+  },
+  {
+    name: "Took",
+    numeric: true,
+    sort: (one) => one.serverMs,
+    show: (one) => <b class={one.level === "very slow" ? "red" : "amber"}>{duration(one.serverMs)}</b>,
+  },
+  { name: "Waited", numeric: true, sort: (one) => one.waitMs, show: (one) => duration(one.waitMs) },
+  {
+    name: "Statement",
+    wide: true,
+    show: (one) => (
+      <>
+        <Sql text={one.text} />
+        <small class="block">
+          <Who {...one} />
+          {one.level === "very slow" && <span class="tag error">very slow</span>}
+        </small>
+      </>
+    ),
+  },
+];
+
+/** Slow queries, one by one. */
+export function Slow({ live }: { live: Live }) {
+  const all = live.slow;
+  const fitting = all?.filter((one) =>
+    matches(one.database, one.user, one.applicationName, one.client, one.text, one.fingerprint, one.level),
+  );
+  return (
+    <Section title="Slow queries" note={all && "newest first"}>
+      {!fitting ? (
+        <Unknown what="slow queries" />
+      ) : fitting.length === 0 ? (
+        <Nothing>{all?.length ? "No slow query fits the filter." : "No query was slow since pgweir started."}</Nothing>
+      ) : (
+        <Table
+          caption="Slow queries"
+          columns={COLUMNS}
+          rows={fitting}
+          rowKey={(one, index) => `${one.at} ${one.fingerprint} ${index}`}
+        />
+      )}
+    </Section>
+  );
+}

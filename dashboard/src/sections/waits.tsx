@@ -1,0 +1,63 @@
+import type { Live, WaitCause } from "../document";
+import { clientsWait, count, duration } from "../format";
+import { Nothing, Section, Unknown } from "../section";
+
+/** Why clients wait: causes with those that wait for them now, and what they have cost. */
+export function Waits({ live }: { live: Live }) {
+  const causes = live.waits;
+  return (
+    <Section title="Why clients wait" note={causes && "time waited since the start"}>
+      <Causes causes={causes} live={live} />
+    </Section>
+  );
+}
+
+function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live }) {
+  if (!causes) return <Unattributed live={live} />;
+  const known = causes.filter((cause) => cause.total > 0 || cause.waiting > 0);
+  if (known.length === 0) return <Nothing>No client has waited since pgweir started.</Nothing>;
+  const longest = Math.max(...known.map((cause) => cause.totalMs), 1);
+  const ordered = known.sort((a, b) => b.waiting - a.waiting || b.totalMs - a.totalMs);
+  return (
+    <ul class="causes">
+      {ordered.map((cause) => (
+        <li key={cause.cause} class={cause.waiting > 0 ? "current" : undefined}>
+          <p class="head">
+            <strong>{cause.cause}</strong>
+            <span>{duration(cause.totalMs)} in {count(cause.total)}</span>
+          </p>
+          <div class="bar" aria-hidden="true"><i class="amber" style={{ width: `${(100 * cause.totalMs) / longest}%` }} /></div>
+          {cause.waiting > 0 && <p class="now">{clientsWait(cause.waiting)} for this now.</p>}
+          {cause.hint && <p class="hint">{cause.hint}</p>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Without causes, the pools that are waited for are known at least. */
+function Unattributed({ live }: { live: Live }) {
+  const queued = live.pools.filter((pool) => pool.waiting > 0).sort((a, b) => b.waiting - a.waiting);
+  return (
+    <>
+      {queued.length > 0 && (
+        <ul class="causes">
+          {queued.map((pool) => (
+            <li key={`${pool.database}/${pool.user}`} class="current">
+              <p class="head">
+                <strong>{pool.database}/{pool.user}</strong>
+                <span>{clientsWait(pool.waiting)}</span>
+              </p>
+              <p class="hint">
+                {pool.limit !== null && pool.active >= pool.limit
+                  ? `All ${count(pool.limit)} servers of the pool are held by clients.`
+                  : "Servers are being opened."}
+              </p>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Unknown what="the causes of waits" />
+    </>
+  );
+}

@@ -1,0 +1,114 @@
+// What the page knows, and what the person looking at it chose.
+
+import { computed, effect, signal } from "@preact/signals";
+import { documentAlarms, lostAlarm, refusalAlarm, type Alarm } from "./alarms";
+import { poolName, type Live } from "./document";
+import { Feed, type Connection } from "./feed";
+
+/** An alarm stays this long after its reason has gone, so that it does not flicker. */
+const LINGER_MS = 3_000;
+/** A refusal is worth a banner for this long. */
+const REFUSED_MS = 30_000;
+/** A line may be cut this long before it is an alarm: a restart of the pooler takes a second. */
+const LOST_MS = 3_000;
+
+/** The newest document. */
+const newest = signal<Live | undefined>(undefined);
+/** The document that the picture is held at. */
+const held = signal<Live | undefined>(undefined);
+export const connection = signal<Connection>({ state: "connecting" });
+export const filter = signal("");
+/** The clock of alarms and ages; ticks once per second. */
+export const now = signal(Date.now());
+
+/** The document that is shown. */
+export const live = computed(() => held.value ?? newest.value);
+export const isHeld = computed(() => held.value !== undefined);
+
+export function toggleHold(): void {
+  held.value = held.value ? undefined : newest.value;
+}
+
+/** Whether everything that was typed into the filter occurs in one of these texts. */
+export function matches(...texts: (string | number | null | undefined)[]): boolean {
+  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = texts.filter((part) => part != null).join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+interface Refusals {
+  seen: number;
+  /** How many there were before the series that goes on. */
+  start: number;
+  last: number | undefined;
+}
+
+const refusals = new Map<string, Refusals>();
+
+function countRefusals(document: Live, at: number): void {
+  for (const pool of document.pools) {
+    const name = poolName(pool);
+    const known = refusals.get(name);
+    if (!known || pool.refused < known.seen) {
+      // The first look, or the pooler was started anew.
+      refusals.set(name, { seen: pool.refused, start: pool.refused, last: undefined });
+    } else if (pool.refused > known.seen) {
+      const goesOn = known.last !== undefined && at - known.last < REFUSED_MS;
+      const start = goesOn ? known.start : known.seen;
+      refusals.set(name, { seen: pool.refused, start, last: at });
+    }
+  }
+}
+
+const current = computed<Alarm[]>(() => {
+  const at = now.value;
+  const alarms: Alarm[] = [];
+  const line = connection.value;
+  if (line.state === "lost" && newest.value && at - line.since >= LOST_MS) {
+    alarms.push(lostAlarm((at - line.since) / 1000, line.reason));
+  }
+  const document = newest.value;
+  if (!document) return alarms;
+  alarms.push(...documentAlarms(document));
+  for (const pool of document.pools) {
+    const known = refusals.get(poolName(pool));
+    if (known?.last !== undefined && at - known.last < REFUSED_MS) {
+      alarms.push(refusalAlarm(pool, known.seen - known.start, (at - known.last) / 1000));
+    }
+  }
+  return alarms;
+});
+
+/** The alarms to show: what holds, and what held a moment ago; the worst first. */
+export const alarms = signal<Alarm[]>([]);
+const lastSeen = new Map<string, { alarm: Alarm; at: number }>();
+
+effect(() => {
+  const at = now.value;
+  for (const alarm of current.value) lastSeen.set(alarm.key, { alarm, at });
+  for (const [key, seen] of lastSeen) if (at - seen.at > LINGER_MS) lastSeen.delete(key);
+  const shown = [...lastSeen.values()].map((seen) => seen.alarm);
+  alarms.value = shown.sort((a, b) => rank(a) - rank(b));
+});
+
+function rank(alarm: Alarm): number {
+  return alarm.severity === "error" ? 0 : 1;
+}
+
+const api = document.querySelector<HTMLMetaElement>('meta[name="pgweir-api"]')?.content ?? "";
+const path = [api, "live/events"].filter(Boolean).join("/");
+
+export const feed = new Feed(new URL(path, document.baseURI).href, {
+  live(document) {
+    now.value = Date.now();
+    countRefusals(document, now.value);
+    newest.value = document;
+  },
+  connection(value) {
+    connection.value = value;
+  },
+});
+
+setInterval(() => {
+  now.value = Date.now();
+}, 1_000);

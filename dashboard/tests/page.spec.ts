@@ -1,0 +1,243 @@
+// What the page makes of a document, whichever.
+
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test, type Page } from "@playwright/test";
+import { join } from "node:path";
+import { FeedServer } from "./feed-server";
+import { bare, busy, calm, pool } from "./sample";
+
+// Those of the manual are drawn on purpose only: fonts differ between machines.
+const IMAGES = process.env.IMAGES ?? join(import.meta.dirname, "../../target/dashboard-tests/images");
+
+let feed: FeedServer;
+let complaints: string[];
+
+test.beforeEach(async ({ page }) => {
+  feed = await FeedServer.start();
+  complaints = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+});
+
+test.afterEach(async () => {
+  await feed.stop();
+});
+
+/** What stands out at the right, where the whole page would have to be scrolled for it. */
+async function tooWide(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const { clientWidth, scrollWidth } = document.documentElement;
+    if (scrollWidth <= clientWidth) return [];
+    const all = [...document.querySelectorAll("body *")];
+    const out = all.filter((element) => element.getBoundingClientRect().right > clientWidth);
+    return [`${scrollWidth - clientWidth} px`, ...out.map((element) => `${element.tagName}.${element.className}`)];
+  });
+}
+
+async function open(page: Page, make = busy): Promise<void> {
+  feed.show(make);
+  await page.goto(feed.url);
+  await expect(page.getByTestId("verdict")).toBeVisible();
+}
+
+test("every section of a full document is there", async ({ page }) => {
+  await open(page);
+  for (const title of ["Pools", "The last 15 minutes", "Why clients wait", "Who holds servers", "Top statements", "Slow queries", "Queries in loops (N+1)", "PostgreSQL’s sessions", "Events", "Workers", "Errors sent by pgweir"]) {
+    await expect(page.getByRole("heading", { name: title, exact: true })).toBeVisible();
+  }
+  await expect(page.getByTestId("verdict")).toHaveText("8 clients wait in 1 of 4 pools, the first for 2.3 s.");
+  await expect(page.locator("[data-pool='shop/web'] .cell.active")).toHaveCount(20);
+  await expect(page.locator("[data-pool='shop/web'] .dot")).toHaveCount(8);
+  await expect(page.locator("[data-pool='shop/jobs'] .cell.reserve")).toHaveCount(3);
+  await expect(page.locator("[data-pool='ledger/api'] .cell")).toHaveCount(40);
+  await expect(page.locator("canvas")).toHaveCount(4);
+  await expect(page.getByText("1 probable leak")).toBeVisible();
+  expect(complaints).toEqual([]);
+});
+
+test("what is not known is said to be so", async ({ page }) => {
+  await open(page, bare);
+  await expect(page.getByText(/^Not reported:/)).toHaveCount(6);
+  await expect(page.getByTestId("verdict")).toHaveText("All is well. 4 pools serve 471 clients; nobody waits.");
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+  expect(complaints).toEqual([]);
+});
+
+test("it goes on by itself, and stands still when it is held", async ({ page }) => {
+  let ticks = 0;
+  await open(page, () => ({ ...calm(), clients: 100 + ticks++ }));
+  const clients = page.locator(".figures > div", { hasText: "Clients" }).locator("b");
+  const first = await clients.textContent();
+  await expect(clients).not.toHaveText(first ?? "");
+  await page.keyboard.press("h");
+  await expect(page.getByTestId("state")).toHaveText("Held");
+  const held = (await clients.textContent()) ?? "";
+  await page.waitForTimeout(2_200);
+  await expect(clients).toHaveText(held);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await expect(clients).not.toHaveText(held);
+});
+
+test("the filter leaves what fits, with the keyboard alone", async ({ page }) => {
+  await open(page);
+  await page.keyboard.press("/");
+  await page.keyboard.type("reports metabase");
+  await expect(page.locator("[data-pool]")).toHaveCount(1);
+  await expect(page.locator("#pools .heading p")).toHaveText("1 of 4");
+  await expect(page.getByText("No holder fits the filter.")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.locator("[data-pool]")).toHaveCount(4);
+});
+
+test("a column that is chosen sorts the statements", async ({ page }) => {
+  await open(page);
+  const first = page.getByRole("table", { name: "Statements" }).getByRole("row").nth(1);
+  await expect(first).toContainText("FROM orders o JOIN");
+  await page.getByRole("button", { name: "Calls" }).press("Enter");
+  await expect(first).toContainText("order_items");
+  await expect(page.getByRole("columnheader", { name: "Calls" })).toHaveAttribute("aria-sort", "descending");
+});
+
+test("alarms come, say what to do, and go", async ({ page }) => {
+  await open(page, calm);
+  const alarms = page.getByTestId("alarms");
+  await expect(alarms).toHaveCount(0);
+  const cases: [string, RegExp, (live: ReturnType<typeof calm>) => void][] = [
+    ["waiting shop/web", /6 clients wait, the first for 800 ms/, (live) => Object.assign(live.pools[0]!, { waiting: 6, oldestWaitMs: 800 })],
+    ["waiting shop/web", /refused after 20.0 s/, (live) => Object.assign(live.pools[0]!, { waiting: 1, oldestWaitMs: 15_000 })],
+    ["login ledger/api", /logins to PostgreSQL fail/, (live) => Object.assign(live.pools[2]!, { loginFailing: true })],
+    ["not ready", /PostgreSQL cannot be reached/, (live) => Object.assign(live, { ready: false })],
+    ["draining", /shutting down/, (live) => Object.assign(live, { ready: false, draining: true })],
+    ["clients", /950 of at most 1,000 clients/, (live) => Object.assign(live, { clients: 950 })],
+  ];
+  for (const [key, text, spoil] of cases) {
+    feed.show(() => {
+      const live = calm();
+      spoil(live);
+      return live;
+    });
+    const alarm = alarms.locator(`[data-alarm='${key}']`);
+    await expect(alarm).toContainText(text);
+    await expect(page.getByRole("status")).toHaveText(`Alarm: ${key}`);
+    feed.show(calm);
+    await expect(alarms).toHaveCount(0);
+    await expect(page.getByRole("status")).toHaveText("");
+  }
+  feed.show(() => ({ ...calm(), pools: [pool({ refused: 3 })] }));
+  await expect(alarms).toContainText("shop/web: 3 clients were refused");
+  await expect(page).toHaveTitle(/^\(1\) shop\/web: 3 clients were refused/);
+});
+
+test("a few waiters for a moment are no alarm", async ({ page }) => {
+  await open(page, () => ({ ...calm(), pools: [pool({ waiting: 5, oldestWaitMs: 40 })] }));
+  await expect(page.getByTestId("verdict")).toHaveText("5 clients wait, the first for 40 ms.");
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+});
+
+test("a pooler that goes away is noticed, and one that comes back", async ({ page }) => {
+  await open(page, calm);
+  feed.cut();
+  await expect(page.getByTestId("state")).toHaveText("Connection lost");
+  await expect(page.getByTestId("alarms")).toContainText("No word from pgweir");
+  await expect(page.locator("[data-pool]").first()).toBeVisible();
+  feed.show(calm);
+  await expect(page.getByTestId("state")).toHaveText("Ready");
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+});
+
+test("a line that is open and silent is no sign of life", async ({ page }) => {
+  await open(page, calm);
+  feed.fallSilent();
+  await expect(page.getByTestId("state")).toHaveText("Connection lost");
+});
+
+test("with keys it asks for a token and keeps it in the tab", async ({ page }) => {
+  feed.token = "good";
+  feed.show(calm);
+  await page.goto(feed.url);
+  await expect(page.getByRole("heading", { name: "A token is needed" })).toBeVisible();
+  await page.getByLabel("Token").fill("bad");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("That token was not accepted.")).toBeVisible();
+  await page.getByLabel("Token").fill("Bearer good");
+  await page.getByRole("button", { name: "Show" }).click();
+  await expect(page.getByTestId("verdict")).toBeVisible();
+  await page.reload();
+  await expect(page.getByTestId("verdict")).toBeVisible();
+  expect(page.url()).not.toContain("good");
+});
+
+test("two hundred pools are shown by the dozen, those in trouble first", async ({ page }) => {
+  const pools = Array.from({ length: 200 }, (_, index) => pool({ database: `db${index}`, loginFailing: index === 150 }));
+  await open(page, () => ({ ...calm(), pools }));
+  await expect(page.locator("[data-pool]")).toHaveCount(12);
+  await expect(page.locator("[data-pool]").first()).toHaveAttribute("data-pool", "db150/web");
+  await page.getByRole("button", { name: "Show all 200 pools" }).click();
+  await expect(page.locator("[data-pool]")).toHaveCount(200);
+});
+
+test("names and statements are text, whatever is in them", async ({ page }) => {
+  await open(page, () => {
+    const live = busy();
+    live.pools = [pool({ database: "<img src=x onerror=alert(1)>" })];
+    live.statements![0]!.text = "SELECT '</code><script>alert(1)</script>'";
+    return live;
+  });
+  await expect(page.getByRole("heading", { name: "<img src=x onerror=alert(1)>/web" })).toBeVisible();
+  await expect(page.getByText("SELECT '</code><script>alert(1)</script>'")).toBeVisible();
+  expect(complaints).toEqual([]);
+});
+
+for (const scheme of ["light", "dark"] as const) {
+  for (const [name, width, height] of [["wide", 1280, 900], ["narrow", 360, 740]] as const) {
+    test(`${name} and ${scheme}: fits, is usable by all, makes no complaint`, async ({ page }) => {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      // A fixed time, so that a picture changes only when the page does.
+      const at = new Date();
+      at.setHours(14, 3, 12, 0);
+      await page.clock.setFixedTime(at);
+      await open(page, () => busy(at.getTime()));
+      await expect(page.getByTestId("alarms")).toBeVisible();
+      expect(await tooWide(page)).toEqual([]);
+      const found = await new AxeBuilder({ page }).analyze();
+      expect(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(" | ")}`)).toEqual([]);
+      await page.evaluate(() => scrollTo(0, 0));
+      await page.setViewportSize({ width, height: 1_500 });
+      await page.screenshot({ path: join(IMAGES, `dashboard-${name}-${scheme}.png`), fullPage: name === "wide" && scheme === "light" });
+      expect(complaints).toEqual([]);
+    });
+  }
+}
+
+test("a good day, for the manual", async ({ page }) => {
+  await page.setViewportSize({ width: 1280, height: 900 });
+  const at = new Date();
+  at.setHours(14, 3, 12, 0);
+  await page.clock.setFixedTime(at);
+  await open(page, () => calm(at.getTime()));
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+  await page.screenshot({ path: join(IMAGES, "dashboard-calm.png") });
+});
+
+test("every control can be reached with the keyboard and is seen to be", async ({ page }) => {
+  await open(page);
+  const reached: string[] = [];
+  for (let step = 0; step < 12; step++) {
+    await page.keyboard.press("Tab");
+    const [name, outline] = await page.evaluate(() => {
+      const at = document.activeElement;
+      const name = at?.getAttribute("aria-label") ?? at?.textContent?.trim().slice(0, 20) ?? "";
+      return [`${at?.tagName.toLowerCase()} ${at?.id || name}`, at ? getComputedStyle(at).outlineStyle : "none"];
+    });
+    expect(outline, name).not.toBe("none");
+    reached.push(name ?? "");
+  }
+  expect(reached.slice(0, 5)).toEqual(["a Skip to the pools", "input filter", "button Hold", "select AutoLightDark", "button Help and keys"]);
+  await page.keyboard.press("?");
+  await expect(page.getByRole("dialog", { name: "How to read this page" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+});
