@@ -10,6 +10,7 @@ mod events;
 mod exposition;
 mod feed;
 mod history;
+mod insights;
 mod jwt;
 mod live;
 mod metrics;

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::events::Events;
 use super::history::History;
+use super::insights::Insights;
 use super::live::Document;
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
@@ -70,20 +71,22 @@ impl Feed {
     /// The document as of now.
     pub(super) fn document(&self) -> String {
         let snapshot = Snapshot::take(&self.registry);
-        self.with_state(|state| state.render(&snapshot))
+        let insights = Insights::take(&self.registry, &snapshot);
+        self.with_state(|state| state.render(&snapshot, insights))
     }
 
     /// Begins a stream of server-sent events, the first of which is there at once; `None` if there
     /// are too many.
     pub(super) fn subscribe(&self) -> Option<mpsc::Receiver<Bytes>> {
         let snapshot = Snapshot::take(&self.registry);
+        let insights = Insights::take(&self.registry, &snapshot);
         self.with_state(|state| {
             state.streams.retain(|stream| !stream.outbox.is_closed());
             if state.streams.len() >= STREAMS_MAX {
                 return None;
             }
             let (outbox, inbox) = mpsc::channel(PENDING_MAX);
-            let first = event(&state.render(&snapshot));
+            let first = event(&state.render(&snapshot, insights));
             outbox.try_send(first).expect("a new channel has room");
             let ends = snapshot.uptime + STREAM_LIFE;
             state.streams.push(Stream { outbox, ends });
@@ -93,7 +96,8 @@ impl Feed {
 
     fn look(&self) {
         let snapshot = Snapshot::take(&self.registry);
-        self.with_state(|state| state.look(&snapshot));
+        let insights = || Insights::take(&self.registry, &snapshot);
+        self.with_state(|state| state.look(&snapshot, insights));
     }
 
     fn with_state<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
@@ -102,7 +106,7 @@ impl Feed {
 }
 
 impl State {
-    fn look(&mut self, snapshot: &Snapshot) {
+    fn look(&mut self, snapshot: &Snapshot, insights: impl FnOnce() -> Insights) {
         self.history.observe(snapshot);
         self.events.observe(snapshot);
         self.streams
@@ -110,15 +114,15 @@ impl State {
         if self.streams.is_empty() {
             return;
         }
-        let event = event(&self.render(snapshot));
+        let event = event(&self.render(snapshot, insights()));
         for stream in &self.streams {
             // A full one has two to read already; a closed one is gone at the next look.
             let _ = stream.outbox.try_send(event.clone());
         }
     }
 
-    fn render(&self, snapshot: &Snapshot) -> String {
-        let document = Document::of(snapshot, &self.history, &self.events);
+    fn render(&self, snapshot: &Snapshot, insights: Insights) -> String {
+        let document = Document::of(snapshot, &self.history, &self.events, insights);
         serde_json::to_string(&document).expect("our own types have text as keys")
     }
 }
@@ -132,7 +136,7 @@ fn event(json: &str) -> Bytes {
 mod tests {
     use std::time::Duration;
 
-    use super::{Feed, PENDING_MAX, STREAM_LIFE, STREAMS_MAX};
+    use super::{Feed, Insights, PENDING_MAX, STREAM_LIFE, STREAMS_MAX};
     use crate::http::tests::world;
     use crate::snapshot::Snapshot;
 
@@ -184,10 +188,11 @@ mod tests {
         let mut stream = feed.subscribe().unwrap();
         let mut snapshot = Snapshot::take(&feed.registry);
         snapshot.uptime += STREAM_LIFE - Duration::from_secs(1);
-        feed.with_state(|state| state.look(&snapshot));
+        let insights = |snapshot: &Snapshot| Insights::take(&feed.registry, snapshot);
+        feed.with_state(|state| state.look(&snapshot, || insights(&snapshot)));
         assert!(!stream.is_closed());
         snapshot.uptime += Duration::from_secs(1);
-        feed.with_state(|state| state.look(&snapshot));
+        feed.with_state(|state| state.look(&snapshot, || insights(&snapshot)));
         while stream.try_recv().is_ok() {}
         assert!(stream.is_closed());
     }

@@ -24,6 +24,7 @@ use super::body::{PoolStats, millis};
 use super::events::{Event, Events};
 use super::feed::{STREAM_LIFE, STREAMS_MAX};
 use super::history::{Columns, History};
+use super::insights::Insights;
 use super::routes::{JSON, View, problem, respond, unauthorised};
 use super::timestamp::rfc3339;
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -47,6 +48,8 @@ pub(super) struct Document<'a> {
     pools: Vec<Pool<'a>>,
     history: Columns,
     events: Vec<&'a Event>,
+    #[serde(flatten)]
+    insights: Insights,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +78,12 @@ struct Pool<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, history: &History, events: &'a Events) -> Self {
+    pub(super) fn of(
+        snapshot: &'a Snapshot,
+        history: &History,
+        events: &'a Events,
+        insights: Insights,
+    ) -> Self {
         let workers = snapshot.workers.iter().map(|worker| Worker {
             busy: f64::from(worker.busy_permille) / 1000.0,
             clients: worker.clients,
@@ -101,6 +109,7 @@ impl<'a> Document<'a> {
                 .collect(),
             history: history.columns(snapshot),
             events: events.newest_first(),
+            insights,
         }
     }
 }
