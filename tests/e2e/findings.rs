@@ -38,7 +38,11 @@ fn slow_statements_are_told_without_their_literals() {
     client.query("select pg_sleep(0.01), 'secret'").success();
     client.query("select pg_sleep(0.3), 'secret'").success();
     client
-        .ask(&Batch::new().run("select pg_sleep($1), 'secret'", &["0.7"]).sync())
+        .ask(
+            &Batch::new()
+                .run("select pg_sleep($1), 'secret'", &["0.7"])
+                .sync(),
+        )
         .success();
     eventually("both are logged", || {
         (pooler.logged("Slow Query Detected: select pg_sleep($1), $2 took 3") == 1
@@ -150,7 +154,9 @@ fn an_unnamed_statement_is_never_another_clients() {
     let pooler = pooler(&role, &[]);
     let target = role.through(&pooler);
     let mut owner = Client::log_in(&target);
-    let batch = Batch::new().run("select 'of the owner' as secret", &[]).sync();
+    let batch = Batch::new()
+        .run("select 'of the owner' as secret", &[])
+        .sync();
     assert_eq!(owner.ask(&batch).value(), "of the owner");
     let mut other = Client::log_in(&target);
     let bind = Batch::new().bind("", "", &[]).execute("", 0).sync();
@@ -158,7 +164,10 @@ fn an_unnamed_statement_is_never_another_clients() {
     for batch in [bind, describe] {
         let answer = other.ask(&batch);
         assert_eq!(answer.error().sqlstate(), "26000", "{answer:?}");
-        assert_eq!(owner.ask(&Batch::new().run("select 1", &[]).sync()).value(), "1");
+        assert_eq!(
+            owner.ask(&Batch::new().run("select 1", &[]).sync()).value(),
+            "1"
+        );
     }
     assert_eq!(other.value("select 7"), "7");
 }

@@ -54,7 +54,8 @@ impl Value for bool {
 impl Config {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self::default()
+        // The default address is for one pooler of a machine.
+        Self::default().set("http_listen", "off")
     }
 
     /// A setting of the whole pooler.

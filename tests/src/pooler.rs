@@ -57,6 +57,7 @@ impl Pooler {
             let mut command = pgweir();
             command.arg("serve").envs(variables.iter().copied());
             command.env("PGWEIR_LISTEN_PORT", port.to_string());
+            command.env("PGWEIR_HTTP_LISTEN", "off");
             command
         })
     }

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::config::{self, Config, Resolved, Secret, Source, Workers};
+use crate::config::{self, Config, Http, Resolved, Secret, Source, Workers};
 use crate::connect;
 use crate::http;
 use crate::listen::{self, Listener};
@@ -93,13 +93,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let _guard = runtime.enter();
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
-    let http = match config.http.listen {
-        Some(address) => Some(http::bind(address).map_err(|error| RunError::Listen {
-            address: address.to_string(),
-            error,
-        })?),
-        None => None,
-    };
+    let http = bind_http(&config.http)?;
     let (orders, inbox) = mpsc::unbounded_channel();
     let (registry, threads) = start_workers(config, orders)?;
     let _http = http
@@ -123,6 +117,23 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     }
     registry.part();
     served
+}
+
+fn bind_http(http: &Http) -> Result<Option<http::Bound>, RunError> {
+    let Some(address) = http.listen else {
+        return Ok(None);
+    };
+    match http::bind(address) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if http.listen_is_default => {
+            warn!(%error, "HTTP is not served: {address} cannot be had; set http_listen");
+            Ok(None)
+        }
+        Err(error) => Err(RunError::Listen {
+            address: address.to_string(),
+            error,
+        }),
+    }
 }
 
 fn start_workers(

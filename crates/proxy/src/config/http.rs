@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Keys;
 use super::level::Chain;
 use super::problem::Problem;
+use super::raw::Origin;
 use super::secrets::Outside;
 
 /// What is served over HTTP.
@@ -15,6 +16,8 @@ use super::secrets::Outside;
 pub struct Http {
     /// Where it is served (`http_listen`); `None` is nowhere. Not changed by a reload.
     pub listen: Option<SocketAddr>,
+    /// Nobody asked for that address, so the pooler serves without HTTP if it is taken.
+    pub listen_is_default: bool,
     /// What stands before `/health` and `/stats/database` (`http_path_prefix`): empty, or a path
     /// that begins with a slash and does not end with one. Not changed by a reload.
     pub path_prefix: String,
@@ -114,6 +117,7 @@ pub(super) fn read(
     };
     Http {
         listen: reader.listen(),
+        listen_is_default: *globals.find("http_listen").origin == Origin::Default,
         path_prefix: reader.path_prefix(),
         keys: Arc::new(reader.keys()),
         compat: reader.compat(),
@@ -131,10 +135,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn listen(&mut self) -> Option<SocketAddr> {
-        let text = self.globals.some_text("http_listen")?;
+        let text = self.globals.some_text("http_listen");
+        let text = text.filter(|text| text != "off")?;
         let address = text.replacen("localhost:", "127.0.0.1:", 1).parse();
         if address.is_err() {
-            let message = "must be an address with a port, such as 127.0.0.1:6433 or [::]:6433";
+            let message =
+                "must be off or an address with a port, such as 127.0.0.1:6433 or [::]:6433";
             self.report("http_listen", message.to_owned());
         }
         address.ok()

@@ -321,8 +321,8 @@ pub static SETTINGS: &[Setting] = &[
         "Period of that line."),
 
     // HTTP.
-    Setting::new(G, "http_listen", TEXT, "",
-        "Address and port of HTTP (probes, health, statistics, metrics), such as 127.0.0.1:6433; unset is off. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "http_listen", TEXT, "127.0.0.1:6433",
+        "Address and port of HTTP (page, probes, health, statistics, metrics), or `off`. If the default is taken, there is none. PgBouncer does not have it.").needs_restart(),
     Setting::new(G, "http_path_prefix", TEXT, "/api/v1",
         "What stands before `/health`, `/stats/database` and `/openapi.json`.").needs_restart(),
     Setting::new(G, "http_jwt_secret_file", TEXT, "",

@@ -11,9 +11,10 @@ fn http(settings: &str) -> Result<Http, Vec<String>> {
 }
 
 #[test]
-fn http_is_off_and_without_keys_unless_configured() {
+fn http_is_local_and_without_keys_unless_configured() {
     let http = http("").unwrap();
-    assert_eq!(http.listen, None);
+    assert_eq!(http.listen, Some("127.0.0.1:6433".parse().unwrap()));
+    assert!(http.listen_is_default);
     assert_eq!(http.path_prefix, "/api/v1");
     assert!(http.keys.is_empty());
     assert_eq!(http.compat, Compat::default());
@@ -28,6 +29,13 @@ fn http_is_served_where_it_is_told() {
     ] {
         let http = http(&format!("http_listen = \"{text}\"")).unwrap();
         assert_eq!(http.listen, Some(address.parse().unwrap()));
+        assert!(!http.listen_is_default);
+    }
+    for off in ["off", ""] {
+        assert_eq!(
+            http(&format!("http_listen = \"{off}\"")).unwrap().listen,
+            None
+        );
     }
     let all = "http_path_prefix = \"\"\nhttp_jwt_secret_env = \"JWT_SECRET\"\n\
                metrics_compat = \"sqlx,prisma\"";
@@ -40,8 +48,8 @@ fn http_is_served_where_it_is_told() {
 #[test]
 fn mistakes_are_named_with_their_line() {
     for (settings, part) in [
-        ("http_listen = \"6433\"", "must be an address with a port"),
-        ("http_listen = \"db.example:6433\"", "must be an address"),
+        ("http_listen = \"6433\"", "or an address with a port"),
+        ("http_listen = \"db.example:6433\"", "or an address"),
         ("http_path_prefix = \"api\"", "begin with a slash"),
         ("http_path_prefix = \"/api/\"", "not end with one"),
         ("http_path_prefix = \"/{x}\"", "nothing but letters"),
@@ -50,7 +58,10 @@ fn mistakes_are_named_with_their_line() {
             "otlp_endpoint = \"https://h\"\nhttp_listen = \"[::1]:1\"",
             "must be a plain URL",
         ),
-        ("otlp_endpoint = \"http://h\"", "needs http_listen"),
+        (
+            "otlp_endpoint = \"http://h\"\nhttp_listen = \"off\"",
+            "needs http_listen",
+        ),
         ("http_jwt_secret_env = \"BOB_PASSWORD\"", "of 15 bytes"),
         ("http_jwt_secret_file = \"none\"", "cannot be read"),
         ("http_jwks_file = \"bob.secret\"", "is no JSON Web Key Set"),

@@ -76,7 +76,7 @@ fn what_is_not_seen_is_not_shown_but_said() {
 
 #[test]
 fn every_postgres_of_the_configuration_is_there_from_the_start() {
-    let off = Snapshot::take(&world("").registry).postgres;
+    let off = Snapshot::take(&world("http_listen = \"off\"").registry).postgres;
     let [postgres] = &off[..] else {
         panic!("{off:?}")
     };
