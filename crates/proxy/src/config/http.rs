@@ -135,8 +135,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn listen(&mut self) -> Option<SocketAddr> {
-        let text = self.globals.some_text("http_listen");
-        let text = text.filter(|text| text != "off")?;
+        let text = self.address()?;
         let address = text.replacen("localhost:", "127.0.0.1:", 1).parse();
         if address.is_err() {
             let message =
@@ -144,6 +143,12 @@ impl Reader<'_> {
             self.report("http_listen", message.to_owned());
         }
         address.ok()
+    }
+
+    /// The address as it was written, unless there shall be none.
+    fn address(&self) -> Option<String> {
+        let text = self.globals.some_text("http_listen");
+        text.filter(|text| text != "off")
     }
 
     fn path_prefix(&mut self) -> String {
@@ -208,7 +213,7 @@ impl Reader<'_> {
         if otlp.is_none() {
             let message = "must be a plain URL such as http://127.0.0.1:4318";
             self.report("otlp_endpoint", message.to_owned());
-        } else if self.globals.some_text("http_listen").is_none() {
+        } else if self.address().is_none() {
             let message = "needs http_listen, whose thread pushes";
             self.report("otlp_endpoint", message.to_owned());
         }
