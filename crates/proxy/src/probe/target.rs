@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Database, Secret, ServerAddress};
+use crate::config::{Config, Database, Secret, ServerAddress, User};
 
 /// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
 /// metrics stay bounded.
@@ -36,11 +36,16 @@ pub(super) struct Account {
     pub(super) secret: Option<Secret>,
 }
 
-/// Every host and port that the configuration names, in the order of the databases' names.
+/// Every host and port that the configuration names, each once.
 pub(super) fn all(config: &Config) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
-    for database in config.databases.values().chain(&config.fallback_database) {
-        let account = account(config, database);
+    let usual = usual(config);
+    let databases = || config.databases.values().chain(&config.fallback_database);
+    // Where one of a server's databases names a user for this, it is that one.
+    let named = databases().filter(|database| database.probe_user.is_some());
+    let others = databases().filter(|database| database.probe_user.is_none());
+    for database in named.chain(others) {
+        let account = account(config, database, usual.as_ref());
         let known = targets
             .iter()
             .position(|target| target.address == database.server);
@@ -76,25 +81,34 @@ fn name_in_postgres(database: &Database) -> String {
     name.unwrap_or(USUAL_DATABASE).to_owned()
 }
 
-/// `probe_user`, else the user of the database's servers, else the first user of all whose password
-/// is known, else the first one that PostgreSQL may ask for none.
-fn account(config: &Config, database: &Database) -> Option<Account> {
+/// `probe_user`, else the user of the database's servers, else `usual`: with the password that the
+/// database has for all its users, or with its own.
+fn account(config: &Config, database: &Database, usual: Option<&Account>) -> Option<Account> {
     let secret_of = |user: &str| config.users.get(user).and_then(|user| user.secret.clone());
     if let Some(user) = &database.probe_user {
         // The database's own password is that of another user as a rule.
         return Account::new(user, secret_of(user));
     }
-    let password = || database.password.clone();
-    if let Some(user) = &database.forced_user {
-        return Account::new(user, password().or_else(|| secret_of(user)));
+    match (&database.forced_user, &database.password) {
+        (Some(user), Some(password)) => Account::new(user, Some(password.clone())),
+        (Some(user), None) => Account::new(user, secret_of(user)),
+        (None, Some(password)) => {
+            let user = config.users.keys().next()?;
+            Account::new(user, Some(password.clone()))
+        }
+        (None, None) => usual.cloned(),
     }
-    let accounts = || {
-        let accounts = config.users.keys();
-        accounts.filter_map(|user| Account::new(user, password().or_else(|| secret_of(user))))
-    };
-    accounts()
-        .find(|account| account.secret.is_some())
-        .or_else(|| accounts().next())
+}
+
+/// The first user of all whose password is known, else the first one that PostgreSQL may ask for
+/// none. Looked for once, for there may be thousands.
+fn usual(config: &Config) -> Option<Account> {
+    let users = || config.users.values();
+    let known = |user: &&Arc<User>| matches!(user.secret, Some(Secret::Plain(_) | Secret::Md5(_)));
+    let user = users()
+        .find(known)
+        .or_else(|| users().find(|user| user.secret.is_none()))?;
+    Account::new(&user.name, user.secret.clone())
 }
 
 impl Account {

@@ -72,6 +72,15 @@ fn the_account_is_one_that_needs_no_client() {
 }
 
 #[test]
+fn a_probe_user_of_one_database_looks_at_its_server() {
+    check(
+        "[databases.a]\n[databases.b]\nprobe_user = \"monitor\"\ndbname = \"x\"\n\
+         [databases.c]\nhost = \"h\"\n[users.bob]\npassword = \"x\"",
+        &["127.0.0.1:5432 x monitor", "h:5432 c bob"],
+    );
+}
+
+#[test]
 fn a_probe_user_with_nothing_but_a_verifier_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pgweir.toml");
