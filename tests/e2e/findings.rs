@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use pgweir_e2e::{Batch, Client, Pooler, Role, eventually, shared};
+use serde_json::{Value, json};
 
 /// A pooler with one server, and HTTP.
 fn pooler(role: &Role, settings: &[(&str, f64)]) -> Pooler {
@@ -206,4 +207,40 @@ fn the_level_of_the_log_changes_at_a_reload() {
         (pooler.logged("pooler error") == 1).then_some(())
     });
     assert_eq!(told(&pooler), 1);
+}
+
+#[test]
+fn the_live_document_tells_who_holds_what_and_what_it_costs() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[("slow_query_time", 0.1), ("leak_time", 0.3)]);
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in_with(&target, &[("application_name", "till")]);
+    holder.query("begin").success();
+    holder.query("select pg_sleep(0.2), 'secret'").success();
+    let waiter = thread::spawn(move || Client::log_in(&target).query("select 1"));
+    let live = eventually("the leak is shown", || {
+        let live: Value = serde_json::from_str(&pooler.get("/api/v1/live")).unwrap();
+        let is_seen = live["postgres"][0]["ours"].as_u64() >= Some(1);
+        let is_whole = live["holders"][0]["leak"] == true && is_seen;
+        is_whole.then_some(live)
+    });
+    let told = |pointer: &str| live.pointer(pointer).cloned().unwrap_or_default();
+    for (pointer, expected) in [
+        ("/holders/0/state", json!("idle in transaction")),
+        ("/holders/0/applicationName", json!("till")),
+        ("/holders/0/lastText", json!("select pg_sleep($1), $2")),
+        ("/holders/0/waitersBehind", json!(1)),
+        ("/slow/0/level", json!("slow")),
+        ("/slow/0/text", json!("select pg_sleep($1), $2")),
+        ("/statements/0/calls", json!(1)),
+        ("/statements/0/rows", json!(1)),
+        ("/waits/0/cause", json!("idle_in_transaction")),
+        ("/waits/0/waiting", json!(1)),
+        ("/pools/0/active", json!(1)),
+    ] {
+        assert_eq!(told(pointer), expected, "{pointer} in {live:#}");
+    }
+    assert!(!live.to_string().contains("secret"));
+    holder.query("commit").success();
+    waiter.join().unwrap().success();
 }

@@ -45,19 +45,30 @@ impl Pooler {
         })
     }
 
+    /// What is at a path.
+    ///
+    /// # Panics
+    /// If it is not shown.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port())).expect("it listens");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        body.to_owned()
+    }
+
     /// What `/metrics` says.
     ///
     /// # Panics
     /// If it says nothing that is well formed.
     #[track_caller]
     pub fn scrape(&self) -> Scrape {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port())).expect("it listens");
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it answers");
-        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
-        let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        let body = self.get("/metrics");
         let series = body
             .lines()
             .filter(|line| !line.starts_with('#'))
