@@ -19,7 +19,7 @@ const TO_HOLDERS = { to: "#holders", text: "Who holds the servers" };
 /** More waiters than this are a queue, as the pooler's own events and alerts have it. */
 export const WAITING_MAX = 5;
 /** Share of the time a client may wait, at which the first in the queue will soon be refused. */
-export const WAIT_SHARE = 0.7;
+export const WAIT_SHARE = 0.5;
 /** Share of the limit of clients at which new ones will soon be refused. */
 export const CLIENTS_SHARE = 0.9;
 

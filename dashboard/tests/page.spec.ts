@@ -106,7 +106,7 @@ test("alarms come, say what to do, and go", async ({ page }) => {
   await expect(alarms).toHaveCount(0);
   const cases: [string, RegExp, (live: ReturnType<typeof calm>) => void][] = [
     ["waiting shop/web", /6 clients wait, the first for 800 ms/, (live) => Object.assign(live.pools[0]!, { waiting: 6, oldestWaitMs: 800 })],
-    ["waiting shop/web", /refused after 20.0 s/, (live) => Object.assign(live.pools[0]!, { waiting: 1, oldestWaitMs: 15_000 })],
+    ["waiting shop/web", /refused after 20.0 s/, (live) => Object.assign(live.pools[0]!, { waiting: 1, oldestWaitMs: 10_000 })],
     ["login ledger/api", /logins to PostgreSQL fail/, (live) => Object.assign(live.pools[2]!, { loginFailing: true })],
     ["not ready", /PostgreSQL cannot be reached/, (live) => Object.assign(live, { ready: false })],
     ["draining", /shutting down/, (live) => Object.assign(live, { ready: false, draining: true })],

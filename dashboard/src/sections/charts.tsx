@@ -22,8 +22,8 @@ interface ChartProps {
   seconds: number[];
   series: Series[];
   show: (value: number | null | undefined) => string;
-  /** As `show`, but short enough for the axis. */
-  tick?: (value: number) => string;
+  /** There are whole values only. */
+  whole?: boolean;
 }
 
 /** The last quarter of an hour, of all pools. */
@@ -61,6 +61,7 @@ export function Charts({ history }: { history: History }) {
               { name: "waiting", values: history.waiting, colour: "--amber" },
             ]}
             show={count}
+            whole
           />
         </div>
       )}
@@ -68,7 +69,7 @@ export function Charts({ history }: { history: History }) {
   );
 }
 
-function Chart({ title, seconds, series, show, tick }: ChartProps) {
+function Chart({ title, seconds, series, show, whole = false }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [pointed, point] = useState<number | null>(null);
@@ -81,7 +82,7 @@ function Chart({ title, seconds, series, show, tick }: ChartProps) {
     const element = place.current;
     if (!element) return;
     const drawn = new uPlot(
-      options(element.clientWidth, series, tick ?? ((value) => show(value)), point),
+      options(element.clientWidth, series, show, whole, point),
       newest.current,
       element,
     );
@@ -122,7 +123,8 @@ function Chart({ title, seconds, series, show, tick }: ChartProps) {
 function options(
   width: number,
   series: Series[],
-  tick: (value: number) => string,
+  show: ChartProps["show"],
+  whole: boolean,
   point: (index: number | null) => void,
 ): uPlot.Options {
   const muted = colour("--muted");
@@ -153,9 +155,10 @@ function options(
         gap: 6,
         splits: (plot) => {
           const max = plot.scales.y?.max ?? 1;
-          return [0, max / 2, max];
+          // Half a client is no figure.
+          return whole && max % 2 === 1 ? [0, max] : [0, max / 2, max];
         },
-        values: (_, splits) => splits.map((value) => (value === 0 ? "0" : tick(value))),
+        values: (_, splits) => splits.map((value) => (value === 0 ? "0" : show(value))),
       },
     ],
     series: [
@@ -177,7 +180,7 @@ function options(
 function nice(max: number | null | undefined): number {
   if (!max || max <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(max));
-  const step = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((candidate) => candidate * power >= max) ?? 10;
+  const step = [1, 2, 3, 4, 5, 6, 8, 10].find((candidate) => candidate * power >= max) ?? 10;
   return step * power;
 }
 

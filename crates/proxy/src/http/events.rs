@@ -15,8 +15,9 @@ const EVENTS_MAX: usize = 100;
 /// More waiters than this are a queue; fewer are what a pooler is for.
 const QUEUE_MIN: u32 = 5;
 
-/// Quiet after which a series of refusals is over.
-const REFUSALS_QUIET: Duration = Duration::from_secs(10);
+/// Quiet after which a queue, or a series of refusals, is over. Under load both come and go between
+/// looks; each time would be an event too many.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// How much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,8 +54,8 @@ pub(super) struct Events {
 #[derive(Debug, Default)]
 struct Known {
     login_failing: bool,
-    /// Clients wait, and it was told.
-    queue: bool,
+    /// The queue that goes on: the most that waited at once, and the last look that saw one.
+    queue: Option<(u32, Duration)>,
     refused: u64,
     /// The series of refusals that goes on: how many there were before it, and the last look that
     /// saw one.
@@ -119,19 +120,27 @@ impl Known {
             ));
         }
         self.login_failing = pool.login_failing;
-        let waiting = pool.counts.waiting;
-        if waiting > QUEUE_MIN && !self.queue {
-            self.queue = true;
-            news.push((
-                Severity::Warning,
-                format!("{waiting} clients wait for a server"),
-            ));
-        } else if waiting == 0 && self.queue {
-            self.queue = false;
-            news.push((Severity::Info, "no client waits any more".to_owned()));
-        }
+        news.extend(self.change_queue(pool.counts.waiting, now));
         news.extend(self.change_refusals(pool, now));
         news
+    }
+
+    /// A queue is told of when it begins, and summed up when it is over.
+    fn change_queue(&mut self, waiting: u32, now: Duration) -> Option<(Severity, String)> {
+        if waiting > QUEUE_MIN {
+            let begins = self.queue.is_none();
+            let most = self.queue.map_or(0, |(most, _)| most).max(waiting);
+            self.queue = Some((most, now));
+            let text = format!("{waiting} clients wait for a server");
+            return begins.then_some((Severity::Warning, text));
+        }
+        let (most, last) = self.queue?;
+        if now.saturating_sub(last) < QUIET {
+            return None;
+        }
+        self.queue = None;
+        let text = format!("the queue is over; {most} clients waited at most");
+        Some((Severity::Info, text))
     }
 
     /// A series of refusals is told of when it begins, and summed up when it is over.
@@ -152,7 +161,7 @@ impl Known {
             return begins.then(|| (Severity::Error, text.to_owned()));
         }
         let (start, last) = self.refusing?;
-        if now.saturating_sub(last) < REFUSALS_QUIET {
+        if now.saturating_sub(last) < QUIET {
             return None;
         }
         self.refusing = None;
@@ -237,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_told_of_when_it_is_long_and_when_it_is_gone() {
+    fn a_queue_is_told_of_when_it_is_long_and_when_it_is_over() {
         let mut course = Course::start();
         let mut told = |waiting| {
             course.snapshot.pools[0].counts.waiting = waiting;
@@ -246,10 +255,14 @@ mod tests {
         assert_eq!(told(5), []);
         let long = "app/bob: 6 clients wait for a server";
         assert_eq!(told(6), texts(&[(Severity::Warning, long)]));
-        assert_eq!(told(4), []);
-        assert_eq!(told(9), [], "still the same queue");
-        let gone = "app/bob: no client waits any more";
-        assert_eq!(told(0), texts(&[(Severity::Info, gone)]));
+        for waiting in [0, 9, 0, 0, 7] {
+            assert_eq!(told(waiting), [], "still the same queue");
+        }
+        for _ in 0..9 {
+            assert_eq!(told(3), []);
+        }
+        let over = "app/bob: the queue is over; 9 clients waited at most";
+        assert_eq!(told(0), texts(&[(Severity::Info, over)]));
     }
 
     #[test]
