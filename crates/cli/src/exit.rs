@@ -41,6 +41,7 @@ pub(crate) const TOP_LEVEL: &str = "\
 Examples:
   pgweir demo
   pgweir serve /etc/pgweir.toml
+  pgweir top
 
 Exit codes:
   0    done

@@ -12,6 +12,7 @@ mod output;
 mod render;
 mod serve;
 mod source;
+mod top;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Check(check::Options),
     Demo(demo::Options),
     Render(render::Options),
+    Top(top::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Render(options) => render::run(options),
+        Command::Top(options) => top::run(options),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {

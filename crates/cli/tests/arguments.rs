@@ -30,7 +30,7 @@ fn check(mut command: Command, code: i32, words: &str) {
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     check(pgweir(&["--help"]), 0, "Exit codes:");
-    for command in ["serve", "check", "demo", "render"] {
+    for command in ["serve", "check", "demo", "render", "top"] {
         check(
             pgweir(&[command, "--help"]),
             0,
@@ -57,6 +57,22 @@ fn misuse_exits_with_2() {
         let line = [&["demo"], arguments.as_slice()].concat();
         check(pgweir(&line), 2, arguments[0]);
     }
+}
+
+#[test]
+fn top_says_what_is_missing() {
+    // Port 1 of this machine: nobody is there.
+    let nobody = "--url=http://127.0.0.1:1";
+    check(pgweir(&["top", "--once", nobody]), 3, "http_listen");
+    check(pgweir(&["top", "--json", nobody]), 3, "cannot be reached");
+    check(pgweir(&["top", nobody]), 2, "--once");
+    check(pgweir(&["top", "--url", "https://db"]), 2, "ssh -L");
+    check(pgweir(&["top", "--interval", "0"]), 2, "0.2 to 60");
+    check(
+        pgweir(&["top", "--token-file", "/no/such/file"]),
+        3,
+        "/no/such/file",
+    );
 }
 
 #[test]

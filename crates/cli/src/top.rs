@@ -1,0 +1,251 @@
+//! `pgweir top`: what the pooler does, in a terminal.
+//!
+//! Asks the pooler for its live document over HTTP, once per second, and draws it. Changes nothing
+//! there. One thread asks, one reads the keyboard, and the one that draws sleeps until either has
+//! something to say.
+
+mod alarms;
+mod document;
+mod fetch;
+mod format;
+mod picture;
+mod tables;
+mod view;
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use clap::error::ErrorKind;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output;
+use document::Live;
+use fetch::{FetchError, Pooler};
+use view::{After, Tab, View};
+
+/// Shows what a running pooler does, as it does it.
+///
+/// The pooler has to serve HTTP (`http_listen`). Where it has keys, a token is needed, from
+/// --token-file or the variable PGWEIR_TOKEN; where it has none, it answers on its own machine only.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Keys: Tab and 1 to 7 choose a table, s its order, / filters, h holds the picture, ? lists the rest.
+
+Examples:
+  pgweir top
+  pgweir top --url http://10.0.0.7:6433 --token-file /run/secrets/token
+  pgweir top --once --view statements
+  pgweir top --json | jq '.pools[] | select(.waiting > 0)'")]
+pub(crate) struct Options {
+    /// Where the pooler serves HTTP, with its http_path_prefix if that is not /api/v1
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:6433")]
+    url: String,
+    /// File that holds a token (a JSON Web Token) for the pooler
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Seconds between looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval)]
+    interval: f64,
+    /// Table to begin with
+    #[arg(long, value_enum, default_value_t = Tab::Pools)]
+    view: Tab,
+    /// Show only what has all these words in it
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    filter: String,
+    /// Print one picture as plain text and end
+    #[arg(long)]
+    once: bool,
+    /// Print one document as JSON, as the pooler sends it, and end
+    #[arg(long, conflicts_with = "once")]
+    json: bool,
+}
+
+/// Columns of `--once` where COLUMNS does not say.
+const WIDTH: u16 = 110;
+
+/// Something that the picture follows.
+enum Message {
+    Came(Box<Result<Live, FetchError>>),
+    Key(event::KeyEvent),
+    Resized,
+    End(Exit),
+}
+
+/// Shows.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let token = token(options)?;
+    let pooler = Pooler::parse(&options.url, token).map_err(|why| {
+        let message = format!("--url {}: {why}\n", options.url);
+        clap::Error::raw(ErrorKind::InvalidValue, message)
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    if options.json {
+        let text = runtime.block_on(pooler.text())?;
+        output::print(&format!("{}\n", text.trim_end()))?;
+        return Ok(Exit::Done);
+    }
+    let mut view = View::new(options.view, &options.filter);
+    if options.once {
+        let live = runtime.block_on(pooler.live())?;
+        view.came(Ok(live));
+        output::print(&picture::plain(&view, width()))?;
+        return Ok(Exit::Done);
+    }
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        let message = "this is no terminal: use --once for text or --json for a document\n";
+        return Err(clap::Error::raw(ErrorKind::InvalidValue, message).into());
+    }
+    let (sender, inbox) = sync_channel(MESSAGES_MAX);
+    let interval = Duration::from_secs_f64(options.interval);
+    let asker = sender.clone();
+    thread::Builder::new()
+        .name("ask".to_owned())
+        .spawn(move || ask(&runtime, &pooler, interval, &asker))?;
+    let terminal = Terminal::take().context("cannot draw on this terminal")?;
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || read_keys(&sender))?;
+    terminal.show(view, &inbox)
+}
+
+/// Messages under way. The asker waits when the picture is behind; keys are few.
+const MESSAGES_MAX: usize = 16;
+
+fn token(options: &Options) -> anyhow::Result<Option<String>> {
+    let Some(path) = &options.token_file else {
+        return Ok(std::env::var("PGWEIR_TOKEN")
+            .ok()
+            .filter(|text| !text.is_empty()));
+    };
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the token in {}", path.display()))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn width() -> u16 {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    columns.unwrap_or(WIDTH).clamp(40, 400)
+}
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.2..=60.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be 0.2 to 60 seconds".to_owned()),
+    }
+}
+
+/// Asks the pooler until nobody listens, or a signal ends the program.
+fn ask(
+    runtime: &tokio::runtime::Runtime,
+    pooler: &Pooler,
+    interval: Duration,
+    to: &SyncSender<Message>,
+) {
+    runtime.block_on(async {
+        let mut interrupt = match Interrupt::install() {
+            Ok(interrupt) => interrupt,
+            Err(error) => {
+                let _ = to.send(Message::Came(Box::new(Err(FetchError::Unreachable(error)))));
+                return;
+            }
+        };
+        loop {
+            tokio::select! {
+                exit = interrupt.wait() => {
+                    // Nobody listens: then it ends anyway.
+                    let _ = to.send(Message::End(exit));
+                    return;
+                }
+                came = pooler.live() => {
+                    if to.send(Message::Came(Box::new(came))).is_err() {
+                        return;
+                    }
+                }
+            }
+            tokio::select! {
+                exit = interrupt.wait() => {
+                    let _ = to.send(Message::End(exit));
+                    return;
+                }
+                () = tokio::time::sleep(interval) => {}
+            }
+        }
+    });
+}
+
+/// Passes keys on until the terminal or the listener is gone.
+fn read_keys(to: &SyncSender<Message>) {
+    loop {
+        let message = match event::read() {
+            // Some terminals tell of releases too.
+            Ok(Event::Key(key)) if key.kind == KeyEventKind::Release => continue,
+            Ok(Event::Key(key)) => Message::Key(key),
+            Ok(Event::Resize(..)) => Message::Resized,
+            Ok(_) => continue,
+            Err(_) => Message::End(Exit::Terminated),
+        };
+        let ends = matches!(message, Message::End(_));
+        if to.send(message).is_err() || ends {
+            return;
+        }
+    }
+}
+
+/// The terminal while it is ours. Given back when dropped, and by a hook when something panics.
+struct Terminal {
+    screen: DefaultTerminal,
+}
+
+impl Terminal {
+    fn take() -> io::Result<Self> {
+        let screen = ratatui::try_init()?;
+        Ok(Self { screen })
+    }
+
+    /// Draws until a key or a signal ends it.
+    fn show(mut self, mut view: View, inbox: &Receiver<Message>) -> anyhow::Result<Exit> {
+        let colours = output::stdout_has_colours();
+        loop {
+            let drawn = self
+                .screen
+                .draw(|frame| picture::draw(frame, &view, colours));
+            if drawn.is_err() {
+                // The terminal is gone, and nobody there to read of it.
+                return Ok(Exit::Terminated);
+            }
+            match inbox.recv() {
+                Ok(Message::Came(came)) => view.came(*came),
+                Ok(Message::Key(key)) => match view.press(key) {
+                    After::GoOn => {}
+                    After::Quit => return Ok(Exit::Done),
+                    After::Interrupt => return Ok(Exit::Interrupted),
+                },
+                Ok(Message::Resized) => {}
+                Ok(Message::End(exit)) => return Ok(exit),
+                Err(_) => return Ok(Exit::Failed),
+            }
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+#[cfg(test)]
+mod tests;

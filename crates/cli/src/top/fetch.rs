@@ -1,0 +1,210 @@
+//! Asking the pooler over HTTP.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use super::document::Live;
+
+/// Time for one answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest document that is read: 200 pools and full tables of everything are below 1 MiB.
+const LEN_MAX: usize = 8 << 20;
+
+/// Where the pooler's paths begin unless the URL says otherwise.
+const PREFIX: &str = "/api/v1";
+
+/// A pooler that can be asked.
+pub(crate) struct Pooler {
+    host: String,
+    port: u16,
+    path: String,
+    token: Option<String>,
+}
+
+/// Why there is no document.
+#[derive(Debug)]
+pub(crate) enum FetchError {
+    /// Nobody can be reached at the address.
+    Unreachable(io::Error),
+    /// No answer in time.
+    Timeout,
+    /// The connection broke in the middle of the answer.
+    Broken(String),
+    /// The pooler wants a token, or another one.
+    Token {
+        /// Whether one was shown.
+        shown: bool,
+    },
+    /// The pooler answered, but not with a document; its reason.
+    Refused(StatusCode, String),
+    /// Something that is no pgweir answered, or one of a version without this.
+    Foreign(String),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(
+                f,
+                "the pooler cannot be reached: {error}; is it running, with http_listen set, and \
+                 is --url right?"
+            ),
+            Self::Timeout => write!(f, "the pooler has not answered in {} s", TIMEOUT.as_secs()),
+            Self::Broken(error) => write!(f, "the connection to the pooler broke: {error}"),
+            Self::Token { shown: false } => {
+                write!(
+                    f,
+                    "the pooler wants a token: use --token-file or PGWEIR_TOKEN"
+                )
+            }
+            Self::Token { shown: true } => write!(
+                f,
+                "the pooler does not accept the token: it may have expired, or be for another"
+            ),
+            Self::Refused(status, reason) => write!(f, "the pooler answered {status}: {reason}"),
+            Self::Foreign(what) => write!(f, "what answers is no pgweir that `top` knows: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+impl Pooler {
+    /// A pooler by its URL.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with the URL.
+    pub(crate) fn parse(url: &str, token: Option<String>) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("is no URL: {error}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                let why = "must begin with http://: the pooler itself has no TLS; ask it on its \
+                           own machine, or through `ssh -L 6433:127.0.0.1:6433`";
+                return Err(why.to_owned());
+            }
+            _ => return Err("must begin with http://".to_owned()),
+        }
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or("names no host")?;
+        if uri.query().is_some() {
+            return Err("must not have a query".to_owned());
+        }
+        if token
+            .as_deref()
+            .is_some_and(|token| header(token).is_none())
+        {
+            return Err("cannot be asked with this token: it has a character no token has".into());
+        }
+        let prefix = match uri.path().trim_end_matches('/') {
+            "" => PREFIX,
+            prefix => prefix,
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            path: format!("{prefix}/live"),
+            token,
+        })
+    }
+
+    /// The document.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub(crate) async fn live(&self) -> Result<Live, FetchError> {
+        let text = self.text().await?;
+        serde_json::from_str(&text).map_err(|error| FetchError::Foreign(error.to_string()))
+    }
+
+    /// The document as it came.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub(crate) async fn text(&self) -> Result<String, FetchError> {
+        tokio::time::timeout(TIMEOUT, self.ask())
+            .await
+            .unwrap_or(Err(FetchError::Timeout))
+    }
+
+    async fn ask(&self) -> Result<String, FetchError> {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((host, self.port))
+            .await
+            .map_err(FetchError::Unreachable)?;
+        let broken = |error: hyper::Error| FetchError::Broken(error.to_string());
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let answer = async move {
+            let response = sender.send_request(self.request()).await.map_err(broken)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LEN_MAX).collect().await;
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    FetchError::Foreign(format!("it sends more than {LEN_MAX} bytes"))
+                } else {
+                    FetchError::Broken(error.to_string())
+                }
+            })?;
+            Ok((status, body.to_bytes()))
+        };
+        // How the connection ended is in the answer too, if it ended before that.
+        let (answer, _) = tokio::join!(answer, connection);
+        let (status, body) = answer?;
+        self.judge(status, &body)
+    }
+
+    fn request(&self) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.path.parse().expect("it came out of a URL");
+        let headers = request.headers_mut();
+        let host = format!("{}:{}", self.host, self.port);
+        headers.insert(
+            HOST,
+            HeaderValue::from_str(&host).expect("it came out of a URL"),
+        );
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(value) = self.token.as_deref().and_then(header) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        request
+    }
+
+    fn judge(&self, status: StatusCode, body: &Bytes) -> Result<String, FetchError> {
+        #[derive(Deserialize)]
+        struct Problem {
+            detail: String,
+        }
+        let shown = self.token.is_some();
+        match status {
+            StatusCode::OK => String::from_utf8(body.to_vec())
+                .map_err(|_| FetchError::Foreign("its answer is no text".to_owned())),
+            StatusCode::UNAUTHORIZED => Err(FetchError::Token { shown }),
+            _ => Err(match serde_json::from_slice::<Problem>(body) {
+                Ok(problem) => FetchError::Refused(status, problem.detail),
+                Err(_) => FetchError::Foreign(format!("it answered {status} at {}", self.path)),
+            }),
+        }
+    }
+}
+
+/// The header of a token; `None` if it cannot be one.
+fn header(token: &str) -> Option<HeaderValue> {
+    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

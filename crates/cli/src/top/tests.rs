@@ -1,0 +1,381 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Color;
+
+use super::alarms::alarms;
+use super::document::Live;
+use super::fetch::{FetchError, Pooler};
+use super::picture::{draw, lines, plain};
+use super::view::{After, Tab, View};
+
+fn sample() -> Live {
+    serde_json::from_str(include_str!("sample.json")).unwrap()
+}
+
+fn view(tab: Tab) -> View {
+    let mut view = View::new(tab, "");
+    view.came(Ok(sample()));
+    view
+}
+
+fn screen(view: &View) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(132, 14)).unwrap();
+    terminal.draw(|frame| draw(frame, view, true)).unwrap();
+    terminal
+}
+
+fn text(view: &View) -> String {
+    lines(screen(view).backend().buffer()).join("\n")
+}
+
+fn press(view: &mut View, keys: &str) {
+    for key in keys.chars() {
+        let code = match key {
+            '\n' => KeyCode::Enter,
+            '\t' => KeyCode::Tab,
+            other => KeyCode::Char(other),
+        };
+        assert_eq!(view.press(KeyEvent::from(code)), After::GoOn);
+    }
+}
+
+/// The screen is the recorded one. With RECORD set, records it anew, to be read before it is kept.
+fn check(name: &str, view: &View) {
+    let path = format!("{}/src/top/screens/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let got = text(view) + "\n";
+    if std::env::var_os("RECORD").is_some() {
+        std::fs::write(&path, &got).unwrap();
+    }
+    let recorded = std::fs::read_to_string(&path).unwrap();
+    assert!(got == recorded, "{path} differs:\n{got}");
+}
+
+#[test]
+fn the_screens_are_as_recorded() {
+    check("pools", &view(Tab::Pools));
+    check("holders", &view(Tab::Holders));
+    check("waits", &view(Tab::Waits));
+    check("statements", &view(Tab::Statements));
+    check("events", &view(Tab::Events));
+    let mut helped = view(Tab::Pools);
+    press(&mut helped, "?");
+    check("help", &helped);
+}
+
+#[test]
+fn what_is_wrong_is_red_where_colours_are_wanted_and_only_there() {
+    let mut live = sample();
+    live.pools[0].login_failing = true;
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(live));
+    let has_red = |terminal: &Terminal<TestBackend>| {
+        let cells = &terminal.backend().buffer().content;
+        cells.iter().any(|cell| cell.fg == Color::Red)
+    };
+    assert!(has_red(&screen(&view)));
+    let mut bare = Terminal::new(TestBackend::new(132, 14)).unwrap();
+    bare.draw(|frame| draw(frame, &view, false)).unwrap();
+    let cells = &bare.backend().buffer().content;
+    assert!(cells.iter().all(|cell| cell.fg == Color::Reset));
+}
+
+#[test]
+fn keys_choose_the_table_and_its_order() {
+    let mut view = view(Tab::Pools);
+    press(&mut view, "4");
+    assert_eq!((view.tab, view.order()), (Tab::Statements, "total"));
+    assert!(text(&view).find("orders").unwrap() < text(&view).find("order_items").unwrap());
+    press(&mut view, "s");
+    assert_eq!(view.order(), "calls");
+    assert!(text(&view).find("order_items").unwrap() < text(&view).find("FROM orders").unwrap());
+    press(&mut view, "\t\t\t\t");
+    assert_eq!(view.tab, Tab::Pools);
+    press(&mut view, "9");
+    assert_eq!(view.tab, Tab::Pools, "there is no ninth");
+    assert_eq!(view.press(KeyEvent::from(KeyCode::Left)), After::GoOn);
+    assert_eq!(view.tab, Tab::Events);
+}
+
+#[test]
+fn the_filter_leaves_what_has_all_its_words() {
+    let mut view = view(Tab::Holders);
+    press(&mut view, "/IMPORTER idle\n");
+    let shown = text(&view);
+    assert!(shown.contains("idle in transaction") && shown.contains("idle, pinned"));
+    assert!(!shown.contains("storefront"));
+    press(&mut view, "1");
+    assert!(text(&view).contains("Nothing fits the filter."));
+    view.press(KeyEvent::from(KeyCode::Esc));
+    assert!(text(&view).contains("shop/web"));
+    press(&mut view, "/q\n");
+    assert_eq!(view.filter, "q", "letters are letters while it is typed");
+}
+
+#[test]
+fn a_held_picture_stays_and_says_so() {
+    let mut view = view(Tab::Pools);
+    press(&mut view, "h");
+    let mut later = sample();
+    later.clients = 999;
+    view.came(Ok(later));
+    assert!(text(&view).contains("471 of 1,000") && text(&view).contains("held"));
+    press(&mut view, "h");
+    assert!(text(&view).contains("999 of 1,000") && !text(&view).contains("held"));
+}
+
+#[test]
+fn a_pooler_that_went_away_is_told_of_and_the_last_picture_kept() {
+    let mut view = view(Tab::Pools);
+    view.came(Err(FetchError::Timeout));
+    let shown = text(&view);
+    assert!(shown.contains("!! the pooler has not answered in 5 s; what is shown is old"));
+    assert!(shown.contains("shop/web"));
+    view.came(Ok(sample()));
+    assert!(!text(&view).contains("not answered"));
+}
+
+#[test]
+fn before_the_first_document_the_reason_stands_alone() {
+    let mut view = View::new(Tab::Pools, "");
+    assert!(text(&view).contains("Asking the pooler."));
+    view.came(Err(FetchError::Token { shown: false }));
+    assert!(text(&view).contains("--token-file"));
+}
+
+#[test]
+fn quitting_and_ctrl_c_differ() {
+    let mut view = view(Tab::Pools);
+    let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(view.press(control_c), After::Interrupt);
+    assert_eq!(view.press(KeyEvent::from(KeyCode::Char('q'))), After::Quit);
+}
+
+#[test]
+fn a_section_that_is_absent_is_told_from_an_empty_one() {
+    assert!(text(&view(Tab::Slow)).contains("No query was slow"));
+    assert!(text(&view(Tab::Loops)).contains("Not reported:"));
+}
+
+#[test]
+fn plain_text_has_every_row_and_no_keys() {
+    let mut live = sample();
+    let pool = live.pools[2].clone();
+    for index in 0..60 {
+        let mut pool = pool.clone();
+        pool.database = format!("db{index}");
+        live.pools.push(pool);
+    }
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(live));
+    let plain = plain(&view, 132);
+    assert!(plain.contains("db59/jobs"));
+    assert!(!plain.contains("q quit") && !plain.contains('\x1b'));
+    assert!(plain.ends_with('\n') && !plain.ends_with("\n\n"));
+}
+
+#[test]
+fn any_size_of_the_terminal_is_drawn_on() {
+    for tab in Tab::ALL {
+        for (width, height) in [(1, 1), (20, 4), (80, 24), (300, 90)] {
+            let mut view = view(tab);
+            press(&mut view, "?");
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| draw(frame, &view, true)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_has_fewer_columns_and_whole_ones() {
+    for (width, seen, unseen) in [
+        (132, vec!["refused", "clients", "query p99"], vec![]),
+        (
+            80,
+            vec!["pool", "active", "limit", "wait p99", "tx/s"],
+            vec!["refused", "servers  "],
+        ),
+        (
+            46,
+            vec!["pool", "active", "limit", "tx/s"],
+            vec!["idle", "first"],
+        ),
+    ] {
+        let plain = plain(&view(Tab::Pools), width);
+        let header = plain
+            .lines()
+            .find(|line| line.starts_with("pool "))
+            .unwrap();
+        for name in seen {
+            assert!(header.contains(name), "{name} of {width}: {header}");
+        }
+        for name in unseen {
+            assert!(!header.contains(name), "no {name} of {width}: {header}");
+        }
+        assert!(plain.contains("shop/web"));
+    }
+}
+
+#[test]
+fn scrolling_stops_where_the_rows_end() {
+    let mut view = view(Tab::Pools);
+    press(&mut view, "jjjjjjjjjj");
+    assert!(text(&view).contains("shop/jobs"));
+}
+
+#[test]
+fn alarms_are_those_of_the_page() {
+    let texts = |change: fn(&mut Live)| {
+        let mut live = sample();
+        live.pools.truncate(1);
+        change(&mut live);
+        let alarms = alarms(&live);
+        alarms
+            .into_iter()
+            .map(|alarm| (alarm.is_error, alarm.text))
+            .collect::<Vec<_>>()
+    };
+    let one = |is_error, text: &str| vec![(is_error, text.to_owned())];
+    assert_eq!(texts(|_| {}), []);
+    assert_eq!(texts(|live| live.pools[0].waiting = 5), []);
+    assert_eq!(
+        texts(|live| live.pools[0].waiting = 6),
+        one(false, "ledger/api: 6 clients wait, the first for –")
+    );
+    assert_eq!(
+        texts(|live| {
+            live.pools[0].waiting = 1;
+            live.pools[0].oldest_wait_ms = Some(10_000.0);
+        }),
+        one(
+            true,
+            "ledger/api: 1 client waits, the first for 10.0 s; refused after 20.0 s"
+        )
+    );
+    assert_eq!(
+        texts(|live| live.pools[0].login_failing = true),
+        one(true, "ledger/api: logins to PostgreSQL fail")
+    );
+    assert_eq!(
+        texts(|live| live.clients = 900),
+        one(false, "900 of at most 1,000 clients are connected")
+    );
+    assert_eq!(
+        texts(|live| live.draining = true),
+        one(false, "pgweir is shutting down")
+    );
+}
+
+/// Answers one request with this; gives what was asked.
+fn answer(response: String) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let len = stream.read(&mut request).unwrap();
+        stream.write_all(response.as_bytes()).unwrap();
+        String::from_utf8(request[..len].to_vec()).unwrap()
+    });
+    (url, asked)
+}
+
+fn ask(url: &str, token: Option<&str>) -> Result<Live, FetchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let pooler = Pooler::parse(url, token.map(str::to_owned)).unwrap();
+    runtime.block_on(pooler.live())
+}
+
+fn response(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_document_is_asked_for_as_the_pooler_wants_it() {
+    let (url, asked) = answer(response("200 OK", include_str!("sample.json")));
+    let live = ask(&format!("{url}/api/v2/"), Some("abc.def")).unwrap();
+    assert_eq!(live.pools.len(), 3);
+    let asked = asked.join().unwrap();
+    assert!(
+        asked.starts_with("GET /api/v2/live HTTP/1.1\r\n"),
+        "{asked}"
+    );
+    assert!(asked.contains("authorization: Bearer abc.def\r\n"));
+    let host = url.strip_prefix("http://").unwrap();
+    assert!(asked.contains(&format!("host: {host}\r\n")));
+}
+
+#[test]
+fn every_answer_that_is_no_document_says_what_to_do() {
+    let problem = r#"{"title":"Not Found","status":404,"detail":"set http_jwt_secret_file"}"#;
+    for (answered, words) in [
+        (
+            response("401 Unauthorized", "{}"),
+            "use --token-file or PGWEIR_TOKEN",
+        ),
+        (
+            response("404 Not Found", problem),
+            "404 Not Found: set http_jwt_secret_file",
+        ),
+        (response("404 Not Found", "<html>"), "no pgweir"),
+        (response("200 OK", "<html>"), "no pgweir"),
+        ("SSH-2.0-OpenSSH\r\n".to_owned(), "broke"),
+        (String::new(), "broke"),
+    ] {
+        let (url, asked) = answer(answered);
+        let error = ask(&url, None).unwrap_err().to_string();
+        assert!(error.contains(words), "{words} in: {error}");
+        asked.join().unwrap();
+    }
+    let (url, asked) = answer(response("401 Unauthorized", "{}"));
+    let error = ask(&url, Some("x")).unwrap_err().to_string();
+    assert!(error.contains("does not accept the token"), "{error}");
+    assert!(asked.join().unwrap().starts_with("GET /api/v1/live "));
+}
+
+#[test]
+fn a_url_that_cannot_be_asked_is_refused_with_the_reason() {
+    for (url, words) in [
+        ("https://db:6433", "ssh -L"),
+        ("db:6433", "http://"),
+        ("ftp://db", "http://"),
+        ("http://", "URL"),
+        ("http://db/?x=1", "query"),
+    ] {
+        let error = Pooler::parse(url, None).err().unwrap();
+        assert!(error.contains(words), "{words} in: {error}");
+    }
+    let error = Pooler::parse("http://db", Some("a\nb".to_owned()))
+        .err()
+        .unwrap();
+    assert!(error.contains("token"), "{error}");
+}
+
+#[test]
+fn a_document_of_another_version_is_shown_as_far_as_it_goes() {
+    let text = r#"{"version": "9", "timestamp": "", "uptimeSeconds": 1, "ready": true,
+        "draining": false, "clients": 0, "clientsLimit": 5, "pools": [{"database": "a", "user": "b"}],
+        "holders": [{"state": "active", "novel": 7}], "more": {}}"#;
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(serde_json::from_str(text).unwrap()));
+    assert!(text_of_all(&mut view).contains("a/b"));
+}
+
+fn text_of_all(view: &mut View) -> String {
+    let mut all = String::new();
+    for tab in Tab::ALL {
+        view.tab = tab;
+        all += &text(view);
+    }
+    all
+}
