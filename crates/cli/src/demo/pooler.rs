@@ -176,6 +176,7 @@ auth_type = "scram-sha-256"
 pool_mode = "transaction"
 default_pool_size = {servers}
 max_client_conn = {clients_max}
+probe_interval = 0  # it would be one connection more than what is shown
 
 [databases.{database}]
 host = "127.0.0.1"
