@@ -148,3 +148,29 @@ fn it_comes_back_after_postgres_does_and_follows_a_reload() {
     pooler.reload(&with_monitor);
     scrape(&pooler, "it is on", sees);
 }
+
+#[test]
+fn with_verifiers_only_it_waits_for_a_client() {
+    let postgres = Postgres::start();
+    let role = postgres.role();
+    postgres.sql(&format!("grant pg_monitor to {}", role.name));
+    let sql = format!(
+        "select rolpassword from pg_authid where rolname = '{}'",
+        role.name
+    );
+    let config = config(&role).set("auth_type", "scram-sha-256").user(
+        &role.name,
+        "password",
+        &postgres.sql(&sql).value(),
+    );
+    let pooler = Pooler::start(&config);
+    scrape(&pooler, "it has nobody to log in as", |scrape| {
+        is(scrape, "no_user")
+    });
+    let mut client = Client::log_in(&role.through(&pooler));
+    assert_eq!(client.value("select 1"), "1");
+    scrape(&pooler, "it sees all", |scrape| {
+        is(scrape, "full") && sessions(scrape, "pools", "idle") == 1.0
+    });
+    assert_eq!(pooler.logged("set probe_user"), 1, "{}", pooler.log());
+}

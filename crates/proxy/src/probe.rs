@@ -27,10 +27,11 @@ use tracing::{info, warn};
 pub(crate) use activity::{Activity, Origin, Privilege, State};
 use averages::Averages;
 pub(crate) use averages::Wait;
-use session::{Failure, Session};
+use session::{Entry, Failure, Session};
 use target::Target;
 
 use crate::config::{Config, Tcp};
+use crate::pool_handle::Keys;
 use crate::registry::Registry;
 
 /// Time for an answer, the query's running time included.
@@ -55,7 +56,7 @@ pub(crate) struct PostgresSnapshot {
 pub(crate) enum Sight {
     /// It is not looked at: `probe_interval` is 0, or HTTP is not served.
     Off,
-    /// No user of the configuration can log in without a client's help.
+    /// No user of the configuration can log in without a client's help, and none has come.
     NoUser,
     /// It was not asked yet, or does not answer.
     #[default]
@@ -92,8 +93,8 @@ impl Probes {
         let look = |target: Target| PostgresSnapshot {
             sight: match seen.get(&target.name) {
                 _ if is_off => Sight::Off,
-                _ if target.account.is_none() => Sight::NoUser,
                 Some(seen) => Sight::Seen(seen.clone()),
+                None if target.account.is_none() => Sight::NoUser,
                 None => Sight::Away,
             },
             server: target.name,
@@ -177,6 +178,7 @@ impl Running {
             plan: plan.clone(),
             averages: Averages::default(),
             told: Told::Nothing,
+            user: String::new(),
         };
         Self {
             plan,
@@ -195,6 +197,7 @@ impl Drop for Running {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
+    NoUser,
     Away,
     Seen(Privilege),
 }
@@ -205,21 +208,29 @@ struct Watch {
     plan: Plan,
     averages: Averages,
     told: Told,
+    /// As whom the session is logged in.
+    user: String,
 }
 
 impl Watch {
     async fn run(mut self) {
         let server = self.plan.target.name.clone();
-        if self.plan.target.account.is_none() {
-            warn!(
-                server = &*server,
-                "PostgreSQL is not probed: no user could log in without a client; set probe_user"
-            );
-            return;
-        }
         let mut pause = PAUSE_MIN;
         loop {
-            let failure = match Session::open(&self.plan.target, &self.plan.tcp).await {
+            let Some(entry) = self.entry() else {
+                if self.told != Told::NoUser {
+                    info!(
+                        server = &*server,
+                        "PostgreSQL is not probed until a client has logged in, as no user has a \
+                         password here; set probe_user"
+                    );
+                    self.told = Told::NoUser;
+                }
+                sleep(PAUSE_MIN).await;
+                continue;
+            };
+            self.user.clone_from(&entry.user);
+            let failure = match Session::open(&self.plan.target, entry, &self.plan.tcp).await {
                 Ok(mut session) => {
                     let failure = self.look(&mut session).await;
                     if matches!(self.told, Told::Seen(_)) {
@@ -237,6 +248,36 @@ impl Watch {
             sleep(pause).await;
             pause = (2 * pause).min(PAUSE_MAX);
         }
+    }
+
+    /// As whom to log in: as the target says, or with the key that a client's login brought.
+    fn entry(&self) -> Option<Entry> {
+        let target = &self.plan.target;
+        if let Some(account) = &target.account {
+            return Some(Entry {
+                user: account.user.clone(),
+                secret: account.secret.clone(),
+                keys: Keys::default(),
+                database: target.database.clone(),
+            });
+        }
+        self.registry.pools().iter().find_map(|pool| {
+            let settings = pool.settings();
+            let database = &settings.database;
+            if database.server != target.address || database.forced_user.is_some() {
+                return None;
+            }
+            let keys = pool.keys.lock().expect("no panic under the lock").clone();
+            keys.passed.is_some().then(|| Entry {
+                user: pool.user.to_string(),
+                secret: None,
+                keys,
+                database: database
+                    .dbname
+                    .clone()
+                    .unwrap_or_else(|| pool.database.to_string()),
+            })
+        })
     }
 
     /// Looks again and again, until that fails.
@@ -275,8 +316,7 @@ impl Watch {
             return;
         }
         let server = &*self.plan.target.name;
-        let account = self.plan.target.account.as_ref();
-        let user = account.map_or("", |account| &account.user);
+        let user = &*self.user;
         match privilege {
             Privilege::Full => info!(server, user, "PostgreSQL is probed"),
             Privilege::Reduced => warn!(

@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::target::{Account, Target};
-use crate::config::{ServerAddress, Tcp};
+use super::target::Target;
+use crate::config::{Secret, ServerAddress, Tcp};
 use crate::connect::{ConnectError, Login, log_in};
 use crate::link::CancelAddress;
 use crate::pool_handle::Keys;
@@ -65,6 +65,16 @@ impl From<ReadError> for Failure {
     }
 }
 
+/// As whom to log in, and where.
+pub(super) struct Entry {
+    pub(super) user: String,
+    pub(super) secret: Option<Secret>,
+    /// A client's proof, where there is no secret.
+    pub(super) keys: Keys,
+    /// Name of the database in PostgreSQL.
+    pub(super) database: String,
+}
+
 /// A TCP or a unix stream.
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -83,15 +93,15 @@ impl Session {
     ///
     /// # Errors
     /// PostgreSQL cannot be reached or does not let us in, or takes too long.
-    pub(super) async fn open(target: &Target, tcp: &Tcp) -> Result<Self, Failure> {
+    pub(super) async fn open(target: &Target, entry: Entry, tcp: &Tcp) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
-        timeout(limit, Self::connect(target, tcp))
+        timeout(limit, Self::connect(target, entry, tcp))
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit)))
             .map_err(Failure::Login)
     }
 
-    async fn connect(target: &Target, tcp: &Tcp) -> Result<Self, ConnectError> {
+    async fn connect(target: &Target, mut entry: Entry, tcp: &Tcp) -> Result<Self, ConnectError> {
         let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
             ServerAddress::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port))
@@ -108,14 +118,11 @@ impl Session {
                 (Box::new(stream), CancelAddress::Unix(path.clone()))
             }
         };
-        let Some(Account { user, secret }) = &target.account else {
-            return Err(ConnectError::NoSecret("user"));
-        };
         let login = Login {
-            user: user.clone(),
-            database: target.database.clone(),
-            secret: secret.as_ref(),
-            keys: &mut Keys::default(),
+            user: entry.user,
+            database: entry.database,
+            secret: entry.secret.as_ref(),
+            keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
         };
