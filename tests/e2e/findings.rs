@@ -126,11 +126,11 @@ fn a_leak_is_told_once_and_who_waits_behind_it_is_told_why() {
 #[test]
 fn a_wait_behind_a_slow_statement_is_told_apart() {
     let role = shared().role();
-    let settings = [("slow_query_time", 0.1), ("query_wait_timeout", 0.6)];
+    let settings = [("slow_query_time", 0.1), ("query_wait_timeout", 1.5)];
     let pooler = pooler(&role, &settings);
     let target = role.through(&pooler);
     let mut holder = Client::log_in(&target);
-    let busy = thread::spawn(move || holder.query("select pg_sleep(1.2)"));
+    let busy = thread::spawn(move || holder.query("select pg_sleep(3)"));
     eventually("the slow statement runs", || {
         shared()
             .activity(&role, "state")
