@@ -1,0 +1,94 @@
+//! How long a session may take for what, and what it does with its server.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use pgweir_wire::sql::fingerprint::Fingerprint;
+
+use super::{Session, Stage};
+use crate::id::ServerId;
+use crate::relay::Hold;
+use crate::time::Time;
+
+/// Times that a session may take, `Duration::MAX` for no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A query, from its first byte to its last answer.
+    pub query: Duration,
+    /// A pause of the client inside a transaction.
+    pub idle_in_transaction: Duration,
+    /// A transaction.
+    pub transaction: Duration,
+    /// A pause of the client outside a transaction.
+    pub idle: Duration,
+}
+
+/// Which of the [`Limits`] was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// `query`.
+    Query,
+    /// `idle_in_transaction`.
+    IdleInTransaction,
+    /// `transaction`.
+    Transaction,
+    /// `idle`.
+    Idle,
+}
+
+/// What a client does with the server that it holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Holding {
+    /// The server.
+    pub server: ServerId,
+    /// What holds the server to the client.
+    pub hold: Hold,
+    /// When the client got the server.
+    pub since: Time,
+    /// Since the client or the server last did something.
+    pub quiet: Duration,
+    /// Since the query that runs was sent.
+    pub running: Duration,
+    /// The statement that was executed last.
+    pub statement: Fingerprint,
+}
+
+impl<C: Read + Write, S: Read + Write> Session<C, S> {
+    /// Which limit the session has passed.
+    pub fn overdue(&self, now: Time, limits: &Limits) -> Option<Overdue> {
+        match &self.stage {
+            Stage::Idle => (now - self.idle_since >= limits.idle).then_some(Overdue::Idle),
+            Stage::Waiting(_) | Stage::Over(_) => None,
+            Stage::Leased(lease) => {
+                let hold = self.relay.hold(&lease.server.upstream);
+                let quiet = now - lease.active;
+                match hold {
+                    Hold::Busy if now - lease.query_began >= limits.query => Some(Overdue::Query),
+                    Hold::InTransaction if quiet >= limits.idle_in_transaction => {
+                        Some(Overdue::IdleInTransaction)
+                    }
+                    Hold::Pinned(_) if quiet >= limits.idle => Some(Overdue::Idle),
+                    Hold::Busy | Hold::InTransaction if now - lease.began >= limits.transaction => {
+                        Some(Overdue::Transaction)
+                    }
+                    Hold::Busy | Hold::InTransaction | Hold::Pinned(_) | Hold::Free => None,
+                }
+            }
+        }
+    }
+
+    /// What the client does with its server; `None` without a server.
+    pub fn holding(&self, now: Time) -> Option<Holding> {
+        match &self.stage {
+            Stage::Leased(lease) => Some(Holding {
+                server: lease.server.id,
+                hold: self.relay.hold(&lease.server.upstream),
+                since: lease.attached,
+                quiet: now - lease.active,
+                running: now - lease.query_began,
+                statement: lease.server.upstream.trace.last,
+            }),
+            Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
+        }
+    }
+}
