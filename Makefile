@@ -3,9 +3,11 @@
 CARGO ?= cargo
 # Seeds of the longer simulation.
 SEEDS ?= 100000
+# What is not built unless it is asked for.
+FEATURES := --features pgweir-sqlx/axum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-dashboard bench soak lint
+.PHONY: help demo test test-dashboard test-sqlx bench soak lint
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,20 +16,20 @@ demo: ## Shows what pgweir does, on a throw-away PostgreSQL (ARGS="--keep" and o
 	@$(CARGO) build --quiet --release -p pgweir-cli
 	@"$${CARGO_TARGET_DIR:-target}/release/pgweir" demo $(ARGS)
 
-# The end-to-end tests run the binary, so it is built first, and share one PostgreSQL, which nextest
+# The tests on a real PostgreSQL run the binary, so it is built first, and share one server, which nextest
 # with its process per test would start for each of them. nextest runs no documentation tests either.
 test: ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		echo "$(CARGO) nextest run --workspace --exclude pgweir-e2e" && \
-		$(CARGO) nextest run --workspace --exclude pgweir-e2e && \
-		echo "$(CARGO) test --workspace --doc" && \
-		$(CARGO) test --workspace --doc && \
-		echo "$(CARGO) test -p pgweir-e2e" && \
-		$(CARGO) test -p pgweir-e2e; \
+		echo "$(CARGO) nextest run --workspace --exclude pgweir-e2e --exclude pgweir-sqlx" && \
+		$(CARGO) nextest run --workspace --exclude pgweir-e2e --exclude pgweir-sqlx && \
+		echo "$(CARGO) test --workspace --doc $(FEATURES)" && \
+		$(CARGO) test --workspace --doc $(FEATURES) && \
+		echo "$(CARGO) test -p pgweir-e2e -p pgweir-sqlx --tests $(FEATURES)" && \
+		$(CARGO) test -p pgweir-e2e -p pgweir-sqlx --tests $(FEATURES); \
 	else \
-		echo "$(CARGO) test --workspace" && \
-		$(CARGO) test --workspace; \
+		echo "$(CARGO) test --workspace $(FEATURES)" && \
+		$(CARGO) test --workspace $(FEATURES); \
 	fi
 
 # What it needs besides PostgreSQL: Node.js with npm, and Chromium (CHROMIUM=path; root on Debian gets it
@@ -41,6 +43,10 @@ test-dashboard: ## Tests the page in a real browser, over a real PostgreSQL
 	$(CARGO) build -p pgweir-cli
 	cd dashboard && PGWEIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/pgweir" npx playwright test $(ARGS)
 
+test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test has it with 0.8)
+	$(CARGO) build -p pgweir-cli
+	$(CARGO) test -p pgweir-sqlx --no-default-features --features sqlx-0_9,metrics,axum
+
 bench: ## Measures pgweir beside PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig
 	python3 bench/run.py $(ARGS)
@@ -50,4 +56,4 @@ soak: ## Simulates longer (SEEDS=100000)
 
 lint: ## Checks formatting and lints
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
