@@ -68,14 +68,22 @@ impl Shared {
         if time < slow {
             return;
         }
-        let seconds = time.as_secs_f64();
-        let held = || by_place(&self.holders.all(Instant::now()));
-        if time >= very_slow {
-            meter.acquires_very_slow.add();
-            tracing::error!(%place, seconds, held_by = held(), "very slow acquire");
+        let (count, level) = if time >= very_slow {
+            (&meter.acquires_very_slow, &meter.told_very_slow)
         } else {
-            meter.acquires_slow.add();
-            tracing::warn!(%place, seconds, held_by = held(), "slow acquire");
+            (&meter.acquires_slow, &meter.told_slow)
+        };
+        count.add();
+        // In a queue of thousands each would say the same.
+        let Some(unsaid) = level.turn(meter.now_ms()) else {
+            return;
+        };
+        let seconds = time.as_secs_f64();
+        let held_by = by_place(&self.holders.all(Instant::now()));
+        if time >= very_slow {
+            tracing::error!(%place, seconds, unsaid, held_by, "very slow acquire");
+        } else {
+            tracing::warn!(%place, seconds, unsaid, held_by, "slow acquire");
         }
     }
 
@@ -83,18 +91,9 @@ impl Shared {
     pub(crate) fn timed_out(&self, place: &dyn std::fmt::Display, size: u32) {
         let meter = &self.meter;
         meter.timeouts.add();
-        // In a queue of thousands each would say the same.
-        let now = meter.now_ms();
-        let last = meter.told_ms.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last + TELL_EVERY_MS;
-        let swap = |to| {
-            meter
-                .told_ms
-                .compare_exchange(last, to, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        if !due || swap(now.max(1)).is_err() {
+        let Some(unsaid) = meter.told_timeout.turn(meter.now_ms()) else {
             return;
-        }
+        };
         let holders = self.holders.all(Instant::now());
         tracing::error!(
             %place,
@@ -103,6 +102,7 @@ impl Shared {
             open = size,
             held = holders.len(),
             waiting = meter.waiting.load(Ordering::Relaxed),
+            unsaid,
             held_by = by_place(&holders),
             "no connection within the pool's timeout"
         );
@@ -153,8 +153,9 @@ pub(crate) struct Meter {
     start: Instant,
     /// When the database last answered a query, in milliseconds since the start; 0 is never.
     answered_ms: AtomicU64,
-    /// When the log was last told of a timeout, likewise.
-    told_ms: AtomicU64,
+    told_timeout: Told,
+    told_slow: Told,
+    told_very_slow: Told,
     pub(crate) waiting: AtomicU32,
     pub(crate) acquire: Times,
     pub(crate) held: Times,
@@ -195,7 +196,9 @@ impl Meter {
         Self {
             start: Instant::now(),
             answered_ms: AtomicU64::new(0),
-            told_ms: AtomicU64::new(0),
+            told_timeout: Told::default(),
+            told_slow: Told::default(),
+            told_very_slow: Told::default(),
             waiting: AtomicU32::new(0),
             acquire: times(metrics::ACQUIRE),
             held: times(metrics::HELD),
@@ -283,4 +286,46 @@ impl Meter {
     }
 }
 
+/// What the log was told of something, so that it is told of it once a second at most.
+#[derive(Default)]
+struct Told {
+    /// When, in milliseconds since the start; 0 is never.
+    last_ms: AtomicU64,
+    /// How often it happened since without being told.
+    unsaid: AtomicU64,
+}
+
+impl Told {
+    /// How often it happened since the log was last told, if it is to be told again.
+    fn turn(&self, now_ms: u64) -> Option<u64> {
+        let now = now_ms.max(1);
+        let last = self.last_ms.load(Ordering::Relaxed);
+        let due = last == 0 || now >= last + TELL_EVERY_MS;
+        let won = due
+            && self
+                .last_ms
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if won {
+            Some(self.unsaid.swap(0, Ordering::Relaxed))
+        } else {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
 const TELL_EVERY_MS: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_once_a_second_and_of_how_many() {
+        let told = Told::default();
+        let turns = [0, 0, 500, 1000, 1001, 1500, 2001].map(|ms| told.turn(ms));
+        let unsaid = [Some(0), None, None, None, Some(3), None, Some(1)];
+        assert_eq!(turns, unsaid);
+    }
+}

@@ -294,6 +294,7 @@ impl PoolSettings {
     }
 
     /// From when on an acquire is logged, as a warning and as an error; 0.5 s and 2.5 s by default.
+    /// Each at most once a second, with how many were not.
     /// `DB_SLOW_ACQUIRE`, `DB_VERY_SLOW_ACQUIRE`.
     #[must_use]
     pub fn slow_acquire(mut self, slow: Duration, very_slow: Duration) -> Self {
