@@ -83,8 +83,8 @@ pub enum Pooler {
     /// its server; settings of the session are sent, since pgweir applies them to the server of each
     /// transaction.
     Pgweir,
-    /// PgBouncer 1.21 or later in transaction mode, with `max_prepared_statements` above 0 (200 by
-    /// default since 1.24). Statements are prepared under a name; settings of the session are not
+    /// PgBouncer 1.21 or later in transaction mode, with `max_prepared_statements` above 0 (newer
+    /// versions have 200 by default). Statements are prepared under a name; settings of the session are not
     /// sent, since PgBouncer refuses them, and are set in each transaction that [`crate::Pool::begin`]
     /// opens.
     PgBouncer,
