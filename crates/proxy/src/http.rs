@@ -20,7 +20,9 @@ mod page;
 mod postgres;
 mod routes;
 mod timestamp;
+mod tls;
 
+use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -34,12 +36,15 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
 pub use jwt::Keys;
+pub use tls::Tls;
+pub(crate) use tls::Unusable;
 
 use crate::probe;
 use crate::registry::Registry;
@@ -126,7 +131,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, router) => {}
+                    () = accept(listener, &registry, router) => {}
                     () = probe::run(registry.clone()) => {}
                     () = otlp::run(registry.clone()) => {}
                     () = feed.run() => {}
@@ -142,7 +147,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
 }
 
 /// Accepts connections until the future is dropped.
-async fn accept(listener: tokio::net::TcpListener, router: Router) {
+async fn accept(listener: tokio::net::TcpListener, registry: &Registry, router: Router) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = connections.clone().acquire_owned().await;
@@ -150,9 +155,10 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let router = router.clone();
+                let tls = registry.config().http.tls.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = serve(stream, router).await {
-                        debug!(%peer, %error, "HTTP connection ended");
+                    if let Err(error) = admit(stream, tls, router).await {
+                        debug!(%peer, error, "HTTP connection ended");
                     }
                     drop(permit);
                 });
@@ -165,8 +171,20 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) {
     }
 }
 
-/// Serves one connection.
-async fn serve(stream: TcpStream, router: Router) -> hyper::Result<()> {
+/// Serves one connection, encrypted where there is a certificate.
+async fn admit(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    router: Router,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    match tls {
+        Some(tls) => serve(tls.accept(stream).await?, router).await?,
+        None => serve(stream, router).await?,
+    }
+    Ok(())
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) -> hyper::Result<()> {
     let life = Life::default();
     let router = TowerToHyperService::new(router);
     let routed = service_fn(|mut request: Request<Incoming>| {

@@ -10,6 +10,7 @@ use super::level::Chain;
 use super::problem::Problem;
 use super::raw::Origin;
 use super::secrets::Outside;
+use crate::http::{Tls, Unusable};
 
 /// What is served over HTTP.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
     /// Nobody asked for that address, so the pooler serves without HTTP if it is taken.
     pub listen_is_default: bool,
+    /// What it is encrypted with (`http_tls_cert_file`, `http_tls_key_file`); `None` is not.
+    pub tls: Option<Tls>,
     /// What stands before `/health` and `/stats/database` (`http_path_prefix`): empty, or a path
     /// that begins with a slash and does not end with one. Not changed by a reload.
     pub path_prefix: String,
@@ -118,6 +121,7 @@ pub(super) fn read(
     Http {
         listen: reader.listen(),
         listen_is_default: *globals.find("http_listen").origin == Origin::Default,
+        tls: reader.tls(),
         path_prefix: reader.path_prefix(),
         keys: Arc::new(reader.keys()),
         compat: reader.compat(),
@@ -189,6 +193,36 @@ impl Reader<'_> {
             self.check("http_jwks_file", added);
         }
         keys
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        const NAMES: [&str; 2] = ["http_tls_cert_file", "http_tls_key_file"];
+        let [certificate, key] = NAMES.map(|name| self.globals.some_text(name));
+        let (certificate, key) = match (certificate, key) {
+            (None, None) => return None,
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(_), None) => {
+                self.report(NAMES[0], format!("needs {} beside it", NAMES[1]));
+                return None;
+            }
+            (None, Some(_)) => {
+                self.report(NAMES[1], format!("needs {} beside it", NAMES[0]));
+                return None;
+            }
+        };
+        let read = [certificate, key].map(|written| self.file(&written));
+        for (name, read) in NAMES.iter().zip(&read) {
+            self.check(name, read.as_ref().map(|_| ()).map_err(Clone::clone));
+        }
+        let [Ok(certificate), Ok(key)] = read else {
+            return None;
+        };
+        match Tls::new(&certificate, &key) {
+            Ok(tls) => return Some(tls),
+            Err(Unusable::Certificate(message)) => self.report(NAMES[0], message),
+            Err(Unusable::Key(message)) => self.report(NAMES[1], message),
+        }
+        None
     }
 
     fn compat(&mut self) -> Compat {

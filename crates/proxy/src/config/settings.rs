@@ -323,6 +323,10 @@ pub static SETTINGS: &[Setting] = &[
     // HTTP.
     Setting::new(G, "http_listen", TEXT, "127.0.0.1:6433",
         "Address and port of HTTP (page, probes, health, statistics, metrics), or `off`. If the default is taken, there is none. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "http_tls_cert_file", TEXT, "",
+        "PEM file of the certificate, and of what signed it, that HTTP is encrypted with; unset is not encrypted. A reload reads it again."),
+    Setting::new(G, "http_tls_key_file", TEXT, "",
+        "PEM file of the certificate's private key."),
     Setting::new(G, "http_path_prefix", TEXT, "/api/v1",
         "What stands before `/health`, `/stats/database` and `/openapi.json`.").needs_restart(),
     Setting::new(G, "http_jwt_secret_file", TEXT, "",
