@@ -39,7 +39,7 @@ test-dashboard: ## Tests the page in a real browser, over a real PostgreSQL
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium; } || \
 		{ echo "no Chromium: install it, or set CHROMIUM to its path" >&2; exit 1; }
 	cd dashboard && npm ci --no-fund --no-audit && npm run build
-	git diff --exit-code --stat -- dashboard/dist
+	git diff --exit-code --stat -- dashboard/dist ':!*.gz'
 	$(CARGO) build -p pgweir-cli
 	cd dashboard && PGWEIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/pgweir" npx playwright test $(ARGS)
 

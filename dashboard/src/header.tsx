@@ -23,30 +23,39 @@ export function Header() {
         )}
       </div>
       <div class="controls">
-        <label class="filter">
-          <span class="unseen">Filter by database, user, application or statement</span>
-          <input
-            id={FILTER_ID}
-            type="search"
-            placeholder="Filter"
-            autocomplete="off"
-            spellcheck={false}
-            value={filter.value}
-            onInput={(event) => {
-              filter.value = event.currentTarget.value;
-            }}
-          />
-          <kbd aria-hidden="true">/</kbd>
-        </label>
-        <button type="button" aria-pressed={isHeld.value} onClick={toggleHold} disabled={!shown}>
-          {isHeld.value ? "Go on" : "Hold"}
-        </button>
+        {shown && <Controls />}
         <ThemeChoice />
         <button type="button" class="round" aria-label="Help and keys" onClick={() => (helpOpen.value = true)}>
           ?
         </button>
       </div>
     </header>
+  );
+}
+
+/** What there is to choose once there is something to see. */
+function Controls() {
+  return (
+    <>
+      <label class="filter">
+        <span class="unseen">Filter by database, user, application or statement</span>
+        <input
+          id={FILTER_ID}
+          type="search"
+          placeholder="Filter"
+          autocomplete="off"
+          spellcheck={false}
+          value={filter.value}
+          onInput={(event) => {
+            filter.value = event.currentTarget.value;
+          }}
+        />
+        <kbd aria-hidden="true">/</kbd>
+      </label>
+      <button type="button" aria-pressed={isHeld.value} onClick={toggleHold}>
+        {isHeld.value ? "Go on" : "Hold"}
+      </button>
+    </>
   );
 }
 

@@ -83,10 +83,10 @@ function parts(ms: number | null | undefined): { value: string; note: string } {
 function verdict(live: Live, waiting: number, oldest: number): string {
   const pools = live.pools;
   if (pools.length === 0) return "No client has come yet, so there is no pool.";
-  const failing = pools.filter((pool) => pool.loginFailing).length;
-  if (failing > 0) {
-    return `${plural(failing, "pool")} of ${count(pools.length)} cannot log in to PostgreSQL.`;
-  }
+  const failing = pools.filter((pool) => pool.loginFailing);
+  const [first] = failing;
+  if (first && failing.length === 1) return `${poolName(first)} cannot log in to PostgreSQL.`;
+  if (first) return `${count(failing.length)} of ${plural(pools.length, "pool")} cannot log in to PostgreSQL.`;
   if (waiting > 0) {
     const queued = pools.filter((pool) => pool.waiting > 0).length;
     const where = pools.length === 1 ? "" : ` in ${count(queued)} of ${plural(pools.length, "pool")}`;

@@ -49,7 +49,9 @@ function Unattributed({ live }: { live: Live }) {
                 <span>{clientsWait(pool.waiting)}</span>
               </p>
               <p class="hint">
-                {pool.limit !== null && pool.active >= pool.limit
+                {pool.loginFailing
+                  ? "Logins to PostgreSQL fail."
+                  : pool.limit !== null && pool.active >= pool.limit
                   ? `All ${count(pool.limit)} servers of the pool are held by clients.`
                   : "Servers are being opened."}
               </p>
