@@ -91,11 +91,16 @@ export interface Holder {
   user: string;
   applicationName?: string;
   state: "idle in transaction" | "active" | "idle, pinned";
+  /** How long it has the server. */
+  heldMs?: number;
+  /** How long it has been in that state. */
   sinceMs: number;
   pin?: string | null;
   lastText?: string | null;
   serverPid?: number | null;
   waitersBehind: number;
+  /** The pooler takes it for one that was forgotten. */
+  leak?: boolean;
 }
 
 export interface WaitCause {
@@ -107,7 +112,8 @@ export interface WaitCause {
 }
 
 export interface Postgres {
-  database: string;
+  /** Host and port, or a path. */
+  server: string;
   maxConnections: number;
   reserved: number;
   ours: number;
@@ -148,4 +154,21 @@ export interface Live {
 /** How a pool is called everywhere. */
 export function poolName(of: { database: string; user: string }): string {
   return `${of.database}/${of.user}`;
+}
+
+/** What the pooler calls causes of waits, in words. */
+const CAUSES: Record<string, string> = {
+  slow_statements: "Slow statements",
+  idle_in_transaction: "Clients idle in transactions",
+  pinned: "Servers that stay with their clients",
+  pool_limit: "The limit of the pool",
+  database_limit: "The limit of the database",
+  user_limit: "The limit of the user",
+  opening: "Servers that are logging in",
+  login_failing: "Logins that fail",
+  postgres_full: "PostgreSQL is full",
+};
+
+export function causeName(cause: string): string {
+  return CAUSES[cause] ?? cause.replaceAll("_", " ");
 }

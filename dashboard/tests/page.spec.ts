@@ -54,6 +54,9 @@ test("every section of a full document is there", async ({ page }) => {
   await expect(page.locator("[data-pool='ledger/api'] .cell")).toHaveCount(40);
   await expect(page.locator("canvas")).toHaveCount(4);
   await expect(page.getByText("1 probable leak")).toBeVisible();
+  await expect(page.getByText("db1.internal:5432")).toBeVisible();
+  const loop = page.getByRole("table", { name: "Queries in loops" }).getByRole("row").nth(1);
+  await expect(loop).toContainText("51×2", { useInnerText: false });
   expect(complaints).toEqual([]);
 });
 

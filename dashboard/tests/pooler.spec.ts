@@ -41,6 +41,9 @@ test("a pool under load is seen to work, to be short of servers, and to recover"
   await expect(alarm).toBeVisible();
   await expect(card.locator(".dot").nth(5)).toBeVisible();
   await expect(card.locator(".cell.active")).toHaveCount(3);
+  await expect(page.getByRole("table", { name: "Clients that hold a server" })).toContainText("pg_sleep($1)");
+  await expect(page.getByRole("table", { name: "Statements" })).toContainText("pg_sleep($1)");
+  await expect(page.getByText(/^Not reported/)).toHaveCount(0);
   await machine.end(rush);
   await expect(page.getByTestId("alarms")).toHaveCount(0);
   await expect(page.getByText(/the queue is over; \d+ clients waited at most/)).toBeVisible({ timeout: 20_000 });

@@ -97,22 +97,23 @@ export function busy(at: number = Date.now()): Live {
     ],
     nPlusOne: [
       { at: iso(3), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, tags: { route: "/orders", controller: "orders" } },
+      { at: iso(4), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 51, tags: { route: "/orders", controller: "orders" } },
       { at: iso(122), database: "ledger", user: "api", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12 },
     ],
     holders: [
-      { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8 },
+      { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, leak: true },
       { client: 17, address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "active", sinceMs: 1_240, lastText: ORDERS, serverPid: 20_388, waitersBehind: 8 },
       { client: 203, address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0 },
     ],
     waits: [
-      { cause: "idle in transaction", waiting: 8, total: 214, totalMs: 402_000, hint: "Client 91 (importer) has been idle in a transaction for 84 s. Set idle_transaction_timeout, or let it commit." },
-      { cause: "slow statements", waiting: 0, total: 1_940, totalMs: 610_000, hint: "8d41c0aa91f2 takes most of the servers’ time." },
-      { cause: "limit of the pool", waiting: 0, total: 88, totalMs: 9_100 },
-      { cause: "logins failing", waiting: 0, total: 0, totalMs: 0 },
+      { cause: "idle_in_transaction", waiting: 8, total: 214, totalMs: 402_000, hint: "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout." },
+      { cause: "slow_statements", waiting: 0, total: 1_940, totalMs: 610_000, hint: "Most servers run slow statements: make those faster, or raise the pool’s size if PostgreSQL has cores to spare." },
+      { cause: "pool_limit", waiting: 0, total: 88, totalMs: 9_100 },
+      { cause: "login_failing", waiting: 0, total: 0, totalMs: 0 },
     ],
     postgres: [
-      { database: "shop", maxConnections: 100, reserved: 3, ours: 29, elsewhere: 14, activeSessions: 5.2, cores: 4, waitEvents: [{ event: "CPU", sessions: 2.4 }, { event: "Lock: transactionid", sessions: 1.6 }, { event: "IO: DataFileRead", sessions: 0.9 }, { event: "LWLock: WALWrite", sessions: 0.3 }] },
-      { database: "ledger", maxConnections: 300, reserved: 3, ours: 32, elsewhere: 2 },
+      { server: "db1.internal:5432", maxConnections: 100, reserved: 3, ours: 29, elsewhere: 14, activeSessions: 5, cores: 4, waitEvents: [{ event: "CPU", sessions: 2.4 }, { event: "Lock: transactionid", sessions: 1.6 }, { event: "IO: DataFileRead", sessions: 0.9 }, { event: "LWLock: WALWrite", sessions: 0.3 }] },
+      { server: "db2.internal:5432", maxConnections: 300, reserved: 3, ours: 32, elsewhere: 2 },
     ],
     events: [
       { at: iso(6), severity: "warning", text: "shop/web: 6 clients wait for a server" },

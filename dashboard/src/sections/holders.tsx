@@ -5,15 +5,12 @@ import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-/** A client that is idle in a transaction for longer has probably forgotten it. */
-const LEAK_MS = 10_000;
-
 const COLUMNS: Column<Holder>[] = [
   {
     name: "Client",
     show: (holder) => (
       <>
-        <span class={leaks(holder) ? "tag error" : holder.state === "active" ? "tag" : "tag warning"}>
+        <span class={holder.leak ? "tag error" : holder.state === "active" ? "tag" : "tag warning"}>
           {holder.state}
         </span>
         <small class="block"><Who {...holder} /></small>
@@ -50,7 +47,7 @@ export function Holders({ live }: { live: Live }) {
   const fitting = all?.filter((holder) =>
     matches(holder.database, holder.user, holder.applicationName, holder.address, holder.state, holder.lastText),
   );
-  const leaking = fitting?.filter(leaks).length ?? 0;
+  const leaking = fitting?.filter((holder) => holder.leak).length ?? 0;
   const note = leaking > 0 ? `${plural(leaking, "probable leak")}` : all && "longest first";
   return (
     <Section id="holders" title="Who holds servers" note={note}>
@@ -65,13 +62,9 @@ export function Holders({ live }: { live: Live }) {
           rows={fitting}
           rowKey={(holder) => holder.client}
           sortedBy="Behind it"
-          rowClass={(holder) => (leaks(holder) ? "leak" : undefined)}
+          rowClass={(holder) => (holder.leak ? "leak" : undefined)}
         />
       )}
     </Section>
   );
-}
-
-function leaks(holder: Holder): boolean {
-  return holder.state === "idle in transaction" && holder.sinceMs >= LEAK_MS;
 }

@@ -5,9 +5,15 @@ import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-const COLUMNS: Column<NPlusOne>[] = [
-  { name: "At", show: (one) => <time dateTime={one.at}>{moment(one.at)}</time> },
+/** One loop of an application, however many of its clients went through it. */
+interface Loop extends NPlusOne {
+  found: number;
+}
+
+const COLUMNS: Column<Loop>[] = [
+  { name: "Last", show: (one) => <time dateTime={one.at}>{moment(one.at)}</time> },
   { name: "Times", numeric: true, sort: (one) => one.times, show: (one) => <b>{count(one.times)}×</b> },
+  { name: "Found", numeric: true, sort: (one) => one.found, show: (one) => count(one.found) },
   {
     name: "Statement",
     wide: true,
@@ -27,7 +33,7 @@ const COLUMNS: Column<NPlusOne>[] = [
 
 /** The same statement over and over by one client: a loop where a join should be. */
 export function NPlusOnes({ live }: { live: Live }) {
-  const all = live.nPlusOne;
+  const all = live.nPlusOne && grouped(live.nPlusOne);
   const fitting = all?.filter((one) =>
     matches(one.database, one.user, one.applicationName, one.text, one.fingerprint, JSON.stringify(one.tags ?? {})),
   );
@@ -47,4 +53,20 @@ export function NPlusOnes({ live }: { live: Live }) {
       )}
     </Section>
   );
+}
+
+/** The newest of each loop, with the most times, and how often it was found. */
+function grouped(all: NPlusOne[]): Loop[] {
+  const loops = new Map<string, Loop>();
+  for (const one of all) {
+    const key = JSON.stringify([one.database, one.user, one.applicationName, one.fingerprint]);
+    const known = loops.get(key);
+    if (known) {
+      known.found += 1;
+      known.times = Math.max(known.times, one.times);
+    } else {
+      loops.set(key, { ...one, found: 1 });
+    }
+  }
+  return [...loops.values()];
 }

@@ -9,15 +9,15 @@ const EVENTS_MAX = 6;
 /** What PostgreSQL itself sees: sessions against max_connections, and what they wait for. */
 export function Sessions({ live }: { live: Live }) {
   const all = live.postgres;
-  const fitting = all?.filter((one) => matches(one.database));
+  const fitting = all?.filter((one) => matches(one.server));
   return (
     <Section title="PostgreSQL’s sessions" note={all && "against max_connections"}>
       {!fitting ? (
         <Unknown what="what PostgreSQL sees" />
       ) : fitting.length === 0 ? (
-        <Nothing>{all?.length ? "No database fits the filter." : "PostgreSQL has not been asked yet."}</Nothing>
+        <Nothing>{all?.length ? "No server fits the filter." : "PostgreSQL has not told yet, or is not asked: probe_interval and probe_user say whether and as whom."}</Nothing>
       ) : (
-        fitting.map((one) => <Server key={one.database} of={one} />)
+        fitting.map((one) => <Server key={one.server} of={one} />)
       )}
     </Section>
   );
@@ -35,7 +35,7 @@ function Server({ of }: { of: Postgres }) {
   return (
     <div class="server">
       <p class="head">
-        <strong>{of.database}</strong>
+        <strong>{of.server}</strong>
         <span>{count(free)} of {count(of.maxConnections)} free</span>
       </p>
       <div class="stack" aria-hidden="true">
@@ -53,7 +53,7 @@ function Server({ of }: { of: Postgres }) {
   );
 }
 
-/** Active sessions on average, against the cores there are. */
+/** Sessions that work now, and what they waited for in the last minute, against the cores there are. */
 function Work({ of }: { of: Postgres }) {
   if (of.activeSessions == null) return null;
   const events = [...(of.waitEvents ?? [])].sort((a, b) => b.sessions - a.sessions).slice(0, EVENTS_MAX);
@@ -61,8 +61,9 @@ function Work({ of }: { of: Postgres }) {
   return (
     <>
       <p class="work">
-        <b>{of.activeSessions.toFixed(1)}</b> active sessions on average
+        <b>{count(of.activeSessions)}</b> {of.activeSessions === 1 ? "session works" : "sessions work"} now
         {of.cores != null && <> on {plural(of.cores, "core")}</>}
+        {events.length > 0 && "; on average in the last minute:"}
       </p>
       <ul class="events-of">
         {events.map((event) => (

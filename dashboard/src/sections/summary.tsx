@@ -1,4 +1,4 @@
-import { poolName, type Live } from "../document";
+import { causeName, poolName, type Live } from "../document";
 import { ABSENT, clientsWait, count, duration, plural, rate } from "../format";
 
 /** The state of things in a sentence, and six figures. */
@@ -59,7 +59,7 @@ function Reason({ live }: { live: Live }) {
   if (cause && cause.waiting > 0) {
     return (
       <p class="reason">
-        Cause: <b>{cause.cause}</b>. {cause.hint}
+        <b>{causeName(cause.cause)}.</b> {cause.hint}
       </p>
     );
   }

@@ -1,4 +1,4 @@
-import type { Live, WaitCause } from "../document";
+import { causeName, type Live, type WaitCause } from "../document";
 import { clientsWait, count, duration } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 
@@ -23,7 +23,7 @@ function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live 
       {ordered.map((cause) => (
         <li key={cause.cause} class={cause.waiting > 0 ? "current" : undefined}>
           <p class="head">
-            <strong>{cause.cause}</strong>
+            <strong>{causeName(cause.cause)}</strong>
             <span>{duration(cause.totalMs)} in {count(cause.total)}</span>
           </p>
           <div class="bar" aria-hidden="true"><i class="amber" style={{ width: `${(100 * cause.totalMs) / longest}%` }} /></div>
