@@ -102,6 +102,7 @@ pub(crate) struct NPlusOne {
     pub(crate) user: String,
     pub(crate) application_name: Option<String>,
     pub(crate) text: String,
+    pub(crate) fingerprint: String,
     pub(crate) times: u64,
     pub(crate) tags: BTreeMap<String, String>,
 }
@@ -119,6 +120,7 @@ pub(crate) struct Holder {
     pub(crate) last_text: Option<String>,
     pub(crate) server_pid: Option<u64>,
     pub(crate) waiters_behind: u64,
+    pub(crate) leak: bool,
 }
 
 #[derive(Debug, Clone, Deserialize, Default)]

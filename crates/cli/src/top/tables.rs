@@ -5,15 +5,12 @@ use std::cmp::Ordering;
 use ratatui::layout::Constraint;
 
 use super::alarms::clients_wait;
-use super::document::{Holder, Live, Pool, Statement};
+use super::document::{Holder, Live, NPlusOne, Pool, Statement};
 use super::format::{ABSENT, count, duration, flat, rate, time_of_day};
 use super::view::{Tab, View};
 
 /// Characters of the picture of a pool's servers.
 const SERVERS_WIDTH: u64 = 20;
-
-/// Idle in a transaction for longer is a probable leak. Milliseconds.
-const LEAK_MS: f64 = 10_000.0;
 
 /// How a row is to be noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,9 +249,8 @@ fn holders(view: &View, live: &Live) -> Grid {
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.waiters_behind));
     }
     let rows = holders.into_iter().map(|holder| {
-        let is_idle = holder.state == "idle in transaction";
         let tone = match () {
-            () if is_idle && holder.since_ms >= LEAK_MS => Tone::Error,
+            () if holder.leak => Tone::Error,
             () if holder.waiters_behind > 0 => Tone::Warning,
             () => Tone::Plain,
         };
@@ -312,7 +308,7 @@ fn waits(view: &View, live: &Live) -> Grid {
             Tone::Plain
         };
         let cells = vec![
-            flat(&cause.cause),
+            flat(&cause.cause).replace('_', " "),
             count(cause.waiting),
             count(cause.total),
             duration(Some(cause.total_ms)),
@@ -425,15 +421,32 @@ fn slow(view: &View, live: &Live) -> Grid {
 }
 
 fn loops(view: &View, live: &Live) -> Grid {
-    let mut loops: Vec<_> = live.n_plus_one.iter().flatten().collect();
-    loops.retain(|one| {
+    let fitting = live.n_plus_one.iter().flatten().filter(|one| {
         let application = one.application_name.as_deref().unwrap_or_default();
         view.fits(&[&one.database, &one.user, application, &one.text])
     });
-    if view.order() == "times" {
-        loops.sort_by_key(|one| std::cmp::Reverse(one.times));
+    // One row for a loop of an application, however many of its clients went through it: the newest
+    // finding, the most times, and how often it was found.
+    let mut loops: Vec<(&NPlusOne, u64, u64)> = Vec::new();
+    for one in fitting {
+        let is_same = |known: &NPlusOne| {
+            known.fingerprint == one.fingerprint
+                && known.database == one.database
+                && known.user == one.user
+                && known.application_name == one.application_name
+        };
+        match loops.iter_mut().find(|(known, ..)| is_same(known)) {
+            Some((_, times, found)) => {
+                *times = one.times.max(*times);
+                *found += 1;
+            }
+            None => loops.push((one, one.times, 1)),
+        }
     }
-    let rows = loops.into_iter().map(|one| {
+    if view.order() == "times" {
+        loops.sort_by_key(|(_, times, _)| std::cmp::Reverse(*times));
+    }
+    let rows = loops.into_iter().map(|(one, times, found)| {
         let tags: Vec<String> = one
             .tags
             .iter()
@@ -441,7 +454,8 @@ fn loops(view: &View, live: &Live) -> Grid {
             .collect();
         let cells = vec![
             flat(time_of_day(&one.at)),
-            format!("{}x", count(one.times)),
+            format!("{}x", count(times)),
+            count(found),
             who(&one.database, &one.user, one.application_name.as_deref()),
             flat(&tags.join(" ")),
             flat(&one.text),
@@ -453,6 +467,7 @@ fn loops(view: &View, live: &Live) -> Grid {
         columns: vec![
             left(2, "at (UTC)", 8),
             right(0, "times", 7),
+            right(2, "found", 6),
             left(1, "client", 26),
             left(3, "tags", 24),
             rest(0, "statement", 24),

@@ -179,6 +179,32 @@ fn plain_text_has_every_row_and_no_keys() {
 }
 
 #[test]
+fn a_loop_that_many_clients_go_through_is_one_row() {
+    let mut live = sample();
+    let found = |application: &str, times| {
+        let text = format!(
+            r#"{{"at": "2025-10-30T14:03:0{times}.000Z", "database": "a", "user": "b",
+            "applicationName": "{application}", "fingerprint": "f", "text": "SELECT 1",
+            "times": {times}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    live.n_plus_one = Some(vec![found("web", 4), found("jobs", 2), found("web", 7)]);
+    let mut view = View::new(Tab::Loops, "");
+    view.came(Ok(live));
+    let plain = plain(&view, 132);
+    let rows: Vec<&str> = plain
+        .lines()
+        .filter(|line| line.contains("SELECT 1"))
+        .collect();
+    assert_eq!(rows.len(), 2, "{plain}");
+    assert!(
+        rows[0].starts_with("14:03:04       7x       2  a/b web"),
+        "{plain}"
+    );
+}
+
+#[test]
 fn any_size_of_the_terminal_is_drawn_on() {
     for tab in Tab::ALL {
         for (width, height) in [(1, 1), (20, 4), (80, 24), (300, 90)] {
