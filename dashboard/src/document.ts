@@ -114,10 +114,13 @@ export interface WaitCause {
 export interface Postgres {
   /** Host and port, or a path. */
   server: string;
-  maxConnections: number;
-  reserved: number;
-  ours: number;
-  elsewhere: number;
+  /** How much of it the pooler sees. */
+  sight: "full" | "reduced" | "away" | "no_user" | "off";
+  maxConnections?: number;
+  reserved?: number;
+  ours?: number;
+  elsewhere?: number;
+  /** Absent where what other users' sessions do is hidden. */
   activeSessions?: number | null;
   cores?: number | null;
   waitEvents?: { event: string; sessions: number }[];

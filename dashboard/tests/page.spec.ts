@@ -55,6 +55,7 @@ test("every section of a full document is there", async ({ page }) => {
   await expect(page.locator("canvas")).toHaveCount(4);
   await expect(page.getByText("1 probable leak")).toBeVisible();
   await expect(page.getByText("db1.internal:5432")).toBeVisible();
+  await expect(page.getByText(/hidden from the probe: GRANT pg_monitor/)).toHaveCount(1);
   const loop = page.getByRole("table", { name: "Queries in loops" }).getByRole("row").nth(1);
   await expect(loop).toContainText("51×2", { useInnerText: false });
   expect(complaints).toEqual([]);
@@ -66,6 +67,17 @@ test("what is not known is said to be so", async ({ page }) => {
   await expect(page.getByTestId("verdict")).toHaveText("All is well. 4 pools serve 471 clients; nobody waits.");
   await expect(page.getByTestId("alarms")).toHaveCount(0);
   expect(complaints).toEqual([]);
+});
+
+test("a PostgreSQL that is not seen says why", async ({ page }) => {
+  await open(page, () => ({
+    ...calm(),
+    postgres: [{ server: "a:1", sight: "away" }, { server: "b:1", sight: "no_user" }, { server: "c:1", sight: "off" }],
+  }));
+  for (const why of [/has not answered the probe/, /nobody to ask it as/, /probe_interval is 0/]) {
+    await expect(page.getByText(why)).toBeVisible();
+  }
+  await expect(page.locator(".stack")).toHaveCount(0);
 });
 
 test("it goes on by itself, and stands still when it is held", async ({ page }) => {

@@ -112,8 +112,8 @@ export function busy(at: number = Date.now()): Live {
       { cause: "login_failing", waiting: 0, total: 0, totalMs: 0 },
     ],
     postgres: [
-      { server: "db1.internal:5432", maxConnections: 100, reserved: 3, ours: 29, elsewhere: 14, activeSessions: 5, cores: 4, waitEvents: [{ event: "CPU", sessions: 2.4 }, { event: "Lock: transactionid", sessions: 1.6 }, { event: "IO: DataFileRead", sessions: 0.9 }, { event: "LWLock: WALWrite", sessions: 0.3 }] },
-      { server: "db2.internal:5432", maxConnections: 300, reserved: 3, ours: 32, elsewhere: 2 },
+      { server: "db1.internal:5432", sight: "full", maxConnections: 100, reserved: 3, ours: 29, elsewhere: 14, activeSessions: 5, cores: 4, waitEvents: [{ event: "CPU", sessions: 2.4 }, { event: "Lock: transactionid", sessions: 1.6 }, { event: "IO: DataFileRead", sessions: 0.9 }, { event: "LWLock: WALWrite", sessions: 0.3 }] },
+      { server: "db2.internal:5432", sight: "reduced", maxConnections: 300, reserved: 3, ours: 32, elsewhere: 2, activeSessions: null, cores: null, waitEvents: [] },
     ],
     events: [
       { at: iso(6), severity: "warning", text: "shop/web: 6 clients wait for a server" },

@@ -15,7 +15,7 @@ export function Sessions({ live }: { live: Live }) {
       {!fitting ? (
         <Unknown what="what PostgreSQL sees" />
       ) : fitting.length === 0 ? (
-        <Nothing>{all?.length ? "No server fits the filter." : "PostgreSQL has not told yet, or is not asked: probe_interval and probe_user say whether and as whom."}</Nothing>
+        <Nothing>{all?.length ? "No server fits the filter." : "No PostgreSQL is known yet."}</Nothing>
       ) : (
         fitting.map((one) => <Server key={one.server} of={one} />)
       )}
@@ -23,21 +23,50 @@ export function Sessions({ live }: { live: Live }) {
   );
 }
 
+/** Why there is less to see than there could be, and what helps. */
+const SIGHTS: Record<Postgres["sight"], string | undefined> = {
+  full: undefined,
+  reduced: "What other users’ sessions do is hidden from the probe: GRANT pg_monitor to its user, or name another as probe_user.",
+  away: "It has not answered the probe yet, or does not any more.",
+  no_user: "There is nobody to ask it as: name a user with a password as probe_user.",
+  off: "It is not asked: probe_interval is 0.",
+};
+
 function Server({ of }: { of: Postgres }) {
-  const used = of.ours + of.elsewhere + of.reserved;
-  const free = Math.max(0, of.maxConnections - used);
-  const parts = [
-    { name: "ours", many: of.ours, class: "blue" },
-    { name: "from elsewhere", many: of.elsewhere, class: "grey" },
-    { name: "reserved", many: of.reserved, class: "hatched" },
-    { name: "free", many: free, class: "none" },
-  ];
+  const { maxConnections, reserved = 0, ours = 0, elsewhere = 0 } = of;
+  const why = SIGHTS[of.sight];
   return (
     <div class="server">
       <p class="head">
         <strong>{of.server}</strong>
-        <span>{count(free)} of {count(of.maxConnections)} free</span>
+        {maxConnections !== undefined && (
+          <span>
+            {count(free(maxConnections, reserved, ours, elsewhere))} of {count(maxConnections)} free
+          </span>
+        )}
       </p>
+      {maxConnections !== undefined && (
+        <Shares of={{ ours, elsewhere, reserved, free: free(maxConnections, reserved, ours, elsewhere) }} />
+      )}
+      <Work of={of} />
+      {why && <Nothing>{why}</Nothing>}
+    </div>
+  );
+}
+
+function free(maxConnections: number, reserved: number, ours: number, elsewhere: number): number {
+  return Math.max(0, maxConnections - reserved - ours - elsewhere);
+}
+
+function Shares({ of }: { of: { ours: number; elsewhere: number; reserved: number; free: number } }) {
+  const parts = [
+    { name: "ours", many: of.ours, class: "blue" },
+    { name: "from elsewhere", many: of.elsewhere, class: "grey" },
+    { name: "reserved", many: of.reserved, class: "hatched" },
+    { name: "free", many: of.free, class: "none" },
+  ];
+  return (
+    <>
       <div class="stack" aria-hidden="true">
         {parts.map((part) => (
           <i key={part.name} class={part.class} style={{ flexGrow: part.many }} />
@@ -45,11 +74,13 @@ function Server({ of }: { of: Postgres }) {
       </div>
       <p class="counts">
         {parts.map((part) => (
-          <span key={part.name}><i class={`swatch ${part.class}`} /><b>{count(part.many)}</b> {part.name}</span>
+          <span key={part.name}>
+            <i class={`swatch ${part.class}`} />
+            <b>{count(part.many)}</b> {part.name}
+          </span>
         ))}
       </p>
-      <Work of={of} />
-    </div>
+    </>
   );
 }
 

@@ -11,9 +11,10 @@ use pgweir_wire::sql::fingerprint::Fingerprint;
 use serde::Serialize;
 
 use super::body::millis;
+use super::postgres::condition;
 use super::timestamp::rfc3339;
 use crate::insight::{Author, Holder, RepeatedStatement, SlowStatement};
-use crate::probe::{Origin, PostgresSnapshot, Seen, Sight, State};
+use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
 use crate::snapshot::{PoolSnapshot, Snapshot};
 
@@ -118,13 +119,24 @@ struct WaitCause {
 #[serde(rename_all = "camelCase")]
 struct Postgres {
     server: String,
+    /// How much is seen of it, as in the metrics.
+    sight: &'static str,
+    cores: Option<u32>,
+    #[serde(flatten)]
+    sessions: Option<Sessions>,
+}
+
+/// What a PostgreSQL says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sessions {
     max_connections: u32,
     /// Connections that ordinary users cannot have.
     reserved: u32,
     ours: u32,
     elsewhere: u32,
-    active_sessions: u32,
-    cores: Option<u32>,
+    /// `None` where what other users' sessions do is hidden from the probe.
+    active_sessions: Option<u32>,
     /// Averages of the last minute.
     wait_events: Vec<WaitEvent>,
 }
@@ -160,7 +172,7 @@ impl Insights {
                 .map(|(holder, text)| Holding::of(holder, text))
                 .collect(),
             waits: waits(&snapshot.pools),
-            postgres: snapshot.postgres.iter().filter_map(Postgres::of).collect(),
+            postgres: snapshot.postgres.iter().map(Postgres::of).collect(),
         }
     }
 }
@@ -253,11 +265,22 @@ impl Holding {
 }
 
 impl Postgres {
-    fn of(postgres: &PostgresSnapshot) -> Option<Self> {
-        let Sight::Seen(seen) = &postgres.sight else {
-            return None;
-        };
-        let Seen { activity, averages } = &**seen;
+    fn of(postgres: &PostgresSnapshot) -> Self {
+        Self {
+            server: postgres.server.to_string(),
+            sight: condition(postgres),
+            cores: postgres.cores,
+            sessions: match &postgres.sight {
+                Sight::Seen(seen) => Some(Sessions::of(seen)),
+                Sight::Off | Sight::NoUser | Sight::Away => None,
+            },
+        }
+    }
+}
+
+impl Sessions {
+    fn of(seen: &Seen) -> Self {
+        let Seen { activity, averages } = seen;
         let sessions = |is: fn(Origin, State) -> bool| -> u32 {
             let sessions = activity.sessions.iter();
             let counted = sessions.filter(|&(&(origin, state), _)| is(origin, state));
@@ -267,16 +290,17 @@ impl Postgres {
             event: format!("{}: {}", wait.kind, wait.event),
             sessions: *sessions,
         });
-        Some(Self {
-            server: postgres.server.to_string(),
+        Self {
             max_connections: activity.max_connections,
             reserved: activity.superuser_reserved + activity.reserved,
             ours: sessions(|origin, _| origin == Origin::Pools),
             elsewhere: sessions(|origin, _| origin == Origin::Elsewhere),
-            active_sessions: sessions(|_, state| state == State::Active),
-            cores: postgres.cores,
+            active_sessions: match activity.privilege {
+                Privilege::Full => Some(sessions(|_, state| state == State::Active)),
+                Privilege::Reduced => None,
+            },
             wait_events: wait_events.collect(),
-        })
+        }
     }
 }
 
@@ -302,4 +326,59 @@ fn waits(pools: &[PoolSnapshot]) -> Vec<WaitCause> {
         .collect();
     causes.sort_by(|a, b| (b.waiting.cmp(&a.waiting)).then(b.total_ms.total_cmp(&a.total_ms)));
     causes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::Postgres;
+    use crate::probe::{Activity, Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
+
+    fn shown(sight: Sight) -> Value {
+        let postgres = PostgresSnapshot {
+            server: "db:5432".into(),
+            cores: Some(8),
+            sight,
+        };
+        serde_json::to_value(Postgres::of(&postgres)).unwrap()
+    }
+
+    fn seen(privilege: Privilege) -> Sight {
+        let sessions = [
+            ((Origin::Pools, State::Active), 4),
+            ((Origin::Pools, State::Idle), 2),
+            ((Origin::Elsewhere, State::Active), 1),
+        ];
+        Sight::Seen(Arc::new(Seen {
+            activity: Activity {
+                privilege,
+                max_connections: 100,
+                superuser_reserved: 3,
+                reserved: 2,
+                sessions: BTreeMap::from(sessions),
+                oldest_transaction: BTreeMap::new(),
+                waits: BTreeMap::new(),
+            },
+            averages: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn what_a_postgresql_does_is_shown_as_far_as_it_is_seen() {
+        let full = shown(seen(Privilege::Full));
+        let expected = json!({
+            "server": "db:5432", "sight": "full", "cores": 8, "maxConnections": 100,
+            "reserved": 5, "ours": 6, "elsewhere": 1, "activeSessions": 5, "waitEvents": [],
+        });
+        assert_eq!(full, expected);
+        let reduced = shown(seen(Privilege::Reduced));
+        assert_eq!(reduced["ours"], 6);
+        assert_eq!(reduced["activeSessions"], Value::Null, "hidden, not none");
+        let away = json!({ "server": "db:5432", "sight": "away", "cores": 8 });
+        assert_eq!(shown(Sight::Away), away);
+    }
 }

@@ -97,7 +97,8 @@ fn seen(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Seen)> {
         })
 }
 
-fn condition(postgres: &PostgresSnapshot) -> &'static str {
+/// The word for how much is seen of it: one of [`CONDITIONS`].
+pub(super) fn condition(postgres: &PostgresSnapshot) -> &'static str {
     match &postgres.sight {
         Sight::Off => "off",
         Sight::NoUser => "no_user",
