@@ -27,15 +27,16 @@ export function Alarms() {
           </ul>
         </section>
       )}
-      <Announcement keys={all.map((alarm) => alarm.key).join("; ")} />
+      <Announcement keys={shown.map((alarm) => alarm.key)} more={more} />
     </>
   );
 }
 
-function Announcement({ keys }: { keys: string }) {
+function Announcement({ keys, more }: { keys: string[]; more: number }) {
+  const rest = more > 0 ? `; and ${more} more` : "";
   return (
     <p class="unseen" role="status">
-      {keys ? `Alarm: ${keys}` : ""}
+      {keys.length > 0 ? `Alarm: ${keys.join("; ")}${rest}` : ""}
     </p>
   );
 }
