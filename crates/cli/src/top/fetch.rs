@@ -89,8 +89,8 @@ impl Pooler {
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {
-                let why = "must begin with http://: the pooler itself has no TLS; ask it on its \
-                           own machine, or through `ssh -L 6433:127.0.0.1:6433`";
+                let why = "must begin with http://: it speaks no TLS; ask the pooler on its own \
+                           machine, or through `ssh -L 6433:127.0.0.1:6433`";
                 return Err(why.to_owned());
             }
             _ => return Err("must begin with http://".to_owned()),
