@@ -1,12 +1,28 @@
-//! What to run and what to watch, as files for other programs.
+//! Decides how many connections each service of a fleet opens and what PostgreSQL must allow, and
+//! writes that down for the programs that read it.
 //!
-//! * [`alerts`] are Prometheus' alerting rules, with thresholds as parameters.
-//! * [`grafana`] is a dashboard.
+//! * [`fleet`] reads what an operator knows (`fleet.toml`) into [`facts::Facts`], with every mistake
+//!   at once and every default named.
+//! * [`formula`] is the arithmetic: one function per formula, with its number and its source.
+//! * [`plan()`] puts the formulas together: `Facts` in, [`Plan`] out.
+//! * [`render`] writes a plan as files.
+//! * [`alerts`] are Prometheus' alerting rules, with thresholds as parameters; [`grafana`] is a
+//!   dashboard.
 //!
-//! Everything is pure: values in, text out. No file, socket or clock.
+//! Deliberately not here: files, sockets, clocks and randomness. The same facts give the same plan
+//! and the same bytes, so a plan can be kept, compared and checked in.
 
 pub mod alerts;
+pub mod corrections;
+pub mod facts;
+pub mod fleet;
+pub mod formula;
 pub mod grafana;
+pub mod plan;
+pub mod profile;
+pub mod units;
+
+pub use plan::{Plan, plan};
 
 /// The names of our metrics in a PromQL expression.
 #[cfg(test)]

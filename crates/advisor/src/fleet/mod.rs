@@ -1,0 +1,27 @@
+//! Reads what an operator knows of a fleet.
+//!
+//! Every source (`fleet.toml`, a preset, `--what-if`, a live database, other programs' files)
+//! becomes a [`Draft`]: values as written, each with its origin. Drafts are laid over each other,
+//! and [`resolve()`] makes [`Facts`](crate::facts::Facts) of them once: it checks every value
+//! against one table ([`keys`]), fills in the defaults of that table and names them, and reports
+//! all mistakes together.
+
+pub mod draft;
+pub mod keys;
+mod nearest;
+pub mod presets;
+mod problem;
+mod resolve;
+mod toml;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use draft::{Draft, Given, Section};
+pub use problem::Problem;
+pub use resolve::resolve;
+pub use toml::read;
+pub use value::Value;
+pub use write::write;

@@ -1,0 +1,185 @@
+//! Makes facts of a draft: checks every value against the table, fills in defaults and names them,
+//! and reports all mistakes together.
+
+mod database;
+mod pooler;
+mod service;
+mod values;
+
+use super::draft::{Draft, Section};
+#[cfg(test)]
+use super::keys::Fallback;
+use super::keys::{self, Scope};
+use super::problem::Problem;
+use super::value::Typed;
+use crate::facts::{Database, Facts, Measured, Operations, Via};
+use crate::formula::queueing::Goal;
+use crate::formula::scaling::Step;
+use crate::profile::Profile;
+use crate::units::Rate;
+use database::database;
+use pooler::pooler;
+use service::service;
+use values::{Assumptions, Values, mistyped};
+
+/// Makes facts of a draft.
+///
+/// # Errors
+/// Every mistake there is, `read` the ones already met, in the order of the text.
+pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Problem>> {
+    for (scope, path, section) in draft.sections() {
+        check(scope, &path, section, &mut read);
+    }
+    let mut assumptions = Assumptions::default();
+    let profile = draft.profile.unwrap_or_default();
+    let database = database(draft, &mut assumptions, &mut read);
+    let operations = operations(draft, &mut assumptions, &mut read);
+    let facts_so_far = Known {
+        profile,
+        database: &database,
+        operations: &operations,
+        pooled: draft.pooler.is_some(),
+    };
+    let mut services = Vec::with_capacity(draft.services.len());
+    for (name, section) in &draft.services {
+        services.push(service(
+            name,
+            section,
+            &facts_so_far,
+            &mut assumptions,
+            &mut read,
+        ));
+    }
+    if services.is_empty() && !draft.torn {
+        let problem = Problem::new(&draft.database.origin, "services", "there is none")
+            .with_suggestion("add a section [services.NAME] with its kind, replicas and pool");
+        read.push(problem);
+    }
+    let pooler = draft.pooler.as_ref().map(|section| {
+        let waits = services.iter().filter(|service| service.via == Via::Pooler);
+        let wait = waits.map(|service| service.timeouts.acquire).max();
+        pooler(section, &database, wait, &mut assumptions, &mut read)
+    });
+    let measured = measured(draft, &mut assumptions, &mut read);
+    if !read.is_empty() {
+        read.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
+        read.dedup();
+        return Err(read);
+    }
+    Ok(Facts {
+        profile,
+        database,
+        services,
+        operations,
+        pooler,
+        measured,
+        assumptions: assumptions.list(),
+        observations: draft.observations.clone(),
+    })
+}
+
+/// Reports names that the table does not know and values that it does not allow.
+fn check(scope: Scope, path: &str, section: &Section, problems: &mut Vec<Problem>) {
+    for (name, given) in &section.values {
+        let at = format!("{path}.{name}");
+        let Some(key) = keys::find(scope, name) else {
+            let problem = Problem::new(&given.origin, at, "is no setting of this section")
+                .with_suggestion(keys::hint(scope, name));
+            problems.push(problem);
+            continue;
+        };
+        if key.kind.read(&given.value).is_none() {
+            let message = format!("must be {}", key.kind.allowed());
+            let mut problem =
+                Problem::new(&given.origin, at, message).with_value(given.value.to_string());
+            if let Some(near) = key.kind.suggestion(&given.value) {
+                problem = problem.with_suggestion(format!("write {name} = {near}"));
+            }
+            problems.push(problem);
+        }
+    }
+}
+
+/// What services depend on.
+struct Known<'a> {
+    profile: Profile,
+    database: &'a Database,
+    operations: &'a Operations,
+    pooled: bool,
+}
+
+fn operations(
+    draft: &Draft,
+    assumptions: &mut Assumptions,
+    problems: &mut Vec<Problem>,
+) -> Operations {
+    let mut v = Values {
+        scope: Scope::Operations,
+        path: "operations".to_owned(),
+        subject: "",
+        section: &draft.operations,
+        assumptions,
+        problems,
+    };
+    Operations {
+        reserve: v.connections("reserve"),
+        target: match v.fixed("target_utilisation") {
+            Typed::Percent(percent) => percent,
+            other => mistyped("target_utilisation", &other),
+        },
+        surge: v.truth("surge"),
+        goal: Goal {
+            wait: v.time("wait"),
+            probability: v.number("wait_share"),
+        },
+        network_idle: v.limit("network_idle_timeout"),
+        termination_grace: v.time("termination_grace"),
+        longest_transaction: v.time("longest_transaction"),
+        os_reserve: v.size("os_reserve"),
+    }
+}
+
+fn measured(draft: &Draft, assumptions: &mut Assumptions, problems: &mut Vec<Problem>) -> Measured {
+    let v = Values {
+        scope: Scope::Measured,
+        path: "measured".to_owned(),
+        subject: "",
+        section: &draft.measured,
+        assumptions,
+        problems,
+    };
+    let steps: Vec<Step> = match v.given("steps") {
+        Some(Typed::Steps(steps)) => steps,
+        _ => Vec::new(),
+    };
+    Measured {
+        active: v.maybe_number("active"),
+        cpu: v.maybe_number("cpu"),
+        read_share: v.maybe_number("read_share"),
+        churn: v.maybe_number("churn").map(Rate),
+        steps,
+    }
+}
+
+/// Whether every fixed default of the table is one that its own kind allows.
+#[cfg(test)]
+pub(super) fn defaults_are_allowed() -> Result<(), String> {
+    for scope in Scope::ALL {
+        for key in scope.keys() {
+            if let Fallback::Is(text) = key.fallback {
+                let (draft, problems) =
+                    super::read("default", &format!("[database]\nx = {text}\n"));
+                let value = &draft.database.values["x"].value;
+                if !problems.is_empty() || key.kind.read(value).is_none() {
+                    return Err(format!("{}: {text}", key.name));
+                }
+            }
+            if let super::value::Kind::Choice(words) = key.kind
+                && words.is_empty()
+            {
+                return Err(key.name.to_owned());
+            }
+        }
+    }
+    Ok(())
+}

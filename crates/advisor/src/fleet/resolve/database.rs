@@ -1,0 +1,145 @@
+//! `[database]`: the server, its memory and its time limits.
+
+use std::time::Duration;
+
+use super::super::draft::Draft;
+use super::super::keys::Scope;
+use super::super::problem::Problem;
+use super::super::value::Typed;
+use super::values::{Assumptions, Values};
+use crate::facts::{Database, ServerTimeouts};
+use crate::formula::base::Storage;
+use crate::units::{Bytes, Connections};
+
+pub(super) fn database(
+    draft: &Draft,
+    assumptions: &mut Assumptions,
+    problems: &mut Vec<Problem>,
+) -> Database {
+    let mut v = Values {
+        scope: Scope::Database,
+        path: "database".to_owned(),
+        subject: "",
+        section: &draft.database,
+        assumptions,
+        problems,
+    };
+    let version = v.small("version");
+    let physical_cores = v.small("physical_cores");
+    let ram_default = match v.maybe_size("shared_buffers") {
+        Some(shared_buffers) => shared_buffers.times(4).max(Bytes::mib(64)),
+        None => Bytes::gib(2).times(u64::from(physical_cores)),
+    };
+    let ram = v.size_or("ram", ram_default);
+    let shared_buffers = v.size_or("shared_buffers", Bytes(ram.0 / 4 / KIB8 * KIB8));
+    if shared_buffers >= ram {
+        let message = format!(
+            "is not less than the machine's memory of {}",
+            ram.postgres()
+        );
+        let suggestion = format!(
+            "write shared_buffers = \"{}\"",
+            Bytes::mib(ram.whole_mib() / 4).postgres()
+        );
+        v.contradiction("shared_buffers", message, suggestion);
+    }
+    let storage = storage(&mut v);
+    let max_connections = v.connections("max_connections");
+    let superuser_reserved = v.connections("superuser_reserved_connections");
+    let reserved = v.connections("reserved_connections");
+    if superuser_reserved + reserved >= max_connections {
+        let message = format!(
+            "leaves nothing to ordinary roles: {superuser_reserved} are reserved for superusers and \
+             {reserved} for roles with pg_use_reserved_connections"
+        );
+        let least = superuser_reserved + reserved + Connections(1);
+        let suggestion = format!("write {least} or more");
+        v.contradiction("max_connections", message, suggestion);
+    }
+    if reserved.0 > 0 && version < 16 {
+        let message = format!("PostgreSQL {version} does not have this setting");
+        v.contradiction("reserved_connections", message, "remove it".to_owned());
+    }
+    let maintenance_work_mem = v.size("maintenance_work_mem");
+    let hash = if version >= 15 { 2.0 } else { 1.0 };
+    Database {
+        name: v.text("name"),
+        host: v.text("host"),
+        port: v.port("port"),
+        version,
+        physical_cores,
+        ram,
+        storage,
+        cache_hit: v.number("cache_hit"),
+        max_connections,
+        superuser_reserved,
+        reserved,
+        work_mem: v.size("work_mem"),
+        hash_mem_multiplier: v.number_or("hash_mem_multiplier", hash),
+        shared_buffers,
+        maintenance_work_mem,
+        autovacuum_work_mem: v.size_or("autovacuum_work_mem", maintenance_work_mem),
+        autovacuum_max_workers: v.count("autovacuum_max_workers"),
+        max_parallel_workers: v.count("max_parallel_workers"),
+        max_parallel_workers_per_gather: v.count("max_parallel_workers_per_gather"),
+        max_worker_processes: v.count("max_worker_processes"),
+        huge_pages: v.truth("huge_pages"),
+        idle_backend: v.size("idle_backend"),
+        standbys: match v.given("standbys") {
+            Some(Typed::Names(names)) => names,
+            _ => Vec::new(),
+        },
+        timeouts: server_timeouts(&mut v, version),
+    }
+}
+
+fn storage(v: &mut Values<'_>) -> Storage {
+    let storage = v.choice("storage");
+    if storage == "hdd" {
+        return Storage::Hdd {
+            spindles: v.small("spindles"),
+        };
+    }
+    if v.has("spindles") {
+        let message = format!("{storage} has no spindles; both documents count one for SSD");
+        let suggestion = "remove it, or write storage = \"hdd\"".to_owned();
+        v.contradiction("spindles", message, suggestion);
+    }
+    match storage {
+        "nvme" => Storage::Nvme,
+        "cloud" => Storage::Cloud,
+        _ => Storage::Ssd,
+    }
+}
+
+fn server_timeouts(v: &mut Values<'_>, version: u32) -> ServerTimeouts {
+    let statement = v.limit("statement_timeout");
+    let has_transaction_timeout = version >= 17;
+    let transaction = match (
+        has_transaction_timeout,
+        v.limit_given("transaction_timeout"),
+    ) {
+        (false, Some(_)) => {
+            let message = format!("PostgreSQL {version} does not have this setting");
+            v.contradiction("transaction_timeout", message, "remove it".to_owned());
+            None
+        }
+        (false, None) => None,
+        (true, _) => {
+            let default = statement.map(|time| (time * 2).max(Duration::from_secs(60)));
+            v.limit_or("transaction_timeout", default)
+        }
+    };
+    ServerTimeouts {
+        statement,
+        lock: v.limit("lock_timeout"),
+        idle_in_transaction: v.limit("idle_in_transaction_session_timeout"),
+        transaction,
+        idle_session: v.limit("idle_session_timeout"),
+        keepalives_idle: v.time("tcp_keepalives_idle"),
+        keepalives_interval: v.time("tcp_keepalives_interval"),
+        keepalives_count: v.count("tcp_keepalives_count"),
+    }
+}
+
+const KIB8: u64 = 8 * 1024;

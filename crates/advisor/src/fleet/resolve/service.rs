@@ -1,0 +1,263 @@
+//! `[services.NAME]`: instances, pools, load and time limits.
+
+use std::time::Duration;
+
+use super::super::draft::{Section, service_path};
+use super::super::keys::Scope;
+use super::super::problem::Problem;
+use super::super::value::Typed;
+use super::Known;
+use super::values::{Assumptions, Values, mistyped};
+use crate::facts::{ClientTimeouts, Database, Fpm, Kind, Service, Via};
+use crate::formula::base::{self, deadlock_floor};
+use crate::formula::queueing;
+use crate::profile::Profile;
+use crate::units::{Connections, Rate};
+
+pub(super) fn service(
+    name: &str,
+    section: &Section,
+    facts: &Known<'_>,
+    assumptions: &mut Assumptions,
+    problems: &mut Vec<Problem>,
+) -> Service {
+    let mut v = Values {
+        scope: Scope::Service,
+        path: service_path(name),
+        subject: name,
+        section,
+        assumptions,
+        problems,
+    };
+    check_name(name, &mut v);
+    let kind = v.choice("kind");
+    let kind = *Kind::ALL
+        .iter()
+        .find(|known| known.name() == kind)
+        .expect("a test compares the names");
+    let replicas = v.count("replicas");
+    let replicas_min = v.count_or("replicas_min", replicas);
+    if replicas_min > replicas {
+        let message = format!("is more than replicas, which is {replicas}");
+        let suggestion = format!("write replicas = {replicas_min}, or less here");
+        v.contradiction("replicas_min", message, suggestion);
+    }
+    let surge = match v.following("surge", Typed::Surge(kind.default_surge())) {
+        Typed::Surge(surge) => surge,
+        other => mistyped("surge", &other),
+    };
+    let processes = v.count("processes");
+    let hold = v.time("hold");
+    let requests = v.maybe_number("requests").map(Rate);
+    let queries_per_request = v.number("queries_per_request");
+    let connections_per_task = v.count("connections_per_task");
+    let tasks = v.count("tasks");
+    let load = requests.map(|requests| {
+        let pools = replicas.max(1).saturating_mul(processes);
+        let rate = Rate(requests.0 * queries_per_request);
+        let floor = deadlock_floor(tasks, connections_per_task);
+        queueing::need_of_instance(rate, hold, facts.operations.goal, pools, floor)
+    });
+    let pool_given = v.has("pool");
+    let pool = Connections(v.count_or(
+        "pool",
+        chosen_pool(kind, load, facts.profile, facts.database),
+    ));
+    let least = if kind == Kind::Sqlx { 2 } else { 0 };
+    let pool_min = Connections(v.count_or("pool_min", least.min(pool.0)));
+    if pool_min > pool {
+        let message = format!("is more than pool, which is {pool}");
+        v.contradiction("pool_min", message, format!("write {pool} or less"));
+    }
+    let via = via(&mut v, facts.pooled);
+    let request_deadline = v.time("request_deadline");
+    let image = format!("{name}:latest");
+    Service {
+        name: name.to_owned(),
+        kind,
+        replicas,
+        replicas_min,
+        surge,
+        processes,
+        pool,
+        pool_given,
+        pool_min,
+        dsns: v.count("dsns"),
+        via,
+        database: v.text_or("database", &facts.database.name),
+        user: v.text("user"),
+        requests,
+        queries_per_request,
+        hold,
+        arrival_variation: v.number("arrival_variation"),
+        hold_variation: v.number("hold_variation"),
+        connections_per_task,
+        tasks,
+        request_deadline,
+        timeouts: client_timeouts(&mut v, facts, request_deadline),
+        persistent: v.truth("persistent"),
+        fpm: fpm(&mut v, pool.0),
+        image: v.text_or("image", &image),
+        http_port: v.port("http_port"),
+    }
+}
+
+/// Names become file names, resource names and labels: PostgreSQL, Kubernetes and shells must all
+/// be able to say them.
+fn check_name(name: &str, v: &mut Values<'_>) {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (1..=NAME_MAX).contains(&name.len())
+        && name.chars().all(good)
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.ends_with(edge);
+    if fits {
+        return;
+    }
+    let mut meant: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if good(c) { c } else { '-' })
+        .take(NAME_MAX)
+        .collect();
+    meant = meant.trim_matches(|c: char| !edge(c)).to_owned();
+    let suggestion = if meant.starts_with(|c: char| c.is_ascii_lowercase()) {
+        format!("call it {meant}")
+    } else {
+        format!("call it service-{meant}")
+            .trim_end_matches('-')
+            .to_owned()
+    };
+    let message = "is no name for a service: lower-case letters, digits and hyphens, a letter \
+                   first, at most 53";
+    let origin = v.section.origin.clone();
+    let problem = Problem::new(&origin, v.path.clone(), message).with_suggestion(suggestion);
+    v.problems.push(problem);
+}
+
+/// The pool of a service that nobody sized.
+fn chosen_pool(
+    kind: Kind,
+    load: Option<Option<Connections>>,
+    profile: Profile,
+    database: &Database,
+) -> u64 {
+    let most = match kind.one_per_process() && kind != Kind::PhpFpm {
+        true => 1,
+        false => POOL_MAX,
+    };
+    let chosen = match profile {
+        Profile::Model => match load {
+            // The need is per pool; what one process holds anyway is not to be chosen.
+            Some(Some(need)) => need,
+            Some(None) => Connections(POOL_MAX),
+            None => kind.default_pool(),
+        },
+        // S1's quick formula has three rows; other machines get its other rule.
+        Profile::PrismaGuide => base::prisma_guide_use(database.physical_cores).map_or_else(
+            || base::up_to_ten(base::active_optimum_of_documents(database.physical_cores)),
+            |(low, _)| low,
+        ),
+        Profile::SqlxStrategy if kind == Kind::PhpFpm => kind.default_pool(),
+        Profile::SqlxStrategy => {
+            base::up_to_ten(base::active_optimum_of_documents(database.physical_cores))
+        }
+    };
+    chosen.0.min(most)
+}
+
+fn via(v: &mut Values<'_>, pooled: bool) -> Via {
+    let default = if pooled { "pooler" } else { "direct" };
+    let Typed::Choice(via) = v.following("via", Typed::Choice(default)) else {
+        unreachable!("the table has words here");
+    };
+    if via == "direct" {
+        return Via::Direct;
+    }
+    if !pooled {
+        let message = "there is no [pooler] section".to_owned();
+        let suggestion = "add [pooler], or write via = \"direct\"".to_owned();
+        v.contradiction("via", message, suggestion);
+    }
+    Via::Pooler
+}
+
+fn client_timeouts(v: &mut Values<'_>, facts: &Known<'_>, deadline: Duration) -> ClientTimeouts {
+    let acquire = v.time_or("acquire_timeout", facts.profile.acquire_timeout(deadline));
+    let connect = match facts.profile {
+        Profile::PrismaGuide => Duration::from_secs(10),
+        Profile::Model | Profile::SqlxStrategy => (acquire / 2).min(Duration::from_secs(2)),
+    };
+    let socket = facts
+        .database
+        .timeouts
+        .statement
+        .map(|statement| facts.profile.socket_timeout(statement));
+    ClientTimeouts {
+        acquire,
+        connect: v.time_or("connect_timeout", connect),
+        socket: v.limit_or("socket_timeout", socket),
+        idle: v.limit("idle_timeout"),
+        max_lifetime: v.limit("max_lifetime"),
+        close: v.time("close_timeout"),
+    }
+}
+
+fn fpm(v: &mut Values<'_>, children: u64) -> Fpm {
+    if v.subject_is_fpm() {
+        let spare_min = v.count_or("min_spare_servers", 2.min(children));
+        let spare_max = v.count_or("max_spare_servers", 6.max(spare_min).min(children));
+        let start = v.count_or(
+            "start_servers",
+            4.clamp(spare_min.min(spare_max), spare_max),
+        );
+        let order = [
+            ("min_spare_servers", spare_min, "start_servers", start),
+            ("start_servers", start, "max_spare_servers", spare_max),
+            (
+                "max_spare_servers",
+                spare_max,
+                "pool (pm.max_children)",
+                children,
+            ),
+        ];
+        for (name, value, above, most) in order {
+            if value > most {
+                let message = format!("is {value}, more than {above}, which is {most}");
+                v.contradiction(name, message, format!("write {most} or less"));
+            }
+        }
+        return Fpm {
+            start,
+            spare_min,
+            spare_max,
+            requests_max: v.count("max_requests"),
+        };
+    }
+    for name in ["min_spare_servers", "max_spare_servers", "start_servers"] {
+        if v.has(name) {
+            let message = "belongs to php-fpm, which this service is not".to_owned();
+            let suggestion = "remove it, or write kind = \"php-fpm\"".to_owned();
+            v.contradiction(name, message, suggestion);
+        }
+    }
+    // Never looked at.
+    Fpm {
+        start: 1,
+        spare_min: 1,
+        spare_max: 1,
+        requests_max: 0,
+    }
+}
+
+impl Values<'_> {
+    fn subject_is_fpm(&self) -> bool {
+        self.given("kind") == Some(Typed::Choice("php-fpm"))
+    }
+}
+
+/// What the table allows.
+const POOL_MAX: u64 = 10_000;
+
+/// Kubernetes allows 63 for a name, of which its own suffixes take ten.
+const NAME_MAX: usize = 53;

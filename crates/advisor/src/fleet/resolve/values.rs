@@ -1,0 +1,285 @@
+//! Reads the values of one section, with the defaults of the table.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::draft::Section;
+use super::super::keys::{self, Fallback, Scope};
+use super::super::problem::Problem;
+use super::super::value::{Typed, Value};
+use crate::facts::Assumption;
+use crate::formula::demand::Surge;
+use crate::units::{Bytes, Connections, short, time_text};
+
+/// Defaults used, counted over services.
+#[derive(Default)]
+pub(super) struct Assumptions {
+    /// By scope, place in its table, and value.
+    used: BTreeMap<(usize, usize, String), (u64, String)>,
+}
+
+impl Assumptions {
+    pub(super) fn add(&mut self, scope: Scope, key: usize, value: String, subject: &str) {
+        let scope = Scope::ALL
+            .iter()
+            .position(|other| *other == scope)
+            .expect("ALL has every scope");
+        let (count, _) = self
+            .used
+            .entry((scope, key, value))
+            .or_insert_with(|| (0, subject.to_owned()));
+        *count += 1;
+    }
+
+    pub(super) fn list(self) -> Vec<Assumption> {
+        let assumption =
+            |((scope, key, value), (count, first)): ((usize, usize, String), (u64, String))| {
+                let scope = Scope::ALL[scope];
+                let key = &scope.keys()[key];
+                let section = match scope {
+                    Scope::Service => "services.*",
+                    Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
+                        scope.title()
+                    }
+                };
+                Assumption {
+                    key: format!("{section}.{}", key.name),
+                    value,
+                    count,
+                    first,
+                    why: key.why,
+                }
+            };
+        self.used.into_iter().map(assumption).collect()
+    }
+}
+
+/// The values of one section. What is given and wrong was reported by [`check`], and reads as if
+/// it were not there, so that the rest can be looked at.
+pub(super) struct Values<'a> {
+    pub(super) scope: Scope,
+    pub(super) path: String,
+    pub(super) subject: &'a str,
+    pub(super) section: &'a Section,
+    pub(super) assumptions: &'a mut Assumptions,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Values<'_> {
+    pub(super) fn given(&self, name: &str) -> Option<Typed> {
+        let given = self.section.values.get(name)?;
+        let (_, key) = self.key(name);
+        key.kind.read(&given.value)
+    }
+
+    pub(super) fn key(&self, name: &str) -> (usize, &'static keys::Key) {
+        let mut keys = self.scope.keys().iter().enumerate();
+        keys.find(|(_, key)| key.name == name)
+            .expect("the table has every setting that is asked for")
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
+    /// The value, or the table's default.
+    pub(super) fn fixed(&mut self, name: &str) -> Typed {
+        if let Some(given) = self.given(name) {
+            return given;
+        }
+        let (at, key) = self.key(name);
+        let Fallback::Is(text) = key.fallback else {
+            panic!("{name} has no fixed default");
+        };
+        self.assumptions
+            .add(self.scope, at, text.to_owned(), self.subject);
+        let value = match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
+            Some(text) => Value::Text(text.to_owned()),
+            None => Value::from_text(text),
+        };
+        key.kind
+            .read(&value)
+            .expect("a test reads every default of the table")
+    }
+
+    /// The value, or one that follows from others.
+    pub(super) fn following(&mut self, name: &str, default: Typed) -> Typed {
+        if let Some(given) = self.given(name) {
+            return given;
+        }
+        let (at, _) = self.key(name);
+        let shown = shown(&default);
+        self.assumptions.add(self.scope, at, shown, self.subject);
+        default
+    }
+
+    pub(super) fn count(&mut self, name: &str) -> u64 {
+        match self.fixed(name) {
+            Typed::Count(count) => count,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn count_or(&mut self, name: &str, default: u64) -> u64 {
+        match self.following(name, Typed::Count(default)) {
+            Typed::Count(count) => count,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn maybe_count(&self, name: &str) -> Option<u64> {
+        match self.given(name)? {
+            Typed::Count(count) => Some(count),
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn connections(&mut self, name: &str) -> Connections {
+        Connections(self.count(name))
+    }
+
+    pub(super) fn small(&mut self, name: &str) -> u32 {
+        u32::try_from(self.count(name)).expect("the table allows small numbers only")
+    }
+
+    pub(super) fn port(&mut self, name: &str) -> u16 {
+        u16::try_from(self.count(name)).expect("the table allows ports only")
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> f64 {
+        match self.fixed(name) {
+            Typed::Number(number) => number,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn number_or(&mut self, name: &str, default: f64) -> f64 {
+        match self.following(name, Typed::Number(default)) {
+            Typed::Number(number) => number,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn maybe_number(&self, name: &str) -> Option<f64> {
+        match self.given(name)? {
+            Typed::Number(number) => Some(number),
+            Typed::Percent(percent) => Some(f64::from(percent)),
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn size(&mut self, name: &str) -> Bytes {
+        match self.fixed(name) {
+            Typed::Size(size) => size,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn size_or(&mut self, name: &str, default: Bytes) -> Bytes {
+        match self.following(name, Typed::Size(default)) {
+            Typed::Size(size) => size,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn maybe_size(&self, name: &str) -> Option<Bytes> {
+        match self.given(name)? {
+            Typed::Size(size) => Some(size),
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn time(&mut self, name: &str) -> Duration {
+        match self.fixed(name) {
+            Typed::Time(time) => time,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn time_or(&mut self, name: &str, default: Duration) -> Duration {
+        match self.following(name, Typed::Time(default)) {
+            Typed::Time(time) => time,
+            other => mistyped(name, &other),
+        }
+    }
+
+    /// A time where zero is none.
+    pub(super) fn limit(&mut self, name: &str) -> Option<Duration> {
+        Some(self.time(name)).filter(|time| !time.is_zero())
+    }
+
+    pub(super) fn limit_or(&mut self, name: &str, default: Option<Duration>) -> Option<Duration> {
+        let default = default.unwrap_or_default();
+        Some(self.time_or(name, default)).filter(|time| !time.is_zero())
+    }
+
+    pub(super) fn truth(&mut self, name: &str) -> bool {
+        match self.fixed(name) {
+            Typed::Bool(fact) => fact,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> String {
+        match self.fixed(name) {
+            Typed::Text(text) => text,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn text_or(&mut self, name: &str, default: &str) -> String {
+        match self.following(name, Typed::Text(default.to_owned())) {
+            Typed::Text(text) => text,
+            other => mistyped(name, &other),
+        }
+    }
+
+    pub(super) fn choice(&mut self, name: &str) -> &'static str {
+        match self.fixed(name) {
+            Typed::Choice(word) => word,
+            other => mistyped(name, &other),
+        }
+    }
+
+    /// Reports that a value contradicts another.
+    pub(super) fn contradiction(&mut self, name: &str, message: String, suggestion: String) {
+        let given = self.section.values.get(name);
+        let origin = given.map_or(&self.section.origin, |given| &given.origin);
+        let mut problem = Problem::new(origin, format!("{}.{name}", self.path), message)
+            .with_suggestion(suggestion);
+        if let Some(given) = given {
+            problem = problem.with_value(given.value.to_string());
+        }
+        self.problems.push(problem);
+    }
+
+    /// A time that was given and is not zero.
+    pub(super) fn limit_given(&self, name: &str) -> Option<Duration> {
+        match self.given(name)? {
+            Typed::Time(time) => Some(time).filter(|time| !time.is_zero()),
+            other => mistyped(name, &other),
+        }
+    }
+}
+
+pub(super) fn mistyped(name: &str, found: &Typed) -> ! {
+    panic!("{name} is read as another kind than the table's: {found:?}")
+}
+
+pub(super) fn shown(value: &Typed) -> String {
+    match value {
+        Typed::Count(count) => count.to_string(),
+        Typed::Number(number) => short(*number),
+        Typed::Percent(percent) => format!("\"{percent}%\""),
+        Typed::Size(size) => format!("\"{}\"", size.postgres()),
+        Typed::Time(time) if time.is_zero() => "0".to_owned(),
+        Typed::Time(time) => format!("\"{}\"", time_text(*time)),
+        Typed::Surge(Surge::Percent(percent)) => format!("\"{percent}%\""),
+        Typed::Surge(Surge::Instances(count)) => count.to_string(),
+        Typed::Choice(word) => format!("\"{word}\""),
+        Typed::Bool(fact) => fact.to_string(),
+        Typed::Text(text) => Value::Text(text.clone()).to_string(),
+        Typed::Names(names) => format!("{names:?}"),
+        Typed::Steps(steps) => format!("{} steps", steps.len()),
+    }
+}

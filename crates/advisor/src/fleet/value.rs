@@ -1,0 +1,462 @@
+//! Values as written, the kinds a setting may have, and what each kind makes of a value.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::formula::demand::Surge;
+use crate::formula::scaling::Step;
+use crate::units::{Bytes, Rate, short};
+
+/// A value as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i128),
+    /// A number with a fraction.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// A list.
+    List(Vec<Self>),
+    /// Something that no setting may be, with what it is.
+    Other(&'static str),
+}
+
+impl Value {
+    /// A value out of text without types, as on a command line.
+    pub fn from_text(text: &str) -> Self {
+        if let Ok(number) = text.parse() {
+            return Self::Integer(number);
+        }
+        match text {
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            _ => match text.parse::<f64>() {
+                // `inf` and `nan` are words here.
+                Ok(number) if number.is_finite() => Self::Float(number),
+                _ => Self::Text(text.to_owned()),
+            },
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Integer(number.into())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(fact: bool) -> Self {
+        Self::Bool(fact)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl fmt::Display for Value {
+    /// As TOML writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => {
+                f.write_str("\"")?;
+                for c in text.chars() {
+                    match c {
+                        '"' => f.write_str("\\\"")?,
+                        '\\' => f.write_str("\\\\")?,
+                        '\n' => f.write_str("\\n")?,
+                        '\t' => f.write_str("\\t")?,
+                        c if c.is_control() => write!(f, "\\u{:04X}", u32::from(c))?,
+                        c => write!(f, "{c}")?,
+                    }
+                }
+                f.write_str("\"")
+            }
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                write!(f, "{number:.1}")
+            }
+            Self::Float(number) => number.fmt(f),
+            Self::Bool(fact) => fact.fmt(f),
+            Self::List(values) => {
+                f.write_str("[")?;
+                for (i, value) in values.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    value.fmt(f)?;
+                }
+                f.write_str("]")
+            }
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A whole number.
+    Count {
+        /// The smallest allowed.
+        min: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// A number.
+    Number {
+        /// The smallest allowed.
+        min: f64,
+        /// The largest allowed.
+        max: f64,
+    },
+    /// A whole number of percent, with or without the sign.
+    Percent {
+        /// The smallest allowed.
+        min: u32,
+        /// The largest allowed.
+        max: u32,
+    },
+    /// A share: a number from 0 to 1, or percent with the sign.
+    Share,
+    /// An amount of memory with its unit.
+    Size {
+        /// The smallest allowed.
+        min: Bytes,
+        /// The largest allowed.
+        max: Bytes,
+    },
+    /// A time with its unit, at most a hundred days; `zero` says what 0 and `off` mean, or that
+    /// they are not allowed.
+    Time {
+        /// What 0 means.
+        zero: Option<&'static str>,
+    },
+    /// Instances added during a rollout: a number of them or percent.
+    Surge,
+    /// One of several words.
+    Choice(&'static [&'static str]),
+    /// True or false.
+    Bool,
+    /// Text without control characters.
+    Text,
+    /// A list of texts.
+    Names,
+    /// A list of pairs: concurrency, throughput.
+    Steps,
+}
+
+/// A value that is what its setting may be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Typed {
+    Count(u64),
+    Number(f64),
+    Percent(u32),
+    Size(Bytes),
+    Time(Duration),
+    Surge(Surge),
+    Choice(&'static str),
+    Bool(bool),
+    Text(String),
+    Names(Vec<String>),
+    Steps(Vec<Step>),
+}
+
+impl Kind {
+    /// What is allowed, to stand behind "must be".
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max } => {
+                format!("a number from {} to {}", short(*min), short(*max))
+            }
+            Self::Percent { min, max } => format!("percent from {min} to {max}, as in \"80%\""),
+            Self::Share => "a share from 0 to 1, or percent as in \"99%\"".to_owned(),
+            Self::Size { min, max } => format!(
+                "memory from {} to {} with its unit kB, MB, GB or TB, as in \"4MB\"",
+                min.postgres(),
+                max.postgres()
+            ),
+            Self::Time { zero } => {
+                let zero = zero.map_or(String::new(), |zero| format!(" (0 is {zero})"));
+                format!(
+                    "a time up to 100d with its unit us, ms, s, min, h or d, as in \"5s\"{zero}"
+                )
+            }
+            Self::Surge => "percent from 0 to 1000, as in \"25%\", or a number of instances up to \
+                            10000"
+                .to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Bool => "true or false".to_owned(),
+            Self::Text => "text of up to 200 letters on one line".to_owned(),
+            Self::Names => "a list of texts, as in [\"standby1\"]".to_owned(),
+            Self::Steps => "a list of pairs of concurrency and requests/s, as in [[1, 65], [18, \
+                            996]]"
+                .to_owned(),
+        }
+    }
+
+    /// What the value means. `None`: it is not allowed.
+    pub(super) fn read(&self, value: &Value) -> Option<Typed> {
+        match self {
+            Self::Count { min, max } => {
+                let count = count(value)?;
+                (*min..=*max)
+                    .contains(&count)
+                    .then_some(Typed::Count(count))
+            }
+            Self::Number { min, max } => {
+                let number = number(value)?;
+                (*min..=*max)
+                    .contains(&number)
+                    .then_some(Typed::Number(number))
+            }
+            Self::Percent { min, max } => {
+                let percent = u32::try_from(percent(value)?).ok()?;
+                (*min..=*max)
+                    .contains(&percent)
+                    .then_some(Typed::Percent(percent))
+            }
+            Self::Share => share(value).map(Typed::Number),
+            Self::Size { min, max } => {
+                let size = size(value)?;
+                (*min..=*max).contains(&size).then_some(Typed::Size(size))
+            }
+            Self::Time { zero } => {
+                let time = time(value)?;
+                (zero.is_some() || !time.is_zero()).then_some(Typed::Time(time))
+            }
+            Self::Surge => surge(value).map(Typed::Surge),
+            Self::Choice(words) => {
+                let Value::Text(text) = value else {
+                    return None;
+                };
+                let word = words.iter().find(|word| *word == text)?;
+                Some(Typed::Choice(word))
+            }
+            Self::Bool => match value {
+                Value::Bool(fact) => Some(Typed::Bool(*fact)),
+                _ => None,
+            },
+            Self::Text => text(value).map(Typed::Text),
+            Self::Names => match value {
+                Value::List(values) if values.len() <= LIST_MAX => values
+                    .iter()
+                    .map(text)
+                    .collect::<Option<Vec<_>>>()
+                    .map(Typed::Names),
+                _ => None,
+            },
+            Self::Steps => match value {
+                Value::List(values) if values.len() <= LIST_MAX => values
+                    .iter()
+                    .map(step)
+                    .collect::<Option<Vec<_>>>()
+                    .map(Typed::Steps),
+                _ => None,
+            },
+        }
+    }
+
+    /// An allowed value near the one written, where there is an obvious one.
+    pub(super) fn suggestion(&self, value: &Value) -> Option<String> {
+        let nearest_count = |min: u64, max: u64| match value {
+            Value::Integer(number) => Some(if *number < i128::from(min) {
+                min.to_string()
+            } else {
+                max.to_string()
+            }),
+            Value::Float(number) if number.is_finite() => {
+                // `as` clamps to the range of u64.
+                Some((number.round() as u64).clamp(min, max).to_string())
+            }
+            Value::Text(text) => {
+                let number: u64 = text.trim().parse().ok()?;
+                Some(number.clamp(min, max).to_string())
+            }
+            _ => None,
+        };
+        match self {
+            Self::Count { min, max } => nearest_count(*min, *max),
+            Self::Percent { min, max } => {
+                nearest_count((*min).into(), (*max).into()).map(|n| format!("\"{n}%\""))
+            }
+            Self::Size { .. } => match value {
+                Value::Integer(number) if *number > 0 => Some(format!("\"{number}MB\"")),
+                _ => None,
+            },
+            Self::Time { .. } => match value {
+                Value::Integer(number) if *number > 0 => Some(format!("\"{number}s\"")),
+                _ => None,
+            },
+            Self::Choice(words) => match value {
+                Value::Text(text) => super::nearest::nearest(text, words.iter().copied())
+                    .map(|word| format!("\"{word}\"")),
+                _ => None,
+            },
+            Self::Bool => match value {
+                Value::Text(text) if ["yes", "on", "true"].contains(&text.as_str()) => {
+                    Some("true".to_owned())
+                }
+                Value::Text(text) if ["no", "off", "false"].contains(&text.as_str()) => {
+                    Some("false".to_owned())
+                }
+                Value::Integer(number @ (0 | 1)) => Some((*number == 1).to_string()),
+                _ => None,
+            },
+            Self::Names => match value {
+                Value::Text(_) => Some(format!("[{value}]")),
+                _ => None,
+            },
+            Self::Number { .. } | Self::Share | Self::Surge | Self::Text | Self::Steps => None,
+        }
+    }
+}
+
+fn count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Float(number) if number.is_finite() => Some(*number),
+        _ => None,
+    }
+}
+
+fn percent(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(_) => count(value),
+        Value::Text(text) => text.strip_suffix('%')?.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn share(value: &Value) -> Option<f64> {
+    let share = match value {
+        Value::Text(text) => text.strip_suffix('%')?.trim().parse::<f64>().ok()? / 100.0,
+        other => number(other)?,
+    };
+    (0.0..=1.0).contains(&share).then_some(share)
+}
+
+fn size(value: &Value) -> Option<Bytes> {
+    let Value::Text(text) = value else {
+        return None;
+    };
+    let (digits, unit) = split_unit(text)?;
+    let factor: u64 = match unit {
+        "kB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return None,
+    };
+    if let Ok(count) = digits.parse::<u64>() {
+        return count.checked_mul(factor).map(Bytes);
+    }
+    let number: f64 = digits.parse().ok()?;
+    let bytes = number * factor as f64;
+    (0.0..SIZE_MAX)
+        .contains(&bytes)
+        .then_some(Bytes(bytes as u64))
+}
+
+fn time(value: &Value) -> Option<Duration> {
+    let text = match value {
+        Value::Integer(0) => return Some(Duration::ZERO),
+        Value::Text(text) if text == "off" => return Some(Duration::ZERO),
+        Value::Text(text) => text,
+        _ => return None,
+    };
+    let (digits, unit) = split_unit(text)?;
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let number: f64 = digits.parse().ok()?;
+    let total = number * seconds;
+    // Rounded to what is written again, so that a value survives any number of rounds.
+    let micros = (total * 1e6).round();
+    (0.0..=TIME_MAX_SECONDS)
+        .contains(&total)
+        .then(|| Duration::from_micros(micros as u64))
+}
+
+fn split_unit(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim();
+    let at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let digits = text[..at].trim();
+    let plain = |c: char| c.is_ascii_digit() || c == '.';
+    digits.chars().all(plain).then_some((digits, &text[at..]))
+}
+
+fn surge(value: &Value) -> Option<Surge> {
+    match value {
+        Value::Integer(_) => count(value)
+            .filter(|count| *count <= 10_000)
+            .map(Surge::Instances),
+        _ => {
+            let percent = u32::try_from(percent(value)?).ok()?;
+            (percent <= 1_000).then_some(Surge::Percent(percent))
+        }
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => {
+            let good = !text.is_empty()
+                && text.chars().count() <= TEXT_MAX
+                && !text.chars().any(char::is_control);
+            good.then(|| text.clone())
+        }
+        _ => None,
+    }
+}
+
+fn step(value: &Value) -> Option<Step> {
+    let Value::List(pair) = value else {
+        return None;
+    };
+    let [concurrency, throughput] = pair.as_slice() else {
+        return None;
+    };
+    let step = Step {
+        concurrency: number(concurrency)?,
+        throughput: Rate(number(throughput)?),
+    };
+    (step.concurrency >= 1.0 && step.throughput.0 > 0.0).then_some(step)
+}
+
+const TEXT_MAX: usize = 200;
+const LIST_MAX: usize = 1_000;
+const SIZE_MAX: f64 = 1.8e19;
+const TIME_MAX_SECONDS: f64 = 100.0 * 86_400.0;

@@ -1,0 +1,501 @@
+//! Rules that a fleet breaks, beyond its sums: the corrections of the documents where they can be
+//! seen.
+
+use serde::Serialize;
+
+use super::capacity::Capacity;
+use super::memory::MemoryPlan;
+use super::pooling::PoolerPlan;
+use super::queueing::ScalingPlan;
+use super::services::ServicePlan;
+use crate::corrections;
+use crate::facts::{Facts, Kind, PoolMode, Service, Via};
+use crate::formula::demand::Verdict;
+use crate::units::{Bytes, Connections, percent_text, short};
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Will hurt some day.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// A rule that is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule: `C` and the number of a correction, `L` and the number of a timeout rule, or a
+    /// formula.
+    pub id: String,
+    /// Number of the correction in the manual, if it is one.
+    pub correction: Option<u32>,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The services it was seen in; empty for the fleet as a whole.
+    pub subjects: Vec<String>,
+    /// What is wrong, with the numbers of the first subject.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+    /// Where the rule comes from.
+    pub source: String,
+}
+
+impl Finding {
+    pub(super) fn new(
+        id: impl Into<String>,
+        correction: Option<u32>,
+        severity: Severity,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let source = correction.and_then(corrections::numbered);
+        Self {
+            id: id.into(),
+            correction,
+            severity,
+            subjects: Vec::new(),
+            message: message.into(),
+            remedy: remedy.into(),
+            source: source.map_or(String::new(), |correction| correction.source.to_owned()),
+        }
+    }
+
+    /// Subject, message and remedy in one line.
+    pub fn sentence(&self) -> String {
+        let subject = match self.subjects.as_slice() {
+            [] => String::new(),
+            [one] => format!("{one}: "),
+            [first, rest @ ..] => format!("{first} and {} more: ", rest.len()),
+        };
+        format!("{subject}{}; {}", self.message, self.remedy)
+    }
+}
+
+/// A finding of the correction with this number.
+fn corrected(
+    number: u32,
+    severity: Severity,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding::new(
+        format!("C{number}"),
+        Some(number),
+        severity,
+        message,
+        remedy,
+    )
+}
+
+/// The same rule for several services, told once with the numbers of the first.
+pub(super) fn gather<'a>(
+    services: impl Iterator<Item = (&'a str, Finding)>,
+    into: &mut Vec<Finding>,
+) {
+    let start = into.len();
+    for (name, mut finding) in services {
+        let known = into[start..]
+            .iter_mut()
+            .find(|known| known.id == finding.id && known.severity == finding.severity);
+        match known {
+            Some(known) => known.subjects.push(name.to_owned()),
+            None => {
+                finding.subjects.push(name.to_owned());
+                into.push(finding);
+            }
+        }
+    }
+}
+
+pub(super) fn all(
+    facts: &Facts,
+    capacity: &Capacity,
+    memory: &MemoryPlan,
+    services: &[ServicePlan],
+    pooler: Option<&PoolerPlan>,
+    scaling: Option<&ScalingPlan>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    observed(facts, &mut findings);
+    server(facts, capacity, memory, &mut findings);
+    if let Some(pooler) = pooler {
+        of_pooler(facts, capacity, pooler, &mut findings);
+    }
+    if let Some(scaling) = scaling.filter(|scaling| scaling.infeasible) {
+        let message = format!(
+            "the load test's law has its highest throughput at {}/s, and no number of connections \
+             carries the present load within the goal",
+            short(scaling.throughput_max)
+        );
+        let remedy = "cache, read from a replica, or use a larger machine; never more connections";
+        findings.push(Finding::new("F12", None, Severity::Warn, message, remedy));
+    }
+    let pairs = || facts.services.iter().zip(services);
+    for rule in SERVICE_RULES {
+        let broken = pairs().filter_map(|(service, plan)| {
+            Some((service.name.as_str(), rule(facts, capacity, service, plan)?))
+        });
+        gather(broken, &mut findings);
+    }
+    findings
+}
+
+/// What sources showed.
+fn observed(facts: &Facts, findings: &mut Vec<Finding>) {
+    for observation in &facts.observations {
+        let number = observation.correction;
+        let (truth, remedy) = corrections::numbered(number)
+            .map_or(("", ""), |correction| (correction.truth, correction.rule));
+        let message = format!("{}: {}: {truth}", observation.origin, observation.what);
+        findings.push(corrected(number, Severity::Warn, message, remedy));
+    }
+}
+
+fn server(facts: &Facts, capacity: &Capacity, memory: &MemoryPlan, findings: &mut Vec<Finding>) {
+    let database = &facts.database;
+    if capacity.verdict != Verdict::Ok
+        && capacity.recommended_max_connections > capacity.max_connections
+    {
+        let order = if database.standbys.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; raise it on the standbys ({}) first, then on the primary",
+                database.standbys.join(", ")
+            )
+        };
+        let message = "max_connections is read at server start only: pg_reload_conf() does not apply \
+                       it";
+        let remedy = format!("restart PostgreSQL after the change{order}");
+        findings.push(corrected(1, Severity::Info, message, remedy));
+    }
+    let of_max = percent_text(capacity.steady, capacity.max_connections);
+    if capacity.steady <= capacity.max_connections && capacity.peak > capacity.usable {
+        let message = format!(
+            "{} connections are {of_max} of max_connections, yet {} are reserved, or a rollout adds to \
+             them",
+            capacity.steady,
+            capacity.superuser_reserved + capacity.reserved
+        );
+        let remedy = format!(
+            "count against the {} that ordinary roles get",
+            capacity.usable
+        );
+        findings.push(corrected(6, Severity::Info, message, remedy));
+    }
+    if memory.worst_bytes > memory.ram_bytes {
+        let message = format!(
+            "if all {} connections worked at once, PostgreSQL would want {} of {}",
+            capacity.max_connections, memory.worst_bytes, memory.ram_bytes
+        );
+        let remedy = "keep max_connections near what the fleet opens, and put a pooler in front";
+        findings.push(corrected(4, Severity::Info, message, remedy));
+    }
+    let share = database.shared_buffers.0 as f64 / database.ram.0.max(1) as f64;
+    if share > 0.45 {
+        let message = format!(
+            "shared_buffers of {} is {} % of memory; PostgreSQL reads through the system's cache as \
+             well",
+            database.shared_buffers,
+            short((share * 100.0).round())
+        );
+        let remedy = format!(
+            "begin with a quarter, {}",
+            Bytes::mib(database.ram.whole_mib() / 4)
+        );
+        findings.push(corrected(15, Severity::Warn, message, remedy));
+    }
+    if facts.measured.cpu.is_some_and(|cpu| cpu > 70.0) && facts.measured.read_share.is_none() {
+        let message = "CPU above 70 % alone says nothing about replicas";
+        let remedy = "look at active sessions by wait event, the top statements and the size of pools \
+                      first; give measured.read_share";
+        findings.push(corrected(18, Severity::Info, message, remedy));
+    }
+    if capacity.oversubscription.is_some_and(|ratio| ratio > 4.0) {
+        let message = format!(
+            "{} connections are {} times the {} that can usefully be active on {} cores; the formula \
+             counts the cores of the database, once for the whole fleet",
+            capacity.peak,
+            short(capacity.oversubscription.unwrap_or_default()),
+            capacity.optimum,
+            database.physical_cores
+        );
+        let remedy = "smaller pools, or a pooler in transaction mode";
+        findings.push(corrected(19, Severity::Info, message, remedy));
+    }
+}
+
+fn of_pooler(facts: &Facts, capacity: &Capacity, pooler: &PoolerPlan, findings: &mut Vec<Finding>) {
+    let needed = capacity.recommended_max_connections;
+    if capacity.max_connections >= needed.times(2) {
+        let message = format!(
+            "max_connections is {}, and with the pooler {needed} would do; a pooler is there to lower \
+             the number",
+            capacity.max_connections
+        );
+        let remedy = "lower it at the next restart, the primary first, then the standbys";
+        findings.push(corrected(16, Severity::Info, message, remedy));
+    }
+    if pooler.servers > pooler.cap {
+        let severity = if pooler.servers + capacity.direct > capacity.usable {
+            Severity::Fail
+        } else {
+            Severity::Warn
+        };
+        let message = format!(
+            "the pooler may open {} servers, PostgreSQL has {} left for it",
+            pooler.servers, pooler.cap
+        );
+        let remedy = "lower default_pool_size, or set max_db_connections";
+        findings.push(corrected(17, severity, message, remedy));
+    }
+    if !pooler.chosen && pooler.pairs.saturating_mul(pooler.instances) > 1 {
+        let message = format!(
+            "default_pool_size {} counts for each of {} pairs of database and user and each of {} \
+             instances: {} servers in all",
+            pooler.default_pool_size, pooler.pairs, pooler.instances, pooler.servers
+        );
+        let remedy = "set max_db_connections as the cap of all";
+        findings.push(corrected(24, Severity::Info, message, remedy));
+    }
+    let ratio = pooler.servers.ratio(capacity.optimum).unwrap_or_default();
+    if ratio > 3.0 {
+        let message = format!(
+            "{} servers are {} times the {} that can usefully be active",
+            pooler.servers,
+            short((ratio * 10.0).round() / 10.0),
+            capacity.optimum
+        );
+        let remedy = format!("{} would keep the database busy", pooler.want);
+        findings.push(corrected(24, Severity::Info, message, remedy));
+    }
+    if pooler.clients > pooler.max_client_conn.times(pooler.instances) {
+        let message = format!(
+            "clients open {} connections at their peak, max_client_conn lets {} in",
+            pooler.clients,
+            pooler.max_client_conn.times(pooler.instances)
+        );
+        let remedy = "raise max_client_conn, or lower the clients' pools";
+        findings.push(corrected(24, Severity::Fail, message, remedy));
+    }
+    if facts
+        .services
+        .iter()
+        .all(|service| service.via == Via::Direct)
+    {
+        let message = "no service uses the pooler";
+        let remedy = "write via = \"pooler\" where it should be used";
+        findings.push(corrected(23, Severity::Warn, message, remedy));
+    }
+}
+
+type Rule = fn(&Facts, &Capacity, &Service, &ServicePlan) -> Option<Finding>;
+
+/// What can be wrong with a single service.
+const SERVICE_RULES: &[Rule] = &[
+    pool_of_all,
+    below_need,
+    overloaded,
+    below_floor,
+    above_ceiling,
+    transaction_mode,
+    prisma_7_url,
+    persistent_pdo,
+    octane,
+    serverless,
+    fpm_environment,
+];
+
+/// S2's own rule: no pool as large as everything.
+fn pool_of_all(
+    _: &Facts,
+    capacity: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    if service.via == Via::Pooler || plan.pool < capacity.usable {
+        return None;
+    }
+    let message = format!(
+        "one pool of {} takes all of the {} connections that ordinary roles get",
+        plan.pool, capacity.usable
+    );
+    Some(corrected(17, Severity::Fail, message, "make it smaller"))
+}
+
+fn below_need(
+    facts: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    let need = plan.need?;
+    if service.pool.times(service.dsns) >= need || service.kind.one_per_process() && need.0 <= 2 {
+        return None;
+    }
+    let goal = facts.operations.goal;
+    let message = format!(
+        "a pool of {} is less than the {need} that its load needs for {} % of requests to wait no longer \
+         than {}",
+        service.pool,
+        short(100.0 * (1.0 - goal.probability)),
+        crate::units::time_text(goal.wait)
+    );
+    let remedy = format!("{need} connections, or a shorter hold time");
+    Some(Finding::new("F10", None, Severity::Warn, message, remedy))
+}
+
+fn overloaded(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if !plan.overloaded {
+        return None;
+    }
+    let message = format!(
+        "its load keeps {} connections busy on average, more than any PostgreSQL serves",
+        short(plan.busy.unwrap_or_default())
+    );
+    let remedy = format!(
+        "check requests, queries_per_request and hold of {}",
+        service.name
+    );
+    Some(Finding::new("F10", None, Severity::Fail, message, remedy))
+}
+
+fn below_floor(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.pool >= plan.floor {
+        return None;
+    }
+    let message = format!(
+        "{} tasks that hold {} connections each can all wait for their last one: a pool of {} blocks for \
+         ever",
+        service.tasks, service.connections_per_task, service.pool
+    );
+    let remedy = format!("{} connections, or no nested checkout", plan.floor);
+    Some(Finding::new("F7", None, Severity::Fail, message, remedy))
+}
+
+fn above_ceiling(
+    _: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    let ceiling = plan.ceiling?;
+    if service.kind.one_per_process() || service.pool <= ceiling {
+        return None;
+    }
+    let message = format!(
+        "a pool of {} is more than the {ceiling} that the sizing table has for such a load",
+        service.pool
+    );
+    let need = plan.need.unwrap_or(Connections(2));
+    let remedy = format!("the load needs {need}");
+    Some(corrected(19, Severity::Info, message, remedy))
+}
+
+fn transaction_mode(
+    facts: &Facts,
+    _: &Capacity,
+    service: &Service,
+    _: &ServicePlan,
+) -> Option<Finding> {
+    let pooler = facts.pooler.as_ref()?;
+    if service.via == Via::Direct || pooler.pool_mode == PoolMode::Session {
+        return None;
+    }
+    let recipe = match service.kind {
+        Kind::Sqlx => {
+            "set statement_cache_capacity(0), or a pooler that shares prepared statements"
+        }
+        Kind::Prisma6 => "add pgbouncer=true to the URL; migrations need a direct URL",
+        Kind::Prisma7 => "migrations need a direct URL",
+        Kind::PhpFpm | Kind::Octane | Kind::Queue => {
+            "use Laravel 13's `pooled` connection, or PDO::ATTR_EMULATE_PREPARES; migrations need a \
+             direct connection"
+        }
+        Kind::Serverless | Kind::Generic => "keep session state out of it",
+    };
+    let message = format!(
+        "in {} mode SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE \
+         do not last",
+        pooler.pool_mode
+    );
+    let mut finding = corrected(23, Severity::Info, message, recipe);
+    // One for each kind of client, as their recipes differ.
+    finding.id = format!("C23-{}", service.kind);
+    Some(finding)
+}
+
+fn prisma_7_url(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Prisma7 {
+        return None;
+    }
+    let message = format!(
+        "Prisma 7's pg adapter ignores connection_limit and the other URL parameters; without a factory it \
+         opens 10 connections, not {}, and waits for one without end",
+        service.pool
+    );
+    let remedy = "use the factory of `pgweir render prisma`";
+    Some(corrected(29, Severity::Info, message, remedy))
+}
+
+fn persistent_pdo(
+    _: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    if !service.persistent {
+        return None;
+    }
+    if service.via == Via::Pooler {
+        let message = "persistent PDO connections gain little behind a pooler, and carry SET, temporary \
+                       tables, advisory locks and open transactions into the next request";
+        let remedy = "write persistent = false";
+        return Some(corrected(44, Severity::Warn, message, remedy));
+    }
+    let message = format!(
+        "persistent PDO connections are no pool: each of {} workers keeps one for each data source name, \
+         idle or not, with the state of the last request",
+        plan.steady
+    );
+    let remedy = "use them only where connecting was measured to be slow";
+    Some(corrected(44, Severity::Info, message, remedy))
+}
+
+fn octane(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Octane {
+        return None;
+    }
+    let message = format!(
+        "Octane's workers never close their connections between requests: {} stay open",
+        plan.steady
+    );
+    let remedy = "decide on the listener DisconnectFromDatabases";
+    Some(corrected(47, Severity::Info, message, remedy))
+}
+
+fn serverless(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Serverless || service.via == Via::Pooler {
+        return None;
+    }
+    let message = format!(
+        "{} functions at once open {} connections without a pooler",
+        plan.replicas, plan.steady
+    );
+    let remedy = "put a pooler in front, and connection_limit=1 into the URL";
+    Some(corrected(51, Severity::Warn, message, remedy))
+}
+
+fn fpm_environment(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::PhpFpm {
+        return None;
+    }
+    let message = "PHP-FPM reads no PHP_FPM_MAX_CHILDREN by itself";
+    let remedy = "use the pool file of `pgweir render php-fpm`, which names the variables";
+    Some(corrected(46, Severity::Info, message, remedy))
+}

@@ -1,0 +1,119 @@
+//! Memory of the database machine, from both sides.
+
+use serde::Serialize;
+
+use super::capacity::Capacity;
+use crate::facts::Facts;
+use crate::formula::demand::Verdict;
+use crate::formula::memory::{self, Inputs};
+use crate::units::{Bytes, Connections};
+
+/// Memory of the database machine (F6).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemoryPlan {
+    /// Memory of the machine.
+    pub ram_bytes: Bytes,
+    /// Nine tenths of it, less what other programs use.
+    pub budget_bytes: Bytes,
+    /// What to expect: as many active connections as are of use, one sort or hash each.
+    pub expected_bytes: Bytes,
+    /// What could happen: every allowed connection active, one sort or hash each.
+    pub worst_bytes: Bytes,
+    /// The same with three sorts or hashes each, as in reports.
+    pub pessimistic_bytes: Bytes,
+    /// S1's formula as its example computes it, with 2 workers per gather. Neither bound.
+    pub prisma_guide_bytes: Bytes,
+    /// S1's formula as its text says it, with `max_parallel_workers`.
+    pub prisma_guide_literal_bytes: Bytes,
+    /// Active connections that `expected` counts.
+    pub active: Connections,
+    /// The largest `work_mem` that keeps `expected` within the budget.
+    pub work_mem_max_bytes: Bytes,
+    /// What PGTune would propose for `work_mem`, for comparison.
+    pub pgtune_work_mem_bytes: Bytes,
+    /// WARN where what is expected leaves the budget, FAIL where it leaves the machine.
+    pub verdict: Verdict,
+}
+
+impl MemoryPlan {
+    /// The verdict in a sentence.
+    pub fn reason(&self) -> String {
+        let Self {
+            expected_bytes,
+            budget_bytes,
+            ram_bytes,
+            ..
+        } = self;
+        match self.verdict {
+            Verdict::Fail => format!(
+                "PostgreSQL is to be expected at {expected_bytes} of memory, the machine has {ram_bytes}"
+            ),
+            Verdict::Warn => format!(
+                "PostgreSQL is to be expected at {expected_bytes} of memory, more than the {budget_bytes} \
+                 that nine tenths of {ram_bytes} leave"
+            ),
+            Verdict::Ok => format!(
+                "PostgreSQL is to be expected at {expected_bytes} of memory, within {budget_bytes}"
+            ),
+        }
+    }
+}
+
+pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
+    let database = &facts.database;
+    let connections = database.max_connections;
+    let measured = facts.measured.active.map(|active| active.ceil().max(1.0));
+    // `as` clamps to the range of u64.
+    let active = measured.map_or(capacity.optimum, |active| {
+        Connections(active as u64).min(capacity.optimum)
+    });
+    let active = active.min(connections);
+    let inputs = |active: Connections, nodes: u64| Inputs {
+        connections,
+        active,
+        work_mem: database.work_mem,
+        hash_factor: database.hash_mem_multiplier,
+        nodes,
+        workers_per_gather: database.max_parallel_workers_per_gather,
+        parallel_workers_max: database
+            .max_parallel_workers
+            .min(database.max_worker_processes),
+        shared_buffers: database.shared_buffers,
+        idle_backend: database.idle_backend,
+        page_table_owners: if database.huge_pages {
+            Connections::ZERO
+        } else {
+            active
+        },
+        autovacuum_workers: database.autovacuum_max_workers,
+        autovacuum_work_mem: database.autovacuum_work_mem,
+        maintenance_work_mem: database.maintenance_work_mem,
+        maintenance_sessions: 1,
+    };
+    let expected = memory::total(&inputs(active, 1));
+    let budget = memory::budget(database.ram, facts.operations.os_reserve);
+    let seed = |factor| memory::of_prisma_guide(connections, database.work_mem, factor);
+    MemoryPlan {
+        ram_bytes: database.ram,
+        budget_bytes: budget,
+        expected_bytes: expected,
+        worst_bytes: memory::total(&inputs(connections, 1)),
+        pessimistic_bytes: memory::total(&inputs(connections, 3)),
+        prisma_guide_bytes: seed(database.max_parallel_workers_per_gather),
+        prisma_guide_literal_bytes: seed(database.max_parallel_workers),
+        active,
+        work_mem_max_bytes: memory::work_mem_max(&inputs(active, 1), budget),
+        pgtune_work_mem_bytes: memory::pgtune_work_mem(
+            database.ram,
+            connections,
+            u64::from(database.physical_cores),
+        ),
+        verdict: if expected > database.ram {
+            Verdict::Fail
+        } else if expected > budget {
+            Verdict::Warn
+        } else {
+            Verdict::Ok
+        },
+    }
+}

@@ -1,0 +1,155 @@
+//! The plan: what a fleet asks for, whether that goes together, and what to change.
+//!
+//! [`plan`] puts the formulas together; each file here is one part of the answer. Nothing is decided
+//! twice: the table, the JSON and the rendered files all read this one value.
+
+mod advice;
+mod capacity;
+mod changes;
+mod findings;
+mod lattice;
+mod memory;
+mod pooling;
+mod queueing;
+mod readings;
+mod services;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+pub use advice::{Advice, Basis, Reason, Topic};
+pub use capacity::Capacity;
+pub use changes::Change;
+pub use findings::{Finding, Severity};
+pub use memory::MemoryPlan;
+pub use pooling::PoolerPlan;
+pub use queueing::{QueueingPlan, ScalingPlan};
+pub use readings::Reading;
+pub use services::ServicePlan;
+
+use crate::facts::{Assumption, Facts};
+use crate::formula::{self, demand::Verdict};
+use crate::profile::Profile;
+
+/// Version of the JSON form. Grows when a field changes its meaning or goes away; a field more
+/// does not change it.
+pub const SCHEMA: &str = "pgweir-plan/1";
+
+/// What a fleet asks for and what to make of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// [`formula::VERSION`].
+    pub formulas: u32,
+    /// Whose rules filled in what was not said.
+    pub profile: Profile,
+    /// The worst of capacity, memory and findings.
+    pub verdict: Verdict,
+    /// Why, the worst first.
+    pub reasons: Vec<String>,
+    /// What would make the capacity OK, the smallest change first. Each is sufficient by itself.
+    pub changes: Vec<Change>,
+    /// Demand against what PostgreSQL gives.
+    pub capacity: Capacity,
+    /// Each service.
+    pub services: Vec<ServicePlan>,
+    /// Memory of the database machine.
+    pub memory: MemoryPlan,
+    /// What the load needs, beside what is configured.
+    pub queueing: QueueingPlan,
+    /// How throughput grows, where a load test was given.
+    pub scaling: Option<ScalingPlan>,
+    /// The pooler; `None`: there is none.
+    pub pooler: Option<PoolerPlan>,
+    /// Whether a pooler, replicas or a bigger machine is called for.
+    pub advice: Vec<Advice>,
+    /// Rules that are broken, the worst first.
+    pub findings: Vec<Finding>,
+    /// What the documents and the model say for this fleet, where they differ.
+    pub readings: Vec<Reading>,
+    /// Every default that was used.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// Plans a fleet.
+pub fn plan(facts: &Facts) -> Plan {
+    let services = services::plan(facts);
+    let queueing = queueing::plan(facts, &services);
+    let pooler = pooling::plan(facts, &services, &queueing);
+    let capacity = capacity::plan(facts, &services, pooler.as_ref());
+    let memory = memory::plan(facts, &capacity);
+    let (scaling, unfit) = queueing::scaling(facts, &queueing);
+    let mut findings = findings::all(
+        facts,
+        &capacity,
+        &memory,
+        &services,
+        pooler.as_ref(),
+        scaling.as_ref(),
+    );
+    findings.extend(unfit);
+    findings.extend(lattice::findings(facts));
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+    let advice = advice::all(
+        facts,
+        &capacity,
+        &memory,
+        &queueing,
+        scaling.as_ref(),
+        pooler.as_ref(),
+    );
+    let changes = changes::all(facts, &capacity, &services, pooler.as_ref());
+    let (verdict, reasons) = verdict(&capacity, &memory, &findings);
+    Plan {
+        schema: SCHEMA,
+        formulas: formula::VERSION,
+        profile: facts.profile,
+        verdict,
+        reasons,
+        changes,
+        capacity,
+        services,
+        memory,
+        queueing,
+        scaling,
+        pooler,
+        advice,
+        findings,
+        readings: readings::all(facts),
+        assumptions: facts.assumptions.clone(),
+    }
+}
+
+fn verdict(
+    capacity: &Capacity,
+    memory: &MemoryPlan,
+    findings: &[Finding],
+) -> (Verdict, Vec<String>) {
+    let mut reasons = vec![
+        (capacity.verdict, capacity.reason()),
+        (memory.verdict, memory.reason()),
+    ];
+    reasons.extend(findings.iter().map(|finding| {
+        let verdict = match finding.severity {
+            Severity::Info => Verdict::Ok,
+            Severity::Warn => Verdict::Warn,
+            Severity::Fail => Verdict::Fail,
+        };
+        (verdict, finding.sentence())
+    }));
+    let worst = reasons
+        .iter()
+        .map(|(verdict, _)| *verdict)
+        .max()
+        .unwrap_or(Verdict::Ok);
+    if worst == Verdict::Ok {
+        return (worst, vec![capacity.reason()]);
+    }
+    reasons.retain(|(verdict, _)| *verdict != Verdict::Ok);
+    // Stable: capacity stays before memory before findings of the same weight.
+    reasons.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    (worst, reasons.into_iter().map(|(_, text)| text).collect())
+}
