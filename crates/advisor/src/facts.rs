@@ -338,6 +338,16 @@ pub enum PoolerKind {
     Pgbouncer,
 }
 
+impl PoolerKind {
+    /// Its name as one writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Pgweir => "pgweir",
+            Self::Pgbouncer => "PgBouncer",
+        }
+    }
+}
+
 /// When a pooler takes a server back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

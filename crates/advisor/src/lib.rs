@@ -8,6 +8,7 @@
 //! * [`render`] writes a plan as files.
 //! * [`alerts`] are Prometheus' alerting rules, with thresholds as parameters; [`grafana`] is a
 //!   dashboard.
+//! * [`show`] tells a plan to people.
 //!
 //! Deliberately not here: files, sockets, clocks and randomness. The same facts give the same plan
 //! and the same bytes, so a plan can be kept, compared and checked in.
@@ -20,6 +21,7 @@ pub mod formula;
 pub mod grafana;
 pub mod plan;
 pub mod profile;
+pub mod show;
 pub mod units;
 
 pub use plan::{Plan, plan};

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// All went well.
     Done,
-    /// The configuration has mistakes.
+    /// The configuration has mistakes, or a plan warns.
     Mistakes,
-    /// Something needed is missing or failed.
+    /// The command line, or the description of a fleet, has mistakes.
+    Usage,
+    /// Something needed is missing or failed, or a fleet does not fit.
     Failed,
     /// Ctrl-C.
     Interrupted,
@@ -22,6 +24,8 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Mistakes => 1,
+            // clap's number for the same.
+            Self::Usage => 2,
             Self::Failed => 3,
             // As shells report a process that the signal has ended.
             Self::Interrupted => 128 + 2,
@@ -42,10 +46,11 @@ Examples:
   pgweir demo
   pgweir serve /etc/pgweir.toml
   pgweir top
+  pgweir plan fleet.toml
 
 Exit codes:
   0    done
-  1    the configuration has mistakes; all of them are listed
-  2    the command line has mistakes
-  3    something needed is missing or failed; the last line says what
+  1    the configuration has mistakes, all of them are listed; or a plan warns
+  2    the command line, or the description of a fleet, has mistakes
+  3    something needed is missing or failed, the last line says what; or a plan fails
   130  stopped by Ctrl-C (143: by SIGTERM or SIGHUP)";

@@ -6,10 +6,12 @@
 mod check;
 mod demo;
 mod exit;
+mod fleet;
 mod interrupt;
 mod load;
 mod output;
 mod render;
+mod plan;
 mod serve;
 mod source;
 mod top;
@@ -40,6 +42,7 @@ enum Command {
     Demo(demo::Options),
     Render(render::Options),
     Top(top::Options),
+    Plan(plan::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options),
         Command::Render(options) => render::run(options),
         Command::Top(options) => top::run(options),
+        Command::Plan(options) => plan::run(options),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {

@@ -30,7 +30,7 @@ fn check(mut command: Command, code: i32, words: &str) {
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     check(pgweir(&["--help"]), 0, "Exit codes:");
-    for command in ["serve", "check", "demo", "render", "top"] {
+    for command in ["serve", "check", "demo", "plan", "render", "top"] {
         check(
             pgweir(&[command, "--help"]),
             0,

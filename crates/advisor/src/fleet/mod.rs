@@ -13,7 +13,7 @@ pub mod presets;
 mod problem;
 mod resolve;
 mod toml;
-mod value;
+pub mod value;
 mod write;
 
 #[cfg(test)]

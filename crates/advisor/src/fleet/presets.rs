@@ -99,7 +99,11 @@ impl Preset {
         service.set("replicas", self.replicas.1);
         service.set("replicas_min", self.replicas.0);
         service.set("pool", self.pool.1);
-        let requests = self.requests.1.unwrap_or(2 * self.requests.0);
+        // Just below the upper end, which belongs to the next column.
+        let requests = self
+            .requests
+            .1
+            .map_or(2 * self.requests.0, |below| below - 1);
         service.set("requests", requests);
         draft
     }

@@ -214,6 +214,11 @@ impl Kind {
         }
     }
 
+    /// Whether it may be this.
+    pub fn allows(&self, value: &Value) -> bool {
+        self.read(value).is_some()
+    }
+
     /// What the value means. `None`: it is not allowed.
     pub(super) fn read(&self, value: &Value) -> Option<Typed> {
         match self {

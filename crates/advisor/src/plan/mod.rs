@@ -72,6 +72,9 @@ pub struct Plan {
     pub readings: Vec<Reading>,
     /// Every default that was used.
     pub assumptions: Vec<Assumption>,
+    /// What the plan was made of; the renderers write it down.
+    #[serde(skip)]
+    pub facts: Facts,
 }
 
 /// Plans a fleet.
@@ -120,6 +123,7 @@ pub fn plan(facts: &Facts) -> Plan {
         findings,
         readings: readings::all(facts),
         assumptions: facts.assumptions.clone(),
+        facts: facts.clone(),
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn service(
         timeouts: client_timeouts(&mut v, facts, request_deadline),
         persistent: v.truth("persistent"),
         fpm: fpm(&mut v, pool.0),
-        image: v.text_or("image", &image),
+        image: v.text_of_name("image", image, "\"NAME:latest\""),
         http_port: v.port("http_port"),
     }
 }

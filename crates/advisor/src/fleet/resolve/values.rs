@@ -234,6 +234,19 @@ impl Values<'_> {
         }
     }
 
+    /// A text that follows from the section's own name: assumed once for all, as `shown`.
+    pub(super) fn text_of_name(&mut self, name: &str, default: String, shown: &str) -> String {
+        match self.given(name) {
+            Some(Typed::Text(text)) => text,
+            _ => {
+                let (at, _) = self.key(name);
+                self.assumptions
+                    .add(self.scope, at, shown.to_owned(), self.subject);
+                default
+            }
+        }
+    }
+
     pub(super) fn choice(&mut self, name: &str) -> &'static str {
         match self.fixed(name) {
             Typed::Choice(word) => word,

@@ -1,0 +1,289 @@
+//! Tells a plan to people: the table, the picture, the derivations, and what differs between two.
+
+mod diff;
+mod explain;
+mod picture;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use diff::{Difference, diff, diff_text};
+pub use explain::{Derivation, explain, explain_text};
+pub use picture::picture;
+pub use table::services_table;
+
+use std::fmt::{Arguments, Write};
+
+use crate::formula::demand::Verdict;
+use crate::plan::{Advice, Basis, Plan, Severity};
+use crate::units::short;
+
+/// Colours of a terminal, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colours(pub bool);
+
+impl Colours {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn verdict(self, verdict: Verdict) -> String {
+        let code = match verdict {
+            Verdict::Ok => "1;32",
+            Verdict::Warn => "1;33",
+            Verdict::Fail => "1;31",
+        };
+        self.paint(code, &verdict.to_string())
+    }
+}
+
+/// The whole plan as text.
+pub fn text(plan: &Plan, colours: Colours) -> String {
+    let mut text = String::new();
+    verdict(&mut text, plan, colours);
+    heading(&mut text, "Services", colours);
+    text.push_str(&services_table(plan));
+    heading(&mut text, "Picture", colours);
+    text.push_str(&picture(plan));
+    facts(&mut text, plan, colours);
+    advice(&mut text, plan, colours);
+    findings(&mut text, plan, colours);
+    readings(&mut text, plan, colours);
+    assumptions(&mut text, plan, colours);
+    text
+}
+
+fn verdict(text: &mut String, plan: &Plan, colours: Colours) {
+    let word = colours.verdict(plan.verdict);
+    push(
+        text,
+        format_args!(
+            "{word}  {}\n",
+            plan.reasons.first().map_or("", String::as_str)
+        ),
+    );
+    for reason in plan.reasons.iter().skip(1).take(REASONS_MAX) {
+        push(text, format_args!("      {reason}\n"));
+    }
+    let more = plan.reasons.len().saturating_sub(REASONS_MAX + 1);
+    if more > 0 {
+        push(text, format_args!("      and {more} more below\n"));
+    }
+    if let Some(first) = plan.changes.first() {
+        push(
+            text,
+            format_args!(
+                "\nThe smallest change that mends the capacity:\n  {}\n",
+                first.text
+            ),
+        );
+        if let Some(hint) = what_if(&first.suppose) {
+            push(text, format_args!("  {}\n", colours.dim(&hint)));
+        }
+        for change in plan.changes.iter().skip(1) {
+            push(text, format_args!("or\n  {}\n", change.text));
+        }
+    }
+}
+
+fn what_if(suppose: &[String]) -> Option<String> {
+    if suppose.is_empty() || suppose.len() > 4 {
+        return None;
+    }
+    let arguments: Vec<String> = suppose
+        .iter()
+        .map(|supposition| format!("--what-if '{supposition}'"))
+        .collect();
+    Some(format!("try it: {}", arguments.join(" ")))
+}
+
+fn facts(text: &mut String, plan: &Plan, colours: Colours) {
+    heading(text, "Numbers", colours);
+    let capacity = &plan.capacity;
+    let memory = &plan.memory;
+    let mut row = |name: &str, value: String| push(text, format_args!("{name:<26} {value}\n"));
+    row(
+        "max_connections",
+        format!(
+            "{} now; {} would be OK, set {}",
+            capacity.max_connections, capacity.need, capacity.recommended_max_connections
+        ),
+    );
+    row(
+        "active optimum",
+        format!(
+            "{} connections for the whole fleet (the documents count {}){}",
+            capacity.optimum,
+            capacity.optimum_of_documents,
+            capacity
+                .oversubscription
+                .map_or(String::new(), |ratio| format!(
+                    "; the peak is {} times that",
+                    short((ratio * 100.0).round() / 100.0)
+                ))
+        ),
+    );
+    row(
+        "memory, to be expected",
+        format!(
+            "{} with {} active (budget {} of {})",
+            memory.expected_bytes, memory.active, memory.budget_bytes, memory.ram_bytes
+        ),
+    );
+    row(
+        "memory, could happen",
+        format!(
+            "{} with all {} active, {} if each sorts three times",
+            memory.worst_bytes, capacity.max_connections, memory.pessimistic_bytes
+        ),
+    );
+    row(
+        "memory, formula of S1",
+        format!(
+            "{} as its example counts, {} as its text says; neither is a bound",
+            memory.prisma_guide_bytes, memory.prisma_guide_literal_bytes
+        ),
+    );
+    row(
+        "work_mem at most",
+        format!(
+            "{} ({} now; PGTune would say {})",
+            memory.work_mem_max_bytes.postgres(),
+            plan.facts.database.work_mem.postgres(),
+            memory.pgtune_work_mem_bytes.postgres()
+        ),
+    );
+    let queueing = &plan.queueing;
+    if let (Some(separate), Some(shared)) = (queueing.separate, queueing.shared) {
+        row(
+            "queueing need",
+            format!(
+                "{separate} connections in separate pools, {shared} shared ({} busy on average)",
+                short((queueing.busy * 100.0).round() / 100.0)
+            ),
+        );
+    }
+    if let Some(scaling) = &plan.scaling {
+        row(
+            "load test",
+            format!(
+                "most work at {} connections ({}/s), best at {}{}",
+                short(scaling.peak.round()),
+                short(scaling.throughput_max.round()),
+                scaling.operating_point,
+                scaling
+                    .need
+                    .map_or(String::new(), |need| format!("; the load needs {need}"))
+            ),
+        );
+    }
+    if let Some(pooler) = &plan.pooler {
+        row(
+            "pooler, each instance",
+            format!(
+                "default_pool_size {}, reserve_pool_size {}, max_db_connections {}, max_client_conn {}, \
+                 {} file descriptors",
+                pooler.default_pool_size,
+                pooler.reserve_pool_size,
+                pooler.max_db_connections,
+                pooler.max_client_conn,
+                pooler.descriptors
+            ),
+        );
+    }
+}
+
+fn advice(text: &mut String, plan: &Plan, colours: Colours) {
+    heading(text, "What is called for", colours);
+    for Advice {
+        topic,
+        summary,
+        reasons,
+        ..
+    } in &plan.advice
+    {
+        push(text, format_args!("{topic:<15} {summary}\n"));
+        for reason in reasons {
+            let basis = match reason.basis {
+                Basis::Model => "",
+                Basis::Heuristic => " (rule of thumb)",
+            };
+            push(
+                text,
+                format_args!("{:<15} {}: {}{basis}\n", "", reason.id, reason.text),
+            );
+        }
+    }
+}
+
+fn findings(text: &mut String, plan: &Plan, colours: Colours) {
+    if plan.findings.is_empty() {
+        return;
+    }
+    heading(text, "Findings", colours);
+    for finding in &plan.findings {
+        let (word, code) = match finding.severity {
+            Severity::Info => ("info", "36"),
+            Severity::Warn => ("warn", "33"),
+            Severity::Fail => ("fail", "31"),
+        };
+        let word = colours.paint(code, word);
+        push(
+            text,
+            format_args!("{word} {:<13} {}\n", finding.id, finding.sentence()),
+        );
+    }
+}
+
+fn readings(text: &mut String, plan: &Plan, colours: Colours) {
+    heading(text, "Where the documents and the model differ", colours);
+    for reading in &plan.readings {
+        push(
+            text,
+            format_args!(
+                "{}\n  prisma-guide   {}\n  sqlx-strategy  {}\n  model          {}\n",
+                reading.topic, reading.prisma_guide, reading.sqlx_strategy, reading.model
+            ),
+        );
+    }
+}
+
+fn assumptions(text: &mut String, plan: &Plan, colours: Colours) {
+    heading(text, "Assumptions", colours);
+    for assumption in &plan.assumptions {
+        let line = format!("{} = {}", assumption.key, assumption.value);
+        let whom = if assumption.first.is_empty() {
+            String::new()
+        } else if assumption.count == 1 {
+            format!(" ({})", assumption.first)
+        } else {
+            format!(" ({} and {} more)", assumption.first, assumption.count - 1)
+        };
+        push(text, format_args!("{line:<52} {}{whom}\n", assumption.why));
+    }
+}
+
+fn heading(text: &mut String, title: &str, colours: Colours) {
+    push(text, format_args!("\n{}\n", colours.bold(title)));
+}
+
+fn push(text: &mut String, arguments: Arguments<'_>) {
+    text.write_fmt(arguments)
+        .expect("writing to a String cannot fail");
+}
+
+/// More reasons than that do not fit above the table.
+const REASONS_MAX: usize = 4;

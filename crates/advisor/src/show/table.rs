@@ -1,0 +1,128 @@
+//! The table of services.
+
+use super::push;
+use crate::facts::Via;
+use crate::plan::Plan;
+use crate::units::{Connections, percent_text};
+
+/// One line for each service, and the sums against what PostgreSQL gives.
+pub fn services_table(plan: &Plan) -> String {
+    let longest = plan.services.iter().map(|service| service.name.len()).max();
+    // A few long names must not push the columns off the screen.
+    let width = longest.unwrap_or(0).clamp(7, 32);
+    let mut text = String::new();
+    push(
+        &mut text,
+        format_args!(
+            "{:width$}  {:10}  {:6}  {:>9}  {:>9}  {:>6}  {:>4}  {:>8}  {:>8}  {:>6}  {:>7}\n",
+            "service",
+            "kind",
+            "via",
+            "replicas",
+            "processes",
+            "pool",
+            "dsns",
+            "total",
+            "rollout",
+            "need",
+            "ceiling"
+        ),
+    );
+    for service in &plan.services {
+        let replicas = match service.replicas_rollout - service.replicas {
+            0 => service.replicas.to_string(),
+            more => format!("{}+{more}", service.replicas),
+        };
+        let pool = if service.pool_chosen {
+            format!("{}*", service.pool)
+        } else {
+            service.pool.to_string()
+        };
+        push(
+            &mut text,
+            format_args!(
+                "{:width$}  {:10}  {:6}  {replicas:>9}  {:>9}  {pool:>6}  {:>4}  {:>8}  {:>8}  {:>6}  {:>7}\n",
+                service.name,
+                service.kind,
+                service.via,
+                service.processes,
+                service.dsns,
+                service.steady.0,
+                service.rollout.0,
+                or_dash(service.need),
+                or_dash(service.ceiling),
+            ),
+        );
+    }
+    let capacity = &plan.capacity;
+    let mut sum = |name: &str, steady: String, rollout: String| {
+        let columns = width + 62;
+        push(
+            &mut text,
+            format_args!("{name:columns$}  {steady:>8}  {rollout:>8}\n"),
+        );
+    };
+    let count = |connections: Connections| connections.0.to_string();
+    if let Some(pooler) = &plan.pooler {
+        let behind = |rollout: bool| -> Connections {
+            let behind = plan
+                .services
+                .iter()
+                .filter(|service| service.via == Via::Pooler);
+            behind
+                .map(|service| {
+                    if rollout {
+                        service.rollout
+                    } else {
+                        service.steady
+                    }
+                })
+                .sum()
+        };
+        sum(
+            "clients of the pooler",
+            count(behind(false)),
+            count(behind(true)),
+        );
+        let name = format!(
+            "servers of the pooler ({} instance{})",
+            pooler.instances,
+            if pooler.instances == 1 { "" } else { "s" }
+        );
+        sum(&name, count(capacity.pooler), count(capacity.pooler));
+        sum(
+            "services without the pooler",
+            count(capacity.direct),
+            count(capacity.direct_rollout),
+        );
+    }
+    sum(
+        "connections to PostgreSQL",
+        count(capacity.steady),
+        count(capacity.rollout),
+    );
+    sum(
+        "reserved for operations",
+        count(capacity.reserve),
+        count(capacity.reserve),
+    );
+    let name = format!(
+        "usable by ordinary roles ({} less {} reserved)",
+        capacity.max_connections,
+        capacity.superuser_reserved + capacity.reserved
+    );
+    sum(&name, count(capacity.usable), count(capacity.usable));
+    sum(
+        "utilisation",
+        percent_text(capacity.steady, capacity.usable),
+        percent_text(capacity.rollout, capacity.usable),
+    );
+    if plan.services.iter().any(|service| service.pool_chosen) {
+        text.push_str("* chosen by the planner\n");
+    }
+    text
+}
+
+fn or_dash(connections: Option<Connections>) -> String {
+    connections.map_or("-".to_owned(), |connections| connections.0.to_string())
+}

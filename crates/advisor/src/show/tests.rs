@@ -1,0 +1,136 @@
+//! What people are shown.
+
+use super::{Colours, diff, diff_text, explain, explain_text, picture, services_table, text};
+use crate::formula::FORMULAS;
+use crate::plan::{Plan, plan};
+use crate::{corrections, fleet};
+
+fn planned(text: &str) -> Plan {
+    let (draft, problems) = fleet::read("fleet.toml", text);
+    plan(&fleet::resolve(&draft, problems).unwrap())
+}
+
+const FLEET: &str = "\
+[database]
+shared_buffers = \"256MB\"
+[services.rust-iss]
+kind = \"sqlx\"
+replicas = 3
+pool = 10
+requests = 10
+[services.php-web]
+kind = \"php-fpm\"
+";
+
+#[test]
+fn the_table_has_both_sums_and_says_what_was_chosen() {
+    let table = services_table(&planned(FLEET));
+    let line = |word: &str| {
+        let line = table.lines().find(|line| line.starts_with(word));
+        let words: Vec<_> = line.unwrap().split_whitespace().collect();
+        words.join(" ")
+    };
+    assert_eq!(
+        line("rust-iss"),
+        "rust-iss sqlx direct 3+1 1 10 1 30 40 2 30"
+    );
+    assert_eq!(
+        line("php-web"),
+        "php-web php-fpm direct 1 1 20* 1 20 20 - -"
+    );
+    assert_eq!(line("connections to"), "connections to PostgreSQL 50 60");
+    assert_eq!(
+        line("usable"),
+        "usable by ordinary roles (100 less 3 reserved) 97 97"
+    );
+    assert_eq!(line("utilisation"), "utilisation 51.5 % 61.9 %");
+    assert_eq!(line("*"), "* chosen by the planner");
+}
+
+#[test]
+fn the_picture_is_drawn_from_the_data_and_straight() {
+    for fleet in [FLEET.to_owned(), format!("[pooler]\n{FLEET}")] {
+        let picture = picture(&planned(&fleet));
+        assert!(picture.contains("3 x pool 10 = 30"), "{picture}");
+        assert!(picture.contains("pm.max_children 20"), "{picture}");
+        assert!(
+            picture.contains("max_connections 100, 3 of them reserved"),
+            "{picture}"
+        );
+        for line in picture.lines() {
+            let wide = line.chars().count();
+            assert!(wide <= 79, "{line}");
+            let framed = line.starts_with(['┌', '│', '└']);
+            assert!(!framed || wide == 64, "{line}");
+        }
+    }
+    let past = picture(&planned(&format!("[pooler]\n{FLEET}via = \"direct\"\n")));
+    assert!(past.contains("past the pooler"), "{past}");
+}
+
+#[test]
+fn a_share_beyond_everything_is_drawn_full() {
+    let picture = picture(&planned(
+        "[database]\nmax_connections = 4\n[services.a]\npool = 10000\n",
+    ));
+    assert!(picture.contains("█! 10000 of 1 "), "{picture}");
+}
+
+#[test]
+fn every_formula_can_be_explained() {
+    let fleet = format!(
+        "[pooler]\n[measured]\nsteps = [[1,65],[18,996],[36,1652],[72,1853],[108,1829],[144,1775],\
+         [216,1702]]\n{FLEET}connections_per_task = 2\n"
+    );
+    let plan = planned(&fleet);
+    let derivations = explain(&plan);
+    for formula in FORMULAS {
+        let known = derivations.iter().any(|d| d.formula == formula.id);
+        assert!(known, "{}", formula.id);
+    }
+    for derivation in &derivations {
+        assert!(!derivation.inputs.is_empty(), "{derivation:?}");
+        assert!(!derivation.source.is_empty(), "{derivation:?}");
+    }
+    let text = explain_text(&plan);
+    assert!(
+        text.contains("capacity.usable = 97\n    F4: max_connections - "),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_whole_text_has_the_verdict_first_and_every_assumption() {
+    let plan = planned(FLEET);
+    let plain = text(&plan, Colours(false));
+    assert!(
+        plain.starts_with("WARN  PostgreSQL is to be expected at"),
+        "{plain}"
+    );
+    assert!(!plain.contains('\x1b'));
+    assert!(text(&plan, Colours(true)).starts_with("\x1b[1;33mWARN\x1b[0m"));
+    for assumption in &plan.assumptions {
+        assert!(plain.contains(&assumption.key), "{}", assumption.key);
+    }
+    assert!(
+        plain.contains(
+            corrections::CORRECTIONS[45]
+                .says
+                .split_whitespace()
+                .last()
+                .unwrap()
+        ) || plain.contains("C46")
+    );
+}
+
+#[test]
+fn a_diff_names_what_changed_and_nothing_else() {
+    let before = planned(FLEET);
+    assert_eq!(diff(&before, &before), []);
+    let after = planned(&FLEET.replace("pool = 10", "pool = 11"));
+    let text = diff_text(&diff(&before, &after));
+    assert!(text.contains("services.rust-iss.pool"), "{text}");
+    assert!(text.contains("10 -> 11"), "{text}");
+    assert!(!text.contains("php-web"), "{text}");
+    assert_eq!(diff_text(&[]), "The plans are equal.\n");
+}

@@ -1,0 +1,128 @@
+//! What `plan` and `render` are told of a fleet: a file, a preset, other programs' files, a live
+//! database, suppositions. Later ones count.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use pgweir_advisor::facts::{Facts, Origin};
+use pgweir_advisor::fleet::presets::{PRESETS, Preset};
+use pgweir_advisor::fleet::{self, Draft, Problem};
+use pgweir_advisor::profile::Profile;
+
+/// The arguments that name a fleet.
+#[derive(Debug, Args)]
+pub(crate) struct Fleet {
+    /// Description of the fleet (TOML); without it and without --preset, fleet.toml
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Start from a column of the sizing table
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PRESETS.map(|preset| preset.name)))]
+    preset: Option<String>,
+    /// Whose rules fill in what is not said
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)))]
+    profile: Option<String>,
+    /// Suppose a value: api.pool=20, services.*.pool=5, database.max_connections=200
+    #[arg(long, value_name = "KEY=VALUE")]
+    what_if: Vec<String>,
+}
+
+/// Why there are no facts.
+#[derive(Debug)]
+pub(crate) enum NoFacts {
+    /// The command line is wrong.
+    Usage(clap::Error),
+    /// What was said of the fleet has mistakes.
+    Mistakes(Vec<Problem>),
+}
+
+impl Fleet {
+    /// Reads everything and resolves it.
+    ///
+    /// # Errors
+    /// Nothing names a fleet, or what does has mistakes, all of them.
+    pub(crate) fn facts(&self) -> Result<Facts, NoFacts> {
+        let (draft, problems) = self.draft().map_err(NoFacts::Usage)?;
+        fleet::resolve(&draft, problems).map_err(NoFacts::Mistakes)
+    }
+
+    fn draft(&self) -> Result<(Draft, Vec<Problem>), clap::Error> {
+        let mut draft = Draft::default();
+        let mut problems = Vec::new();
+        if let Some(preset) = self.preset.as_deref().and_then(Preset::named) {
+            draft.overlay(preset.draft());
+        }
+        if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
+            let (read, found) = read(&file);
+            draft.overlay(read);
+            problems.extend(found);
+        }
+        if let Some(profile) = self.profile.as_deref().and_then(Profile::named) {
+            draft.profile = Some(profile);
+        }
+        for supposition in &self.what_if {
+            if let Err(problem) = draft.suppose(supposition) {
+                problems.push(problem);
+            }
+        }
+        Ok((draft, problems))
+    }
+
+    /// The file to read, if one is to be read.
+    fn file(&self, default: &Path) -> Result<Option<PathBuf>, clap::Error> {
+        if self.file.is_some() || self.preset.is_some() {
+            return Ok(self.file.clone());
+        }
+        if default.is_file() {
+            return Ok(Some(default.to_owned()));
+        }
+        Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            format!(
+                "no fleet: name a file, start from --preset small, or write {DEFAULT_FILE} with \
+                 `pgweir plan init`\n"
+            ),
+        ))
+    }
+}
+
+/// Reads one file; that it cannot be read is a problem like any other.
+pub(crate) fn read(file: &Path) -> (Draft, Vec<Problem>) {
+    let name = file.display().to_string();
+    match fs::read_to_string(file) {
+        Ok(text) => fleet::read(&name, &text),
+        Err(error) => {
+            let origin = Origin::File {
+                path: name.as_str().into(),
+                line: 0,
+            };
+            let problem = Problem::new(&origin, "", format!("cannot be read: {error}"));
+            let torn = Draft {
+                torn: true,
+                ..Draft::default()
+            };
+            (torn, vec![problem])
+        }
+    }
+}
+
+/// The problems, one per line, and their number.
+pub(crate) fn problems_text(problems: &[Problem], colours: bool) -> String {
+    let (start, end) = if colours {
+        ("\x1b[31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let mut lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{start}error{end}: {problem}"))
+        .collect();
+    let s = if problems.len() == 1 { "" } else { "s" };
+    lines.push(format!("{} problem{s}", problems.len()));
+    lines.join("\n")
+}
+
+/// What is read when nothing is named.
+pub(crate) const DEFAULT_FILE: &str = "fleet.toml";

@@ -1,0 +1,228 @@
+//! `pgweir plan` as a shell sees it: exit codes, JSON by its published schema, differences.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in tests, but does not see helpers"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn pgweir(folder: &Path, arguments: &[&str]) -> Done {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_pgweir"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Done {
+        code: status.code(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+const ROOMY: &str = "\
+[database]\nram = \"64GB\"\n[services.api]\npool = 5\nrequests = 20\n";
+const TIGHT: &str = "\
+[database]\nram = \"64GB\"\n[services.api]\npool = 80\nsurge = 0\n";
+const BURST: &str = "\
+[database]\nram = \"64GB\"\n[services.api]\npool = 50\nreplicas = 2\n";
+const POOLED: &str = "\
+[pooler]\ninstances = 2\n[measured]\nsteps = [[1,65],[18,996],[36,1652],[72,1853],[108,1829],\
+[144,1775],[216,1702]]\n[services.api]\nrequests = 100\nkind = \"prisma7\"\n";
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    for (text, code, word) in [(ROOMY, 0, "OK"), (TIGHT, 1, "WARN"), (BURST, 3, "FAIL")] {
+        let folder = folder(&[("fleet.toml", text)]);
+        let done = pgweir(folder.path(), &["plan"]);
+        assert_eq!(done.code, Some(code), "{}{}", done.out, done.err);
+        assert!(done.out.starts_with(word), "{}", done.out);
+        assert!(!done.out.contains('\x1b'));
+    }
+}
+
+#[test]
+fn mistakes_and_misuse_exit_with_2() {
+    let folder = folder(&[("bad.toml", "[services.api]\npool = -1\nkind = \"rust\"\n")]);
+    let run = |arguments: &[&str]| pgweir(folder.path(), arguments);
+    for (arguments, words) in [
+        (&["plan"][..], "pgweir plan init"),
+        (&["plan", "bad.toml"], "2 problems"),
+        (&["plan", "none.toml"], "cannot be read"),
+        (&["plan", "--preset", "tiny"], "small"),
+        (&["plan", "--profile", "mine"], "prisma-guide"),
+        (
+            &["plan", "--preset", "small", "--what-if", "ap.pool=5"],
+            "did you mean app.pool?",
+        ),
+        (
+            &["plan", "--preset", "small", "--what-if", "app.pool=-5"],
+            "--what-if: services.app.pool = -5",
+        ),
+        (
+            &["plan", "--preset", "small", "--diff", "bad.toml"],
+            "bad.toml:2: services.api.pool = -1",
+        ),
+    ] {
+        let done = run(arguments);
+        assert_eq!(
+            done.code,
+            Some(2),
+            "{arguments:?}: {}{}",
+            done.out,
+            done.err
+        );
+        assert!(done.err.contains(words), "{words} in {}", done.err);
+    }
+    let done = run(&["plan", "bad.toml", "--json"]);
+    let answer: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(answer["problems"].as_array().unwrap().len(), 2);
+    assert_eq!(done.code, Some(2));
+}
+
+#[test]
+fn json_is_what_its_schema_says() {
+    let schema = include_str!("../../../docs/plan.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let [plan, mistakes] = schema["oneOf"].as_array().unwrap().as_slice() else {
+        panic!("two forms");
+    };
+    let folder = folder(&[
+        ("roomy", ROOMY),
+        ("burst", BURST),
+        ("pooled", POOLED),
+        ("bad", "[services.api]\npool = 0\n"),
+    ]);
+    for (form, arguments) in [
+        (plan, &["roomy"][..]),
+        (plan, &["burst", "--explain"]),
+        (plan, &["pooled", "--explain", "--diff", "roomy"]),
+        (plan, &["--preset", "large", "--profile", "prisma-guide"]),
+        (mistakes, &["bad"]),
+    ] {
+        let line = [&["plan", "--json"], arguments].concat();
+        let done = pgweir(folder.path(), &line);
+        let answer: Value = serde_json::from_str(&done.out).unwrap();
+        conforms(form, &answer, "");
+    }
+}
+
+/// Checks what the schema uses of JSON Schema, and that nothing is there that it does not name.
+fn conforms(schema: &Value, value: &Value, path: &str) {
+    if let Some(constant) = schema.get("const") {
+        assert_eq!(value, constant, "{path}");
+    }
+    if let Some(words) = schema.get("enum") {
+        assert!(words.as_array().unwrap().contains(value), "{path}: {value}");
+    }
+    if let Some(kinds) = schema.get("type") {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_u64() => "integer",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let allowed = |name: &str| name == kind || name == "number" && kind == "integer";
+        let fits = match kinds {
+            Value::String(name) => allowed(name),
+            names => names
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|name| allowed(name.as_str().unwrap())),
+        };
+        assert!(fits, "{path}: {value} is no {kinds}");
+    }
+    if let (Some(items), Some(entries)) = (schema.get("items"), value.as_array()) {
+        for (at, entry) in entries.iter().enumerate() {
+            conforms(items, entry, &format!("{path}[{at}]"));
+        }
+    }
+    if let (Some(properties), Some(fields)) = (schema.get("properties"), value.as_object()) {
+        for (name, field) in fields {
+            let path = format!("{path}.{name}");
+            let known = properties.get(name);
+            conforms(
+                known.unwrap_or_else(|| panic!("{path} is not in the schema")),
+                field,
+                &path,
+            );
+        }
+        for name in schema["required"].as_array().unwrap() {
+            assert!(
+                fields.contains_key(name.as_str().unwrap()),
+                "{path}: {name} is missing"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_supposition_and_a_difference_are_shown() {
+    let folder = folder(&[("a.toml", BURST), ("b.toml", ROOMY)]);
+    let done = pgweir(
+        folder.path(),
+        &["plan", "a.toml", "--what-if", "api.pool=5"],
+    );
+    assert_eq!(done.code, Some(0), "{}", done.out);
+    let done = pgweir(folder.path(), &["plan", "b.toml", "--diff", "a.toml"]);
+    assert!(done.out.contains("services.api.pool"), "{}", done.out);
+    assert!(done.out.contains("FAIL -> OK"), "{}", done.out);
+    let done = pgweir(folder.path(), &["plan", "b.toml", "--explain"]);
+    assert!(
+        done.out.contains("F3: replicas * processes * pool * dsns"),
+        "{}",
+        done.out
+    );
+}
+
+#[test]
+fn init_writes_what_plan_reads_and_overwrites_nothing() {
+    use std::io::Write;
+    let folder = folder(&[]);
+    let init = || {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pgweir"))
+            .args(["plan", "init"])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may have refused before it reads.
+        let _ = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"17\n\n64GB\n\napi\nsqlx\n2\n5\n\n\n\nnone\n");
+        child.wait_with_output().unwrap().status.code()
+    };
+    assert_eq!(init(), Some(0));
+    assert_eq!(pgweir(folder.path(), &["plan"]).code, Some(0));
+    assert_eq!(init(), Some(3));
+}
