@@ -24,6 +24,7 @@ mod probe;
 mod programs;
 mod protocol;
 mod push;
+mod rendered;
 mod settings;
 mod signals;
 mod sockets;

@@ -62,6 +62,30 @@ impl Pooler {
         })
     }
 
+    /// Starts it with a configuration as somebody wrote it, on a free port and without HTTP, and with
+    /// these variables.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_with_file(text: &str, variables: &[(&str, &str)]) -> Self {
+        Self::launch(|folder, port| {
+            let line = |line: &str| match line.split_once(" = ") {
+                Some(("listen_addr", _)) => "listen_addr = \"127.0.0.1\"\n".to_owned(),
+                Some(("listen_port", _)) => format!("listen_port = {port}\n"),
+                Some(("http_listen", _)) => String::new(),
+                _ => format!("{line}\n"),
+            };
+            let file = folder.join(CONFIG_FILE);
+            let text: String = text.lines().map(line).collect();
+            fs::write(&file, text).expect("the configuration can be written");
+            let mut command = pgweir();
+            command.arg("serve").arg(file);
+            command.envs(variables.iter().copied());
+            command
+        })
+    }
+
     #[track_caller]
     fn launch(command: impl Fn(&Path, u16) -> Command) -> Self {
         let name = format!("pgweir-e2e-{}", random_hex(6).expect("random bytes"));

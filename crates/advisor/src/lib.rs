@@ -5,10 +5,9 @@
 //!   at once and every default named.
 //! * [`formula`] is the arithmetic: one function per formula, with its number and its source.
 //! * [`plan()`] puts the formulas together: `Facts` in, [`Plan`] out.
-//! * [`render`] writes a plan as files.
+//! * [`show`] tells a plan to people, [`render`] writes it as files.
 //! * [`alerts`] are Prometheus' alerting rules, with thresholds as parameters; [`grafana`] is a
 //!   dashboard.
-//! * [`show`] tells a plan to people.
 //!
 //! Deliberately not here: files, sockets, clocks and randomness. The same facts give the same plan
 //! and the same bytes, so a plan can be kept, compared and checked in.
@@ -21,6 +20,7 @@ pub mod formula;
 pub mod grafana;
 pub mod plan;
 pub mod profile;
+pub mod render;
 pub mod show;
 pub mod units;
 

@@ -10,8 +10,8 @@ mod fleet;
 mod interrupt;
 mod load;
 mod output;
-mod render;
 mod plan;
+mod render;
 mod serve;
 mod source;
 mod top;
@@ -39,20 +39,20 @@ struct Arguments {
 enum Command {
     Serve(serve::Options),
     Check(check::Options),
-    Demo(demo::Options),
+    Plan(plan::Options),
     Render(render::Options),
     Top(top::Options),
-    Plan(plan::Options),
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
     let result = match &Arguments::parse().command {
         Command::Serve(options) => serve::run(options),
         Command::Check(options) => check::run(options),
-        Command::Demo(options) => demo::run(options),
+        Command::Plan(options) => plan::run(options),
         Command::Render(options) => render::run(options),
         Command::Top(options) => top::run(options),
-        Command::Plan(options) => plan::run(options),
+        Command::Demo(options) => demo::run(options),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {

@@ -1,99 +1,108 @@
-//! `pgweir render`: files for the programs around the pooler.
+//! `pgweir render`: a plan as files for the programs that read them.
 
+mod difference;
+
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
-use pgweir_advisor::{alerts, grafana};
-use serde::Serialize;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, error};
+use pgweir_advisor::formula::demand::Verdict;
+use pgweir_advisor::render::{self, File, TARGETS};
+use pgweir_advisor::{Plan, alerts};
+use serde_json::json;
 
 use crate::exit::Exit;
+use crate::fleet::{Fleet, NoFacts};
 use crate::output;
+use crate::plan::{mistakes, planned};
+use difference::difference;
 
-/// Writes files for other programs: alerting rules, a dashboard.
+/// Writes a plan down for the programs that read it.
+///
+/// The same plan gives the same bytes. No password is written: files refer to variables and secrets.
 #[derive(Debug, Args)]
 #[command(after_help = after_help())]
 pub(crate) struct Options {
-    /// What to write
-    #[arg(value_enum, value_name = "WHAT", required = true)]
-    targets: Vec<Target>,
-    /// Folder to write to; without it the text goes to standard output
-    #[arg(short, long, value_name = "DIR")]
+    /// What to write, or `all`
+    #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(names()))]
+    target: String,
+    #[command(flatten)]
+    fleet: Fleet,
+    /// Write below this folder, in a folder for each target; without it, print
+    #[arg(short, long, value_name = "DIR", conflicts_with = "check")]
     output: Option<PathBuf>,
-    /// Print names and texts of the files as JSON
-    #[arg(long, conflicts_with = "output")]
+    /// Print paths and contents of the files as JSON
+    #[arg(long, conflicts_with_all = ["output", "check"])]
     json: bool,
-    /// Sets a parameter of the alerts; may be given several times
+    /// Set a parameter of the alerts; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+    /// Compare with what lies below this folder, and show what differs
+    #[arg(long, value_name = "DIR")]
+    check: Option<PathBuf>,
 }
 
-/// What can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Target {
-    /// Alerting rules for Prometheus.
-    Alerts,
-    /// A dashboard for Grafana.
-    Grafana,
+fn names() -> Vec<&'static str> {
+    let targets = TARGETS.iter().map(|target| target.name);
+    targets.chain(["alerts", "grafana", "all"]).collect()
 }
 
-/// A file as it is to be written.
-#[derive(Debug, Serialize)]
-struct File {
-    name: &'static str,
-    text: String,
-}
-
-/// Writes what was asked for.
+/// Renders.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let thresholds = thresholds(&options.set)?;
-    let files: Vec<File> = options
-        .targets
-        .iter()
-        .map(|target| target.file(&thresholds))
-        .collect();
+    // What watches the pooler is the same for every fleet, and is written without one.
+    let plan = match options.target.as_str() {
+        "alerts" | "grafana" => None,
+        _ => match planned(&options.fleet) {
+            Ok(plan) => Some(plan),
+            Err(NoFacts::Usage(error)) => return Err(error.into()),
+            Err(NoFacts::Mistakes(problems)) => return mistakes(&problems, false),
+        },
+    };
+    let files = files(&options.target, plan.as_ref(), &thresholds);
     if options.json {
-        #[derive(Serialize)]
-        struct Files {
-            files: Vec<File>,
-        }
-        let text = serde_json::to_string_pretty(&Files { files }).context("cannot write JSON")?;
-        output::print(&format!("{text}\n"))?;
+        let listed: Vec<_> = files
+            .iter()
+            .map(|file| json!({ "path": file.path, "content": file.content }))
+            .collect();
+        output::print(&format!("{:#}\n", json!({ "files": listed })))?;
         return Ok(Exit::Done);
     }
-    for file in &files {
-        match &options.output {
-            Some(folder) => write(folder, file)?,
-            None => output::print(&file.text)?,
-        }
+    if files.is_empty() {
+        let name = &options.target;
+        output::note(&format!(
+            "Nothing to write: the fleet has nothing for {name}."
+        ));
+        return Ok(Exit::Done);
+    }
+    if let Some(folder) = &options.check {
+        return check(folder, &files);
+    }
+    match &options.output {
+        Some(folder) => write(folder, &files)?,
+        None => output::print(&printed(&files))?,
+    }
+    if let Some(plan) = &plan {
+        tell_verdict(plan);
     }
     Ok(Exit::Done)
 }
 
-impl Target {
-    fn file(self, thresholds: &alerts::Thresholds) -> File {
-        match self {
-            Self::Alerts => File {
-                name: "pgweir-alerts.yml",
-                text: alerts::render(thresholds),
-            },
-            Self::Grafana => File {
-                name: "pgweir-grafana.json",
-                text: grafana::render(),
-            },
+/// The files of a target. A plan is there for all that need one.
+fn files(target: &str, plan: Option<&Plan>, thresholds: &alerts::Thresholds) -> Vec<File> {
+    let watching = || [render::alerts(thresholds), render::grafana()];
+    match (target, plan) {
+        ("alerts", _) => vec![render::alerts(thresholds)],
+        ("all", Some(plan)) => {
+            let planned = TARGETS.iter().flat_map(|target| (target.files)(plan));
+            planned.chain(watching()).collect()
         }
+        (name, Some(plan)) => render::target(name).map_or_else(Vec::new, |t| (t.files)(plan)),
+        (_, None) => vec![render::grafana()],
     }
-}
-
-fn write(folder: &Path, file: &File) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let path = folder.join(file.name);
-    std::fs::write(&path, &file.text)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    output::note(&format!("wrote {}", path.display()));
-    Ok(())
 }
 
 /// The usual thresholds with these changes.
@@ -102,7 +111,7 @@ fn thresholds(changes: &[String]) -> Result<alerts::Thresholds, clap::Error> {
     for change in changes {
         let wrong = |what: &str| {
             let message = format!("--set {change}: {what}; see pgweir render --help\n");
-            clap::Error::raw(ErrorKind::InvalidValue, message)
+            clap::Error::raw(error::ErrorKind::InvalidValue, message)
         };
         let Some((name, value)) = change.split_once('=') else {
             return Err(wrong("must be NAME=VALUE"));
@@ -117,14 +126,84 @@ fn thresholds(changes: &[String]) -> Result<alerts::Thresholds, clap::Error> {
 fn after_help() -> String {
     let mut text = "\
 Examples:
-  pgweir render alerts > /etc/prometheus/pgweir-alerts.yml
-  pgweir render alerts grafana -o monitoring --set waiters=10 --set job=poolers
+  pgweir render all fleet.toml -o deploy
+  pgweir render all fleet.toml --check deploy
+  pgweir render pgbouncer --preset large --what-if pooler.kind=pgbouncer
+  pgweir render alerts --set waiters=10 --set job=poolers > pgweir-alerts.yml
 
-Parameters of the alerts:
+Exit codes:
+  0  written, or nothing differs
+  1  --check found differences
+  2  the command line or the description of the fleet has mistakes
+  3  a file cannot be read or written
+
+Targets:
 "
     .to_owned();
+    for target in TARGETS {
+        text.push_str(&format!("  {:22} {}\n", target.name, target.about));
+    }
+    text.push_str("  alerts                 alerting rules for Prometheus\n");
+    text.push_str("  grafana                a dashboard for Grafana\n");
+    text.push_str("\nParameters of the alerts:\n");
     for parameter in alerts::PARAMETERS {
         text.push_str(&format!("  {:22} {}\n", parameter.name, parameter.meaning));
     }
     text.trim_end().to_owned()
+}
+
+/// Files of a plan that does not fit are written all the same: whoever asked may want to see them.
+fn tell_verdict(plan: &Plan) {
+    if plan.verdict != Verdict::Ok {
+        let reason = plan.reasons.first().map_or("", String::as_str);
+        output::note(&format!("The plan's verdict is {}: {reason}", plan.verdict));
+    }
+}
+
+fn printed(files: &[File]) -> String {
+    match files {
+        [one] => one.content.clone(),
+        many => many
+            .iter()
+            .map(|file| format!("==> {} <==\n{}\n", file.path, file.content))
+            .collect(),
+    }
+}
+
+fn write(folder: &Path, files: &[File]) -> anyhow::Result<()> {
+    for file in files {
+        let path = folder.join(&file.path);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the folder {}", parent.display()))?;
+        fs::write(&path, &file.content)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        output::note(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
+
+fn check(folder: &Path, files: &[File]) -> anyhow::Result<Exit> {
+    let mut shown = String::new();
+    for file in files {
+        let path = folder.join(&file.path);
+        let there = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        if there != file.content {
+            let name = path.display();
+            shown.push_str(&format!("--- {name}\n+++ {name} (as planned)\n"));
+            shown.push_str(&difference(&there, &file.content));
+        }
+    }
+    if shown.is_empty() {
+        output::note("Nothing differs.");
+        return Ok(Exit::Done);
+    }
+    output::print(&shown)?;
+    Ok(Exit::Mistakes)
 }

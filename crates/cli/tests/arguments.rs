@@ -44,7 +44,7 @@ fn misuse_exits_with_2() {
     check(pgweir(&[]), 2, "Usage:");
     check(pgweir(&["check"]), 2, "set DATABASE_URL");
     check(pgweir(&["serve"]), 2, "set DATABASE_URL");
-    check(pgweir(&["render"]), 2, "WHAT");
+    check(pgweir(&["render"]), 2, "TARGET");
     for change in ["waiters", "waiters=-1", "waiter=1", "window=soon"] {
         check(pgweir(&["render", "alerts", "--set", change]), 2, change);
     }
@@ -127,18 +127,17 @@ fn rendered_files_are_printed_written_or_listed() {
     );
     check(pgweir(&["render", "grafana"]), 0, "\"schemaVersion\"");
     check(
-        pgweir(&["render", "--json", "alerts", "grafana"]),
+        pgweir(&["render", "--json", "grafana"]),
         0,
-        "\"name\": \"pgweir-grafana.json\"",
+        "\"path\": \"grafana/pgweir-grafana.json\"",
     );
     let folder = std::env::temp_dir().join(format!("pgweir-render-{}", std::process::id()));
     let target = folder.display().to_string();
-    check(
-        pgweir(&["render", "alerts", "grafana", "-o", &target]),
-        0,
-        "pgweir-alerts.yml",
-    );
-    for name in ["pgweir-alerts.yml", "pgweir-grafana.json"] {
+    for name in ["alerts", "grafana"] {
+        let command = pgweir(&["render", name, "-o", &target]);
+        check(command, 0, &format!("pgweir-{name}."));
+    }
+    for name in ["alerts/pgweir-alerts.yml", "grafana/pgweir-grafana.json"] {
         assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 1000);
     }
     check(

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::http::Keys;
+pub use crate::http::{Keys, Tls};
 pub use http::{Compat, Http, Otlp};
 pub use listing::Shown;
 pub use problem::Problem;

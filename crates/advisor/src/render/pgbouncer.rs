@@ -1,0 +1,130 @@
+//! PgBouncer: its ini file, and a template of its users.
+
+use super::{File, distinct, header, pairs, password_variable};
+use crate::plan::{Plan, PoolerPlan};
+use crate::units::short;
+use std::time::Duration;
+
+pub(super) fn files(plan: &Plan) -> Vec<File> {
+    let Some(sizes) = &plan.pooler else {
+        return Vec::new();
+    };
+    vec![
+        File {
+            path: "pgbouncer/pgbouncer.ini".to_owned(),
+            content: ini(plan, sizes),
+        },
+        File {
+            path: "pgbouncer/userlist.txt.template".to_owned(),
+            content: users(plan),
+        },
+    ]
+}
+
+/// The text of `pgbouncer.ini`; empty without a pooler.
+pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
+    let Some(pooler) = &plan.facts.pooler else {
+        return String::new();
+    };
+    let database = &plan.facts.database;
+    let mut text = header(plan, "pgbouncer", ";");
+    text.push_str(&format!(
+        "; For each of {} instances. Needs {} file descriptors (ulimit -n, LimitNOFILE).\n\n[databases]\n",
+        sizes.instances, sizes.descriptors
+    ));
+    let pairs = pairs(plan, true);
+    for name in distinct(pairs.iter().map(|(_, database)| *database)) {
+        text.push_str(&format!(
+            "{} = host={} port={} dbname={}\n",
+            key(name),
+            value(&database.host),
+            database.port,
+            value(name)
+        ));
+    }
+    let seconds = |time: Duration| short(time.as_secs_f64());
+    let or_none = |time: Option<Duration>| time.map_or("0".to_owned(), seconds);
+    text.push_str(&format!(
+        "\n[pgbouncer]\n\
+         listen_addr = *\n\
+         listen_port = {port}\n\
+         auth_type = scram-sha-256\n\
+         auth_file = /etc/pgbouncer/userlist.txt\n\
+         pool_mode = {mode}\n\
+         max_client_conn = {clients}\n\
+         ; Of each database and user, and of this process alone.\n\
+         default_pool_size = {pool}\n\
+         reserve_pool_size = {reserve}\n\
+         reserve_pool_timeout = 3\n\
+         ; The cap of all users of a database.\n\
+         max_db_connections = {per_database}\n\
+         ; Seconds; 0 is none.\n\
+         query_wait_timeout = {wait}\n\
+         idle_transaction_timeout = {idle_transaction}\n\
+         client_idle_timeout = {client_idle}\n\
+         server_lifetime = {lifetime}\n\
+         server_idle_timeout = {server_idle}\n\
+         server_connect_timeout = 5\n\
+         tcp_keepalive = 1\n\
+         tcp_keepidle = {keepidle}\n\
+         tcp_keepintvl = {keepintvl}\n\
+         tcp_keepcnt = {keepcnt}\n\
+         ; JDBC and others send it, and mean no harm.\n\
+         ignore_startup_parameters = extra_float_digits\n\
+         ; From 1.21 on, max_prepared_statements lets transactions share prepared statements; 200 is its\n\
+         ; default from 1.24 on.\n\
+         ;max_prepared_statements = 200\n",
+        port = pooler.port,
+        mode = pooler.pool_mode,
+        clients = sizes.max_client_conn,
+        pool = sizes.default_pool_size,
+        reserve = sizes.reserve_pool_size,
+        per_database = sizes.max_db_connections,
+        wait = seconds(pooler.query_wait),
+        idle_transaction = or_none(pooler.idle_transaction),
+        client_idle = or_none(pooler.client_idle),
+        lifetime = seconds(pooler.server_lifetime),
+        server_idle = seconds(pooler.server_idle),
+        keepidle = crate::units::whole_seconds(database.timeouts.keepalives_idle),
+        keepintvl = crate::units::whole_seconds(database.timeouts.keepalives_interval),
+        keepcnt = database.timeouts.keepalives_count,
+    ));
+    text
+}
+
+fn users(plan: &Plan) -> String {
+    let mut text = header(plan, "pgbouncer", ";");
+    text.push_str(
+        "; Put the variables' values in and save it as userlist.txt, readable by PgBouncer alone. A SCRAM\n\
+         ; verifier does as well as a password: SELECT rolpassword FROM pg_authid WHERE rolname = '...'\n",
+    );
+    let pairs = pairs(plan, true);
+    for user in distinct(pairs.iter().map(|(user, _)| *user)) {
+        text.push_str(&format!(
+            "\"{}\" \"${{{}}}\"\n",
+            user.replace('"', "\"\""),
+            password_variable(user)
+        ));
+    }
+    text
+}
+
+/// A database's name, in quotes where it needs them.
+fn key(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+    if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// A value of a connection string.
+fn value(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}

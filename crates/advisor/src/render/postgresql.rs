@@ -1,0 +1,315 @@
+//! PostgreSQL: settings as `postgresql.conf`, and as `ALTER SYSTEM` and `ALTER ROLE`.
+
+use super::{File, distinct, header, pairs};
+use crate::plan::Plan;
+use crate::units::{short, time_text, whole_seconds};
+
+/// When a changed setting counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applies {
+    /// From the next start of the server.
+    Restart,
+    /// From the next reload.
+    Reload,
+}
+
+impl Applies {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// A setting of the server.
+pub(super) struct Setting {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) applies: Applies,
+    why: &'static str,
+}
+
+/// The settings that the plan decides, for its version of PostgreSQL.
+pub(super) fn settings(plan: &Plan) -> Vec<Setting> {
+    use Applies::{Reload, Restart};
+    let database = &plan.facts.database;
+    let limits = &database.timeouts;
+    let mut all = Vec::new();
+    let mut add = |name, value: String, applies, why| {
+        all.push(Setting {
+            name,
+            value,
+            applies,
+            why,
+        });
+    };
+    add(
+        "max_connections",
+        database.max_connections.to_string(),
+        Restart,
+        "standbys must allow as many",
+    );
+    add(
+        "superuser_reserved_connections",
+        database.superuser_reserved.to_string(),
+        Restart,
+        "left to administrators when all else is full",
+    );
+    if database.version >= 16 {
+        add(
+            "reserved_connections",
+            database.reserved.to_string(),
+            Restart,
+            "left to members of pg_use_reserved_connections",
+        );
+    }
+    add(
+        "shared_buffers",
+        database.shared_buffers.postgres(),
+        Restart,
+        "cache of the server",
+    );
+    if database.huge_pages {
+        add(
+            "huge_pages",
+            "try".to_owned(),
+            Restart,
+            "spares each connection its page tables",
+        );
+    }
+    add(
+        "work_mem",
+        database.work_mem.postgres(),
+        Reload,
+        "for each sort or hash of each process",
+    );
+    add(
+        "hash_mem_multiplier",
+        short(database.hash_mem_multiplier),
+        Reload,
+        "times work_mem for hashes",
+    );
+    add(
+        "maintenance_work_mem",
+        database.maintenance_work_mem.postgres(),
+        Reload,
+        "for VACUUM and CREATE INDEX",
+    );
+    add(
+        "autovacuum_work_mem",
+        database.autovacuum_work_mem.postgres(),
+        Reload,
+        "for each autovacuum worker",
+    );
+    // From 18 on the slots need a restart, and the number of workers does not.
+    let autovacuum = if database.version >= 18 {
+        Reload
+    } else {
+        Restart
+    };
+    add(
+        "autovacuum_max_workers",
+        database.autovacuum_max_workers.to_string(),
+        autovacuum,
+        "at once",
+    );
+    add(
+        "max_worker_processes",
+        database.max_worker_processes.to_string(),
+        Restart,
+        "at once; standbys must allow as many",
+    );
+    add(
+        "max_parallel_workers",
+        database.max_parallel_workers.to_string(),
+        Reload,
+        "of all queries together",
+    );
+    add(
+        "max_parallel_workers_per_gather",
+        database.max_parallel_workers_per_gather.to_string(),
+        Reload,
+        "of one query",
+    );
+    add(
+        "tcp_keepalives_idle",
+        whole_seconds(limits.keepalives_idle).to_string(),
+        Reload,
+        "seconds of silence before the first probe",
+    );
+    add(
+        "tcp_keepalives_interval",
+        whole_seconds(limits.keepalives_interval).to_string(),
+        Reload,
+        "seconds between probes",
+    );
+    add(
+        "tcp_keepalives_count",
+        limits.keepalives_count.to_string(),
+        Reload,
+        "probes before a client counts as dead",
+    );
+    add(
+        "tcp_user_timeout",
+        format!("{}s", detection(plan)),
+        Reload,
+        "the same for data that is not acknowledged",
+    );
+    if database.version >= 14 {
+        add(
+            "client_connection_check_interval",
+            "10s".to_owned(),
+            Reload,
+            "a query whose client has left is ended",
+        );
+    }
+    all
+}
+
+fn detection(plan: &Plan) -> u64 {
+    let limits = &plan.facts.database.timeouts;
+    let count = u32::try_from(limits.keepalives_count).unwrap_or(1);
+    whole_seconds(limits.keepalives_idle + limits.keepalives_interval * count)
+}
+
+pub(super) fn conf(plan: &Plan) -> Vec<File> {
+    let mut text = header(plan, "postgresql.conf", "#");
+    text.push_str(&format!(
+        "# For PostgreSQL {}. Include it at the end of postgresql.conf:\n\
+         #   include = 'pgweir.conf'\n\
+         # Time limits belong to the application's roles, not here: see sql/roles.sql.\n\n",
+        plan.facts.database.version
+    ));
+    for setting in settings(plan) {
+        let line = format!("{} = {}", setting.name, setting.value);
+        text.push_str(&format!(
+            "{line:<44} # {}: {}\n",
+            setting.applies.word(),
+            setting.why
+        ));
+    }
+    vec![File {
+        path: "postgresql.conf/pgweir.conf".to_owned(),
+        content: text,
+    }]
+}
+
+pub(super) fn sql(plan: &Plan) -> Vec<File> {
+    let mut files = Vec::new();
+    let standbys = &plan.facts.database.standbys;
+    if !standbys.is_empty() {
+        files.push(File {
+            path: "sql/1-standbys.sql".to_owned(),
+            content: standby(plan),
+        });
+    }
+    files.push(File {
+        path: "sql/2-primary.sql".to_owned(),
+        content: primary(plan),
+    });
+    files.push(File {
+        path: "sql/3-roles.sql".to_owned(),
+        content: roles(plan),
+    });
+    files
+}
+
+/// Settings of which a standby must have as much as its primary.
+const AT_LEAST_AS_PRIMARY: [&str; 2] = ["max_connections", "max_worker_processes"];
+
+fn order(plan: &Plan) -> String {
+    if plan.facts.database.standbys.is_empty() {
+        return String::new();
+    }
+    format!(
+        "-- Standbys: {}. Where a value rises, run 1-standbys.sql on each and restart it, then\n\
+         -- 2-primary.sql and restart the primary. Where it falls, the primary comes first: a standby with\n\
+         -- less than its primary stops answering queries.\n",
+        plan.facts.database.standbys.join(", ")
+    )
+}
+
+fn standby(plan: &Plan) -> String {
+    let mut text = header(plan, "sql", "--");
+    text.push_str(&order(plan));
+    text.push('\n');
+    for setting in settings(plan) {
+        if AT_LEAST_AS_PRIMARY.contains(&setting.name) {
+            text.push_str(&alter_system(&setting));
+        }
+    }
+    text.push_str("\nSELECT pg_reload_conf();\n");
+    text.push_str(PENDING);
+    text
+}
+
+fn primary(plan: &Plan) -> String {
+    let mut text = header(plan, "sql", "--");
+    text.push_str(&order(plan));
+    text.push_str("-- Run as a superuser, outside a transaction.\n\n");
+    for setting in settings(plan) {
+        text.push_str(&alter_system(&setting));
+    }
+    text.push_str("\nSELECT pg_reload_conf();\n");
+    text.push_str(PENDING);
+    text
+}
+
+fn alter_system(setting: &Setting) -> String {
+    let line = format!(
+        "ALTER SYSTEM SET {} = {};",
+        setting.name,
+        literal(&setting.value)
+    );
+    format!("{line:<64} -- {}\n", setting.applies.word())
+}
+
+/// A reload takes a moment to reach the session that asks.
+const PENDING: &str = "SELECT pg_sleep(1);\n\
+                       -- What is listed here counts after the next restart only.\n\
+                       SELECT name, setting FROM pg_settings WHERE pending_restart ORDER BY name;\n";
+
+fn roles(plan: &Plan) -> String {
+    let mut text = header(plan, "sql", "--");
+    let limits = &plan.facts.database.timeouts;
+    text.push_str(
+        "-- Time limits of the application's roles; they count from the next connection on. Roles for\n\
+         -- migrations, backups and maintenance are left without.\n",
+    );
+    let or_none = |time: Option<_>| time.map_or("0".to_owned(), time_text);
+    let mut settings = vec![
+        ("statement_timeout", or_none(limits.statement)),
+        ("lock_timeout", or_none(limits.lock)),
+        (
+            "idle_in_transaction_session_timeout",
+            or_none(limits.idle_in_transaction),
+        ),
+    ];
+    if plan.facts.database.version >= 14 {
+        settings.push(("idle_session_timeout", or_none(limits.idle_session)));
+    }
+    if plan.facts.database.version >= 17 {
+        settings.push(("transaction_timeout", or_none(limits.transaction)));
+    }
+    let pairs = pairs(plan, false);
+    for user in distinct(pairs.iter().map(|(user, _)| *user)) {
+        text.push('\n');
+        for (name, value) in &settings {
+            text.push_str(&format!(
+                "ALTER ROLE {} SET {name} = {};\n",
+                identifier(user),
+                literal(value)
+            ));
+        }
+    }
+    text
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,165 @@
+//! Prisma: URL parameters for 6 and older, which have a pool of their own; a factory for 7, whose
+//! `pg` adapter ignores them.
+
+use super::{File, address, database_url, header, of_kind, shares_servers};
+use crate::facts::{Kind, Service};
+use crate::plan::Plan;
+use crate::units::{whole_ms, whole_seconds};
+
+pub(super) fn files(plan: &Plan) -> Vec<File> {
+    let old = of_kind(plan, &[Kind::Prisma6, Kind::Serverless]).map(|service| File {
+        path: format!("prisma/{}.env", service.name),
+        content: environment(plan, service),
+    });
+    let new = of_kind(plan, &[Kind::Prisma7]).flat_map(|service| {
+        [
+            File {
+                path: format!("prisma/{}.ts", service.name),
+                content: factory(plan, service),
+            },
+            File {
+                path: format!("prisma/{}.env", service.name),
+                content: plain_environment(plan, service),
+            },
+        ]
+    });
+    old.chain(new).collect()
+}
+
+/// What stands behind the `?` of the URL.
+pub(super) fn parameters(plan: &Plan, service: &Service) -> String {
+    let times = &service.timeouts;
+    let seconds = |time: Option<_>| time.map_or(0, whole_seconds);
+    let mut text = format!(
+        "connection_limit={}&pool_timeout={}&connect_timeout={}&socket_timeout={}\
+         &max_idle_connection_lifetime={}&max_connection_lifetime={}",
+        service.pool,
+        whole_seconds(times.acquire),
+        whole_seconds(times.connect),
+        seconds(times.socket),
+        seconds(times.idle),
+        seconds(times.max_lifetime),
+    );
+    if shares_servers(plan, service) {
+        // Without it the query engine names its prepared statements.
+        text.push_str("&pgbouncer=true");
+    }
+    text
+}
+
+fn environment(plan: &Plan, service: &Service) -> String {
+    let (host, port) = address(plan, service);
+    let url = database_url(&service.user, host, port, &service.database);
+    let mut text = header(plan, "prisma", "#");
+    text.push_str(
+        "# The password is taken from a variable; a password in a URL is percent-encoded.\n",
+    );
+    text.push_str(&format!(
+        "DATABASE_URL=\"{url}?{}\"\n",
+        parameters(plan, service)
+    ));
+    text.push_str(&direct(plan, service));
+    text
+}
+
+fn plain_environment(plan: &Plan, service: &Service) -> String {
+    let (host, port) = address(plan, service);
+    let url = database_url(&service.user, host, port, &service.database);
+    let mut text = header(plan, "prisma", "#");
+    text.push_str(
+        "# The pool is set in the factory; parameters here would be for the factory only.\n",
+    );
+    text.push_str(&format!("DATABASE_URL=\"{url}\"\n"));
+    text.push_str(&direct(plan, service));
+    text
+}
+
+/// Migrations need a session of their own: past the pooler, with one connection.
+fn direct(plan: &Plan, service: &Service) -> String {
+    let database = &plan.facts.database;
+    let url = database_url(
+        &service.user,
+        &database.host,
+        database.port,
+        &service.database,
+    );
+    format!("# For migrations, without the pooler.\nDIRECT_URL=\"{url}?connection_limit=1\"\n")
+}
+
+fn factory(plan: &Plan, service: &Service) -> String {
+    let times = &service.timeouts;
+    let ms = |time: Option<_>| time.map_or(0, whole_ms);
+    let seconds = |time: Option<_>| time.map_or(0, whole_seconds);
+    format!(
+        "{header}//
+// Prisma 7 has no pool of its own. The pool of `pg` ignores connection_limit, pool_timeout and the
+// other URL parameters of Prisma 6: they are taken out of the URL here and given to it by its names.
+import {{ PrismaPg }} from \"@prisma/adapter-pg\";
+
+/** Settings of `pg`'s pool. Milliseconds where the name says so, and in query_timeout. */
+export interface PoolSettings {{
+  connectionString: string;
+  application_name: string;
+  /** Connections at most. */
+  max: number;
+  /** Wait for a connection, be it a free or a new one. 0 waits without end. */
+  connectionTimeoutMillis: number;
+  /** Time an unused connection is kept. 0 keeps it. */
+  idleTimeoutMillis: number;
+  /** Age at which a connection is replaced. 0 never does. */
+  maxLifetimeSeconds: number;
+  /** Time a query may take, as the client sees it. 0 is no limit. */
+  query_timeout: number;
+}}
+
+/** Takes the pool's parameters out of the URL; what is not there is as planned. */
+export function poolSettings(databaseUrl: string): PoolSettings {{
+  const url = new URL(databaseUrl);
+  const take = (name: string, planned: number, factor: number): number => {{
+    const text = url.searchParams.get(name);
+    url.searchParams.delete(name);
+    if (text === null) {{
+      return planned;
+    }}
+    const value = Number(text);
+    if (text.trim() === \"\" || !Number.isFinite(value) || value < 0) {{
+      throw new Error(`DATABASE_URL: ${{name}} must be a number, 0 or more`);
+    }}
+    return value * factor;
+  }};
+  const max = take(\"connection_limit\", {max}, 1);
+  const connectionTimeoutMillis = take(\"pool_timeout\", {acquire}, 1000);
+  // `pg` has one time for both; the longer one covers the wait as well.
+  take(\"connect_timeout\", 0, 1000);
+  const idleTimeoutMillis = take(\"max_idle_connection_lifetime\", {idle}, 1000);
+  const maxLifetimeSeconds = take(\"max_connection_lifetime\", {lifetime}, 1);
+  const query_timeout = take(\"socket_timeout\", {socket}, 1000);
+  url.searchParams.delete(\"pgbouncer\");
+  return {{
+    connectionString: url.toString(),
+    application_name: {name},
+    max,
+    connectionTimeoutMillis,
+    idleTimeoutMillis,
+    maxLifetimeSeconds,
+    query_timeout,
+  }};
+}}
+
+/** The adapter for `new PrismaClient({{ adapter: adapter() }})`. */
+export function adapter(databaseUrl: string | undefined = process.env.DATABASE_URL): PrismaPg {{
+  if (databaseUrl === undefined || databaseUrl === \"\") {{
+    throw new Error(\"DATABASE_URL is not set\");
+  }}
+  return new PrismaPg(poolSettings(databaseUrl));
+}}
+",
+        header = header(plan, "prisma", "//"),
+        max = service.pool,
+        acquire = whole_ms(times.acquire),
+        idle = ms(times.idle),
+        lifetime = seconds(times.max_lifetime),
+        socket = ms(times.socket),
+        name = serde_json::Value::from(service.name.as_str()),
+    )
+}

@@ -1,0 +1,235 @@
+//! What is written says the same as the plan, is the same each time, and holds no secret.
+
+use super::{PHASES, TARGETS, all, arrivals, checklist, plan_id, target};
+use crate::fleet::presets::PRESETS;
+use crate::fleet::{self, Draft};
+use crate::plan::{Plan, plan};
+use crate::show::diff;
+
+fn planned(draft: &Draft) -> Plan {
+    plan(&fleet::resolve(draft, Vec::new()).unwrap())
+}
+
+fn of(text: &str) -> Plan {
+    let (draft, problems) = fleet::read("fleet.toml", text);
+    assert_eq!(problems, []);
+    planned(&draft)
+}
+
+/// A service of each kind, half of them behind a pooler.
+pub(crate) const EVERY_KIND: &str = include_str!("../../tests/fleets/every-kind.toml");
+
+fn file<'a>(files: &'a [super::File], path: &str) -> &'a str {
+    let found = files.iter().find(|file| file.path == path);
+    &found.unwrap_or_else(|| panic!("no {path}")).content
+}
+
+#[test]
+fn every_target_writes_something_and_says_what_it_is() {
+    let plan = of(EVERY_KIND);
+    for target in TARGETS {
+        let files = (target.files)(&plan);
+        assert!(!files.is_empty(), "{}", target.name);
+        for file in &files {
+            let words = format!("pgweir render {}", target.name);
+            assert!(file.content.contains(&words), "{}", file.path);
+            assert!(file.content.contains(&plan_id(&plan)), "{}", file.path);
+            assert!(
+                file.path.starts_with(&format!("{}/", target.name)),
+                "{}",
+                file.path
+            );
+            assert!(file.content.ends_with('\n'), "{}", file.path);
+            assert!(!file.content.contains("\n\n\n"), "{}", file.path);
+        }
+    }
+    assert!(target("sqlx").is_some() && target("cobol").is_none());
+}
+
+#[test]
+fn no_two_files_have_the_same_path_and_all_stay_below_their_folder() {
+    let files = all(&of(EVERY_KIND));
+    let mut paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+    let count = paths.len();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), count);
+    assert!(
+        paths
+            .iter()
+            .all(|path| !path.contains("..") && !path.starts_with('/'))
+    );
+}
+
+#[test]
+fn writing_again_gives_the_same_bytes() {
+    assert_eq!(all(&of(EVERY_KIND)), all(&of(EVERY_KIND)));
+    assert_ne!(plan_id(&of(EVERY_KIND)), plan_id(&of("[services.a]\n")));
+}
+
+#[test]
+fn planning_what_was_written_gives_the_same_plan() {
+    let presets = PRESETS.iter().map(|preset| planned(&preset.draft()));
+    let plans = [
+        of(EVERY_KIND),
+        of("profile = \"prisma-guide\"\n[services.a]\n"),
+        of(
+            "[database]\nstandbys = [\"b\", \"c\"]\nstorage = \"hdd\"\nspindles = 4\nversion = 13\n\
+         [pooler]\ndefault_pool_size = 7\nidle_transaction_timeout = 0\n[measured]\ncpu = 55\nactive = 3.5\n\
+         read_share = \"80%\"\nchurn = 4\nsteps = [[1, 2], [3.5, 4]]\n[services.a]\nsurge = 2\nhold = \"250us\"\n\
+         socket_timeout = 0\nrequests = 12.5\n",
+        ),
+    ];
+    for before in plans.into_iter().chain(presets) {
+        let files = all(&before);
+        let text = file(&files, "fleet/fleet.toml");
+        let after = of(text);
+        let mut differences = diff(&before, &after);
+        // What was a default is now said, and what was chosen is now given.
+        differences.retain(|difference| {
+            !difference.path.starts_with("assumptions.")
+                && !difference.path.ends_with("pool_chosen")
+        });
+        assert_eq!(differences, [], "{text}");
+        assert_eq!(
+            after
+                .assumptions
+                .iter()
+                .filter(|a| !a.key.starts_with("pooler."))
+                .count(),
+            0,
+            "{:?}",
+            after.assumptions
+        );
+        // Written again, it is the same to the byte.
+        assert_eq!(file(&all(&after), "fleet/fleet.toml"), text);
+    }
+}
+
+#[test]
+fn the_documents_urls_come_out_of_the_documents_numbers() {
+    // S1: connection_limit, pool_timeout, connect_timeout, socket_timeout.
+    for (limit, pool, connect, socket) in [
+        (10, 10, 5, 0),
+        (50, 20, 10, 30),
+        (30, 15, 10, 0),
+        (100, 20, 10, 30),
+        (20, 15, 5, 0),
+    ] {
+        let plan = of(&format!(
+            "profile = \"prisma-guide\"\n[database]\nname = \"db\"\nhost = \"host\"\n[services.app]\n\
+             kind = \"prisma6\"\nuser = \"user\"\npool = {limit}\nacquire_timeout = \"{pool}s\"\n\
+             connect_timeout = \"{connect}s\"\nsocket_timeout = \"{socket}s\"\n"
+        ));
+        let files = all(&plan);
+        let expected = format!(
+            "DATABASE_URL=\"postgresql://user:${{USER_PASSWORD}}@host:5432/db?connection_limit={limit}\
+             &pool_timeout={pool}&connect_timeout={connect}&socket_timeout={socket}&"
+        );
+        let text = file(&files, "prisma/app.env");
+        assert!(text.contains(&expected), "{expected} in\n{text}");
+        assert!(!text.contains("pgbouncer=true"));
+    }
+}
+
+#[test]
+fn the_documents_sqlx_pool_comes_out_of_its_profile() {
+    let plan = of(
+        "profile = \"sqlx-strategy\"\n[services.iss]\nkind = \"sqlx\"\nsocket_timeout = \"35s\"\n",
+    );
+    let files = all(&plan);
+    let text = file(&files, "sqlx/iss.env");
+    for line in [
+        "DB_MAX_CONNECTIONS=10\n",
+        "DB_MIN_CONNECTIONS=2\n",
+        "DB_ACQUIRE_TIMEOUT=5\n",
+        "DB_IDLE_TIMEOUT=600\n",
+        "DB_MAX_LIFETIME=1800\n",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[test]
+fn every_line_of_a_postgres_file_is_a_comment_or_a_setting() {
+    let files = all(&of(EVERY_KIND));
+    for line in file(&files, "postgresql.conf/pgweir.conf").lines() {
+        let good = line.is_empty() || line.starts_with('#') || line.contains(" = ");
+        assert!(good && !line.starts_with("--"), "{line}");
+    }
+    for line in file(&files, "sql/2-primary.sql").lines() {
+        let good = line.is_empty() || line.starts_with("--") || line.contains(';');
+        assert!(good && !line.starts_with('#'), "{line}");
+    }
+}
+
+#[test]
+fn standbys_come_first_where_a_value_rises() {
+    let plan = of("[database]\nstandbys = [\"b\"]\n[services.a]\n");
+    let files = all(&plan);
+    let text = file(&files, "sql/1-standbys.sql");
+    assert!(
+        text.contains("ALTER SYSTEM SET max_connections = '100';"),
+        "{text}"
+    );
+    assert!(text.contains("-- restart"), "{text}");
+    let none = all(&of("[services.a]\n"));
+    assert!(none.iter().all(|file| file.path != "sql/1-standbys.sql"));
+}
+
+#[test]
+fn names_cannot_break_out_of_a_file() {
+    let nasty = "a'b\\\"c$d ${E} `f` <g> %h";
+    let plan = of(&format!(
+        "[database]\nname = {0}\nhost = \"db.example\"\n[pooler]\n[services.web]\nkind = \"php-fpm\"\n\
+         database = {0}\nuser = {0}\nimage = {0}\n",
+        fleet::Value::from(nasty)
+    ));
+    let files = all(&plan);
+    let sql = file(&files, "sql/3-roles.sql");
+    assert!(
+        sql.contains("ALTER ROLE \"a'b\\\"\"c$d ${E} `f` <g> %h\" SET"),
+        "{sql}"
+    );
+    let php = file(&files, "laravel/web/connections.php");
+    assert!(php.contains("'a\\'b\\\\\"c$d ${E} `f` <g> %h'"), "{php}");
+    let html = file(&files, "report/report.html");
+    assert!(!html.contains("<g>"), "{html}");
+    let (draft, problems) = fleet::read("x", file(&files, "fleet/fleet.toml"));
+    assert_eq!(problems, []);
+    assert_eq!(planned(&draft).facts.services[0].user, nasty);
+}
+
+#[test]
+fn tv_90_the_documents_load_test() {
+    assert_eq!(arrivals(&PHASES), 6600, "TV-90");
+    let files = all(&of("[services.a]\n"));
+    let text = file(&files, "load/artillery.yml");
+    assert!(text.contains("# 6600 arrivals"), "{text}");
+    assert!(
+        text.contains("arrivalRate: 50\n      duration: 120"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_checklists_have_all_their_entries() {
+    let checks = checklist(&of(EVERY_KIND));
+    let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
+    let expected = "S1-C1 S1-C2 S1-C3 S1-C4 S1-C5 S1-C6 S1-C7 S1-C8 S2-D1 S2-D2 S2-D3 S2-D4 S2-D5 S2-D6 \
+                    S2-N1 S2-N2 S2-N3 S2-N4";
+    assert_eq!(ids.join(" "), expected);
+    let failed = |text: &str, id: &str| {
+        let checks = checklist(&of(text));
+        checks
+            .iter()
+            .find(|check| check.id == id)
+            .unwrap()
+            .status
+            .word()
+    };
+    assert_eq!(failed("[services.a]\npool = 200\n", "S1-C3"), "fail");
+    assert_eq!(failed("[services.a]\npool = 200\n", "S2-N1"), "fail");
+    assert_eq!(failed("[services.a]\npool = 2\n", "S1-C3"), "pass");
+    assert_eq!(failed("[services.a]\npool = 2\n", "S1-C4"), "skipped");
+}
