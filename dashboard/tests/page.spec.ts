@@ -185,10 +185,12 @@ test("with keys it asks for a token and keeps it in the tab", async ({ page }) =
 });
 
 test("two hundred pools are shown by the dozen, those in trouble first", async ({ page }) => {
-  const pools = Array.from({ length: 200 }, (_, index) => pool({ database: `db${index}`, loginFailing: index === 150 }));
+  const pools = Array.from({ length: 200 }, (_, index) => pool({ database: `db${index}`, loginFailing: index >= 150 }));
   await open(page, () => ({ ...calm(), pools }));
   await expect(page.locator("[data-pool]")).toHaveCount(12);
   await expect(page.locator("[data-pool]").first()).toHaveAttribute("data-pool", "db150/web");
+  await expect(page.getByRole("status")).toHaveText(/^Alarm: login db150\/web; .*; and 45 more$/);
+  await expect(page.getByTestId("alarms").getByRole("listitem")).toHaveCount(6);
   await page.getByRole("button", { name: "Show all 200 pools" }).click();
   await expect(page.locator("[data-pool]")).toHaveCount(200);
 });
