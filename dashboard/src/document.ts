@@ -81,6 +81,7 @@ export interface NPlusOne {
   text: string;
   fingerprint: string;
   times: number;
+  found: number;
   tags?: Record<string, string>;
 }
 

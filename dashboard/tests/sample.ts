@@ -96,9 +96,9 @@ export function busy(at: number = Date.now()): Live {
       { at: iso(77), level: "slow", database: "shop", user: "jobs", applicationName: "importer", client: "10.0.2.4:39980", text: STOCK, fingerprint: "c0ffee00c0ff", waitMs: 0.4, serverMs: 2_870 },
     ],
     nPlusOne: [
-      { at: iso(3), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, tags: { route: "/orders", controller: "orders" } },
-      { at: iso(4), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 51, tags: { route: "/orders", controller: "orders" } },
-      { at: iso(122), database: "ledger", user: "api", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12 },
+      { at: iso(3), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, found: 1, tags: { route: "/orders", controller: "orders" } },
+      { at: iso(4), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 51, found: 1, tags: { route: "/orders", controller: "orders" } },
+      { at: iso(122), database: "ledger", user: "api", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12, found: 1 },
     ],
     holders: [
       { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, leak: true },

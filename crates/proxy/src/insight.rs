@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::WorkerId;
+use pgweir_pool::repeats::REPEATS_MIN;
 use pgweir_pool::statements::{Statement, Statements};
 use pgweir_pool::trace::{Finding, Level, Trace};
 use pgweir_wire::sql::fingerprint::Fingerprint;
@@ -25,6 +26,9 @@ const KEPT: usize = 100;
 
 /// Lines that findings of a kind write into the log in one second; of more, the number is told.
 const LINES_PER_SECOND: u32 = 10;
+
+/// How often a statement that goes on to be repeated is told of in the log.
+const REPEATED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Characters of an application's name that are kept with a finding.
 const APPLICATION_MAX: usize = 64;
@@ -60,8 +64,12 @@ pub(crate) struct RepeatedStatement {
     pub(crate) statement: Fingerprint,
     /// Without literals.
     pub(crate) text: String,
-    /// At least so often.
+    /// At least so often in a row.
     pub(crate) times: u32,
+    /// How many clients and transactions did that.
+    pub(crate) found: u64,
+    /// When the log told of it last.
+    told: SystemTime,
     pub(crate) tags: Vec<Tag>,
 }
 
@@ -187,6 +195,8 @@ impl Insight {
                 statement,
                 text: text(statement),
                 times,
+                found: u64::from(times == REPEATS_MIN),
+                told: SystemTime::UNIX_EPOCH,
                 tags,
             }),
         }
@@ -215,9 +225,22 @@ impl Insight {
         ring.push(slow);
     }
 
-    fn tell_repeated(&self, repeated: RepeatedStatement) {
+    /// One line and one entry per statement and application, however often it happens: a loop that
+    /// runs all day must not hide the others.
+    fn tell_repeated(&self, mut repeated: RepeatedStatement) {
         let mut ring = self.repeated.lock().expect("no panic under the lock");
-        if let Some(untold) = ring.line(repeated.at) {
+        if let Some(before) = ring.take(|other| other.is_like(&repeated)) {
+            repeated.times = repeated.times.max(before.times);
+            repeated.found += before.found;
+            repeated.told = before.told;
+            if repeated.tags.is_empty() {
+                repeated.tags = before.tags;
+            }
+        }
+        let is_told =
+            (repeated.at.duration_since(repeated.told)).is_ok_and(|since| since < REPEATED_AGAIN);
+        if !is_told && let Some(untold) = ring.line(repeated.at) {
+            repeated.told = repeated.at;
             let tags: Vec<String> = repeated
                 .tags
                 .iter()
@@ -241,6 +264,15 @@ impl Insight {
 
     fn statements(&self) -> std::sync::MutexGuard<'_, Statements> {
         self.statements.lock().expect("no panic under the lock")
+    }
+}
+
+impl RepeatedStatement {
+    fn is_like(&self, other: &Self) -> bool {
+        self.statement == other.statement
+            && self.author.application == other.author.application
+            && self.author.database == other.author.database
+            && self.author.user == other.author.user
     }
 }
 

@@ -62,10 +62,10 @@ function grouped(all: NPlusOne[]): Loop[] {
     const key = JSON.stringify([one.database, one.user, one.applicationName, one.fingerprint]);
     const known = loops.get(key);
     if (known) {
-      known.found += 1;
+      known.found += one.found;
       known.times = Math.max(known.times, one.times);
     } else {
-      loops.set(key, { ...one, found: 1 });
+      loops.set(key, { ...one });
     }
   }
   return [...loops.values()];

@@ -104,6 +104,7 @@ pub(crate) struct NPlusOne {
     pub(crate) text: String,
     pub(crate) fingerprint: String,
     pub(crate) times: u64,
+    pub(crate) found: u64,
     pub(crate) tags: BTreeMap<String, String>,
 }
 

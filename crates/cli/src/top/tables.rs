@@ -438,9 +438,9 @@ fn loops(view: &View, live: &Live) -> Grid {
         match loops.iter_mut().find(|(known, ..)| is_same(known)) {
             Some((_, times, found)) => {
                 *times = one.times.max(*times);
-                *found += 1;
+                *found += one.found.max(1);
             }
-            None => loops.push((one, one.times, 1)),
+            None => loops.push((one, one.times, one.found.max(1))),
         }
     }
     if view.order() == "times" {

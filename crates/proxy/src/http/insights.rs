@@ -82,6 +82,7 @@ struct NPlusOne {
     text: String,
     fingerprint: String,
     times: u32,
+    found: u64,
     tags: BTreeMap<String, String>,
 }
 
@@ -235,6 +236,7 @@ impl NPlusOne {
             text: repeated.text,
             fingerprint: repeated.statement.to_string(),
             times: repeated.times,
+            found: repeated.found,
             tags: tags.map(|tag| (tag.key, tag.value)).collect(),
         }
     }

@@ -36,6 +36,12 @@ impl<T: Clone> Ring<T> {
         self.kept.push_back(item);
     }
 
+    /// Takes out the one that is like this, to be kept again as the latest.
+    pub(super) fn take(&mut self, is_like: impl Fn(&T) -> bool) -> Option<T> {
+        let at = self.kept.iter().position(is_like)?;
+        self.kept.remove(at)
+    }
+
     /// All that are kept, the latest first.
     pub(super) fn latest(&self) -> Vec<T> {
         self.kept.iter().rev().cloned().collect()
@@ -89,5 +95,9 @@ mod tests {
         ];
         assert_eq!(lines, expected);
         assert_eq!(ring.latest(), [7, 6, 5]);
+        assert_eq!(ring.take(|&n| n == 6), Some(6));
+        assert_eq!(ring.take(|&n| n == 6), None);
+        ring.push(6);
+        assert_eq!(ring.latest(), [6, 7, 5]);
     }
 }
