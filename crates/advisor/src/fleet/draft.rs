@@ -1,6 +1,6 @@
 //! What sources said of a fleet, before it is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::keys::{self, Scope};
 use super::nearest::nearest;
@@ -88,8 +88,19 @@ impl Draft {
             (pooler @ None, Some(over)) => *pooler = Some(over),
             (_, None) => {}
         }
+        // A search for each of many services would take the square of their number.
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (at, (name, _)) in self.services.iter().enumerate() {
+            places.insert(name.clone(), at);
+        }
         for (name, section) in over.services {
-            self.service(&name, section.origin.clone()).overlay(section);
+            match places.get(&name) {
+                Some(at) => self.services[*at].1.overlay(section),
+                None => {
+                    places.insert(name.clone(), self.services.len());
+                    self.services.push((name, section));
+                }
+            }
         }
         self.observations.extend(over.observations);
         self.torn |= over.torn;

@@ -147,7 +147,7 @@ fn every_default_of_the_table_is_allowed_and_named() {
     let surge = facts
         .assumptions
         .iter()
-        .find(|a| a.key == "services.*.surge")
+        .find(|a| a.key == "services.*.surge" && a.value == "\"0%\"")
         .unwrap();
     assert_eq!((surge.count, surge.first.as_str()), (1, "b"));
 }

@@ -136,6 +136,16 @@ fn all_smaller_pools(
         }
     }
     let cap = Connections(low);
+    // The reserve alone may be too much.
+    let verdict = demand::verdict(
+        demand(low) + capacity.pooler,
+        capacity.reserve,
+        capacity.usable,
+        capacity.target_percent,
+    );
+    if verdict != Verdict::Ok {
+        return None;
+    }
     let suppose: Vec<String> = direct(services)
         .filter(|service| service.pool > cap.max(least(service)))
         .map(|service| format!("{}.pool={}", service.name, cap.max(least(service))))

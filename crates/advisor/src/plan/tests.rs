@@ -186,6 +186,17 @@ fn tv_61_and_62_rules_of_thumb_are_strict_and_do_not_decide() {
 }
 
 #[test]
+fn a_reserve_that_is_too_much_by_itself_needs_more_connections() {
+    let plan = planned("[database]\nmax_connections = 4\n[services.a]\nreplicas = 0\npool = 3\n");
+    let suppose: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|change| change.suppose.concat())
+        .collect();
+    assert_eq!(suppose, ["database.max_connections=50"]);
+}
+
+#[test]
 fn tv_80_a_dead_peer_is_noticed_after_two_minutes() {
     use std::time::Duration;
     let seconds = Duration::from_secs;

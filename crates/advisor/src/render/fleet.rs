@@ -1,7 +1,7 @@
 //! The fleet itself, with every default written out: planning it gives the same plan.
 
 use super::{File, header};
-use crate::facts::{Facts, Kind, Origin, PoolerKind, Service};
+use crate::facts::{Facts, Kind, PoolerKind, Service};
 use crate::fleet::{self, Draft, Section, Value};
 use crate::formula::base::Storage;
 use crate::formula::demand::Surge;
@@ -31,7 +31,8 @@ fn draft(plan: &Plan) -> Draft {
         ..Draft::default()
     };
     for each in &facts.services {
-        *draft.service(&each.name, Origin::Nowhere) = service(each, facts.pooler.is_some());
+        let section = service(each, facts.pooler.is_some());
+        draft.services.push((each.name.clone(), section));
     }
     draft.pooler = pooler(plan);
     draft

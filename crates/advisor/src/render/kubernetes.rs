@@ -330,7 +330,8 @@ fn settings(plan: &Plan, service: &Service) -> Value {
                 data[name] = value.into();
             }
         }
-        Kind::Prisma6 | Kind::Prisma7 | Kind::Sqlx | Kind::Serverless | Kind::Generic => {
+        Kind::Prisma6 | Kind::Prisma7 | Kind::Serverless | Kind::Generic => {}
+        Kind::Sqlx => {
             data["DB_MAX_CONNECTIONS"] = service.pool.to_string().into();
             data["DB_MIN_CONNECTIONS"] = service.pool_min.to_string().into();
         }

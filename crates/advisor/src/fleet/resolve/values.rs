@@ -1,6 +1,5 @@
 //! Reads the values of one section, with the defaults of the table.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::draft::Section;
@@ -11,46 +10,83 @@ use crate::facts::Assumption;
 use crate::formula::demand::Surge;
 use crate::units::{Bytes, Connections, short, time_text};
 
-/// Defaults used, counted over services.
-#[derive(Default)]
+/// Defaults used, counted over services. A default is told from another by its value, not by its
+/// text: of ten thousand equal ones only the first is put into words.
 pub(super) struct Assumptions {
-    /// By scope, place in its table, and value.
-    used: BTreeMap<(usize, usize, String), (u64, String)>,
+    /// By scope and place in its table.
+    used: Vec<Vec<Vec<Used>>>,
+}
+
+struct Used {
+    value: Typed,
+    /// In words; `None`: as the value is written.
+    shown: Option<&'static str>,
+    count: u64,
+    first: String,
+}
+
+impl Default for Assumptions {
+    fn default() -> Self {
+        let of_scope = |scope: &Scope| scope.keys().iter().map(|_| Vec::new()).collect();
+        Self {
+            used: Scope::ALL.iter().map(of_scope).collect(),
+        }
+    }
 }
 
 impl Assumptions {
-    pub(super) fn add(&mut self, scope: Scope, key: usize, value: String, subject: &str) {
+    fn used(&mut self, scope: Scope, key: usize) -> &mut Vec<Used> {
         let scope = Scope::ALL
             .iter()
             .position(|other| *other == scope)
             .expect("ALL has every scope");
-        let (count, _) = self
-            .used
-            .entry((scope, key, value))
-            .or_insert_with(|| (0, subject.to_owned()));
-        *count += 1;
+        &mut self.used[scope][key]
+    }
+
+    pub(super) fn add(
+        &mut self,
+        scope: Scope,
+        key: usize,
+        value: &Typed,
+        shown: Option<&'static str>,
+        subject: &str,
+    ) {
+        let used = self.used(scope, key);
+        let same = |used: &&mut Used| match shown {
+            Some(_) => used.shown == shown,
+            None => used.value == *value,
+        };
+        match used.iter_mut().find(same) {
+            Some(used) => used.count += 1,
+            None => used.push(Used {
+                value: value.clone(),
+                shown,
+                count: 1,
+                first: subject.to_owned(),
+            }),
+        }
     }
 
     pub(super) fn list(self) -> Vec<Assumption> {
-        let assumption =
-            |((scope, key, value), (count, first)): ((usize, usize, String), (u64, String))| {
-                let scope = Scope::ALL[scope];
-                let key = &scope.keys()[key];
-                let section = match scope {
-                    Scope::Service => "services.*",
-                    Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
-                        scope.title()
-                    }
-                };
-                Assumption {
-                    key: format!("{section}.{}", key.name),
-                    value,
-                    count,
-                    first,
-                    why: key.why,
+        let mut list = Vec::new();
+        for (scope, keys) in Scope::ALL.into_iter().zip(self.used) {
+            let section = match scope {
+                Scope::Service => "services.*",
+                Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
+                    scope.title()
                 }
             };
-        self.used.into_iter().map(assumption).collect()
+            for (key, used) in scope.keys().iter().zip(keys) {
+                list.extend(used.into_iter().map(|used| Assumption {
+                    key: format!("{section}.{}", key.name),
+                    value: used.shown.map_or_else(|| shown(&used.value), str::to_owned),
+                    count: used.count,
+                    first: used.first,
+                    why: key.why,
+                }));
+            }
+        }
+        list
     }
 }
 
@@ -91,15 +127,21 @@ impl Values<'_> {
         let Fallback::Is(text) = key.fallback else {
             panic!("{name} has no fixed default");
         };
-        self.assumptions
-            .add(self.scope, at, text.to_owned(), self.subject);
+        if let Some(used) = self.assumptions.used(self.scope, at).first_mut() {
+            used.count += 1;
+            return used.value.clone();
+        }
         let value = match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
             Some(text) => Value::Text(text.to_owned()),
             None => Value::from_text(text),
         };
-        key.kind
+        let value = key
+            .kind
             .read(&value)
-            .expect("a test reads every default of the table")
+            .expect("a test reads every default of the table");
+        self.assumptions
+            .add(self.scope, at, &value, Some(text), self.subject);
+        value
     }
 
     /// The value, or one that follows from others.
@@ -108,8 +150,8 @@ impl Values<'_> {
             return given;
         }
         let (at, _) = self.key(name);
-        let shown = shown(&default);
-        self.assumptions.add(self.scope, at, shown, self.subject);
+        self.assumptions
+            .add(self.scope, at, &default, None, self.subject);
         default
     }
 
@@ -235,13 +277,19 @@ impl Values<'_> {
     }
 
     /// A text that follows from the section's own name: assumed once for all, as `shown`.
-    pub(super) fn text_of_name(&mut self, name: &str, default: String, shown: &str) -> String {
+    pub(super) fn text_of_name(
+        &mut self,
+        name: &str,
+        default: String,
+        shown: &'static str,
+    ) -> String {
         match self.given(name) {
             Some(Typed::Text(text)) => text,
             _ => {
                 let (at, _) = self.key(name);
+                let value = Typed::Text(String::new());
                 self.assumptions
-                    .add(self.scope, at, shown.to_owned(), self.subject);
+                    .add(self.scope, at, &value, Some(shown), self.subject);
                 default
             }
         }
