@@ -451,3 +451,68 @@ fn written_files_are_the_same_the_second_time_and_differences_are_shown() {
         assert!(text.contains(words), "{words} in\n{text}");
     }
 }
+
+#[test]
+fn a_running_database_tells_of_its_fleet() {
+    let postgres = pgweir_e2e::Postgres::start();
+    let role = postgres.role();
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut client = pgweir_e2e::Client::log_in(&role.direct());
+        client
+            .query("set application_name = 'Order Service'")
+            .success();
+        held.push(client);
+    }
+    let url = |password: &str| {
+        let password = password
+            .replace(' ', "%20")
+            .replace('"', "%22")
+            .replace('\'', "%27");
+        format!(
+            "postgres://{}:{password}@127.0.0.1:{}/postgres",
+            role.name,
+            postgres.port()
+        )
+    };
+    let plan = |url: &str, arguments: &[&str]| {
+        let output = pgweir()
+            .args(["plan", "--json", "--from-database", "-"])
+            .args(arguments)
+            .env("DATABASE_URL", url)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout) + &text(output.stderr),
+        )
+    };
+    let (_, answer) = plan(
+        &url(&role.password),
+        &["--what-if", "order-service.kind=sqlx"],
+    );
+    for words in [
+        // What `Postgres::start` sets, and who is connected.
+        "\"max_connections\": 400",
+        "\"name\": \"order-service\"",
+        "\"pool\": 3",
+    ] {
+        assert!(answer.contains(words), "{words} in\n{answer}");
+    }
+    let (code, answer) = plan(&url("wrong"), &[]);
+    assert_eq!(code, Some(3));
+    assert!(
+        answer.contains("password authentication failed"),
+        "{answer}"
+    );
+    let (code, answer) = plan("mysql://secret@h/d", &[]);
+    assert_eq!(code, Some(3));
+    assert!(
+        answer.contains("no URL of a database") && !answer.contains("secret"),
+        "{answer}"
+    );
+    drop(held);
+}

@@ -12,6 +12,8 @@ use pgweir_advisor::fleet::presets::{PRESETS, Preset};
 use pgweir_advisor::fleet::{self, Draft, Problem};
 use pgweir_advisor::profile::Profile;
 
+use crate::sources;
+
 /// The arguments that name a fleet.
 #[derive(Debug, Args)]
 pub(crate) struct Fleet {
@@ -24,6 +26,14 @@ pub(crate) struct Fleet {
     /// Whose rules fill in what is not said
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)))]
     profile: Option<String>,
+    /// Read what other programs' files say: docker-compose, Kubernetes, .env, php-fpm, pgbouncer.ini,
+    /// Prisma schema, SQLx code, postgresql.conf; what FILE says counts more
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    from: Vec<PathBuf>,
+    /// Ask a running PostgreSQL for its version, settings and who is connected; `-` takes the URL from
+    /// DATABASE_URL, so that no password is in the list of processes
+    #[arg(long, value_name = "URL")]
+    from_database: Option<String>,
     /// Suppose a value: api.pool=20, services.*.pool=5, database.max_connections=200
     #[arg(long, value_name = "KEY=VALUE")]
     what_if: Vec<String>,
@@ -36,6 +46,8 @@ pub(crate) enum NoFacts {
     Usage(clap::Error),
     /// What was said of the fleet has mistakes.
     Mistakes(Vec<Problem>),
+    /// Something that was asked did not answer.
+    Failed(anyhow::Error),
 }
 
 impl Fleet {
@@ -44,15 +56,36 @@ impl Fleet {
     /// # Errors
     /// Nothing names a fleet, or what does has mistakes, all of them.
     pub(crate) fn facts(&self) -> Result<Facts, NoFacts> {
-        let (draft, problems) = self.draft().map_err(NoFacts::Usage)?;
+        let mut asked = Draft::default();
+        if let Some(url) = self.url().map_err(NoFacts::Usage)? {
+            asked = sources::database::read(&url).map_err(NoFacts::Failed)?;
+        }
+        let (draft, problems) = self.draft(asked).map_err(NoFacts::Usage)?;
         fleet::resolve(&draft, problems).map_err(NoFacts::Mistakes)
     }
 
-    fn draft(&self) -> Result<(Draft, Vec<Problem>), clap::Error> {
+    /// The URL of the database to ask.
+    fn url(&self) -> Result<Option<String>, clap::Error> {
+        match self.from_database.as_deref() {
+            Some("-") => std::env::var("DATABASE_URL").map(Some).map_err(|_| {
+                let message = "--from-database -: DATABASE_URL is not set\n";
+                clap::Error::raw(ErrorKind::MissingRequiredArgument, message)
+            }),
+            url => Ok(url.map(str::to_owned)),
+        }
+    }
+
+    fn draft(&self, asked: Draft) -> Result<(Draft, Vec<Problem>), clap::Error> {
         let mut draft = Draft::default();
         let mut problems = Vec::new();
         if let Some(preset) = self.preset.as_deref().and_then(Preset::named) {
             draft.overlay(preset.draft());
+        }
+        draft.overlay(asked);
+        for file in &self.from {
+            let (read, found) = read_as(file, sources::read);
+            draft.overlay(read);
+            problems.extend(found);
         }
         if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
             let (read, found) = read(&file);
@@ -75,6 +108,9 @@ impl Fleet {
         if self.file.is_some() || self.preset.is_some() {
             return Ok(self.file.clone());
         }
+        if !self.from.is_empty() || self.from_database.is_some() {
+            return Ok(None);
+        }
         if default.is_file() {
             return Ok(Some(default.to_owned()));
         }
@@ -90,9 +126,13 @@ impl Fleet {
 
 /// Reads one file; that it cannot be read is a problem like any other.
 pub(crate) fn read(file: &Path) -> (Draft, Vec<Problem>) {
+    read_as(file, fleet::read)
+}
+
+fn read_as(file: &Path, reader: fn(&str, &str) -> (Draft, Vec<Problem>)) -> (Draft, Vec<Problem>) {
     let name = file.display().to_string();
     match fs::read_to_string(file) {
-        Ok(text) => fleet::read(&name, &text),
+        Ok(text) => reader(&name, &text),
         Err(error) => {
             let origin = Origin::File {
                 path: name.as_str().into(),

@@ -14,6 +14,7 @@ mod plan;
 mod render;
 mod serve;
 mod source;
+mod sources;
 mod top;
 
 use std::process::ExitCode;

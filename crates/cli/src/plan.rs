@@ -65,6 +65,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let plan = match planned(&options.fleet) {
         Ok(plan) => plan,
         Err(NoFacts::Usage(error)) => return Err(error.into()),
+        Err(NoFacts::Failed(error)) => return Err(error),
         Err(NoFacts::Mistakes(problems)) => return mistakes(&problems, options.json),
     };
     let before = match &options.diff {

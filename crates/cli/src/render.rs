@@ -59,6 +59,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         _ => match planned(&options.fleet) {
             Ok(plan) => Some(plan),
             Err(NoFacts::Usage(error)) => return Err(error.into()),
+            Err(NoFacts::Failed(error)) => return Err(error),
             Err(NoFacts::Mistakes(problems)) => return mistakes(&problems, false),
         },
     };

@@ -1,0 +1,244 @@
+//! What a container's image and variables say, in docker-compose and Kubernetes alike.
+
+use pgweir_advisor::facts::{Observation, Origin};
+use pgweir_advisor::fleet::{Draft, Section, Value};
+
+use super::service_name;
+
+/// A container.
+pub(super) struct Container<'a> {
+    pub(super) name: &'a str,
+    pub(super) image: &'a str,
+    /// Variables, with where they are set.
+    pub(super) variables: Vec<(String, String, Origin)>,
+    pub(super) command: Vec<&'a str>,
+    pub(super) replicas: Option<(&'a str, Origin)>,
+    pub(super) origin: Origin,
+}
+
+impl Container<'_> {
+    /// Adds what it says to the draft; gives the service's name if it is a service.
+    pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
+        let image = image_name(self.image);
+        if ["postgres", "postgresql", "postgis", "timescaledb"].contains(&image) {
+            self.postgres(draft);
+            return None;
+        }
+        if image == "pgbouncer" || image == "pgweir" {
+            self.pooler(image, draft);
+            return None;
+        }
+        self.service(draft)
+    }
+
+    fn postgres(&self, draft: &mut Draft) {
+        let database = &mut draft.database;
+        if database.values.is_empty() {
+            database.origin = self.origin.clone();
+        }
+        database.give("host", self.name.into(), self.origin.clone());
+        let tag = self.image.rsplit_once(':').map_or("", |(_, tag)| tag);
+        let major: String = tag.chars().take_while(char::is_ascii_digit).collect();
+        if !major.is_empty() {
+            database.give("version", Value::from_text(&major), self.origin.clone());
+        }
+        for argument in &self.command {
+            if let Some((name, value)) = argument.trim_start_matches("--").split_once('=') {
+                server_setting(database, name, value, &self.origin);
+            }
+        }
+        for (name, value, origin) in &self.variables {
+            match name.as_str() {
+                "POSTGRES_DB" if plain(value) => {
+                    database.give("name", value.as_str().into(), origin.clone());
+                }
+                "POSTGRES_MAX_CONNECTIONS" => draft.observations.push(Observation {
+                    correction: 2,
+                    what: format!("{name}={value}"),
+                    origin: origin.clone(),
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    fn pooler(&self, image: &str, draft: &mut Draft) {
+        let section = draft
+            .pooler
+            .get_or_insert_with(|| Section::new(self.origin.clone()));
+        section.give("kind", image.into(), self.origin.clone());
+        section.give("host", self.name.into(), self.origin.clone());
+        if let Some((replicas, origin)) = &self.replicas {
+            section.give("instances", Value::from_text(replicas), origin.clone());
+        }
+        // This image takes the names with a prefix, and ignores the others.
+        let prefixed = self.image.starts_with("pgbouncer/pgbouncer");
+        for (name, value, origin) in &self.variables {
+            let own = name.strip_prefix("PGBOUNCER_");
+            if prefixed && own.is_none() && POOLER.contains(&name.as_str()) {
+                draft.observations.push(Observation {
+                    correction: 22,
+                    what: format!("{} with {name}={value}", self.image),
+                    origin: origin.clone(),
+                });
+                continue;
+            }
+            let key = own.unwrap_or(name);
+            if POOLER.contains(&key) && plain(value) {
+                let value = Value::from_text(value);
+                section.give(&key.to_ascii_lowercase(), value, origin.clone());
+            }
+        }
+    }
+
+    fn service(&self, draft: &mut Draft) -> Option<String> {
+        let uses_database = |name: &str| {
+            ["DATABASE_URL", "DB_HOST", "PGHOST"].contains(&name) || name == "PHP_FPM_MAX_CHILDREN"
+        };
+        if !self.variables.iter().any(|(name, ..)| uses_database(name)) {
+            return None;
+        }
+        let name = service_name(self.name);
+        let section = draft.service(&name, self.origin.clone());
+        section.give("image", self.image.into(), self.origin.clone());
+        if let Some((replicas, origin)) = &self.replicas {
+            section.give("replicas", Value::from_text(replicas), origin.clone());
+        }
+        for (variable, value, origin) in &self.variables {
+            variable_of_service(section, variable, value, origin);
+        }
+        Some(name)
+    }
+}
+
+/// Whether a text holds no reference to a variable.
+pub(super) fn plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains('$')
+}
+
+/// What a variable of a service says.
+pub(super) fn variable_of_service(section: &mut Section, name: &str, value: &str, origin: &Origin) {
+    let fallback = |section: &mut Section, kind: &str| {
+        if !section.values.contains_key("kind") {
+            section.give("kind", kind.into(), origin.clone());
+        }
+    };
+    let seconds = || Value::Text(format!("{value}s"));
+    let mut give = |key: &str, value: Value| section.give(key, value, origin.clone());
+    match name {
+        "DATABASE_URL" => url(section, value, origin),
+        _ if !plain(value) => {}
+        "DB_MAX_CONNECTIONS" => {
+            give("pool", Value::from_text(value));
+            fallback(section, "sqlx");
+        }
+        "DB_MIN_CONNECTIONS" => give("pool_min", Value::from_text(value)),
+        "DB_ACQUIRE_TIMEOUT" => give("acquire_timeout", seconds()),
+        "DB_IDLE_TIMEOUT" => give("idle_timeout", seconds()),
+        "DB_MAX_LIFETIME" => give("max_lifetime", seconds()),
+        "DB_DATABASE" => give("database", value.into()),
+        "DB_USERNAME" => give("user", value.into()),
+        "PHP_FPM_MAX_CHILDREN" => {
+            give("kind", "php-fpm".into());
+            give("pool", Value::from_text(value));
+        }
+        "PHP_FPM_START_SERVERS" => give("start_servers", Value::from_text(value)),
+        "PHP_FPM_MIN_SPARE" => give("min_spare_servers", Value::from_text(value)),
+        "PHP_FPM_MAX_SPARE" => give("max_spare_servers", Value::from_text(value)),
+        "PHP_FPM_MAX_REQUESTS" => give("max_requests", Value::from_text(value)),
+        _ => {}
+    }
+}
+
+/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma. Its password is not
+/// looked at, and nothing of it is ever shown.
+pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
+    let text = without_references(text);
+    let Some((_, rest)) = text.split_once("://") else {
+        return;
+    };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let user = login.split(':').next().unwrap_or_default();
+    let database = place.split_once('/').map_or("", |(_, database)| database);
+    for (key, value) in [("user", user), ("database", database)] {
+        if plain(value) && !value.contains('%') {
+            section.give(key, value.into(), origin.clone());
+        }
+    }
+    let mut prisma = false;
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let (key, value) = match name {
+            "connection_limit" => ("pool", Value::from_text(value)),
+            "pool_timeout" => ("acquire_timeout", Value::Text(format!("{value}s"))),
+            "connect_timeout" => ("connect_timeout", Value::Text(format!("{value}s"))),
+            "socket_timeout" => ("socket_timeout", Value::Text(format!("{value}s"))),
+            "max_idle_connection_lifetime" => ("idle_timeout", Value::Text(format!("{value}s"))),
+            "max_connection_lifetime" => ("max_lifetime", Value::Text(format!("{value}s"))),
+            _ => continue,
+        };
+        prisma |= name == "connection_limit";
+        section.give(key, value, origin.clone());
+    }
+    if prisma && !section.values.contains_key("kind") {
+        section.give("kind", "prisma6".into(), origin.clone());
+    }
+}
+
+/// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and
+/// question marks of its own.
+fn without_references(text: &str) -> String {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some(at) = rest.find("${").or_else(|| rest.find("$(")) {
+        let end = rest[at..]
+            .find(['}', ')'])
+            .map_or(rest.len(), |end| at + end + 1);
+        plain.push_str(&rest[..at]);
+        plain.push('$');
+        rest = &rest[end..];
+    }
+    plain + rest
+}
+
+/// A setting of PostgreSQL, if the planner knows it.
+pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
+    use pgweir_advisor::fleet::keys::{Scope, find};
+    let Some(key) = find(Scope::Database, name) else {
+        return;
+    };
+    let value = Value::from_text(value.trim().trim_matches('\''));
+    let with_unit = |unit: &str| Value::Text(format!("{value}{unit}").replace('"', ""));
+    // PostgreSQL takes numbers without a unit too, and each setting has its own.
+    let candidates = match name {
+        "work_mem" | "maintenance_work_mem" | "autovacuum_work_mem" => vec![with_unit("kB")],
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => {
+            vec![with_unit("ms")]
+        }
+        "tcp_keepalives_idle" | "tcp_keepalives_interval" => vec![with_unit("s")],
+        _ => Vec::new(),
+    };
+    let fits = std::iter::once(value.clone())
+        .chain(candidates)
+        .find(|value| key.kind.allows(value));
+    // What does not fit is given as it is, so that the planner says why.
+    database.give(name, fits.unwrap_or(value), origin.clone());
+}
+
+/// `postgres` of `registry.example:5000/library/postgres:17`.
+fn image_name(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split([':', '@']).next().unwrap_or(last)
+}
+
+/// Variables of PgBouncer's images that the planner knows.
+const POOLER: [&str; 8] = [
+    "POOL_MODE",
+    "MAX_CLIENT_CONN",
+    "DEFAULT_POOL_SIZE",
+    "RESERVE_POOL_SIZE",
+    "MAX_DB_CONNECTIONS",
+    "QUERY_WAIT_TIMEOUT",
+    "SERVER_LIFETIME",
+    "SERVER_IDLE_TIMEOUT",
+];

@@ -1,0 +1,244 @@
+//! What the documents' own files, and those that `render` writes, are read as.
+
+use pgweir_advisor::facts::Facts;
+use pgweir_advisor::fleet::{self, Draft};
+use pgweir_advisor::render;
+
+use super::{read, service_name};
+
+fn draft(files: &[(&str, &str)]) -> Draft {
+    let mut draft = Draft::default();
+    for (name, text) in files {
+        let (read, problems) = read(name, text);
+        assert_eq!(problems, [], "{name}");
+        draft.overlay(read);
+    }
+    draft
+}
+
+fn facts(files: &[(&str, &str)]) -> Facts {
+    match fleet::resolve(&draft(files), Vec::new()) {
+        Ok(facts) => facts,
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+#[test]
+fn the_documents_compose_files_are_read_and_their_mistakes_seen() {
+    let facts = facts(&[(
+        "docker-compose.yml",
+        "services:\n  postgres:\n    image: postgres:15-alpine\n    environment:\n      - POSTGRES_DB=iss_tracker\n      \
+         - POSTGRES_MAX_CONNECTIONS=100\n  pgbouncer:\n    image: pgbouncer/pgbouncer\n    environment:\n      \
+         - DATABASES_HOST=postgres\n      - POOL_MODE=transaction\n      - MAX_CLIENT_CONN=1000\n      \
+         - DEFAULT_POOL_SIZE=25\n  rust-iss:\n    image: rust-iss:1\n    deploy: {replicas: 3}\n    environment:\n      \
+         DATABASE_URL: postgresql://user:pass@pgbouncer:6432/iss_tracker\n      DB_MAX_CONNECTIONS: '10'\n  \
+         accounts:\n    image: accounts\n    environment:\n      DATABASE_URL: \
+         'postgresql://u:p@postgres:5432/db?connection_limit=50&pool_timeout=20&connect_timeout=10&socket_timeout=30'\n  \
+         redis:\n    image: redis\n",
+    )]);
+    assert_eq!(
+        (facts.database.version, facts.database.host.as_str()),
+        (15, "postgres")
+    );
+    assert_eq!(facts.database.name, "iss_tracker");
+    let seen: Vec<u32> = facts
+        .observations
+        .iter()
+        .map(|seen| seen.correction)
+        .collect();
+    assert_eq!(seen, [2, 22, 22, 22]);
+    assert_eq!(
+        facts.observations[0].origin.to_string(),
+        "docker-compose.yml:6"
+    );
+    let names: Vec<&str> = facts
+        .services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert_eq!(names, ["rust-iss", "accounts"]);
+    let [rust, accounts] = facts.services.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        (rust.kind.name(), rust.replicas, rust.pool.0),
+        ("sqlx", 3, 10)
+    );
+    assert_eq!(
+        (rust.via.to_string(), accounts.via.to_string()),
+        ("pooler".to_owned(), "direct".to_owned())
+    );
+    assert_eq!((accounts.kind.name(), accounts.pool.0), ("prisma6", 50));
+    assert_eq!(accounts.timeouts.acquire.as_secs(), 20);
+    // The image ignores these names: nothing of them is true.
+    assert_eq!(facts.pooler.unwrap().pool, None);
+}
+
+#[test]
+fn files_of_lines_are_read() {
+    let facts = facts(&[
+        (
+            "services/php-web/www.conf",
+            "[www]\npm = dynamic\npm.max_children = 20 ; many\npm.start_servers = 4\n",
+        ),
+        (
+            "services/rust-iss/src/main.rs",
+            "PgPoolOptions::new()\n    .max_connections(12)\n    .min_connections(2)\n    \
+          .acquire_timeout(Duration::from_secs(5)) // wait\n    .idle_timeout(Duration::from_secs(600))\n",
+        ),
+        (
+            "accounts/.env",
+            "# x\nexport DATABASE_URL=\"postgresql://u:p@h/db?connection_limit=30\"\n",
+        ),
+        (
+            "orders/prisma/schema.prisma",
+            "generator client {\n  provider = \"prisma-client\"\n}\n",
+        ),
+        (
+            "pgbouncer.ini",
+            "[databases]\n* = host=db1 port=5432\n[pgbouncer]\npool_mode = transaction\n\
+          default_pool_size = 25\nmax_db_connections = 0\nquery_wait_timeout = 120\n",
+        ),
+        (
+            "postgresql.conf",
+            "max_connections = 100      -- Total connections allowed\nwork_mem = 4MB -- Memory\n\
+          statement_timeout = 30000 -- 30 s\n# comment\n",
+        ),
+    ]);
+    let found: Vec<(&str, &str, u64)> = facts
+        .services
+        .iter()
+        .map(|service| (service.name.as_str(), service.kind.name(), service.pool.0))
+        .collect();
+    let expected = [
+        ("php-web", "php-fpm", 20),
+        ("rust-iss", "sqlx", 12),
+        ("accounts", "prisma6", 30),
+        ("orders", "prisma7", 10),
+    ];
+    assert_eq!(found, expected);
+    let pooler = facts.pooler.unwrap();
+    assert_eq!(
+        (pooler.pool.unwrap().0, pooler.query_wait.as_secs()),
+        (25, 120)
+    );
+    assert_eq!(pooler.per_database, None);
+    assert_eq!(facts.database.host, "db1");
+    assert_eq!(facts.database.timeouts.statement.unwrap().as_secs(), 30);
+    assert_eq!(facts.observations.len(), 3);
+    assert!(facts.observations.iter().all(|seen| seen.correction == 3));
+}
+
+/// Planning the files that were rendered gives the same plan.
+#[test]
+fn what_was_rendered_is_read_as_the_same_fleet() {
+    let text = "[database]\nversion = 15\nmax_connections = 150\nram = \"8GB\"\n[pooler]\ninstances = 2\n\
+                [services.api]\nkind = \"sqlx\"\nreplicas = 6\nreplicas_min = 3\npool = 7\nsurge = \"50%\"\n\
+                [services.accounts]\nkind = \"prisma6\"\npool = 9\nreplicas = 2\n\
+                [services.web]\nkind = \"php-fpm\"\npool = 12\nvia = \"direct\"\n";
+    let (given, problems) = fleet::read("fleet.toml", text);
+    let before = pgweir_advisor::plan(&fleet::resolve(&given, problems).unwrap());
+    let files = render::all(&before);
+    let of = |start: &str| -> Vec<(&str, &str)> {
+        let files = files.iter().filter(|file| file.path.starts_with(start));
+        files
+            .map(|file| (file.path.as_str(), file.content.as_str()))
+            .collect()
+    };
+    for (start, also) in [
+        ("kubernetes/", "postgresql.conf/"),
+        ("compose/", "compose/"),
+    ] {
+        let mut read = draft(&of(also));
+        read.overlay(draft(&of(start)));
+        for supposition in [
+            "database.ram=8GB",
+            "database.version=15",
+            "web.via=direct",
+            "web.surge=0",
+        ] {
+            read.suppose(supposition).unwrap();
+        }
+        let after = pgweir_advisor::plan(&fleet::resolve(&read, Vec::new()).unwrap());
+        let (was, is) = (&before.capacity, &after.capacity);
+        assert_eq!(was.max_connections, is.max_connections, "{start}");
+        assert_eq!(was.direct, is.direct, "{start}");
+        assert_eq!(was.pooler, is.pooler, "{start}");
+        assert_eq!(was.verdict, is.verdict, "{start}");
+        for service in &before.services {
+            let same = after
+                .services
+                .iter()
+                .find(|other| other.name == service.name)
+                .unwrap();
+            let numbers = |service: &pgweir_advisor::plan::ServicePlan| {
+                (
+                    service.kind,
+                    service.via,
+                    service.replicas,
+                    service.pool,
+                    service.steady,
+                )
+            };
+            assert_eq!(numbers(service), numbers(same), "{start}");
+        }
+    }
+}
+
+#[test]
+fn every_yaml_file_that_is_rendered_is_yaml() {
+    let text = include_str!("../../../advisor/tests/fleets/every-kind.toml");
+    let (given, problems) = fleet::read("fleet.toml", text);
+    let plan = pgweir_advisor::plan(&fleet::resolve(&given, problems).unwrap());
+    let mut count = 0;
+    for file in render::all(&plan) {
+        if file.path.ends_with(".yaml") || file.path.ends_with(".yml") {
+            let documents = super::yaml::documents(&file.content).unwrap();
+            assert!(!documents.is_empty(), "{}", file.path);
+            for document in &documents {
+                assert!(!document.fields().is_empty(), "{}", file.path);
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_line() {
+    let (_, problems) = read("a.yaml", "a:\n  - b\n c: [\n");
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].to_string().starts_with("a.yaml:"),
+        "{}",
+        problems[0]
+    );
+    let (_, problems) = read("a.docx", "");
+    assert!(
+        problems[0]
+            .to_string()
+            .contains("no kind of file that is known")
+    );
+    // Ten levels of ten aliases each would be ten thousand million nodes.
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..10 {
+        let alias = format!("*a{}", level - 1);
+        bomb += &format!(
+            "a{level}: &a{level} [{}]\n",
+            [alias.as_str(); 10].join(", ")
+        );
+    }
+    assert!(read("a.yaml", &bomb).1[0].to_string().contains("too large"));
+}
+
+#[test]
+fn names_become_names_of_services() {
+    for (name, expected) in [
+        ("Web_App", "web-app"),
+        ("7up", "service-7up"),
+        ("__", "app"),
+        ("a", "a"),
+    ] {
+        assert_eq!(service_name(name), expected);
+    }
+}
