@@ -32,7 +32,7 @@ fn fleet(host: &str, port: u16, database: &str, user: &str) -> String {
 }
 
 fn version() -> u32 {
-    let postgres = Postgres::find().unwrap();
+    let postgres = Postgres::find_or_install(&mut |_| {}).unwrap();
     let major = postgres.version().split('.').next().unwrap();
     major.parse().unwrap()
 }

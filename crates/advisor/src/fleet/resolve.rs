@@ -20,6 +20,7 @@ use crate::units::Rate;
 use database::database;
 use pooler::pooler;
 use service::service;
+use std::cell::Cell;
 use values::{Assumptions, Values, mistyped};
 
 /// Makes facts of a draft.
@@ -81,17 +82,16 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
 /// Reports names that the table does not know and values that it does not allow.
 fn check(scope: Scope, path: &str, section: &Section, problems: &mut Vec<Problem>) {
     for (name, given) in &section.values {
-        let at = format!("{path}.{name}");
+        let problem =
+            |message: String| Problem::new(&given.origin, format!("{path}.{name}"), message);
         let Some(key) = keys::find(scope, name) else {
-            let problem = Problem::new(&given.origin, at, "is no setting of this section")
-                .with_suggestion(keys::hint(scope, name));
-            problems.push(problem);
+            let problem = problem("is no setting of this section".to_owned());
+            problems.push(problem.with_suggestion(keys::hint(scope, name)));
             continue;
         };
         if key.kind.read(&given.value).is_none() {
-            let message = format!("must be {}", key.kind.allowed());
-            let mut problem =
-                Problem::new(&given.origin, at, message).with_value(given.value.to_string());
+            let mut problem = problem(format!("must be {}", key.kind.allowed()))
+                .with_value(given.value.to_string());
             if let Some(near) = key.kind.suggestion(&given.value) {
                 problem = problem.with_suggestion(format!("write {name} = {near}"));
             }
@@ -120,6 +120,7 @@ fn operations(
         section: &draft.operations,
         assumptions,
         problems,
+        cursor: Cell::default(),
     };
     Operations {
         reserve: v.connections("reserve"),
@@ -147,6 +148,7 @@ fn measured(draft: &Draft, assumptions: &mut Assumptions, problems: &mut Vec<Pro
         section: &draft.measured,
         assumptions,
         problems,
+        cursor: Cell::default(),
     };
     let steps: Vec<Step> = match v.given("steps") {
         Some(Typed::Steps(steps)) => steps,

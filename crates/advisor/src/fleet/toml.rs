@@ -38,7 +38,16 @@ pub fn read(path: &str, text: &str) -> (Draft, Vec<Problem>) {
         reader.section(&mut draft, key, value);
     }
     // A table sorts its keys; people read services in the order of their file.
-    draft.services.sort_by(|a, b| a.1.origin.cmp(&b.1.origin));
+    draft
+        .services
+        .sort_by_key(|(_, section)| match section.origin {
+            Origin::File { line, .. } => line,
+            Origin::Preset(_)
+            | Origin::WhatIf
+            | Origin::Database
+            | Origin::Answer
+            | Origin::Nowhere => 0,
+        });
     (draft, reader.problems)
 }
 

@@ -1,5 +1,6 @@
 //! `[database]`: the server, its memory and its time limits.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::Draft;
@@ -23,6 +24,7 @@ pub(super) fn database(
         section: &draft.database,
         assumptions,
         problems,
+        cursor: Cell::default(),
     };
     let version = v.small("version");
     let physical_cores = v.small("physical_cores");

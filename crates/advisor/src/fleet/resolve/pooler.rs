@@ -1,5 +1,6 @@
 //! `[pooler]`.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::Section;
@@ -23,6 +24,7 @@ pub(super) fn pooler(
         section,
         assumptions,
         problems,
+        cursor: Cell::default(),
     };
     let kind = v.choice("kind");
     let pool_mode = match v.choice("pool_mode") {

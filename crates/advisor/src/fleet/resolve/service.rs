@@ -1,5 +1,6 @@
 //! `[services.NAME]`: instances, pools, load and time limits.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::{Section, service_path};
@@ -28,6 +29,7 @@ pub(super) fn service(
         section,
         assumptions,
         problems,
+        cursor: Cell::default(),
     };
     check_name(name, &mut v);
     let kind = v.choice("kind");

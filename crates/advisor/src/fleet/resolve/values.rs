@@ -1,5 +1,6 @@
 //! Reads the values of one section, with the defaults of the table.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::Section;
@@ -99,6 +100,8 @@ pub(super) struct Values<'a> {
     pub(super) section: &'a Section,
     pub(super) assumptions: &'a mut Assumptions,
     pub(super) problems: &'a mut Vec<Problem>,
+    /// Where the table is looked at first: settings are asked for in about its order.
+    pub(super) cursor: Cell<usize>,
 }
 
 impl Values<'_> {
@@ -109,9 +112,14 @@ impl Values<'_> {
     }
 
     pub(super) fn key(&self, name: &str) -> (usize, &'static keys::Key) {
-        let mut keys = self.scope.keys().iter().enumerate();
-        keys.find(|(_, key)| key.name == name)
-            .expect("the table has every setting that is asked for")
+        let keys = self.scope.keys();
+        let start = self.cursor.get();
+        let at = (start..keys.len())
+            .chain(0..start)
+            .find(|at| keys[*at].name == name)
+            .expect("the table has every setting that is asked for");
+        self.cursor.set(at + 1);
+        (at, &keys[at])
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
