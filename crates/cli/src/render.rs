@@ -47,7 +47,7 @@ pub(crate) struct Options {
 
 fn names() -> Vec<&'static str> {
     let targets = TARGETS.iter().map(|target| target.name);
-    targets.chain(["alerts", "grafana", "all"]).collect()
+    targets.chain(["all"]).collect()
 }
 
 /// Renders.
@@ -92,18 +92,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The files of a target. A plan is there for all that need one.
+/// The files of a target, the alerts among them with these thresholds. A plan is there for all that
+/// need one.
 fn files(target: &str, plan: Option<&Plan>, thresholds: &alerts::Thresholds) -> Vec<File> {
-    let watching = || [render::alerts(thresholds), render::grafana()];
-    match (target, plan) {
+    let mut files = match (target, plan) {
         ("alerts", _) => vec![render::alerts(thresholds)],
-        ("all", Some(plan)) => {
-            let planned = TARGETS.iter().flat_map(|target| (target.files)(plan));
-            planned.chain(watching()).collect()
-        }
-        (name, Some(plan)) => render::target(name).map_or_else(Vec::new, |t| (t.files)(plan)),
         (_, None) => vec![render::grafana()],
+        ("all", Some(plan)) => render::all(plan),
+        (name, Some(plan)) => render::target(name).map_or_else(Vec::new, |t| (t.files)(plan)),
+    };
+    let alerts = render::alerts(thresholds);
+    for file in files.iter_mut().filter(|file| file.path == alerts.path) {
+        file.content.clone_from(&alerts.content);
     }
+    files
 }
 
 /// The usual thresholds with these changes.
@@ -144,8 +146,6 @@ Targets:
     for target in TARGETS {
         text.push_str(&format!("  {:22} {}\n", target.name, target.about));
     }
-    text.push_str("  alerts                 alerting rules for Prometheus\n");
-    text.push_str("  grafana                a dashboard for Grafana\n");
     text.push_str("\nParameters of the alerts:\n");
     for parameter in alerts::PARAMETERS {
         text.push_str(&format!("  {:22} {}\n", parameter.name, parameter.meaning));

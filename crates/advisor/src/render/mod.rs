@@ -122,6 +122,16 @@ pub const TARGETS: &[Target] = &[
         about: "the plan for the team, in Markdown and HTML",
         files: report::files,
     },
+    Target {
+        name: "alerts",
+        about: "alerting rules for Prometheus, the same for every fleet",
+        files: |_| vec![alerts(&Thresholds::default())],
+    },
+    Target {
+        name: "grafana",
+        about: "a dashboard for Grafana, the same for every fleet",
+        files: |_| vec![grafana()],
+    },
 ];
 
 /// The target of this name.
@@ -145,7 +155,7 @@ pub fn grafana() -> File {
     }
 }
 
-/// The files of all targets that need a plan.
+/// The files of all targets.
 pub fn all(plan: &Plan) -> Vec<File> {
     TARGETS
         .iter()
