@@ -12,7 +12,9 @@ fn pooler(role: &Role, settings: &[(&str, f64)]) -> Pooler {
     let config = role
         .config()
         .set("default_pool_size", 1)
-        .set("http_listen", "127.0.0.1:0");
+        .set("http_listen", "127.0.0.1:0")
+        // The probe is a session of the role as well.
+        .set("probe_interval", 0);
     let config = settings
         .iter()
         .fold(config, |config, &(name, value)| config.set(name, value));
@@ -212,7 +214,12 @@ fn the_level_of_the_log_changes_at_a_reload() {
 #[test]
 fn the_live_document_tells_who_holds_what_and_what_it_costs() {
     let role = shared().role();
-    let pooler = pooler(&role, &[("slow_query_time", 0.1), ("leak_time", 0.3)]);
+    let settings = [
+        ("slow_query_time", 0.1),
+        ("leak_time", 0.3),
+        ("probe_interval", 1.0),
+    ];
+    let pooler = pooler(&role, &settings);
     let target = role.through(&pooler);
     let mut holder = Client::log_in_with(&target, &[("application_name", "till")]);
     holder.query("begin").success();
