@@ -21,19 +21,10 @@ pub const WINDOW: Duration = Duration::from_millis(200);
 const FOLLOWED: usize = 4;
 
 /// What one client repeats. 72 bytes, for there may be ten thousand of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Repeats {
     since: Time,
     counts: [(Fingerprint, u32); FOLLOWED],
-}
-
-impl Default for Repeats {
-    fn default() -> Self {
-        Self {
-            since: Time::default(),
-            counts: [(Fingerprint::NONE, 0); FOLLOWED],
-        }
-    }
 }
 
 impl Repeats {

@@ -107,7 +107,7 @@ impl Found {
 }
 
 /// What a server's statements are. See the module's description.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trace {
     /// `None`: nothing is followed.
     pub thresholds: Option<Thresholds>,
@@ -140,29 +140,6 @@ pub struct Trace {
     /// How many of `samples`, at the end, ended in this read and have no time yet.
     ended: usize,
     findings: Vec<Finding>,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self {
-            thresholds: None,
-            last: Fingerprint::NONE,
-            texts: Texts::default(),
-            found: Found::default(),
-            opening: None,
-            waited: Duration::ZERO,
-            parsed: (0, Fingerprint::NONE),
-            unnamed: Fingerprint::NONE,
-            bound: Fingerprint::NONE,
-            began: Time::default(),
-            answered: 0,
-            failed: false,
-            rows: 0,
-            samples: Vec::new(),
-            ended: 0,
-            findings: Vec::new(),
-        }
-    }
 }
 
 impl Trace {

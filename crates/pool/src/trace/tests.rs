@@ -67,6 +67,9 @@ fn no_more_is_kept_than_there_is_room_for() {
     assert_eq!(trace.samples().len(), SAMPLES_MAX);
     assert_eq!(trace.samples().iter().map(|s| s.calls).sum::<u64>(), 300);
     assert_eq!(trace.texts.fresh.len(), 16);
+    trace.texts.fresh.clear();
+    run(&mut trace, ms(0), ms(1), &sql[16..32]);
+    assert_eq!(trace.texts.fresh.len(), 16, "those there was no room for");
     assert_eq!(trace.take_findings().len(), 8);
     assert_eq!(trace.found.very_slow, 300);
 }

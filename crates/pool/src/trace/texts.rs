@@ -1,7 +1,8 @@
 //! Recognising statements by their texts.
 //!
 //! Most texts come again, if only with other literals. A text is looked up by a hash that leaves
-//! plain literals out, which costs a tenth of the fingerprint; and only where the fingerprint is new here too is its normalised form made.
+//! plain literals out, which costs a tenth of the fingerprint; and only where the fingerprint is
+//! new here too is its normalised form made.
 
 use pgweir_wire::sql::fingerprint::{Fingerprint, text_hash};
 use pgweir_wire::sql::kind::Kind;
@@ -58,15 +59,18 @@ impl Texts {
         }
         let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
         let hash = skeleton_hash(sql).unwrap_or_else(|| text_hash(sql));
-        let recent = &mut self.recent[hash as usize % RECENT];
-        if recent.0 == hash {
-            return recent.1;
+        let (recent, statement) = self.recent[hash as usize % RECENT];
+        if recent == hash {
+            return statement;
         }
         let standard_strings = settings.value("standard_conforming_strings") != Some("off");
         let statement = Fingerprint::of(sql, standard_strings);
-        *recent = (hash, statement);
         let taken = &mut self.taken[statement.0 as usize % RECENT];
-        if *taken != statement && self.fresh.len() < FRESH_MAX {
+        if *taken != statement {
+            if self.fresh.len() == FRESH_MAX {
+                // Not remembered, so that its text is kept when it comes again.
+                return statement;
+            }
             *taken = statement;
             let text = normalise(sql, standard_strings, TEXT_MAX);
             self.fresh.push((statement, text));
@@ -75,6 +79,7 @@ impl Texts {
                 self.apart_next += 1;
             }
         }
+        self.recent[hash as usize % RECENT] = (hash, statement);
         statement
     }
 

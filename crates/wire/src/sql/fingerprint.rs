@@ -22,7 +22,7 @@ use super::normalise::printable;
 pub const VERSION: u64 = 1;
 
 /// Identity of a statement without its literals; written as 16 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
