@@ -193,7 +193,8 @@ impl Trace {
             return Fingerprint::NONE;
         }
         let rest = body.get(name.len() + 1..).unwrap_or_default();
-        let sql = rest.split(|&byte| byte == 0).next().unwrap_or_default();
+        // All that is there of a text that is longer than the buffer.
+        let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
         let statement = self.texts.recognise(sql, settings);
         self.parsed = (text_hash(name), statement);
         if name.is_empty() {

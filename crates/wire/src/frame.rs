@@ -7,6 +7,8 @@
 //!
 //! Source: PostgreSQL documentation, chapter "Message Formats".
 
+use std::ffi::CStr;
+
 /// Bytes of a message header: the type and the length.
 pub const HEADER_LEN: usize = 5;
 
@@ -60,8 +62,9 @@ pub fn header(bytes: &[u8]) -> Result<Option<Header>, BadLength> {
 /// Splits a C string off the front of `bytes`: the string without its NUL, and what follows.
 /// `None` when there is no NUL.
 pub fn c_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|&b| b == 0)?;
-    Some((&bytes[..end], &bytes[end + 1..]))
+    // Looks for the NUL in whole words, which pays for the texts of statements.
+    let string = CStr::from_bytes_until_nul(bytes).ok()?.to_bytes();
+    Some((string, &bytes[string.len() + 1..]))
 }
 
 #[cfg(test)]
