@@ -5,6 +5,8 @@ use crate::budget::Group;
 /// What keeps a server from a client. Its names are those of metrics and of SHOW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
+    /// Most servers run statements that wait for locks, or hold those locks.
+    Locks,
     /// Most servers run statements that are slow.
     SlowStatements,
     /// Most servers are held by clients that do nothing inside a transaction.
@@ -27,7 +29,8 @@ pub enum Cause {
 
 impl Cause {
     /// All there are, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Locks,
         Self::SlowStatements,
         Self::IdleInTransaction,
         Self::Pinned,
@@ -42,6 +45,7 @@ impl Cause {
     /// Its name in metrics and JSON.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Locks => "locks",
             Self::SlowStatements => "slow_statements",
             Self::IdleInTransaction => "idle_in_transaction",
             Self::Pinned => "pinned",
@@ -57,6 +61,9 @@ impl Cause {
     /// What to do about it.
     pub fn hint(self) -> &'static str {
         match self {
+            Self::Locks => {
+                "Most servers run statements that wait for locks: commit sooner in the transaction that holds them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
+            }
             Self::SlowStatements => {
                 "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."
             }
@@ -104,8 +111,12 @@ pub enum Shortage {
 pub struct Held {
     /// Inside a transaction, doing nothing.
     pub idle_in_transaction: u32,
-    /// Running a statement that is slow by now.
+    /// Running a statement that is slow by now, for another reason than a lock.
     pub slow: u32,
+    /// Running a statement that waits for a lock.
+    pub locked: u32,
+    /// Holding, whatever else they do, a lock that others wait for.
+    pub blocking: u32,
     /// Outside a transaction, doing nothing.
     pub pinned: u32,
     /// Doing nothing for longer than they should.
@@ -118,6 +129,8 @@ impl Held {
         all.iter().fold(Self::default(), |sum, held| Self {
             idle_in_transaction: sum.idle_in_transaction + held.idle_in_transaction,
             slow: sum.slow + held.slow,
+            locked: sum.locked + held.locked,
+            blocking: sum.blocking + held.blocking,
             pinned: sum.pinned + held.pinned,
             leaks: sum.leaks + held.leaks,
         })
@@ -139,10 +152,17 @@ pub fn cause(
         Shortage::Login if postgres_full => Cause::PostgresFull,
         Shortage::Login => Cause::LoginFailing,
         Shortage::Budget | Shortage::Size => {
+            // Who blocks nobody here may still be idle here, and is then told of as that.
+            let locks = match held.locked {
+                0 => 0,
+                locked => locked + held.blocking,
+            };
             let reasons = [
                 (held.idle_in_transaction, Cause::IdleInTransaction),
                 (held.slow, Cause::SlowStatements),
                 (held.pinned, Cause::Pinned),
+                // The last, for of those that explain as much it says the most.
+                (locks, Cause::Locks),
             ];
             let (most, reason) = reasons
                 .into_iter()
@@ -169,7 +189,7 @@ mod tests {
             idle_in_transaction,
             slow,
             pinned,
-            leaks: 0,
+            ..Held::default()
         };
         let (user, database) = (Group::User("u".into()), Group::Database("d".into()));
         let none = held(0, 0, 0);
@@ -252,6 +272,35 @@ mod tests {
         ] {
             let found = cause(shortage, active, held, full, postgres_full);
             assert_eq!(found, expected, "{shortage:?} {active} {held:?}");
+        }
+    }
+
+    #[test]
+    fn locks_explain_those_that_wait_for_them_and_who_holds_them() {
+        for (active, locked, blocking, idle_in_transaction, slow, expected) in [
+            // One sits in its transaction, the others wait for it.
+            (20, 19, 1, 1, 0, Cause::Locks),
+            // The same in a pool of two, and of three with one that works.
+            (2, 1, 1, 1, 0, Cause::Locks),
+            (3, 1, 1, 1, 0, Cause::Locks),
+            // Who holds the locks is in another pool, or no client of ours.
+            (1, 1, 0, 0, 0, Cause::Locks),
+            // Here it is the other pool: nobody waits for a lock, one sits idle.
+            (1, 0, 1, 1, 0, Cause::IdleInTransaction),
+            // A few locks among much else.
+            (20, 3, 1, 1, 12, Cause::SlowStatements),
+            (20, 3, 1, 11, 0, Cause::IdleInTransaction),
+            (20, 3, 1, 1, 0, Cause::PoolLimit),
+        ] {
+            let held = Held {
+                idle_in_transaction,
+                slow,
+                locked,
+                blocking,
+                ..Held::default()
+            };
+            let found = cause(Shortage::Size, active, held, None, false);
+            assert_eq!(found, expected, "{active} {held:?}");
         }
     }
 
