@@ -207,4 +207,4 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) -> h
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ mod http;
 mod insight;
 mod link;
 mod listen;
+mod locks;
 mod login;
 mod outbox;
 mod pool_handle;

@@ -201,6 +201,16 @@ impl PoolHandle {
         self.lock().core.counts()
     }
 
+    /// Whether this is a server of this pool.
+    pub(crate) fn owns(&self, server: ServerId) -> bool {
+        server.0 >> SERVER_ID_BITS == u64::from(self.id.0)
+    }
+
+    /// Whether a server is held by nobody.
+    pub(crate) fn is_parked(&self, server: ServerId) -> bool {
+        self.lock().parked.contains_key(&server)
+    }
+
     /// Since when the server that was unused for longest is idle.
     pub(crate) fn longest_idle(&self) -> Option<Time> {
         self.lock().core.longest_idle().map(|(since, _)| since)

@@ -7,18 +7,23 @@
 //! probes live on the thread of HTTP, where alone their findings are shown, so they delay no login
 //! and no query; without HTTP there are none.
 //!
+//! While somebody waits for a lock, it also asks who holds it.
+//!
 //! Deciding is pure and tested without I/O: [`target`] (whom to ask, and as whom), [`activity`]
-//! (rows into facts) and [`averages`] (over the last minute).
+//! (rows into facts), [`averages`] (over the last minute) and [`chains`] (who blocks whom).
 
 mod activity;
 mod averages;
+mod chains;
 mod session;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgweir_pool::id::ServerId;
+use pgweir_pool::time::Time;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -27,10 +32,12 @@ use tracing::{info, warn};
 pub(crate) use activity::{Activity, Origin, Privilege, State};
 use averages::Averages;
 pub(crate) use averages::Wait;
+use chains::Chains;
 use session::{Entry, Failure, Session};
 use target::Target;
 
 use crate::config::{Config, Tcp};
+use crate::locks::Locks;
 use crate::pool_handle::Keys;
 use crate::registry::Registry;
 
@@ -40,6 +47,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failure; it doubles with each further one, up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a statement has waited for a lock when the log tells of who holds it. Shorter waits are
+/// the ordinary price of writing to the same rows.
+const BLAMED_AFTER: Duration = Duration::from_secs(1);
 
 /// One PostgreSQL as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +147,7 @@ pub(crate) async fn run(registry: Arc<Registry>) {
             let stays = wanted.get(name) == Some(&running.plan);
             if !stays {
                 registry.probes.set(name, None);
+                registry.locks.set(name, None);
             }
             stays
         });
@@ -179,6 +191,7 @@ impl Running {
             averages: Averages::default(),
             told: Told::Nothing,
             user: String::new(),
+            blamed: BTreeSet::new(),
         };
         Self {
             plan,
@@ -191,6 +204,43 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Asks once.
+async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    timeout(ANSWER_TIMEOUT, session.ask(sql))
+        .await
+        .unwrap_or(Err(Failure::Timeout(ANSWER_TIMEOUT)))
+}
+
+/// Finds out who holds the locks that sessions of ours wait for. What begins with the look `at`
+/// is asked for only if there are any.
+async fn locks(
+    session: &mut Session,
+    at: Time,
+    activity: &Activity,
+    ours: &HashMap<u32, ServerId>,
+) -> Result<Locks, Failure> {
+    let mut chains = Chains::new(&activity.blocked, |pid| ours.contains_key(&pid));
+    while let Some(question) = chains.question() {
+        match ask(session, &question).await {
+            Ok(rows) => chains.answer(&rows).ok_or(Failure::Unreadable)?,
+            // That somebody waits for a lock is known even where nobody may ask for whose.
+            Err(Failure::Refused(_)) => break,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let ends = chains.ends();
+    let rows = match ends.question(ours) {
+        Some(question) => match ask(session, &question).await {
+            Ok(rows) => rows,
+            Err(Failure::Refused(_)) => Vec::new(),
+            Err(failure) => return Err(failure),
+        },
+        None => Vec::new(),
+    };
+    let locks = ends.locks(at, &activity.blocked, ours, &rows);
+    locks.ok_or(Failure::Unreadable)
 }
 
 /// What the log knows of a probe, so that it is told of changes only.
@@ -210,6 +260,8 @@ struct Watch {
     told: Told,
     /// As whom the session is logged in.
     user: String,
+    /// Processes that the log has told of as holders of locks, while they are.
+    blamed: BTreeSet<Option<u32>>,
 }
 
 impl Watch {
@@ -241,6 +293,7 @@ impl Watch {
                 Err(failure) => failure,
             };
             self.registry.probes.set(&server, None);
+            self.registry.locks.set(&server, None);
             if self.told != Told::Away {
                 warn!(server = &*server, "probe of PostgreSQL failed: {failure}");
                 self.told = Told::Away;
@@ -289,17 +342,24 @@ impl Watch {
             due.tick().await;
             let backends = &self.registry.backends;
             // A server that is opened or closed meanwhile was ours at one of the two moments.
-            let mut ours = backends.pids(session.peer());
-            let rows = match timeout(ANSWER_TIMEOUT, session.ask(activity::QUERY)).await {
-                Ok(Ok(rows)) => rows,
-                Ok(Err(failure)) => return failure,
-                Err(_) => return Failure::Timeout(ANSWER_TIMEOUT),
+            let mut ours = backends.processes(session.peer());
+            let at = self.registry.clock.now();
+            let rows = match ask(session, activity::QUERY).await {
+                Ok(rows) => rows,
+                Err(failure) => return failure,
             };
-            ours.extend(backends.pids(session.peer()));
+            ours.extend(backends.processes(session.peer()));
             let Some(activity) = activity::read(&rows, &ours) else {
                 return Failure::Unreadable;
             };
             self.tell(activity.privilege);
+            let locks = match locks(session, at, &activity, &ours).await {
+                Ok(locks) => locks,
+                Err(failure) => return failure,
+            };
+            self.blame(&locks);
+            let server = &self.plan.target.name;
+            self.registry.locks.set(server, Some(locks));
             self.averages
                 .add(self.registry.clock.now(), activity.waits.clone());
             let seen = Seen {
@@ -308,6 +368,19 @@ impl Watch {
             };
             self.registry.probes.set(&self.plan.target.name, Some(seen));
         }
+    }
+
+    /// Tells the log of those who hold locks for long, once each.
+    fn blame(&mut self, locks: &Locks) {
+        let long = || {
+            let roots = locks.roots.iter();
+            roots.filter(|root| root.longest >= BLAMED_AFTER)
+        };
+        for root in long().filter(|root| !self.blamed.contains(&root.pid)) {
+            let blocker = self.registry.blocker(&self.plan.target.name, root);
+            blocker.warn();
+        }
+        self.blamed = long().map(|root| root.pid).collect();
     }
 
     fn tell(&mut self, privilege: Privilege) {

@@ -21,6 +21,7 @@ use crate::effects::{ClientRef, Effect};
 use crate::errors::Errors;
 use crate::insight::Insight;
 use crate::link::{CancelTarget, Home, Server};
+use crate::locks::LockBoard;
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
 use crate::probe::Probes;
@@ -67,6 +68,8 @@ pub(crate) struct Registry {
     pub(crate) backends: Backends,
     /// What each PostgreSQL was seen to do.
     pub(crate) probes: Probes,
+    /// Who waits for whose locks there.
+    pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
@@ -89,6 +92,7 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
+            locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             pools: RwLock::default(),
             budget: Mutex::default(),
