@@ -404,6 +404,14 @@ impl Pool {
             .min()
     }
 
+    /// Since when a server is idle; `None` if it is not, or not known.
+    pub fn idle_from(&self, id: ServerId) -> Option<Time> {
+        match self.servers.get(&id)?.state {
+            State::Idle { since, .. } => Some(since),
+            State::Opening | State::Active => None,
+        }
+    }
+
     /// Why no server can be opened for who waits now.
     pub fn shortage(&self, now: Time) -> Shortage {
         if self.servers.len() >= self.limit(now) {

@@ -62,7 +62,7 @@ impl Cause {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Locks => {
-                "Most servers run statements that wait for locks: commit sooner in the transaction that holds them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
+                "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
             }
             Self::SlowStatements => {
                 "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."

@@ -16,7 +16,7 @@ use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sql::sqlcommenter::Tag;
 use tracing::warn;
 
-pub(crate) use holders::{Holder, Holders, Locking, Noted};
+pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 
 use crate::pool_handle::PoolHandle;
 use ring::Ring;

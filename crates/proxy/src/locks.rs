@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 
@@ -24,8 +25,36 @@ pub(crate) struct Locks {
     /// Our servers whose statement waited for a lock, with the position in `roots` of whom it
     /// waited for, where that is known.
     pub(crate) blocked: HashMap<ServerId, Option<usize>>,
+    /// Of those how many had waited for a moment only, by pool.
+    pub(crate) crowded: BTreeMap<PoolId, u32>,
     /// Those who held the locks and waited for none, the one that most waited for first.
     pub(crate) roots: Vec<Root>,
+}
+
+impl Locks {
+    /// Those who held the locks at `postgres`.
+    pub(crate) fn sightings<'a>(
+        &'a self,
+        postgres: &'a Arc<str>,
+    ) -> impl Iterator<Item = Sighting<'a>> {
+        (0..self.roots.len()).map(move |root| self.sighting(postgres, root))
+    }
+
+    fn sighting<'a>(&'a self, postgres: &'a Arc<str>, root: usize) -> Sighting<'a> {
+        Sighting {
+            postgres,
+            at: self.at,
+            root: &self.roots[root],
+        }
+    }
+}
+
+/// Who was seen to hold locks, where and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sighting<'a> {
+    pub(crate) postgres: &'a Arc<str>,
+    pub(crate) at: Time,
+    pub(crate) root: &'a Root,
 }
 
 /// Somebody who holds locks that others wait for.
@@ -86,15 +115,16 @@ impl Looks {
         looks.any(|locks| began < locks.at && locks.blocked.contains_key(&server))
     }
 
-    /// Sessions that wait for locks that a server holds.
-    pub(crate) fn behind(&self, server: ServerId) -> u32 {
-        let roots = self.by_server.values().flat_map(|locks| &locks.roots);
+    /// Sessions that wait for locks that a client got with the server that it has had since `since`.
+    pub(crate) fn behind(&self, server: ServerId, since: Time) -> u32 {
+        let looks = self.by_server.values().filter(|locks| since < locks.at);
+        let roots = looks.flat_map(|locks| &locks.roots);
         let own = roots.filter(|root| root.session == Session::Ours(server));
         own.map(|root| root.sessions).sum()
     }
 
-    /// Whose locks most of the servers wait for of which this is true, and at which PostgreSQL.
-    pub(crate) fn main_root(&self, is_of: impl Fn(ServerId) -> bool) -> Option<(&Arc<str>, &Root)> {
+    /// Whose locks most of the servers wait for of which this is true.
+    pub(crate) fn main_root(&self, is_of: impl Fn(ServerId) -> bool) -> Option<Sighting<'_>> {
         let mut counts: BTreeMap<(&Arc<str>, usize), u32> = BTreeMap::new();
         for (name, locks) in &self.by_server {
             for (&server, root) in &locks.blocked {
@@ -106,13 +136,13 @@ impl Looks {
             }
         }
         let most = counts.into_iter().max_by_key(|&(_, count)| count);
-        most.map(|((name, root), _)| (name, &self.by_server[name].roots[root]))
+        most.map(|((name, root), _)| self.by_server[name].sighting(name, root))
     }
 
     /// All who hold locks that others wait for.
-    pub(crate) fn roots(&self) -> impl Iterator<Item = (&Arc<str>, &Root)> {
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting<'_>> {
         let looks = self.by_server.iter();
-        looks.flat_map(|(name, locks)| locks.roots.iter().map(move |root| (name, root)))
+        looks.flat_map(|(name, locks)| locks.sightings(name))
     }
 }
 

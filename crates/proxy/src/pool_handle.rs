@@ -28,6 +28,11 @@ use crate::texts::ClientError;
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
 
+/// The pool that a server is of.
+pub(crate) fn pool_of(server: ServerId) -> PoolId {
+    PoolId(u32::try_from(server.0 >> SERVER_ID_BITS).expect("made of a pool's number"))
+}
+
 /// Sets of settings kept to be shared. Applications differ in application_name as a rule.
 const RECENT_MAX: usize = 32;
 
@@ -99,6 +104,9 @@ pub(crate) struct Shared {
     pub(crate) postgres_full: bool,
     /// What clients do with the servers they hold, by worker, as of its last sweep.
     held: Vec<Held>,
+    /// Servers that a probe saw waiting for locks in statements too short to be noted, and until
+    /// when that may be taken for the present.
+    contended: (u32, Time),
     check_delay: Duration,
     wait_max: Duration,
 }
@@ -136,6 +144,7 @@ impl PoolHandle {
             full: None,
             postgres_full: false,
             held: vec![Held::default(); workers],
+            contended: (0, Time::default()),
             check_delay: settings.config.server_check_delay.unwrap_or(Duration::MAX),
             wait_max: wait_max(&settings.config),
         };
@@ -203,12 +212,12 @@ impl PoolHandle {
 
     /// Whether this is a server of this pool.
     pub(crate) fn owns(&self, server: ServerId) -> bool {
-        server.0 >> SERVER_ID_BITS == u64::from(self.id.0)
+        pool_of(server) == self.id
     }
 
-    /// Whether a server is held by nobody.
-    pub(crate) fn is_parked(&self, server: ServerId) -> bool {
-        self.lock().parked.contains_key(&server)
+    /// Since when a server is held by nobody; `None` if somebody holds it.
+    pub(crate) fn idle_from(&self, server: ServerId) -> Option<Time> {
+        self.lock().core.idle_from(server)
     }
 
     /// Since when the server that was unused for longest is idle.
@@ -237,6 +246,12 @@ impl PoolHandle {
     /// What clients of one worker do with the servers they hold.
     pub(crate) fn holding(&self, worker: WorkerId, held: Held) {
         self.lock().held[worker.index()] = held;
+    }
+
+    /// Of so many servers the statement had just begun to wait for a lock when a probe looked; that
+    /// is worth something until `until`.
+    pub(crate) fn contended(&self, servers: u32, until: Time) {
+        self.lock().contended = (servers, until);
     }
 
     /// Why a client that needs a server has to wait, if none is free.
@@ -351,10 +366,16 @@ impl Shared {
 
     /// Why a client waits.
     fn cause(&self, now: Time) -> Cause {
+        let mut held = Held::sum(&self.held);
+        let (contended, until) = self.contended;
+        if now < until {
+            // Not added: some may have waited for so long since that they are noted.
+            held.locked = held.locked.max(contended);
+        }
         waits::cause(
             self.core.shortage(now),
             self.core.counts().active,
-            Held::sum(&self.held),
+            held,
             self.full.as_ref(),
             self.postgres_full,
         )

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 use tokio::sync::Notify;
@@ -51,6 +52,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long a statement has waited for a lock when the log tells of who holds it. Shorter waits are
 /// the ordinary price of writing to the same rows.
 const BLAMED_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a look at short waits for locks may be taken for the present, whatever the period.
+const CROWDED_MAX: Duration = Duration::from_secs(3);
 
 /// One PostgreSQL as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,6 +195,7 @@ impl Running {
             averages: Averages::default(),
             told: Told::Nothing,
             user: String::new(),
+            crowded: BTreeSet::new(),
             blamed: BTreeSet::new(),
         };
         Self {
@@ -260,6 +265,8 @@ struct Watch {
     told: Told,
     /// As whom the session is logged in.
     user: String,
+    /// Pools that were told of servers that wait for locks for a moment.
+    crowded: BTreeSet<PoolId>,
     /// Processes that the log has told of as holders of locks, while they are.
     blamed: BTreeSet<Option<u32>>,
 }
@@ -358,6 +365,7 @@ impl Watch {
                 Err(failure) => return failure,
             };
             self.blame(&locks);
+            self.tell_crowded(&locks);
             let server = &self.plan.target.name;
             self.registry.locks.set(server, Some(locks));
             self.averages
@@ -372,15 +380,35 @@ impl Watch {
 
     /// Tells the log of those who hold locks for long, once each.
     fn blame(&mut self, locks: &Locks) {
-        let long = || {
-            let roots = locks.roots.iter();
-            roots.filter(|root| root.longest >= BLAMED_AFTER)
-        };
-        for root in long().filter(|root| !self.blamed.contains(&root.pid)) {
-            let blocker = self.registry.blocker(&self.plan.target.name, root);
-            blocker.warn();
+        let all = locks.sightings(&self.plan.target.name);
+        let long = all.filter(|seen| seen.root.longest >= BLAMED_AFTER);
+        let mut blamed = BTreeSet::new();
+        for seen in long {
+            blamed.insert(seen.root.pid);
+            if !self.blamed.contains(&seen.root.pid) {
+                self.registry.blocker(seen).warn();
+            }
         }
-        self.blamed = long().map(|root| root.pid).collect();
+        self.blamed = blamed;
+    }
+
+    /// Tells the pools how many of their servers wait for locks for a moment.
+    fn tell_crowded(&mut self, locks: &Locks) {
+        let until = locks.at + (2 * self.plan.period).min(CROWDED_MAX);
+        let before = std::mem::take(&mut self.crowded);
+        if before.is_empty() && locks.crowded.is_empty() {
+            return;
+        }
+        for pool in self.registry.pools() {
+            match locks.crowded.get(&pool.id) {
+                Some(&servers) => {
+                    pool.contended(servers, until);
+                    self.crowded.insert(pool.id);
+                }
+                None if before.contains(&pool.id) => pool.contended(0, until),
+                None => {}
+            }
+        }
     }
 
     fn tell(&mut self, privilege: Privilege) {

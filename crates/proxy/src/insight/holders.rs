@@ -22,7 +22,7 @@ use crate::pool_handle::PoolHandle;
 const HOLDERS_MAX: usize = 100;
 
 /// A lease that is shorter is the ordinary case, and shown by no name.
-const NOTED_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const NOTED_AFTER: Duration = Duration::from_millis(100);
 
 /// A client that holds a server.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub(crate) struct Holder {
     /// `None` over a unix socket.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) hold: Hold,
+    /// When it got the server.
+    pub(crate) since: Time,
     pub(crate) held: Duration,
     pub(crate) quiet: Duration,
     pub(crate) running: Duration,
@@ -158,7 +160,7 @@ impl Locking {
         let running = u64::try_from(holding.running.as_micros()).unwrap_or(u64::MAX);
         let began = Time(now.0.saturating_sub(running));
         let is_busy = holding.hold == Hold::Busy;
-        match looks.behind(holding.server) {
+        match looks.behind(holding.server, holding.since) {
             _ if is_busy && looks.is_blocked(holding.server, began) => Self::Waits,
             0 => Self::Free,
             sessions => Self::Blocks(sessions),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
 use pgweir_pool::relay::Hold;
+use pgweir_pool::time::Time;
 use tracing::warn;
 
-use super::{Root, Session, Stranger};
+use super::{Session, Sighting, Stranger};
 use crate::insight::Holder;
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
@@ -65,21 +66,21 @@ impl Registry {
     /// Whose locks most of the pool's servers wait for that wait for any.
     pub(crate) fn blocker_of(&self, pool: &PoolHandle) -> Option<Blocker> {
         let looks = self.locks.looks();
-        let (postgres, root) = looks.main_root(|server| pool.owns(server))?;
-        Some(self.blocker(postgres, root))
+        let seen = looks.main_root(|server| pool.owns(server))?;
+        Some(self.blocker(seen))
     }
 
     /// All who hold locks that others wait for, the one that most wait for first.
     pub(crate) fn blockers(&self) -> Vec<Blocker> {
         let looks = self.locks.looks();
-        let roots = looks.roots();
-        let mut all: Vec<Blocker> = roots.map(|(name, root)| self.blocker(name, root)).collect();
+        let mut all: Vec<Blocker> = looks.sightings().map(|seen| self.blocker(seen)).collect();
         all.sort_by_key(|blocker| std::cmp::Reverse(blocker.sessions));
         all
     }
 
     /// Names the one who holds locks.
-    pub(crate) fn blocker(&self, postgres: &Arc<str>, root: &Root) -> Blocker {
+    pub(crate) fn blocker(&self, seen: Sighting<'_>) -> Blocker {
+        let Sighting { postgres, at, root } = seen;
         let nobody = Blocker {
             postgres: postgres.clone(),
             kind: Kind::Elsewhere,
@@ -100,22 +101,22 @@ impl Registry {
             },
             Session::Stranger(stranger) => nobody.of_stranger(stranger),
             Session::Ours(server) => match self.insight.holder_of(*server) {
-                Some((holder, text)) => nobody.of_client(&holder, text),
-                None => self.unheld(nobody, *server),
+                Some((holder, text)) if holder.since < at => nobody.of_client(&holder, text),
+                // The next one has the server already.
+                Some(_) | None => self.unheld(nobody, *server, at),
             },
         }
     }
 
-    fn unheld(&self, nobody: Blocker, server: ServerId) -> Blocker {
+    fn unheld(&self, nobody: Blocker, server: ServerId, at: Time) -> Blocker {
         let pools = self.pools();
         let Some(pool) = pools.iter().find(|pool| pool.owns(server)) else {
             return nobody;
         };
         Blocker {
-            kind: if pool.is_parked(server) {
-                Kind::Server
-            } else {
-                Kind::Clients
+            kind: match pool.idle_from(server) {
+                Some(since) if since < at => Kind::Server,
+                Some(_) | None => Kind::Clients,
             },
             database: pool.database.to_string(),
             user: pool.user.to_string(),

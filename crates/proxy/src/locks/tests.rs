@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_pool::id::ServerId;
+use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::time::Time;
 
-use super::{LockBoard, Locks, Root, Session, Stranger};
+use super::blocker::Kind;
+use super::{LockBoard, Locks, Root, Session, Sighting, Stranger};
+use crate::effects::Effect;
 use crate::http::tests::world;
 
 fn root(session: Session, sessions: u32) -> Root {
@@ -20,6 +23,7 @@ fn locks(at: u64, blocked: &[(u64, Option<usize>)], roots: &[Root]) -> Locks {
     let blocked = blocked.iter().map(|&(id, root)| (ServerId(id), root));
     Locks {
         at: Time(at),
+        crowded: BTreeMap::new(),
         blocked: blocked.collect(),
         roots: roots.to_vec(),
     }
@@ -52,7 +56,12 @@ fn a_statement_waits_if_it_is_the_one_that_was_seen() {
     );
     assert!(looks.is_blocked(ServerId(5), Time(1_500)));
     assert!(!looks.is_blocked(ServerId(9), Time(0)));
-    assert_eq!([1, 5, 9].map(|id| looks.behind(ServerId(id))), [0, 0, 3]);
+    assert_eq!(
+        [1, 5, 9].map(|id| looks.behind(ServerId(id), Time(999))),
+        [0, 0, 3]
+    );
+    let later = looks.behind(ServerId(9), Time(1_000));
+    assert_eq!(later, 0, "another client has the server by now");
     board.set(&one, Some(locks(3_000, &[], &[])));
     board.set(&other, None);
     assert!(board.looks().is_empty(), "nobody waits any more");
@@ -72,7 +81,7 @@ fn the_one_to_blame_is_whom_most_of_the_pools_servers_wait_for() {
     ];
     board.set(&"a:1".into(), Some(locks(0, &blocked, &roots)));
     let looks = board.looks();
-    let main = |is_of: fn(ServerId) -> bool| looks.main_root(is_of).map(|(_, root)| root.clone());
+    let main = |is_of: fn(ServerId) -> bool| looks.main_root(is_of).map(|seen| seen.root.clone());
     assert_eq!(main(|server| server.0 < 10), Some(roots[1].clone()));
     assert_eq!(main(|server| server.0 == 70), Some(roots[0].clone()));
     assert_eq!(main(|server| server.0 == 5), None, "not known");
@@ -83,7 +92,14 @@ fn the_one_to_blame_is_whom_most_of_the_pools_servers_wait_for() {
 fn who_holds_locks_is_named_and_statements_are_shown_to_their_own_user() {
     let world = world("");
     let registry = &world.registry;
-    let name = |session| registry.blocker(&"db:5432".into(), &root(session, 2));
+    let name = |session| {
+        let seen = Sighting {
+            postgres: &"db:5432".into(),
+            at: Time(5),
+            root: &root(session, 2),
+        };
+        registry.blocker(seen)
+    };
     let bobs = name(stranger("bob"));
     let told = "The locks are held by a session of bank/bob that does not come through the pooler \
                 (application_name psql, server process 42), idle in transaction for 12 s; \
@@ -111,6 +127,33 @@ fn who_holds_locks_is_named_and_statements_are_shown_to_their_own_user() {
     ] {
         assert_eq!(name(session).sentence(), told);
     }
+}
+
+#[test]
+fn a_free_server_holds_locks_if_it_was_free_when_that_was_seen() {
+    let world = world("");
+    let registry = &world.registry;
+    let mut effects = Vec::new();
+    world.pool.decide(Time(1), &mut effects, |shared| {
+        shared.core.warm(Time(1));
+    });
+    let Effect::Open(server) = effects[0] else {
+        panic!("{effects:?}");
+    };
+    let opened = Time(10);
+    world.pool.decide(opened, &mut effects, |shared| {
+        shared.core.opened(opened, server, WorkerId(0), 0);
+    });
+    let kind = |at| {
+        let seen = Sighting {
+            postgres: &"db:5432".into(),
+            at: Time(at),
+            root: &root(Session::Ours(server), 2),
+        };
+        registry.blocker(seen).kind
+    };
+    assert_eq!(kind(11), Kind::Server);
+    assert_eq!(kind(10), Kind::Clients, "some client had it then");
 }
 
 #[test]

@@ -12,12 +12,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 use pgweir_wire::backend;
 use pgweir_wire::sql::normalise::normalise;
 
+use crate::insight::NOTED_AFTER;
 use crate::locks::{Locks, Root, Session, Stranger};
+use crate::pool_handle::pool_of;
 
 /// Sessions asked about in one look. Each costs PostgreSQL some microseconds under the locks of
 /// its lock manager: a millisecond per second at most, and nothing while nobody waits for a lock.
@@ -234,6 +237,7 @@ impl Ends {
         });
         Some(Locks {
             at,
+            crowded: crowded(blocked, ours),
             blocked: waiting.collect(),
             roots: roots.collect(),
         })
@@ -245,6 +249,23 @@ impl Ends {
         let times = behind.filter_map(|(pid, _)| blocked.get(pid).copied());
         times.max().unwrap_or_default()
     }
+}
+
+/// Servers whose statement has just begun to wait, by pool: where many write to one row, each
+/// waits for moments, and no statement is ever seen twice.
+fn crowded(
+    blocked: &BTreeMap<u32, Duration>,
+    ours: &HashMap<u32, ServerId>,
+) -> BTreeMap<PoolId, u32> {
+    let mut crowded = BTreeMap::new();
+    for (pid, time) in blocked {
+        if let Some(&server) = ours.get(pid)
+            && *time < NOTED_AFTER
+        {
+            *crowded.entry(pool_of(server)).or_default() += 1;
+        }
+    }
+    crowded
 }
 
 /// Reads one row of the answer to [`Ends::question`].

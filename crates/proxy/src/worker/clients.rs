@@ -419,6 +419,7 @@ impl Worker {
                 author: client.author(),
                 address: client.address,
                 hold: holding.hold,
+                since: holding.since,
                 held,
                 quiet: holding.quiet,
                 running: holding.running,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 
@@ -178,4 +179,25 @@ fn what_is_no_answer_is_none() {
         let is_answer = chains.answer(&[row(text)]).is_some();
         assert_eq!(is_answer, text == "1|2,", "{text}");
     }
+}
+
+#[test]
+fn waits_of_moments_are_counted_by_pool() {
+    let ms = |ms| Duration::from_millis(ms);
+    let blocked = BTreeMap::from([
+        (1, ms(99)),
+        (2, ms(0)),
+        (3, ms(100)),
+        (4, ms(5)),
+        (200, ms(5)),
+    ]);
+    let server = |pool: u64, number| ServerId(pool << 40 | number);
+    let ours = HashMap::from([
+        (1, server(0, 7)),
+        (2, server(0, 8)),
+        (3, server(0, 9)),
+        (4, server(6, 7)),
+    ]);
+    let expected = BTreeMap::from([(PoolId(0), 2), (PoolId(6), 1)]);
+    assert_eq!(super::crowded(&blocked, &ours), expected);
 }
