@@ -1,6 +1,9 @@
 //! Clients that wait because others wait for locks: who is waited for is named.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use pgweir_e2e::{Client, Config, Pooler, Role, Target, Transcript, eventually, shared};
 use serde_json::{Value, json};
@@ -8,8 +11,8 @@ use serde_json::{Value, json};
 /// Servers of the pools here.
 const SIZE: u16 = 4;
 
-/// Longer than the probe needs to see a lock twice.
-const PATIENCE: f64 = 4.0;
+/// Seconds that a client waits for a server: enough to look at it, and for the probe to look twice.
+const PATIENCE: f64 = 5.0;
 
 const UPDATE: &str = "set quantity = quantity - 1 where sku = 'secret'";
 
@@ -39,16 +42,27 @@ fn crowd(target: &Target, table: &str, count: u16) -> Vec<JoinHandle<Transcript>
     (0..count).map(|_| ask(target, &sql)).collect()
 }
 
-/// Waits until the live document has somebody who holds locks, and a cause of waits.
+fn document(pooler: &Pooler) -> Value {
+    // Not as often as it can be had: that costs the machine more than what is tested.
+    thread::sleep(Duration::from_millis(50));
+    serde_json::from_str(&pooler.get("/api/v1/live")).unwrap()
+}
+
+/// Waits until so many sessions are seen to wait for somebody's locks, and then has one more client
+/// wait, for a server. Gives the live document of that moment, and what the client is answered.
 #[track_caller]
-fn live(pooler: &Pooler, sessions: u16) -> Value {
+fn wait(pooler: &Pooler, target: &Target, sessions: u16) -> (Value, JoinHandle<Transcript>) {
     eventually("the blocker is seen", || {
-        let live: Value = serde_json::from_str(&pooler.get("/api/v1/live")).unwrap();
-        let is_seen = live["blockers"][0]["lockWaiters"] == json!(sessions)
-            && live["waits"][0]["waiting"] == json!(1)
-            && live["waits"][0]["cause"] == json!("locks");
+        let seen = document(pooler)["blockers"][0]["lockWaiters"] == json!(sessions);
+        seen.then_some(())
+    });
+    let waiter = ask(target, "select 1");
+    let live = eventually("the wait is seen", || {
+        let live = document(pooler);
+        let is_seen = live["waits"][0]["waiting"] == 1 && live["waits"][0]["cause"] == "locks";
         is_seen.then_some(live)
-    })
+    });
+    (live, waiter)
 }
 
 fn hint(answer: &Transcript) -> String {
@@ -73,9 +87,7 @@ fn a_client_that_is_idle_with_a_row_lock_is_named_to_those_who_wait() {
     let update = format!("update stock {UPDATE}");
     holder.query(&update).success();
     let crowd = crowd(&target, "stock", SIZE - 1);
-    let waiter = ask(&target, "select 1");
-
-    let live = live(&pooler, SIZE - 1);
+    let (live, waiter) = wait(&pooler, &target, SIZE - 1);
     let blocker = &live["blockers"][0];
     for (name, value) in [
         ("kind", json!("client")),
@@ -133,8 +145,7 @@ fn a_client_that_is_idle_with_a_row_lock_is_named_to_those_who_wait() {
         client.join().unwrap().success();
     }
     eventually("nobody is blocked", || {
-        let live: Value = serde_json::from_str(&pooler.get("/api/v1/live")).unwrap();
-        (live["blockers"] == json!([])).then_some(())
+        (document(&pooler)["blockers"] == json!([])).then_some(())
     });
     assert_eq!(pooler.logged("secret"), 0);
 }
@@ -154,9 +165,7 @@ fn a_client_of_another_pool_is_named_without_its_statement() {
     holder.query("begin").success();
     holder.query(&format!("update {table} {UPDATE}")).success();
     let crowd = crowd(&target, &table, SIZE);
-    let waiter = ask(&target, "select 1");
-
-    let live = live(&pooler, SIZE);
+    let (live, waiter) = wait(&pooler, &target, SIZE);
     let blocker = &live["blockers"][0];
     assert_eq!(blocker["user"], json!(other.name), "{blocker:#}");
     let text = blocker["lastText"].as_str().unwrap();
@@ -184,9 +193,7 @@ fn a_session_from_elsewhere_is_named_as_such() {
     holder.query("begin").success();
     holder.query(&format!("update stock {UPDATE}")).success();
     let crowd = crowd(&target, "stock", SIZE);
-    let waiter = ask(&target, "select 1");
-
-    let live = live(&pooler, SIZE);
+    let (live, waiter) = wait(&pooler, &target, SIZE);
     let blocker = &live["blockers"][0];
     for (name, value) in [
         ("kind", json!("elsewhere")),
@@ -211,11 +218,40 @@ fn a_session_from_elsewhere_is_named_as_such() {
 }
 
 #[test]
+fn a_row_that_many_write_is_told_as_locks_although_no_wait_is_long() {
+    let role = shared().role();
+    let pooler = Pooler::start(&config(&role));
+    let target = role.through(&pooler);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..3 * SIZE)
+        .map(|_| {
+            let mut client = Client::log_in(&target);
+            let is_over = is_over.clone();
+            thread::spawn(move || {
+                let sql = format!("update stock {UPDATE}");
+                while !is_over.load(Ordering::Relaxed) {
+                    client.query(&sql).success();
+                }
+            })
+        })
+        .collect();
+    eventually("waits for locks are counted", || {
+        let scrape = pooler.scrape();
+        scrape.sum("pgweir_pool_waits_total", &["cause=\"locks\""])
+    });
+    is_over.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    assert_eq!(pooler.logged("for locks held by"), 0, "none is to blame");
+}
+
+#[test]
 fn a_slow_statement_is_no_lock_although_the_probe_looks() {
     let role = shared().role();
     let pooler = Pooler::start(&config(&role));
     let target = role.through(&pooler);
-    let sleeper = format!("select pg_sleep({})", 2.0 * PATIENCE);
+    let sleeper = format!("select pg_sleep({})", PATIENCE + 4.0);
     // One of them waits for a lock, most do not.
     let mut holder = Client::log_in(&role.direct());
     holder.query("begin").success();
