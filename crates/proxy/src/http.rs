@@ -18,6 +18,7 @@ mod metrics;
 mod otlp;
 mod page;
 mod postgres;
+mod queues;
 mod routes;
 mod timestamp;
 mod tls;

@@ -117,7 +117,9 @@ struct WaitCause {
     /// Waits that have ended.
     total: u64,
     total_ms: f64,
-    hint: String,
+    /// Who is to blame, where that is known.
+    who: Option<String>,
+    hint: &'static str,
 }
 
 /// Somebody who holds locks that others wait for. Texts are empty where they are hidden.
@@ -375,12 +377,11 @@ fn waits(pools: &[PoolSnapshot], blockers: &[Blocker]) -> Vec<WaitCause> {
                 waiting: waiting.map(|pool| pool.counts.waiting).sum(),
                 total,
                 total_ms: us as f64 / 1e3,
-                hint: match (cause, blockers.first()) {
-                    (Cause::Locks, Some(blocker)) => {
-                        format!("{} {}", blocker.sentence(), cause.hint())
-                    }
-                    _ => cause.hint().to_owned(),
+                who: match cause {
+                    Cause::Locks => blockers.first().map(Blocker::sentence),
+                    _ => None,
                 },
+                hint: cause.hint(),
             }
         })
         .filter(|cause| cause.waiting > 0 || cause.total > 0)

@@ -143,6 +143,7 @@ fn the_document_has_what_a_view_needs() {
         ("queries", json!(4)),
         ("waiting", json!(0)),
         ("oldestWaitMs", Value::Null),
+        ("queuedMs", Value::Null),
     ] {
         assert_eq!(pool[name], value, "{name}");
     }
