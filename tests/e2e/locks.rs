@@ -88,6 +88,8 @@ fn a_client_that_is_idle_with_a_row_lock_is_named_to_those_who_wait() {
     holder.query(&update).success();
     let crowd = crowd(&target, "stock", SIZE - 1);
     let (live, waiter) = wait(&pooler, &target, SIZE - 1);
+    let who = format!("held by client {} of app/{}", holder.pid, role.name);
+    all_contain(live["waits"][0]["who"].as_str().unwrap(), &[&who]);
     let blocker = &live["blockers"][0];
     for (name, value) in [
         ("kind", json!("client")),
@@ -121,7 +123,6 @@ fn a_client_that_is_idle_with_a_row_lock_is_named_to_those_who_wait() {
     assert_eq!(now.sum("pgweir_pool_held", &locked), Some(3.0));
     assert_eq!(now.sum("pgweir_pool_held", &["state=\"slow\""]), Some(0.0));
 
-    let who = format!("held by client {} of app/{}", holder.pid, role.name);
     let told = [
         "wait for locks",
         who.as_str(),
