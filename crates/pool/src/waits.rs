@@ -137,13 +137,55 @@ impl Held {
     }
 }
 
-/// Tells why a client of a pool waits, whose `active` servers are held as `held` says. `full` is
-/// the group of pools whose limit was reached, `postgres_full` that the last login failed for want
-/// of a connection.
+/// Servers that clients hold, and what they do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// How many.
+    pub active: u32,
+    /// Those of them that do something of note.
+    pub held: Held,
+}
+
+impl Load {
+    /// This, and that of other pools.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            active: self.active + other.active,
+            held: Held::sum(&[self.held, other.held]),
+        }
+    }
+
+    /// What half of the servers are held for, or more of them.
+    fn reason(self) -> Option<Cause> {
+        let held = self.held;
+        // Who blocks nobody here may still be idle here, and is then told of as that.
+        let locks = match held.locked {
+            0 => 0,
+            locked => locked + held.blocking,
+        };
+        let reasons = [
+            (held.idle_in_transaction, Cause::IdleInTransaction),
+            (held.slow, Cause::SlowStatements),
+            (held.pinned, Cause::Pinned),
+            // The last, for of those that explain as much it says the most.
+            (locks, Cause::Locks),
+        ];
+        let (most, reason) = reasons
+            .into_iter()
+            .max_by_key(|&(many, _)| many)
+            .expect("there are some");
+        (most > 0 && most * 2 >= self.active).then_some(reason)
+    }
+}
+
+/// Tells why a client of a pool waits: `own` is the load of the pool, `others` that of the pools
+/// that share a limit with it which was reached, and `full` that limit; `postgres_full` says that
+/// the last login failed for want of a connection.
 pub fn cause(
     shortage: Shortage,
-    active: u32,
-    held: Held,
+    own: Load,
+    others: Load,
     full: Option<&Group>,
     postgres_full: bool,
 ) -> Cause {
@@ -151,36 +193,20 @@ pub fn cause(
         Shortage::Opening => Cause::Opening,
         Shortage::Login if postgres_full => Cause::PostgresFull,
         Shortage::Login => Cause::LoginFailing,
-        Shortage::Budget | Shortage::Size => {
-            // Who blocks nobody here may still be idle here, and is then told of as that.
-            let locks = match held.locked {
-                0 => 0,
-                locked => locked + held.blocking,
-            };
-            let reasons = [
-                (held.idle_in_transaction, Cause::IdleInTransaction),
-                (held.slow, Cause::SlowStatements),
-                (held.pinned, Cause::Pinned),
-                // The last, for of those that explain as much it says the most.
-                (locks, Cause::Locks),
-            ];
-            let (most, reason) = reasons
-                .into_iter()
-                .max_by_key(|&(many, _)| many)
-                .expect("there are some");
-            match (shortage, full) {
-                _ if most > 0 && most * 2 >= active => reason,
-                (Shortage::Budget, Some(Group::User(_))) => Cause::UserLimit,
-                (Shortage::Budget, _) => Cause::DatabaseLimit,
-                _ => Cause::PoolLimit,
-            }
+        Shortage::Size => own.reason().unwrap_or(Cause::PoolLimit),
+        Shortage::Budget => {
+            let reason = own.reason().or_else(|| own.with(others).reason());
+            reason.unwrap_or(match full {
+                Some(Group::User(_)) => Cause::UserLimit,
+                Some(Group::Database(_)) | None => Cause::DatabaseLimit,
+            })
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Held, Shortage, cause};
+    use super::{Cause, Held, Load, Shortage, cause};
     use crate::budget::Group;
 
     #[test]
@@ -270,7 +296,8 @@ mod tests {
                 Cause::Opening,
             ),
         ] {
-            let found = cause(shortage, active, held, full, postgres_full);
+            let own = Load { active, held };
+            let found = cause(shortage, own, Load::default(), full, postgres_full);
             assert_eq!(found, expected, "{shortage:?} {active} {held:?}");
         }
     }
@@ -299,8 +326,42 @@ mod tests {
                 blocking,
                 ..Held::default()
             };
-            let found = cause(Shortage::Size, active, held, None, false);
+            let own = Load { active, held };
+            let found = cause(Shortage::Size, own, Load::default(), None, false);
             assert_eq!(found, expected, "{active} {held:?}");
+        }
+    }
+
+    #[test]
+    fn behind_a_limit_of_several_pools_it_is_what_the_others_do() {
+        let load = |active, locked, slow| Load {
+            active,
+            held: Held {
+                locked,
+                slow,
+                ..Held::default()
+            },
+        };
+        let database = Group::Database("d".into());
+        for (shortage, own, others, expected) in [
+            (Shortage::Budget, load(0, 0, 0), load(9, 8, 0), Cause::Locks),
+            (Shortage::Budget, load(2, 2, 0), load(9, 0, 9), Cause::Locks),
+            (
+                Shortage::Budget,
+                load(2, 0, 0),
+                load(9, 3, 3),
+                Cause::DatabaseLimit,
+            ),
+            // Its own limit is reached: what others do is nothing to it.
+            (
+                Shortage::Size,
+                load(2, 0, 0),
+                load(9, 9, 0),
+                Cause::PoolLimit,
+            ),
+        ] {
+            let found = cause(shortage, own, others, Some(&database), false);
+            assert_eq!(found, expected, "{shortage:?} {own:?} {others:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
 use pgweir_pool::time::Time;
 use pgweir_pool::trace::Thresholds;
-use pgweir_pool::waits::{self, Cause, Held};
+use pgweir_pool::waits::{self, Cause, Held, Load};
 use pgweir_pool::work::Totals;
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
@@ -107,6 +107,9 @@ pub(crate) struct Shared {
     /// Servers that a probe saw waiting for locks in statements too short to be noted, and until
     /// when that may be taken for the present.
     contended: (u32, Time),
+    /// What those do whom a limit of several pools lets have the servers that this pool wants; as
+    /// of the last sweep that found it hungry.
+    rivals: Load,
     check_delay: Duration,
     wait_max: Duration,
 }
@@ -145,6 +148,7 @@ impl PoolHandle {
             postgres_full: false,
             held: vec![Held::default(); workers],
             contended: (0, Time::default()),
+            rivals: Load::default(),
             check_delay: settings.config.server_check_delay.unwrap_or(Duration::MAX),
             wait_max: wait_max(&settings.config),
         };
@@ -252,6 +256,16 @@ impl PoolHandle {
     /// is worth something until `until`.
     pub(crate) fn contended(&self, servers: u32, until: Time) {
         self.lock().contended = (servers, until);
+    }
+
+    /// What clients do with the servers they hold.
+    pub(crate) fn load(&self, now: Time) -> Load {
+        self.lock().load(now)
+    }
+
+    /// What clients of those pools do that have the servers this one wants.
+    pub(crate) fn kept_by(&self, rivals: Load) {
+        self.lock().rivals = rivals;
     }
 
     /// Why a client that needs a server has to wait, if none is free.
@@ -366,19 +380,26 @@ impl Shared {
 
     /// Why a client waits.
     fn cause(&self, now: Time) -> Cause {
+        waits::cause(
+            self.core.shortage(now),
+            self.load(now),
+            self.rivals,
+            self.full.as_ref(),
+            self.postgres_full,
+        )
+    }
+
+    fn load(&self, now: Time) -> Load {
         let mut held = Held::sum(&self.held);
         let (contended, until) = self.contended;
         if now < until {
             // Not added: some may have waited for so long since that they are noted.
             held.locked = held.locked.max(contended);
         }
-        waits::cause(
-            self.core.shortage(now),
-            self.core.counts().active,
+        Load {
+            active: self.core.counts().active,
             held,
-            self.full.as_ref(),
-            self.postgres_full,
-        )
+        }
     }
 
     fn unpark(&mut self, id: ServerId) -> Box<Server> {

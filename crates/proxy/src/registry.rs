@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::time::Time;
+use pgweir_pool::waits::Load;
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{mpsc, oneshot};
@@ -462,6 +463,7 @@ impl Registry {
     /// Lets a pool that has waited for the budget longer than another pool's clients wait for a
     /// server have one of that pool's, and so keeps a busy pool from starving the others.
     fn feed_hungry(&self, outbox: &mut Outbox) {
+        let now = self.clock.now();
         let (hungry, rivals): (Vec<_>, Vec<_>) = {
             let budget = self.budget();
             budget
@@ -480,9 +482,11 @@ impl Registry {
                 None if is_empty && pool.greeting.receiver_count() > 0 => Time::default(),
                 None => continue,
             };
+            let rivals: Vec<_> = rivals.into_iter().map(|id| self.pool_by_id(id)).collect();
+            let loads = rivals.iter().map(|rival| rival.load(now));
+            pool.kept_by(loads.fold(Load::default(), Load::with));
             let rival = rivals
                 .into_iter()
-                .map(|id| self.pool_by_id(id))
                 .filter(|rival| {
                     let counts = rival.counts();
                     counts.active + counts.idle > 0

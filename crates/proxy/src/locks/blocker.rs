@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::{Session, Sighting, Stranger};
 use crate::insight::Holder;
-use crate::pool_handle::PoolHandle;
+use crate::pool_handle::{PoolHandle, pool_of};
 use crate::registry::Registry;
 
 /// Somebody who holds locks that others wait for, as he is at this moment.
@@ -63,10 +63,19 @@ impl Kind {
 }
 
 impl Registry {
-    /// Whose locks most of the pool's servers wait for that wait for any.
+    /// Whose locks most of the pool's servers wait for that wait for any; or else those of the pools
+    /// that may share a limit with it.
     pub(crate) fn blocker_of(&self, pool: &PoolHandle) -> Option<Blocker> {
         let looks = self.locks.looks();
-        let seen = looks.main_root(|server| pool.owns(server))?;
+        let own = looks.main_root(|server| pool.owns(server));
+        let seen = own.or_else(|| {
+            let pools = self.pools();
+            let is_rival = |server| {
+                let of = pools.get(pool_of(server).0 as usize);
+                of.is_some_and(|of| of.database == pool.database || of.user == pool.user)
+            };
+            looks.main_root(is_rival)
+        })?;
         Some(self.blocker(seen))
     }
 
@@ -110,7 +119,7 @@ impl Registry {
 
     fn unheld(&self, nobody: Blocker, server: ServerId, at: Time) -> Blocker {
         let pools = self.pools();
-        let Some(pool) = pools.iter().find(|pool| pool.owns(server)) else {
+        let Some(pool) = pools.get(pool_of(server).0 as usize) else {
             return nobody;
         };
         Blocker {
