@@ -184,6 +184,34 @@ fn a_client_of_another_pool_is_named_without_its_statement() {
 }
 
 #[test]
+fn behind_a_limit_of_several_pools_it_is_the_locks_of_the_others() {
+    let (role, other) = (shared().role(), shared().role());
+    let config = config(&role)
+        .user(&other.name, "password", &other.password)
+        .set("max_db_connections", SIZE);
+    shared().sql(&format!("grant pg_monitor to {}", role.name));
+    let pooler = Pooler::start(&config.set("probe_user", &role.name));
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in_with(&role.direct(), &[("application_name", "nightly")]);
+    holder.query("begin").success();
+    holder.query(&format!("update stock {UPDATE}")).success();
+    // So that it can be greeted before the others have all servers.
+    let mut waiter = Client::log_in(&target.clone().user(&other.name));
+    waiter.query("select 1").success();
+    let crowd = crowd(&target, "stock", SIZE);
+    eventually("all wait", || {
+        let seen = document(&pooler)["blockers"][0]["lockWaiters"] == json!(SIZE);
+        seen.then_some(())
+    });
+    let hint = hint(&waiter.query("select 1"));
+    all_contain(&hint, &["wait for locks", "application_name nightly"]);
+    holder.query("commit").success();
+    for client in crowd {
+        client.join().unwrap().success();
+    }
+}
+
+#[test]
 fn a_session_from_elsewhere_is_named_as_such() {
     let role = shared().role();
     let config = config(&role);
