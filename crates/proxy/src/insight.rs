@@ -4,6 +4,7 @@
 mod holders;
 mod ring;
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -137,14 +138,15 @@ impl Insight {
             .expect("no panic under the lock") = holders;
     }
 
-    /// Who holds servers, who is quiet for longest first, and the text of what each executed last.
+    /// Who holds servers, and the text of what each executed last: first those whose locks most wait
+    /// for, then who is quiet for longest.
     pub(crate) fn holders(&self) -> Vec<(Holder, String)> {
         let mut all: Vec<Holder> = Vec::new();
         for holders in &self.holders {
             let holders = holders.lock().expect("no panic under the lock");
             all.extend(holders.iter().cloned());
         }
-        all.sort_by_key(|holder| std::cmp::Reverse(holder.quiet));
+        all.sort_by_key(|holder| Reverse((holder.locking.behind(), holder.quiet)));
         let statements = self.statements();
         all.into_iter()
             .map(|holder| {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::body::millis;
 use super::postgres::condition;
 use super::timestamp::rfc3339;
-use crate::insight::{Author, Holder, Locking, RepeatedStatement, SlowStatement};
+use crate::insight::{Author, Holder, RepeatedStatement, SlowStatement};
 use crate::locks::Blocker;
 use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
@@ -293,10 +293,7 @@ impl Holding {
             last_text: (!text.is_empty()).then_some(text),
             server_pid: holder.server_pid,
             waiters_behind: holder.pool.counts().waiting,
-            lock_waiters: match holder.locking {
-                Locking::Blocks(sessions) => sessions,
-                Locking::Free | Locking::Waits => 0,
-            },
+            lock_waiters: holder.locking.behind(),
             leak: holder.is_leak,
             by: By::of(holder.author),
         }

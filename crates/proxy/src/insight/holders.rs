@@ -166,6 +166,14 @@ impl Locking {
             sessions => Self::Blocks(sessions),
         }
     }
+
+    /// Sessions that wait for locks it holds.
+    pub(crate) fn behind(self) -> u32 {
+        match self {
+            Self::Free | Self::Waits => 0,
+            Self::Blocks(sessions) => sessions,
+        }
+    }
 }
 
 impl Holder {
