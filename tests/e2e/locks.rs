@@ -110,6 +110,10 @@ fn a_client_that_is_idle_with_a_row_lock_is_named_to_those_who_wait() {
         let those = holders.iter().filter(move |one| one["state"] == state);
         those.collect::<Vec<_>>()
     };
+    assert_eq!(
+        holders[0]["state"], "idle in transaction",
+        "the worst is first"
+    );
     let idle = holding("idle in transaction");
     assert_eq!(idle.len(), 1, "{live:#}");
     assert_eq!(idle[0]["lockWaiters"], json!(SIZE - 1));
