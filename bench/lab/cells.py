@@ -68,13 +68,14 @@ GROUPS = {
     "busy": "1,000 busy clients over 20 servers",
     "calls": "System calls per transaction",
     "workers": "Two workers against one",
+    "sight": "pgbench -S while everything is found out and shown, against nothing",
 }
 
 
 def all_cells(lab):
     """Every cell, in the order in which they are run."""
     return [*pgbench_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
-            *worker_cells(lab)]
+            *worker_cells(lab), *sight_cells()]
 
 
 def against(**options):
@@ -183,6 +184,17 @@ def call_cells(_lab):
             measure.system_calls, {"mode": mode, "clients": 50, "scale": 10}, metrics,
             without=missing))
     return cells
+
+
+def sight_cells():
+    contenders = [Contender(sight, "pgweir", {"workers": 1, "sight": sight})
+                  for sight in ("nothing", "everything")]
+    return [
+        Cell(f"sight-{mode}-{clients}", f"{mode}, {clients} clients", "sight", contenders,
+             measure.watched_pgbench, {"mode": mode, "clients": clients}, PER_TRANSACTION,
+             (Goal("cpu_us", 1.03),))
+        for mode, clients in (("simple", 10), ("extended", 50))
+    ]
 
 
 def worker_cells(_lab):

@@ -15,6 +15,7 @@ import time
 
 from . import postgres
 from .processes import Failed, Sample, rss_kib
+from .watcher import Watcher
 
 WARM_UP = 1.0
 
@@ -62,6 +63,15 @@ def pgbench(lab, pooler, *, mode, clients, seconds):
     latencies.sort()
     return per_transaction(first, last, count) | {
         "p50_ms": quantile(latencies, 0.5), "p99_ms": quantile(latencies, 0.99)}
+
+
+def watched_pgbench(lab, pooler, **options):
+    """The same while somebody looks at the live page, and metrics are fetched once per second,
+    where they are served."""
+    if pooler.http_port is None:
+        return pgbench(lab, pooler, **options)
+    with Watcher(pooler.http_port):
+        return pgbench(lab, pooler, **options)
 
 
 def load(lab, pooler, *, seconds, cpus=None, **options):

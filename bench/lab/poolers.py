@@ -31,16 +31,17 @@ class Pooler:
         shutil.copy(program, self.program)
         self.program.chmod(0o755)
 
-    def start(self, *, clients=1, mode="transaction", pool_size=20, workers=1, backend=None,
-              cpus=None):
+    def start(self, *, clients=1, mode="transaction", pool_size=20, workers=1, sight=None,
+              backend=None, cpus=None):
         """Starts the pooler in front of PostgreSQL, or of the backend on another port, and lets
         some clients open its servers: that is slow in PostgreSQL and not to be measured."""
         port = postgres.free_port()
         argv = self.configure(port, backend or self.lab.postgres.port, mode, pool_size, workers)
+        http_port = self.see(sight) if sight else None
         process = self.lab.processes.start(
             argv, unprivileged=True, cpus=cpus, cwd=self.lab.folder,
             stdin=subprocess.DEVNULL, stdout=self.lab.log, stderr=self.lab.log)
-        running = Running(self.lab, process, port)
+        running = Running(self.lab, process, port, http_port)
         try:
             # A connection to PostgreSQL takes tens of milliseconds, and poolers open one at a time.
             slow = clients > 1 and backend is None
@@ -49,6 +50,10 @@ class Pooler:
             running.stop()
             raise
         return running
+
+    def see(self, sight):
+        """Only pgweir can be told what to show."""
+        raise NotImplementedError(sight)
 
     def limit(self):
         """Client connections to allow: what the open files allow, with room for servers."""
@@ -136,15 +141,28 @@ password = "{postgres.PASSWORD}"
 """)
         return [self.program, "serve", file]
 
+    def see(self, sight):
+        """Has it find out and show nothing, or everything; returns the port of HTTP, if any."""
+        port = postgres.free_port() if sight == "everything" else None
+        settings = {
+            "nothing": 'http_listen = "off"\ntrack_statements = false\nleak_time = 0\n',
+            "everything": f'http_listen = "127.0.0.1:{port}"\nprobe_interval = 1\n'
+                          'metrics_compat = "prisma, sqlx"\n',
+        }[sight]
+        file = self.lab.folder / "pgweir.toml"
+        file.write_text(file.read_text().replace("[pgweir]\n", "[pgweir]\n" + settings))
+        return port
+
 
 class Running:
     """A pooler that serves."""
 
-    def __init__(self, lab, process, port):
+    def __init__(self, lab, process, port, http_port=None):
         self.lab = lab
         self.process = process
         self.pid = process.pid
         self.port = port
+        self.http_port = http_port
 
     def wait_until_it_serves(self, clients, seconds):
         """Lets clients query until each gets answers."""

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use pgweir_e2e::{Batch, Client, Pooler, Role, Target, eventually, shared};
 
-fn wait_until_active(role: &Role) {
+/// Waits until a query of the role runs in PostgreSQL.
+pub(crate) fn wait_until_active(role: &Role) {
     eventually("the query runs", || {
         let sql = format!(
             "select 1 from pg_stat_activity where usename = '{}' and state = 'active'",

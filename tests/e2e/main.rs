@@ -8,6 +8,7 @@
     reason = "everything here is a test, and a failure is its message"
 )]
 
+mod administration;
 mod alerts;
 mod auth;
 mod cancel;

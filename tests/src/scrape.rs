@@ -51,15 +51,32 @@ impl Pooler {
     /// If it is not shown.
     #[track_caller]
     pub fn get(&self, path: &str) -> String {
+        let (status, body) = self.request("GET", path, None);
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// Status and body of an answer, to a request that shows a token or none.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, token: Option<&str>) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.http_port())).expect("it listens");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let token = token.map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {token}\r\n")
+        });
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}Connection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("it answers");
-        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let status = text
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3)?.parse().ok());
         let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        body.to_owned()
+        (status.expect("a status"), body.to_owned())
     }
 
     /// What `/metrics` says.

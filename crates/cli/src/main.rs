@@ -15,6 +15,7 @@ mod render;
 mod serve;
 mod source;
 mod sources;
+mod token;
 mod top;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ enum Command {
     Plan(plan::Options),
     Render(render::Options),
     Top(top::Options),
+    Token(token::Options),
     Demo(demo::Options),
 }
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Plan(options) => plan::run(options),
         Command::Render(options) => render::run(options),
         Command::Top(options) => top::run(options),
+        Command::Token(options) => token::run(options),
         Command::Demo(options) => demo::run(options),
     };
     result

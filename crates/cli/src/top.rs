@@ -1,15 +1,17 @@
 //! `pgweir top`: what the pooler does, in a terminal.
 //!
-//! Asks the pooler for its live document over HTTP, once per second, and draws it. Changes nothing
-//! there. One thread asks, one reads the keyboard, and the one that draws sleeps until either has
+//! Asks the pooler for its live document over HTTP, once per second, and draws it. On the wish of an
+//! administrator it has a client's query cancelled, or the client ended. One thread asks, one reads the keyboard, and the one that draws sleeps until either has
 //! something to say.
 
+mod act;
 mod alarms;
 mod document;
 mod fetch;
 mod format;
 mod picture;
 mod tables;
+mod tls;
 mod view;
 
 use std::fs;
@@ -24,10 +26,13 @@ use clap::Args;
 use clap::error::ErrorKind;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output;
+use act::Act;
 use document::Live;
 use fetch::{FetchError, Pooler};
 use view::{After, Tab, View};
@@ -39,10 +44,12 @@ use view::{After, Tab, View};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Keys: Tab and 1 to 7 choose a table, s its order, / filters, h holds the picture, ? lists the rest.
+In the table of holders j and k choose a client, c cancels what it does and e ends it, after a
+question; that needs the token of an administrator (pgweir token --admin).
 
 Examples:
   pgweir top
-  pgweir top --url http://10.0.0.7:6433 --token-file /run/secrets/token
+  pgweir top --url https://db1.example.com:6433 --ca-file ca.pem --token-file /run/secrets/token
   pgweir top --once --view statements
   pgweir top --json | jq '.pools[] | select(.waiting > 0)'")]
 pub(crate) struct Options {
@@ -52,6 +59,9 @@ pub(crate) struct Options {
     /// File that holds a token (a JSON Web Token) for the pooler
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Certificates (PEM) that sign the pooler's, for https; else those the system trusts
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Seconds between looks
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval)]
     interval: f64,
@@ -76,6 +86,8 @@ const WIDTH: u16 = 110;
 enum Message {
     Came(Box<Result<Live, FetchError>>),
     Key(event::KeyEvent),
+    /// What came of something that was done to a client.
+    Acted(String),
     Resized,
     End(Exit),
 }
@@ -83,7 +95,8 @@ enum Message {
 /// Shows.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let token = token(options)?;
-    let pooler = Pooler::parse(&options.url, token).map_err(|why| {
+    let ca_file = options.ca_file.as_deref();
+    let pooler = Pooler::parse(&options.url, token, ca_file).map_err(|why| {
         let message = format!("--url {}: {why}\n", options.url);
         clap::Error::raw(ErrorKind::InvalidValue, message)
     })?;
@@ -109,14 +122,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let (sender, inbox) = sync_channel(MESSAGES_MAX);
     let interval = Duration::from_secs_f64(options.interval);
     let asker = sender.clone();
+    let (acts, to_do) = mpsc::unbounded_channel();
     thread::Builder::new()
         .name("ask".to_owned())
-        .spawn(move || ask(&runtime, &pooler, interval, &asker))?;
+        .spawn(move || ask(&runtime, &pooler, interval, to_do, &asker))?;
     let terminal = Terminal::take().context("cannot draw on this terminal")?;
     thread::Builder::new()
         .name("keys".to_owned())
         .spawn(move || read_keys(&sender))?;
-    terminal.show(view, &inbox)
+    terminal.show(view, &inbox, &acts)
 }
 
 /// Messages under way. The asker waits when the picture is behind; keys are few.
@@ -147,11 +161,12 @@ fn parse_interval(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Asks the pooler until nobody listens, or a signal ends the program.
+/// Asks the pooler, and has it do things, until nobody listens or a signal ends the program.
 fn ask(
     runtime: &tokio::runtime::Runtime,
     pooler: &Pooler,
     interval: Duration,
+    mut acts: mpsc::UnboundedReceiver<Act>,
     to: &SyncSender<Message>,
 ) {
     runtime.block_on(async {
@@ -162,25 +177,33 @@ fn ask(
                 return;
             }
         };
+        let mut next = Instant::now();
         loop {
-            tokio::select! {
-                exit = interrupt.wait() => {
-                    // Nobody listens: then it ends anyway.
-                    let _ = to.send(Message::End(exit));
-                    return;
-                }
-                came = pooler.live() => {
-                    if to.send(Message::Came(Box::new(came))).is_err() {
-                        return;
+            let work = async {
+                tokio::select! {
+                    Some(act) = acts.recv() => {
+                        // What it has changed is looked at at once.
+                        next = Instant::now();
+                        Message::Acted(match pooler.act(&act).await {
+                            Ok(()) => act.done(),
+                            Err(error) => format!("Not done: {error}"),
+                        })
+                    }
+                    () = tokio::time::sleep_until(next) => {
+                        let came = pooler.live().await;
+                        next = Instant::now() + interval;
+                        Message::Came(Box::new(came))
                     }
                 }
-            }
-            tokio::select! {
-                exit = interrupt.wait() => {
-                    let _ = to.send(Message::End(exit));
-                    return;
-                }
-                () = tokio::time::sleep(interval) => {}
+            };
+            let message = tokio::select! {
+                exit = interrupt.wait() => Message::End(exit),
+                message = work => message,
+            };
+            let ends = matches!(message, Message::End(_));
+            // Nobody listens: then it ends anyway.
+            if to.send(message).is_err() || ends {
+                return;
             }
         }
     });
@@ -216,7 +239,12 @@ impl Terminal {
     }
 
     /// Draws until a key or a signal ends it.
-    fn show(mut self, mut view: View, inbox: &Receiver<Message>) -> anyhow::Result<Exit> {
+    fn show(
+        mut self,
+        mut view: View,
+        inbox: &Receiver<Message>,
+        acts: &mpsc::UnboundedSender<Act>,
+    ) -> anyhow::Result<Exit> {
         let colours = output::stdout_has_colours();
         loop {
             let drawn = self
@@ -230,9 +258,12 @@ impl Terminal {
                 Ok(Message::Came(came)) => view.came(*came),
                 Ok(Message::Key(key)) => match view.press(key) {
                     After::GoOn => {}
+                    // The asker ends only with a message that ends this too.
+                    After::Do(act) => drop(acts.send(act)),
                     After::Quit => return Ok(Exit::Done),
                     After::Interrupt => return Ok(Exit::Interrupted),
                 },
+                Ok(Message::Acted(text)) => view.say(text),
                 Ok(Message::Resized) => {}
                 Ok(Message::End(exit)) => return Ok(exit),
                 Err(_) => return Ok(Exit::Failed),

@@ -66,12 +66,47 @@ fn top_says_what_is_missing() {
     check(pgweir(&["top", "--once", nobody]), 3, "http_listen");
     check(pgweir(&["top", "--json", nobody]), 3, "cannot be reached");
     check(pgweir(&["top", nobody]), 2, "--once");
-    check(pgweir(&["top", "--url", "https://db"]), 2, "ssh -L");
+    check(pgweir(&["top", "--url", "ftp://db"]), 2, "https://");
+    check(
+        pgweir(&["top", "--url", "https://db", "--ca-file", "/no/such/file"]),
+        2,
+        "/no/such/file",
+    );
     check(pgweir(&["top", "--interval", "0"]), 2, "0.2 to 60");
     check(
         pgweir(&["top", "--token-file", "/no/such/file"]),
         3,
         "/no/such/file",
+    );
+}
+
+#[test]
+fn a_token_needs_a_secret() {
+    let mut token = pgweir(&["token", "--admin"]);
+    token.env("DATABASE_URL", URL);
+    check(token, 3, "http_jwt_secret_file");
+    check(pgweir(&["token", "--life", "12"]), 2, "366d");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pgweir.toml");
+    std::fs::write(
+        folder.path().join("secret"),
+        "0123456789abcdef0123456789abcdef",
+    )
+    .unwrap();
+    let text = "[pgweir]\nhttp_jwt_secret_file = \"secret\"\nhttp_admin_scope = \"off\"\n\
+                [databases.a]\n[users.u]\npassword = \"p\"\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    check(pgweir(&["token", file]), 0, "eyJ");
+    check(
+        pgweir(&["token", file, "--json"]),
+        0,
+        "\"expires_in_seconds\":43200",
+    );
+    check(
+        pgweir(&["token", file, "--admin"]),
+        3,
+        "http_admin_scope is off",
     );
 }
 

@@ -5,8 +5,14 @@
 //! and one queue whatever the number of workers; where a server and a client live only decides
 //! between candidates that are equal otherwise.
 
-use std::collections::{BTreeMap, VecDeque};
+mod action;
+mod servers;
+
+use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use action::{Action, CloseReason, Condition, Config, Counts, Refusal};
+use servers::Servers;
 
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
@@ -26,146 +32,11 @@ pub const HOME_PREFERENCE: Duration = Duration::from_millis(2);
 /// and a cold start does not fork a hundred processes at once.
 pub const OPENING_MAX: u32 = 10;
 
-/// Limits and times of one pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Upper bound on open servers; `u32::MAX` is none.
-    pub size_max: u32,
-    /// Servers kept open while the pool has clients. At most `size_max`.
-    pub size_min: u32,
-    /// Servers beyond `size_max` while the oldest waiter has waited `reserve_after`.
-    pub reserve_max: u32,
-    /// Wait after which the reserve may be used.
-    pub reserve_after: Duration,
-    /// Upper bound on queued clients; the next one is refused at once.
-    pub waiters_max: usize,
-    /// How long a client may queue before it is refused; `Duration::MAX` is for ever.
-    pub wait_max: Duration,
-    /// How long an unused server is kept; `Duration::MAX` is for ever.
-    pub idle_max: Duration,
-    /// Age at which a server that is not in use is closed. Zero closes it after one use.
-    pub lifetime: Duration,
-    /// Pause between attempts after a failed login.
-    pub login_retry: Duration,
-}
-
-/// What the driver must do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Connect and log in; answer with `opened`, `failed` or `denied`.
-    Open(ServerId),
-    /// Say goodbye and close the socket. The server is already forgotten here.
-    Close(ServerId, CloseReason),
-    /// Hand the server to the client; answer later with `checkin` or `lost`.
-    Grant {
-        /// Who gets the server.
-        client: ClientId,
-        /// The server, which the client holds from here on.
-        server: ServerId,
-        /// When the server was last used or opened.
-        idle_since: Time,
-        /// The client's place, for `requeue` should the server turn out to be dead.
-        place: Place,
-        /// Nobody had the server before.
-        is_new: bool,
-    },
-    /// Tell the client that it will not get a server.
-    Refuse(ClientId, Refusal),
-}
-
-/// Why a server was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    /// Unused for `idle_max`.
-    Idle,
-    /// Older than `lifetime`, or used once where that is the rule.
-    Lifetime,
-    /// More servers than the limit allows.
-    OverLimit,
-    /// Its session could not be cleaned.
-    Dirty,
-    /// Its configuration is no longer the pool's.
-    Retired,
-    /// Another pool of the same database or user needs the connection.
-    Evicted,
-}
-
-/// Why a client did not get a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// `waiters_max` clients were already queued. Answered with SQLSTATE 53300.
-    QueueFull,
-    /// No server became free within `wait_max`. Answered with SQLSTATE 57P03.
-    Timeout,
-    /// PostgreSQL refuses logins and no server is open. Answered with PostgreSQL's own code, or
-    /// 57P03 when it cannot be reached.
-    LoginFailing,
-}
-
-/// Whether a returned server may be used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// Its last ReadyForQuery said idle and nothing is outstanding.
-    Clean,
-    /// Anything else.
-    Dirty,
-}
-
-/// How many there are of what, for SHOW, metrics and logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Servers held by clients.
-    pub active: u32,
-    /// Servers free for use.
-    pub idle: u32,
-    /// Servers logging in.
-    pub opening: u32,
-    /// Clients in the queue.
-    pub waiting: u32,
-    /// When the oldest of them began to wait.
-    pub waiting_since: Option<Time>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Opening,
-    Idle { since: Time, home: WorkerId },
-    Active,
-}
-
-#[derive(Debug)]
-struct Server {
-    state: State,
-    /// When its login succeeded, or began.
-    opened: Time,
-    /// Thousandths of its lifetime that it is spared.
-    jitter_permille: u32,
-    /// Granted at least once.
-    used: bool,
-    /// Set by `retire`: closed as soon as it is not in use.
-    retired: bool,
-}
-
-impl Server {
-    /// Whether it must not be granted any more. A new configuration counts for every server, so
-    /// this is not decided when the server is opened.
-    fn is_over(&self, now: Time, lifetime: Duration) -> bool {
-        if lifetime.is_zero() {
-            return self.used;
-        }
-        self.opened + (lifetime - lifetime / 1000 * self.jitter_permille) <= now
-    }
-}
-
 /// Servers, waiters and the limit of one database and user. See the module's description.
 #[derive(Debug)]
 pub struct Pool {
     config: Config,
-    servers: BTreeMap<ServerId, Server>,
-    /// Per worker, the most recently used last, so that a quiet pool shrinks from the front.
-    idle: Vec<VecDeque<ServerId>>,
-    idle_count: u32,
-    opening: u32,
+    servers: Servers,
     waiters: Waiters,
     clients: u32,
     /// Someone needs to know the server's parameters before it can log in.
@@ -176,7 +47,6 @@ pub struct Pool {
     denied: bool,
     /// The last login failed, and when the next may be tried.
     retry_at: Option<Time>,
-    next_id: u64,
     actions: VecDeque<Action>,
 }
 
@@ -189,17 +59,13 @@ impl Pool {
         assert!(workers > 0, "a pool serves at least one worker");
         Self {
             config,
-            servers: BTreeMap::new(),
-            idle: (0..workers).map(|_| VecDeque::new()).collect(),
-            idle_count: 0,
-            opening: 0,
+            servers: Servers::new(workers, first_id),
             waiters: Waiters::new(workers),
             clients: 0,
             warm: false,
             surrendering: false,
             denied: false,
             retry_at: None,
-            next_id: first_id.0,
             actions: VecDeque::new(),
         }
     }
@@ -207,7 +73,7 @@ impl Pool {
     /// A client on worker `home` needs a server for its next transaction.
     pub fn checkout(&mut self, now: Time, client: ClientId, home: WorkerId) -> Place {
         let place = self.waiters.next_place(now);
-        if self.waiters.len() >= self.config.waiters_max && self.idle_count == 0 {
+        if self.waiters.len() >= self.config.waiters_max && self.servers.idle() == 0 {
             self.refuse(client, Refusal::QueueFull);
         } else if self.login_failing(now) {
             self.refuse(client, Refusal::LoginFailing);
@@ -249,28 +115,23 @@ impl Pool {
     /// together.
     pub fn opened(&mut self, now: Time, id: ServerId, home: WorkerId, jitter_permille: u32) {
         assert!(jitter_permille <= 1000, "jitter is at most the whole life");
-        let server = self.servers.get_mut(&id).expect("opened server is known");
-        assert_eq!(server.state, State::Opening);
-        server.opened = now;
-        server.jitter_permille = jitter_permille;
-        server.state = State::Active;
-        self.opening -= 1;
+        let is_retired = self.servers.opened(now, id, jitter_permille);
         self.warm = false;
-        if self.servers[&id].retired {
+        if is_retired {
             self.close(id, CloseReason::Retired);
         } else {
             self.retry_at = None;
-            self.make_idle(now, id, home);
+            self.servers.make_idle(now, id, home);
         }
         self.settle(now);
     }
 
     /// Connecting or logging in failed.
     pub fn failed(&mut self, now: Time, id: ServerId) {
-        let server = self.forget_opening(id);
+        let is_retired = self.servers.forget_opening(id);
         self.warm = false;
         // A login begun before a retirement says nothing about the present address.
-        if !server.retired {
+        if !is_retired {
             self.retry_at = Some(now + self.config.login_retry);
         }
         if self.login_failing(now) {
@@ -283,7 +144,7 @@ impl Pool {
 
     /// The budget has no connection for this server. Nothing is opened until `budget_freed`.
     pub fn denied(&mut self, now: Time, id: ServerId) {
-        self.forget_opening(id);
+        self.servers.forget_opening(id);
         self.denied = true;
         self.settle(now);
     }
@@ -296,23 +157,24 @@ impl Pool {
 
     /// A client returned its server on worker `home`.
     pub fn checkin(&mut self, now: Time, id: ServerId, home: WorkerId, condition: Condition) {
-        let server = self.servers.get(&id).expect("returned server is known");
-        assert_eq!(server.state, State::Active);
-        let is_over = server.is_over(now, self.config.lifetime);
+        assert!(
+            self.servers.is_active(id),
+            "a server that is returned was in use"
+        );
+        let is_retired = self.servers.is_retired(id);
+        let is_over = self.servers.is_over(now, id, self.config.lifetime);
         match condition {
             Condition::Dirty => self.close(id, CloseReason::Dirty),
-            Condition::Clean if server.retired => self.close(id, CloseReason::Retired),
+            Condition::Clean if is_retired => self.close(id, CloseReason::Retired),
             Condition::Clean if is_over => self.close(id, CloseReason::Lifetime),
             Condition::Clean if self.surrendering => self.close(id, CloseReason::Evicted),
-            Condition::Clean => self.make_idle(now, id, home),
+            Condition::Clean => self.servers.make_idle(now, id, home),
         }
         self.settle(now);
     }
 
     /// A server that was idle or held by a client broke.
     pub fn lost(&mut self, now: Time, id: ServerId) {
-        let server = self.servers.get(&id).expect("lost server is known");
-        assert_ne!(server.state, State::Opening, "a login that breaks failed");
         self.remove(id);
         self.settle(now);
     }
@@ -333,7 +195,7 @@ impl Pool {
     /// A client cannot be greeted before one server has told its parameters: open one. False when
     /// logins fail and the pause after the last failure is not over.
     pub fn warm(&mut self, now: Time) -> bool {
-        let none_open = self.servers.len() == self.opening as usize;
+        let none_open = self.servers.logged_in() == 0;
         self.warm = none_open && !self.login_failing(now);
         self.settle(now);
         self.warm || !self.servers.is_empty()
@@ -353,9 +215,7 @@ impl Pool {
 
     /// Servers opened so far are not used again: the address or the credentials changed.
     pub fn retire(&mut self, now: Time) {
-        for server in self.servers.values_mut() {
-            server.retired = true;
-        }
+        self.servers.retire();
         self.retry_at = None;
         self.close_overdue(now);
         self.settle(now);
@@ -364,7 +224,7 @@ impl Pool {
     /// Gives one connection up to another pool of the shared budget: the server that was unused
     /// for longest, or else the next one that is returned. False when there is none to give.
     pub fn surrender(&mut self, now: Time) -> bool {
-        let has_servers = self.servers.len() > self.opening as usize;
+        let has_servers = self.servers.logged_in() > 0;
         match self.longest_idle() {
             Some((_, id)) => self.close(id, CloseReason::Evicted),
             None => self.surrendering = has_servers,
@@ -380,11 +240,11 @@ impl Pool {
 
     /// How many there are of what.
     pub fn counts(&self) -> Counts {
-        let open = u32::try_from(self.servers.len()).expect("servers are numbered in u32");
+        let idle = self.servers.idle();
         Counts {
-            active: open - self.idle_count - self.opening,
-            idle: self.idle_count,
-            opening: self.opening,
+            active: self.servers.logged_in() - idle,
+            idle,
+            opening: self.servers.opening(),
             waiting: u32::try_from(self.waiters.len()).unwrap_or(u32::MAX),
             waiting_since: self.waiters.oldest().map(|w| w.place.since),
         }
@@ -397,19 +257,12 @@ impl Pool {
 
     /// Since when the longest unused server is idle, and which it is.
     pub fn longest_idle(&self) -> Option<(Time, ServerId)> {
-        self.idle
-            .iter()
-            .filter_map(|list| list.front())
-            .map(|&id| (self.idle_since(id), id))
-            .min()
+        self.servers.longest_idle()
     }
 
     /// Since when a server is idle; `None` if it is not, or not known.
     pub fn idle_from(&self, id: ServerId) -> Option<Time> {
-        match self.servers.get(&id)?.state {
-            State::Idle { since, .. } => Some(since),
-            State::Opening | State::Active => None,
-        }
+        self.servers.idle_from(id)
     }
 
     /// Why no server can be opened for who waits now.
@@ -440,17 +293,7 @@ impl Pool {
         self.refuse_overdue(now);
         self.close_surplus(self.config.size_max as usize);
         while self.wants_open(now) {
-            let id = ServerId(self.next_id);
-            self.next_id += 1;
-            self.opening += 1;
-            let server = Server {
-                state: State::Opening,
-                opened: now,
-                jitter_permille: 0,
-                used: false,
-                retired: false,
-            };
-            self.servers.insert(id, server);
+            let id = self.servers.open(now);
             self.actions.push_back(Action::Open(id));
         }
         self.check(now);
@@ -468,13 +311,12 @@ impl Pool {
 
     fn close_overdue(&mut self, now: Time) {
         let mut due = Vec::new();
-        for &id in self.idle.iter().flatten() {
-            let server = &self.servers[&id];
-            if server.retired {
+        for id in self.servers.all_idle() {
+            if self.servers.is_retired(id) {
                 due.push((id, CloseReason::Retired));
-            } else if server.is_over(now, self.config.lifetime) {
+            } else if self.servers.is_over(now, id, self.config.lifetime) {
                 due.push((id, CloseReason::Lifetime));
-            } else if self.idle_since(id) + self.config.idle_max <= now
+            } else if self.servers.idle_since(id) + self.config.idle_max <= now
                 && self.servers.len() - due.len() > self.kept_open()
             {
                 due.push((id, CloseReason::Idle));
@@ -492,16 +334,12 @@ impl Pool {
             let Some((waiter, id)) = self.next_match(oldest) else {
                 break;
             };
-            if self.servers[&id].is_over(now, self.config.lifetime) {
+            if self.servers.is_over(now, id, self.config.lifetime) {
                 self.close(id, CloseReason::Lifetime);
                 continue;
             }
-            let idle_since = self.idle_since(id);
             self.waiters.remove(waiter.home, waiter.place);
-            self.unlist(id);
-            let server = self.servers.get_mut(&id).expect("idle server is known");
-            server.state = State::Active;
-            let is_new = !std::mem::replace(&mut server.used, true);
+            let (idle_since, is_new) = self.servers.make_active(id);
             self.actions.push_back(Action::Grant {
                 client: waiter.client,
                 server: id,
@@ -516,13 +354,10 @@ impl Pool {
     /// else a waiter that lives where a server is idle, if it is nearly as old; else the oldest
     /// waiter a server from elsewhere.
     fn next_match(&self, oldest: Waiter) -> Option<(Waiter, ServerId)> {
-        if let Some(&id) = self.idle[oldest.home.index()].back() {
+        if let Some(id) = self.servers.last_idle_at(oldest.home) {
             return Some((oldest, id));
         }
-        let id = *self.idle.iter().find_map(|list| list.back())?;
-        let State::Idle { home, .. } = self.servers[&id].state else {
-            unreachable!("the idle lists hold idle servers");
-        };
+        let (id, home) = self.servers.any_idle()?;
         let local = self
             .waiters
             .oldest_at(home)
@@ -542,13 +377,14 @@ impl Pool {
 
     fn wants_open(&self, now: Time) -> bool {
         let open = self.servers.len();
-        let needed = self.waiters.len() > self.opening as usize
+        let opening = self.servers.opening();
+        let needed = self.waiters.len() > opening as usize
             || open < self.kept_open()
             || (self.warm && open == 0);
         needed
             && !self.denied
             && self.retry_at.is_none_or(|at| at <= now)
-            && self.opening < OPENING_MAX
+            && opening < OPENING_MAX
             && open < self.limit(now)
     }
 
@@ -574,45 +410,8 @@ impl Pool {
         self.config.size_min as usize
     }
 
-    fn idle_since(&self, id: ServerId) -> Time {
-        match self.servers[&id].state {
-            State::Idle { since, .. } => since,
-            State::Opening | State::Active => unreachable!("asked of idle servers only"),
-        }
-    }
-
-    fn make_idle(&mut self, now: Time, id: ServerId, home: WorkerId) {
-        let server = self.servers.get_mut(&id).expect("known server");
-        assert_eq!(server.state, State::Active);
-        server.state = State::Idle { since: now, home };
-        self.idle[home.index()].push_back(id);
-        self.idle_count += 1;
-    }
-
-    /// Takes an idle server off its list; its state is the caller's to change.
-    fn unlist(&mut self, id: ServerId) {
-        let State::Idle { home, .. } = self.servers[&id].state else {
-            unreachable!("only idle servers are listed");
-        };
-        let list = &mut self.idle[home.index()];
-        // The one just used is last, and it is the one most often taken.
-        let at = list.iter().rposition(|&i| i == id).expect("listed at home");
-        list.remove(at);
-        self.idle_count -= 1;
-    }
-
-    fn forget_opening(&mut self, id: ServerId) -> Server {
-        let server = self.servers.remove(&id).expect("opening server is known");
-        assert_eq!(server.state, State::Opening);
-        self.opening -= 1;
-        server
-    }
-
     fn remove(&mut self, id: ServerId) {
-        if let State::Idle { .. } = self.servers[&id].state {
-            self.unlist(id);
-        }
-        self.servers.remove(&id);
+        self.servers.remove(id);
         // Whatever the reason, a connection became free for the pool that asked for one.
         self.surrendering = false;
     }
@@ -626,27 +425,17 @@ impl Pool {
         self.actions.push_back(Action::Refuse(client, refusal));
     }
 
-    /// What holds between any two inputs. Constant time here; the linear part in debug builds.
+    /// What holds between any two inputs.
     fn check(&self, now: Time) {
         assert!(
-            self.idle_count == 0 || self.waiters.is_empty(),
+            self.servers.idle() == 0 || self.waiters.is_empty(),
             "nobody waits beside an idle server"
         );
         if let Some(oldest) = self.waiters.oldest() {
             let deadline = oldest.place.since + self.config.wait_max;
             assert!(now < deadline, "nobody waits past the deadline");
         }
-        debug_assert_eq!(
-            self.idle.iter().map(VecDeque::len).sum::<usize>(),
-            self.idle_count as usize
-        );
-        debug_assert_eq!(
-            self.servers
-                .values()
-                .filter(|s| s.state == State::Opening)
-                .count(),
-            self.opening as usize
-        );
+        self.servers.check();
     }
 }
 

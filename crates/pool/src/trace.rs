@@ -285,7 +285,11 @@ impl Trace {
         }
         let first = self.samples.len() - std::mem::take(&mut self.ended);
         let calls: u64 = self.samples[first..].iter().map(|ended| ended.calls).sum();
-        let took = (now - self.began) / u32::try_from(calls).unwrap_or(u32::MAX);
+        let took = match calls {
+            // Nearly always, and a division is dear.
+            1 => now - self.began,
+            _ => (now - self.began) / u32::try_from(calls).unwrap_or(u32::MAX),
+        };
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let waited = std::mem::take(&mut self.waited);
         self.began = now;

@@ -92,6 +92,11 @@ impl Clients {
         (difference == 0).then_some(*client)?
     }
 
+    /// The client with this number, wherever it is; `None` also before it has come to a worker.
+    pub(crate) fn by_pid(&self, pid: u32) -> Option<ClientId> {
+        self.by_pid.get(&pid)?.1
+    }
+
     pub(crate) fn has_pid(&self, pid: u32) -> bool {
         self.by_pid.contains_key(&pid)
     }

@@ -1,10 +1,12 @@
-//! What is shown over HTTP: probes, health, statistics, metrics. Nothing here changes anything.
+//! What is shown over HTTP: probes, health, statistics, metrics; and the little an administrator
+//! can do to a client. Nothing else here changes anything.
 //!
 //! It has a thread and a runtime of its own, so a scrape of many pools delays neither a login nor
 //! a query; the probes, whose findings are shown here, run there too. Everything a stranger can do
 //! is bounded: connections, the size of a request's head, the time for it, and the life of a
 //! connection. Bodies of requests are never read.
 
+mod admin;
 mod body;
 mod compat;
 mod events;

@@ -6,6 +6,7 @@
 //! clients and servers in, sweeps the pools ten times a second, and sees to signals. Sessions
 //! reach the workers, and servers the pools, when they are logged in.
 
+mod admin;
 mod backends;
 mod cancel;
 mod clients;

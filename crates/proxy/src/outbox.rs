@@ -8,6 +8,7 @@ use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::pool::Refusal;
 use tokio::sync::oneshot;
 
+use crate::admin;
 use crate::effects::Grant;
 use crate::pool_handle::PoolHandle;
 use crate::worker::Client;
@@ -23,6 +24,8 @@ pub(crate) enum Message {
     /// A client asks to cancel what it is doing. The request is pending until the sender is
     /// dropped.
     Cancel(ClientId, oneshot::Sender<()>),
+    /// An administrator does something to a client.
+    Administer(ClientId, admin::Request),
     /// A cancel request for a server that lives here has reached PostgreSQL, or never will.
     CancelDone(ServerId, u32),
     /// An idle server lives here from now on.

@@ -14,6 +14,7 @@ use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 
+use crate::admin;
 use crate::backends::Backends;
 use crate::clients::{CancelKey, Clients};
 use crate::clock::Clock;
@@ -246,6 +247,30 @@ impl Registry {
             None => debug!(pid, "cancel request for no client"),
         }
         ended
+    }
+
+    /// An administrator does something to the client with this number; `None` if there is none.
+    /// What is given back ends without an answer if the client is on its way to a worker.
+    pub(crate) fn administer(
+        &self,
+        pid: u32,
+        action: admin::Action,
+        by: admin::Administrator,
+    ) -> Option<oneshot::Receiver<admin::Outcome>> {
+        let (answer, answered) = oneshot::channel();
+        let client = {
+            let clients = self.clients.lock().expect("no panic under the lock");
+            if !clients.has_pid(pid) {
+                return None;
+            }
+            clients.by_pid(pid)
+        };
+        if let Some(client) = client {
+            let worker = usize::from(ClientRef::from(client).worker);
+            let request = admin::Request { action, by, answer };
+            self.workers[worker].send(Message::Administer(client, request));
+        }
+        Some(answered)
     }
 
     /// The worker for a client that has just logged in.

@@ -155,6 +155,16 @@ pub(crate) fn shutting_down() -> ClientError {
     ClientError::new(SqlState::ADMIN_SHUTDOWN, "the pooler is shutting down").hint("Connect again.")
 }
 
+/// A session that an administrator ended.
+pub(crate) fn ended_by_administrator() -> ClientError {
+    ClientError::new(
+        SqlState::ADMIN_SHUTDOWN,
+        "terminating connection due to administrator command",
+    )
+    .detail("An administrator of the pooler has ended this session.")
+    .hint("Connect again.")
+}
+
 /// A duration for people: `5 s`, `0.2 s`.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{} s", (duration.as_secs_f64() * 1000.0).round() / 1000.0)

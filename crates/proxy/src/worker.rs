@@ -1,6 +1,7 @@
 //! A data-plane thread: its epoll loop, its clients, and the servers that live with it.
 
 mod clients;
+mod endings;
 mod servers;
 mod slots;
 
@@ -176,7 +177,10 @@ impl Worker {
             Message::Adopt(client) => self.adopt(client),
             Message::Grant(pool, grant) => self.granted(&pool, grant),
             Message::Refuse(client, refusal) => self.refused(client, refusal),
-            Message::Cancel(client, pending) => self.cancel(client, pending),
+            Message::Cancel(client, pending) => {
+                self.cancel(client, Some(pending));
+            }
+            Message::Administer(client, request) => self.administer(client, request),
             Message::CancelDone(id, slot) => self.cancel_done(id, slot),
             Message::TakeHome(pool, id) => self.watch_parked(&pool, id),
             Message::Unhome(id, slot) => self.forget_server(id, slot),

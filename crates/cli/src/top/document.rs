@@ -113,6 +113,8 @@ pub(crate) struct NPlusOne {
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Holder {
+    /// Its number, by which something is done to it.
+    pub(crate) client: Option<String>,
     pub(crate) address: Option<String>,
     pub(crate) database: String,
     pub(crate) user: String,

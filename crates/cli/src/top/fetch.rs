@@ -2,17 +2,21 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::act::Act;
 use super::document::Live;
+use super::tls::Tls;
 
 /// Time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +31,9 @@ const PREFIX: &str = "/api/v1";
 pub(crate) struct Pooler {
     host: String,
     port: u16,
-    path: String,
+    prefix: String,
+    /// `None` of a plain URL only.
+    tls: Option<Tls>,
     token: Option<String>,
 }
 
@@ -36,6 +42,8 @@ pub(crate) struct Pooler {
 pub(crate) enum FetchError {
     /// Nobody can be reached at the address.
     Unreachable(io::Error),
+    /// What answers there speaks no TLS, or is not trusted.
+    NoTls(io::Error),
     /// No answer in time.
     Timeout,
     /// The connection broke in the middle of the answer.
@@ -59,6 +67,11 @@ impl fmt::Display for FetchError {
                 "the pooler cannot be reached: {error}; is it running, with http_listen set, and \
                  is --url right?"
             ),
+            Self::NoTls(error) => write!(
+                f,
+                "no encrypted connection to the pooler: {error}; has it http_tls_cert_file, is the \
+                 certificate for this name, and who signed it in --ca-file?"
+            ),
             Self::Timeout => write!(f, "the pooler has not answered in {} s", TIMEOUT.as_secs()),
             Self::Broken(error) => write!(f, "the connection to the pooler broke: {error}"),
             Self::Token { shown: false } => {
@@ -80,21 +93,22 @@ impl fmt::Display for FetchError {
 impl std::error::Error for FetchError {}
 
 impl Pooler {
-    /// A pooler by its URL.
+    /// A pooler by its URL, of which an encrypted one trusts what `ca_file` or the system does.
     ///
     /// # Errors
-    /// A sentence on what is wrong with the URL.
-    pub(crate) fn parse(url: &str, token: Option<String>) -> Result<Self, String> {
+    /// A sentence on what is wrong with the URL, the token or the file.
+    pub(crate) fn parse(
+        url: &str,
+        token: Option<String>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("is no URL: {error}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                let why = "must begin with http://: it speaks no TLS; ask the pooler on its own \
-                           machine, or through `ssh -L 6433:127.0.0.1:6433`";
-                return Err(why.to_owned());
-            }
-            _ => return Err("must begin with http://".to_owned()),
-        }
+        let tls = match (uri.scheme_str(), ca_file) {
+            (Some("http"), None) => None,
+            (Some("http"), Some(_)) => return Err("needs https:// with --ca-file".to_owned()),
+            (Some("https"), _) => Some(Tls::trusting(ca_file)?),
+            _ => return Err("must begin with http:// or https://".to_owned()),
+        };
         let host = uri
             .host()
             .filter(|host| !host.is_empty())
@@ -114,8 +128,11 @@ impl Pooler {
         };
         Ok(Self {
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            path: format!("{prefix}/live"),
+            port: uri
+                .port_u16()
+                .unwrap_or(if tls.is_some() { 443 } else { 80 }),
+            prefix: prefix.to_owned(),
+            tls,
             token,
         })
     }
@@ -134,42 +151,51 @@ impl Pooler {
     /// # Errors
     /// See [`FetchError`].
     pub(crate) async fn text(&self) -> Result<String, FetchError> {
-        tokio::time::timeout(TIMEOUT, self.ask())
+        self.ask(Method::GET, "live").await
+    }
+
+    /// Has something done to a client.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub(crate) async fn act(&self, act: &Act) -> Result<(), FetchError> {
+        let path = format!("clients/{}/{}", act.client, act.action.path());
+        self.ask(Method::POST, &path).await.map(drop)
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<String, FetchError> {
+        let asked = async {
+            let request = self.request(method, path)?;
+            let host = self.bare_host();
+            let stream = TcpStream::connect((host, self.port))
+                .await
+                .map_err(FetchError::Unreachable)?;
+            let (status, body) = match &self.tls {
+                Some(tls) => {
+                    let stream = tls.connect(host, stream).await;
+                    exchange(stream.map_err(FetchError::NoTls)?, request).await?
+                }
+                None => exchange(stream, request).await?,
+            };
+            self.judge(status, &body)
+        };
+        tokio::time::timeout(TIMEOUT, asked)
             .await
             .unwrap_or(Err(FetchError::Timeout))
     }
 
-    async fn ask(&self) -> Result<String, FetchError> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port))
-            .await
-            .map_err(FetchError::Unreachable)?;
-        let broken = |error: hyper::Error| FetchError::Broken(error.to_string());
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
-        let answer = async move {
-            let response = sender.send_request(self.request()).await.map_err(broken)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LEN_MAX).collect().await;
-            let body = body.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    FetchError::Foreign(format!("it sends more than {LEN_MAX} bytes"))
-                } else {
-                    FetchError::Broken(error.to_string())
-                }
-            })?;
-            Ok((status, body.to_bytes()))
-        };
-        // How the connection ended is in the answer too, if it ended before that.
-        let (answer, _) = tokio::join!(answer, connection);
-        let (status, body) = answer?;
-        self.judge(status, &body)
+    fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    fn request(&self) -> Request<Empty<Bytes>> {
+    fn request(&self, method: Method, path: &str) -> Result<Request<Empty<Bytes>>, FetchError> {
         let mut request = Request::new(Empty::new());
-        *request.uri_mut() = self.path.parse().expect("it came out of a URL");
+        *request.method_mut() = method;
+        let path = format!("{}/{path}", self.prefix);
+        // A client's number is the pooler's, and may be anything if that is none.
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| FetchError::Foreign(format!("it led to the path {path}")))?;
         let headers = request.headers_mut();
         let host = format!("{}:{}", self.host, self.port);
         headers.insert(
@@ -180,7 +206,7 @@ impl Pooler {
         if let Some(value) = self.token.as_deref().and_then(header) {
             headers.insert(AUTHORIZATION, value);
         }
-        request
+        Ok(request)
     }
 
     fn judge(&self, status: StatusCode, body: &Bytes) -> Result<String, FetchError> {
@@ -195,10 +221,39 @@ impl Pooler {
             StatusCode::UNAUTHORIZED => Err(FetchError::Token { shown }),
             _ => Err(match serde_json::from_slice::<Problem>(body) {
                 Ok(problem) => FetchError::Refused(status, problem.detail),
-                Err(_) => FetchError::Foreign(format!("it answered {status} at {}", self.path)),
+                Err(_) => {
+                    FetchError::Foreign(format!("it answered {status} under {}", self.prefix))
+                }
             }),
         }
     }
+}
+
+/// Sends a request on a new connection; gives the answer.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+) -> Result<(StatusCode, Bytes), FetchError> {
+    let broken = |error: hyper::Error| FetchError::Broken(error.to_string());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    let answer = async move {
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LEN_MAX).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                FetchError::Foreign(format!("it sends more than {LEN_MAX} bytes"))
+            } else {
+                FetchError::Broken(error.to_string())
+            }
+        })?;
+        Ok((status, body.to_bytes()))
+    };
+    // How the connection ended is in the answer too, if it ended before that.
+    let (answer, _) = tokio::join!(answer, connection);
+    answer
 }
 
 /// The header of a token; `None` if it cannot be one.

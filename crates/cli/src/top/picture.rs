@@ -289,16 +289,27 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, view: &View, grid: &Grid, paint
     let names = grid.columns.iter().enumerate();
     let header = Row::new(names.map(|(index, column)| align(column.name.to_owned(), index)));
     let visible = usize::from(area.height.saturating_sub(1));
-    let scroll = view.scroll.min(grid.rows.len().saturating_sub(visible));
-    let rows = grid
-        .rows
-        .iter()
-        .skip(scroll)
-        .take(visible)
-        .map(|(tone, cells)| {
-            let cells = cells.iter().enumerate();
-            Row::new(cells.map(|(index, text)| align(text.clone(), index))).style(paint.tone(*tone))
-        });
+    let scroll = match grid.chosen {
+        // The chosen row is always to be seen.
+        Some(chosen) => (chosen + 1).saturating_sub(visible),
+        None => view.scroll,
+    };
+    let scroll = scroll.min(grid.rows.len().saturating_sub(visible));
+    let rows =
+        grid.rows
+            .iter()
+            .enumerate()
+            .skip(scroll)
+            .take(visible)
+            .map(|(row, (tone, cells))| {
+                let style = if grid.chosen == Some(row) {
+                    paint.tone(*tone).add_modifier(Modifier::REVERSED)
+                } else {
+                    paint.tone(*tone)
+                };
+                let cells = cells.iter().enumerate();
+                Row::new(cells.map(|(index, text)| align(text.clone(), index))).style(style)
+            });
     let widths = grid.columns.iter().map(Column::constraint);
     let header = header.style(Style::new().add_modifier(Modifier::UNDERLINED));
     let table = Table::new(rows, widths)
@@ -312,7 +323,21 @@ fn key_line(view: &View, paint: Paint) -> Line<'static> {
         let text = format!("filter: {}_   Enter keeps it, Esc drops it", view.filter);
         return Line::raw(text);
     }
-    let text = "q quit   Tab table   s order   / filter   h hold   ? help";
+    if let Some(question) = &view.choice.question {
+        return Line::styled(
+            question.text.clone(),
+            paint.warning().add_modifier(Modifier::BOLD),
+        );
+    }
+    if let Some(said) = &view.choice.said {
+        return Line::raw(said.clone());
+    }
+    let text = match view.tab {
+        Tab::Holders => {
+            "q quit   Tab table   s order   / filter   h hold   j k choose   c cancel   e end   ? help"
+        }
+        _ => "q quit   Tab table   s order   / filter   h hold   ? help",
+    };
     Line::styled(text, paint.muted())
 }
 
@@ -320,7 +345,8 @@ fn draw_help(frame: &mut Frame<'_>) {
     let text = "\
  1 to 7, Tab    choose a table
  s              the next order of its rows
- j k, arrows    scroll; Home to the top
+ j k, arrows    scroll, or choose a holder; Home to the top
+ c, e           cancel, end the chosen holder (administrators)
  /              filter by words; Esc drops it
  h, space       hold the picture, and go on
  q, Ctrl-C      quit
@@ -328,18 +354,17 @@ fn draw_help(frame: &mut Frame<'_>) {
  servers: █ held  ▒ free  ░ logging in  · not open
  a pool with ! cannot log in to PostgreSQL
  times are those of the last minute
-
  Any key closes this.";
     let area = frame.area();
     let [_, middle, _] = Layout::vertical([
         Constraint::Fill(1),
-        Constraint::Length(15),
+        Constraint::Length(14),
         Constraint::Fill(1),
     ])
     .areas(area);
     let [_, middle, _] = Layout::horizontal([
         Constraint::Fill(1),
-        Constraint::Length(56),
+        Constraint::Length(64),
         Constraint::Fill(1),
     ])
     .areas(middle);

@@ -40,6 +40,8 @@ pub(crate) const SPACING: u16 = 2;
 pub(crate) struct Grid {
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Vec<(Tone, Vec<String>)>,
+    /// The row that is chosen.
+    pub(crate) chosen: Option<usize>,
     /// What is said if there is no row.
     pub(crate) nothing: String,
 }
@@ -205,6 +207,7 @@ fn pools(view: &View, live: &Live) -> Grid {
             right(6, "refused", 7),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: "A pool appears with its first client.".to_owned(),
     }
 }
@@ -231,7 +234,8 @@ fn picture(pool: &Pool) -> String {
     text
 }
 
-fn holders(view: &View, live: &Live) -> Grid {
+/// The holders in the order of the table.
+pub(crate) fn sorted_holders<'a>(view: &View, live: &'a Live) -> Vec<&'a Holder> {
     let mut holders: Vec<&Holder> = live.holders.iter().flatten().collect();
     holders.retain(|holder| {
         let application = holder.application_name.as_deref().unwrap_or_default();
@@ -250,6 +254,12 @@ fn holders(view: &View, live: &Live) -> Grid {
         let behind = |holder: &&Holder| (holder.lock_waiters, holder.waiters_behind);
         holders.sort_by_key(|holder| std::cmp::Reverse(behind(holder)));
     }
+    holders
+}
+
+fn holders(view: &View, live: &Live) -> Grid {
+    let holders = sorted_holders(view, live);
+    let chosen = view.choice.position(&holders);
     let rows = holders.into_iter().map(|holder| {
         let tone = match () {
             () if holder.leak => Tone::Error,
@@ -290,6 +300,7 @@ fn holders(view: &View, live: &Live) -> Grid {
             rest(2, "last statement", 22),
         ],
         rows: rows.collect(),
+        chosen,
         nothing: nothing(live.holders.as_ref(), none, "who holds servers"),
     }
 }
@@ -338,6 +349,7 @@ fn waits(view: &View, live: &Live) -> Grid {
             rest(2, "hint", 24),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: said,
     }
 }
@@ -392,6 +404,7 @@ fn statements(view: &View, live: &Live) -> Grid {
             rest(0, "statement", 24),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: nothing(live.statements.as_ref(), none, "statements"),
     }
 }
@@ -427,6 +440,7 @@ fn slow(view: &View, live: &Live) -> Grid {
             rest(0, "statement", 24),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: nothing(live.slow.as_ref(), none, "slow queries"),
     }
 }
@@ -484,6 +498,7 @@ fn loops(view: &View, live: &Live) -> Grid {
             rest(0, "statement", 24),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: nothing(live.n_plus_one.as_ref(), none, "queries in loops"),
     }
 }
@@ -512,12 +527,13 @@ fn events(view: &View, live: &Live) -> Grid {
             rest(0, "what happened", 24),
         ],
         rows: rows.collect(),
+        chosen: None,
         nothing: nothing(live.events.as_ref(), none, "events"),
     }
 }
 
 /// Database and user, and the application where it says.
-fn who(database: &str, user: &str, application: Option<&str>) -> String {
+pub(crate) fn who(database: &str, user: &str, application: Option<&str>) -> String {
     let application = application
         .map(|name| format!(" {name}"))
         .unwrap_or_default();

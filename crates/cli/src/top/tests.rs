@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
 
 use ratatui::Terminal;
@@ -7,6 +8,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
+use super::act::{Act, Action};
 use super::alarms::alarms;
 use super::document::Live;
 use super::fetch::{FetchError, Pooler};
@@ -325,7 +327,7 @@ fn ask(url: &str, token: Option<&str>) -> Result<Live, FetchError> {
         .enable_all()
         .build()
         .unwrap();
-    let pooler = Pooler::parse(url, token.map(str::to_owned)).unwrap();
+    let pooler = Pooler::parse(url, token.map(str::to_owned), None).unwrap();
     runtime.block_on(pooler.live())
 }
 
@@ -382,19 +384,126 @@ fn every_answer_that_is_no_document_says_what_to_do() {
 #[test]
 fn a_url_that_cannot_be_asked_is_refused_with_the_reason() {
     for (url, words) in [
-        ("https://db:6433", "ssh -L"),
         ("db:6433", "http://"),
         ("ftp://db", "http://"),
         ("http://", "URL"),
         ("http://db/?x=1", "query"),
     ] {
-        let error = Pooler::parse(url, None).err().unwrap();
+        let error = Pooler::parse(url, None, None).err().unwrap();
         assert!(error.contains(words), "{words} in: {error}");
     }
-    let error = Pooler::parse("http://db", Some("a\nb".to_owned()))
-        .err()
+    let error = Pooler::parse("http://db", Some("a\nb".to_owned()), None);
+    assert!(error.err().unwrap().contains("token"));
+    let missing = Some(Path::new("/nowhere/ca.pem"));
+    for (url, words) in [
+        ("https://db", "--ca-file /nowhere/ca.pem cannot be read"),
+        ("http://db", "needs https://"),
+    ] {
+        let error = Pooler::parse(url, None, missing).err().unwrap();
+        assert!(error.contains(words), "{words} in: {error}");
+    }
+}
+
+#[test]
+fn a_client_is_acted_on_after_a_question_and_only_the_one_that_was_chosen() {
+    let mut view = view(Tab::Holders);
+    press(&mut view, "e");
+    assert!(text(&view).contains("Choose a client first"));
+    press(&mut view, "j");
+    assert!(
+        !text(&view).contains("Choose a client first"),
+        "said until the next key"
+    );
+    press(&mut view, "e");
+    check("question", &view);
+    // The rows change their order while the question stands; the client stays the same.
+    let mut live = sample();
+    live.holders.as_mut().unwrap().reverse();
+    view.came(Ok(live.clone()));
+    press(&mut view, "s");
+    assert!(!text(&view).contains("End client"), "any other key is a no");
+    press(&mut view, "c");
+    assert!(text(&view).contains("Cancel what client 91 (shop/web importer, idle in transaction"));
+    let act = Act {
+        action: Action::Cancel,
+        client: "91".to_owned(),
+    };
+    let pressed = view.press(KeyEvent::from(KeyCode::Char('y')));
+    assert_eq!(pressed, After::Do(act.clone()));
+    view.say(act.done());
+    assert!(text(&view).contains("Client 91 was told to stop what it does."));
+    // Gone from the list, it is not replaced by who stands in its row.
+    live.holders
+        .as_mut()
+        .unwrap()
+        .retain(|holder| holder.client.as_deref() != Some("91"));
+    view.came(Ok(live));
+    press(&mut view, "e");
+    assert!(text(&view).contains("Client 91 holds no server any more."));
+    press(&mut view, "y1e");
+    assert!(
+        !text(&view).contains("End client"),
+        "only where clients are shown"
+    );
+}
+
+#[test]
+fn the_chosen_client_is_always_to_be_seen() {
+    let mut live = sample();
+    let holder = live.holders.as_ref().unwrap()[0].clone();
+    live.holders = Some(
+        (0..50)
+            .map(|index| {
+                let mut holder = holder.clone();
+                holder.client = Some(index.to_string());
+                holder.user = format!("user{index}");
+                holder.since_ms = 1000.0 - f64::from(index);
+                holder
+            })
+            .collect(),
+    );
+    let mut view = View::new(Tab::Holders, "");
+    view.came(Ok(live));
+    press(&mut view, "jjjjjjjjjjjjjjjjjjjj");
+    assert!(text(&view).contains("shop/user19 "));
+    for (key, user) in [
+        (KeyCode::PageDown, "user29"),
+        (KeyCode::PageUp, "user19"),
+        (KeyCode::PageUp, "user9"),
+        (KeyCode::PageUp, "user0"),
+    ] {
+        assert_eq!(view.press(KeyEvent::from(key)), After::GoOn);
+        assert!(text(&view).contains(&format!("shop/{user} ")), "{user}");
+    }
+}
+
+#[test]
+fn an_act_is_posted_and_its_refusal_is_told() {
+    let act = Act {
+        action: Action::End,
+        client: "91".to_owned(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
         .unwrap();
-    assert!(error.contains("token"), "{error}");
+    let send = |answered: String| {
+        let (url, asked) = answer(answered);
+        let pooler = Pooler::parse(&url, Some("abc".to_owned()), None).unwrap();
+        let sent = runtime.block_on(pooler.act(&act));
+        (sent, asked.join().unwrap())
+    };
+    let (sent, asked) = send(response("200 OK", "{}"));
+    assert!(sent.is_ok());
+    assert!(
+        asked.starts_with("POST /api/v1/clients/91/end HTTP/1.1\r\n"),
+        "{asked}"
+    );
+    assert!(asked.contains("authorization: Bearer abc\r\n"));
+    let problem = r#"{"detail":"the token is good for reading only"}"#;
+    let (sent, _) = send(response("403 Forbidden", problem));
+    let error = sent.unwrap_err().to_string();
+    assert!(error.contains("good for reading only"), "{error}");
 }
 
 #[test]

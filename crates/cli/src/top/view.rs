@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::document::Live;
+use super::act::{self, Act, Action, Choice};
+use super::document::{Holder, Live};
 use super::fetch::FetchError;
 
 /// A table to choose.
@@ -70,9 +71,11 @@ impl Tab {
 }
 
 /// What a key asks for beyond a change of the view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum After {
     GoOn,
+    /// Something is to be done to a client, and it is meant.
+    Do(Act),
     Quit,
     /// Ctrl-C, which no signal tells of while the terminal is ours.
     Interrupt,
@@ -88,6 +91,8 @@ pub(crate) struct View {
     /// The filter is being typed.
     pub(crate) typing: bool,
     pub(crate) helping: bool,
+    /// The client that something is done to.
+    pub(crate) choice: Choice,
     /// Rows above the first that is shown.
     pub(crate) scroll: usize,
     newest: Option<Live>,
@@ -106,6 +111,7 @@ impl View {
             filter: filter.to_owned(),
             typing: false,
             helping: false,
+            choice: Choice::default(),
             scroll: 0,
             newest: None,
             held: None,
@@ -124,11 +130,23 @@ impl View {
         }
     }
 
+    /// Something is to be said until the next key.
+    pub(crate) fn say(&mut self, text: String) {
+        self.choice.said = Some(text);
+    }
+
     /// A key was pressed.
     pub(crate) fn press(&mut self, key: KeyEvent) -> After {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return match key.code {
                 KeyCode::Char('c') => After::Interrupt,
+                _ => After::GoOn,
+            };
+        }
+        self.choice.said = None;
+        if let Some(question) = self.choice.question.take() {
+            return match key.code {
+                KeyCode::Char('y') => After::Do(question.act),
                 _ => After::GoOn,
             };
         }
@@ -162,10 +180,12 @@ impl View {
             }
             KeyCode::Tab | KeyCode::Right => self.step(1),
             KeyCode::BackTab | KeyCode::Left => self.step(Tab::ALL.len() - 1),
-            KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
-            KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
-            KeyCode::PageDown => self.scroll += PAGE,
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(PAGE),
+            KeyCode::Down | KeyCode::Char('j') => self.go(1),
+            KeyCode::Up | KeyCode::Char('k') => self.go(-1),
+            KeyCode::PageDown => self.go(PAGE),
+            KeyCode::PageUp => self.go(-PAGE),
+            KeyCode::Char('c') if self.tab == Tab::Holders => self.ask(Action::Cancel),
+            KeyCode::Char('e') if self.tab == Tab::Holders => self.ask(Action::End),
             KeyCode::Home => self.scroll = 0,
             KeyCode::Esc => self.filter.clear(),
             _ => {}
@@ -210,6 +230,26 @@ impl View {
         self.scroll = 0;
     }
 
+    /// Scrolls, or chooses another client where one can be chosen.
+    fn go(&mut self, rows: isize) {
+        if self.tab == Tab::Holders {
+            self.with_holders(|choice, holders| choice.step(holders, rows));
+        } else {
+            self.scroll = self.scroll.saturating_add_signed(rows);
+        }
+    }
+
+    fn ask(&mut self, action: Action) {
+        self.with_holders(|choice, holders| choice.ask(holders, action));
+    }
+
+    fn with_holders(&mut self, run: impl FnOnce(&mut Choice, &[&Holder])) {
+        // Taken out meanwhile, for the order of the holders needs the rest of the view.
+        let mut choice = std::mem::take(&mut self.choice);
+        run(&mut choice, &act::shown(self, self.live()));
+        self.choice = choice;
+    }
+
     fn choose(&mut self, tab: Tab) {
         self.tab = tab;
         self.scroll = 0;
@@ -221,7 +261,7 @@ impl View {
 }
 
 /// Rows of a turn of the page.
-const PAGE: usize = 10;
+const PAGE: isize = 10;
 
 /// Bytes of a filter.
 const FILTER_LEN_MAX: usize = 100;

@@ -26,6 +26,9 @@ pub struct Http {
     pub path_prefix: String,
     /// Keys of the tokens that statistics are shown for; without any they are shown to nobody.
     pub keys: Arc<Keys>,
+    /// What a token must be good for before its bearer may do something to clients
+    /// (`http_admin_scope`); `None` lets nobody.
+    pub admin_scope: Option<String>,
     /// Names of metrics besides our own and those of pgbouncer_exporter (`metrics_compat`).
     pub compat: Compat,
     /// Where metrics are pushed to (`otlp_endpoint`); `None` is nowhere. Not changed by a reload.
@@ -124,6 +127,7 @@ pub(super) fn read(
         tls: reader.tls(),
         path_prefix: reader.path_prefix(),
         keys: Arc::new(reader.keys()),
+        admin_scope: reader.admin_scope(),
         compat: reader.compat(),
         otlp: reader.otlp(),
         otlp_interval: globals.timeout("otlp_interval"),
@@ -193,6 +197,19 @@ impl Reader<'_> {
             self.check("http_jwks_file", added);
         }
         keys
+    }
+
+    fn admin_scope(&mut self) -> Option<String> {
+        let scope = self.globals.some_text("http_admin_scope");
+        let scope = scope.filter(|scope| scope != "off")?;
+        // RFC 6749, section 3.3: what a scope can be.
+        let is_scope = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+        if !scope.chars().all(is_scope) {
+            let message = "must be off or one word of ASCII without quotes, such as pgweir:admin";
+            self.report("http_admin_scope", message.to_owned());
+            return None;
+        }
+        Some(scope)
     }
 
     fn tls(&mut self) -> Option<Tls> {

@@ -337,6 +337,8 @@ pub static SETTINGS: &[Setting] = &[
         "JSON Web Key Set whose RS256, ES256 and EdDSA tokens may read statistics. With no key at all they are not served."),
     Setting::new(G, "http_jwt_audience", TEXT, "",
         "Audience (`aud`) that tokens must have; unset is any or none."),
+    Setting::new(G, "http_admin_scope", TEXT, "pgweir:admin",
+        "What a token's `scope`, `scp` or `roles` must name for its bearer to cancel and end clients; `off` lets nobody."),
     Setting::new(G, "metrics_compat", TEXT, "",
         "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
     Setting::new(G, "otlp_endpoint", TEXT, "",

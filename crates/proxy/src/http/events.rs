@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -66,12 +66,16 @@ impl Events {
         let ready = snapshot.readiness.is_ready();
         let draining = snapshot.readiness.draining;
         if draining && !self.draining {
-            self.note(snapshot, Severity::Warning, "shutting down".to_owned());
+            self.note(
+                snapshot.taken_at,
+                Severity::Warning,
+                "shutting down".to_owned(),
+            );
         } else if self.ready == Some(true) && !ready {
             let text = "not ready: no PostgreSQL can be reached";
-            self.note(snapshot, Severity::Error, text.to_owned());
+            self.note(snapshot.taken_at, Severity::Error, text.to_owned());
         } else if self.ready == Some(false) && ready {
-            self.note(snapshot, Severity::Info, "ready again".to_owned());
+            self.note(snapshot.taken_at, Severity::Info, "ready again".to_owned());
         }
         self.ready = Some(ready);
         self.draining = draining;
@@ -81,7 +85,7 @@ impl Events {
             let mut known = self.pools.remove(&name).unwrap_or_default();
             for (severity, text) in known.change(pool, snapshot.uptime) {
                 let text = format!("{}/{}: {text}", pool.database, pool.user);
-                self.note(snapshot, severity, text);
+                self.note(snapshot.taken_at, severity, text);
             }
             self.pools.insert(name, known);
         }
@@ -92,9 +96,10 @@ impl Events {
         self.kept.iter().rev().collect()
     }
 
-    fn note(&mut self, snapshot: &Snapshot, severity: Severity, text: String) {
+    /// Something happened at `at`.
+    pub(super) fn note(&mut self, at: SystemTime, severity: Severity, text: String) {
         self.kept.push_back(Event {
-            at: rfc3339(snapshot.taken_at),
+            at: rfc3339(at),
             severity,
             text,
         });

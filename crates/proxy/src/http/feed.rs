@@ -4,13 +4,13 @@
 //! A stream that does not keep up misses documents and never holds more than two.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::events::Events;
+use super::events::{Events, Severity};
 use super::history::History;
 use super::insights::Insights;
 use super::live::{Document, Past};
@@ -94,6 +94,12 @@ impl Feed {
             state.streams.push(Stream { outbox, ends });
             Some(inbox)
         })
+    }
+
+    /// Notes what an administrator did.
+    pub(super) fn note(&self, text: String) {
+        let now = SystemTime::now();
+        self.with_state(|state| state.events.note(now, Severity::Info, text));
     }
 
     fn look(&self) {

@@ -5,13 +5,17 @@
 //! told what is bad about it.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
 };
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use serde::Deserialize;
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Difference between the clocks of the issuer and ours that is forgiven, in seconds.
 const LEEWAY: u64 = 30;
@@ -40,6 +44,8 @@ struct Key {
 #[derive(Clone, Default)]
 pub struct Keys {
     keys: Vec<Key>,
+    /// The secret, where there is one, for tokens of our own making.
+    signer: Option<EncodingKey>,
     audience: Option<String>,
 }
 
@@ -50,9 +56,54 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What every token must have; everything else in it is not ours to read.
+/// What is read of a token besides its times and its audience. Of any type, so that a token whose
+/// issuer means something else by a name is still good for reading.
 #[derive(Deserialize)]
-struct Claims {}
+struct Claims {
+    #[serde(default)]
+    sub: Value,
+    /// RFC 8693, section 4.2: names separated by spaces.
+    #[serde(default)]
+    scope: Value,
+    /// The same by other issuers: text, or a list.
+    #[serde(default)]
+    scp: Value,
+    #[serde(default)]
+    roles: Value,
+}
+
+/// A token that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    /// Whose it is (`sub`), if it says so.
+    pub(crate) subject: Option<String>,
+    scopes: Vec<String>,
+}
+
+impl Bearer {
+    /// Whether `scope` is among what the token is good for, by its `scope`, `scp` or `roles`.
+    pub(crate) fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|own| own == scope)
+    }
+}
+
+impl From<Claims> for Bearer {
+    fn from(claims: Claims) -> Self {
+        let mut scopes = Vec::new();
+        for claim in [&claims.scope, &claims.scp, &claims.roles] {
+            let texts = match claim {
+                Value::Array(list) => list.iter().collect(),
+                single => vec![single],
+            };
+            let words = texts.into_iter().filter_map(Value::as_str);
+            scopes.extend(words.flat_map(str::split_whitespace).map(str::to_owned));
+        }
+        Self {
+            subject: claims.sub.as_str().map(str::to_owned),
+            scopes,
+        }
+    }
+}
 
 /// The token is not accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +114,7 @@ impl Keys {
     pub(crate) fn new(audience: Option<String>) -> Self {
         Self {
             keys: Vec::new(),
+            signer: None,
             audience,
         }
     }
@@ -78,6 +130,7 @@ impl Keys {
                 secret.len()
             ));
         }
+        self.signer = Some(EncodingKey::from_secret(secret));
         self.keys.push(Key {
             id: None,
             algorithm: Algorithm::HS256,
@@ -117,11 +170,11 @@ impl Keys {
         self.keys.is_empty()
     }
 
-    /// Whether the token in an `Authorization` header is good.
+    /// The token in an `Authorization` header, if it is good.
     ///
     /// # Errors
     /// It is not, or there is none.
-    pub(crate) fn check(&self, authorization: Option<&[u8]>) -> Result<(), Refused> {
+    pub(crate) fn check(&self, authorization: Option<&[u8]>) -> Result<Bearer, Refused> {
         let token = authorization.and_then(bearer).ok_or(Refused)?;
         if token.len() > TOKEN_LEN_MAX {
             return Err(Refused);
@@ -136,13 +189,35 @@ impl Keys {
                 continue;
             }
             match decode::<Claims>(token, &key.key, &self.validation(key.algorithm)) {
-                Ok(_) => return Ok(()),
+                Ok(token) => return Ok(token.claims.into()),
                 // Another key of the set may have signed it.
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(_) => return Err(Refused),
             }
         }
         Err(Refused)
+    }
+
+    /// A token that [`Keys::check`] accepts until `expires`, for `subject`, good for `scope`; `None`
+    /// without a secret, for only its issuer signs tokens for a public key.
+    pub fn sign(&self, subject: &str, scope: Option<&str>, expires: SystemTime) -> Option<String> {
+        #[derive(Serialize)]
+        struct Claims<'a> {
+            sub: &'a str,
+            exp: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            aud: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            scope: Option<&'a str>,
+        }
+        let claims = Claims {
+            sub: subject,
+            exp: expires.duration_since(UNIX_EPOCH).ok()?.as_secs(),
+            aud: self.audience.as_deref(),
+            scope,
+        };
+        let signer = self.signer.as_ref()?;
+        Some(encode(&Header::default(), &claims, signer).expect("HS256 signs any claims"))
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {

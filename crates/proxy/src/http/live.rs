@@ -26,7 +26,7 @@ use super::feed::{STREAM_LIFE, STREAMS_MAX};
 use super::history::{Columns, History};
 use super::insights::Insights;
 use super::queues::Queues;
-use super::routes::{JSON, View, problem, respond, unauthorised};
+use super::routes::{JSON, View, bearer, problem, respond};
 use super::timestamp::rfc3339;
 use crate::snapshot::{PoolSnapshot, Snapshot};
 
@@ -181,7 +181,7 @@ pub(super) async fn stream(
 fn admit(view: &View, headers: &HeaderMap) -> Result<(), Response<Body>> {
     let config = view.registry.config();
     if !config.http.keys.is_empty() {
-        return unauthorised(&config.http.keys, headers).map_or(Ok(()), Err);
+        return bearer(&config.http.keys, headers).map(|_| ());
     }
     if !view.is_local {
         let text = "the live view is off: without a key it is shown on a loopback address only; \

@@ -7,14 +7,15 @@ use axum::body::Body;
 use axum::extract::{FromRef, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::admin;
 use super::body::{Answer, Health, Stats};
 use super::compat;
 use super::exposition::{Exposition, Format};
 use super::feed::Feed;
-use super::jwt::Keys;
+use super::jwt::{Bearer, Keys};
 use super::live as live_document;
 use super::metrics;
 use super::page;
@@ -40,7 +41,7 @@ impl FromRef<View> for Arc<Registry> {
     }
 }
 
-/// All paths there are. Methods other than GET and HEAD are refused everywhere.
+/// All paths there are. Two of them change something, and take POST; the others GET and HEAD.
 pub(super) fn router(view: View) -> Router {
     let prefix = view.registry.config().http.path_prefix.clone();
     page::router(&prefix)
@@ -52,13 +53,20 @@ pub(super) fn router(view: View) -> Router {
         .route(&format!("{prefix}/live"), get(live_document::document))
         .route(&format!("{prefix}/live/events"), get(live_document::stream))
         .route(&format!("{prefix}/openapi.json"), get(open_api))
+        .route(
+            &format!("{prefix}/clients/{{client}}/cancel"),
+            post(admin::cancel),
+        )
+        .route(
+            &format!("{prefix}/clients/{{client}}/end"),
+            post(admin::end),
+        )
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
-            let text = "only GET and HEAD are understood";
-            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, text);
-            let allow = HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(header::ALLOW, allow);
-            response
+            // The header Allow comes with the path.
+            let text =
+                "this path does not understand the method; the header Allow names those it does";
+            problem(StatusCode::METHOD_NOT_ALLOWED, text)
         })
         .with_state(view)
 }
@@ -114,7 +122,7 @@ async fn stats(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Res
             "statistics are off: no key is configured (http_jwt_secret_file, http_jwks_file)";
         return problem(StatusCode::NOT_FOUND, text);
     }
-    if let Some(refusal) = unauthorised(&config.http.keys, &headers) {
+    if let Err(refusal) = bearer(&config.http.keys, &headers) {
         return refusal;
     }
     let snapshot = Snapshot::take(&registry);
@@ -141,20 +149,23 @@ async fn open_api(State(registry): State<Arc<Registry>>) -> Response<Body> {
     respond(StatusCode::OK, JSON, text)
 }
 
-/// The answer to a request without a token that these keys are good for; `None` if it has one.
-pub(super) fn unauthorised(keys: &Keys, headers: &HeaderMap) -> Option<Response<Body>> {
+/// The token of a request, if these keys are good for it; else the answer.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once"
+)]
+pub(super) fn bearer(keys: &Keys, headers: &HeaderMap) -> Result<Bearer, Response<Body>> {
     let authorization = headers
         .get(header::AUTHORIZATION)
         .map(HeaderValue::as_bytes);
-    if keys.check(authorization).is_ok() {
-        return None;
-    }
-    let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
-    let challenge = HeaderValue::from_static("Bearer");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, challenge);
-    Some(response)
+    keys.check(authorization).map_err(|_| {
+        let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
+        let challenge = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+        response
+    })
 }
 
 /// Something is wrong, as a problem object (RFC 9457).
@@ -173,7 +184,7 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     respond(status, "application/problem+json", text)
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     respond(status, JSON, encode(value))
 }
 

@@ -8,28 +8,21 @@ use mio::Token;
 use mio::event::Event;
 use pgweir_pool::id::ClientId;
 use pgweir_pool::pool::{Condition, Place, Refusal};
-use pgweir_pool::relay::Hold;
 use pgweir_pool::session::{End, Need, Session};
 use pgweir_pool::time::Time;
 use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
-use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::Worker;
+use super::endings::{end_with, rests};
 use crate::effects::{ClientRef, Effect, Grant};
 use crate::insight::{Author, Holder, Holders, Locking, Noted};
 use crate::link::{Link, Server};
 use crate::outbox::{Message, Outbox};
 use crate::pool_handle::{PoolHandle, Settings};
-use crate::registry::Order;
 use crate::socket::Socket;
 use crate::texts::{self, ClientError};
-
-/// Cancel requests under way for one client: one for the statement that runs, and one that may
-/// still be on its way for the statement before in the same transaction. Each is a connection to
-/// PostgreSQL, and more of them cancel nothing more.
-const CANCELS_MAX: u32 = 2;
 
 /// A client that has logged in.
 pub(crate) struct Client {
@@ -46,7 +39,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn author(&self) -> Author {
+    pub(super) fn author(&self) -> Author {
         let application = self.session.relay.parameters.value("application_name");
         Author::new(&self.pool, self.pid, application)
     }
@@ -104,7 +97,7 @@ impl Worker {
     }
 
     /// Sees to what a session needs until it needs nothing, then puts the client back.
-    fn drive(&mut self, slot: u32, mut client: Box<Client>, mut need: Need<Link>) {
+    pub(super) fn drive(&mut self, slot: u32, mut client: Box<Client>, mut need: Need<Link>) {
         loop {
             need = match need {
                 Need::Nothing | Need::Turn if self.draining && rests(&client) => {
@@ -317,60 +310,6 @@ impl Worker {
         self.drive(name.slot, client, need);
     }
 
-    /// The client asks to cancel what it is doing. Dropping `pending` answers the request.
-    pub(super) fn cancel(&mut self, client: ClientId, pending: oneshot::Sender<()>) {
-        let name = ClientRef::from(client);
-        if !self.is(name) {
-            return;
-        }
-        let Some(mut client) = self.clients.take(name.slot) else {
-            return;
-        };
-        if let Some(place) = client.session.place() {
-            self.leave_queue(&client.pool, place);
-            client.session.cancel_wait(self.now);
-            let need = client.session.pump(self.now, &mut self.scratch);
-            self.drive(name.slot, client, need);
-            return;
-        }
-        if let Some(server) = client.session.cancel() {
-            self.send_cancel(server, Some(pending));
-        }
-        self.clients.put(name.slot, client);
-    }
-
-    /// Sends a cancel request for what a client's server does. Until it has arrived the server
-    /// cannot go to another client.
-    fn send_cancel(&self, server: &mut Server, pending: Option<oneshot::Sender<()>>) {
-        if server.cancels < CANCELS_MAX
-            && let (Some(target), Some(home)) = (server.stream.cancel.clone(), server.stream.home)
-        {
-            server.cancels += 1;
-            self.registry
-                .order(Order::Cancel(target, server.id, home, pending));
-        }
-    }
-
-    /// Ends sessions that have passed a limit.
-    pub(super) fn sweep_clients(&mut self) {
-        let now = self.now;
-        let overdue = |client: &Client| client.session.overdue(now, &client.settings.limits);
-        let due: Vec<_> = self
-            .clients
-            .iter()
-            .filter_map(|(slot, client)| Some((slot, overdue(client)?)))
-            .collect();
-        for (slot, what) in due {
-            let Some(mut client) = self.clients.take(slot) else {
-                continue;
-            };
-            let error = texts::overdue(what, &client.settings.limits);
-            self.note_error(&client, &error);
-            let need = end_with(&mut client, &error);
-            self.drive(slot, client, need);
-        }
-    }
-
     /// Counts what was done on servers that stay with their clients for long.
     pub(super) fn count_work(&mut self) {
         for client in self.clients.iter_mut() {
@@ -434,39 +373,6 @@ impl Worker {
         }
         holders.tell(self.id, &mut self.told);
         self.registry.insight.set_holders(self.id, holders);
-    }
-
-    /// The pooler shuts down: ends sessions that are outside a transaction.
-    pub(super) fn end_resting(&mut self) {
-        for slot in self.clients.occupied() {
-            let Some(mut client) = self.clients.take(slot) else {
-                continue;
-            };
-            let waiting = client.session.place();
-            if let Some(place) = waiting {
-                self.leave_queue(&client.pool, place);
-            }
-            if waiting.is_some() || rests(&client) {
-                let need = end_with(&mut client, &texts::shutting_down());
-                self.drive(slot, client, need);
-            } else {
-                self.clients.put(slot, client);
-            }
-        }
-    }
-
-    /// The pooler stops at once.
-    pub(super) fn end_all(&mut self) {
-        for slot in self.clients.occupied() {
-            let Some(mut client) = self.clients.take(slot) else {
-                continue;
-            };
-            if let Some(place) = client.session.place() {
-                self.leave_queue(&client.pool, place);
-            }
-            let need = end_with(&mut client, &texts::shutting_down());
-            self.drive(slot, client, need);
-        }
     }
 
     /// Pools have new settings.
@@ -544,7 +450,7 @@ impl Worker {
             .send(&self.registry.workers, to, Message::Adopt(client));
     }
 
-    fn leave_queue(&mut self, pool: &Arc<PoolHandle>, place: Place) {
+    pub(super) fn leave_queue(&mut self, pool: &Arc<PoolHandle>, place: Place) {
         let home = self.id;
         let outbox: &mut Outbox = &mut self.outbox;
         // If it was granted a server in this moment, `granted` finds nobody and gives it back.
@@ -574,7 +480,7 @@ impl Worker {
     }
 
     /// Notes an error that the client is sent.
-    fn note_error(&self, client: &Client, error: &ClientError) {
+    pub(super) fn note_error(&self, client: &Client, error: &ClientError) {
         self.registry.errors.count(error.sqlstate);
         if self.registry.config().log.pooler_errors {
             warn!(
@@ -597,7 +503,7 @@ impl Worker {
     }
 
     /// Whether `name` is still the client it was.
-    fn is(&self, name: ClientRef) -> bool {
+    pub(super) fn is(&self, name: ClientRef) -> bool {
         let generation = self.clients.generation(name.slot);
         generation.is_some_and(|g| {
             ClientRef {
@@ -608,17 +514,4 @@ impl Worker {
                 == name.id()
         })
     }
-}
-
-/// Whether the client is outside a transaction, and has what the last one answered.
-fn rests(client: &Client) -> bool {
-    let (_, unsent) = client.session.buffered();
-    match client.session.hold() {
-        None | Some(Hold::Pinned(_) | Hold::Free) => unsent == 0,
-        Some(Hold::Busy | Hold::InTransaction) => false,
-    }
-}
-
-fn end_with(client: &mut Client, error: &ClientError) -> Need<Link> {
-    client.session.end(End::Ended, Some(&error.fields()))
 }

@@ -85,6 +85,7 @@ fn hs256(claims: &Value) -> String {
 
 fn check(keys: &Keys, token: &str) -> Result<(), Refused> {
     keys.check(Some(format!("Bearer {token}").as_bytes()))
+        .map(|_| ())
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_good_token_is_accepted_however_its_scheme_is_spelled() {
     let token = hs256(&json!({ "exp": now() + 60 }));
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let header = format!("{scheme} {token}");
-        assert_eq!(keys.check(Some(header.as_bytes())), Ok(()));
+        assert!(keys.check(Some(header.as_bytes())).is_ok());
     }
     for header in [
         &b""[..],
@@ -243,4 +244,63 @@ fn keys_that_protect_nothing_are_mistakes() {
     }
     assert!(keys.is_empty());
     assert_eq!(format!("{:?}", secret(None)), "Keys(1)");
+}
+
+#[test]
+fn a_token_says_whose_it_is_and_what_it_is_good_for() {
+    let keys = secret(None);
+    let bearer = |mut claims: Value| {
+        claims["exp"] = json!(now() + 60);
+        let header = format!("Bearer {}", hs256(&claims));
+        keys.check(Some(header.as_bytes())).unwrap()
+    };
+    for (claims, has) in [
+        (json!({ "scope": "a admin b" }), true),
+        (json!({ "scp": "admin" }), true),
+        (json!({ "roles": ["a", "admin"] }), true),
+        (json!({ "scope": ["a b admin"] }), true),
+        (json!({}), false),
+        (
+            json!({ "scope": "administrator adminx xadmin ADMIN" }),
+            false,
+        ),
+        (
+            json!({ "scope": { "admin": true }, "roles": 7, "scp": null }),
+            false,
+        ),
+        (json!({ "sub": "admin", "role": "admin" }), false),
+    ] {
+        assert_eq!(bearer(claims.clone()).has_scope("admin"), has, "{claims}");
+    }
+    assert_eq!(
+        bearer(json!({ "sub": "eve" })).subject.as_deref(),
+        Some("eve")
+    );
+    for odd in [json!({ "sub": 7 }), json!({ "sub": null }), json!({})] {
+        assert_eq!(bearer(odd).subject, None);
+    }
+}
+
+#[test]
+fn a_token_of_our_own_is_accepted_until_it_expires() {
+    let keys = secret(Some("pgweir"));
+    let sign = |seconds: u64| {
+        let expires = UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        keys.sign("eve", Some("admin"), expires).unwrap()
+    };
+    let header = format!("Bearer {}", sign(now() + 60));
+    let bearer = keys.check(Some(header.as_bytes())).unwrap();
+    assert_eq!(bearer.subject.as_deref(), Some("eve"));
+    assert!(bearer.has_scope("admin"));
+    assert_eq!(check(&keys, &sign(now() - LEEWAY - 5)), Err(Refused));
+    assert_eq!(
+        check(&secret(Some("other")), &sign(now() + 60)),
+        Err(Refused)
+    );
+    let expires = SystemTime::now();
+    assert_eq!(
+        set(None).sign("eve", None, expires),
+        None,
+        "no secret, no token"
+    );
 }

@@ -35,6 +35,7 @@ fn ask(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Got
     }
     let request = request.body(Body::empty()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
@@ -204,13 +205,20 @@ fn what_is_not_there_is_a_problem_object() {
         ("POST", "/api/v1/live", 405),
         ("PUT", "/api/v1/stats/database", 405),
         ("OPTIONS", "/api/v1/health", 405),
+        ("GET", "/api/v1/clients/7/end", 405),
+        ("DELETE", "/api/v1/clients/7/end", 405),
     ] {
         let got = ask(&world, method, path, &[]);
         assert_eq!(got.status, status, "{method} {path}");
         assert_eq!(got.header("content-type"), "application/problem+json");
         assert_eq!(got.json()["status"], status);
         if status == 405 {
-            assert_eq!(got.header("allow"), "GET, HEAD");
+            let allowed = if path.ends_with("/end") {
+                "POST"
+            } else {
+                "GET,HEAD"
+            };
+            assert_eq!(got.header("allow"), allowed);
         }
     }
 }
@@ -234,10 +242,16 @@ fn the_open_api_document_names_every_path() {
     let world = world("http_path_prefix = \"/x\"");
     let json = get(&world, "/x/openapi.json").json();
     let paths: Vec<_> = json["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 9);
+    assert_eq!(paths.len(), 11);
     for path in paths {
-        let got = get(&world, path);
-        let responses = &json["paths"][path]["get"]["responses"];
+        let (method, described) = json["paths"][path]
+            .as_object()
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap();
+        let got = ask(&world, &method.to_uppercase(), path, &[]);
+        let responses = &described["responses"];
         let answer = &responses[got.status.to_string()];
         // What several paths have in common is described once.
         let answer = match answer["$ref"].as_str() {
@@ -247,5 +261,71 @@ fn the_open_api_document_names_every_path() {
         assert!(answer.is_object(), "{path} answered {}", got.status);
         let kind = got.header("content-type").split(';').next().unwrap();
         assert!(answer["content"][kind].is_object(), "{path}: {kind}");
+    }
+}
+
+#[test]
+fn clients_are_done_something_to_only_with_a_token_that_is_good_for_it() {
+    let paths = ["/api/v1/clients/7/cancel", "/api/v1/clients/7/end"];
+    let bearer = |scope: &str| {
+        let claims = json!({ "exp": 4_102_444_800u64, "sub": "eve", "scope": scope });
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        format!(
+            "Bearer {}",
+            encode(&Header::default(), &claims, &key).unwrap()
+        )
+    };
+    let keys = "http_jwt_secret_file = \"secret\"";
+    for (settings, scope, status) in [
+        // However local the listener is, nobody changes anything without a key.
+        ("", "pgweir:admin", 404),
+        (
+            &format!("{keys}\nhttp_admin_scope = \"off\""),
+            "pgweir:admin off",
+            404,
+        ),
+        (keys, "", 403),
+        (keys, "pgweir:administrator read", 403),
+        (
+            &format!("{keys}\nhttp_admin_scope = \"ops\""),
+            "pgweir:admin",
+            403,
+        ),
+    ] {
+        let world = world(settings);
+        for path in paths {
+            let token = bearer(scope);
+            let got = ask(&world, "POST", path, &[("authorization", &token)]);
+            assert_eq!(got.status, status, "{settings} {scope} {path}");
+            assert_ne!(got.json()["detail"], "no client has this number");
+        }
+    }
+    let world = world(keys);
+    for path in paths {
+        let got = ask(&world, "POST", path, &[]);
+        assert_eq!(
+            (got.status, got.header("www-authenticate")),
+            (401, "Bearer")
+        );
+        let token = bearer("read");
+        let got = ask(&world, "POST", path, &[("authorization", &token)]);
+        let challenge = "Bearer error=\"insufficient_scope\", scope=\"pgweir:admin\"";
+        assert_eq!(
+            (got.status, got.header("www-authenticate")),
+            (403, challenge)
+        );
+        let token = bearer("read pgweir:admin");
+        let got = ask(&world, "POST", path, &[("authorization", &token)]);
+        let detail = "no client has this number";
+        assert_eq!(
+            (got.status, got.json()["detail"].as_str()),
+            (404, Some(detail))
+        );
+    }
+    for number in ["x", "-1", "4294967296", "7%2F8"] {
+        let token = bearer("pgweir:admin");
+        let path = format!("/api/v1/clients/{number}/end");
+        let got = ask(&world, "POST", &path, &[("authorization", &token)]);
+        assert_eq!(got.status, 404, "{number}");
     }
 }
