@@ -16,8 +16,11 @@ export interface Alarm {
 
 const TO_HOLDERS = { to: "#holders", text: "Who holds the servers" };
 
-/** More waiters than this are a queue, as the pooler's own events and alerts have it. */
-export const WAITING_MAX = 5;
+/**
+ * How long a queue has been long before it is worth a warning; shorter ones are what a pooler is for. The pooler says since
+ * when, so that a page that was opened a moment ago knows as well.
+ */
+export const QUEUED_MS = 30_000;
 /** Share of the time a client may wait, at which the first in the queue will soon be refused. */
 export const WAIT_SHARE = 0.5;
 /** Share of the limit of clients at which new ones will soon be refused. */
@@ -63,12 +66,12 @@ export function poolAlarms(pool: Pool): Alarm[] {
       next: "The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at the address.",
     });
   }
-  const { waiting, oldestWaitMs, waitLimitMs } = pool;
+  const { waiting, oldestWaitMs, waitLimitMs, queuedMs } = pool;
   const nearLimit =
     waiting > 0 && oldestWaitMs != null && waitLimitMs != null
       ? oldestWaitMs >= WAIT_SHARE * waitLimitMs
       : false;
-  if (waiting > WAITING_MAX || nearLimit) {
+  if (nearLimit || (queuedMs != null && queuedMs >= QUEUED_MS)) {
     const first = oldestWaitMs == null ? "" : `, the first for ${duration(oldestWaitMs)}`;
     alarms.push({
       key: `waiting ${name}`,
@@ -77,7 +80,7 @@ export function poolAlarms(pool: Pool): Alarm[] {
       next:
         nearLimit && waitLimitMs != null
           ? `They are refused after ${duration(waitLimitMs)}.`
-          : "All servers are in use.",
+          : `More than 5 have for ${span((queuedMs ?? 0) / 1000)}: all servers are in use.`,
       link: TO_HOLDERS,
     });
   }

@@ -21,6 +21,8 @@ export interface Pool {
   waiting: number;
   oldestWaitMs: number | null;
   waitLimitMs: number | null;
+  /** How long more than 5 clients have waited, at every look. */
+  queuedMs: number | null;
   loginFailing: boolean;
   transactions: number;
   queries: number;
@@ -91,7 +93,7 @@ export interface Holder {
   database: string;
   user: string;
   applicationName?: string;
-  state: "idle in transaction" | "active" | "idle, pinned";
+  state: "idle in transaction" | "active" | "waiting for a lock" | "idle, pinned";
   /** How long it has the server. */
   heldMs?: number;
   /** How long it has been in that state. */
@@ -100,6 +102,8 @@ export interface Holder {
   lastText?: string | null;
   serverPid?: number | null;
   waitersBehind: number;
+  /** Sessions that wait for locks it holds. */
+  lockWaiters?: number;
   /** The pooler takes it for one that was forgotten. */
   leak?: boolean;
 }
@@ -109,7 +113,25 @@ export interface WaitCause {
   waiting: number;
   total: number;
   totalMs: number;
+  /** Of locks: who holds those that most wait for. */
+  who?: string | null;
   hint?: string | null;
+}
+
+/** Somebody who holds locks that others wait for. Texts are empty where PostgreSQL hides them. */
+export interface Blocker {
+  /** The PostgreSQL where that is. */
+  server: string;
+  kind: "client" | "clients" | "server" | "elsewhere" | "prepared";
+  client?: string | null;
+  database: string;
+  user: string;
+  applicationName: string;
+  state: string;
+  sinceMs: number | null;
+  lastText: string | null;
+  serverPid: number | null;
+  lockWaiters: number;
 }
 
 export interface Postgres {
@@ -151,6 +173,7 @@ export interface Live {
   nPlusOne?: NPlusOne[];
   holders?: Holder[];
   waits?: WaitCause[];
+  blockers?: Blocker[];
   postgres?: Postgres[];
   events?: PoolerEvent[];
 }
@@ -162,6 +185,7 @@ export function poolName(of: { database: string; user: string }): string {
 
 /** What the pooler calls causes of waits, in words. */
 const CAUSES: Record<string, string> = {
+  locks: "Locks that others hold",
   slow_statements: "Slow statements",
   idle_in_transaction: "Clients idle in transactions",
   pinned: "Servers that stay with their clients",

@@ -54,7 +54,7 @@ test("every section of a full document is there", async ({ page }) => {
   await expect(page.locator("[data-pool='ledger/api'] .cell")).toHaveCount(40);
   await expect(page.locator("canvas")).toHaveCount(4);
   await expect(page.getByText("1 probable leak")).toBeVisible();
-  await expect(page.getByText("db1.internal:5432")).toBeVisible();
+  await expect(page.getByText("db1.internal:5432", { exact: true })).toBeVisible();
   await expect(page.getByText(/hidden from the probe: GRANT pg_monitor/)).toHaveCount(1);
   const loop = page.getByRole("table", { name: "Queries in loops" }).getByRole("row").nth(1);
   await expect(loop).toContainText("51×2", { useInnerText: false });
@@ -120,7 +120,7 @@ test("alarms come, say what to do, and go", async ({ page }) => {
   const alarms = page.getByTestId("alarms");
   await expect(alarms).toHaveCount(0);
   const cases: [string, RegExp, (live: ReturnType<typeof calm>) => void][] = [
-    ["waiting shop/web", /6 clients wait, the first for 800 ms/, (live) => Object.assign(live.pools[0]!, { waiting: 6, oldestWaitMs: 800 })],
+    ["waiting shop/web", /6 clients wait, the first for 800 ms More than 5 have for 30 s/, (live) => Object.assign(live.pools[0]!, { waiting: 6, oldestWaitMs: 800, queuedMs: 30_000 })],
     ["waiting shop/web", /refused after 20.0 s/, (live) => Object.assign(live.pools[0]!, { waiting: 1, oldestWaitMs: 10_000 })],
     ["login ledger/api", /logins to PostgreSQL fail/, (live) => Object.assign(live.pools[2]!, { loginFailing: true })],
     ["not ready", /PostgreSQL cannot be reached/, (live) => Object.assign(live, { ready: false })],
@@ -143,6 +143,50 @@ test("alarms come, say what to do, and go", async ({ page }) => {
   feed.show(() => ({ ...calm(), pools: [pool({ refused: 3 })] }));
   await expect(alarms).toContainText("shop/web: 3 clients were refused");
   await expect(page).toHaveTitle(/^\(1\) shop\/web: 3 clients were refused/);
+});
+
+test("a queue is an alarm when it has lasted, also for who has just come", async ({ page }) => {
+  let queuedMs = 29_000;
+  const queue = () => ({ ...calm(), pools: [pool({ waiting: 40, oldestWaitMs: 900, queuedMs })] });
+  await open(page, queue);
+  await expect(page.getByTestId("verdict")).toHaveText("40 clients wait, the first for 900 ms.");
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+  queuedMs = 30_000;
+  feed.show(queue);
+  const alarm = page.locator("[data-alarm='waiting shop/web']");
+  await expect(alarm).toHaveClass("warning");
+  await expect(alarm).toContainText("More than 5 have for 30 s: all servers are in use.");
+  await page.reload();
+  await expect(alarm).toBeVisible();
+  feed.show(calm);
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
+});
+
+test("who holds the locks is named, whoever that is", async ({ page }) => {
+  const blocker = busy().blockers![0]!;
+  const elsewhere = { ...blocker, kind: "elsewhere" as const, client: null, applicationName: "psql", state: "", sinceMs: null, lastText: null, serverPid: 77, lockWaiters: 1 };
+  await open(page, () => ({
+    ...busy(),
+    blockers: [
+      blocker,
+      elsewhere,
+      { ...elsewhere, kind: "prepared", serverPid: null },
+      { ...elsewhere, kind: "clients", serverPid: 78 },
+    ],
+  }));
+  const blockers = page.getByTestId("blockers").getByRole("listitem");
+  await expect(blockers).toHaveCount(4);
+  await expect(blockers.nth(0)).toContainText("shop/web importer, client 91");
+  await expect(blockers.nth(0)).toContainText("19 sessions wait");
+  await expect(blockers.nth(0)).toContainText("idle in transaction for 1 min 24 s, process 20411 of db1.internal:5432");
+  await expect(blockers.nth(0)).toContainText("UPDATE stock SET quantity");
+  await expect(blockers.nth(1)).toContainText("shop/web psql, not through pgweir");
+  await expect(blockers.nth(1)).toContainText("1 session waits");
+  await expect(blockers.nth(2)).toContainText("A prepared transaction");
+  await expect(blockers.nth(3)).toHaveText("and 1 more");
+  await expect(page.getByText("Locks that others hold", { exact: true })).toBeVisible();
+  const first = page.getByRole("table", { name: "Clients that hold a server" }).getByRole("row").nth(1);
+  await expect(first).toContainText("19 for its locks");
 });
 
 test("a few waiters for a moment are no alarm", async ({ page }) => {

@@ -18,7 +18,7 @@ test("a pool under load is seen to work, to be short of servers, and to recover"
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   const foreign: string[] = [];
-  machine = await Machine.start(3);
+  machine = await Machine.start(3, "query_wait_timeout = 6");
   const { url } = machine;
   page.on("request", (request) => {
     if (!request.url().startsWith(url)) foreign.push(request.url());
@@ -37,14 +37,20 @@ test("a pool under load is seen to work, to be short of servers, and to recover"
   await expect(clock).not.toHaveText(before);
 
   const rush = machine.load(12, "SELECT pg_sleep(0.3);");
-  const alarm = page.locator("[data-alarm='waiting postgres/postgres']");
-  await expect(alarm).toBeVisible();
   await expect(card.locator(".dot").nth(5)).toBeVisible();
+  await expect(page.getByText(/\d+ clients wait for a server/)).toBeVisible();
   await expect(card.locator(".cell.active")).toHaveCount(3);
   await expect(page.getByRole("table", { name: "Clients that hold a server" })).toContainText("pg_sleep($1)");
   await expect(page.getByRole("table", { name: "Statements" })).toContainText("pg_sleep($1)");
   await expect(page.getByText(/^Not reported/)).toHaveCount(0);
+  // It has not lasted for half a minute.
+  await expect(page.getByTestId("alarms")).toHaveCount(0);
   await machine.end(rush);
+  // Two of these wait for four seconds, and would be refused after six.
+  const jam = machine.load(5, "SELECT pg_sleep(4);");
+  const alarm = page.locator("[data-alarm='waiting postgres/postgres']");
+  await expect(alarm).toContainText("refused after 6.0 s");
+  await machine.end(jam);
   await expect(page.getByTestId("alarms")).toHaveCount(0);
   await expect(page.getByText(/the queue is over; \d+ clients waited at most/)).toBeVisible({ timeout: 20_000 });
   await expect(page.locator("canvas").first()).toBeVisible();

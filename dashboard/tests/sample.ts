@@ -20,6 +20,7 @@ export function pool(changes: Partial<Pool>): Pool {
     waiting: 0,
     oldestWaitMs: null,
     waitLimitMs: 20_000,
+    queuedMs: null,
     loginFailing: false,
     transactions: 8_412_210,
     queries: 21_884_133,
@@ -67,7 +68,7 @@ export function busy(at: number = Date.now()): Live {
     timesSeconds: 60,
     pools: [
       pool({
-        active: 20, idle: 0, waiting: 8, oldestWaitMs: 2_340, refused: 4,
+        active: 20, idle: 0, waiting: 8, oldestWaitMs: 2_340, queuedMs: 42_000, refused: 4,
         waitMs: times(210, 2_400), queryMs: times(1.1, 640), transactionMs: times(5, 1_900),
       }),
       pool({ user: "jobs", clients: 24, active: 3, idle: 5, limit: 10, reserveLimit: 3, opening: 1, transactionsPerSecond: 41.2, queriesPerSecond: 380, mode: "session" }),
@@ -101,15 +102,18 @@ export function busy(at: number = Date.now()): Live {
       { at: iso(122), database: "ledger", user: "api", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12, found: 1 },
     ],
     holders: [
-      { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, leak: true },
-      { client: 17, address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "active", sinceMs: 1_240, lastText: ORDERS, serverPid: 20_388, waitersBehind: 8 },
+      { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, lockWaiters: 19, leak: true },
+      { client: 17, address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", sinceMs: 71_240, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0 },
       { client: 203, address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0 },
     ],
     waits: [
-      { cause: "idle_in_transaction", waiting: 8, total: 214, totalMs: 402_000, hint: "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout." },
+      { cause: "locks", waiting: 8, total: 214, totalMs: 402_000, who: "The locks are held by client 91 of shop/web (application_name importer, server process 20411), idle in transaction for 84 s; its last statement: UPDATE stock SET quantity = quantity - $1 WHERE sku = $2 RETURNING quantity.", hint: "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL." },
       { cause: "slow_statements", waiting: 0, total: 1_940, totalMs: 610_000, hint: "Most servers run slow statements: make those faster, or raise the pool’s size if PostgreSQL has cores to spare." },
       { cause: "pool_limit", waiting: 0, total: 88, totalMs: 9_100 },
       { cause: "login_failing", waiting: 0, total: 0, totalMs: 0 },
+    ],
+    blockers: [
+      { server: "db1.internal:5432", kind: "client", client: "91", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, lockWaiters: 19 },
     ],
     postgres: [
       { server: "db1.internal:5432", sight: "full", maxConnections: 100, reserved: 3, ours: 29, elsewhere: 14, activeSessions: 5, cores: 4, waitEvents: [{ event: "CPU", sessions: 2.4 }, { event: "Lock: transactionid", sessions: 1.6 }, { event: "IO: DataFileRead", sessions: 0.9 }, { event: "LWLock: WALWrite", sessions: 0.3 }] },
@@ -128,20 +132,21 @@ export function busy(at: number = Date.now()): Live {
 export function calm(at: number = Date.now()): Live {
   const live = busy(at);
   const points = live.history.seconds.length;
-  live.pools = live.pools.map((one) => ({ ...one, active: Math.min(one.active, 9), idle: 6, waiting: 0, oldestWaitMs: null, refused: 0, waitMs: times(0, 1.2), queryMs: times(0.8, 12) }));
+  live.pools = live.pools.map((one) => ({ ...one, active: Math.min(one.active, 9), idle: 6, waiting: 0, oldestWaitMs: null, queuedMs: null, refused: 0, waitMs: times(0, 1.2), queryMs: times(0.8, 12) }));
   live.history.waitP99Ms = course(points, 1.2, 0.4, 0);
   live.history.queryP99Ms = course(points, 14, 3, 0);
   live.history.waiting = course(points, 0, 0.1, 0).map(Math.floor);
   live.history.active = course(points, 13, 2, 0).map(Math.round);
   live.waits = live.waits?.map((cause) => ({ ...cause, waiting: 0 })) ?? [];
   live.holders = [];
+  live.blockers = [];
   live.events = [];
   return live;
 }
 
 /** What a pooler sends that records nothing but the pools. */
 export function bare(at: number = Date.now()): Live {
-  const { statements, slow, nPlusOne, holders, waits, postgres, ...rest } = calm(at);
-  void [statements, slow, nPlusOne, holders, waits, postgres];
+  const { statements, slow, nPlusOne, holders, waits, blockers, postgres, ...rest } = calm(at);
+  void [statements, slow, nPlusOne, holders, waits, blockers, postgres];
   return rest;
 }

@@ -19,6 +19,7 @@ mod drivers;
 mod failures;
 mod findings;
 mod limits;
+mod locks;
 mod nonsense_clients;
 mod nonsense_servers;
 mod probe;

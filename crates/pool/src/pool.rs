@@ -260,6 +260,11 @@ impl Pool {
         self.servers.longest_idle()
     }
 
+    /// Since when a server is idle; `None` if it is not, or not known.
+    pub fn idle_from(&self, id: ServerId) -> Option<Time> {
+        self.servers.idle_from(id)
+    }
+
     /// Why no server can be opened for who waits now.
     pub fn shortage(&self, now: Time) -> Shortage {
         if self.servers.len() >= self.limit(now) {

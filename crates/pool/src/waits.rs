@@ -5,6 +5,8 @@ use crate::budget::Group;
 /// What keeps a server from a client. Its names are those of metrics and of SHOW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
+    /// Most servers run statements that wait for locks, or hold those locks.
+    Locks,
     /// Most servers run statements that are slow.
     SlowStatements,
     /// Most servers are held by clients that do nothing inside a transaction.
@@ -27,7 +29,8 @@ pub enum Cause {
 
 impl Cause {
     /// All there are, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Locks,
         Self::SlowStatements,
         Self::IdleInTransaction,
         Self::Pinned,
@@ -42,6 +45,7 @@ impl Cause {
     /// Its name in metrics and JSON.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Locks => "locks",
             Self::SlowStatements => "slow_statements",
             Self::IdleInTransaction => "idle_in_transaction",
             Self::Pinned => "pinned",
@@ -57,6 +61,9 @@ impl Cause {
     /// What to do about it.
     pub fn hint(self) -> &'static str {
         match self {
+            Self::Locks => {
+                "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
+            }
             Self::SlowStatements => {
                 "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."
             }
@@ -104,8 +111,12 @@ pub enum Shortage {
 pub struct Held {
     /// Inside a transaction, doing nothing.
     pub idle_in_transaction: u32,
-    /// Running a statement that is slow by now.
+    /// Running a statement that is slow by now, for another reason than a lock.
     pub slow: u32,
+    /// Running a statement that waits for a lock.
+    pub locked: u32,
+    /// Holding, whatever else they do, a lock that others wait for.
+    pub blocking: u32,
     /// Outside a transaction, doing nothing.
     pub pinned: u32,
     /// Doing nothing for longer than they should.
@@ -118,19 +129,63 @@ impl Held {
         all.iter().fold(Self::default(), |sum, held| Self {
             idle_in_transaction: sum.idle_in_transaction + held.idle_in_transaction,
             slow: sum.slow + held.slow,
+            locked: sum.locked + held.locked,
+            blocking: sum.blocking + held.blocking,
             pinned: sum.pinned + held.pinned,
             leaks: sum.leaks + held.leaks,
         })
     }
 }
 
-/// Tells why a client of a pool waits, whose `active` servers are held as `held` says. `full` is
-/// the group of pools whose limit was reached, `postgres_full` that the last login failed for want
-/// of a connection.
+/// Servers that clients hold, and what they do there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// How many.
+    pub active: u32,
+    /// Those of them that do something of note.
+    pub held: Held,
+}
+
+impl Load {
+    /// This, and that of other pools.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            active: self.active + other.active,
+            held: Held::sum(&[self.held, other.held]),
+        }
+    }
+
+    /// What half of the servers are held for, or more of them.
+    fn reason(self) -> Option<Cause> {
+        let held = self.held;
+        // Who blocks nobody here may still be idle here, and is then told of as that.
+        let locks = match held.locked {
+            0 => 0,
+            locked => locked + held.blocking,
+        };
+        let reasons = [
+            (held.idle_in_transaction, Cause::IdleInTransaction),
+            (held.slow, Cause::SlowStatements),
+            (held.pinned, Cause::Pinned),
+            // The last, for of those that explain as much it says the most.
+            (locks, Cause::Locks),
+        ];
+        let (most, reason) = reasons
+            .into_iter()
+            .max_by_key(|&(many, _)| many)
+            .expect("there are some");
+        (most > 0 && most * 2 >= self.active).then_some(reason)
+    }
+}
+
+/// Tells why a client of a pool waits: `own` is the load of the pool, `others` that of the pools
+/// that share a limit with it which was reached, and `full` that limit; `postgres_full` says that
+/// the last login failed for want of a connection.
 pub fn cause(
     shortage: Shortage,
-    active: u32,
-    held: Held,
+    own: Load,
+    others: Load,
     full: Option<&Group>,
     postgres_full: bool,
 ) -> Cause {
@@ -138,29 +193,20 @@ pub fn cause(
         Shortage::Opening => Cause::Opening,
         Shortage::Login if postgres_full => Cause::PostgresFull,
         Shortage::Login => Cause::LoginFailing,
-        Shortage::Budget | Shortage::Size => {
-            let reasons = [
-                (held.idle_in_transaction, Cause::IdleInTransaction),
-                (held.slow, Cause::SlowStatements),
-                (held.pinned, Cause::Pinned),
-            ];
-            let (most, reason) = reasons
-                .into_iter()
-                .max_by_key(|&(many, _)| many)
-                .expect("there are some");
-            match (shortage, full) {
-                _ if most > 0 && most * 2 >= active => reason,
-                (Shortage::Budget, Some(Group::User(_))) => Cause::UserLimit,
-                (Shortage::Budget, _) => Cause::DatabaseLimit,
-                _ => Cause::PoolLimit,
-            }
+        Shortage::Size => own.reason().unwrap_or(Cause::PoolLimit),
+        Shortage::Budget => {
+            let reason = own.reason().or_else(|| own.with(others).reason());
+            reason.unwrap_or(match full {
+                Some(Group::User(_)) => Cause::UserLimit,
+                Some(Group::Database(_)) | None => Cause::DatabaseLimit,
+            })
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Held, Shortage, cause};
+    use super::{Cause, Held, Load, Shortage, cause};
     use crate::budget::Group;
 
     #[test]
@@ -169,7 +215,7 @@ mod tests {
             idle_in_transaction,
             slow,
             pinned,
-            leaks: 0,
+            ..Held::default()
         };
         let (user, database) = (Group::User("u".into()), Group::Database("d".into()));
         let none = held(0, 0, 0);
@@ -250,8 +296,72 @@ mod tests {
                 Cause::Opening,
             ),
         ] {
-            let found = cause(shortage, active, held, full, postgres_full);
+            let own = Load { active, held };
+            let found = cause(shortage, own, Load::default(), full, postgres_full);
             assert_eq!(found, expected, "{shortage:?} {active} {held:?}");
+        }
+    }
+
+    #[test]
+    fn locks_explain_those_that_wait_for_them_and_who_holds_them() {
+        for (active, locked, blocking, idle_in_transaction, slow, expected) in [
+            // One sits in its transaction, the others wait for it.
+            (20, 19, 1, 1, 0, Cause::Locks),
+            // The same in a pool of two, and of three with one that works.
+            (2, 1, 1, 1, 0, Cause::Locks),
+            (3, 1, 1, 1, 0, Cause::Locks),
+            // Who holds the locks is in another pool, or no client of ours.
+            (1, 1, 0, 0, 0, Cause::Locks),
+            // Here it is the other pool: nobody waits for a lock, one sits idle.
+            (1, 0, 1, 1, 0, Cause::IdleInTransaction),
+            // A few locks among much else.
+            (20, 3, 1, 1, 12, Cause::SlowStatements),
+            (20, 3, 1, 11, 0, Cause::IdleInTransaction),
+            (20, 3, 1, 1, 0, Cause::PoolLimit),
+        ] {
+            let held = Held {
+                idle_in_transaction,
+                slow,
+                locked,
+                blocking,
+                ..Held::default()
+            };
+            let own = Load { active, held };
+            let found = cause(Shortage::Size, own, Load::default(), None, false);
+            assert_eq!(found, expected, "{active} {held:?}");
+        }
+    }
+
+    #[test]
+    fn behind_a_limit_of_several_pools_it_is_what_the_others_do() {
+        let load = |active, locked, slow| Load {
+            active,
+            held: Held {
+                locked,
+                slow,
+                ..Held::default()
+            },
+        };
+        let database = Group::Database("d".into());
+        for (shortage, own, others, expected) in [
+            (Shortage::Budget, load(0, 0, 0), load(9, 8, 0), Cause::Locks),
+            (Shortage::Budget, load(2, 2, 0), load(9, 0, 9), Cause::Locks),
+            (
+                Shortage::Budget,
+                load(2, 0, 0),
+                load(9, 3, 3),
+                Cause::DatabaseLimit,
+            ),
+            // Its own limit is reached: what others do is nothing to it.
+            (
+                Shortage::Size,
+                load(2, 0, 0),
+                load(9, 9, 0),
+                Cause::PoolLimit,
+            ),
+        ] {
+            let found = cause(shortage, own, others, Some(&database), false);
+            assert_eq!(found, expected, "{shortage:?} {own:?} {others:?}");
         }
     }
 

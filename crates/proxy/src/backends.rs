@@ -1,7 +1,7 @@
 //! Which of PostgreSQL's processes serve us, so that what PostgreSQL tells of its sessions can be
 //! told apart into ours and those from elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use pgweir_pool::id::ServerId;
@@ -30,13 +30,13 @@ impl Backends {
         by_server.remove(&id);
     }
 
-    /// Process numbers of our servers at an address.
-    pub(crate) fn pids(&self, address: &CancelAddress) -> HashSet<u32> {
+    /// Our servers at an address, by the numbers of their processes.
+    pub(crate) fn processes(&self, address: &CancelAddress) -> HashMap<u32, ServerId> {
         let by_server = self.by_server.lock().expect("no panic under the lock");
         by_server
-            .values()
-            .filter(|process| process.address == *address)
-            .map(|process| process.pid)
+            .iter()
+            .filter(|(_, process)| process.address == *address)
+            .map(|(&server, process)| (process.pid, server))
             .collect()
     }
 }

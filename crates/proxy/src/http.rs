@@ -20,6 +20,7 @@ mod metrics;
 mod otlp;
 mod page;
 mod postgres;
+mod queues;
 mod routes;
 mod timestamp;
 mod tls;
@@ -209,4 +210,4 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) -> h
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,11 +4,12 @@
 mod holders;
 mod ring;
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use pgweir_pool::budget::PoolId;
-use pgweir_pool::id::WorkerId;
+use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
 use pgweir_pool::statements::{Statement, Statements};
 use pgweir_pool::trace::{Finding, Level, Trace};
@@ -16,7 +17,7 @@ use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sql::sqlcommenter::Tag;
 use tracing::warn;
 
-pub(crate) use holders::{Holder, Holders, Noted};
+pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 
 use crate::pool_handle::PoolHandle;
 use ring::Ring;
@@ -137,14 +138,15 @@ impl Insight {
             .expect("no panic under the lock") = holders;
     }
 
-    /// Who holds servers, who is quiet for longest first, and the text of what each executed last.
+    /// Who holds servers, and the text of what each executed last: first those whose locks most wait
+    /// for, then who is quiet for longest.
     pub(crate) fn holders(&self) -> Vec<(Holder, String)> {
         let mut all: Vec<Holder> = Vec::new();
         for holders in &self.holders {
             let holders = holders.lock().expect("no panic under the lock");
             all.extend(holders.iter().cloned());
         }
-        all.sort_by_key(|holder| std::cmp::Reverse(holder.quiet));
+        all.sort_by_key(|holder| Reverse((holder.locking.behind(), holder.quiet)));
         let statements = self.statements();
         all.into_iter()
             .map(|holder| {
@@ -153,6 +155,24 @@ impl Insight {
                 (holder, text)
             })
             .collect()
+    }
+
+    /// Who holds this server, and the text of its last statement, if it is held for longer than a
+    /// moment.
+    pub(crate) fn holder_of(&self, server: ServerId) -> Option<(Holder, String)> {
+        let find = |holders: &Mutex<Holders>| {
+            let holders = holders.lock().expect("no panic under the lock");
+            holders
+                .iter()
+                .find(|holder| holder.server == server)
+                .cloned()
+        };
+        let holder = self.holders.iter().find_map(find)?;
+        let statements = self.statements();
+        let text = statements.text(holder.pool.id, holder.statement);
+        let text = text.unwrap_or_default().to_owned();
+        drop(statements);
+        Some((holder, text))
     }
 
     /// Writes a leak into the log.

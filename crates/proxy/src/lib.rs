@@ -19,6 +19,7 @@ mod http;
 mod insight;
 mod link;
 mod listen;
+mod locks;
 mod login;
 mod outbox;
 mod pool_handle;

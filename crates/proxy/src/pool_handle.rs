@@ -14,7 +14,7 @@ use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
 use pgweir_pool::time::Time;
 use pgweir_pool::trace::Thresholds;
-use pgweir_pool::waits::{self, Cause, Held};
+use pgweir_pool::waits::{self, Cause, Held, Load};
 use pgweir_pool::work::Totals;
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
@@ -27,6 +27,11 @@ use crate::texts::ClientError;
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
+
+/// The pool that a server is of.
+pub(crate) fn pool_of(server: ServerId) -> PoolId {
+    PoolId(u32::try_from(server.0 >> SERVER_ID_BITS).expect("made of a pool's number"))
+}
 
 /// Sets of settings kept to be shared. Applications differ in application_name as a rule.
 const RECENT_MAX: usize = 32;
@@ -99,6 +104,12 @@ pub(crate) struct Shared {
     pub(crate) postgres_full: bool,
     /// What clients do with the servers they hold, by worker, as of its last sweep.
     held: Vec<Held>,
+    /// Servers that a probe saw waiting for locks in statements too short to be noted, and until
+    /// when that may be taken for the present.
+    contended: (u32, Time),
+    /// What those do whom a limit of several pools lets have the servers that this pool wants; as
+    /// of the last sweep that found it hungry.
+    rivals: Load,
     check_delay: Duration,
     wait_max: Duration,
 }
@@ -136,6 +147,8 @@ impl PoolHandle {
             full: None,
             postgres_full: false,
             held: vec![Held::default(); workers],
+            contended: (0, Time::default()),
+            rivals: Load::default(),
             check_delay: settings.config.server_check_delay.unwrap_or(Duration::MAX),
             wait_max: wait_max(&settings.config),
         };
@@ -201,6 +214,16 @@ impl PoolHandle {
         self.lock().core.counts()
     }
 
+    /// Whether this is a server of this pool.
+    pub(crate) fn owns(&self, server: ServerId) -> bool {
+        pool_of(server) == self.id
+    }
+
+    /// Since when a server is held by nobody; `None` if somebody holds it.
+    pub(crate) fn idle_from(&self, server: ServerId) -> Option<Time> {
+        self.lock().core.idle_from(server)
+    }
+
     /// Since when the server that was unused for longest is idle.
     pub(crate) fn longest_idle(&self) -> Option<Time> {
         self.lock().core.longest_idle().map(|(since, _)| since)
@@ -227,6 +250,22 @@ impl PoolHandle {
     /// What clients of one worker do with the servers they hold.
     pub(crate) fn holding(&self, worker: WorkerId, held: Held) {
         self.lock().held[worker.index()] = held;
+    }
+
+    /// Of so many servers the statement had just begun to wait for a lock when a probe looked; that
+    /// is worth something until `until`.
+    pub(crate) fn contended(&self, servers: u32, until: Time) {
+        self.lock().contended = (servers, until);
+    }
+
+    /// What clients do with the servers they hold.
+    pub(crate) fn load(&self, now: Time) -> Load {
+        self.lock().load(now)
+    }
+
+    /// What clients of those pools do that have the servers this one wants.
+    pub(crate) fn kept_by(&self, rivals: Load) {
+        self.lock().rivals = rivals;
     }
 
     /// Why a client that needs a server has to wait, if none is free.
@@ -343,11 +382,24 @@ impl Shared {
     fn cause(&self, now: Time) -> Cause {
         waits::cause(
             self.core.shortage(now),
-            self.core.counts().active,
-            Held::sum(&self.held),
+            self.load(now),
+            self.rivals,
             self.full.as_ref(),
             self.postgres_full,
         )
+    }
+
+    fn load(&self, now: Time) -> Load {
+        let mut held = Held::sum(&self.held);
+        let (contended, until) = self.contended;
+        if now < until {
+            // Not added: some may have waited for so long since that they are noted.
+            held.locked = held.locked.max(contended);
+        }
+        Load {
+            active: self.core.counts().active,
+            held,
+        }
     }
 
     fn unpark(&mut self, id: ServerId) -> Box<Server> {

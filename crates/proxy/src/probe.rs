@@ -7,18 +7,24 @@
 //! probes live on the thread of HTTP, where alone their findings are shown, so they delay no login
 //! and no query; without HTTP there are none.
 //!
+//! While somebody waits for a lock, it also asks who holds it.
+//!
 //! Deciding is pure and tested without I/O: [`target`] (whom to ask, and as whom), [`activity`]
-//! (rows into facts) and [`averages`] (over the last minute).
+//! (rows into facts), [`averages`] (over the last minute) and [`chains`] (who blocks whom).
 
 mod activity;
 mod averages;
+mod chains;
 mod session;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgweir_pool::budget::PoolId;
+use pgweir_pool::id::ServerId;
+use pgweir_pool::time::Time;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -27,10 +33,12 @@ use tracing::{info, warn};
 pub(crate) use activity::{Activity, Origin, Privilege, State};
 use averages::Averages;
 pub(crate) use averages::Wait;
+use chains::Chains;
 use session::{Entry, Failure, Session};
 use target::Target;
 
 use crate::config::{Config, Tcp};
+use crate::locks::Locks;
 use crate::pool_handle::Keys;
 use crate::registry::Registry;
 
@@ -40,6 +48,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failure; it doubles with each further one, up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a statement has waited for a lock when the log tells of who holds it. Shorter waits are
+/// the ordinary price of writing to the same rows.
+const BLAMED_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a look at short waits for locks may be taken for the present, whatever the period.
+const CROWDED_MAX: Duration = Duration::from_secs(3);
 
 /// One PostgreSQL as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +151,7 @@ pub(crate) async fn run(registry: Arc<Registry>) {
             let stays = wanted.get(name) == Some(&running.plan);
             if !stays {
                 registry.probes.set(name, None);
+                registry.locks.set(name, None);
             }
             stays
         });
@@ -179,6 +195,8 @@ impl Running {
             averages: Averages::default(),
             told: Told::Nothing,
             user: String::new(),
+            crowded: BTreeSet::new(),
+            blamed: BTreeSet::new(),
         };
         Self {
             plan,
@@ -191,6 +209,43 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Asks once.
+async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    timeout(ANSWER_TIMEOUT, session.ask(sql))
+        .await
+        .unwrap_or(Err(Failure::Timeout(ANSWER_TIMEOUT)))
+}
+
+/// Finds out who holds the locks that sessions of ours wait for. What begins with the look `at`
+/// is asked for only if there are any.
+async fn locks(
+    session: &mut Session,
+    at: Time,
+    activity: &Activity,
+    ours: &HashMap<u32, ServerId>,
+) -> Result<Locks, Failure> {
+    let mut chains = Chains::new(&activity.blocked, |pid| ours.contains_key(&pid));
+    while let Some(question) = chains.question() {
+        match ask(session, &question).await {
+            Ok(rows) => chains.answer(&rows).ok_or(Failure::Unreadable)?,
+            // That somebody waits for a lock is known even where nobody may ask for whose.
+            Err(Failure::Refused(_)) => break,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let ends = chains.ends();
+    let rows = match ends.question(ours) {
+        Some(question) => match ask(session, &question).await {
+            Ok(rows) => rows,
+            Err(Failure::Refused(_)) => Vec::new(),
+            Err(failure) => return Err(failure),
+        },
+        None => Vec::new(),
+    };
+    let locks = ends.locks(at, &activity.blocked, ours, &rows);
+    locks.ok_or(Failure::Unreadable)
 }
 
 /// What the log knows of a probe, so that it is told of changes only.
@@ -210,6 +265,10 @@ struct Watch {
     told: Told,
     /// As whom the session is logged in.
     user: String,
+    /// Pools that were told of servers that wait for locks for a moment.
+    crowded: BTreeSet<PoolId>,
+    /// Processes that the log has told of as holders of locks, while they are.
+    blamed: BTreeSet<Option<u32>>,
 }
 
 impl Watch {
@@ -241,6 +300,7 @@ impl Watch {
                 Err(failure) => failure,
             };
             self.registry.probes.set(&server, None);
+            self.registry.locks.set(&server, None);
             if self.told != Told::Away {
                 warn!(server = &*server, "probe of PostgreSQL failed: {failure}");
                 self.told = Told::Away;
@@ -289,17 +349,25 @@ impl Watch {
             due.tick().await;
             let backends = &self.registry.backends;
             // A server that is opened or closed meanwhile was ours at one of the two moments.
-            let mut ours = backends.pids(session.peer());
-            let rows = match timeout(ANSWER_TIMEOUT, session.ask(activity::QUERY)).await {
-                Ok(Ok(rows)) => rows,
-                Ok(Err(failure)) => return failure,
-                Err(_) => return Failure::Timeout(ANSWER_TIMEOUT),
+            let mut ours = backends.processes(session.peer());
+            let at = self.registry.clock.now();
+            let rows = match ask(session, activity::QUERY).await {
+                Ok(rows) => rows,
+                Err(failure) => return failure,
             };
-            ours.extend(backends.pids(session.peer()));
+            ours.extend(backends.processes(session.peer()));
             let Some(activity) = activity::read(&rows, &ours) else {
                 return Failure::Unreadable;
             };
             self.tell(activity.privilege);
+            let locks = match locks(session, at, &activity, &ours).await {
+                Ok(locks) => locks,
+                Err(failure) => return failure,
+            };
+            self.blame(&locks);
+            self.tell_crowded(&locks);
+            let server = &self.plan.target.name;
+            self.registry.locks.set(server, Some(locks));
             self.averages
                 .add(self.registry.clock.now(), activity.waits.clone());
             let seen = Seen {
@@ -307,6 +375,39 @@ impl Watch {
                 activity,
             };
             self.registry.probes.set(&self.plan.target.name, Some(seen));
+        }
+    }
+
+    /// Tells the log of those who hold locks for long, once each.
+    fn blame(&mut self, locks: &Locks) {
+        let all = locks.sightings(&self.plan.target.name);
+        let long = all.filter(|seen| seen.root.longest >= BLAMED_AFTER);
+        let mut blamed = BTreeSet::new();
+        for seen in long {
+            blamed.insert(seen.root.pid);
+            if !self.blamed.contains(&seen.root.pid) {
+                self.registry.blocker(seen).warn();
+            }
+        }
+        self.blamed = blamed;
+    }
+
+    /// Tells the pools how many of their servers wait for locks for a moment.
+    fn tell_crowded(&mut self, locks: &Locks) {
+        let until = locks.at + (2 * self.plan.period).min(CROWDED_MAX);
+        let before = std::mem::take(&mut self.crowded);
+        if before.is_empty() && locks.crowded.is_empty() {
+            return;
+        }
+        for pool in self.registry.pools() {
+            match locks.crowded.get(&pool.id) {
+                Some(&servers) => {
+                    pool.contended(servers, until);
+                    self.crowded.insert(pool.id);
+                }
+                None if before.contains(&pool.id) => pool.contended(0, until),
+                None => {}
+            }
         }
     }
 

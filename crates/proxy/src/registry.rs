@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::time::Time;
+use pgweir_pool::waits::Load;
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,7 @@ use crate::effects::{ClientRef, Effect};
 use crate::errors::Errors;
 use crate::insight::Insight;
 use crate::link::{CancelTarget, Home, Server};
+use crate::locks::LockBoard;
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
 use crate::probe::Probes;
@@ -68,6 +70,8 @@ pub(crate) struct Registry {
     pub(crate) backends: Backends,
     /// What each PostgreSQL was seen to do.
     pub(crate) probes: Probes,
+    /// Who waits for whose locks there.
+    pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
@@ -90,6 +94,7 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
+            locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             pools: RwLock::default(),
             budget: Mutex::default(),
@@ -483,6 +488,7 @@ impl Registry {
     /// Lets a pool that has waited for the budget longer than another pool's clients wait for a
     /// server have one of that pool's, and so keeps a busy pool from starving the others.
     fn feed_hungry(&self, outbox: &mut Outbox) {
+        let now = self.clock.now();
         let (hungry, rivals): (Vec<_>, Vec<_>) = {
             let budget = self.budget();
             budget
@@ -501,9 +507,11 @@ impl Registry {
                 None if is_empty && pool.greeting.receiver_count() > 0 => Time::default(),
                 None => continue,
             };
+            let rivals: Vec<_> = rivals.into_iter().map(|id| self.pool_by_id(id)).collect();
+            let loads = rivals.iter().map(|rival| rival.load(now));
+            pool.kept_by(loads.fold(Load::default(), Load::with));
             let rival = rivals
                 .into_iter()
-                .map(|id| self.pool_by_id(id))
                 .filter(|rival| {
                     let counts = rival.counts();
                     counts.active + counts.idle > 0

@@ -51,7 +51,8 @@ impl ClientError {
     }
 }
 
-/// Why a client did not get a server, for which `cause` says why none was free. `login_error` is the last failed login of the pool.
+/// Why a client did not get a server, for which `cause` says why none was free, and `blocker` who
+/// holds the locks if it is that. `login_error` is the last failed login of the pool.
 ///
 /// 53300 and 57P03 are what PostgreSQL itself answers when it is full or not ready, and what
 /// drivers treat as worth another attempt.
@@ -60,8 +61,13 @@ pub(crate) fn refusal(
     config: &PoolConfig,
     counts: Counts,
     cause: Cause,
+    blocker: Option<String>,
     login_error: Option<&ClientError>,
 ) -> ClientError {
+    let hint = match blocker {
+        Some(blocker) => format!("{} {blocker}", cause.hint()),
+        None => cause.hint().to_owned(),
+    };
     match refusal {
         Refusal::QueueFull => {
             let bound = config
@@ -74,7 +80,7 @@ pub(crate) fn refusal(
                 ),
             )
             .detail(pool_state(config, counts))
-            .hint(cause.hint())
+            .hint(hint)
         }
         Refusal::Timeout => {
             let waited = config.query_wait_timeout.unwrap_or(Duration::MAX);
@@ -86,7 +92,7 @@ pub(crate) fn refusal(
                 ),
             )
             .detail(pool_state(config, counts))
-            .hint(cause.hint())
+            .hint(hint)
         }
         Refusal::LoginFailing => login_error.cloned().unwrap_or_else(|| {
             ClientError::new(

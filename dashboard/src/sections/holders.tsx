@@ -22,8 +22,14 @@ const COLUMNS: Column<Holder>[] = [
   {
     name: "Behind it",
     numeric: true,
-    show: (holder) => (holder.waitersBehind > 0 ? <b class="amber">{count(holder.waitersBehind)}</b> : "0"),
-    sort: (holder) => holder.waitersBehind * 1e12 + holder.sinceMs,
+    show: (holder) => (
+      <>
+        {holder.waitersBehind > 0 ? <b class="amber">{count(holder.waitersBehind)}</b> : "0"}
+        {holder.lockWaiters ? <small class="block"><b class="amber">{count(holder.lockWaiters)} for its locks</b></small> : null}
+      </>
+    ),
+    // Who holds locks holds up the others, in whichever pool they are waited for.
+    sort: (holder) => (holder.lockWaiters ?? 0) * 1e18 + holder.waitersBehind * 1e12 + holder.sinceMs,
   },
   {
     name: "Last statement",

@@ -59,7 +59,7 @@ function Reason({ live }: { live: Live }) {
   if (cause && cause.waiting > 0) {
     return (
       <p class="reason">
-        <b>{causeName(cause.cause)}.</b> {cause.hint}
+        <b>{causeName(cause.cause)}.</b> {cause.who} {cause.hint}
       </p>
     );
   }

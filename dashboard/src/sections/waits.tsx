@@ -1,6 +1,7 @@
-import { causeName, type Live, type WaitCause } from "../document";
+import { causeName, type Blocker, type Live, type WaitCause } from "../document";
 import { clientsWait, count, duration } from "../format";
 import { Nothing, Section, Unknown } from "../section";
+import { Sql } from "../sql";
 
 /** Why clients wait: causes with those that wait for them now, and what they have cost. */
 export function Waits({ live }: { live: Live }) {
@@ -8,6 +9,7 @@ export function Waits({ live }: { live: Live }) {
   return (
     <Section title="Why clients wait" note={causes && "time waited since the start"}>
       <Causes causes={causes} live={live} />
+      {live.blockers && live.blockers.length > 0 && <Blockers blockers={live.blockers} />}
     </Section>
   );
 }
@@ -33,6 +35,54 @@ function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live 
       ))}
     </ul>
   );
+}
+
+/** Blockers shown; the rest is counted. */
+const BLOCKERS_MAX = 3;
+
+/** Who holds the locks. */
+function Blockers({ blockers }: { blockers: Blocker[] }) {
+  const more = blockers.length - BLOCKERS_MAX;
+  return (
+    <>
+      <h3>Who holds the locks</h3>
+      <ul class="causes" data-testid="blockers">
+        {blockers.slice(0, BLOCKERS_MAX).map((blocker) => (
+          <li key={`${blocker.server} ${blocker.serverPid}`} class="current">
+            <p class="head">
+              <strong>{blockerName(blocker)}</strong>
+              <span>{blocker.lockWaiters === 1 ? "1 session waits" : `${count(blocker.lockWaiters)} sessions wait`}</span>
+            </p>
+            <p class="now">{blockerState(blocker)}</p>
+            {blocker.lastText && <Sql text={blocker.lastText} />}
+          </li>
+        ))}
+        {more > 0 && <li class="muted">and {more} more</li>}
+      </ul>
+    </>
+  );
+}
+
+function blockerName({ kind, client, database, user, applicationName }: Blocker): string {
+  const name = [database && `${database}/${user}`, applicationName].filter(Boolean).join(" ");
+  switch (kind) {
+    case "client":
+      return `${name}, client ${client}`;
+    case "clients":
+      return `Clients of ${name}, each for a moment`;
+    case "server":
+      return `A free server of ${name}, on which a client left them`;
+    case "elsewhere":
+      return `${name || "A process"}, not through pgweir`;
+    case "prepared":
+      return "A prepared transaction: see pg_prepared_xacts";
+  }
+}
+
+function blockerState({ state, sinceMs, server, serverPid }: Blocker): string {
+  const since = state && sinceMs !== null ? ` for ${duration(sinceMs)}` : "";
+  const process = serverPid === null ? server : `process ${serverPid} of ${server}`;
+  return [`${state}${since}`, process].filter(Boolean).join(", ");
 }
 
 /** Without causes, the pools that are waited for are known at least. */

@@ -3,8 +3,9 @@
 use super::document::{Live, Pool};
 use super::format::{count, duration};
 
-/// More waiters than this are a queue.
-const WAITING_MAX: u64 = 5;
+/// How long a queue has been long before it is worth a warning: shorter ones are what a pooler is
+/// for. What is long the pooler says.
+const QUEUED_MS: f64 = 30_000.0;
 
 /// Share of the time a client may wait at which the first in the queue will soon be refused.
 const WAIT_SHARE: f64 = 0.5;
@@ -69,9 +70,10 @@ fn of_pool(pool: &Pool) -> Vec<Alarm> {
         alarms.push(Alarm::error(format!(
             "{name}: {waits}, the first for {wait}; refused after {limit}"
         )));
-    } else if pool.waiting > WAITING_MAX {
+    } else if let Some(queued) = pool.queued_ms.filter(|queued| *queued >= QUEUED_MS) {
+        let queued = duration(Some(queued));
         alarms.push(Alarm::warning(format!(
-            "{name}: {waits}, the first for {wait}"
+            "{name}: {waits}, the first for {wait}; more than 5 have for {queued}"
         )));
     }
     alarms

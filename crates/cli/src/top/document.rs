@@ -44,6 +44,8 @@ pub(crate) struct Pool {
     pub(crate) waiting: u64,
     pub(crate) oldest_wait_ms: Option<f64>,
     pub(crate) wait_limit_ms: Option<f64>,
+    /// How long more clients than a few have waited.
+    pub(crate) queued_ms: Option<f64>,
     pub(crate) login_failing: bool,
     pub(crate) refused: u64,
     pub(crate) transactions_per_second: f64,
@@ -123,6 +125,8 @@ pub(crate) struct Holder {
     pub(crate) last_text: Option<String>,
     pub(crate) server_pid: Option<u64>,
     pub(crate) waiters_behind: u64,
+    /// Sessions that wait for locks it holds.
+    pub(crate) lock_waiters: u64,
     pub(crate) leak: bool,
 }
 
@@ -133,6 +137,7 @@ pub(crate) struct WaitCause {
     pub(crate) waiting: u64,
     pub(crate) total: u64,
     pub(crate) total_ms: f64,
+    pub(crate) who: Option<String>,
     pub(crate) hint: Option<String>,
 }
 

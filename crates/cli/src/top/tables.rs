@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use ratatui::layout::Constraint;
 
 use super::alarms::clients_wait;
-use super::document::{Holder, Live, NPlusOne, Pool, Statement};
+use super::document::{Holder, Live, NPlusOne, Pool, Statement, WaitCause};
 use super::format::{ABSENT, count, duration, flat, rate, time_of_day};
 use super::view::{Tab, View};
 
@@ -250,7 +250,9 @@ pub(crate) fn sorted_holders<'a>(view: &View, live: &'a Live) -> Vec<&'a Holder>
     });
     holders.sort_by(|a, b| falling(a.since_ms, b.since_ms));
     if view.order() == "behind" {
-        holders.sort_by_key(|holder| std::cmp::Reverse(holder.waiters_behind));
+        // Who holds locks holds up the others, in whichever pool they are waited for.
+        let behind = |holder: &&Holder| (holder.lock_waiters, holder.waiters_behind);
+        holders.sort_by_key(|holder| std::cmp::Reverse(behind(holder)));
     }
     holders
 }
@@ -261,7 +263,7 @@ fn holders(view: &View, live: &Live) -> Grid {
     let rows = holders.into_iter().map(|holder| {
         let tone = match () {
             () if holder.leak => Tone::Error,
-            () if holder.waiters_behind > 0 => Tone::Warning,
+            () if holder.waiters_behind + holder.lock_waiters > 0 => Tone::Warning,
             () => Tone::Plain,
         };
         let who = who(
@@ -277,6 +279,7 @@ fn holders(view: &View, live: &Live) -> Grid {
             flat(&holder.state),
             duration(Some(holder.since_ms)),
             count(holder.waiters_behind),
+            count(holder.lock_waiters),
             holder
                 .server_pid
                 .map_or_else(|| ABSENT.to_owned(), |pid| pid.to_string()),
@@ -292,8 +295,9 @@ fn holders(view: &View, live: &Live) -> Grid {
             left(0, "state", 19),
             right(0, "for", 12),
             right(1, "behind", 6),
+            right(1, "locks", 5),
             right(4, "server", 7),
-            rest(2, "last statement", 24),
+            rest(2, "last statement", 22),
         ],
         rows: rows.collect(),
         chosen,
@@ -305,7 +309,7 @@ fn waits(view: &View, live: &Live) -> Grid {
     let causes = live.waits.iter().flatten();
     let mut causes: Vec<_> = causes
         .filter(|cause| cause.total > 0 || cause.waiting > 0)
-        .filter(|cause| view.fits(&[&cause.cause, cause.hint.as_deref().unwrap_or_default()]))
+        .filter(|cause| view.fits(&[&cause.cause, &hint(cause)]))
         .collect();
     causes.sort_by(|a, b| falling(a.total_ms, b.total_ms));
     if view.order() == "now" {
@@ -323,7 +327,7 @@ fn waits(view: &View, live: &Live) -> Grid {
             count(cause.waiting),
             count(cause.total),
             duration(Some(cause.total_ms)),
-            flat(cause.hint.as_deref().unwrap_or_default()),
+            flat(&hint(cause)),
         ];
         (tone, cells)
     });
@@ -348,6 +352,13 @@ fn waits(view: &View, live: &Live) -> Grid {
         chosen: None,
         nothing: said,
     }
+}
+
+/// Who is to blame, and what to do.
+fn hint(cause: &WaitCause) -> String {
+    let parts = [&cause.who, &cause.hint];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    parts.join(" ")
 }
 
 fn statements(view: &View, live: &Live) -> Grid {

@@ -255,6 +255,12 @@ fn scrolling_stops_where_the_rows_end() {
     assert!(text(&view).contains("shop/jobs"));
 }
 
+fn queue(live: &mut Live, queued_ms: Option<f64>) {
+    live.pools[0].waiting = 6;
+    live.pools[0].oldest_wait_ms = Some(800.0);
+    live.pools[0].queued_ms = queued_ms;
+}
+
 #[test]
 fn alarms_are_those_of_the_page() {
     let texts = |change: fn(&mut Live)| {
@@ -269,10 +275,14 @@ fn alarms_are_those_of_the_page() {
     };
     let one = |is_error, text: &str| vec![(is_error, text.to_owned())];
     assert_eq!(texts(|_| {}), []);
-    assert_eq!(texts(|live| live.pools[0].waiting = 5), []);
+    assert_eq!(texts(|live| queue(live, None)), []);
+    assert_eq!(texts(|live| queue(live, Some(29_999.0))), []);
     assert_eq!(
-        texts(|live| live.pools[0].waiting = 6),
-        one(false, "ledger/api: 6 clients wait, the first for –")
+        texts(|live| queue(live, Some(30_000.0))),
+        one(
+            false,
+            "ledger/api: 6 clients wait, the first for 800 ms; more than 5 have for 30.0 s"
+        )
     );
     assert_eq!(
         texts(|live| {

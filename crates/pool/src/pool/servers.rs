@@ -176,6 +176,14 @@ impl Servers {
         }
     }
 
+    /// Since when one is idle; `None` if it is not, or not known.
+    pub(super) fn idle_from(&self, id: ServerId) -> Option<Time> {
+        match self.by_id.get(&id)?.state {
+            State::Idle { since, .. } => Some(since),
+            State::Opening | State::Active => None,
+        }
+    }
+
     /// Since when the longest unused server is idle, and which it is.
     pub(super) fn longest_idle(&self) -> Option<(Time, ServerId)> {
         self.idle

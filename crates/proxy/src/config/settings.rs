@@ -348,7 +348,7 @@ pub static SETTINGS: &[Setting] = &[
 
     // The probe.
     Setting::new(G, "probe_interval", time("off"), "1",
-        "Pause between looks at `pg_stat_activity` of each PostgreSQL, over one connection of its own beyond all limits; at least 1 s, and only while HTTP is served. PgBouncer does not have it."),
+        "Pause between looks at `pg_stat_activity` of each PostgreSQL, over one connection of its own beyond all limits; at least 1 s, and only while HTTP is served. Waits behind locks are told apart by it. PgBouncer does not have it."),
     Setting::new(GD, "probe_user", TEXT, "",
         "User that connection logs in as, with its password in `[users]` or `auth_file`; unset is the user of the servers. To see all it needs pg_monitor. PgBouncer does not have it."),
     Setting::new(GD, "server_cores", Kind::Number { min: 0, max: 4096, zero: "unknown" }, "0",

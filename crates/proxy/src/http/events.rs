@@ -6,14 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::queues::QUEUE_MIN;
 use super::timestamp::rfc3339;
 use crate::snapshot::{PoolSnapshot, Snapshot};
 
 /// Events kept.
 const EVENTS_MAX: usize = 100;
-
-/// More waiters than this are a queue; fewer are what a pooler is for.
-const QUEUE_MIN: u32 = 5;
 
 /// Quiet after which a queue, or a series of refusals, is over. Under load both come and go between
 /// looks; each time would be an event too many.

@@ -13,7 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::events::{Events, Severity};
 use super::history::History;
 use super::insights::Insights;
-use super::live::Document;
+use super::live::{Document, Past};
+use super::queues::Queues;
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
 
@@ -40,6 +41,7 @@ pub(super) struct Feed {
 struct State {
     history: History,
     events: Events,
+    queues: Queues,
     /// At most [`STREAMS_MAX`].
     streams: Vec<Stream>,
 }
@@ -115,6 +117,7 @@ impl State {
     fn look(&mut self, snapshot: &Snapshot, insights: impl FnOnce() -> Insights) {
         self.history.observe(snapshot);
         self.events.observe(snapshot);
+        self.queues.observe(snapshot);
         self.streams
             .retain(|stream| !stream.outbox.is_closed() && snapshot.uptime < stream.ends);
         if self.streams.is_empty() {
@@ -128,7 +131,11 @@ impl State {
     }
 
     fn render(&self, snapshot: &Snapshot, insights: Insights) -> String {
-        let document = Document::of(snapshot, &self.history, &self.events, insights);
+        let past = Past {
+            history: &self.history,
+            queues: &self.queues,
+        };
+        let document = Document::of(snapshot, past, &self.events, insights);
         serde_json::to_string(&document).expect("our own types have text as keys")
     }
 }
@@ -176,6 +183,21 @@ mod tests {
         assert_eq!(pending, PENDING_MAX);
         feed.look();
         assert!(stream.try_recv().is_ok(), "and goes on with the newest");
+    }
+
+    #[test]
+    fn who_comes_late_is_told_how_long_the_queue_has_been_long() {
+        let feed = feed();
+        let mut snapshot = Snapshot::take(&feed.registry);
+        snapshot.pools[0].counts.waiting = 6;
+        let insights = |snapshot: &Snapshot| Insights::take(&feed.registry, snapshot);
+        for _ in 0..=30 {
+            snapshot.uptime += Duration::from_secs(1);
+            feed.with_state(|state| state.look(&snapshot, || insights(&snapshot)));
+        }
+        let json = feed.with_state(|state| state.render(&snapshot, insights(&snapshot)));
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["pools"][0]["queuedMs"], 30_000.0);
     }
 
     #[test]

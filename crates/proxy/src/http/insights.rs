@@ -14,6 +14,7 @@ use super::body::millis;
 use super::postgres::condition;
 use super::timestamp::rfc3339;
 use crate::insight::{Author, Holder, RepeatedStatement, SlowStatement};
+use crate::locks::Blocker;
 use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -30,6 +31,7 @@ pub(super) struct Insights {
     n_plus_one: Vec<NPlusOne>,
     holders: Vec<Holding>,
     waits: Vec<WaitCause>,
+    blockers: Vec<Blocking>,
     postgres: Vec<Postgres>,
 }
 
@@ -101,6 +103,8 @@ struct Holding {
     last_text: Option<String>,
     server_pid: Option<u32>,
     waiters_behind: u32,
+    /// Sessions that wait for locks it holds, as a probe saw it last.
+    lock_waiters: u32,
     leak: bool,
 }
 
@@ -113,7 +117,30 @@ struct WaitCause {
     /// Waits that have ended.
     total: u64,
     total_ms: f64,
+    /// Who is to blame, where that is known.
+    who: Option<String>,
     hint: &'static str,
+}
+
+/// Somebody who holds locks that others wait for. Texts are empty where they are hidden.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blocking {
+    /// The PostgreSQL where that is.
+    server: String,
+    kind: &'static str,
+    /// The number of a client of ours.
+    client: Option<String>,
+    database: String,
+    user: String,
+    application_name: String,
+    state: String,
+    /// How long it has been in that state.
+    since_ms: Option<f64>,
+    last_text: Option<String>,
+    server_pid: Option<u32>,
+    /// Sessions that wait for its locks, also those behind others that do.
+    lock_waiters: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +188,7 @@ impl Insights {
         let slow = insight.slow().into_iter();
         let repeated = insight.repeated().into_iter();
         let holders = insight.holders().into_iter();
+        let blockers = registry.blockers();
         Self {
             statements: statements
                 .filter(|(pool, ..)| (pool.0 as usize) < names.len())
@@ -172,7 +200,12 @@ impl Insights {
                 .take(SHOWN_MAX)
                 .map(|(holder, text)| Holding::of(holder, text))
                 .collect(),
-            waits: waits(&snapshot.pools),
+            waits: waits(&snapshot.pools, &blockers),
+            blockers: blockers
+                .into_iter()
+                .take(SHOWN_MAX)
+                .map(Blocking::of)
+                .collect(),
             postgres: snapshot.postgres.iter().map(Postgres::of).collect(),
         }
     }
@@ -260,8 +293,27 @@ impl Holding {
             last_text: (!text.is_empty()).then_some(text),
             server_pid: holder.server_pid,
             waiters_behind: holder.pool.counts().waiting,
+            lock_waiters: holder.locking.behind(),
             leak: holder.is_leak,
             by: By::of(holder.author),
+        }
+    }
+}
+
+impl Blocking {
+    fn of(blocker: Blocker) -> Self {
+        Self {
+            server: blocker.postgres.to_string(),
+            kind: blocker.kind.name(),
+            client: blocker.client().map(|number| number.to_string()),
+            database: blocker.database,
+            user: blocker.user,
+            application_name: blocker.application,
+            state: blocker.state,
+            since_ms: blocker.since.map(millis),
+            last_text: (!blocker.text.is_empty()).then_some(blocker.text),
+            server_pid: blocker.pid,
+            lock_waiters: blocker.sessions,
         }
     }
 }
@@ -306,8 +358,9 @@ impl Sessions {
     }
 }
 
-/// The causes there are or were, that with the most time first.
-fn waits(pools: &[PoolSnapshot]) -> Vec<WaitCause> {
+/// The causes there are or were, that with the most time first. `blockers` are those who hold locks
+/// that others wait for, the worst first.
+fn waits(pools: &[PoolSnapshot], blockers: &[Blocker]) -> Vec<WaitCause> {
     let mut causes: Vec<WaitCause> = Cause::ALL
         .into_iter()
         .map(|cause| {
@@ -321,6 +374,10 @@ fn waits(pools: &[PoolSnapshot]) -> Vec<WaitCause> {
                 waiting: waiting.map(|pool| pool.counts.waiting).sum(),
                 total,
                 total_ms: us as f64 / 1e3,
+                who: match cause {
+                    Cause::Locks => blockers.first().map(Blocker::sentence),
+                    _ => None,
+                },
                 hint: cause.hint(),
             }
         })
@@ -364,6 +421,7 @@ mod tests {
                 sessions: BTreeMap::from(sessions),
                 oldest_transaction: BTreeMap::new(),
                 waits: BTreeMap::new(),
+                blocked: BTreeMap::new(),
             },
             averages: Vec::new(),
         }))

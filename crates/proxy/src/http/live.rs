@@ -25,6 +25,7 @@ use super::events::{Event, Events};
 use super::feed::{STREAM_LIFE, STREAMS_MAX};
 use super::history::{Columns, History};
 use super::insights::Insights;
+use super::queues::Queues;
 use super::routes::{JSON, View, bearer, problem, respond};
 use super::timestamp::rfc3339;
 use crate::snapshot::{PoolSnapshot, Snapshot};
@@ -73,14 +74,23 @@ struct Pool<'a> {
     stats: PoolStats<'a>,
     reserve_limit: u32,
     wait_limit_ms: Option<f64>,
+    /// How long more clients than a few have waited; `None` if no more than a few do.
+    queued_ms: Option<f64>,
     transactions_per_second: f64,
     queries_per_second: f64,
+}
+
+/// What is known of the past.
+#[derive(Clone, Copy)]
+pub(super) struct Past<'a> {
+    pub(super) history: &'a History,
+    pub(super) queues: &'a Queues,
 }
 
 impl<'a> Document<'a> {
     pub(super) fn of(
         snapshot: &'a Snapshot,
-        history: &History,
+        past: Past<'_>,
         events: &'a Events,
         insights: Insights,
     ) -> Self {
@@ -93,6 +103,7 @@ impl<'a> Document<'a> {
             count: *count,
         });
         let pools = snapshot.pools.iter();
+        let history = past.history;
         Self {
             version: snapshot.version,
             timestamp: rfc3339(snapshot.taken_at),
@@ -104,9 +115,7 @@ impl<'a> Document<'a> {
             workers: workers.collect(),
             errors: errors.collect(),
             times_seconds: history.times_span(snapshot).as_secs(),
-            pools: pools
-                .map(|pool| Pool::of(snapshot, pool, history))
-                .collect(),
+            pools: pools.map(|pool| Pool::of(snapshot, pool, past)).collect(),
             history: history.columns(snapshot),
             events: events.newest_first(),
             insights,
@@ -115,12 +124,13 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Pool<'a> {
-    fn of(snapshot: &Snapshot, pool: &'a PoolSnapshot, history: &History) -> Self {
-        let recent = history.recent(snapshot, pool);
+    fn of(snapshot: &Snapshot, pool: &'a PoolSnapshot, past: Past<'_>) -> Self {
+        let recent = past.history.recent(snapshot, pool);
         Self {
             stats: PoolStats::with_times(pool, recent.times),
             reserve_limit: pool.reserve_max,
             wait_limit_ms: pool.wait_max.map(millis),
+            queued_ms: past.queues.age(snapshot, pool).map(millis),
             transactions_per_second: recent.transactions_per_second,
             queries_per_second: recent.queries_per_second,
         }

@@ -14,12 +14,12 @@ use crate::registry::{Order, Registry};
 use crate::worker::WAKE;
 
 /// What tokens of tests are signed with.
-pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A pooler with one worker that does not run, and one pool.
-pub(super) struct World {
-    pub(super) registry: Arc<Registry>,
-    pub(super) pool: Arc<PoolHandle>,
+pub(crate) struct World {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) pool: Arc<PoolHandle>,
     orders: mpsc::UnboundedReceiver<Order>,
     /// Keeps the worker's epoll set.
     _poll: Poll,
@@ -27,7 +27,7 @@ pub(super) struct World {
 
 impl World {
     /// Servers that were to be opened since the last call.
-    pub(super) fn opened(&mut self) -> usize {
+    pub(crate) fn opened(&mut self) -> usize {
         let mut count = 0;
         while let Ok(order) = self.orders.try_recv() {
             count += usize::from(matches!(order, Order::Open(..)));
@@ -37,7 +37,7 @@ impl World {
 }
 
 /// A pooler with these settings.
-pub(super) fn world(settings: &str) -> World {
+pub(crate) fn world(settings: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pgweir.toml");
     std::fs::write(folder.path().join("secret"), SECRET).unwrap();

@@ -4,23 +4,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_pool::id::WorkerId;
+use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::pin::Pin;
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::Holding;
+use pgweir_pool::time::Time;
 use pgweir_pool::waits::Held;
 use pgweir_wire::sql::fingerprint::Fingerprint;
 use tracing::warn;
 
 use crate::config::PoolConfig;
 use crate::insight::Author;
+use crate::locks::Looks;
 use crate::pool_handle::PoolHandle;
 
 /// Holders that are shown per worker.
 const HOLDERS_MAX: usize = 100;
 
 /// A lease that is shorter is the ordinary case, and shown by no name.
-const NOTED_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const NOTED_AFTER: Duration = Duration::from_millis(100);
 
 /// A client that holds a server.
 #[derive(Clone)]
@@ -30,14 +32,30 @@ pub(crate) struct Holder {
     /// `None` over a unix socket.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) hold: Hold,
+    /// When it got the server.
+    pub(crate) since: Time,
     pub(crate) held: Duration,
     pub(crate) quiet: Duration,
     pub(crate) running: Duration,
     /// What it executed last.
     pub(crate) statement: Fingerprint,
+    pub(crate) server: ServerId,
     /// PostgreSQL's process.
     pub(crate) server_pid: Option<u32>,
+    /// What it has to do with locks, as a probe saw it.
+    pub(crate) locking: Locking,
     pub(crate) is_leak: bool,
+}
+
+/// What a server has to do with locks that somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locking {
+    /// Nothing.
+    Free,
+    /// Its statement waits for one.
+    Waits,
+    /// So many sessions wait for one that it holds.
+    Blocks(u32),
 }
 
 /// Those of one worker, and what they do by pool.
@@ -59,13 +77,16 @@ impl Holders {
         config: &PoolConfig,
         held: Duration,
         holding: &Holding,
+        locking: Locking,
     ) -> Noted {
         if held < NOTED_AFTER {
             return Noted::No;
         }
         let held = self.of(pool);
         let is_quiet = holding.quiet >= NOTED_AFTER;
+        held.blocking += u32::from(matches!(locking, Locking::Blocks(_)));
         match holding.hold {
+            Hold::Busy if locking == Locking::Waits => held.locked += 1,
             Hold::Busy => {
                 let slow = config.slow_query_time.unwrap_or(Duration::MAX);
                 held.slow += u32::from(holding.running >= slow);
@@ -83,7 +104,8 @@ impl Holders {
             Hold::Pinned(Pin::Session) | Hold::Busy | Hold::Free => false,
         };
         held.leaks += u32::from(is_leak);
-        if self.noted.len() < HOLDERS_MAX {
+        // Who is to blame is shown however many there are: a probe tells of few at once.
+        if self.noted.len() < HOLDERS_MAX || matches!(locking, Locking::Blocks(_)) {
             Noted::Shown { is_leak }
         } else {
             Noted::No
@@ -129,6 +151,31 @@ pub(crate) enum Noted {
     },
 }
 
+impl Locking {
+    /// As the looks of the probes say of a client and its server.
+    pub(crate) fn of(looks: &Looks, now: Time, holding: &Holding) -> Self {
+        if looks.is_empty() {
+            return Self::Free;
+        }
+        let running = u64::try_from(holding.running.as_micros()).unwrap_or(u64::MAX);
+        let began = Time(now.0.saturating_sub(running));
+        let is_busy = holding.hold == Hold::Busy;
+        match looks.behind(holding.server, holding.since) {
+            _ if is_busy && looks.is_blocked(holding.server, began) => Self::Waits,
+            0 => Self::Free,
+            sessions => Self::Blocks(sessions),
+        }
+    }
+
+    /// Sessions that wait for locks it holds.
+    pub(crate) fn behind(self) -> u32 {
+        match self {
+            Self::Free | Self::Waits => 0,
+            Self::Blocks(sessions) => sessions,
+        }
+    }
+}
+
 impl Holder {
     /// Writes a leak into the log.
     pub(crate) fn warn(&self, text: &str) {
@@ -151,6 +198,7 @@ impl Holder {
     /// What it does, in words.
     pub(crate) fn state(&self) -> &'static str {
         match self.hold {
+            Hold::Busy if self.locking == Locking::Waits => "waiting for a lock",
             Hold::Busy => "active",
             Hold::InTransaction => "idle in transaction",
             Hold::Pinned(_) | Hold::Free => "idle, pinned",

@@ -3,9 +3,10 @@
 //! Source: PostgreSQL documentation, "pg_stat_activity" (states, wait events, and what is hidden
 //! from users without `pg_read_all_stats`) and "Connection Settings".
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use pgweir_pool::id::ServerId;
 use pgweir_wire::backend;
 
 use super::averages::Wait;
@@ -20,7 +21,8 @@ pg_catalog.current_setting('superuser_reserved_connections'), \
 coalesce(pg_catalog.current_setting('reserved_connections', true), '0'), \
 pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'); \
 SELECT pid, state, wait_event_type, wait_event, \
-(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - xact_start) * 1000000)::pg_catalog.int8 \
+(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - xact_start) * 1000000)::pg_catalog.int8, \
+(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - query_start) * 1000000)::pg_catalog.int8 \
 FROM pg_catalog.pg_stat_activity \
 WHERE (backend_type = 'client backend' \
 OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) \
@@ -41,6 +43,8 @@ pub(crate) struct Activity {
     pub(crate) oldest_transaction: BTreeMap<Origin, Duration>,
     /// Active sessions by what they wait for.
     pub(crate) waits: BTreeMap<Wait, u32>,
+    /// The processes of those that wait for a lock, and how long their statements have run.
+    pub(crate) blocked: BTreeMap<u32, Duration>,
 }
 
 /// How much PostgreSQL lets the probe see.
@@ -138,7 +142,7 @@ impl Activity {
 
 /// Reads the answer to [`QUERY`], the bodies of its rows in order; `None` if it is not one. `ours`
 /// are the processes that serve us.
-pub(super) fn read(rows: &[Vec<u8>], ours: &HashSet<u32>) -> Option<Activity> {
+pub(super) fn read(rows: &[Vec<u8>], ours: &HashMap<u32, ServerId>) -> Option<Activity> {
     let (settings, sessions) = rows.split_first()?;
     let settings = columns(settings)?;
     let [max_connections, superuser_reserved, reserved, may_see_all] = settings[..] else {
@@ -155,6 +159,7 @@ pub(super) fn read(rows: &[Vec<u8>], ours: &HashSet<u32>) -> Option<Activity> {
         sessions: BTreeMap::new(),
         oldest_transaction: BTreeMap::new(),
         waits: BTreeMap::new(),
+        blocked: BTreeMap::new(),
     };
     for session in sessions {
         activity.add(session, ours)?;
@@ -163,12 +168,13 @@ pub(super) fn read(rows: &[Vec<u8>], ours: &HashSet<u32>) -> Option<Activity> {
 }
 
 impl Activity {
-    fn add(&mut self, row: &[u8], ours: &HashSet<u32>) -> Option<()> {
+    fn add(&mut self, row: &[u8], ours: &HashMap<u32, ServerId>) -> Option<()> {
         let row = columns(row)?;
-        let [pid, state, kind, event, age_us] = row[..] else {
+        let [pid, state, kind, event, age_us, running_us] = row[..] else {
             return None;
         };
-        let origin = if ours.contains(&pid?.parse().ok()?) {
+        let pid = pid?.parse().ok()?;
+        let origin = if ours.contains_key(&pid) {
             Origin::Pools
         } else {
             Origin::Elsewhere
@@ -176,6 +182,10 @@ impl Activity {
         let state = State::read(state);
         *self.sessions.entry((origin, state)).or_default() += 1;
         if state == State::Active {
+            if kind == Some("Lock") {
+                self.blocked
+                    .insert(pid, age(running_us)?.unwrap_or_default());
+            }
             let wait = match (kind, event) {
                 (Some(kind), Some(event)) => Wait {
                     kind: kind.to_owned(),
@@ -185,15 +195,26 @@ impl Activity {
             };
             *self.waits.entry(wait).or_default() += 1;
         }
-        if let Some(age) = age_us {
-            let age: i64 = age.parse().ok()?;
-            // The clock of PostgreSQL's machine may have been set back.
-            let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
+        if let Some(age) = age(age_us)? {
             let oldest = self.oldest_transaction.entry(origin).or_default();
             *oldest = age.max(*oldest);
         }
         Some(())
     }
+}
+
+/// A time in microseconds; `None` if it is not one.
+#[expect(
+    clippy::option_option,
+    reason = "what is no answer is told from what is NULL"
+)]
+fn age(column: Option<&str>) -> Option<Option<Duration>> {
+    let Some(us) = column else {
+        return Some(None);
+    };
+    let us: i64 = us.parse().ok()?;
+    // The clock of PostgreSQL's machine may have been set back.
+    Some(Some(Duration::from_micros(u64::try_from(us).unwrap_or(0))))
 }
 
 fn columns(row: &[u8]) -> Option<Vec<Option<&str>>> {
@@ -204,4 +225,4 @@ fn columns(row: &[u8]) -> Option<Vec<Option<&str>>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -142,22 +142,23 @@ impl Session {
     /// Asks, and takes the bodies of all rows.
     ///
     /// # Errors
-    /// The connection broke, or PostgreSQL refused; the session is of no use then.
+    /// PostgreSQL refused, or the connection broke; in that case the session is of no use.
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
         self.stream.write_all(&out).await.map_err(ReadError::Io)?;
         let mut rows = Vec::new();
+        let mut refused = None;
         loop {
             match self.inbound.message(&mut self.stream).await? {
                 (backend::DATA_ROW, _) if rows.len() >= ROWS_MAX => {
                     return Err(Failure::Unreadable);
                 }
                 (backend::DATA_ROW, body) => rows.push(body),
-                (backend::READY_FOR_QUERY, _) => return Ok(rows),
+                (backend::READY_FOR_QUERY, _) => return refused.map_or(Ok(rows), Err),
                 (backend::ERROR_RESPONSE, body) => {
                     let error = ErrorView::parse(&body);
-                    return Err(Failure::Refused(error.message().into_owned()));
+                    refused = Some(Failure::Refused(error.message().into_owned()));
                 }
                 _ => {}
             }

@@ -10,13 +10,14 @@ use pgweir_pool::id::ClientId;
 use pgweir_pool::pool::{Condition, Place, Refusal};
 use pgweir_pool::session::{End, Need, Session};
 use pgweir_pool::time::Time;
+use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
 use tracing::{info, warn};
 
 use super::Worker;
 use super::endings::{end_with, rests};
 use crate::effects::{ClientRef, Effect, Grant};
-use crate::insight::{Author, Holder, Holders, Noted};
+use crate::insight::{Author, Holder, Holders, Locking, Noted};
 use crate::link::{Link, Server};
 use crate::outbox::{Message, Outbox};
 use crate::pool_handle::{PoolHandle, Settings};
@@ -291,11 +292,17 @@ impl Worker {
             .expect("no panic under the lock")
             .clone();
         let counts = client.pool.counts();
+        let cause = client.pool.cause(self.now);
+        let blocker = match cause {
+            Cause::Locks => self.registry.blocker_of(&client.pool),
+            _ => None,
+        };
         let error = texts::refusal(
             refusal,
             &client.settings.config,
             counts,
-            client.pool.cause(self.now),
+            cause,
+            blocker.map(|blocker| blocker.sentence_for(&client.pool)),
             login_error.as_ref(),
         );
         self.note_error(&client, &error);
@@ -326,13 +333,16 @@ impl Worker {
     /// Notes who holds servers, and tells of leaks once per lease.
     pub(super) fn sweep_holders(&mut self) {
         let now = self.now;
+        let looks = self.registry.locks.looks();
         let mut holders = Holders::default();
         for client in self.clients.iter_mut() {
             let Some(holding) = client.session.holding(now) else {
                 continue;
             };
             let (held, config) = (now - holding.since, &client.settings.config);
-            let Noted::Shown { is_leak } = holders.note(&client.pool, config, held, &holding)
+            let locking = Locking::of(&looks, now, &holding);
+            let Noted::Shown { is_leak } =
+                holders.note(&client.pool, config, held, &holding, locking)
             else {
                 continue;
             };
@@ -342,10 +352,13 @@ impl Worker {
                 .and_then(|s| s.stream.cancel.as_ref());
             let holder = Holder {
                 pool: client.pool.clone(),
+                server: holding.server,
                 server_pid: cancel.map(|target| target.pid),
+                locking,
                 author: client.author(),
                 address: client.address,
                 hold: holding.hold,
+                since: holding.since,
                 held,
                 quiet: holding.quiet,
                 running: holding.running,

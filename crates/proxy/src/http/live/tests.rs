@@ -143,11 +143,19 @@ fn the_document_has_what_a_view_needs() {
         ("queries", json!(4)),
         ("waiting", json!(0)),
         ("oldestWaitMs", Value::Null),
+        ("queuedMs", Value::Null),
     ] {
         assert_eq!(pool[name], value, "{name}");
     }
     assert_eq!(pool["queryMs"]["mean"], 2.0);
-    for section in ["statements", "slow", "nPlusOne", "holders", "waits"] {
+    for section in [
+        "statements",
+        "slow",
+        "nPlusOne",
+        "holders",
+        "waits",
+        "blockers",
+    ] {
         assert_eq!(json[section], json!([]), "{section}");
     }
 }

@@ -9,6 +9,7 @@ use crate::snapshot::Snapshot;
 
 pub(super) fn write(snapshot: &Snapshot, out: &mut Exposition) {
     waits(snapshot, out);
+    blocking(snapshot, out);
     let help = "Statements that a client repeated ten times or more, a round trip each.";
     let mut family = out.family(Kind::Counter, "pgweir_pool_n_plus_one", help);
     for pool in &snapshot.pools {
@@ -34,11 +35,20 @@ pub(super) fn write(snapshot: &Snapshot, out: &mut Exposition) {
         for (state, count) in [
             ("idle_in_transaction", pool.held.idle_in_transaction),
             ("slow", pool.held.slow),
+            ("locked", pool.held.locked),
             ("pinned", pool.held.pinned),
         ] {
             let [database, user] = labels(pool);
             family.sample(&[database, user, ("state", state)], count);
         }
+    }
+}
+
+fn blocking(snapshot: &Snapshot, out: &mut Exposition) {
+    let help = "Servers whose client holds locks that others wait for.";
+    let mut family = out.family(Kind::Gauge, "pgweir_pool_blocking", help);
+    for pool in &snapshot.pools {
+        family.sample(&labels(pool), pool.held.blocking);
     }
 }
 
@@ -55,7 +65,7 @@ fn waits(snapshot: &Snapshot, out: &mut Exposition) {
     });
 }
 
-/// Calls `sample` for the causes there were, so that a pool does not have nine series of nothing.
+/// Calls `sample` for the causes there were, so that a pool does not have ten series of nothing.
 fn for_each_wait<'a>(snapshot: &'a Snapshot, mut sample: impl FnMut([Label<'a>; 3], &Waited)) {
     for pool in &snapshot.pools {
         for (cause, waited) in Cause::ALL.iter().zip(&pool.totals.waits) {

@@ -33,6 +33,7 @@ fn seen(privilege: Privilege) -> Sight {
             sessions: BTreeMap::from([((Origin::Pools, State::IdleInTransaction), 4)]),
             oldest_transaction: BTreeMap::from([(Origin::Elsewhere, Duration::from_secs(9))]),
             waits: BTreeMap::new(),
+            blocked: BTreeMap::new(),
         },
         averages: vec![(lock, 2.5)],
     }))

@@ -1,11 +1,13 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
+
+use pgweir_pool::id::ServerId;
 
 use super::{Activity, Origin, Privilege, State, read};
 use crate::probe::averages::Wait;
 
 /// The body of a DataRow from columns separated by `|`; `-` is NULL.
-fn row(columns: &str) -> Vec<u8> {
+pub(in crate::probe) fn row(columns: &str) -> Vec<u8> {
     let columns: Vec<&str> = columns.split('|').collect();
     let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
     for column in columns {
@@ -21,22 +23,25 @@ fn row(columns: &str) -> Vec<u8> {
 
 fn activity(rows: &[&str]) -> Option<Activity> {
     let rows: Vec<Vec<u8>> = rows.iter().map(|columns| row(columns)).collect();
-    read(&rows, &HashSet::from([1, 2, 3]))
+    read(
+        &rows,
+        &HashMap::from([1, 2, 3].map(|pid| (pid, ServerId(7)))),
+    )
 }
 
 #[test]
 fn rows_become_facts() {
     let activity = activity(&[
         "100|3|7|t",
-        "1|active|Lock|tuple|2000000",
-        "2|active|-|-|1000",
-        "3|idle|Client|ClientRead|-",
-        "4|idle in transaction|Client|ClientRead|60000000",
-        "5|idle in transaction (aborted)|Client|ClientRead|5",
-        "6|active|Lock|tuple|-",
-        "7|fastpath function call|IO|DataFileRead|-7",
-        "8|disabled|-|-|-",
-        "9|starting|-|-|-",
+        "1|active|Lock|tuple|2000000|1500000",
+        "2|active|-|-|1000|9",
+        "3|idle|Client|ClientRead|-|9",
+        "4|idle in transaction|Client|ClientRead|60000000|9",
+        "5|idle in transaction (aborted)|Client|ClientRead|5|9",
+        "6|active|Lock|tuple|-|-",
+        "7|fastpath function call|IO|DataFileRead|-7|9",
+        "8|disabled|-|-|-|-",
+        "9|starting|-|-|-|-",
     ])
     .unwrap();
     let lock = Wait {
@@ -65,6 +70,7 @@ fn rows_become_facts() {
             (Origin::Elsewhere, Duration::from_secs(60)),
         ]),
         waits: BTreeMap::from([(lock, 2), (Wait::cpu(), 1), (read, 1)]),
+        blocked: BTreeMap::from([(1, Duration::from_millis(1_500)), (6, Duration::ZERO)]),
     };
     assert_eq!(activity, expected);
     assert_eq!(activity.limit(), 90);
@@ -73,7 +79,7 @@ fn rows_become_facts() {
 
 #[test]
 fn without_the_privilege_sessions_are_counted_and_no_more() {
-    let activity = activity(&["10|20|0|f", "1|active|-|-|1", "9|-|-|-|-"]).unwrap();
+    let activity = activity(&["10|20|0|f", "1|active|-|-|1|1", "9|-|-|-|-|-"]).unwrap();
     assert_eq!(activity.privilege, Privilege::Reduced);
     assert_eq!(activity.in_state(State::Unknown), 1);
     assert_eq!(activity.in_state(State::Active), 1);
@@ -88,12 +94,13 @@ fn what_is_no_answer_is_none() {
         &["100|3|0|t|x"],
         &["many|3|0|t"],
         &["-|3|0|t"],
-        &["100|3|0|t", "1|active|-|-"],
-        &["100|3|0|t", "-|active|-|-|-"],
-        &["100|3|0|t", "x|active|-|-|-"],
-        &["100|3|0|t", "1|active|-|-|soon"],
+        &["100|3|0|t", "1|active|-|-|-"],
+        &["100|3|0|t", "-|active|-|-|-|-"],
+        &["100|3|0|t", "x|active|-|-|-|-"],
+        &["100|3|0|t", "1|active|-|-|soon|-"],
+        &["100|3|0|t", "1|active|Lock|tuple|-|soon"],
     ] {
         assert_eq!(activity(rows), None, "{rows:?}");
     }
-    assert_eq!(read(&[vec![0, 4]], &HashSet::new()), None);
+    assert_eq!(read(&[vec![0, 4]], &HashMap::new()), None);
 }
