@@ -4,6 +4,7 @@ mod clients;
 mod endings;
 mod servers;
 mod slots;
+mod sweeps;
 
 use std::collections::BTreeSet;
 use std::io;

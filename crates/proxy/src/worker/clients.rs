@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::Worker;
 use super::endings::{end_with, rests};
 use crate::effects::{ClientRef, Effect, Grant};
-use crate::insight::{Author, Holder, Holders, Locking, Noted};
+use crate::insight::Author;
 use crate::link::{Link, Server};
 use crate::outbox::{Message, Outbox};
 use crate::pool_handle::{PoolHandle, Settings};
@@ -308,71 +308,6 @@ impl Worker {
         self.note_error(&client, &error);
         let need = end_with(&mut client, &error);
         self.drive(name.slot, client, need);
-    }
-
-    /// Counts what was done on servers that stay with their clients for long.
-    pub(super) fn count_work(&mut self) {
-        for client in self.clients.iter_mut() {
-            let Client {
-                session, pool, pid, ..
-            } = &mut **client;
-            let parameters = session.relay.parameters.clone();
-            let Some(server) = session.server() else {
-                continue;
-            };
-            if server.upstream.work.queries > 0 {
-                pool.count(server);
-            }
-            let application = parameters.value("application_name");
-            let author = || Author::new(pool, *pid, application);
-            let trace = &mut server.upstream.trace;
-            self.registry.insight.take(pool, trace, author);
-        }
-    }
-
-    /// Notes who holds servers, and tells of leaks once per lease.
-    pub(super) fn sweep_holders(&mut self) {
-        let now = self.now;
-        let looks = self.registry.locks.looks();
-        let mut holders = Holders::default();
-        for client in self.clients.iter_mut() {
-            let Some(holding) = client.session.holding(now) else {
-                continue;
-            };
-            let (held, config) = (now - holding.since, &client.settings.config);
-            let locking = Locking::of(&looks, now, &holding);
-            let Noted::Shown { is_leak } =
-                holders.note(&client.pool, config, held, &holding, locking)
-            else {
-                continue;
-            };
-            let cancel = client
-                .session
-                .server()
-                .and_then(|s| s.stream.cancel.as_ref());
-            let holder = Holder {
-                pool: client.pool.clone(),
-                server: holding.server,
-                server_pid: cancel.map(|target| target.pid),
-                locking,
-                author: client.author(),
-                address: client.address,
-                hold: holding.hold,
-                since: holding.since,
-                held,
-                quiet: holding.quiet,
-                running: holding.running,
-                statement: holding.statement,
-                is_leak,
-            };
-            if is_leak && client.leak_since != Some(holding.since) {
-                client.leak_since = Some(holding.since);
-                self.registry.insight.warn_of_leak(&holder);
-            }
-            holders.show(holder);
-        }
-        holders.tell(self.id, &mut self.told);
-        self.registry.insight.set_holders(self.id, holders);
     }
 
     /// Pools have new settings.
