@@ -58,6 +58,7 @@ bench: ## Measures pgweir beside PgBouncer
 soak: ## Simulates longer (SEEDS=100000)
 	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
 
-lint: ## Checks formatting and lints
+lint: ## Checks formatting, lints, and the stated Rust version
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	python3 tests/msrv.py
