@@ -58,7 +58,7 @@ mod version;
 
 pub use self::metrics::MetricNames;
 pub use capacity::{Capacity, Verdict};
-pub use health::{Answer, Health, Statistics};
+pub use health::{Answer, Health, HolderEntry, Statistics};
 pub use holders::{Holder, Place};
 pub use meter::Snapshot;
 pub use pool::{ConnectError, Connection, Pool, Session, StillHeld, Transaction};

@@ -35,7 +35,7 @@ impl MetricNames {
 pub(crate) struct Metric {
     pub(crate) sqlx: &'static str,
     pub(crate) opentelemetry: &'static str,
-    /// A label besides the service's, of the second kind of names only if it is one of its own.
+    /// A label besides the service's; one that begins with `db.` is OpenTelemetry's alone.
     pub(crate) label: Option<(&'static str, &'static str)>,
     pub(crate) help: &'static str,
 }
@@ -48,10 +48,11 @@ impl Metric {
         }
     }
 
-    /// The label besides the service's. OpenTelemetry counts connections by state under one name.
+    /// The label besides the service's. OpenTelemetry counts connections by state under one name, and
+    /// asks for the system of an operation.
     pub(crate) fn label(&self, names: MetricNames) -> Option<(&'static str, &'static str)> {
         match names {
-            MetricNames::Sqlx => self.label.filter(|(name, _)| *name != STATE),
+            MetricNames::Sqlx => self.label.filter(|(name, _)| !name.starts_with("db.")),
             MetricNames::OpenTelemetry => self.label,
         }
     }
@@ -83,7 +84,7 @@ mod list {
     pub(crate) const WAITING: Metric = metric("sqlx_pool_waiting", "db.client.connection.pending_requests", "Acquires under way");
     pub(crate) const ACQUIRE: Metric = metric("sqlx_pool_acquire_seconds", "db.client.connection.wait_time", "Time until a connection was acquired, opening one included");
     pub(crate) const HELD: Metric = metric("sqlx_pool_held_seconds", "db.client.connection.use_time", "Time for which a connection was held");
-    pub(crate) const QUERY: Metric = metric("sqlx_pool_query_seconds", "db.client.operation.duration", "Time until a query's last row was read");
+    pub(crate) const QUERY: Metric = labelled(metric("sqlx_pool_query_seconds", "db.client.operation.duration", "Time until a query's last row was read"), "db.system.name", "postgresql");
     pub(crate) const TIMEOUTS: Metric = metric("sqlx_pool_acquire_timeouts_total", "db.client.connection.timeouts", "Acquires that timed out");
     pub(crate) const ACQUIRE_ERRORS: Metric = metric("sqlx_pool_acquire_errors_total", "sqlx.pool.acquire_errors", "Acquires that failed otherwise");
     pub(crate) const CANCELLED: Metric = metric("sqlx_pool_acquires_cancelled_total", "sqlx.pool.acquires_cancelled", "Acquires that were given up by their caller");

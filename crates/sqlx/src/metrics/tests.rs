@@ -5,6 +5,8 @@ fn text_of(names: MetricNames) -> String {
     acquire.record(Duration::from_micros(400));
     acquire.record(Duration::from_millis(1));
     acquire.record(Duration::from_secs(31));
+    let query = Times::new(QUERY, names, "rust-iss");
+    query.record(Duration::from_millis(3));
     let slow = Count::new(QUERIES_SLOW, names, "rust-iss");
     slow.add();
     let very_slow = Count::new(QUERIES_VERY_SLOW, names, "rust-iss");
@@ -12,6 +14,7 @@ fn text_of(names: MetricNames) -> String {
     text.gauge(ACTIVE, 3)
         .gauge(IDLE, 2)
         .times(ACQUIRE, &acquire)
+        .times(QUERY, &query)
         .count(QUERIES_SLOW, &slow)
         .count(QUERIES_VERY_SLOW, &very_slow);
     text.finish()
@@ -31,6 +34,7 @@ fn the_documented_names_come_with_the_service() {
         "sqlx_pool_acquire_seconds_bucket{service=\"rust-iss\",le=\"+Inf\"} 3",
         "sqlx_pool_acquire_seconds_sum{service=\"rust-iss\"} 31.0014",
         "sqlx_pool_acquire_seconds_count{service=\"rust-iss\"} 3",
+        "sqlx_pool_query_seconds_count{service=\"rust-iss\"} 1",
         "sqlx_pool_slow_queries_total{service=\"rust-iss\",level=\"slow\"} 1",
         "sqlx_pool_slow_queries_total{service=\"rust-iss\",level=\"very_slow\"} 0",
     ] {
@@ -51,6 +55,9 @@ fn opentelemetry_counts_connections_by_state() {
         format!("db_client_connection_count{{{pool},db_client_connection_state=\"used\"}} 3"),
         format!("db_client_connection_count{{{pool},db_client_connection_state=\"idle\"}} 2"),
         format!("db_client_connection_wait_time_seconds_count{{{pool}}} 3"),
+        format!(
+            "db_client_operation_duration_seconds_count{{{pool},db_system_name=\"postgresql\"}} 1"
+        ),
         format!("sqlx_pool_slow_queries_total{{{pool},level=\"slow\"}} 1"),
     ] {
         assert!(text.lines().any(|got| got == line), "{line}\n{text}");

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Everything that is wrong with settings. Neither a password nor any other part of a URL is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SettingsError {
     /// The mistakes, at least one, in the order in which they were found.
     pub problems: Vec<Problem>,
@@ -11,6 +12,7 @@ pub struct SettingsError {
 
 /// A mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// Where it is.
     pub origin: Origin,

@@ -118,6 +118,12 @@ fn secrets_stay_out_of_messages() {
         "postgres://app@db/iss?password=hush&connection_limit=hush",
         "postgres://app@db/iss?port=hush",
         "postgres://app@db/iss?hush=%ff",
+        // A password that is cut in two by its question mark: `12?hush`, `p@12?hush&a=b`.
+        "postgres://app:12?hush@db/iss",
+        "postgres://app:p@12?hush&a=b@db/iss",
+        "postgres://app:12?hush/x&application_name=a",
+        "postgres://app:12#hush@db/iss",
+        "postgres://app@db/iss?a%0ahush=1",
     ] {
         let error = PoolSettings::from_url(url).unwrap_err();
         assert!(!error.to_string().contains("hush"), "{error}");

@@ -33,6 +33,16 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Url> {
         return None;
     }
     let (base, query) = text.split_once('?').unwrap_or((text, ""));
+    // What is behind a question mark in a password would pass for a name and be shown, and what is
+    // behind a # would be dropped unseen.
+    if query.contains('@') || text.contains('#') {
+        problem(
+            Origin::Url,
+            "has an @ behind its ? or a #; characters such as @ : / ? # in a name, a password or a \
+             parameter have to be percent-encoded",
+        );
+        return None;
+    }
     let mut url = Url::default();
     let mut kept = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -53,6 +63,10 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Url> {
             "statement_cache_size" => kept.push(format!("statement-cache-capacity={value}")),
             "schema" => kept.push(format!("options[search_path]={value}")),
             name if of_sqlx(name) => kept.push(pair.to_owned()),
+            name if !is_plain(name) => problem(
+                Origin::Url,
+                "has a parameter with a name that no parameter has",
+            ),
             _ => url.parameters.push((name, decoded)),
         }
     }
@@ -66,6 +80,12 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Url> {
 
 fn of_sqlx(name: &str) -> bool {
     OF_SQLX.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
+}
+
+/// Whether a name can be shown: on one line, and without what separates the parts of a URL.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
+    !name.is_empty() && name.chars().all(plain)
 }
 
 /// Undoes percent-encoding; `+` is a space, as SQLx reads it.

@@ -217,7 +217,10 @@ mod facade {
             (format!("db.client.connection.max {pool}"), 1.0),
             (format!("db.client.connection.timeouts {pool}"), 1.0),
             (format!("db.client.connection.wait_time {pool}"), 2.0),
-            (format!("db.client.operation.duration {pool}"), 1.0),
+            (
+                format!("db.client.operation.duration {pool},db.system.name=postgresql"),
+                1.0,
+            ),
         ] {
             assert_eq!(values.of(&name), Some(value), "{name}");
         }
