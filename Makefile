@@ -5,9 +5,11 @@ CARGO ?= cargo
 SEEDS ?= 100000
 # What is not built unless it is asked for.
 FEATURES := --features pgweir-sqlx/axum
+# What pgweir-sqlx is built with, one of them at a time.
+SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-dashboard test-sqlx test-versions bench soak lint
+.PHONY: help demo test test-dashboard test-sqlx test-versions semver bench soak lint
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +45,27 @@ test-dashboard: ## Tests the page in a real browser, over a real PostgreSQL
 	$(CARGO) build -p pgweir-cli
 	cd dashboard && PGWEIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/pgweir" npx playwright test $(ARGS)
 
-test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test has it with 0.8)
+test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test has it with 0.8), builds it with all sensible features
 	$(CARGO) build -p pgweir-cli
 	$(CARGO) test -p pgweir-sqlx --no-default-features --features sqlx-0_9,metrics,axum
+	@for sqlx in $(SQLX); do for more in "" ,metrics ,axum ,metrics,axum; do \
+		echo "$(CARGO) clippy -p pgweir-sqlx --no-default-features --features $$sqlx$$more"; \
+		$(CARGO) clippy --quiet -p pgweir-sqlx --no-default-features --features $$sqlx$$more -- -D warnings || exit 1; \
+	done; done
+	@echo "$(CARGO) check -p pgweir-sqlx --all-features (which has to be refused)"
+	@$(CARGO) check --quiet -p pgweir-sqlx --all-features 2>&1 | grep "exclude each other"
+	@echo "$(CARGO) check -p pgweir-sqlx --no-default-features (which has to be refused)"
+	@$(CARGO) check --quiet -p pgweir-sqlx --no-default-features 2>&1 | grep "choose a version of SQLx"
+
+# The last release, which is a tag; another commit with BASE=rev.
+BASE ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
+semver: ## Compares pgweir-sqlx's interface with the last release's (BASE=rev); needs cargo-semver-checks
+	@test -n "$(BASE)" || { echo "there is no release to compare with: give BASE=rev" >&2; exit 1; }
+	@for sqlx in $(SQLX); do \
+		echo "$(CARGO) semver-checks -p pgweir-sqlx --baseline-rev $(BASE) ($$sqlx)"; \
+		$(CARGO) semver-checks -p pgweir-sqlx --baseline-rev $(BASE) --only-explicit-features \
+			--features $$sqlx --features metrics --features axum || exit 1; \
+	done
 
 test-versions: ## Starts PostgreSQL 13 to 18 with the files that are rendered for it (npm brings them)
 	$(CARGO) build -p pgweir-cli

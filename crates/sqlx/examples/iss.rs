@@ -23,6 +23,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, extract::Request};
+use futures_util::FutureExt;
 use pgweir_sqlx::sqlx::{self, Row};
 use pgweir_sqlx::{Pool, PoolSettings};
 use serde::{Deserialize, Serialize};
@@ -60,11 +61,17 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         .parse()?;
     let listener = TcpListener::bind(address).await?;
     tracing::info!("listening on {}", listener.local_addr()?);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stopped()?)
-        .await?;
-    // Kubernetes waits 30 s in all.
-    pool.close_with_timeout(Duration::from_secs(20)).await?;
+    let stopped = stopped()?.shared();
+    let requests = axum::serve(listener, app)
+        .with_graceful_shutdown(stopped.clone())
+        .into_future();
+    // Kubernetes waits 30 s in all. A client that never ends its request must not take all of them.
+    let patience = stopped.then(|()| tokio::time::sleep(Duration::from_secs(10)));
+    tokio::select! {
+        ended = requests => ended?,
+        () = patience => tracing::warn!("requests have not ended"),
+    }
+    pool.close_with_timeout(Duration::from_secs(15)).await?;
     Ok(())
 }
 

@@ -161,7 +161,7 @@ impl PoolSettings {
             max_lifetime: Some(Duration::from_secs(1800)),
             lifetime_jitter: 0.1,
             test_before_acquire: true,
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: CONNECT_TIMEOUT,
             socket_timeout: None,
             statement_timeout: None,
             lock_timeout: None,
@@ -241,8 +241,10 @@ impl PoolSettings {
         self
     }
 
-    /// How long [`crate::Pool::connect`] waits for the database to be there; 5 s by default. Later
-    /// SQLx bounds connecting by [`PoolSettings::acquire_timeout`] and by nothing else.
+    /// How long [`crate::Pool::connect`] waits for the database to be there; 5 s by default. It
+    /// bounds the start only: a connection that an acquire opens later may take the whole
+    /// [`PoolSettings::acquire_timeout`], since SQLx opens it inside of the acquire and has no other
+    /// bound for it. Whoever wants later attempts to fail sooner shortens that one.
     /// `DB_CONNECT_TIMEOUT`, `connect_timeout`.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -251,7 +253,7 @@ impl PoolSettings {
     }
 
     /// How long a query may take before the service gives it up and closes the connection; unset by
-    /// default. The server goes on with such a query and keeps its locks, so
+    /// default. `COMMIT` and `ROLLBACK` are not bounded by it. The server goes on with such a query and keeps its locks, so
     /// [`PoolSettings::statement_timeout`] should be shorter; where it is unset it becomes this one,
     /// and the service waits five seconds more. `DB_SOCKET_TIMEOUT`, `socket_timeout`.
     #[must_use]
@@ -474,6 +476,8 @@ fn program() -> String {
         .unwrap_or_else(|| "app".to_owned())
 }
 
+/// The default of [`PoolSettings::connect_timeout`].
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the server's timeout is shorter by than the service's.
 const SERVER_FIRST: Duration = Duration::from_secs(5);
 

@@ -17,7 +17,8 @@ use crate::sqlx::{self, ConnectOptions, Connection as _};
 pub enum ConnectError {
     /// The settings contradict each other.
     Settings(SettingsError),
-    /// The database refused, or the connection failed in a way that waiting does not mend.
+    /// The database refused, or the connection failed in a way that waiting does not mend (TLS, the
+    /// password).
     Database(sqlx::Error),
     /// The database was not there in time.
     Unreachable {
@@ -113,6 +114,12 @@ pub(super) async fn first(pool: &Pool) -> Result<(), ConnectError> {
             }
             // The pool's own timeout may be the shorter one.
             Ok(Err(sqlx::Error::PoolTimedOut)) => {}
+            // SQLx waits for a server that refuses, and for nothing else: not for a name that is
+            // not known yet, for a socket that is not there yet, for a server that stops just then.
+            Ok(Err(sqlx::Error::Io(_))) => {
+                let retry = tokio::time::Instant::now() + RETRY_AFTER;
+                tokio::time::sleep_until(retry.min(deadline)).await;
+            }
             Ok(Err(error)) => return Err(ConnectError::Database(error)),
             Err(_) => break,
         }
@@ -142,4 +149,6 @@ const AFTER_OUR_OWN: Duration = Duration::from_secs(1);
 /// Behind a pooler an unused connection is tested from then on. The pooler tests its servers; what
 /// is tested here is the way to the pooler.
 const TEST_AFTER: Duration = Duration::from_secs(1);
+/// A start is noticed that late, and a name server is asked that often.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use super::problem::{Origin, Problem, SettingsError};
 use super::setting::CONNECTIONS_MAX;
-use super::{PoolSettings, Pooler};
+use super::{CONNECT_TIMEOUT, PoolSettings, Pooler};
 
 /// The largest [`PoolSettings::lifetime_jitter`]; beyond it a lifetime means little.
 pub(super) const JITTER_MAX: f64 = 0.5;
@@ -73,6 +73,14 @@ impl PoolSettings {
             warn(format!(
                 "lock_timeout ({lock:?}) has no effect: statement_timeout ({statement:?}) is not \
                  longer"
+            ));
+        }
+        let (connect, acquire) = (self.connect_timeout, self.acquire_timeout);
+        // Whoever wants a longer acquire_timeout has not asked for a shorter connect_timeout.
+        if connect < acquire && connect != CONNECT_TIMEOUT {
+            warn(format!(
+                "connect_timeout ({connect:?}) bounds the start only: a connection that is opened \
+                 later may take acquire_timeout ({acquire:?})"
             ));
         }
         if self

@@ -197,6 +197,20 @@ fn the_server_gives_up_before_the_service() {
 }
 
 #[test]
+fn a_connect_timeout_that_does_less_than_it_seems_to_is_said() {
+    let warnings = |variables: &[(&str, &str)]| read(variables).unwrap().warnings();
+    assert_eq!(warnings(&[("DB_ACQUIRE_TIMEOUT", "10")]), [""; 0]);
+    assert_eq!(warnings(&[("DB_CONNECT_TIMEOUT", "10")]), [""; 0]);
+    assert_eq!(
+        warnings(&[("DB_CONNECT_TIMEOUT", "2")]),
+        [
+            "connect_timeout (2s) bounds the start only: a connection that is opened later may take \
+          acquire_timeout (5s)"
+        ]
+    );
+}
+
+#[test]
 fn behind_a_pooler_sessions_are_set_up_as_it_wants() {
     let settings = read(&[("DB_STATEMENT_TIMEOUT", "30"), ("DB_LOCK_TIMEOUT", "5")]).unwrap();
     let options = |pooler| {

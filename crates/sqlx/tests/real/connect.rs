@@ -8,6 +8,7 @@ use std::time::Instant;
 use pgweir_e2e::{Postgres, Target, shared};
 use pgweir_sqlx::sqlx;
 use pgweir_sqlx::{ConnectError, Pool, PoolSettings, Verdict};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Log, Setup, block_on, connect, ms, settings};
 
@@ -86,6 +87,34 @@ fn a_database_that_is_not_there_is_an_error_with_its_cause() {
         );
         assert!(text.contains("refused"), "{text}");
         assert!(error.source().is_some());
+    });
+}
+
+#[test]
+fn a_server_that_hangs_up_at_first_is_waited_for() {
+    let mut target = shared().role().direct();
+    block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let server = (target.host.clone(), target.port);
+        target.host = "127.0.0.1".to_owned();
+        target.port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (mut client, _) = listener.accept().await.unwrap();
+                // As one that shuts down, or that is only half way up.
+                if number < 2 {
+                    continue;
+                }
+                let server = server.clone();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(server).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        let settings = settings(&target).min_connections(0);
+        let pool = connect(settings).await;
+        assert_eq!(pool.snapshot().opened, 1);
     });
 }
 

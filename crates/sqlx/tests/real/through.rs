@@ -1,8 +1,8 @@
 //! What is special behind pgweir in transaction mode.
 
 use pgweir_e2e::{Pooler as Process, shared};
-use pgweir_sqlx::Pooler;
-use pgweir_sqlx::sqlx::{self, Connection as _};
+use pgweir_sqlx::sqlx::{self, Connection as _, Row};
+use pgweir_sqlx::{Pooler, Session};
 
 use crate::{block_on, connect, ms, settings};
 
@@ -32,6 +32,85 @@ fn connections_share_a_server_between_queries_with_arguments() {
             }
         }
         assert_eq!(shared().pids(&role).len(), 1);
+    });
+}
+
+/// One that would notice if it ran on the server's last statement of somebody else: each statement has
+/// another number of arguments or other types.
+async fn ask(session: &mut Session<'_>, number: i32, named: bool) {
+    let text = format!("of {number}");
+    let query = match number % 3 {
+        0 => sqlx::query("SELECT $1::int4, 'of ' || $1").bind(number),
+        1 => sqlx::query("SELECT $2::int4, $1::text")
+            .bind(&text)
+            .bind(number),
+        _ => sqlx::query("SELECT length($3::text)::int4 + $2::int4, $1::text")
+            .bind(&text)
+            .bind(number - 2)
+            .bind("ab"),
+    };
+    let row = if named {
+        // Past this crate, which would leave the name away.
+        query.fetch_one(&mut **session).await
+    } else {
+        query.fetch_one(session).await
+    };
+    let row = row.unwrap();
+    let got: (i32, &str) = (row.get(0), row.get(1));
+    assert_eq!(got, (number, text.as_str()));
+}
+
+#[test]
+fn statements_of_many_do_not_meet() {
+    let role = shared().role();
+    let process = Process::start(&role.config().set("default_pool_size", 2));
+    block_on(async {
+        let behind = settings(&role.through(&process)).max_connections(9);
+        let pool = connect(behind.pooler(Pooler::Pgweir)).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        // Nine take turns on two servers, of which one belongs to the names of the first.
+        for task in 0..9 {
+            let pool = pool.clone();
+            tasks.spawn(async move {
+                let mut connection = pool.acquire().await.unwrap();
+                for round in 0..150 {
+                    ask(&mut connection, task + round, task == 0).await;
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        assert!(shared().pids(&role).len() <= 2);
+
+        // The pool itself, and transactions, with the same statements.
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..9_i32 {
+            let pool = pool.clone();
+            tasks.spawn(async move {
+                for round in 0..30 {
+                    let sum: i32 = sqlx::query_scalar("SELECT $1::int4 + $2::int4")
+                        .bind(task)
+                        .bind(round)
+                        .fetch_one(&pool)
+                        .await
+                        .unwrap();
+                    assert_eq!(sum, task + round);
+                    let mut transaction = pool.begin().await.unwrap();
+                    let text: String = sqlx::query_scalar("SELECT $1::text")
+                        .bind(format!("{task} {round}"))
+                        .fetch_one(&mut *transaction)
+                        .await
+                        .unwrap();
+                    assert_eq!(text, format!("{task} {round}"));
+                    transaction.commit().await.unwrap();
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        assert_eq!(pool.snapshot().query_errors, 0);
     });
 }
 
