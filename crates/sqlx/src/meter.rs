@@ -78,7 +78,7 @@ impl Shared {
         let Some(unsaid) = level.turn(meter.now_ms()) else {
             return;
         };
-        let seconds = time.as_secs_f64();
+        let seconds = seconds(time);
         let held_by = by_place(&self.holders.all(Instant::now()));
         if time >= very_slow {
             tracing::error!(%place, seconds, unsaid, held_by, "very slow acquire");
@@ -97,7 +97,7 @@ impl Shared {
         let holders = self.holders.all(Instant::now());
         tracing::error!(
             %place,
-            timeout_seconds = self.settings.acquire_timeout.as_secs_f64(),
+            timeout_seconds = seconds(self.settings.acquire_timeout),
             limit = self.settings.max_connections,
             open = size,
             held = holders.len(),
@@ -121,7 +121,7 @@ impl Shared {
         if time < slow {
             return;
         }
-        let (statement, seconds) = (excerpt(statement), time.as_secs_f64());
+        let (statement, seconds) = (excerpt(statement), seconds(time));
         if time >= very_slow {
             meter.queries_very_slow.add();
             tracing::error!(%statement, seconds, failed, "very slow query");
@@ -138,8 +138,8 @@ impl Shared {
             self.meter.leaks.add();
             tracing::warn!(
                 place = %leak.place,
-                seconds = leak.held_for.as_secs_f64(),
-                bound_seconds = bound.as_secs_f64(),
+                seconds = seconds(leak.held_for),
+                bound_seconds = seconds(bound),
                 "connection held too long, perhaps leaked"
             );
         }
@@ -284,6 +284,11 @@ impl Meter {
             .count(metrics::QUERIES_VERY_SLOW, &self.queries_very_slow);
         text.finish()
     }
+}
+
+/// A time as it is logged: to the millisecond.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
 }
 
 /// What the log was told of something, so that it is told of it once a second at most.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use crate::holders::{Holder, by_place};
+use crate::meter::seconds;
 
 /// Not all connections came back in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Pool {
             .await
             .is_ok()
         {
-            tracing::info!(seconds = start.elapsed().as_secs_f64(), "pool closed");
+            tracing::info!(seconds = seconds(start.elapsed()), "pool closed");
             return Ok(());
         }
         let left = StillHeld {
