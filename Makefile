@@ -53,9 +53,9 @@ test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test has it with 0.8), build
 		$(CARGO) clippy --quiet -p pgweir-sqlx --no-default-features --features $$sqlx$$more -- -D warnings || exit 1; \
 	done; done
 	@echo "$(CARGO) check -p pgweir-sqlx --all-features (which has to be refused)"
-	@$(CARGO) check --quiet -p pgweir-sqlx --all-features 2>&1 | grep "exclude each other"
+	@$(CARGO) check --quiet -p pgweir-sqlx --all-features 2>&1 | grep "^error.*exclude each other"
 	@echo "$(CARGO) check -p pgweir-sqlx --no-default-features (which has to be refused)"
-	@$(CARGO) check --quiet -p pgweir-sqlx --no-default-features 2>&1 | grep "choose a version of SQLx"
+	@$(CARGO) check --quiet -p pgweir-sqlx --no-default-features 2>&1 | grep "^error.*choose a version of SQLx"
 
 # The last release, which is a tag; another commit with BASE=rev.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
