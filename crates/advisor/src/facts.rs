@@ -210,12 +210,19 @@ pub enum Via {
     Pooler,
 }
 
-impl fmt::Display for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Via {
+    /// The name in `fleet.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Direct => "direct",
             Self::Pooler => "pooler",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -455,6 +462,8 @@ pub enum Origin {
         path: Arc<str>,
         /// The line.
         line: u32,
+        /// Where in the line.
+        columns: Columns,
     },
     /// A preset.
     Preset(&'static str),
@@ -469,11 +478,51 @@ pub enum Origin {
     Nowhere,
 }
 
+impl Origin {
+    /// A line of a file, where its columns are not known.
+    pub fn line(path: Arc<str>, line: u32) -> Self {
+        Self::File {
+            path,
+            line,
+            columns: Columns::default(),
+        }
+    }
+}
+
+/// Where a setting stands in its line, in bytes from the start of the line. Empty where that is not
+/// known, or beyond 65,535.
+///
+/// What it covers may be shown as it is written: the name of a setting that is known as one, and its
+/// value, which is no secret where the problem itself says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Columns {
+    /// The name.
+    pub name: Span,
+    /// The value, or its part on that line.
+    pub value: Span,
+}
+
+/// Bytes of a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The first.
+    pub start: u16,
+    /// The one behind the last.
+    pub end: u16,
+}
+
+impl Span {
+    /// Whether there is nothing in it.
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line: 0 } => f.write_str(path),
-            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::File { path, line: 0, .. } => f.write_str(path),
+            Self::File { path, line, .. } => write!(f, "{path}:{line}"),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::WhatIf => f.write_str("--what-if"),
             Self::Database => f.write_str("the database"),

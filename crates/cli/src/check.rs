@@ -4,6 +4,7 @@ use clap::Args;
 use pgweir_proxy::config::{self, check};
 
 use crate::exit::Exit;
+use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
 
@@ -28,10 +29,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         Ok(resolved) if options.json => (check::render_json(&resolved), Exit::Done),
         Ok(resolved) => (check::render_text(&resolved, colours), Exit::Done),
         Err(problems) if options.json => (check::render_problems_json(&problems), Exit::Mistakes),
-        Err(problems) => (
-            check::render_problems_text(&problems, colours),
-            Exit::Mistakes,
-        ),
+        Err(problems) => {
+            let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();
+            let text = mistakes::text(&mistakes, output::stdout_terminal());
+            (text, Exit::Mistakes)
+        }
     };
     output::print(text.trim_end())?;
     output::print("\n")?;

@@ -97,7 +97,7 @@ impl Fleet {
         }
         for supposition in &self.what_if {
             if let Err(problem) = draft.suppose(supposition) {
-                problems.push(problem);
+                problems.push(*problem);
             }
         }
         Ok((draft, problems))
@@ -134,10 +134,7 @@ fn read_as(file: &Path, reader: fn(&str, &str) -> (Draft, Vec<Problem>)) -> (Dra
     match fs::read_to_string(file) {
         Ok(text) => reader(&name, &text),
         Err(error) => {
-            let origin = Origin::File {
-                path: name.as_str().into(),
-                line: 0,
-            };
+            let origin = Origin::line(name.as_str().into(), 0);
             let problem = Problem::new(&origin, "", format!("cannot be read: {error}"));
             let torn = Draft {
                 torn: true,
@@ -146,22 +143,6 @@ fn read_as(file: &Path, reader: fn(&str, &str) -> (Draft, Vec<Problem>)) -> (Dra
             (torn, vec![problem])
         }
     }
-}
-
-/// The problems, one per line, and their number.
-pub(crate) fn problems_text(problems: &[Problem], colours: bool) -> String {
-    let (start, end) = if colours {
-        ("\x1b[31m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let mut lines: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{start}error{end}: {problem}"))
-        .collect();
-    let s = if problems.len() == 1 { "" } else { "s" };
-    lines.push(format!("{} problem{s}", problems.len()));
-    lines.join("\n")
 }
 
 /// What is read when nothing is named.

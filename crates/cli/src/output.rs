@@ -3,9 +3,11 @@
 //! A reader that closes its end (`pgweir check | head -1`) has seen enough: that is no error, and
 //! the command ends as it would have. Colours are for terminals only, and not with `NO_COLOR`.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
+use ratatui::crossterm::terminal::size;
 
 /// Writes data to standard output.
 ///
@@ -35,11 +37,56 @@ pub(crate) fn stderr_has_colours() -> bool {
     io::stderr().is_terminal() && colours_allowed()
 }
 
+/// How a terminal can be drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terminal {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Whether it may have colours.
+    pub(crate) colours: bool,
+    /// Whether it shows more than ASCII.
+    pub(crate) unicode: bool,
+}
+
+/// The terminal that standard output is, if it is one that can be drawn on.
+pub(crate) fn stdout_terminal() -> Option<Terminal> {
+    io::stdout().is_terminal().then(terminal).flatten()
+}
+
+/// The terminal that standard error is, if it is one that can be drawn on.
+pub(crate) fn stderr_terminal() -> Option<Terminal> {
+    io::stderr().is_terminal().then(terminal).flatten()
+}
+
+fn terminal() -> Option<Terminal> {
+    if is_dumb() {
+        return None;
+    }
+    let variable = |name| {
+        env::var(name)
+            .ok()
+            .filter(|value: &String| !value.is_empty())
+    };
+    // The first that is set counts, as for the C library.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(variable);
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    Some(Terminal {
+        width: size().map_or(80, |(columns, _)| columns.into()),
+        colours: colours_allowed(),
+        unicode: locale.contains("utf-8") || locale.contains("utf8"),
+    })
+}
+
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|value| value == "dumb")
+}
+
 fn colours_allowed() -> bool {
     // <https://no-color.org>: any value but the empty one counts.
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    !refused && !dumb
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && !is_dumb()
 }
 
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {

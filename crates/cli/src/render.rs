@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::fleet::{Fleet, NoFacts};
 use crate::output;
-use crate::plan::{mistakes, planned};
+use crate::plan::{planned, tell_mistakes};
 use difference::difference;
 
 /// Writes a plan down for the programs that read it.
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
             Ok(plan) => Some(plan),
             Err(NoFacts::Usage(error)) => return Err(error.into()),
             Err(NoFacts::Failed(error)) => return Err(error),
-            Err(NoFacts::Mistakes(problems)) => return mistakes(&problems, false),
+            Err(NoFacts::Mistakes(problems)) => return tell_mistakes(&problems, options.json),
         },
     };
     let files = files(&options.target, plan.as_ref(), &thresholds);

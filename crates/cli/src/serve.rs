@@ -6,12 +6,13 @@ use std::io::stderr;
 use clap::Args;
 use clap::error::ErrorKind;
 use pgweir_proxy::SetLogLevel;
-use pgweir_proxy::config::{self, check};
+use pgweir_proxy::config;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use crate::exit::Exit;
+use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
 
@@ -56,8 +57,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let resolved = match config::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
-            let text = check::render_problems_text(&problems, output::stderr_has_colours());
-            output::note(text.trim_end());
+            let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();
+            output::note(&mistakes::text(&mistakes, output::stderr_terminal()));
             return Ok(Exit::Mistakes);
         }
     };

@@ -26,10 +26,7 @@ pub(crate) struct Source<'a> {
 impl Source<'_> {
     /// A line of it, counted from 1.
     pub(crate) fn line(&self, line: usize) -> Origin {
-        Origin::File {
-            path: self.name.into(),
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-        }
+        Origin::line(self.name.into(), u32::try_from(line).unwrap_or(u32::MAX))
     }
 
     /// A name for the service that it belongs to: the file's own, or that of its folder.

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::bail;
 use clap::Args;
-use pgweir_proxy::config::{self, check};
+use pgweir_proxy::config;
 
 use crate::exit::Exit;
+use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
 
@@ -45,8 +46,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let config = match config::load(&options.configuration.source()?) {
         Ok(resolved) => resolved.config,
         Err(problems) => {
-            let text = check::render_problems_text(&problems, output::stderr_has_colours());
-            output::note(text.trim_end());
+            let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();
+            output::note(&mistakes::text(&mistakes, output::stderr_terminal()));
             return Ok(Exit::Mistakes);
         }
     };

@@ -103,6 +103,54 @@ fn mistakes_and_misuse_exit_with_2() {
     assert_eq!(done.code, Some(2));
 }
 
+/// `cargo bench -p pgweir-cli --bench plan` measures against the goal; this notices what grows with
+/// the square, on a machine that does other things as well.
+#[test]
+fn ten_times_the_services_take_about_ten_times_as_long() {
+    let fleet = |services: u32| {
+        let services = (0..services).map(|i| {
+            let (replicas, pool) = (1 + i % 9_000, 2 + i % 9_000);
+            format!("[services.s{i}]\nreplicas = {replicas}\npool = {pool}\nuser = \"u{i}\"\n")
+        });
+        services.collect::<String>()
+    };
+    let folder = folder(&[("1000", &fleet(1_000)), ("10000", &fleet(10_000))]);
+    let least = |name: &str| {
+        let runs = (0..3).map(|_| {
+            let start = std::time::Instant::now();
+            let done = pgweir(folder.path(), &["plan", name, "--json"]);
+            assert_eq!(done.code, Some(3), "{}", done.err);
+            start.elapsed()
+        });
+        runs.min().unwrap()
+    };
+    let (small, large) = (least("1000"), least("10000"));
+    assert!(large < small * 40, "{small:?}, {large:?}");
+}
+
+#[test]
+fn mistakes_begin_with_their_place_where_there_is_no_terminal() {
+    let text = "[services.api]\npool = -1\npassword = \"hunter2\"\n";
+    let folder = folder(&[("fleet.toml", text)]);
+    for command in [&["plan"][..], &["render", "all"]] {
+        let done = pgweir(folder.path(), command);
+        assert_eq!(done.code, Some(2));
+        let lines: Vec<&str> = done.err.lines().collect();
+        assert!(
+            lines[0].starts_with("fleet.toml:2: services.api.pool = -1: must be a whole number")
+        );
+        assert!(lines[1].starts_with("fleet.toml:3: services.api.password: is no setting"));
+        assert_eq!(lines[2..], ["2 problems"]);
+        let done = pgweir(folder.path(), &[command, &["--json"]].concat());
+        let answer: Value = serde_json::from_str(&done.out).unwrap();
+        let first = &answer["problems"][0];
+        assert_eq!((&first["line"], &first["column"]), (&2.into(), &1.into()));
+        assert_eq!(first["allowed"], "a whole number from 1 to 10000");
+        assert_eq!(first["suggestion"], "write pool = 1");
+        assert!(!done.out.contains("hunter2") && !done.err.contains("hunter2"));
+    }
+}
+
 #[test]
 fn json_is_what_its_schema_says() {
     let schema = include_str!("../../../docs/plan.schema.json");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::keys::{self, Scope};
+use super::keys;
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::value::Value;
@@ -22,7 +22,7 @@ pub struct Draft {
     pub measured: Section,
     /// `[pooler]`; absent where there is none.
     pub pooler: Option<Section>,
-    /// `[services.NAME]`, in their order of appearance.
+    /// `[services.NAME]`, each name once, in their order of appearance.
     pub services: Vec<(String, Section)>,
     /// What the source showed that contradicts how things work.
     pub observations: Vec<Observation>,
@@ -88,22 +88,25 @@ impl Draft {
             (pooler @ None, Some(over)) => *pooler = Some(over),
             (_, None) => {}
         }
-        // A search for each of many services would take the square of their number.
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (at, (name, _)) in self.services.iter().enumerate() {
-            places.insert(name.clone(), at);
-        }
-        for (name, section) in over.services {
-            match places.get(&name) {
-                Some(at) => self.services[*at].1.overlay(section),
-                None => {
-                    places.insert(name.clone(), self.services.len());
-                    self.services.push((name, section));
-                }
-            }
-        }
+        self.overlay_services(over.services);
         self.observations.extend(over.observations);
         self.torn |= over.torn;
+    }
+
+    fn overlay_services(&mut self, over: Vec<(String, Section)>) {
+        if self.services.is_empty() {
+            self.services = over;
+            return;
+        }
+        // A search for each of many services would take the square of their number.
+        let names = self.services.iter().map(|(name, _)| name.clone());
+        let places: HashMap<String, usize> = names.zip(0..).collect();
+        for (name, section) in over {
+            match places.get(&name) {
+                Some(at) => self.services[*at].1.overlay(section),
+                None => self.services.push((name, section)),
+            }
+        }
     }
 
     /// The section of a service, made at `origin` if there is none.
@@ -123,12 +126,15 @@ impl Draft {
     ///
     /// # Errors
     /// It has no such form, or names no section. Its value is checked with all the others.
-    pub fn suppose(&mut self, text: &str) -> Result<(), Problem> {
+    pub fn suppose(&mut self, text: &str) -> Result<(), Box<Problem>> {
         let origin = Origin::WhatIf;
-        let form = || {
-            Problem::new(&origin, "", format!("`{text}` is no supposition"))
-                .with_suggestion("write SERVICE.KEY=VALUE or SECTION.KEY=VALUE, as in api.pool=20")
-        };
+        let form =
+            || {
+                let problem = Problem::new(&origin, "", format!("`{text}` is no supposition"));
+                Box::new(problem.with_suggestion(
+                    "write SERVICE.KEY=VALUE or SECTION.KEY=VALUE, as in api.pool=20",
+                ))
+            };
         let (path, value) = text.split_once('=').ok_or_else(form)?;
         let (section, key) = path.trim().rsplit_once('.').ok_or_else(form)?;
         let value = Value::from_text(value.trim());
@@ -154,32 +160,14 @@ impl Draft {
                 let known = self.services.iter().map(|(name, _)| name.as_str());
                 let known = known.chain(keys::SECTIONS.iter().copied());
                 let problem = Problem::new(&origin, path.trim(), "names no service and no section");
-                return Err(match nearest(section, known) {
+                return Err(Box::new(match nearest(section, known) {
                     Some(near) => problem.with_suggestion(format!("did you mean {near}.{key}?")),
                     None => problem.with_suggestion("services are named as in the table"),
-                });
+                }));
             }
         };
         fixed.give(key, value, origin);
         Ok(())
-    }
-
-    /// The sections in the order of the manual, with what may stand in them and their paths.
-    pub(super) fn sections(&self) -> impl Iterator<Item = (Scope, String, &Section)> {
-        let fixed = [
-            (Scope::Database, "database", Some(&self.database)),
-            (Scope::Operations, "operations", Some(&self.operations)),
-            (Scope::Pooler, "pooler", self.pooler.as_ref()),
-            (Scope::Measured, "measured", Some(&self.measured)),
-        ];
-        let fixed = fixed
-            .into_iter()
-            .filter_map(|(scope, name, section)| Some((scope, name.to_owned(), section?)));
-        let services = self
-            .services
-            .iter()
-            .map(|(name, section)| (Scope::Service, service_path(name), section));
-        fixed.chain(services)
     }
 }
 

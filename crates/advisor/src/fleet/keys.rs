@@ -236,7 +236,13 @@ pub const MEASURED: &[Key] = &[
 
 /// The setting called `name` in `scope`.
 pub fn find(scope: Scope, name: &str) -> Option<&'static Key> {
-    scope.keys().iter().find(|key| key.name == name)
+    place(scope, name).map(|(_, key)| key)
+}
+
+/// The setting called `name` in `scope`, with its place in the table.
+pub(super) fn place(scope: Scope, name: &str) -> Option<(usize, &'static Key)> {
+    let mut keys = scope.keys().iter().enumerate();
+    keys.find(|(_, key)| key.name == name)
 }
 
 /// What to write in place of a name that `scope` does not know.

@@ -8,6 +8,7 @@
 
 pub mod draft;
 pub mod keys;
+mod lines;
 mod nearest;
 pub mod presets;
 mod problem;
@@ -20,7 +21,7 @@ mod write;
 mod tests;
 
 pub use draft::{Draft, Given, Section};
-pub use problem::Problem;
+pub use problem::{Problem, without_secrets};
 pub use resolve::resolve;
 pub use toml::read;
 pub use value::Value;

@@ -6,10 +6,10 @@ mod pooler;
 mod service;
 mod values;
 
-use super::draft::{Draft, Section};
+use super::draft::Draft;
 #[cfg(test)]
 use super::keys::Fallback;
-use super::keys::{self, Scope};
+use super::keys::Scope;
 use super::problem::Problem;
 use super::value::Typed;
 use crate::facts::{Database, Facts, Measured, Operations, Via};
@@ -20,7 +20,6 @@ use crate::units::Rate;
 use database::database;
 use pooler::pooler;
 use service::service;
-use std::cell::Cell;
 use values::{Assumptions, Values, mistyped};
 
 /// Makes facts of a draft.
@@ -28,9 +27,6 @@ use values::{Assumptions, Values, mistyped};
 /// # Errors
 /// Every mistake there is, `read` the ones already met, in the order of the text.
 pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Problem>> {
-    for (scope, path, section) in draft.sections() {
-        check(scope, &path, section, &mut read);
-    }
     let mut assumptions = Assumptions::default();
     let profile = draft.profile.unwrap_or_default();
     let database = database(draft, &mut assumptions, &mut read);
@@ -79,27 +75,6 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
     })
 }
 
-/// Reports names that the table does not know and values that it does not allow.
-fn check(scope: Scope, path: &str, section: &Section, problems: &mut Vec<Problem>) {
-    for (name, given) in &section.values {
-        let problem =
-            |message: String| Problem::new(&given.origin, format!("{path}.{name}"), message);
-        let Some(key) = keys::find(scope, name) else {
-            let problem = problem("is no setting of this section".to_owned());
-            problems.push(problem.with_suggestion(keys::hint(scope, name)));
-            continue;
-        };
-        if key.kind.read(&given.value).is_none() {
-            let mut problem = problem(format!("must be {}", key.kind.allowed()))
-                .with_value(given.value.to_string());
-            if let Some(near) = key.kind.suggestion(&given.value) {
-                problem = problem.with_suggestion(format!("write {name} = {near}"));
-            }
-            problems.push(problem);
-        }
-    }
-}
-
 /// What services depend on.
 struct Known<'a> {
     profile: Profile,
@@ -113,15 +88,8 @@ fn operations(
     assumptions: &mut Assumptions,
     problems: &mut Vec<Problem>,
 ) -> Operations {
-    let mut v = Values {
-        scope: Scope::Operations,
-        path: "operations".to_owned(),
-        subject: "",
-        section: &draft.operations,
-        assumptions,
-        problems,
-        cursor: Cell::default(),
-    };
+    let section = &draft.operations;
+    let mut v = Values::read(Scope::Operations, "", section, assumptions, problems);
     Operations {
         reserve: v.connections("reserve"),
         target: match v.fixed("target_utilisation") {
@@ -141,15 +109,8 @@ fn operations(
 }
 
 fn measured(draft: &Draft, assumptions: &mut Assumptions, problems: &mut Vec<Problem>) -> Measured {
-    let v = Values {
-        scope: Scope::Measured,
-        path: "measured".to_owned(),
-        subject: "",
-        section: &draft.measured,
-        assumptions,
-        problems,
-        cursor: Cell::default(),
-    };
+    let section = &draft.measured;
+    let v = Values::read(Scope::Measured, "", section, assumptions, problems);
     let steps: Vec<Step> = match v.given("steps") {
         Some(Typed::Steps(steps)) => steps,
         _ => Vec::new(),

@@ -269,7 +269,7 @@ proptest! {
     #[test]
     fn no_value_makes_the_planner_panic(draft in any_draft()) {
         if let Ok(facts) = resolve(&draft, Vec::new()) {
-            let plan = crate::plan(&facts);
+            let plan = crate::plan(facts);
             prop_assert!(serde_json::to_string(&plan).is_ok());
         }
     }
@@ -292,9 +292,11 @@ proptest! {
         let (back, problems) = read("x", &write(&draft));
         prop_assert_eq!(problems, []);
         let values = |draft: &Draft| {
-            draft.sections().map(|(_, path, section)| {
+            let (name, service) = &draft.services[0];
+            let fixed = [("d", &draft.database), ("o", &draft.operations), ("m", &draft.measured)];
+            fixed.into_iter().chain([(name.as_str(), service)]).map(|(path, section)| {
                 let values: Vec<_> = section.values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect();
-                (path, values)
+                (path.to_owned(), values)
             }).collect::<Vec<_>>()
         };
         prop_assert_eq!(values(&back), values(&draft));

@@ -78,15 +78,16 @@ pub struct Plan {
 }
 
 /// Plans a fleet.
-pub fn plan(facts: &Facts) -> Plan {
-    let services = services::plan(facts);
-    let queueing = queueing::plan(facts, &services);
-    let pooler = pooling::plan(facts, &services, &queueing);
-    let capacity = capacity::plan(facts, &services, pooler.as_ref());
-    let memory = memory::plan(facts, &capacity);
-    let (scaling, unfit) = queueing::scaling(facts, &queueing);
+pub fn plan(facts: Facts) -> Plan {
+    let known = &facts;
+    let services = services::plan(known);
+    let queueing = queueing::plan(known, &services);
+    let pooler = pooling::plan(known, &services, &queueing);
+    let capacity = capacity::plan(known, &services, pooler.as_ref());
+    let memory = memory::plan(known, &capacity);
+    let (scaling, unfit) = queueing::scaling(known, &queueing);
     let mut findings = findings::all(
-        facts,
+        known,
         &capacity,
         &memory,
         &services,
@@ -94,17 +95,17 @@ pub fn plan(facts: &Facts) -> Plan {
         scaling.as_ref(),
     );
     findings.extend(unfit);
-    findings.extend(lattice::findings(facts));
+    findings.extend(lattice::findings(known));
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     let advice = advice::all(
-        facts,
+        known,
         &capacity,
         &memory,
         &queueing,
         scaling.as_ref(),
         pooler.as_ref(),
     );
-    let changes = changes::all(facts, &capacity, &services, pooler.as_ref());
+    let changes = changes::all(known, &capacity, &services, pooler.as_ref());
     let (verdict, reasons) = verdict(&capacity, &memory, &findings);
     Plan {
         schema: SCHEMA,
@@ -121,9 +122,9 @@ pub fn plan(facts: &Facts) -> Plan {
         pooler,
         advice,
         findings,
-        readings: readings::all(facts),
+        readings: readings::all(known),
         assumptions: facts.assumptions.clone(),
-        facts: facts.clone(),
+        facts,
     }
 }
 

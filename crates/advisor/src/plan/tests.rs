@@ -20,7 +20,7 @@ pub(crate) fn planned(text: &str) -> Plan {
 
 fn plan_of(draft: &Draft) -> Plan {
     match fleet::resolve(draft, Vec::new()) {
-        Ok(facts) => plan(&facts),
+        Ok(facts) => plan(facts),
         Err(problems) => panic!("{problems:?}"),
     }
 }

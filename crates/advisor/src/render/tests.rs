@@ -7,7 +7,7 @@ use crate::plan::{Plan, plan};
 use crate::show::diff;
 
 fn planned(draft: &Draft) -> Plan {
-    plan(&fleet::resolve(draft, Vec::new()).unwrap())
+    plan(fleet::resolve(draft, Vec::new()).unwrap())
 }
 
 fn of(text: &str) -> Plan {

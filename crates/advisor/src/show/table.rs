@@ -38,21 +38,33 @@ pub fn services_table(plan: &Plan) -> String {
         } else {
             service.pool.to_string()
         };
-        push(
+        text.push_str(&service.name);
+        spaces(
             &mut text,
-            format_args!(
-                "{:width$}  {:10}  {:6}  {replicas:>9}  {:>9}  {pool:>6}  {:>4}  {:>8}  {:>8}  {:>6}  {:>7}\n",
-                service.name,
-                service.kind,
-                service.via,
-                service.processes,
-                service.dsns,
-                service.steady.0,
-                service.rollout.0,
-                or_dash(service.need),
-                or_dash(service.ceiling),
-            ),
+            width.saturating_sub(service.name.chars().count()),
         );
+        let kind = service.kind.name();
+        let via = service.via.name();
+        for (word, width) in [(kind, 10), (via, 6)] {
+            text.push_str("  ");
+            text.push_str(word);
+            spaces(&mut text, width - word.len());
+        }
+        let numbers = [
+            (replicas, 9),
+            (service.processes.to_string(), 9),
+            (pool, 6),
+            (service.dsns.to_string(), 4),
+            (service.steady.0.to_string(), 8),
+            (service.rollout.0.to_string(), 8),
+            (or_dash(service.need), 6),
+            (or_dash(service.ceiling), 7),
+        ];
+        for (number, width) in numbers {
+            spaces(&mut text, 2 + usize::saturating_sub(width, number.len()));
+            text.push_str(&number);
+        }
+        text.push('\n');
     }
     let capacity = &plan.capacity;
     let mut sum = |name: &str, steady: String, rollout: String| {
@@ -121,6 +133,11 @@ pub fn services_table(plan: &Plan) -> String {
         text.push_str("* chosen by the planner\n");
     }
     text
+}
+
+/// The formatter's own padding goes letter by letter, which ten thousand lines would notice.
+fn spaces(text: &mut String, count: usize) {
+    text.extend(std::iter::repeat_n(' ', count));
 }
 
 fn or_dash(connections: Option<Connections>) -> String {

@@ -7,7 +7,7 @@ use crate::{corrections, fleet};
 
 fn planned(text: &str) -> Plan {
     let (draft, problems) = fleet::read("fleet.toml", text);
-    plan(&fleet::resolve(&draft, problems).unwrap())
+    plan(fleet::resolve(&draft, problems).unwrap())
 }
 
 const FLEET: &str = "\

@@ -137,7 +137,7 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
                 [services.accounts]\nkind = \"prisma6\"\npool = 9\nreplicas = 2\n\
                 [services.web]\nkind = \"php-fpm\"\npool = 12\nvia = \"direct\"\n";
     let (given, problems) = fleet::read("fleet.toml", text);
-    let before = pgweir_advisor::plan(&fleet::resolve(&given, problems).unwrap());
+    let before = pgweir_advisor::plan(fleet::resolve(&given, problems).unwrap());
     let files = render::all(&before);
     let of = |start: &str| -> Vec<(&str, &str)> {
         let files = files.iter().filter(|file| file.path.starts_with(start));
@@ -159,7 +159,7 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
         ] {
             read.suppose(supposition).unwrap();
         }
-        let after = pgweir_advisor::plan(&fleet::resolve(&read, Vec::new()).unwrap());
+        let after = pgweir_advisor::plan(fleet::resolve(&read, Vec::new()).unwrap());
         let (was, is) = (&before.capacity, &after.capacity);
         assert_eq!(was.max_connections, is.max_connections, "{start}");
         assert_eq!(was.direct, is.direct, "{start}");
@@ -189,7 +189,7 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
 fn every_yaml_file_that_is_rendered_is_yaml() {
     let text = include_str!("../../../advisor/tests/fleets/every-kind.toml");
     let (given, problems) = fleet::read("fleet.toml", text);
-    let plan = pgweir_advisor::plan(&fleet::resolve(&given, problems).unwrap());
+    let plan = pgweir_advisor::plan(fleet::resolve(&given, problems).unwrap());
     let mut count = 0;
     for file in render::all(&plan) {
         if file.path.ends_with(".yaml") || file.path.ends_with(".yml") {

@@ -1,6 +1,5 @@
-//! What `pgweir check` prints: every resolved value with its origin, or every problem.
-
-use std::fmt::Write;
+//! What `pgweir check` prints: every resolved value with its origin, and every problem as JSON. Problems
+//! as text are the shell's to tell.
 
 use serde_json::{Value, json};
 
@@ -42,22 +41,6 @@ pub fn render_text(resolved: &Resolved, colour: bool) -> String {
     text
 }
 
-/// The problems, one per line, and their number.
-pub fn render_problems_text(problems: &[Problem], colour: bool) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        let (start, end) = if colour {
-            ("\x1b[31m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
-        writeln!(text, "{start}error{end}: {problem}").expect("writing to a String cannot fail");
-    }
-    let (count, s) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
-    writeln!(text, "{count} problem{s}").expect("writing to a String cannot fail");
-    text
-}
-
 /// The values as JSON.
 pub fn render_json(resolved: &Resolved) -> String {
     let settings: Vec<Value> = resolved
@@ -95,8 +78,8 @@ pub fn render_problems_json(problems: &[Problem]) -> String {
 
 fn origin(origin: &Origin) -> Value {
     match origin {
-        Origin::File { path, line: 0 } => json!({ "file": path.display().to_string() }),
-        Origin::File { path, line } => {
+        Origin::File { path, line: 0, .. } => json!({ "file": path.display().to_string() }),
+        Origin::File { path, line, .. } => {
             json!({ "file": path.display().to_string(), "line": line })
         }
         Origin::Url => json!({ "variable": "DATABASE_URL" }),

@@ -97,6 +97,8 @@ pub enum Origin {
         path: Arc<Path>,
         /// The line.
         line: u32,
+        /// Where in the line.
+        columns: Columns,
     },
     /// `DATABASE_URL` outside its parameters: user, password, host, port, database.
     Url,
@@ -111,12 +113,23 @@ pub enum Origin {
     Default,
 }
 
+/// Where a setting stands in its line, in bytes from the start of the line. Empty where that is not
+/// known, or beyond 65,535.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Columns {
+    /// The name, from its first byte to the one behind its last.
+    pub name: (u16, u16),
+    /// The value, or its part on that line. It may be a secret; what a problem says of a value is none.
+    pub value: (u16, u16),
+}
+
 impl Origin {
-    /// A line of a file.
+    /// A line of a file, where its columns are not known.
     pub fn file(path: &Path, line: u32) -> Self {
         Self::File {
             path: path.into(),
             line,
+            columns: Columns::default(),
         }
     }
 }
@@ -124,8 +137,8 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
+            Self::File { path, line, .. } => write!(f, "{}:{line}", path.display()),
             Self::Url => f.write_str("DATABASE_URL"),
             Self::UrlParameter(name) => write!(f, "DATABASE_URL parameter {name}"),
             Self::Variable(name) => f.write_str(name),

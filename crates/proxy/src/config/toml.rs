@@ -2,6 +2,7 @@
 //!
 //! Knows the sections, not the settings.
 
+use std::ops::Range;
 use std::path::Path;
 
 use ::toml::Spanned;
@@ -9,7 +10,7 @@ use ::toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::problem::Problem;
-use super::raw::{Origin, Raw, Section, Value};
+use super::raw::{Columns, Origin, Raw, Section, Value};
 
 /// Reads `text`, the content of the file at `path`.
 ///
@@ -30,7 +31,8 @@ pub(super) fn read(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
     raw.torn = !errors.is_empty();
     for error in errors {
         let start = error.span().map_or(0, |span| span.start);
-        let origin = reader.origin(start);
+        // No columns: what stands there may be a password.
+        let origin = reader.origin(start..start, 0..0);
         // The parser's message alone: its full text quotes the line, which may hold a password.
         reader
             .problems
@@ -52,7 +54,7 @@ type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
 
 impl Reader<'_> {
     fn section(&mut self, raw: &mut Raw, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
-        let origin = self.origin(key.span().start);
+        let origin = self.origin(key.span(), value.span());
         let name = key.get_ref().as_ref();
         let Some(table) = value.get_ref().as_table() else {
             let message = "stands outside every section; settings go below [pgweir]";
@@ -88,7 +90,7 @@ impl Reader<'_> {
     ) -> std::collections::BTreeMap<String, Section> {
         let mut sections = std::collections::BTreeMap::new();
         for (key, value) in table.iter() {
-            let origin = self.origin(key.span().start);
+            let origin = self.origin(key.span(), 0..0);
             let name = key.get_ref().as_ref();
             let path = path_of(kind, name);
             match value.get_ref().as_table() {
@@ -106,7 +108,7 @@ impl Reader<'_> {
         let mut section = Section::new(origin);
         for (key, value) in table.iter() {
             // The line of the key: that of a text over several lines would be its first or last.
-            let origin = self.origin(key.span().start);
+            let origin = self.origin(key.span(), value.span());
             let name = key.get_ref().as_ref();
             match plain(value.get_ref()) {
                 Ok(value) => section.give(name, value, origin),
@@ -116,8 +118,13 @@ impl Reader<'_> {
         section
     }
 
-    fn origin(&self, offset: usize) -> Origin {
-        Origin::file(self.path, self.lines.line(offset))
+    fn origin(&self, name: Range<usize>, value: Range<usize>) -> Origin {
+        let (line, columns) = self.lines.place(name, value);
+        Origin::File {
+            path: self.path.into(),
+            line,
+            columns,
+        }
     }
 
     fn problem(&mut self, origin: &Origin, key: &str, message: impl Into<String>) {
@@ -179,10 +186,25 @@ impl Lines {
         }
     }
 
-    /// The line of a byte, counted from 1.
-    fn line(&self, offset: usize) -> u32 {
-        let line = self.starts.partition_point(|start| *start <= offset);
-        u32::try_from(line).unwrap_or(u32::MAX)
+    /// The line of the name, counted from 1, and where in it name and value stand.
+    fn place(&self, name: Range<usize>, value: Range<usize>) -> (u32, Columns) {
+        let line = self.starts.partition_point(|start| *start <= name.start);
+        let start = self.starts[line - 1];
+        let end = self.starts.get(line).map_or(usize::MAX, |next| next - 1);
+        let columns = |range: Range<usize>| {
+            let inside = (start..end).contains(&range.start) && !range.is_empty();
+            let from = u16::try_from(range.start.wrapping_sub(start));
+            let to = u16::try_from(range.end.min(end).wrapping_sub(start));
+            match (inside, from, to) {
+                (true, Ok(from), Ok(to)) => (from, to),
+                _ => (0, 0),
+            }
+        };
+        let columns = Columns {
+            name: columns(name),
+            value: columns(value),
+        };
+        (u32::try_from(line).unwrap_or(u32::MAX), columns)
     }
 }
 

@@ -1,6 +1,5 @@
 //! `[database]`: the server, its memory and its time limits.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::Draft;
@@ -17,15 +16,8 @@ pub(super) fn database(
     assumptions: &mut Assumptions,
     problems: &mut Vec<Problem>,
 ) -> Database {
-    let mut v = Values {
-        scope: Scope::Database,
-        path: "database".to_owned(),
-        subject: "",
-        section: &draft.database,
-        assumptions,
-        problems,
-        cursor: Cell::default(),
-    };
+    let section = &draft.database;
+    let mut v = Values::read(Scope::Database, "", section, assumptions, problems);
     let version = v.small("version");
     let physical_cores = v.small("physical_cores");
     let ram_default = match v.maybe_size("shared_buffers") {

@@ -1,6 +1,5 @@
 //! `[pooler]`.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use super::super::draft::Section;
@@ -17,15 +16,7 @@ pub(super) fn pooler(
     assumptions: &mut Assumptions,
     problems: &mut Vec<Problem>,
 ) -> Pooler {
-    let mut v = Values {
-        scope: Scope::Pooler,
-        path: "pooler".to_owned(),
-        subject: "",
-        section,
-        assumptions,
-        problems,
-        cursor: Cell::default(),
-    };
+    let mut v = Values::read(Scope::Pooler, "", section, assumptions, problems);
     let kind = v.choice("kind");
     let pool_mode = match v.choice("pool_mode") {
         "session" => PoolMode::Session,

@@ -1,9 +1,8 @@
 //! `[services.NAME]`: instances, pools, load and time limits.
 
-use std::cell::Cell;
 use std::time::Duration;
 
-use super::super::draft::{Section, service_path};
+use super::super::draft::Section;
 use super::super::keys::Scope;
 use super::super::problem::Problem;
 use super::super::value::Typed;
@@ -22,15 +21,7 @@ pub(super) fn service(
     assumptions: &mut Assumptions,
     problems: &mut Vec<Problem>,
 ) -> Service {
-    let mut v = Values {
-        scope: Scope::Service,
-        path: service_path(name),
-        subject: name,
-        section,
-        assumptions,
-        problems,
-        cursor: Cell::default(),
-    };
+    let mut v = Values::read(Scope::Service, name, section, assumptions, problems);
     check_name(name, &mut v);
     let kind = v.choice("kind");
     let kind = *Kind::ALL
@@ -38,7 +29,7 @@ pub(super) fn service(
         .find(|known| known.name() == kind)
         .expect("a test compares the names");
     let replicas = v.count("replicas");
-    let replicas_min = v.count_or("replicas_min", replicas);
+    let replicas_min = v.count_of("replicas_min", replicas, "replicas");
     if replicas_min > replicas {
         let message = format!("is more than replicas, which is {replicas}");
         let suggestion = format!("write replicas = {replicas_min}, or less here");
@@ -49,9 +40,11 @@ pub(super) fn service(
         other => mistyped("surge", &other),
     };
     let processes = v.count("processes");
-    let hold = v.time("hold");
     let requests = v.maybe_number("requests").map(Rate);
     let queries_per_request = v.number("queries_per_request");
+    let hold = v.time("hold");
+    let arrival_variation = v.number("arrival_variation");
+    let hold_variation = v.number("hold_variation");
     let connections_per_task = v.count("connections_per_task");
     let tasks = v.count("tasks");
     let load = requests.map(|requests| {
@@ -71,8 +64,15 @@ pub(super) fn service(
         let message = format!("is more than pool, which is {pool}");
         v.contradiction("pool_min", message, format!("write {pool} or less"));
     }
+    // In the order of the table, which is looked at from where it was left.
+    let dsns = v.count("dsns");
     let via = via(&mut v, facts.pooled);
+    let database = v.text_or("database", &facts.database.name);
+    let user = v.text("user");
     let request_deadline = v.time("request_deadline");
+    let timeouts = client_timeouts(&mut v, facts, request_deadline);
+    let persistent = v.truth("persistent");
+    let fpm = fpm(&mut v, kind, pool.0);
     let image = format!("{name}:latest");
     Service {
         name: name.to_owned(),
@@ -84,21 +84,21 @@ pub(super) fn service(
         pool,
         pool_given,
         pool_min,
-        dsns: v.count("dsns"),
+        dsns,
         via,
-        database: v.text_or("database", &facts.database.name),
-        user: v.text("user"),
+        database,
+        user,
         requests,
         queries_per_request,
         hold,
-        arrival_variation: v.number("arrival_variation"),
-        hold_variation: v.number("hold_variation"),
+        arrival_variation,
+        hold_variation,
         connections_per_task,
         tasks,
         request_deadline,
-        timeouts: client_timeouts(&mut v, facts, request_deadline),
-        persistent: v.truth("persistent"),
-        fpm: fpm(&mut v, pool.0),
+        timeouts,
+        persistent,
+        fpm,
         image: v.text_of_name("image", image, "\"NAME:latest\""),
         http_port: v.port("http_port"),
     }
@@ -133,7 +133,7 @@ fn check_name(name: &str, v: &mut Values<'_>) {
     let message = "is no name for a service: lower-case letters, digits and hyphens, a letter \
                    first, at most 53";
     let origin = v.section.origin.clone();
-    let problem = Problem::new(&origin, v.path.clone(), message).with_suggestion(suggestion);
+    let problem = Problem::new(&origin, v.path(), message).with_suggestion(suggestion);
     v.problems.push(problem);
 }
 
@@ -205,8 +205,8 @@ fn client_timeouts(v: &mut Values<'_>, facts: &Known<'_>, deadline: Duration) ->
     }
 }
 
-fn fpm(v: &mut Values<'_>, children: u64) -> Fpm {
-    if v.subject_is_fpm() {
+fn fpm(v: &mut Values<'_>, kind: Kind, children: u64) -> Fpm {
+    if kind == Kind::PhpFpm {
         let spare_min = v.count_or("min_spare_servers", 2.min(children));
         let spare_max = v.count_or("max_spare_servers", 6.max(spare_min).min(children));
         let start = v.count_or(
@@ -236,7 +236,7 @@ fn fpm(v: &mut Values<'_>, children: u64) -> Fpm {
             requests_max: v.count("max_requests"),
         };
     }
-    for name in ["min_spare_servers", "max_spare_servers", "start_servers"] {
+    for name in ["start_servers", "min_spare_servers", "max_spare_servers"] {
         if v.has(name) {
             let message = "belongs to php-fpm, which this service is not".to_owned();
             let suggestion = "remove it, or write kind = \"php-fpm\"".to_owned();
@@ -249,12 +249,6 @@ fn fpm(v: &mut Values<'_>, children: u64) -> Fpm {
         spare_min: 1,
         spare_max: 1,
         requests_max: 0,
-    }
-}
-
-impl Values<'_> {
-    fn subject_is_fpm(&self) -> bool {
-        self.given("kind") == Some(Typed::Choice("php-fpm"))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::super::draft::Section;
+use super::super::draft::{Section, service_path};
 use super::super::keys::{self, Fallback, Scope};
 use super::super::problem::Problem;
 use super::super::value::{Typed, Value};
-use crate::facts::Assumption;
+use crate::facts::{Assumption, Origin};
 use crate::formula::demand::Surge;
 use crate::units::{Bytes, Connections, short, time_text};
 
@@ -91,39 +91,97 @@ impl Assumptions {
     }
 }
 
-/// The values of one section. What is given and wrong was reported by [`check`], and reads as if
-/// it were not there, so that the rest can be looked at.
+/// The values of one section. What is given and wrong was reported when it was read, and is as if it
+/// were not there, so that the rest can be looked at.
 pub(super) struct Values<'a> {
     pub(super) scope: Scope,
-    pub(super) path: String,
+    /// The service; empty in other sections.
     pub(super) subject: &'a str,
     pub(super) section: &'a Section,
+    /// What is given, by its place in the table.
+    typed: Vec<Option<Typed>>,
     pub(super) assumptions: &'a mut Assumptions,
     pub(super) problems: &'a mut Vec<Problem>,
     /// Where the table is looked at first: settings are asked for in about its order.
-    pub(super) cursor: Cell<usize>,
+    cursor: Cell<usize>,
+}
+
+impl<'a> Values<'a> {
+    /// Reads a section. Reports names that the table does not know and values that it does not
+    /// allow.
+    pub(super) fn read(
+        scope: Scope,
+        subject: &'a str,
+        section: &'a Section,
+        assumptions: &'a mut Assumptions,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
+        let mut values = Self {
+            scope,
+            subject,
+            section,
+            typed: vec![None; scope.keys().len()],
+            assumptions,
+            problems,
+            cursor: Cell::default(),
+        };
+        for (name, given) in &section.values {
+            let Some((at, key)) = keys::place(scope, name) else {
+                let problem = values.problem(name, &given.origin, "is no setting of this section");
+                let problem = problem.with_suggestion(keys::hint(scope, name));
+                values.problems.push(problem);
+                continue;
+            };
+            values.typed[at] = key.kind.read(&given.value);
+            if values.typed[at].is_none() {
+                let path = format!("{}.{name}", values.path());
+                let mut problem = Problem::not_allowed(&given.origin, path, key.kind.allowed())
+                    .with_value(given.value.to_string());
+                if let Some(near) = key.kind.suggestion(&given.value) {
+                    problem = problem.with_suggestion(format!("write {name} = {near}"));
+                }
+                values.problems.push(problem);
+            }
+        }
+        values
+    }
 }
 
 impl Values<'_> {
-    pub(super) fn given(&self, name: &str) -> Option<Typed> {
-        let given = self.section.values.get(name)?;
-        let (_, key) = self.key(name);
-        key.kind.read(&given.value)
+    /// The section as one writes it.
+    pub(super) fn path(&self) -> String {
+        match self.scope {
+            Scope::Service => service_path(self.subject),
+            Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
+                self.scope.title().to_owned()
+            }
+        }
     }
 
-    pub(super) fn key(&self, name: &str) -> (usize, &'static keys::Key) {
+    fn problem(&self, name: &str, origin: &Origin, message: impl Into<String>) -> Problem {
+        Problem::new(origin, format!("{}.{name}", self.path()), message)
+    }
+
+    pub(super) fn given(&self, name: &str) -> Option<Typed> {
+        self.typed[self.key(name).0].clone()
+    }
+
+    fn key(&self, name: &str) -> (usize, &'static keys::Key) {
         let keys = self.scope.keys();
         let start = self.cursor.get();
-        let at = (start..keys.len())
-            .chain(0..start)
-            .find(|at| keys[*at].name == name)
+        let place = |from: usize, to: usize| {
+            let at = keys[from..to].iter().position(|key| key.name == name)?;
+            Some(from + at)
+        };
+        let at = place(start, keys.len())
+            .or_else(|| place(0, start))
             .expect("the table has every setting that is asked for");
-        self.cursor.set(at + 1);
+        self.cursor.set(at);
         (at, &keys[at])
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.given(name).is_some()
+        self.typed[self.key(name).0].is_some()
     }
 
     /// The value, or the table's default.
@@ -174,6 +232,21 @@ impl Values<'_> {
         match self.following(name, Typed::Count(default)) {
             Typed::Count(count) => count,
             other => mistyped(name, &other),
+        }
+    }
+
+    /// The value, or that of the setting `other`: assumed once for all, as that name.
+    pub(super) fn count_of(&mut self, name: &str, default: u64, other: &'static str) -> u64 {
+        match self.given(name) {
+            Some(Typed::Count(count)) => count,
+            Some(found) => mistyped(name, &found),
+            None => {
+                let (at, _) = self.key(name);
+                let value = Typed::Count(default);
+                self.assumptions
+                    .add(self.scope, at, &value, Some(other), self.subject);
+                default
+            }
         }
     }
 
@@ -314,7 +387,8 @@ impl Values<'_> {
     pub(super) fn contradiction(&mut self, name: &str, message: String, suggestion: String) {
         let given = self.section.values.get(name);
         let origin = given.map_or(&self.section.origin, |given| &given.origin);
-        let mut problem = Problem::new(origin, format!("{}.{name}", self.path), message)
+        let mut problem = self
+            .problem(name, origin, message)
             .with_suggestion(suggestion);
         if let Some(given) = given {
             problem = problem.with_value(given.value.to_string());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{SCRAM, check_problems, check_shown, lines, read};
-use crate::config::check::{render_json, render_problems_json, render_problems_text, render_text};
+use crate::config::check::{render_json, render_problems_json, render_text};
 use crate::config::reload::diff;
 use crate::config::settings::SETTINGS;
 use crate::config::{Secret, Source, load, startup_lines};
@@ -194,12 +194,11 @@ fn a_check_prints_json_with_its_schema() {
 fn problems_are_printed_as_text_and_json() {
     let problems = read("[pgweir]\npool_mode = \"x\"\n[databases.a]\n").unwrap_err();
     assert_eq!(lines(&problems).len(), 2);
-    let text = render_problems_text(&problems, false);
+    let text = problems[0].to_string();
     assert!(
-        text.starts_with("error: conf/pgweir.toml:1: lets no user in"),
+        text.starts_with("conf/pgweir.toml:1: lets no user in"),
         "{text}"
     );
-    assert!(text.ends_with("\n2 problems\n"), "{text}");
     let json: Value = serde_json::from_str(&render_problems_json(&problems)).unwrap();
     assert_eq!(json["ok"], false);
     assert_eq!(json["problems"][1]["setting"], "pool_mode");
