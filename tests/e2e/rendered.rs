@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use pgweir_cluster::{Cluster, ClusterOptions, Postgres};
 use pgweir_e2e::{Pooler, Role, eventually, pgweir, psql, shared};
 
+mod deployments;
+mod node;
+
 /// The pool of the service `jobs` of the fleet below, as it is rendered.
 #[allow(
     dead_code,

@@ -64,6 +64,8 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
         "config": {
             "target": format!("http://localhost:{port}"),
             "phases": listed,
+            // Without the plugin nobody looks at what is to be ensured.
+            "plugins": { "ensure": {} },
             "ensure": { "maxErrorRate": 1 },
         },
         "scenarios": [{ "flow": [{ "get": { "url": "/" } }] }],
