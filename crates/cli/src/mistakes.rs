@@ -252,7 +252,7 @@ impl<'a> Report<'a> {
             };
         };
         let mut title = match (mistake.key.as_str(), &mistake.value) {
-            ("", _) => "cannot be understood".to_owned(),
+            ("", _) => String::new(),
             (key, None) => key.to_owned(),
             (key, Some(value)) => format!("{key} = {value}"),
         };
@@ -260,7 +260,10 @@ impl<'a> Report<'a> {
         let number = quote.line.to_string().len();
         let column = FRAME + number + (quote.span.start + quote.span.end) / 2;
         let room = width.saturating_sub(column);
-        let label = if room >= LABEL_MIN {
+        let label = if title.is_empty() {
+            title.clone_from(&mistake.message);
+            None
+        } else if room >= LABEL_MIN {
             Some(broken(&mistake.message, room))
         } else {
             title = format!("{title}: {}", mistake.message);

@@ -51,6 +51,18 @@ fn a_terminal_shows_the_place_what_is_allowed_and_what_to_write() {
 }
 
 #[test]
+fn what_is_no_toml_has_its_place_where_the_setting_is_known() {
+    let content = "[services.api]\npool = 5 5\nword = 5 5\n";
+    let text = told(content, Some(PLAIN));
+    for words in [
+        "[fleet.toml:2:1]\n 2 │ pool = …\n   · ────────\n",
+        "error: fleet.toml:3: ",
+    ] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+}
+
+#[test]
 fn elsewhere_each_mistake_is_a_line_that_begins_with_its_place() {
     let text = told("[services.api]\nkind = \"rust\"\npool = 0\n", None);
     let lines: Vec<&str> = text.lines().collect();
