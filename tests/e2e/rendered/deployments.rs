@@ -1,5 +1,6 @@
-//! docker-compose and Kubernetes read what is rendered for them: Compose itself, a parser of the Compose
-//! specification as it is today, and the API's own schemas, in which nothing unknown may stand.
+//! docker-compose, Kubernetes and Helm read what is rendered for them: Compose itself, a parser of the
+//! Compose specification as it is today, the API's own schemas, in which nothing unknown may stand, and
+//! Helm with a chart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -146,4 +147,43 @@ fn kubernetes_schemas_allow_every_manifest() {
     let text = fs::read_to_string(&files[0]).unwrap();
     fs::write(&files[0], text.replace("maxUnavailable:", "maxMissing:")).unwrap();
     assert!(!check("1.37", &files[..1]).0);
+}
+
+#[test]
+#[ignore = "needs Helm, a large package: make test-rendered"]
+fn a_chart_that_uses_the_values_gives_valid_manifests() {
+    let python = tool("python");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("rendered/helm.py");
+    let helm = |values: &Path, folder: &Path| {
+        let mut command = Command::new(&python);
+        run(command.arg(&program).arg(values).arg(folder))
+    };
+    for (name, fleet) in fleets() {
+        let rendered = Rendered::new(&fleet);
+        let values = rendered.path("helm/values.yaml");
+        let folder = tempfile::tempdir().unwrap();
+        let (accepted, told) = helm(&values, folder.path());
+        assert!(accepted, "{name}: {told}");
+        let manifests = folder.path().join("services.yaml");
+        let mut command = Command::new(tool("kubernetes-validate"));
+        let arguments = ["--strict", "--no-warn", "-k", "1.37"];
+        let (valid, told) = run(command.args(arguments).arg(&manifests));
+        assert!(valid, "{name}: {told}");
+        // What the fleet says arrives as it was said, numbers as numbers.
+        let text = fs::read_to_string(&manifests).unwrap();
+        if name == "direct" {
+            for words in [
+                "\n  replicas: 2\n",
+                "image: \"registry/a:1\"",
+                "maxReplicas: 9\n",
+            ] {
+                assert!(text.contains(words), "{words} in\n{text}");
+            }
+            // It does look.
+            let wrong = fs::read_to_string(&values).unwrap();
+            fs::write(&values, wrong.replace("existingSecret", "secret")).unwrap();
+            let (accepted, told) = helm(&values, folder.path());
+            assert!(!accepted && told.contains("error"), "{told}");
+        }
+    }
 }
