@@ -181,9 +181,9 @@ fn a_chart_that_uses_the_values_gives_valid_manifests() {
             }
             // It does look.
             let wrong = fs::read_to_string(&values).unwrap();
-            fs::write(&values, wrong.replace("existingSecret", "secret")).unwrap();
+            fs::write(&values, wrong.replace("image:", "picture:")).unwrap();
             let (accepted, told) = helm(&values, folder.path());
-            assert!(!accepted && told.contains("error"), "{told}");
+            assert!(!accepted && told.contains("needs an image"), "{told}");
         }
     }
 }
