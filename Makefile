@@ -20,6 +20,8 @@ demo: ## Shows what pgweir does, on a throw-away PostgreSQL (ARGS="--keep" and o
 
 # The tests on a real PostgreSQL run the binary, so it is built first, and share one server, which nextest
 # with its process per test would start for each of them. nextest runs no documentation tests either.
+# Without PGWEIR_BIN they would build it once more, with the features of that package alone.
+test: export PGWEIR_BIN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir
 test: ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
