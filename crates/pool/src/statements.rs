@@ -1,6 +1,6 @@
 //! Statements by what they cost, over all pools: `pg_stat_statements` without the extension.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgweir_wire::sql::fingerprint::Fingerprint;
@@ -32,10 +32,14 @@ pub struct Statement {
     pub times: Histogram,
 }
 
+/// Which statement of which pool.
+pub type Key = (PoolId, Fingerprint);
+
 /// The table. See the module's description.
 #[derive(Debug, Default)]
 pub struct Statements {
-    known: HashMap<(PoolId, Fingerprint), Statement>,
+    /// Sorted: a client that chooses its statements cannot make a search long.
+    known: BTreeMap<Key, Box<Statement>>,
     /// Counts how often some were forgotten.
     epoch: u32,
 }
@@ -54,18 +58,19 @@ impl Statements {
 
     /// Text of a statement, without literals.
     pub fn text(&self, pool: PoolId, statement: Fingerprint) -> Option<&str> {
-        let known = self.known.get(&(pool, statement))?;
+        let known = self.get((pool, statement))?;
         (!known.text.is_empty()).then_some(&known.text)
     }
 
-    /// The statements that took the most time together, with that one first.
-    pub fn top(&self, many: usize) -> Vec<(PoolId, Fingerprint, Statement)> {
-        let mut all: Vec<_> = self.known.iter().filter(|(_, s)| s.calls > 0).collect();
-        all.sort_unstable_by_key(|(key, s)| (std::cmp::Reverse(s.times.sum_us()), **key));
-        all.into_iter()
-            .take(many)
-            .map(|(&(pool, id), statement)| (pool, id, statement.clone()))
-            .collect()
+    /// What was seen of a statement.
+    pub fn get(&self, key: Key) -> Option<&Statement> {
+        self.known.get(&key).map(|statement| &**statement)
+    }
+
+    /// The statements that were executed, with the microseconds all of their executions took.
+    pub fn costs(&self) -> impl Iterator<Item = (Key, u64)> {
+        let executed = self.known.iter().filter(|(_, s)| s.calls > 0);
+        executed.map(|(key, s)| (*key, s.times.sum_us()))
     }
 
     fn of(&mut self, pool: PoolId, id: Fingerprint) -> &mut Statement {
@@ -93,6 +98,19 @@ impl Statements {
 }
 
 impl Statement {
+    /// Adds what was seen of it elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        if self.text.is_empty() {
+            self.text.clone_from(&other.text);
+        }
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.longest = self.longest.max(other.longest);
+        self.times.merge(&other.times);
+    }
+
     fn add(&mut self, sample: &Sample) {
         let each = sample.us / sample.calls.max(1);
         self.calls += sample.calls;
@@ -128,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_expensive_come_first_in_each_pool() {
+    fn executions_add_up_in_each_pool() {
         let (mut table, mut a, mut b) = (Statements::default(), Trace::default(), Trace::default());
         for _ in 0..3 {
             run(&mut a, "select 1", Duration::from_millis(4));
@@ -138,19 +156,22 @@ mod tests {
         run(&mut b, "select 2", Duration::from_millis(11));
         table.take(PoolId(1), &mut a);
         table.take(PoolId(2), &mut b);
-        let top: Vec<_> = table
-            .top(2)
-            .into_iter()
-            .map(|(pool, _, s)| (pool.0, s.text, s.calls, s.rows, s.times.sum_us(), s.longest))
-            .collect();
+        let select = Fingerprint::of(b"select 7", true);
+        let seen = |pool| {
+            let s = table.get((PoolId(pool), select)).unwrap();
+            (&*s.text, s.calls, s.rows, s.times.sum_us(), s.longest)
+        };
         let ms = Duration::from_millis;
-        assert_eq!(
-            top,
-            [
-                (1, "select $1".to_owned(), 3, 6, 12_000, ms(4)),
-                (2, "select $1".to_owned(), 1, 2, 11_000, ms(11)),
-            ]
-        );
+        assert_eq!(seen(1), ("select $1", 3, 6, 12_000, ms(4)));
+        assert_eq!(seen(2), ("select $1", 1, 2, 11_000, ms(11)));
+        let mut costs: Vec<_> = table.costs().map(|((pool, _), us)| (pool.0, us)).collect();
+        costs.sort_unstable();
+        assert_eq!(costs, [(1, 10_000), (1, 12_000), (2, 11_000)]);
+
+        let mut both = table.get((PoolId(1), select)).unwrap().clone();
+        both.merge(table.get((PoolId(2), select)).unwrap());
+        let merged = (both.calls, both.rows, both.times.sum_us(), both.longest);
+        assert_eq!(merged, (4, 8, 23_000, ms(11)));
     }
 
     #[test]

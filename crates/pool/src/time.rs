@@ -10,7 +10,12 @@ pub struct Time(pub u64);
 impl Time {
     /// Time from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.us_since(earlier))
+    }
+
+    /// Microseconds from `earlier` to `self`; 0 if `earlier` is later.
+    pub fn us_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -35,6 +35,16 @@ pub struct Thresholds {
     pub very_slow: Duration,
 }
 
+impl Thresholds {
+    fn level(&self, took: Duration) -> Option<Level> {
+        if took >= self.very_slow {
+            Some(Level::VerySlow)
+        } else {
+            (took >= self.slow).then_some(Level::Slow)
+        }
+    }
+}
+
 /// How slow a statement was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -195,7 +205,7 @@ impl Trace {
         let rest = body.get(name.len() + 1..).unwrap_or_default();
         // All that is there of a text that is longer than the buffer.
         let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
-        let statement = self.texts.recognise(sql, settings);
+        let statement = self.texts.recognise_prepared(sql, settings);
         self.parsed = (text_hash(name), statement);
         if name.is_empty() {
             self.unnamed = statement;
@@ -286,21 +296,29 @@ impl Trace {
         }
         let first = self.samples.len() - std::mem::take(&mut self.ended);
         let calls: u64 = self.samples[first..].iter().map(|ended| ended.calls).sum();
-        let took = match calls {
+        let us = match calls {
             // Nearly always, and a division is dear.
-            1 => now - self.began,
-            _ => (now - self.began) / u32::try_from(calls).unwrap_or(u32::MAX),
+            1 => now.us_since(self.began),
+            _ => now.us_since(self.began) / calls,
         };
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let took = Duration::from_micros(us);
         let waited = std::mem::take(&mut self.waited);
         self.began = now;
-        for at in first..self.samples.len() {
-            let ended = &mut self.samples[at];
+        for ended in &mut self.samples[first..] {
             ended.us = us.saturating_mul(ended.calls);
-            let (statement, calls) = (ended.statement, ended.calls);
-            self.look_at(statement, calls, waited, took);
         }
-        self.add_up(first);
+        if let Some(level) = self
+            .thresholds
+            .and_then(|thresholds| thresholds.level(took))
+        {
+            for at in first..self.samples.len() {
+                self.slow(at, level, waited, took);
+            }
+        }
+        // Those of one read are of different statements.
+        if first > 0 {
+            self.add_up(first);
+        }
     }
 
     /// A client repeated so many times what `bytes` begin with.
@@ -314,12 +332,10 @@ impl Trace {
         });
     }
 
-    fn look_at(&mut self, statement: Fingerprint, calls: u64, waited: Duration, took: Duration) {
-        let level = match self.thresholds {
-            Some(thresholds) if took >= thresholds.very_slow => Level::VerySlow,
-            Some(thresholds) if took >= thresholds.slow => Level::Slow,
-            _ => return,
-        };
+    fn slow(&mut self, sample: usize, level: Level, waited: Duration, took: Duration) {
+        let Sample {
+            statement, calls, ..
+        } = self.samples[sample];
         *match level {
             Level::Slow => &mut self.found.slow,
             Level::VerySlow => &mut self.found.very_slow,

@@ -3,6 +3,7 @@
 
 mod holders;
 mod ring;
+mod tables;
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
-use pgweir_pool::statements::{Statement, Statements};
+use pgweir_pool::statements::{Key, Statement};
 use pgweir_pool::trace::{Finding, Level, Trace};
 use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sql::sqlcommenter::Tag;
@@ -21,6 +22,7 @@ pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 
 use crate::pool_handle::PoolHandle;
 use ring::Ring;
+use tables::Tables;
 
 /// Findings of a kind that are kept to be shown; the oldest goes first.
 const KEPT: usize = 100;
@@ -76,7 +78,7 @@ pub(crate) struct RepeatedStatement {
 
 /// Shared by all threads. Each lock is held for a moment, and none while another is.
 pub(crate) struct Insight {
-    statements: Mutex<Statements>,
+    statements: Tables,
     slow: Mutex<Ring<SlowStatement>>,
     repeated: Mutex<Ring<RepeatedStatement>>,
     holders: Vec<Mutex<Holders>>,
@@ -85,7 +87,7 @@ pub(crate) struct Insight {
 impl Insight {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
-            statements: Mutex::default(),
+            statements: Tables::new(workers),
             slow: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             repeated: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             holders: (0..workers).map(|_| Mutex::default()).collect(),
@@ -97,13 +99,14 @@ impl Insight {
     pub(crate) fn take(
         &self,
         pool: &PoolHandle,
+        server: ServerId,
         trace: &mut Trace,
         author: impl FnOnce() -> Author,
     ) {
         if !trace.has_news() {
             return;
         }
-        self.statements().take(pool.id, trace);
+        self.statements.take(pool.id, server, trace);
         let findings = trace.take_findings();
         if findings.is_empty() {
             return;
@@ -114,9 +117,9 @@ impl Insight {
         }
     }
 
-    /// The statements that cost the most, with the id of their pool.
-    pub(crate) fn top(&self, many: usize) -> Vec<(PoolId, Fingerprint, Statement)> {
-        self.statements().top(many)
+    /// The statements that cost the most.
+    pub(crate) fn top(&self, many: usize) -> Vec<(Key, Statement)> {
+        self.statements.top(many)
     }
 
     /// Slow statements, the latest first.
@@ -147,11 +150,9 @@ impl Insight {
             all.extend(holders.iter().cloned());
         }
         all.sort_by_key(|holder| Reverse((holder.locking.behind(), holder.quiet)));
-        let statements = self.statements();
         all.into_iter()
             .map(|holder| {
-                let text = statements.text(holder.pool.id, holder.statement);
-                let text = text.unwrap_or_default().to_owned();
+                let text = self.text_of(&holder);
                 (holder, text)
             })
             .collect()
@@ -168,27 +169,25 @@ impl Insight {
                 .cloned()
         };
         let holder = self.holders.iter().find_map(find)?;
-        let statements = self.statements();
-        let text = statements.text(holder.pool.id, holder.statement);
-        let text = text.unwrap_or_default().to_owned();
-        drop(statements);
+        let text = self.text_of(&holder);
         Some((holder, text))
     }
 
     /// Writes a leak into the log.
     pub(crate) fn warn_of_leak(&self, holder: &Holder) {
-        let statements = self.statements();
-        let text = statements.text(holder.pool.id, holder.statement);
-        let text = text.unwrap_or_default().to_owned();
-        drop(statements);
-        holder.warn(&text);
+        holder.warn(&self.text_of(holder));
+    }
+
+    /// Text of what a holder executed last; empty where it was not kept.
+    fn text_of(&self, holder: &Holder) -> String {
+        let text = self.statements.text(holder.pool.id, holder.statement);
+        text.unwrap_or_default()
     }
 
     fn tell(&self, pool: PoolId, author: &Author, finding: Finding) {
         let text = |statement| {
-            let statements = self.statements();
-            let text = statements.text(pool, statement);
-            text.unwrap_or("(text not kept)").to_owned()
+            let text = self.statements.text(pool, statement);
+            text.unwrap_or_else(|| "(text not kept)".to_owned())
         };
         match finding {
             Finding::Slow {
@@ -280,10 +279,6 @@ impl Insight {
             );
         }
         ring.push(repeated);
-    }
-
-    fn statements(&self) -> std::sync::MutexGuard<'_, Statements> {
-        self.statements.lock().expect("no panic under the lock")
     }
 }
 

@@ -1,6 +1,8 @@
 //! What sources said of a fleet, before it is checked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+
+use compact_str::CompactString;
 
 use super::keys;
 use super::nearest::nearest;
@@ -35,8 +37,9 @@ pub struct Draft {
 pub struct Section {
     /// Where the section starts.
     pub origin: Origin,
-    /// The values by the name written.
-    pub values: BTreeMap<String, Given>,
+    /// The values by the name written, in the order of the names. A vector, for sections are small and
+    /// many.
+    values: Vec<(CompactString, Given)>,
 }
 
 /// A value and where it was written.
@@ -53,8 +56,52 @@ impl Section {
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
-            values: BTreeMap::new(),
+            values: Vec::new(),
         }
+    }
+
+    /// An empty section that starts at `origin`, with room for `count` values.
+    pub(super) fn with_room(origin: Origin, count: usize) -> Self {
+        Self {
+            origin,
+            values: Vec::with_capacity(count),
+        }
+    }
+
+    /// What was given under this name.
+    pub fn get(&self, name: &str) -> Option<&Given> {
+        let at = self.place(name).ok()?;
+        Some(&self.values[at].1)
+    }
+
+    /// Whether something was given under this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// What was given, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Given)> {
+        self.values
+            .iter()
+            .map(|(name, given)| (name.as_str(), given))
+    }
+
+    /// Where the name is, or where it would go: behind the last one, where sorted names are added.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        if self
+            .values
+            .last()
+            .is_none_or(|(last, _)| last.as_str() < name)
+        {
+            return Err(self.values.len());
+        }
+        self.values
+            .binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
     /// Adds a value with the section's own origin.
@@ -65,14 +112,23 @@ impl Section {
 
     /// Adds a value; an earlier one of the same name gives way.
     pub fn give(&mut self, name: &str, value: Value, origin: Origin) {
-        self.values.insert(name.to_owned(), Given { value, origin });
+        self.put(name.into(), Given { value, origin });
+    }
+
+    fn put(&mut self, name: CompactString, given: Given) {
+        match self.place(&name) {
+            Ok(at) => self.values[at].1 = given,
+            Err(at) => self.values.insert(at, (name, given)),
+        }
     }
 
     fn overlay(&mut self, over: Self) {
         if self.values.is_empty() {
             self.origin = over.origin;
         }
-        self.values.extend(over.values);
+        for (name, given) in over.values {
+            self.put(name, given);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) fn defaults_are_allowed() -> Result<(), String> {
             if let Fallback::Is(text) = key.fallback {
                 let (draft, problems) =
                     super::read("default", &format!("[database]\nx = {text}\n"));
-                let value = &draft.database.values["x"].value;
+                let value = &draft.database.get("x").expect("was given").value;
                 if !problems.is_empty() || key.kind.read(value).is_none() {
                     return Err(format!("{}: {text}", key.name));
                 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::draft::Section;
 use super::keys::{Fallback, Scope};
 use super::resolve::defaults_are_allowed;
 use super::{Draft, Problem, Value, read, resolve, write};
@@ -223,8 +224,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<i8>().prop_map(|n| Value::Integer(n.into())),
         any::<f64>().prop_map(Value::Float),
         any::<bool>().prop_map(Value::Bool),
-        ".{0,12}".prop_map(Value::Text),
-        "[0-9]{1,30}(kB|MB|GB|TB|ms|s|min|h|d|%|us)".prop_map(Value::Text),
+        ".{0,12}".prop_map(Value::from),
+        "[0-9]{1,30}(kB|MB|GB|TB|ms|s|min|h|d|%|us)".prop_map(Value::from),
         prop::sample::select(vec![
             "php-fpm", "pooler", "direct", "hdd", "off", "inf%", "nan", "1e400s"
         ])
@@ -284,9 +285,13 @@ proptest! {
             (Scope::Measured, &mut draft.measured),
             (Scope::Service, &mut draft.services[0].1),
         ] {
-            section.values.retain(|name, given| {
-                super::keys::find(scope, name).unwrap().kind.read(&given.value).is_some()
-            });
+            let mut allowed = Section::new(section.origin.clone());
+            for (name, given) in section.iter() {
+                if super::keys::find(scope, name).unwrap().kind.allows(&given.value) {
+                    allowed.give(name, given.value.clone(), given.origin.clone());
+                }
+            }
+            *section = allowed;
         }
         draft.pooler = None;
         let (back, problems) = read("x", &write(&draft));
@@ -295,7 +300,7 @@ proptest! {
             let (name, service) = &draft.services[0];
             let fixed = [("d", &draft.database), ("o", &draft.operations), ("m", &draft.measured)];
             fixed.into_iter().chain([(name.as_str(), service)]).map(|(path, section)| {
-                let values: Vec<_> = section.values.iter().map(|(name, given)| (name.clone(), given.value.clone())).collect();
+                let values: Vec<_> = section.iter().map(|(name, given)| (name.to_owned(), given.value.clone())).collect();
                 (path.to_owned(), values)
             }).collect::<Vec<_>>()
         };

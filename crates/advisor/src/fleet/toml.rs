@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
-use super::draft::{Draft, Given, Section, service_path};
+use super::draft::{Draft, Section, service_path};
 use super::keys::{self, SECTIONS, Scope};
 use super::lines::Lines;
 use super::nearest::nearest;
@@ -128,12 +128,10 @@ impl Reader<'_> {
     }
 
     fn values(&self, origin: Origin, table: DeTable<'_>) -> Section {
-        let mut section = Section::new(origin);
+        let mut section = Section::with_room(origin, table.len());
         for (key, value) in table {
             let origin = self.origin(key.span(), value.span());
-            let value = plain(value.into_inner());
-            let name = key.into_inner().into_owned();
-            section.values.insert(name, Given { value, origin });
+            section.give(key.get_ref(), plain(value.into_inner()), origin);
         }
         section
     }
@@ -173,7 +171,7 @@ impl Reader<'_> {
 
 fn plain(value: DeValue<'_>) -> Value {
     match value {
-        DeValue::String(text) => Value::Text(text.into_owned()),
+        DeValue::String(text) => Value::Text(text.into()),
         DeValue::Boolean(fact) => Value::Bool(fact),
         DeValue::Integer(number) => {
             if let (10, Ok(number)) = (number.radix(), number.as_str().parse()) {

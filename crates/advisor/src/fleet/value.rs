@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use compact_str::CompactString;
+
 use crate::formula::demand::Surge;
 use crate::formula::scaling::Step;
 use crate::units::{Bytes, Rate, short};
@@ -10,8 +12,8 @@ use crate::units::{Bytes, Rate, short};
 /// A value as written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Text.
-    Text(String),
+    /// Text; of values it is mostly short.
+    Text(CompactString),
     /// A whole number.
     Integer(i128),
     /// A number with a fraction.
@@ -36,7 +38,7 @@ impl Value {
             _ => match text.parse::<f64>() {
                 // `inf` and `nan` are words here.
                 Ok(number) if number.is_finite() => Self::Float(number),
-                _ => Self::Text(text.to_owned()),
+                _ => Self::Text(text.into()),
             },
         }
     }
@@ -44,13 +46,13 @@ impl Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(text.into())
     }
 }
 
@@ -175,7 +177,7 @@ pub(super) enum Typed {
     Surge(Surge),
     Choice(&'static str),
     Bool(bool),
-    Text(String),
+    Text(CompactString),
     Names(Vec<String>),
     Steps(Vec<Step>),
 }
@@ -261,11 +263,11 @@ impl Kind {
                 Value::Bool(fact) => Some(Typed::Bool(*fact)),
                 _ => None,
             },
-            Self::Text => text(value).map(Typed::Text),
+            Self::Text => text(value).cloned().map(Typed::Text),
             Self::Names => match value {
                 Value::List(values) if values.len() <= LIST_MAX => values
                     .iter()
-                    .map(text)
+                    .map(|value| text(value).map(|text| text.to_string()))
                     .collect::<Option<Vec<_>>>()
                     .map(Typed::Names),
                 _ => None,
@@ -435,13 +437,13 @@ fn surge(value: &Value) -> Option<Surge> {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Value) -> Option<&CompactString> {
     match value {
         Value::Text(text) => {
             let good = !text.is_empty()
                 && text.chars().count() <= TEXT_MAX
                 && !text.chars().any(char::is_control);
-            good.then(|| text.clone())
+            good.then_some(text)
         }
         _ => None,
     }

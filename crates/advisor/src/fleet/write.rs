@@ -47,7 +47,7 @@ pub fn write(draft: &Draft) -> String {
 }
 
 fn section(text: &mut String, scope: Scope, name: &str, section: Option<&Section>) {
-    if let Some(section) = section.filter(|section| !section.values.is_empty()) {
+    if let Some(section) = section.filter(|section| !section.is_empty()) {
         push(text, format_args!("\n[{name}]\n"));
         values(text, scope, section);
     }
@@ -55,13 +55,13 @@ fn section(text: &mut String, scope: Scope, name: &str, section: Option<&Section
 
 fn values(text: &mut String, scope: Scope, section: &Section) {
     for key in scope.keys() {
-        if let Some(given) = section.values.get(key.name) {
+        if let Some(given) = section.get(key.name) {
             let line = format!("{} = {}", key.name, given.value);
             push(text, format_args!("{line:<32} # {}\n", key.about));
         }
     }
     // Names that the table does not know are written too: reading them back tells of them.
-    for (name, given) in &section.values {
+    for (name, given) in section.iter() {
         if keys::find(scope, name).is_none() {
             push(text, format_args!("{name} = {}\n", given.value));
         }

@@ -404,7 +404,7 @@ proptest! {
         for key in ["replicas", "pool", "processes"] {
             let mut larger = draft(&text);
             let name = larger.services[0].0.clone();
-            let given = larger.services[0].1.values[key].value.to_string();
+            let given = larger.services[0].1.get(key).unwrap().value.to_string();
             let more = given.parse::<u64>().unwrap() + 1;
             larger.suppose(&format!("{name}.{key}={more}")).unwrap();
             let after = plan_of(&larger).capacity;
@@ -424,7 +424,7 @@ proptest! {
         let before = plan_of(&draft(&text));
         let mut larger = draft(&text);
         let name = larger.services[0].0.clone();
-        let now = before.services[0].busy.map_or(0.0, |_| match &larger.services[0].1.values["requests"].value {
+        let now = before.services[0].busy.map_or(0.0, |_| match &larger.services[0].1.get("requests").unwrap().value {
             fleet::Value::Float(requests) => *requests,
             fleet::Value::Integer(requests) => *requests as f64,
             other => panic!("{other}"),

@@ -42,7 +42,7 @@ fn time(time: Duration) -> Value {
     if time.is_zero() {
         Value::Integer(0)
     } else {
-        Value::Text(time_text(time))
+        Value::from(time_text(time))
     }
 }
 
@@ -51,7 +51,7 @@ fn limit(limit: Option<Duration>) -> Value {
 }
 
 fn size(bytes: Bytes) -> Value {
-    Value::Text(bytes.postgres())
+    Value::from(bytes.postgres())
 }
 
 fn count(connections: Connections) -> Value {
@@ -133,7 +133,7 @@ fn service(service: &Service, pooled: bool) -> Section {
     set("replicas", service.replicas.into());
     set("replicas_min", service.replicas_min.into());
     let surge = match service.surge {
-        Surge::Percent(percent) => Value::Text(format!("{percent}%")),
+        Surge::Percent(percent) => Value::from(format!("{percent}%")),
         Surge::Instances(count) => count.into(),
     };
     set("surge", surge);

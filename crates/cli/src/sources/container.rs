@@ -33,7 +33,7 @@ impl Container<'_> {
 
     fn postgres(&self, draft: &mut Draft) {
         let database = &mut draft.database;
-        if database.values.is_empty() {
+        if database.is_empty() {
             database.origin = self.origin.clone();
         }
         database.give("host", self.name.into(), self.origin.clone());
@@ -119,11 +119,11 @@ pub(super) fn plain(text: &str) -> bool {
 /// What a variable of a service says.
 pub(super) fn variable_of_service(section: &mut Section, name: &str, value: &str, origin: &Origin) {
     let fallback = |section: &mut Section, kind: &str| {
-        if !section.values.contains_key("kind") {
+        if !section.has("kind") {
             section.give("kind", kind.into(), origin.clone());
         }
     };
-    let seconds = || Value::Text(format!("{value}s"));
+    let seconds = || Value::from(format!("{value}s"));
     let mut give = |key: &str, value: Value| section.give(key, value, origin.clone());
     match name {
         "DATABASE_URL" => url(section, value, origin),
@@ -170,17 +170,17 @@ pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         let (key, value) = match name {
             "connection_limit" => ("pool", Value::from_text(value)),
-            "pool_timeout" => ("acquire_timeout", Value::Text(format!("{value}s"))),
-            "connect_timeout" => ("connect_timeout", Value::Text(format!("{value}s"))),
-            "socket_timeout" => ("socket_timeout", Value::Text(format!("{value}s"))),
-            "max_idle_connection_lifetime" => ("idle_timeout", Value::Text(format!("{value}s"))),
-            "max_connection_lifetime" => ("max_lifetime", Value::Text(format!("{value}s"))),
+            "pool_timeout" => ("acquire_timeout", Value::from(format!("{value}s"))),
+            "connect_timeout" => ("connect_timeout", Value::from(format!("{value}s"))),
+            "socket_timeout" => ("socket_timeout", Value::from(format!("{value}s"))),
+            "max_idle_connection_lifetime" => ("idle_timeout", Value::from(format!("{value}s"))),
+            "max_connection_lifetime" => ("max_lifetime", Value::from(format!("{value}s"))),
             _ => continue,
         };
         prisma |= name == "connection_limit";
         section.give(key, value, origin.clone());
     }
-    if prisma && !section.values.contains_key("kind") {
+    if prisma && !section.has("kind") {
         section.give("kind", "prisma6".into(), origin.clone());
     }
 }
@@ -208,7 +208,7 @@ pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, or
         return;
     };
     let value = Value::from_text(value.trim().trim_matches('\''));
-    let with_unit = |unit: &str| Value::Text(format!("{value}{unit}").replace('"', ""));
+    let with_unit = |unit: &str| Value::from(format!("{value}{unit}").replace('"', ""));
     // PostgreSQL takes numbers without a unit too, and each setting has its own.
     let candidates = match name {
         "work_mem" | "maintenance_work_mem" | "autovacuum_work_mem" => vec![with_unit("kB")],

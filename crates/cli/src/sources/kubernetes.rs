@@ -130,8 +130,8 @@ fn variables(
 /// A service whose host is the pooler's goes through it.
 pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
     let Some(pooler) = &draft.pooler else { return };
-    let host = match pooler.values.get("host").map(|given| &given.value) {
-        Some(Value::Text(host)) => host.clone(),
+    let host = match pooler.get("host").map(|given| &given.value) {
+        Some(Value::Text(host)) => host.to_string(),
         _ => return,
     };
     for (name, addresses) in behind {

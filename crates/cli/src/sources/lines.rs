@@ -42,7 +42,7 @@ pub(super) fn environment(source: &Source<'_>) -> Draft {
     for (line, variable, value) in assignments(source.text, &['#']) {
         variable_of_service(section, variable, value, &source.line(line));
     }
-    if section.values.is_empty() {
+    if section.is_empty() {
         draft.services.clear();
     }
     draft
@@ -111,7 +111,7 @@ pub(super) fn pgbouncer(source: &Source<'_>) -> Draft {
         }
         let seconds = || match value {
             "0" => Value::Integer(0),
-            _ => Value::Text(format!("{value}s")),
+            _ => Value::from(format!("{value}s")),
         };
         let (key, value) = match name {
             "pool_mode" => (name, value.into()),

@@ -118,6 +118,36 @@ fn a_bind_is_of_the_statement_it_names() {
 }
 
 #[test]
+fn prepared_texts_are_known_as_they_are_and_by_their_skeletons() {
+    let mut trace = trace();
+    let parse = |trace: &mut Trace, sql: &str| {
+        let body = format!("\0{sql}\0\0\0");
+        trace.parse(b"", body.as_bytes(), &Parameters::default())
+    };
+    let of = |sql: &str| Fingerprint::of(sql.as_bytes(), true);
+    for sql in ["select 1", "select 1", "select 22", "select $1"] {
+        assert_eq!(parse(&mut trace, sql), of("select 7"), "{sql}");
+    }
+    assert_eq!(trace.texts.fresh.len(), 1);
+
+    let names: Vec<_> = (0..40).map(|n| format!("select a from t{n}")).collect();
+    let mut kept = vec![of("select 7")];
+    for _ in 0..4 {
+        for sql in &names {
+            assert_eq!(parse(&mut trace, sql), of(sql));
+        }
+        kept.extend(trace.texts.fresh.drain(..).map(|(id, _)| id));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    assert_eq!(
+        kept.len(),
+        41,
+        "texts there was no room for are kept when they come again"
+    );
+}
+
+#[test]
 fn a_round_trip_is_known_by_what_it_does() {
     let mut trace = trace();
     let mut opening = |sql: &[&str]| {

@@ -53,22 +53,48 @@ impl Texts {
 
     /// The fingerprint of a text.
     pub(super) fn recognise(&mut self, sql: &[u8], settings: &Parameters) -> Fingerprint {
+        let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
+        let hash = skeleton_hash(sql).unwrap_or_else(|| text_hash(sql));
+        self.known(hash)
+            .unwrap_or_else(|| self.learn(sql, hash, settings))
+    }
+
+    /// The fingerprint of the text of a Parse: those have their values apart, and come again as they
+    /// are.
+    pub(super) fn recognise_prepared(&mut self, sql: &[u8], settings: &Parameters) -> Fingerprint {
+        let whole = text_hash(&sql[..sql.len().min(LOOKED_AT_MAX)]);
+        if let Some(statement) = self.known(whole) {
+            return statement;
+        }
+        let statement = self.recognise(sql, settings);
+        self.remember(whole, statement);
+        statement
+    }
+
+    /// Remembers what a hash stands for; not while there is no room for the texts of new statements, so
+    /// that theirs are kept when they come again.
+    fn remember(&mut self, hash: u64, statement: Fingerprint) {
+        if self.fresh.len() < FRESH_MAX {
+            self.recent[hash as usize % RECENT] = (hash, statement);
+        }
+    }
+
+    fn known(&self, hash: u64) -> Option<Fingerprint> {
+        let (recent, statement) = *self.recent.get(hash as usize % RECENT)?;
+        (recent == hash).then_some(statement)
+    }
+
+    /// A text that is new here.
+    fn learn(&mut self, sql: &[u8], hash: u64, settings: &Parameters) -> Fingerprint {
         if self.recent.is_empty() {
             self.recent.resize(RECENT, (0, Fingerprint::NONE));
             self.taken.resize(RECENT, Fingerprint::NONE);
-        }
-        let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
-        let hash = skeleton_hash(sql).unwrap_or_else(|| text_hash(sql));
-        let (recent, statement) = self.recent[hash as usize % RECENT];
-        if recent == hash {
-            return statement;
         }
         let standard_strings = settings.value("standard_conforming_strings") != Some("off");
         let statement = Fingerprint::of(sql, standard_strings);
         let taken = &mut self.taken[statement.0 as usize % RECENT];
         if *taken != statement {
             if self.fresh.len() == FRESH_MAX {
-                // Not remembered, so that its text is kept when it comes again.
                 return statement;
             }
             *taken = statement;
@@ -79,7 +105,7 @@ impl Texts {
                 self.apart_next += 1;
             }
         }
-        self.recent[hash as usize % RECENT] = (hash, statement);
+        self.remember(hash, statement);
         statement
     }
 

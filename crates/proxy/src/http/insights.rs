@@ -191,8 +191,8 @@ impl Insights {
         let blockers = registry.blockers();
         Self {
             statements: statements
-                .filter(|(pool, ..)| (pool.0 as usize) < names.len())
-                .map(|(pool, id, statement)| TopStatement::of(of(pool), id, statement))
+                .filter(|((pool, _), _)| (pool.0 as usize) < names.len())
+                .map(|((pool, id), statement)| TopStatement::of(of(pool), id, statement))
                 .collect(),
             slow: slow.take(SHOWN_MAX).map(Slow::of).collect(),
             n_plus_one: repeated.take(SHOWN_MAX).map(NPlusOne::of).collect(),

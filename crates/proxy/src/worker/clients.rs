@@ -187,7 +187,7 @@ impl Worker {
         let trace = &mut server.upstream.trace;
         self.registry
             .insight
-            .take(&client.pool, trace, || client.author());
+            .take(&client.pool, server.id, trace, || client.author());
     }
 
     /// Takes the grant for `client` out of the effects, and has the others carried out.

@@ -22,7 +22,8 @@ impl Worker {
             let application = parameters.value("application_name");
             let author = || Author::new(pool, *pid, application);
             let trace = &mut server.upstream.trace;
-            self.registry.insight.take(pool, trace, author);
+            let insight = &self.registry.insight;
+            insight.take(pool, server.id, trace, author);
         }
     }
 

@@ -40,14 +40,21 @@ impl Fingerprint {
 /// Hash of a text as it is, byte by byte: much cheaper than its fingerprint, so that of a text that
 /// came before can be looked up.
 pub fn text_hash(text: &[u8]) -> u64 {
+    mix(words(SEED, text), text.len() as u64)
+}
+
+/// A text's bytes, eight at a time, and those left over.
+pub(super) fn words(mut state: u64, text: &[u8]) -> u64 {
     let (words, rest) = text.as_chunks::<8>();
-    let mut state = mix(SEED, text.len() as u64);
     for word in words {
         state = mix(state, u64::from_le_bytes(*word));
     }
-    let mut tail = [0; 8];
-    tail[..rest.len()].copy_from_slice(rest);
-    mix(state, u64::from_le_bytes(tail))
+    let tail = match text.last_chunk::<8>() {
+        // Some bytes are hashed twice, which is cheaper than to copy the others.
+        Some(last) => u64::from_le_bytes(*last),
+        None => (rest.iter().rev()).fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
+    };
+    mix(state, tail)
 }
 
 impl fmt::Display for Fingerprint {

@@ -5,7 +5,7 @@
 //! whole numbers and strings without anything special in them, are recognised by what stands next
 //! to them, at a tenth of the cost. Where a text has anything that could deceive, there is no key.
 
-use super::fingerprint::{SEED, mix};
+use super::fingerprint::{SEED, mix, words};
 
 /// What a byte means for the search.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -161,14 +161,7 @@ fn is_border(byte: u8) -> bool {
 }
 
 fn text(state: u64, text: &[u8]) -> u64 {
-    let (words, rest) = text.as_chunks::<8>();
-    let mut state = state;
-    for word in words {
-        state = mix(state, u64::from_le_bytes(*word));
-    }
-    let mut tail = [0; 8];
-    tail[..rest.len()].copy_from_slice(rest);
-    mix(mix(state, u64::from_le_bytes(tail)), text.len() as u64)
+    mix(words(state, text), text.len() as u64)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use compact_str::CompactString;
+
 use super::super::draft::{Section, service_path};
 use super::super::keys::{self, Fallback, Scope};
 use super::super::problem::Problem;
@@ -125,7 +127,7 @@ impl<'a> Values<'a> {
             problems,
             cursor: Cell::default(),
         };
-        for (name, given) in &section.values {
+        for (name, given) in section.iter() {
             let Some((at, key)) = keys::place(scope, name) else {
                 let problem = values.problem(name, &given.origin, "is no setting of this section");
                 let problem = problem.with_suggestion(keys::hint(scope, name));
@@ -186,10 +188,10 @@ impl Values<'_> {
 
     /// The value, or the table's default.
     pub(super) fn fixed(&mut self, name: &str) -> Typed {
-        if let Some(given) = self.given(name) {
-            return given;
-        }
         let (at, key) = self.key(name);
+        if let Some(given) = &self.typed[at] {
+            return given.clone();
+        }
         let Fallback::Is(text) = key.fallback else {
             panic!("{name} has no fixed default");
         };
@@ -198,7 +200,7 @@ impl Values<'_> {
             return used.value.clone();
         }
         let value = match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
-            Some(text) => Value::Text(text.to_owned()),
+            Some(text) => Value::Text(text.into()),
             None => Value::from_text(text),
         };
         let value = key
@@ -212,10 +214,10 @@ impl Values<'_> {
 
     /// The value, or one that follows from others.
     pub(super) fn following(&mut self, name: &str, default: Typed) -> Typed {
-        if let Some(given) = self.given(name) {
-            return given;
-        }
         let (at, _) = self.key(name);
+        if let Some(given) = &self.typed[at] {
+            return given.clone();
+        }
         self.assumptions
             .add(self.scope, at, &default, None, self.subject);
         default
@@ -345,14 +347,14 @@ impl Values<'_> {
 
     pub(super) fn text(&mut self, name: &str) -> String {
         match self.fixed(name) {
-            Typed::Text(text) => text,
+            Typed::Text(text) => text.into(),
             other => mistyped(name, &other),
         }
     }
 
     pub(super) fn text_or(&mut self, name: &str, default: &str) -> String {
-        match self.following(name, Typed::Text(default.to_owned())) {
-            Typed::Text(text) => text,
+        match self.following(name, Typed::Text(default.into())) {
+            Typed::Text(text) => text.into(),
             other => mistyped(name, &other),
         }
     }
@@ -365,10 +367,10 @@ impl Values<'_> {
         shown: &'static str,
     ) -> String {
         match self.given(name) {
-            Some(Typed::Text(text)) => text,
+            Some(Typed::Text(text)) => text.into(),
             _ => {
                 let (at, _) = self.key(name);
-                let value = Typed::Text(String::new());
+                let value = Typed::Text(CompactString::default());
                 self.assumptions
                     .add(self.scope, at, &value, Some(shown), self.subject);
                 default
@@ -385,7 +387,7 @@ impl Values<'_> {
 
     /// Reports that a value contradicts another.
     pub(super) fn contradiction(&mut self, name: &str, message: String, suggestion: String) {
-        let given = self.section.values.get(name);
+        let given = self.section.get(name);
         let origin = given.map_or(&self.section.origin, |given| &given.origin);
         let mut problem = self
             .problem(name, origin, message)
