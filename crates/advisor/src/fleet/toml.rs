@@ -4,8 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::toml::Spanned;
-use ::toml::de::{DeTable, DeValue};
+use toml_spanner::{Arena, Item, Key, Table, Value as Toml};
 
 use super::draft::{Draft, Section, service_path};
 use super::keys::{self, SECTIONS, Scope};
@@ -27,28 +26,19 @@ pub fn read(path: &str, text: &str) -> (Draft, Vec<Problem>) {
         problems: Vec::new(),
     };
     let mut draft = Draft::default();
-    let (root, errors) = DeTable::parse_recoverable(text);
-    draft.torn = !errors.is_empty();
-    for error in errors {
-        let origin = reader.torn(error.span().map_or(0, |span| span.start));
+    let arena = Arena::new();
+    let document = toml_spanner::parse_recoverable(text, &arena);
+    draft.torn = document.has_errors();
+    for error in document.errors() {
+        let (origin, name) = reader.torn(error.span().range().start);
+        // Without the text: parts of it would be quoted, which may be a password.
         reader
             .problems
-            .push(Problem::new(&origin, "", error.message().trim()));
+            .push(Problem::new(&origin, name, error.message("")));
     }
-    for (key, value) in root.into_inner() {
-        reader.section(&mut draft, &key, value);
+    for (key, item) in document.table() {
+        reader.section(&mut draft, key, item);
     }
-    // A table sorts its keys; people read services in the order of their file.
-    draft
-        .services
-        .sort_by_key(|(_, section)| match section.origin {
-            Origin::File { line, .. } => line,
-            Origin::Preset(_)
-            | Origin::WhatIf
-            | Origin::Database
-            | Origin::Answer
-            | Origin::Nowhere => 0,
-        });
     (draft, reader.problems)
 }
 
@@ -58,14 +48,12 @@ struct Reader<'t> {
     problems: Vec<Problem>,
 }
 
-type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
-
 impl Reader<'_> {
-    fn section(&mut self, draft: &mut Draft, key: &Key<'_>, value: Spanned<DeValue<'_>>) {
-        let origin = self.origin(key.span(), value.span());
-        let name = key.get_ref().as_ref();
-        let table = match value.into_inner() {
-            DeValue::Table(table) => table,
+    fn section(&mut self, draft: &mut Draft, key: &Key<'_>, item: &Item<'_>) {
+        let origin = self.origin(key.span.range(), item.span().range());
+        let name = key.name;
+        let table = match item.value() {
+            Toml::Table(table) => table,
             value if name == "profile" => {
                 self.profile(draft, &origin, value);
                 return;
@@ -84,16 +72,15 @@ impl Reader<'_> {
             "measured" => draft.measured = self.values(origin, table),
             "services" => {
                 draft.services.reserve(table.len());
-                for (key, value) in table {
-                    let origin = self.origin(key.span(), 0..0);
-                    let name = key.into_inner().into_owned();
-                    match value.into_inner() {
-                        DeValue::Table(table) => {
+                for (key, item) in table {
+                    let origin = self.origin(key.span.range(), 0..0);
+                    match item.as_table() {
+                        Some(table) => {
                             let section = self.values(origin, table);
-                            draft.services.push((name, section));
+                            draft.services.push((key.name.to_owned(), section));
                         }
-                        _ => {
-                            let path = service_path(&name);
+                        None => {
+                            let path = service_path(key.name);
                             let message = format!("must be a section: [{path}]");
                             self.problems.push(Problem::new(&origin, path, message));
                         }
@@ -112,14 +99,17 @@ impl Reader<'_> {
         }
     }
 
-    fn profile(&mut self, draft: &mut Draft, origin: &Origin, value: DeValue<'_>) {
-        let name = value.as_str().unwrap_or_default();
+    fn profile(&mut self, draft: &mut Draft, origin: &Origin, value: Toml<'_, '_>) {
+        let name = match value {
+            Toml::String(text) => text,
+            _ => "",
+        };
         draft.profile = Profile::named(name);
         if draft.profile.is_none() {
             let names = Profile::ALL.map(Profile::name);
             let message = format!("must be one of {}", names.join(", "));
-            let mut problem = Problem::new(origin, "profile", message)
-                .with_value(plain(value.clone()).to_string());
+            let mut problem =
+                Problem::new(origin, "profile", message).with_value(plain(value).to_string());
             if let Some(near) = nearest(name, names.into_iter()) {
                 problem = problem.with_suggestion(format!("write \"{near}\""));
             }
@@ -127,11 +117,11 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&self, origin: Origin, table: DeTable<'_>) -> Section {
+    fn values(&self, origin: Origin, table: &Table<'_>) -> Section {
         let mut section = Section::with_room(origin, table.len());
-        for (key, value) in table {
-            let origin = self.origin(key.span(), value.span());
-            section.give(key.get_ref(), plain(value.into_inner()), origin);
+        for (key, item) in table {
+            let origin = self.origin(key.span.range(), item.span().range());
+            section.give(key.name, plain(item.value()), origin);
         }
         section
     }
@@ -145,9 +135,9 @@ impl Reader<'_> {
         }
     }
 
-    /// The place of a mistake of syntax. What stands there may be anything, a password as well: it
-    /// covers a name only where that is the name of a setting or a section.
-    fn torn(&self, offset: usize) -> Origin {
+    /// The place of a mistake of syntax, and the name in its line. What stands there may be anything, a
+    /// password as well: only the name of a setting or a section is one.
+    fn torn(&self, offset: usize) -> (Origin, &'static str) {
         let line = self.lines.around(offset);
         let text = &self.lines.text[line.clone()];
         let indent = text.len() - text.trim_start().len();
@@ -157,45 +147,27 @@ impl Reader<'_> {
             None => (0, text.trim_start()),
         };
         let name = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
+        let mut keys = Scope::ALL
+            .iter()
+            .filter_map(|scope| keys::find(*scope, name));
         let known = match bracket {
-            0 => Scope::ALL
-                .iter()
-                .any(|scope| keys::find(*scope, name).is_some()),
-            _ => SECTIONS.contains(&name),
+            0 => keys.next().map(|key| key.name),
+            _ => SECTIONS.into_iter().find(|section| *section == name),
         };
+        let known = known.unwrap_or_default();
         let start = line.start + indent + bracket;
-        let end = if known { start + name.len() } else { start };
-        self.origin(start..end, 0..0)
+        (self.origin(start..start + known.len(), 0..0), known)
     }
 }
 
-fn plain(value: DeValue<'_>) -> Value {
+fn plain(value: Toml<'_, '_>) -> Value {
     match value {
-        DeValue::String(text) => Value::Text(text.into()),
-        DeValue::Boolean(fact) => Value::Bool(fact),
-        DeValue::Integer(number) => {
-            if let (10, Ok(number)) = (number.radix(), number.as_str().parse()) {
-                return Value::Integer(number);
-            }
-            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
-            let negative = digits.starts_with('-');
-            // Beyond any range either way.
-            let most = if negative { i128::MIN } else { i128::MAX };
-            Value::Integer(i128::from_str_radix(&digits, number.radix()).unwrap_or(most))
-        }
-        DeValue::Float(number) => {
-            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
-            digits
-                .parse()
-                .map_or(Value::Other("no number"), Value::Float)
-        }
-        DeValue::Datetime(_) => Value::Other("a date or time of day"),
-        DeValue::Array(values) => Value::List(
-            values
-                .into_iter()
-                .map(|value| plain(value.into_inner()))
-                .collect(),
-        ),
-        DeValue::Table(_) => Value::Other("a section"),
+        Toml::String(text) => Value::Text((*text).into()),
+        Toml::Boolean(fact) => Value::Bool(*fact),
+        Toml::Integer(number) => Value::Integer(number.as_i128()),
+        Toml::Float(number) => Value::Float(*number),
+        Toml::DateTime(_) => Value::Other("a date or time of day"),
+        Toml::Array(items) => Value::List(items.iter().map(|item| plain(item.value())).collect()),
+        Toml::Table(_) => Value::Other("a section"),
     }
 }

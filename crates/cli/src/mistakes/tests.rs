@@ -55,7 +55,7 @@ fn what_is_no_toml_has_its_place_where_the_setting_is_known() {
     let content = "[services.api]\npool = 5 5\nword = 5 5\n";
     let text = told(content, Some(PLAIN));
     for words in [
-        "[fleet.toml:2:1]\n 2 │ pool = …\n   · ────────\n",
+        "[fleet.toml:2:1]\n 2 │ pool = …\n   · ────┬───\n   ·     ╰── expected newline",
         "error: fleet.toml:3: ",
     ] {
         assert!(text.contains(words), "{words} in\n{text}");
