@@ -251,3 +251,41 @@ fn the_live_document_tells_who_holds_what_and_what_it_costs() {
     holder.query("commit").success();
     waiter.join().unwrap().success();
 }
+
+#[test]
+fn what_a_statement_costs_adds_up_over_servers_and_workers() {
+    let role = shared().role();
+    let config = role.config().set("workers", 3).set("default_pool_size", 5);
+    let pooler = Pooler::start(&config.set("http_listen", "127.0.0.1:0"));
+    let target = role.through(&pooler);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut session = Client::log_in(&target);
+            thread::spawn(move || {
+                for n in 0..25 {
+                    let sql = format!("select {n} from generate_series(1, 2)");
+                    session.query(&sql).success();
+                    let prepared = Batch::new().run("select $1, 'both'", &[&n.to_string()]);
+                    session.ask(&prepared.sync()).success();
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    let expected = [
+        json!({"text": "select $1 from generate_series($2, $3)", "calls": 200, "rows": 400}),
+        json!({"text": "select $1, $2", "calls": 200, "rows": 200}),
+    ];
+    eventually("every execution is counted once", || {
+        let live: Value = serde_json::from_str(&pooler.get("/api/v1/live")).unwrap();
+        let statements = live["statements"].as_array().cloned().unwrap_or_default();
+        let mut seen: Vec<_> = statements
+            .iter()
+            .map(|s| json!({"text": s["text"], "calls": s["calls"], "rows": s["rows"]}))
+            .collect();
+        seen.sort_by_key(|statement| statement["text"].to_string());
+        (seen == expected).then_some(())
+    });
+}
