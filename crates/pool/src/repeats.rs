@@ -88,7 +88,12 @@ mod tests {
         assert_eq!(loops(99, 1, false), [(7, 10)]);
         assert_eq!(loops(1000, 0, false), [(7, 10), (7, 100), (7, 1000)]);
         // Each too late for the window of the first.
-        assert_eq!(loops(100, WINDOW.as_millis() as u64 / 5, false), []);
+        let window = WINDOW.as_millis() as u64;
+        assert_eq!(loops(100, window / 5, false), []);
+        // The last one comes at the very end of it, and a moment after.
+        let late = |last| found((0..10).map(move |n| (7, if n == 9 { last } else { 0 }, false)));
+        assert_eq!(late(window), [(7, 10)]);
+        assert_eq!(late(window + 1), []);
         // In a transaction time does not matter.
         assert_eq!(loops(12, 5_000, true), [(7, 10)]);
     }

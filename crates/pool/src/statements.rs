@@ -175,6 +175,52 @@ mod tests {
     }
 
     #[test]
+    fn the_cheaper_half_is_forgotten_when_there_is_no_room() {
+        let costs: [fn(u64) -> u64; 4] = [
+            |_| 5,
+            |n| 5 + n,
+            |n| if n % 4 == 0 { 9 } else { 5 },
+            |n| if n % 4 == 0 { 5 } else { 9 },
+        ];
+        for cost in costs {
+            let (mut table, mut trace) = (Statements::default(), Trace::default());
+            let mut run_one = |table: &mut Statements, n: u64| {
+                let took = Duration::from_micros(cost(n));
+                run(&mut trace, &format!("select c{n}"), took);
+                table.take(PoolId(1), &mut trace);
+            };
+            let many = STATEMENTS_KEPT_MAX as u64;
+            for n in 0..many {
+                run_one(&mut table, n);
+            }
+            // There is room for one that is known.
+            run_one(&mut table, many - 1);
+            let mut before: Vec<u64> = table.costs().map(|(_, us)| us).collect();
+            assert_eq!(before.len(), STATEMENTS_KEPT_MAX);
+            before.sort_unstable();
+            let mut expected = before.split_off(STATEMENTS_KEPT_MAX / 2);
+            run_one(&mut table, many);
+            expected.push(cost(many));
+            expected.sort_unstable();
+            let mut kept: Vec<u64> = table.costs().map(|(_, us)| us).collect();
+            kept.sort_unstable();
+            assert_eq!(kept, expected);
+        }
+    }
+
+    #[test]
+    fn what_was_only_parsed_costs_nothing() {
+        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let parsed = Fingerprint::of(b"select 1", true);
+        run(&mut trace, "select a", Duration::from_micros(5));
+        trace.parse(b"", b"\0select 1\0\0\0", &Parameters::default());
+        table.take(PoolId(1), &mut trace);
+        assert_eq!(table.text(PoolId(1), parsed), Some("select $1"));
+        let costs: Vec<_> = table.costs().map(|((_, id), us)| (id, us)).collect();
+        assert_eq!(costs, [(Fingerprint::of(b"select a", true), 5)]);
+    }
+
+    #[test]
     fn a_flood_of_statements_drives_out_the_cheap_and_texts_come_back() {
         let (mut table, mut trace) = (Statements::default(), Trace::default());
         let dear = Fingerprint::of(b"select dear", true);
