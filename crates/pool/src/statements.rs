@@ -124,7 +124,7 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use super::{STATEMENTS_KEPT_MAX, Statements};
+    use super::{STATEMENTS_KEPT_MAX, Statement, Statements};
     use crate::budget::PoolId;
     use crate::parameters::Parameters;
     use crate::time::Time;
@@ -172,6 +172,33 @@ mod tests {
         both.merge(table.get((PoolId(2), select)).unwrap());
         let merged = (both.calls, both.rows, both.times.sum_us(), both.longest);
         assert_eq!(merged, (4, 8, 23_000, ms(11)));
+    }
+
+    #[test]
+    fn everything_of_a_statement_adds_up() {
+        let ms = Duration::from_millis;
+        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let select = Fingerprint::of(b"select 7", true);
+        let seen = |s: &Statement| {
+            let times = (s.times.count(), s.times.sum_us(), s.longest);
+            (s.calls, s.errors, s.rows, s.bytes, times)
+        };
+        run(&mut trace, "select 1", ms(1));
+        table.take(PoolId(1), &mut trace);
+        // Two at once, which share the time; the second one fails.
+        trace.begin(Time(0));
+        for (answered, has_failed) in [(100, false), (150, true)] {
+            let statement = trace.query(b"select 2\0", &Parameters::default());
+            trace.completed(b"SELECT 3\0");
+            trace.ended(statement, answered, has_failed);
+        }
+        trace.read(Time(0) + ms(30));
+        table.take(PoolId(1), &mut trace);
+        let mut all = table.get((PoolId(1), select)).unwrap().clone();
+        assert_eq!(seen(&all), (3, 1, 8, 150, (3, 31_000, ms(15))));
+        let other = all.clone();
+        all.merge(&other);
+        assert_eq!(seen(&all), (6, 2, 16, 300, (6, 62_000, ms(15))));
     }
 
     #[test]
