@@ -9,6 +9,7 @@ mod alarms;
 mod document;
 mod fetch;
 mod format;
+mod grid;
 mod picture;
 mod tables;
 mod tls;

@@ -4,6 +4,9 @@
 //! forward it, get a server first, answer it, drop it. The bytes stay where they are; a message of
 //! any size passes in pieces.
 
+mod name;
+mod violation;
+
 use std::sync::Arc;
 
 use pgweir_wire::backend::TxStatus;
@@ -15,12 +18,11 @@ use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;
 use crate::pin::Pin;
-use crate::replies::{Name, Reply};
+use crate::replies::Reply;
 use crate::upstream::Upstream;
-
-/// Longest name of a prepared statement. PostgreSQL keeps 63 bytes of it (`NAMEDATALEN`); this is
-/// room for drivers that put a hash and the caller's name in.
-pub const NAME_MAX: usize = 1024;
+pub use name::NAME_MAX;
+use name::{BoundSeen, NameSeen, bound_name, closed_name, statement_name};
+pub use violation::Violation;
 
 /// When a server goes back to its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,61 +87,6 @@ impl Answer {
         }
         if self != Self::Canceled {
             encode::ready_for_query(out, TxStatus::Idle);
-        }
-    }
-}
-
-/// How a client broke the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Violation {
-    /// A message type that PostgreSQL does not know, or not after login.
-    UnknownMessage {
-        /// The type byte.
-        kind: u8,
-    },
-    /// An impossible length field.
-    BadLength {
-        /// Type of the message.
-        kind: u8,
-        /// The length field.
-        length: u32,
-    },
-    /// In the middle of a batch, an unnamed statement is meant that this client did not parse on
-    /// this server.
-    ForeignStatement,
-    /// A statement name longer than [`NAME_MAX`], or none where one must be.
-    BadName {
-        /// Type of the message.
-        kind: u8,
-    },
-}
-
-impl Violation {
-    /// Its code.
-    pub fn sqlstate(&self) -> SqlState {
-        match self {
-            Self::ForeignStatement => SqlState::INVALID_STATEMENT_NAME,
-            Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
-                SqlState::PROTOCOL_VIOLATION
-            }
-        }
-    }
-
-    /// What the client may read of it.
-    pub fn client_message(&self) -> String {
-        match *self {
-            Self::UnknownMessage { kind } => {
-                format!("invalid frontend message type {kind} after login")
-            }
-            Self::BadLength { kind, length } => format!(
-                "invalid length {length} in message of type \"{}\"",
-                kind.escape_ascii()
-            ),
-            Self::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
-            Self::BadName { kind } => format!(
-                "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
-                kind.escape_ascii()
-            ),
         }
     }
 }
@@ -436,67 +383,6 @@ impl Relay {
         self.part = (header.message_len() - there) as u32;
         self.part_forwarded = false;
         there
-    }
-}
-
-impl From<frame::BadLength> for Violation {
-    fn from(bad: frame::BadLength) -> Self {
-        Self::BadLength {
-            kind: bad.kind,
-            length: bad.length,
-        }
-    }
-}
-
-enum NameSeen {
-    /// The name, `None` if it is empty or not a statement's.
-    Name(Option<Name>),
-    /// Its end has not come yet.
-    Incomplete,
-    /// It is too long.
-    Bad,
-}
-
-/// `whole` says that no more of the message will come.
-fn statement_name(found: Option<&[u8]>, body: &[u8], whole: bool) -> NameSeen {
-    match found {
-        Some(name) if name.len() > NAME_MAX => NameSeen::Bad,
-        Some([]) => NameSeen::Name(None),
-        Some(name) => NameSeen::Name(Some(name.into())),
-        None if body.len() > NAME_MAX + 2 => NameSeen::Bad,
-        // Malformed, which PostgreSQL answers with an error of its own.
-        None if whole => NameSeen::Name(None),
-        None => NameSeen::Incomplete,
-    }
-}
-
-/// The name of the statement that a Close closes; empty for a portal.
-fn closed_name(body: &[u8]) -> Option<&[u8]> {
-    match body {
-        [frontend::TARGET_STATEMENT, rest @ ..] => frame::c_string(rest).map(|(name, _)| name),
-        [] => None,
-        _ => Some(&[]),
-    }
-}
-
-enum BoundSeen<'a> {
-    /// The name, empty for the unnamed statement.
-    Name(&'a [u8]),
-    /// Its end has not come yet.
-    Incomplete,
-    /// It is too long.
-    Bad,
-}
-
-/// The statement that a Bind binds. Unlike a statement's name at its Parse, it is not kept.
-fn bound_name(body: &[u8], whole: bool) -> BoundSeen<'_> {
-    match frontend::bind_statement(body) {
-        Some(name) if name.len() > NAME_MAX => BoundSeen::Bad,
-        Some(name) => BoundSeen::Name(name),
-        None if body.len() > 2 * (NAME_MAX + 1) => BoundSeen::Bad,
-        // Malformed, which PostgreSQL answers with an error of its own.
-        None if whole => BoundSeen::Name(&[]),
-        None => BoundSeen::Incomplete,
     }
 }
 

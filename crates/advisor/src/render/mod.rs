@@ -4,6 +4,7 @@
 //! and which formulas it comes from; the same plan gives the same bytes. No secret is written:
 //! passwords are references to variables, secrets or files.
 
+mod checklist;
 mod compose;
 mod fleet;
 mod kubernetes;
@@ -27,8 +28,8 @@ use crate::formula;
 use crate::grafana;
 use crate::plan::Plan;
 
+pub use checklist::{Check, Status, checklist};
 pub use load::{PHASES, Phase, arrivals};
-pub use report::{Check, Status, checklist};
 
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

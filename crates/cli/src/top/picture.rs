@@ -11,7 +11,8 @@ use ratatui::{Frame, Terminal};
 use super::alarms::{Alarm, alarms, clients_wait};
 use super::document::Live;
 use super::format::{count, duration, rate, span, time_of_day};
-use super::tables::{Column, Grid, SPACING, Tone, grid};
+use super::grid::{Column, Grid, SPACING, Tone};
+use super::tables::grid;
 use super::view::{Tab, View};
 
 /// Alarms shown.

@@ -1,50 +1,17 @@
 //! The tables: which columns, which rows, in which order.
 
+mod statements;
+
 use std::cmp::Ordering;
 
-use ratatui::layout::Constraint;
-
 use super::alarms::clients_wait;
-use super::document::{Holder, Live, NPlusOne, Pool, Statement, WaitCause};
+use super::document::{Holder, Live, Pool, WaitCause};
 use super::format::{ABSENT, count, duration, flat, rate, time_of_day};
+use super::grid::{Grid, Tone, left, rest, right};
 use super::view::{Tab, View};
 
 /// Characters of the picture of a pool's servers.
 const SERVERS_WIDTH: u64 = 20;
-
-/// How a row is to be noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Plain,
-    Warning,
-    Error,
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
-    pub(crate) name: &'static str,
-    /// Characters; with `grows` the least.
-    width: u16,
-    grows: bool,
-    pub(crate) is_right: bool,
-    /// Where there is no room for all, the columns of the highest rank go first; those of 0 stay.
-    rank: u8,
-}
-
-/// Characters between columns.
-pub(crate) const SPACING: u16 = 2;
-
-/// A table to draw.
-#[derive(Debug)]
-pub(crate) struct Grid {
-    pub(crate) columns: Vec<Column>,
-    pub(crate) rows: Vec<(Tone, Vec<String>)>,
-    /// The row that is chosen.
-    pub(crate) chosen: Option<usize>,
-    /// What is said if there is no row.
-    pub(crate) nothing: String,
-}
 
 /// The table that is chosen.
 pub(crate) fn grid(view: &View, live: &Live) -> Grid {
@@ -52,9 +19,9 @@ pub(crate) fn grid(view: &View, live: &Live) -> Grid {
         Tab::Pools => pools(view, live),
         Tab::Holders => holders(view, live),
         Tab::Waits => waits(view, live),
-        Tab::Statements => statements(view, live),
-        Tab::Slow => slow(view, live),
-        Tab::Loops => loops(view, live),
+        Tab::Statements => statements::statements(view, live),
+        Tab::Slow => statements::slow(view, live),
+        Tab::Loops => statements::loops(view, live),
         Tab::Events => events(view, live),
     };
     if !view.filter.is_empty() && known(view.tab, live) {
@@ -82,65 +49,6 @@ fn nothing<T>(section: Option<&Vec<T>>, none: &str, what: &str) -> String {
         None => {
             format!("Not reported: this pgweir does not record {what}, or has it switched off.")
         }
-    }
-}
-
-impl Column {
-    pub(crate) fn constraint(&self) -> Constraint {
-        if self.grows {
-            Constraint::Fill(1)
-        } else {
-            Constraint::Length(self.width)
-        }
-    }
-}
-
-impl Grid {
-    /// Leaves out the columns that have no room in this width.
-    pub(crate) fn fit(&mut self, width: u16) {
-        loop {
-            let widths: u16 = self
-                .columns
-                .iter()
-                .map(|column| column.width + SPACING)
-                .sum();
-            if widths <= width + SPACING {
-                return;
-            }
-            let ranks = self.columns.iter().map(|column| column.rank).enumerate();
-            let Some((index, 1..)) = ranks.max_by_key(|(_, rank)| *rank) else {
-                return;
-            };
-            self.columns.remove(index);
-            for (_, cells) in &mut self.rows {
-                cells.remove(index);
-            }
-        }
-    }
-}
-
-const fn left(rank: u8, name: &'static str, width: u16) -> Column {
-    Column {
-        name,
-        width,
-        grows: false,
-        is_right: false,
-        rank,
-    }
-}
-
-const fn right(rank: u8, name: &'static str, width: u16) -> Column {
-    Column {
-        is_right: true,
-        ..left(rank, name, width)
-    }
-}
-
-/// Takes what is left of the width.
-const fn rest(rank: u8, name: &'static str, width: u16) -> Column {
-    Column {
-        grows: true,
-        ..left(rank, name, width)
     }
 }
 
@@ -359,148 +267,6 @@ fn hint(cause: &WaitCause) -> String {
     let parts = [&cause.who, &cause.hint];
     let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
     parts.join(" ")
-}
-
-fn statements(view: &View, live: &Live) -> Grid {
-    let mut statements: Vec<&Statement> = live.statements.iter().flatten().collect();
-    statements.retain(|one| view.fits(&[&one.database, &one.user, &one.text]));
-    let measure = |one: &Statement| match view.order() {
-        "calls" => one.calls as f64,
-        "mean" => one.mean_ms,
-        "p99" => one.p99_ms.unwrap_or_default(),
-        "rows" => one.rows as f64,
-        "errors" => one.errors as f64,
-        _ => one.total_ms,
-    };
-    statements.sort_by(|a, b| falling(measure(a), measure(b)));
-    let rows = statements.into_iter().map(|one| {
-        let tone = if one.errors > 0 {
-            Tone::Warning
-        } else {
-            Tone::Plain
-        };
-        let cells = vec![
-            duration(Some(one.total_ms)),
-            count(one.calls),
-            duration(Some(one.mean_ms)),
-            duration(one.p99_ms),
-            count(one.rows),
-            count(one.errors),
-            who(&one.database, &one.user, None),
-            flat(&one.text),
-        ];
-        (tone, cells)
-    });
-    let none = "No statement has run yet.";
-    Grid {
-        columns: vec![
-            right(0, "total", 12),
-            right(1, "calls", 10),
-            right(1, "mean", 8),
-            right(2, "p99", 8),
-            right(4, "rows", 10),
-            right(3, "errors", 6),
-            left(5, "pool", 18),
-            rest(0, "statement", 24),
-        ],
-        rows: rows.collect(),
-        chosen: None,
-        nothing: nothing(live.statements.as_ref(), none, "statements"),
-    }
-}
-
-fn slow(view: &View, live: &Live) -> Grid {
-    let mut slow: Vec<_> = live.slow.iter().flatten().collect();
-    slow.retain(|one| {
-        let application = one.application_name.as_deref().unwrap_or_default();
-        view.fits(&[&one.database, &one.user, application, &one.text, &one.level])
-    });
-    if view.order() == "time" {
-        slow.sort_by(|a, b| falling(a.server_ms, b.server_ms));
-    }
-    let rows = slow.into_iter().map(|one| {
-        let is_very = one.level == "very slow";
-        let tone = if is_very { Tone::Error } else { Tone::Warning };
-        let cells = vec![
-            flat(time_of_day(&one.at)),
-            duration(Some(one.server_ms)),
-            duration(Some(one.wait_ms)),
-            who(&one.database, &one.user, one.application_name.as_deref()),
-            flat(&one.text),
-        ];
-        (tone, cells)
-    });
-    let none = "No query was slow since pgweir started.";
-    Grid {
-        columns: vec![
-            left(1, "at (UTC)", 8),
-            right(0, "took", 12),
-            right(2, "waited", 12),
-            left(3, "client", 26),
-            rest(0, "statement", 24),
-        ],
-        rows: rows.collect(),
-        chosen: None,
-        nothing: nothing(live.slow.as_ref(), none, "slow queries"),
-    }
-}
-
-fn loops(view: &View, live: &Live) -> Grid {
-    let fitting = live.n_plus_one.iter().flatten().filter(|one| {
-        let application = one.application_name.as_deref().unwrap_or_default();
-        view.fits(&[&one.database, &one.user, application, &one.text])
-    });
-    // One row for a loop of an application, however many of its clients went through it: the newest
-    // finding, the most times, and how often it was found.
-    let mut loops: Vec<(&NPlusOne, u64, u64)> = Vec::new();
-    for one in fitting {
-        let is_same = |known: &NPlusOne| {
-            known.fingerprint == one.fingerprint
-                && known.database == one.database
-                && known.user == one.user
-                && known.application_name == one.application_name
-        };
-        match loops.iter_mut().find(|(known, ..)| is_same(known)) {
-            Some((_, times, found)) => {
-                *times = one.times.max(*times);
-                *found += one.found.max(1);
-            }
-            None => loops.push((one, one.times, one.found.max(1))),
-        }
-    }
-    if view.order() == "times" {
-        loops.sort_by_key(|(_, times, _)| std::cmp::Reverse(*times));
-    }
-    let rows = loops.into_iter().map(|(one, times, found)| {
-        let tags: Vec<String> = one
-            .tags
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let cells = vec![
-            flat(time_of_day(&one.at)),
-            format!("{}x", count(times)),
-            count(found),
-            who(&one.database, &one.user, one.application_name.as_deref()),
-            flat(&tags.join(" ")),
-            flat(&one.text),
-        ];
-        (Tone::Plain, cells)
-    });
-    let none = "No client has run a statement in a loop.";
-    Grid {
-        columns: vec![
-            left(2, "at (UTC)", 8),
-            right(0, "times", 7),
-            right(2, "found", 6),
-            left(1, "client", 26),
-            left(3, "tags", 24),
-            rest(0, "statement", 24),
-        ],
-        rows: rows.collect(),
-        chosen: None,
-        nothing: nothing(live.n_plus_one.as_ref(), none, "queries in loops"),
-    }
 }
 
 fn events(view: &View, live: &Live) -> Grid {

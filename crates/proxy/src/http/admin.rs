@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::{HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
 use super::body::Answer;
-use super::routes::{View, bearer, json, problem};
+use super::routes::{View, bearer, challenge, json, problem};
 use crate::admin::{Action, Administrator, Outcome};
 
 /// Time for a worker's answer. It has one within milliseconds unless it is badly overloaded.
@@ -105,12 +105,8 @@ fn administrator(view: &View, headers: &HeaderMap) -> Result<Administrator, Resp
         return Ok(Administrator::new(bearer.subject.as_deref()));
     }
     let text = format!("the token is good for reading only; its scope does not name {scope}");
-    let mut response = problem(StatusCode::FORBIDDEN, &text);
     // RFC 6750, section 3.1.
-    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-    let challenge = HeaderValue::from_str(&challenge).expect("a scope is plain ASCII");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, challenge);
-    Err(response)
+    let wanted = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+    let wanted = HeaderValue::from_str(&wanted).expect("a scope is plain ASCII");
+    Err(challenge(StatusCode::FORBIDDEN, &text, wanted))
 }

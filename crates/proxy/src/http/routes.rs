@@ -159,13 +159,18 @@ pub(super) fn bearer(keys: &Keys, headers: &HeaderMap) -> Result<Bearer, Respons
         .get(header::AUTHORIZATION)
         .map(HeaderValue::as_bytes);
     keys.check(authorization).map_err(|_| {
-        let mut response = problem(StatusCode::UNAUTHORIZED, "a valid token is needed");
-        let challenge = HeaderValue::from_static("Bearer");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-        response
+        let bearer = HeaderValue::from_static("Bearer");
+        challenge(StatusCode::UNAUTHORIZED, "a valid token is needed", bearer)
     })
+}
+
+/// A problem that another token would solve, and which one (RFC 6750, section 3).
+pub(super) fn challenge(status: StatusCode, detail: &str, wanted: HeaderValue) -> Response<Body> {
+    let mut response = problem(status, detail);
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, wanted);
+    response
 }
 
 /// Something is wrong, as a problem object (RFC 9457).

@@ -1,31 +1,30 @@
 //! What the proxy's driver does around the production code: it owns sessions, parked and returning
 //! servers and the pool, brings events to them, and sees to their needs.
+//!
+//! Events come in by way of `clients` and `servers`; what they lead to, needs of sessions and actions
+//! of the pool, is carried out here.
+
+mod clients;
+mod servers;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
-use pgweir_pool::pool::{Action, Condition, Pool, Refusal};
-use pgweir_pool::recovery::Next;
-use pgweir_pool::relay::Relay;
+use pgweir_pool::pool::{Action, Pool, Refusal};
 use pgweir_pool::server::{Returning, Server};
 use pgweir_pool::session::{End as Ending, Need, Overdue, Session};
 use pgweir_pool::time::Time;
-use pgweir_pool::trace::Thresholds;
-use pgweir_pool::upstream::Upstream;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
-use super::check::{bounded, rest};
+use super::check::bounded;
 use super::options::Options;
-use super::postgres::Backend;
-use super::settings::{REPORTED, Settings};
-use super::stream::{End, Readiness};
-use super::{Event, Owner, World, one_in};
-use crate::swarm::Spread;
+use super::settings::REPORTED;
+use super::stream::End;
+use super::{Event, World};
 
 /// How long a server may take to be cleaned.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
@@ -93,184 +92,6 @@ impl Pooler {
 }
 
 impl World {
-    /// A client has logged in.
-    pub(super) fn accept(&mut self, client: ClientId, mut end: End, startup: &[(String, String)]) {
-        let mut parameters = self.pooler.defaults.clone();
-        for (name, value) in startup {
-            Arc::make_mut(&mut parameters).set(name, value);
-        }
-        let relay = Relay::new(self.options.mode, parameters);
-        // The login may have read more than its part.
-        let mut input = vec![0; self.rng.between(1, 2_000) as usize];
-        let len = end.read(&mut input).unwrap_or(0);
-        input.truncate(len);
-        let session = Session::new(end, relay, self.options.reset_always, self.now);
-        let mut session = session.with_input(input);
-        session.thresholds = Some(Thresholds {
-            slow: Duration::from_millis(100),
-            very_slow: Duration::from_secs(1),
-        });
-        let home = self.worker();
-        let client_of = Client { session, home };
-        self.pooler.sessions.insert(client, client_of);
-        self.pooler.pool.client_in(self.now);
-        self.carry_out();
-        self.pump(client);
-    }
-
-    pub(super) fn session_ready(&mut self, client: ClientId, readiness: Readiness) {
-        let Some(client_of) = self.pooler.sessions.get_mut(&client) else {
-            return;
-        };
-        client_of.session.readable |= readiness.readable;
-        client_of.session.hung_up |= readiness.closed;
-        match client_of.session.place() {
-            Some(place) if readiness.closed => {
-                self.log.count("waiter gone");
-                let was_queued = self.pooler.pool.leave(self.now, client_of.home, place);
-                assert!(was_queued, "a session that waits is in the queue");
-                let need = client_of.session.end(Ending::ClientGone, None);
-                self.need(client, need);
-                self.carry_out();
-            }
-            _ => self.pump(client),
-        }
-    }
-
-    pub(super) fn server_ready(&mut self, id: ServerId, readiness: Readiness) {
-        if let Some(client) = self.pooler.holders.get(&id).copied() {
-            if let Some(server) = self.session(client).server() {
-                server.readable |= readiness.readable;
-                server.hung_up |= readiness.closed;
-            }
-            self.pump(client);
-        } else if let Some(recovering) = self.pooler.returning.get_mut(&id) {
-            recovering.returning.server.readable |= readiness.readable;
-            recovering.returning.server.hung_up |= readiness.closed;
-            self.pump_returning(id);
-        } else if let Some((server, _)) = self.pooler.parked.get_mut(&id) {
-            server.readable |= readiness.readable;
-            server.hung_up |= readiness.closed;
-            if !server.drain(&mut self.pooler.scratch) {
-                self.log.count("parked server lost");
-                self.pooler.parked.remove(&id);
-                self.pooler.pool.lost(self.now, id);
-                self.carry_out();
-            }
-        }
-    }
-
-    pub(super) fn pump(&mut self, client: ClientId) {
-        let now = self.now;
-        let pooler = &mut self.pooler;
-        if let Some(client_of) = pooler.sessions.get_mut(&client) {
-            let need = client_of.session.pump(now, &mut pooler.scratch);
-            self.need(client, need);
-            self.carry_out();
-        }
-    }
-
-    /// A client wants its query cancelled.
-    pub(super) fn cancel(&mut self, client: ClientId) {
-        let now = self.now;
-        let Some(client_of) = self.pooler.sessions.get_mut(&client) else {
-            return;
-        };
-        if let Some(place) = client_of.session.place() {
-            let was_queued = self.pooler.pool.leave(now, client_of.home, place);
-            assert!(was_queued, "a session that waits is in the queue");
-            client_of.session.cancel_wait(now);
-            self.skipped.insert(client.0);
-            self.log.count("cancel: waiter");
-            self.carry_out();
-            self.pump(client);
-        } else if let Some(server) = client_of.session.cancel() {
-            server.cancels += 1;
-            let id = server.id;
-            self.log.count("cancel: server");
-            self.send_cancel(id);
-        }
-    }
-
-    /// Sends a cancel that was put off, if it is due.
-    fn send_due_cancel(&mut self, client: ClientId) {
-        if let Some(server) = self.session(client).due_cancel() {
-            server.cancels += 1;
-            let id = server.id;
-            self.log.count("cancel: put off");
-            self.send_cancel(id);
-        }
-    }
-
-    /// The operator ends a session.
-    pub(super) fn kill(&mut self, client: ClientId) {
-        let Some(client_of) = self.pooler.sessions.get_mut(&client) else {
-            return;
-        };
-        self.log.count("kill");
-        if let Some(place) = client_of.session.place() {
-            let was_queued = self.pooler.pool.leave(self.now, client_of.home, place);
-            assert!(was_queued, "a session that waits is in the queue");
-        }
-        let error = error(SqlState::ADMIN_SHUTDOWN, "the operator ends the session");
-        let need = client_of.session.end(Ending::Ended, Some(&error));
-        self.need(client, need);
-        self.carry_out();
-    }
-
-    pub(super) fn cancel_arrives(&mut self, id: ServerId) {
-        self.log
-            .line(self.now, format_args!("cancel arrives at {id}"));
-        if !self.rng.happens(self.options.faults.cancel_lost) {
-            let backend = self.backends.get_mut(&id).expect("it was opened");
-            backend.cancel();
-            self.run_backend(id);
-        }
-        if let Some(client) = self.pooler.holders.get(&id).copied() {
-            let server = self.session(client).server();
-            server.expect("the holder has it").cancels -= 1;
-            self.pump(client);
-        } else if let Some(recovering) = self.pooler.returning.get_mut(&id) {
-            recovering.returning.server.cancels -= 1;
-            self.pump_returning(id);
-        } else {
-            let is_parked = self.pooler.parked.contains_key(&id);
-            assert!(!is_parked, "a cancel arrives at a server that nobody holds");
-        }
-    }
-
-    pub(super) fn login_end(&mut self, id: ServerId) {
-        let now = self.now;
-        if self.faulty && self.rng.happens(self.options.faults.login_fails) {
-            self.log.count("login fails");
-            self.pooler.pool.failed(now, id);
-            return self.carry_out();
-        }
-        let (near, far) = self.net.pair(self.options.server_capacity);
-        self.owners.insert(near.id, Owner::Server(id));
-        self.owners.insert(far.id, Owner::Backend(id));
-        let mut startup = Vec::new();
-        let mut parameters = self.pooler.defaults.clone();
-        if self.rng.happens(self.options.faults.strangers) {
-            let (name, value) = ("TimeZone", "Europe/Berlin");
-            startup.push((name.to_owned(), value.to_owned()));
-            Arc::make_mut(&mut parameters).set(name, value);
-        }
-        let settings = Settings::new(&startup).expect("defaults are right");
-        let at_once = self.options.faults.reports_at_once;
-        let mut backend = Backend::new(id.to_string(), far, settings, at_once);
-        let own_slow = self.rng.duration(self.options.faults.own_slow);
-        backend.own_slow = u64::try_from(own_slow.as_micros()).expect("short");
-        self.backends.insert(id, backend);
-        let upstream = Upstream::new(parameters);
-        let server = Box::new(Server::new(id, near, upstream));
-        let home = self.worker();
-        self.pooler.parked.insert(id, (server, home));
-        let jitter = u32::try_from(self.rng.below(200)).expect("small");
-        self.pooler.pool.opened(now, id, home, jitter);
-        self.carry_out();
-    }
-
     pub(super) fn sweep(&mut self) {
         let now = self.now;
         self.pooler.pool.tick(now);
@@ -474,63 +295,6 @@ impl World {
             .session;
         let need = session.pump(now, &mut pooler.scratch);
         self.need(client, need);
-    }
-
-    /// A clean server waits for its next client.
-    fn park(&mut self, server: Box<Server<End>>, home: WorkerId) {
-        let id = server.id;
-        let backend = self.backends.get_mut(&id).expect("it was opened");
-        backend.holder = None;
-        let far = backend.end.as_ref().map(|end| end.id);
-        let unseen = far.map(|far| self.net.unread(far)).unwrap_or_default();
-        let unread = self.net.unread(server.stream.id);
-        rest::returned(backend, &unread, &unseen);
-        self.pooler.holders.remove(&id);
-        self.pooler.parked.insert(id, (server, home));
-        self.pooler
-            .pool
-            .checkin(self.now, id, home, Condition::Clean);
-    }
-
-    fn pump_returning(&mut self, id: ServerId) {
-        let pooler = &mut self.pooler;
-        let recovering = pooler.returning.get_mut(&id).expect("it is returning");
-        let next = recovering
-            .returning
-            .pump(self.options.reset_query, &mut pooler.scratch);
-        self.log
-            .line(self.now, format_args!("    {id} returning: {next:?}"));
-        match next {
-            Next::Wait => {}
-            Next::Cancel => {
-                recovering.returning.server.cancels += 1;
-                self.send_cancel(id);
-            }
-            Next::Clean => {
-                let recovering = pooler.returning.remove(&id).expect("looked at above");
-                self.log.count("recovery: clean");
-                self.park(recovering.returning.server, recovering.home);
-            }
-            Next::Hopeless => {
-                let recovering = pooler.returning.remove(&id).expect("looked at above");
-                self.log.count("recovery: hopeless");
-                let home = recovering.home;
-                let condition = Condition::Dirty;
-                drop(recovering);
-                self.pooler.pool.checkin(self.now, id, home, condition);
-            }
-        }
-        self.carry_out();
-    }
-
-    fn send_cancel(&mut self, id: ServerId) {
-        let slow = self.rng.happens(one_in(4));
-        let spread = Spread {
-            least_us: 10,
-            most_us: if slow { 50_000 } else { 1_000 },
-        };
-        let delay = self.rng.duration(spread);
-        self.schedule(delay, Event::CancelArrives(id));
     }
 
     fn worker(&mut self) -> WorkerId {

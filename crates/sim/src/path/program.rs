@@ -3,18 +3,25 @@
 //! A program is a list of writes with what to wait for after each. What must not be expected of a
 //! pooler is not in it: outside of session mode no statement, portal or setting that is not
 //! reported is used after the transaction that made it, unless it is a named statement.
+//!
+//! [`Program::draw`] decides how the client comes and goes. A `Writer` draws what it does in between,
+//! one unit after another: here the simple protocol and transactions, and in files of their own what
+//! else there is.
+
+mod copy;
+mod extended;
+mod odd;
 
 use std::time::Duration;
 
 use pgweir_pool::relay::Mode;
 use pgweir_wire::encode;
-use pgweir_wire::frontend;
 
 use super::options::Options;
-use super::postgres::put;
 use super::sql::{Statement, Tag, Verb};
 use crate::rng::Rng;
 use crate::swarm::{Chance, Spread};
+use extended::execute;
 
 /// One write.
 #[derive(Debug, Clone)]
@@ -316,223 +323,10 @@ impl Writer<'_> {
         }
     }
 
-    fn parse_bind(&mut self, name: &str, portal: &str, verb: Verb) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let statement = self.statement(verb);
-        encode::parse(&mut bytes, name, statement.to_string());
-        bind(&mut bytes, portal, name, self.tag());
-        bytes
-    }
-
-    /// A batch of the extended protocol.
-    fn batch(&mut self) {
-        let work = self.options.work.clone();
-        let mut bytes = Vec::new();
-        let mut answers = 0;
-        let count = self.rng.between(1, 4);
-        for at in 0..count {
-            let portal = if self.rng.one_in(4) {
-                format!("p{}", self.number)
-            } else {
-                String::new()
-            };
-            let verb = self.verb();
-            bytes.extend(self.parse_bind("", &portal, verb));
-            answers += 2;
-            if self.rng.one_in(3) {
-                let target = if self.rng.one_in(2) {
-                    frontend::TARGET_STATEMENT
-                } else {
-                    frontend::TARGET_PORTAL
-                };
-                let name = if target == frontend::TARGET_STATEMENT {
-                    ""
-                } else {
-                    &portal
-                };
-                named(&mut bytes, frontend::DESCRIBE, target, name);
-                answers += 1;
-            }
-            let executes = if self.rng.happens(work.limited) {
-                self.rng.between(1, 3)
-            } else {
-                1
-            };
-            for _ in 0..executes {
-                let limit = if self.rng.happens(work.limited) {
-                    1 + self.rng.below(3)
-                } else {
-                    0
-                };
-                execute(&mut bytes, &portal, u32::try_from(limit).expect("small"));
-                answers += 1;
-            }
-            if self.rng.one_in(6) {
-                named(
-                    &mut bytes,
-                    frontend::CLOSE,
-                    frontend::TARGET_PORTAL,
-                    &portal,
-                );
-                answers += 1;
-            }
-            let last = at + 1 == count;
-            if !last && self.rng.happens(work.flush) {
-                put(&mut bytes, frontend::FLUSH, &[]);
-                let batch = std::mem::take(&mut bytes);
-                let then = if self.rng.one_in(2) {
-                    Then::Answers(answers)
-                } else {
-                    Then::Nothing
-                };
-                self.push(batch, 0, then);
-                answers = 0;
-            } else if !last && self.rng.happens(work.pipelines) {
-                let batch = std::mem::take(&mut bytes);
-                self.push(batch, 0, Then::Nothing);
-                // What is not flushed cannot be waited for.
-                answers = 0;
-            }
-            // A batch that was begun waits for nothing but its flushed answers.
-            if at > 0 || !last {
-                self.unquiet();
-            }
-        }
-        encode::sync(&mut bytes);
-        self.push(bytes, 1, Then::Nothing);
-        if count > 1 {
-            self.unquiet();
-        }
-    }
-
     fn unquiet(&mut self) {
         if let Some(op) = self.ops.last_mut() {
             op.quiet = false;
         }
-    }
-
-    fn copy(&mut self) {
-        let fails = self.rng.happens(self.options.work.fails);
-        let extended = self.rng.happens(self.options.work.extended);
-        if self.rng.one_in(3) {
-            let big = self.rng.happens(self.options.work.big);
-            let verb = Verb::CopyOut {
-                rows: u32::try_from(self.rng.below(20)).expect("few"),
-                size: if big { 4_000 } else { 100 },
-            };
-            let mut bytes;
-            if extended {
-                bytes = self.parse_bind("", "", verb);
-                execute(&mut bytes, "", 0);
-                encode::sync(&mut bytes);
-            } else {
-                bytes = self.query(verb);
-            }
-            return self.push(bytes, 1, Then::Nothing);
-        }
-        self.noise = self.rng.happens(self.options.work.copy_noise);
-        let bad = if fails { self.rng.between(1, 4) } else { 0 };
-        let verb = Verb::CopyIn {
-            bad: u32::try_from(bad).expect("small"),
-        };
-        if extended {
-            self.copy_in_extended(verb);
-        } else {
-            self.copy_in_simple(verb);
-        }
-        if std::mem::take(&mut self.noise) {
-            // How many ReadyForQuery come depends on where the COPY ends.
-            self.marker();
-        }
-    }
-
-    fn copy_in_simple(&mut self, verb: Verb) {
-        let mut bytes = Vec::new();
-        let several = self.rng.happens(self.options.work.several);
-        let mut text = self.statement(verb.clone()).to_string();
-        if several {
-            let last = if self.rng.one_in(2) {
-                verb
-            } else {
-                self.verb()
-            };
-            text = format!("{text}; {}", self.statement(last));
-        }
-        encode::query(&mut bytes, &text);
-        let data = self.data(several);
-        if several || self.rng.one_in(2) {
-            bytes.extend(data);
-            self.push(bytes, 1, Then::Nothing);
-        } else {
-            let then = Then::Copy {
-                data,
-                readies: 0,
-                synced: false,
-            };
-            self.push(bytes, 1, then);
-        }
-    }
-
-    fn copy_in_extended(&mut self, verb: Verb) {
-        let mut bytes = self.parse_bind("", "", verb);
-        execute(&mut bytes, "", 0);
-        let mut data = self.data(false);
-        encode::sync(&mut data);
-        match self.rng.below(3) {
-            // All at once.
-            0 => {
-                bytes.extend(data);
-                self.push(bytes, 1, Then::Nothing);
-            }
-            // With Flush.
-            1 => {
-                put(&mut bytes, frontend::FLUSH, &[]);
-                self.push(bytes, 0, Then::Answers(3));
-                self.push(data, 1, Then::Nothing);
-                self.unquiet();
-            }
-            // As libpq does, with a Sync that COPY ignores.
-            _ => {
-                encode::sync(&mut bytes);
-                let then = Then::Copy {
-                    data,
-                    readies: 1,
-                    synced: true,
-                };
-                self.push(bytes, 1, then);
-                self.marker();
-            }
-        }
-    }
-
-    /// COPY data with its end.
-    fn data(&mut self, twice: bool) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for _ in 0..=u8::from(twice) {
-            for _ in 0..self.rng.below(6) {
-                if self.noise && self.rng.one_in(3) {
-                    match self.rng.one_in(2) {
-                        true => encode::sync(&mut bytes),
-                        false => put(&mut bytes, frontend::FLUSH, &[]),
-                    }
-                }
-                let tag = self.tag();
-                let size = if self.rng.happens(self.options.work.big) {
-                    20_000
-                } else {
-                    50
-                };
-                let size = self.rng.below(size) as usize;
-                let text = format!("{tag}|{}", "y".repeat(size));
-                put(&mut bytes, frontend::COPY_DATA, text.as_bytes());
-            }
-            if self.rng.one_in(5) {
-                encode::copy_fail(&mut bytes, "changed my mind");
-            } else {
-                put(&mut bytes, frontend::COPY_DONE, &[]);
-            }
-        }
-        bytes
     }
 
     /// A query whose end shows that everything before it has ended.
@@ -549,124 +343,4 @@ impl Writer<'_> {
         self.push(bytes, 1, Then::Marker(tag));
         self.unquiet();
     }
-
-    /// Named statements: prepared, used, perhaps closed.
-    fn named(&mut self) {
-        let mut bytes = Vec::new();
-        let choice = self.rng.below(4);
-        match (choice, self.named.last().cloned()) {
-            (0 | 1, Some((name, verb))) => {
-                bind(&mut bytes, "", &name, self.tag());
-                execute(&mut bytes, "", 0);
-                let _ = verb;
-            }
-            (2, Some((name, _))) => {
-                self.named.pop();
-                named(
-                    &mut bytes,
-                    frontend::CLOSE,
-                    frontend::TARGET_STATEMENT,
-                    &name,
-                );
-            }
-            _ => {
-                let name = format!("s{}", self.rng.below(4));
-                let verb = self.verb();
-                let statement = self.statement(verb.clone());
-                encode::parse(&mut bytes, &name, statement.to_string());
-                self.named.push((name, verb));
-            }
-        }
-        encode::sync(&mut bytes);
-        self.push(bytes, 1, Then::Nothing);
-    }
-
-    /// What few clients do.
-    fn odd(&mut self) {
-        let mut bytes = Vec::new();
-        match self.rng.below(7) {
-            0 => {
-                encode::sync(&mut bytes);
-                self.push(bytes, 1, Then::Nothing);
-            }
-            1 => {
-                encode::query(&mut bytes, "");
-                self.push(bytes, 1, Then::Nothing);
-            }
-            2 => {
-                let body = format!("{}\0", self.tag());
-                put(&mut bytes, frontend::FUNCTION_CALL, body.as_bytes());
-                self.push(bytes, 1, Then::Nothing);
-            }
-            3 => {
-                put(&mut bytes, frontend::FLUSH, &[]);
-                put(&mut bytes, frontend::COPY_DATA, b"stray");
-                put(&mut bytes, frontend::COPY_DONE, &[]);
-                self.push(bytes, 0, Then::Nothing);
-            }
-            // A query that closes a batch without Sync; after an error it is skipped.
-            4 => {
-                let verb = self.verb();
-                let mut bytes = self.parse_bind("", "", verb);
-                execute(&mut bytes, "", 0);
-                let verb = self.verb();
-                bytes.extend(self.query(verb));
-                encode::sync(&mut bytes);
-                self.push(bytes, 2, Then::Nothing);
-                self.marker();
-            }
-            // What does not belong into a COPY.
-            5 if self.rng.one_in(4) => {
-                let mut bytes = self.query(Verb::CopyIn { bad: 0 });
-                let verb = self.verb();
-                bytes.extend(self.query(verb));
-                self.push(bytes, 2, Then::Nothing);
-                self.marker();
-            }
-            _ => {
-                // More than a pooler may keep count of, once in a while.
-                let most = if self.rng.one_in(30) { 80_000 } else { 200 };
-                for _ in 0..self.rng.between(2, most) {
-                    encode::sync(&mut bytes);
-                }
-                self.push(bytes, 0, Then::Nothing);
-                self.marker();
-            }
-        }
-    }
-
-    fn violate(&mut self) {
-        let mut bytes = Vec::new();
-        match self.rng.below(4) {
-            0 => put(&mut bytes, b'?', b"what"),
-            1 => bytes.extend([b'Q', 0, 0, 0, 2]),
-            2 => encode::parse(&mut bytes, "n".repeat(3_000), "select"),
-            _ => bytes.extend([b'D', 255, 255, 255, 255, 0]),
-        }
-        self.push(bytes, 1, Then::Nothing);
-    }
-}
-
-/// Binds a statement with one parameter, the tag.
-fn bind(out: &mut Vec<u8>, portal: &str, statement: &str, tag: Tag) {
-    let tag = tag.to_string();
-    let mut body = format!("{portal}\0{statement}\0").into_bytes();
-    body.extend([0, 0, 0, 1]);
-    body.extend(u32::try_from(tag.len()).expect("short").to_be_bytes());
-    body.extend(tag.as_bytes());
-    body.extend([0, 0]);
-    put(out, frontend::BIND, &body);
-}
-
-fn execute(out: &mut Vec<u8>, portal: &str, limit: u32) {
-    let mut body = format!("{portal}\0").into_bytes();
-    body.extend(limit.to_be_bytes());
-    put(out, frontend::EXECUTE, &body);
-}
-
-fn named(out: &mut Vec<u8>, kind: u8, target: u8, name: &str) {
-    let mut body = vec![target];
-    body.extend(name.as_bytes());
-    body.push(0);
-    put(out, kind, &body);
 }

@@ -1,0 +1,213 @@
+//! What can be wrong with a single service: one function for each rule.
+
+use super::{Finding, Severity, corrected};
+use crate::facts::{Facts, Kind, PoolMode, Service, Via};
+use crate::plan::capacity::Capacity;
+use crate::plan::services::ServicePlan;
+use crate::units::{Connections, short, time_text};
+
+type Rule = fn(&Facts, &Capacity, &Service, &ServicePlan) -> Option<Finding>;
+
+/// What can be wrong with a single service.
+pub(super) const RULES: &[Rule] = &[
+    pool_of_all,
+    below_need,
+    overloaded,
+    below_floor,
+    above_ceiling,
+    transaction_mode,
+    prisma_7_url,
+    persistent_pdo,
+    octane,
+    serverless,
+    fpm_environment,
+];
+
+/// S2's own rule: no pool as large as everything.
+fn pool_of_all(
+    _: &Facts,
+    capacity: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    if service.via == Via::Pooler || plan.pool < capacity.usable {
+        return None;
+    }
+    let message = format!(
+        "one pool of {} takes all of the {} connections that ordinary roles get",
+        plan.pool, capacity.usable
+    );
+    Some(corrected(17, Severity::Fail, message, "make it smaller"))
+}
+
+fn below_need(
+    facts: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    let need = plan.need?;
+    if service.pool.times(service.dsns) >= need || service.kind.one_per_process() && need.0 <= 2 {
+        return None;
+    }
+    let goal = facts.operations.goal;
+    let message = format!(
+        "a pool of {} is less than the {need} that its load needs for {} % of requests to wait no longer \
+         than {}",
+        service.pool,
+        short(100.0 * (1.0 - goal.probability)),
+        time_text(goal.wait)
+    );
+    let remedy = format!("{need} connections, or a shorter hold time");
+    Some(Finding::new("F10", None, Severity::Warn, message, remedy))
+}
+
+fn overloaded(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if !plan.overloaded {
+        return None;
+    }
+    let message = format!(
+        "its load keeps {} connections busy on average, more than any PostgreSQL serves",
+        short(plan.busy.unwrap_or_default())
+    );
+    let remedy = format!(
+        "check requests, queries_per_request and hold of {}",
+        service.name
+    );
+    Some(Finding::new("F10", None, Severity::Fail, message, remedy))
+}
+
+fn below_floor(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.pool >= plan.floor {
+        return None;
+    }
+    let message = format!(
+        "{} tasks that hold {} connections each can all wait for their last one: a pool of {} blocks for \
+         ever",
+        service.tasks, service.connections_per_task, service.pool
+    );
+    let remedy = format!("{} connections, or no nested checkout", plan.floor);
+    Some(Finding::new("F7", None, Severity::Fail, message, remedy))
+}
+
+fn above_ceiling(
+    _: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    let ceiling = plan.ceiling?;
+    if service.kind.one_per_process() || service.pool <= ceiling {
+        return None;
+    }
+    let message = format!(
+        "a pool of {} is more than the {ceiling} that the sizing table has for such a load",
+        service.pool
+    );
+    let need = plan.need.unwrap_or(Connections(2));
+    let remedy = format!("the load needs {need}");
+    Some(corrected(19, Severity::Info, message, remedy))
+}
+
+fn transaction_mode(
+    facts: &Facts,
+    _: &Capacity,
+    service: &Service,
+    _: &ServicePlan,
+) -> Option<Finding> {
+    let pooler = facts.pooler.as_ref()?;
+    if service.via == Via::Direct || pooler.pool_mode == PoolMode::Session {
+        return None;
+    }
+    let recipe = match service.kind {
+        Kind::Sqlx => {
+            "set statement_cache_capacity(0), or a pooler that shares prepared statements"
+        }
+        Kind::Prisma6 => "add pgbouncer=true to the URL; migrations need a direct URL",
+        Kind::Prisma7 => "migrations need a direct URL",
+        Kind::PhpFpm | Kind::Octane | Kind::Queue => {
+            "use Laravel 13's `pooled` connection, or PDO::ATTR_EMULATE_PREPARES; migrations need a \
+             direct connection"
+        }
+        Kind::Serverless | Kind::Generic => "keep session state out of it",
+    };
+    let message = format!(
+        "in {} mode SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE \
+         do not last",
+        pooler.pool_mode
+    );
+    let mut finding = corrected(23, Severity::Info, message, recipe);
+    // One for each kind of client, as their recipes differ.
+    finding.id = format!("C23-{}", service.kind);
+    Some(finding)
+}
+
+fn prisma_7_url(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Prisma7 {
+        return None;
+    }
+    let message = format!(
+        "Prisma 7's pg adapter ignores connection_limit and the other URL parameters; without a factory it \
+         opens 10 connections, not {}, and waits for one without end",
+        service.pool
+    );
+    let remedy = "use the factory of `pgweir render prisma`";
+    Some(corrected(29, Severity::Info, message, remedy))
+}
+
+fn persistent_pdo(
+    _: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    if !service.persistent {
+        return None;
+    }
+    if service.via == Via::Pooler {
+        let message = "persistent PDO connections gain little behind a pooler, and carry SET, temporary \
+                       tables, advisory locks and open transactions into the next request";
+        let remedy = "write persistent = false";
+        return Some(corrected(44, Severity::Warn, message, remedy));
+    }
+    let message = format!(
+        "persistent PDO connections are no pool: each of {} workers keeps one for each data source name, \
+         idle or not, with the state of the last request",
+        plan.steady
+    );
+    let remedy = "use them only where connecting was measured to be slow";
+    Some(corrected(44, Severity::Info, message, remedy))
+}
+
+fn octane(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Octane {
+        return None;
+    }
+    let message = format!(
+        "Octane's workers never close their connections between requests: {} stay open",
+        plan.steady
+    );
+    let remedy = "decide on the listener DisconnectFromDatabases";
+    Some(corrected(47, Severity::Info, message, remedy))
+}
+
+fn serverless(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::Serverless || service.via == Via::Pooler {
+        return None;
+    }
+    let message = format!(
+        "{} functions at once open {} connections without a pooler",
+        plan.replicas, plan.steady
+    );
+    let remedy = "put a pooler in front, and connection_limit=1 into the URL";
+    Some(corrected(51, Severity::Warn, message, remedy))
+}
+
+fn fpm_environment(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> Option<Finding> {
+    if service.kind != Kind::PhpFpm {
+        return None;
+    }
+    let message = "PHP-FPM reads no PHP_FPM_MAX_CHILDREN by itself";
+    let remedy = "use the pool file of `pgweir render php-fpm`, which names the variables";
+    Some(corrected(46, Severity::Info, message, remedy))
+}

@@ -1,0 +1,156 @@
+//! The clients of the registry: who is let in and counted, at which worker each of them lives, and how
+//! what is meant for one of them gets there.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pgweir_pool::id::WorkerId;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::{Order, Registry};
+use crate::admin;
+use crate::clients::CancelKey;
+use crate::config::Workers;
+use crate::effects::ClientRef;
+use crate::outbox::{Message, Outbox, WorkerHandle};
+use crate::pool_handle::PoolHandle;
+use crate::texts::ClientError;
+use crate::worker::Client;
+
+/// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
+/// the next: a worker at 70 % still batches well and has room for a burst.
+const FILL_PERMILLE: u32 = 700;
+
+impl Registry {
+    /// Lets a client in that has proven who it is, and numbers it.
+    ///
+    /// # Errors
+    /// A limit on clients is reached.
+    pub(crate) fn client_in(&self, pool: &Arc<PoolHandle>) -> Result<CancelKey, ClientError> {
+        let config = self.config();
+        let settings = pool.settings();
+        let max = config
+            .users
+            .get(&*pool.user)
+            .and_then(|u| u.max_user_client_connections);
+        let mut clients = self.clients.lock().expect("no panic under the lock");
+        let key = loop {
+            let random = getrandom::u64().expect("the system gives random numbers");
+            let (pid, secret) = ((random >> 32) as u32, random as u32);
+            // Some drivers read the number as signed, and zero means none.
+            let pid = pid & 0x7fff_ffff;
+            if pid != 0 && !clients.has_pid(pid) {
+                break CancelKey { pid, secret };
+            }
+        };
+        clients.enter(
+            &config,
+            (&pool.database, &settings.database),
+            (&pool.user, max),
+            key,
+        )?;
+        drop(clients);
+        self.decide(pool, &mut Outbox::default(), |shared, now| {
+            shared.totals.client_logins += 1;
+            shared.core.client_in(now);
+        });
+        Ok(key)
+    }
+
+    /// A client that was let in is gone.
+    pub(crate) fn client_out(&self, pool: &Arc<PoolHandle>, pid: u32, outbox: &mut Outbox) {
+        let left = {
+            let mut clients = self.clients.lock().expect("no panic under the lock");
+            clients.leave(&pool.database, &pool.user, pid);
+            clients.total()
+        };
+        self.decide(pool, outbox, |shared, now| shared.core.client_out(now));
+        if left == 0 && self.draining.load(Ordering::Acquire) {
+            self.order(Order::Empty);
+        }
+    }
+
+    pub(crate) fn clients_count(&self) -> u32 {
+        self.clients
+            .lock()
+            .expect("no panic under the lock")
+            .total()
+    }
+
+    /// The client lives at a worker under this name.
+    pub(crate) fn client_moved(&self, pid: u32, client: ClientRef) {
+        self.clients
+            .lock()
+            .expect("no panic under the lock")
+            .moved(pid, client.id());
+    }
+
+    /// A cancel request came: passed on to the worker of its client if number and secret fit. What
+    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
+    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {
+        let (pending, ended) = oneshot::channel();
+        let client = self
+            .clients
+            .lock()
+            .expect("no panic under the lock")
+            .find(pid, key);
+        match client {
+            Some(client) => {
+                let worker = usize::from(ClientRef::from(client).worker);
+                self.workers[worker].send(Message::Cancel(client, pending));
+            }
+            None => debug!(pid, "cancel request for no client"),
+        }
+        ended
+    }
+
+    /// An administrator does something to the client with this number; `None` if there is none.
+    /// What is given back ends without an answer if the client is on its way to a worker.
+    pub(crate) fn administer(
+        &self,
+        pid: u32,
+        action: admin::Action,
+        by: admin::Administrator,
+    ) -> Option<oneshot::Receiver<admin::Outcome>> {
+        let (answer, answered) = oneshot::channel();
+        let client = {
+            let clients = self.clients.lock().expect("no panic under the lock");
+            if !clients.has_pid(pid) {
+                return None;
+            }
+            clients.by_pid(pid)
+        };
+        if let Some(client) = client {
+            let worker = usize::from(ClientRef::from(client).worker);
+            let request = admin::Request { action, by, answer };
+            self.workers[worker].send(Message::Administer(client, request));
+        }
+        Some(answered)
+    }
+
+    /// The worker for a client that has just logged in.
+    pub(crate) fn place(&self) -> WorkerId {
+        let load = |w: &&WorkerHandle| (w.clients.load(Ordering::Relaxed), w.busy());
+        let least = |workers: &[WorkerHandle]| {
+            workers
+                .iter()
+                .min_by_key(load)
+                .expect("at least one worker")
+                .id
+        };
+        match self.config().workers {
+            Workers::Count(_) => least(&self.workers),
+            Workers::Auto => self
+                .workers
+                .iter()
+                .find(|w| w.busy() < FILL_PERMILLE)
+                .map_or_else(|| least(&self.workers), |w| w.id),
+        }
+    }
+
+    /// Hands a client to a worker.
+    pub(crate) fn adopt(&self, worker: WorkerId, client: Box<Client>) {
+        self.workers[worker.index()].send(Message::Adopt(client));
+    }
+}

@@ -1,0 +1,204 @@
+//! What each message of a client makes the backend do. Queries and portals begin here; their steps are
+//! in `work`.
+
+use std::collections::VecDeque;
+
+use pgweir_wire::{backend, frame, frontend};
+
+use super::{Backend, Env, Tx, put};
+use crate::path::check::hygiene;
+use crate::path::sql::{self, Tag};
+use crate::path::work::{Portal, Running, Task};
+
+impl Backend {
+    /// Reads and begins one command; false if there is none.
+    pub(super) fn command(&mut self, env: &mut Env<'_>) -> bool {
+        let Some((kind, body)) = self.message() else {
+            return false;
+        };
+        match kind {
+            frontend::SYNC => self.skips = false,
+            frontend::TERMINATE => {
+                self.leave();
+                return true;
+            }
+            _ if self.skips => return true,
+            _ => {}
+        }
+        self.extended = matches!(
+            kind,
+            frontend::PARSE
+                | frontend::BIND
+                | frontend::DESCRIBE
+                | frontend::EXECUTE
+                | frontend::CLOSE
+                | frontend::FLUSH
+        );
+        match kind {
+            frontend::QUERY => self.simple_query(&body),
+            frontend::PARSE => self.parse(&body, env),
+            frontend::BIND => self.bind(&body, env),
+            frontend::DESCRIBE => self.describe(&body),
+            frontend::EXECUTE => self.execute(&body),
+            frontend::CLOSE => self.close(&body),
+            frontend::FLUSH => self.flush(),
+            frontend::SYNC => {
+                if self.tx != Tx::Implicit || self.commit() {
+                    self.ready();
+                }
+            }
+            frontend::FUNCTION_CALL => self.call(&body, env),
+            frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {}
+            kind => panic!("{}: message type {kind} came", self.name),
+        }
+        true
+    }
+
+    fn simple_query(&mut self, body: &[u8]) {
+        self.portals.remove("");
+        self.statements.remove("");
+        let (text, _) = text(body);
+        if text.is_empty() {
+            put(&mut self.output, backend::EMPTY_QUERY_RESPONSE, &[]);
+            if self.tx != Tx::Implicit || self.commit() {
+                self.ready();
+            }
+            return;
+        }
+        let rest: VecDeque<_> = sql::parse(text).into();
+        if let Some(wrong) = rest.iter().find(|s| s.verb == sql::Verb::Syntax) {
+            let text = format!("{} syntax error", wrong.tag.expect("a client's"));
+            self.begin_if_idle();
+            return self.fail(*b"42601", &text);
+        }
+        let several = rest.len() > 1;
+        self.task = Some(Task::Simple {
+            rest,
+            run: None,
+            several,
+        });
+    }
+
+    fn parse(&mut self, body: &[u8], env: &Env<'_>) {
+        let (name, rest) = text(body);
+        let (query, _) = text(rest);
+        let statement = sql::parse(query).remove(0);
+        let tag = statement.tag.expect("only clients prepare");
+        self.receive_guest(Some(tag), env);
+        self.begin_if_idle();
+        if name.is_empty() {
+            self.statements.remove("");
+        }
+        if statement.verb == sql::Verb::Syntax {
+            self.fail(*b"42601", &format!("{tag} syntax error"));
+        } else if self.tx == Tx::Failed && !statement.ends_transaction() {
+            self.fail_in_failed(tag);
+        } else if self.statements.contains_key(name) {
+            self.fail(*b"42P05", &format!("{tag} statement {name} exists"));
+        } else {
+            self.statements.insert(name.to_owned(), statement);
+            put(&mut self.output, backend::PARSE_COMPLETE, &[]);
+        }
+    }
+
+    /// Bind has one parameter, the tag of the request.
+    fn bind(&mut self, body: &[u8], env: &Env<'_>) {
+        let (portal, rest) = text(body);
+        let (name, rest) = text(rest);
+        let tag = str::from_utf8(&rest[8..rest.len() - 2]).expect("a tag is text");
+        let tag = Tag::parse(tag).expect("the parameter is a tag");
+        self.receive_guest(Some(tag), env);
+        self.begin_if_idle();
+        let Some(mut statement) = self.statements.get(name).cloned() else {
+            return self.fail(*b"26000", &format!("{tag} statement {name} does not exist"));
+        };
+        hygiene::runs(self, tag, &statement);
+        if self.tx == Tx::Failed && !statement.ends_transaction() {
+            return self.fail_in_failed(tag);
+        }
+        if !portal.is_empty() && self.portals.contains_key(portal) {
+            return self.fail(*b"42P03", &format!("{tag} portal {portal} exists"));
+        }
+        statement.tag = Some(tag);
+        let portal_of = Portal::new(Running::new(statement));
+        self.portals.insert(portal.to_owned(), portal_of);
+        put(&mut self.output, backend::BIND_COMPLETE, &[]);
+    }
+
+    fn describe(&mut self, body: &[u8]) {
+        let (name, _) = text(&body[1..]);
+        self.begin_if_idle();
+        let is_statement = body[0] == frontend::TARGET_STATEMENT;
+        let statement = if is_statement {
+            self.statements.get(name)
+        } else {
+            self.portals.get(name).map(|portal| &portal.run.statement)
+        };
+        let Some(statement) = statement.cloned() else {
+            let sqlstate = if is_statement { *b"26000" } else { *b"34000" };
+            return self.fail(sqlstate, &format!("nothing called {name:?} to describe"));
+        };
+        if self.tx == Tx::Failed && statement.has_rows() {
+            let tag = statement.tag.expect("a client's");
+            return self.fail_in_failed(tag);
+        }
+        if is_statement {
+            put(&mut self.output, backend::PARAMETER_DESCRIPTION, &[0, 0]);
+        }
+        if statement.has_rows() {
+            self.row_description();
+        } else {
+            put(&mut self.output, backend::NO_DATA, &[]);
+        }
+    }
+
+    fn execute(&mut self, body: &[u8]) {
+        let (name, rest) = text(body);
+        self.begin_if_idle();
+        let limit = u32::from_be_bytes(rest[..4].try_into().expect("four bytes"));
+        let Some(portal) = self.portals.remove(name) else {
+            return self.fail(*b"34000", &format!("portal {name:?} does not exist"));
+        };
+        let tag = portal.run.statement.tag.expect("a client's");
+        if self.tx == Tx::Failed && !portal.run.statement.ends_transaction() {
+            return self.fail_in_failed(tag);
+        }
+        if portal.done && !portal.run.statement.has_rows() {
+            return self.fail(*b"55000", &format!("{tag} portal cannot be run"));
+        }
+        self.task = Some(Task::Execute {
+            name: name.to_owned(),
+            portal,
+            left: (limit > 0).then_some(limit),
+        });
+    }
+
+    fn close(&mut self, body: &[u8]) {
+        let (name, _) = text(&body[1..]);
+        if body[0] == frontend::TARGET_STATEMENT {
+            self.statements.remove(name);
+        } else {
+            self.portals.remove(name);
+        }
+        put(&mut self.output, backend::CLOSE_COMPLETE, &[]);
+    }
+
+    /// A function call; its body is the tag.
+    fn call(&mut self, body: &[u8], env: &Env<'_>) {
+        let tag = Tag::parse(text(body).0).expect("a call is tagged");
+        self.receive_guest(Some(tag), env);
+        if self.tx == Tx::Failed {
+            return self.fail_in_failed(tag);
+        }
+        self.begin_if_idle();
+        put(&mut self.output, backend::FUNCTION_CALL_RESPONSE, body);
+        if self.tx != Tx::Implicit || self.commit() {
+            self.ready();
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> (&str, &[u8]) {
+    let (text, rest) = frame::c_string(bytes).expect("a string ends");
+    (str::from_utf8(text).expect("queries are UTF-8"), rest)
+}
