@@ -115,7 +115,7 @@ impl Section {
         self.put(name.into(), Given { value, origin });
     }
 
-    fn put(&mut self, name: CompactString, given: Given) {
+    pub(super) fn put(&mut self, name: CompactString, given: Given) {
         match self.place(&name) {
             Ok(at) => self.values[at].1 = given,
             Err(at) => self.values.insert(at, (name, given)),

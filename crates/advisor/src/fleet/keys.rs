@@ -245,6 +245,15 @@ pub(super) fn place(scope: Scope, name: &str) -> Option<(usize, &'static Key)> {
     keys.find(|(_, key)| key.name == name)
 }
 
+/// Whether a name is that of a setting, what other programs call one, or nearly so.
+pub(super) fn sounds_like_one(name: &str) -> bool {
+    let settings = Scope::ALL.iter().flat_map(|scope| scope.keys());
+    let known = settings
+        .map(|key| key.name)
+        .chain(SYNONYMS.iter().map(|(synonym, _)| *synonym));
+    known.clone().any(|known| known == name) || super::nearest::nearest(name, known).is_some()
+}
+
 /// What to write in place of a name that `scope` does not know.
 pub(super) fn hint(scope: Scope, name: &str) -> String {
     if let Some(elsewhere) = Scope::ALL

@@ -33,7 +33,7 @@ reserved_connections = 2
 version = 15
 [services.api]
 kind = \"sqlxx\"
-pool = 99999999999999999999999999
+pool = 99999999999999999999999999999999999999999999
 replica = 3
 hold = \"5 parsecs\"
 [services.Web_App]
@@ -55,7 +55,7 @@ pool = 20
          remove it",
         "fleet.toml:10: services.api.kind = \"sqlxx\": must be one of prisma6, prisma7, sqlx, php-fpm, \
          octane, queue, serverless, generic; write kind = \"sqlx\"",
-        "fleet.toml:11: services.api.pool = 99999999999999999999999999: must be a whole \
+        "fleet.toml:11: services.api.pool = 170141183460469231731687303715884105727: must be a whole \
          number from 1 to 10000; write pool = 10000",
         "fleet.toml:12: services.api.replica: is no setting of this section; did you mean replicas?",
         "fleet.toml:13: services.api.hold = \"5 parsecs\": must be a time up to 100d with its unit us, \

@@ -1,12 +1,13 @@
-//! Reads `fleet.toml` into a draft, with the line of every value. Knows the sections, not the
-//! settings.
+//! Reads `fleet.toml` into a draft, with the line of every value. Knows the sections; of the settings
+//! only whether something may be the name of one, for in a torn file anything may stand where a name
+//! should, a password as well.
+
+mod tree;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml_spanner::{Arena, Item, Key, Table, Value as Toml};
-
-use super::draft::{Draft, Section, service_path};
+use super::draft::{Draft, Given, Section, service_path};
 use super::keys::{self, SECTIONS, Scope};
 use super::lines::Lines;
 use super::nearest::nearest;
@@ -14,6 +15,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::facts::Origin;
 use crate::profile::Profile;
+use tree::{Content, Entry};
 
 /// Reads `text`, the content of the file called `path`.
 ///
@@ -24,20 +26,20 @@ pub fn read(path: &str, text: &str) -> (Draft, Vec<Problem>) {
         path: path.into(),
         lines: Lines::new(text),
         problems: Vec::new(),
+        is_torn: false,
     };
     let mut draft = Draft::default();
-    let arena = Arena::new();
-    let document = toml_spanner::parse_recoverable(text, &arena);
-    draft.torn = document.has_errors();
-    for error in document.errors() {
-        let (origin, name) = reader.torn(error.span().range().start);
-        // Without the text: parts of it would be quoted, which may be a password.
+    let (entries, mistakes) = tree::parse(text);
+    reader.is_torn = !mistakes.is_empty();
+    draft.torn = reader.is_torn;
+    for mistake in mistakes {
+        let (origin, name) = reader.torn(mistake.offset);
         reader
             .problems
-            .push(Problem::new(&origin, name, error.message("")));
+            .push(Problem::new(&origin, name, mistake.message));
     }
-    for (key, item) in document.table() {
-        reader.section(&mut draft, key, item);
+    for entry in entries {
+        reader.section(&mut draft, entry);
     }
     (draft, reader.problems)
 }
@@ -46,21 +48,34 @@ struct Reader<'t> {
     path: Arc<str>,
     lines: Lines<'t>,
     problems: Vec<Problem>,
+    /// The text has mistakes of syntax.
+    is_torn: bool,
 }
 
 impl Reader<'_> {
-    fn section(&mut self, draft: &mut Draft, key: &Key<'_>, item: &Item<'_>) {
-        let origin = self.origin(key.span.range(), item.span().range());
-        let name = key.name;
-        let table = match item.value() {
-            Toml::Table(table) => table,
-            value if name == "profile" => {
-                self.profile(draft, &origin, value);
+    fn section(&mut self, draft: &mut Draft, entry: Entry) {
+        let origin = self.origin(entry.at, entry.content_at);
+        let name = entry.name.as_str();
+        let table = match entry.content {
+            Content::Table(table) => table,
+            Content::Value(value) if name == "profile" => {
+                self.profile(draft, &origin, &value);
                 return;
             }
-            _ => {
-                let problem = Problem::new(&origin, name, "stands outside every section")
-                    .with_suggestion("put it below [database], [operations] or [services.NAME]");
+            Content::Value(_) => {
+                let problem = if SECTIONS.contains(&name) {
+                    let section = if name == "services" {
+                        "services.NAME"
+                    } else {
+                        name
+                    };
+                    Problem::new(&origin, name, format!("must be a section: [{section}]"))
+                } else if self.may_be_a_name(name) {
+                    Problem::new(&origin, name, "stands outside every section")
+                        .with_suggestion("put it below [database], [operations] or [services.NAME]")
+                } else {
+                    self.nameless(&origin)
+                };
                 self.problems.push(problem);
                 return;
             }
@@ -72,15 +87,18 @@ impl Reader<'_> {
             "measured" => draft.measured = self.values(origin, table),
             "services" => {
                 draft.services.reserve(table.len());
-                for (key, item) in table {
-                    let origin = self.origin(key.span.range(), 0..0);
-                    match item.as_table() {
-                        Some(table) => {
+                for Entry {
+                    name, at, content, ..
+                } in table
+                {
+                    let origin = self.origin(at, 0..0);
+                    match content {
+                        Content::Table(table) => {
                             let section = self.values(origin, table);
-                            draft.services.push((key.name.to_owned(), section));
+                            draft.services.push((name.into(), section));
                         }
-                        None => {
-                            let path = service_path(key.name);
+                        Content::Value(_) => {
+                            let path = service_path(&name);
                             let message = format!("must be a section: [{path}]");
                             self.problems.push(Problem::new(&origin, path, message));
                         }
@@ -89,8 +107,14 @@ impl Reader<'_> {
             }
             _ => {
                 draft.torn = true;
+                let near = nearest(name, SECTIONS.into_iter());
+                if self.is_torn && near.is_none() {
+                    let problem = self.nameless(&origin);
+                    self.problems.push(problem);
+                    return;
+                }
                 let problem = Problem::new(&origin, name, "is no section of a fleet");
-                let suggestion = match nearest(name, SECTIONS.into_iter()) {
+                let suggestion = match near {
                     Some(near) => format!("did you mean [{near}]?"),
                     None => format!("sections are {}", SECTIONS.join(", ")),
                 };
@@ -99,9 +123,9 @@ impl Reader<'_> {
         }
     }
 
-    fn profile(&mut self, draft: &mut Draft, origin: &Origin, value: Toml<'_, '_>) {
+    fn profile(&mut self, draft: &mut Draft, origin: &Origin, value: &Value) {
         let name = match value {
-            Toml::String(text) => text,
+            Value::Text(text) => text.as_str(),
             _ => "",
         };
         draft.profile = Profile::named(name);
@@ -109,7 +133,7 @@ impl Reader<'_> {
             let names = Profile::ALL.map(Profile::name);
             let message = format!("must be one of {}", names.join(", "));
             let mut problem =
-                Problem::new(origin, "profile", message).with_value(plain(value).to_string());
+                Problem::new(origin, "profile", message).with_value(value.to_string());
             if let Some(near) = nearest(name, names.into_iter()) {
                 problem = problem.with_suggestion(format!("write \"{near}\""));
             }
@@ -117,13 +141,37 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&self, origin: Origin, table: &Table<'_>) -> Section {
+    fn values(&mut self, origin: Origin, table: Vec<Entry>) -> Section {
         let mut section = Section::with_room(origin, table.len());
-        for (key, item) in table {
-            let origin = self.origin(key.span.range(), item.span().range());
-            section.give(key.name, plain(item.value()), origin);
+        for entry in table {
+            let origin = self.origin(entry.at, entry.content_at);
+            if !self.may_be_a_name(&entry.name) {
+                let problem = self.nameless(&origin);
+                self.problems.push(problem);
+                continue;
+            }
+            let value = match entry.content {
+                Content::Value(value) => value,
+                Content::Table(_) => Value::Other("a section"),
+            };
+            section.put(entry.name, Given { value, origin });
         }
         section
+    }
+
+    /// Whether this may be shown as the name of a setting.
+    fn may_be_a_name(&self, name: &str) -> bool {
+        !self.is_torn || keys::sounds_like_one(name)
+    }
+
+    /// Something unknown in a torn text, told without its name.
+    fn nameless(&self, origin: &Origin) -> Problem {
+        let origin = match origin {
+            Origin::File { path, line, .. } => Origin::line(path.clone(), *line),
+            elsewhere => elsewhere.clone(),
+        };
+        Problem::new(&origin, "", "stands where a setting should, and is none")
+            .with_suggestion("correct the mistakes of syntax first")
     }
 
     fn origin(&self, name: Range<usize>, value: Range<usize>) -> Origin {
@@ -157,17 +205,5 @@ impl Reader<'_> {
         let known = known.unwrap_or_default();
         let start = line.start + indent + bracket;
         (self.origin(start..start + known.len(), 0..0), known)
-    }
-}
-
-fn plain(value: Toml<'_, '_>) -> Value {
-    match value {
-        Toml::String(text) => Value::Text((*text).into()),
-        Toml::Boolean(fact) => Value::Bool(*fact),
-        Toml::Integer(number) => Value::Integer(number.as_i128()),
-        Toml::Float(number) => Value::Float(*number),
-        Toml::DateTime(_) => Value::Other("a date or time of day"),
-        Toml::Array(items) => Value::List(items.iter().map(|item| plain(item.value())).collect()),
-        Toml::Table(_) => Value::Other("a section"),
     }
 }

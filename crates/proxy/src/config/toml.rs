@@ -5,7 +5,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use toml_spanner::{Arena, Item, Key, Table, Value as Toml};
+use ::toml::Spanned;
+use ::toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::problem::Problem;
@@ -26,20 +27,19 @@ pub(super) fn read(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         ..Raw::default()
     };
-    let arena = Arena::new();
-    let document = toml_spanner::parse_recoverable(text, &arena);
-    raw.torn = document.has_errors();
-    for error in document.errors() {
-        let start = error.span().range().start;
+    let (root, errors) = DeTable::parse_recoverable(text);
+    raw.torn = !errors.is_empty();
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
         // No columns: what stands there may be a password.
         let origin = reader.origin(start..start, 0..0);
-        // Without the text: parts of it would be quoted, which may be a password.
+        // The parser's message alone: its full text quotes the line, which may hold a password.
         reader
             .problems
-            .push(Problem::new(&origin, "", error.message("")));
+            .push(Problem::new(&origin, "", error.message()));
     }
-    for (key, item) in document.table() {
-        reader.section(&mut raw, key, item);
+    for (key, value) in root.get_ref().iter() {
+        reader.section(&mut raw, key, value);
     }
     (raw, reader.problems)
 }
@@ -50,11 +50,13 @@ struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
+type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
+
 impl Reader<'_> {
-    fn section(&mut self, raw: &mut Raw, key: &Key<'_>, item: &Item<'_>) {
-        let origin = self.origin(key.span.range(), item.span().range());
-        let name = key.name;
-        let Some(table) = item.as_table() else {
+    fn section(&mut self, raw: &mut Raw, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
+        let origin = self.origin(key.span(), value.span());
+        let name = key.get_ref().as_ref();
+        let Some(table) = value.get_ref().as_table() else {
             let message = "stands outside every section; settings go below [pgweir]";
             self.problem(&origin, name, message);
             return;
@@ -84,16 +86,17 @@ impl Reader<'_> {
     fn named(
         &mut self,
         kind: &str,
-        table: &Table<'_>,
+        table: &DeTable<'_>,
     ) -> std::collections::BTreeMap<String, Section> {
         let mut sections = std::collections::BTreeMap::new();
-        for (key, item) in table {
-            let origin = self.origin(key.span.range(), 0..0);
-            let path = path_of(kind, key.name);
-            match item.as_table() {
+        for (key, value) in table.iter() {
+            let origin = self.origin(key.span(), 0..0);
+            let name = key.get_ref().as_ref();
+            let path = path_of(kind, name);
+            match value.get_ref().as_table() {
                 Some(table) => {
                     let section = self.settings(&path, origin, table);
-                    sections.insert(key.name.to_owned(), section);
+                    sections.insert(name.to_owned(), section);
                 }
                 None => self.problem(&origin, &path, format!("must be a section: [{path}]")),
             }
@@ -101,14 +104,15 @@ impl Reader<'_> {
         sections
     }
 
-    fn settings(&mut self, path: &str, origin: Origin, table: &Table<'_>) -> Section {
+    fn settings(&mut self, path: &str, origin: Origin, table: &DeTable<'_>) -> Section {
         let mut section = Section::new(origin);
-        for (key, item) in table {
+        for (key, value) in table.iter() {
             // The line of the key: that of a text over several lines would be its first or last.
-            let origin = self.origin(key.span.range(), item.span().range());
-            match plain(item.value()) {
-                Ok(value) => section.give(key.name, value, origin),
-                Err(message) => self.problem(&origin, &path_of(path, key.name), message),
+            let origin = self.origin(key.span(), value.span());
+            let name = key.get_ref().as_ref();
+            match plain(value.get_ref()) {
+                Ok(value) => section.give(name, value, origin),
+                Err(message) => self.problem(&origin, &path_of(path, name), message),
             }
         }
         section
@@ -143,20 +147,29 @@ pub(super) fn path_of(section: &str, name: &str) -> String {
     }
 }
 
-fn plain(value: Toml<'_, '_>) -> Result<Value, &'static str> {
+fn plain(value: &DeValue<'_>) -> Result<Value, String> {
     match value {
-        Toml::String(text) => Ok(Value::Text((*text).to_owned())),
-        Toml::Boolean(fact) => Ok(Value::Bool(*fact)),
-        Toml::Integer(number) => {
-            let number = number.as_i64().ok_or("is too large a number")?;
-            Ok(Value::Integer(number))
+        DeValue::String(text) => Ok(Value::Text(text.clone().into_owned())),
+        DeValue::Boolean(fact) => Ok(Value::Bool(*fact)),
+        DeValue::Integer(number) => {
+            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
+            i64::from_str_radix(&digits, number.radix())
+                .map(Value::Integer)
+                .map_err(|_| "is too large a number".to_owned())
         }
-        Toml::Float(number) => Ok(Value::Float(*number)),
-        Toml::DateTime(_) => Err("must not be a date or time of day"),
-        Toml::Array(_) => {
-            Err("must not be a list; where several values may stand, write one text with commas")
+        DeValue::Float(number) => {
+            let digits: String = number.as_str().chars().filter(|c| *c != '_').collect();
+            digits
+                .parse()
+                .map(Value::Float)
+                .map_err(|_| "is no number".to_owned())
         }
-        Toml::Table(_) => Err("must not be a section of its own"),
+        DeValue::Datetime(_) => Err("must not be a date or time of day".to_owned()),
+        DeValue::Array(_) => Err(
+            "must not be a list; where several values may stand, write one text with commas"
+                .to_owned(),
+        ),
+        DeValue::Table(_) => Err("must not be a section of its own".to_owned()),
     }
 }
 
