@@ -100,6 +100,44 @@ fn n_plus_one_is_found_in_every_protocol_and_batches_are_not() {
 }
 
 #[test]
+fn what_a_server_does_between_two_clients_is_not_their_time() {
+    let role = shared().role();
+    let pooler = pooler(&role, &[("slow_query_time", 0.3)]);
+    let target = role.through(&pooler);
+    // Settings differ, so that they are sent with the first query after each change of hands.
+    let mut clients =
+        ["one", "two"].map(|name| Client::log_in_with(&target, &[("application_name", name)]));
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.query("select 1 as a").success();
+            thread::sleep(Duration::from_millis(400));
+        }
+    }
+    for _ in 0..12 {
+        for client in &mut clients {
+            client.query("select 1 as a").success();
+        }
+    }
+    shows(&pooler, "pgweir_pool_n_plus_one_total", &[], 2.0);
+    // Nor is what the client does in the middle of a batch.
+    let [client, _] = &mut clients;
+    client.send(
+        Batch::new()
+            .parse("", "select 1 as a")
+            .describe_statement("")
+            .flush()
+            .bytes(),
+    );
+    thread::sleep(Duration::from_millis(400));
+    client
+        .ask(&Batch::new().bind("", "", &[]).execute("", 0).sync())
+        .success();
+    thread::sleep(Duration::from_millis(200));
+    shows(&pooler, "pgweir_pool_slow_statements_total", &[], 0.0);
+    assert_eq!(pooler.logged("Slow Query"), 0);
+}
+
+#[test]
 fn a_leak_is_told_once_and_who_waits_behind_it_is_told_why() {
     let role = shared().role();
     let pooler = pooler(&role, &[("leak_time", 0.3), ("query_wait_timeout", 1.0)]);

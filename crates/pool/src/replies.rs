@@ -264,6 +264,13 @@ impl Replies {
         self.queue.is_empty() && !self.unsynced
     }
 
+    /// Whether a message of the client is unanswered. What the pooler sends before a client's first
+    /// query, in the same write, is not the client's.
+    pub fn owes_client(&self) -> bool {
+        // What the client sent is nearly always in front.
+        self.queue.iter().any(|reply| !matches!(reply, Reply::Own))
+    }
+
     /// Whether every message so far was answered; a batch may still be open.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

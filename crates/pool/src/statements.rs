@@ -138,7 +138,8 @@ mod tests {
             very_slow: Duration::MAX,
         };
         trace.attach(Some(never), Duration::ZERO);
-        trace.begin(Time(0));
+        trace.resume(Time(0));
+        trace.begin();
         let statement = trace.query(format!("{sql}\0").as_bytes(), &Parameters::default());
         trace.completed(b"SELECT 2\0");
         trace.ended(statement, 0, false);
@@ -186,7 +187,8 @@ mod tests {
         run(&mut trace, "select 1", ms(1));
         table.take(PoolId(1), &mut trace);
         // Two at once, which share the time; the second one fails.
-        trace.begin(Time(0));
+        trace.resume(Time(0));
+        trace.begin();
         for (answered, has_failed) in [(100, false), (150, true)] {
             let statement = trace.query(b"select 2\0", &Parameters::default());
             trace.completed(b"SELECT 3\0");

@@ -176,9 +176,14 @@ impl Trace {
         self.waited = waited;
     }
 
-    /// A query begins before which nothing is outstanding.
-    pub(crate) fn begin(&mut self, now: Time) {
+    /// The client goes on after everything it sent was answered: what it did meanwhile is no time of
+    /// a statement.
+    pub(crate) fn resume(&mut self, now: Time) {
         self.began = now;
+    }
+
+    /// A round trip begins.
+    pub(crate) fn begin(&mut self) {
         self.opening = None;
     }
 

@@ -166,11 +166,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         lease.active = now;
         let upstream = &mut lease.server.upstream;
-        let begins = upstream.replies.is_settled();
+        let is_answered = !upstream.replies.owes_client();
+        let begins = is_answered && !upstream.replies.is_unsynced();
         let in_transaction = upstream.status != TxStatus::Idle;
-        if begins {
+        if is_answered {
             lease.query_began = now;
-            upstream.trace.begin(now);
+            upstream.trace.resume(now);
+        }
+        if begins {
+            upstream.trace.begin();
             if !in_transaction {
                 lease.began = now;
             }

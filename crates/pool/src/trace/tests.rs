@@ -21,7 +21,8 @@ fn ms(ms: u64) -> Time {
 
 /// Runs `sql` as simple queries that are all answered at `until`, each with 100 bytes.
 fn run(trace: &mut Trace, from: Time, until: Time, sql: &[&str]) {
-    trace.begin(from);
+    trace.resume(from);
+    trace.begin();
     let statements: Vec<_> = sql
         .iter()
         .map(|sql| trace.query(format!("{sql}\0").as_bytes(), &Parameters::default()))
