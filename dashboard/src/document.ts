@@ -118,6 +118,17 @@ export interface WaitCause {
   hint?: string | null;
 }
 
+/** A client that waits for a server. */
+export interface Waiter {
+  database: string;
+  user: string;
+  client: string;
+  applicationName: string;
+  address: string | null;
+  waitedMs: number;
+  cause: string | null;
+}
+
 /** Somebody who holds locks that others wait for. Texts are empty where PostgreSQL hides them. */
 export interface Blocker {
   /** The PostgreSQL where that is. */
@@ -172,6 +183,7 @@ export interface Live {
   slow?: SlowQuery[];
   nPlusOne?: NPlusOne[];
   holders?: Holder[];
+  waiters?: Waiter[];
   waits?: WaitCause[];
   blockers?: Blocker[];
   postgres?: Postgres[];

@@ -106,6 +106,10 @@ export function busy(at: number = Date.now()): Live {
       { client: 17, address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", sinceMs: 71_240, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0 },
       { client: 203, address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0 },
     ],
+    waiters: [
+      { client: "407", database: "shop", user: "web", applicationName: "storefront", address: "10.0.1.18:40410", waitedMs: 4_310, cause: "locks" },
+      { client: "391", database: "shop", user: "web", applicationName: "", address: null, waitedMs: 1_240, cause: "locks" },
+    ],
     waits: [
       { cause: "locks", waiting: 8, total: 214, totalMs: 402_000, who: "The locks are held by client 91 of shop/web (application_name importer, server process 20411), idle in transaction for 84 s; its last statement: UPDATE stock SET quantity = quantity - $1 WHERE sku = $2 RETURNING quantity.", hint: "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL." },
       { cause: "slow_statements", waiting: 0, total: 1_940, totalMs: 610_000, hint: "Most servers run slow statements: make those faster, or raise the pool’s size if PostgreSQL has cores to spare." },
@@ -139,6 +143,7 @@ export function calm(at: number = Date.now()): Live {
   live.history.active = course(points, 13, 2, 0).map(Math.round);
   live.waits = live.waits?.map((cause) => ({ ...cause, waiting: 0 })) ?? [];
   live.holders = [];
+  live.waiters = [];
   live.blockers = [];
   live.events = [];
   return live;
@@ -146,7 +151,7 @@ export function calm(at: number = Date.now()): Live {
 
 /** What a pooler sends that records nothing but the pools. */
 export function bare(at: number = Date.now()): Live {
-  const { statements, slow, nPlusOne, holders, waits, blockers, postgres, ...rest } = calm(at);
-  void [statements, slow, nPlusOne, holders, waits, blockers, postgres];
+  const { statements, slow, nPlusOne, holders, waiters, waits, blockers, postgres, ...rest } = calm(at);
+  void [statements, slow, nPlusOne, holders, waiters, waits, blockers, postgres];
   return rest;
 }

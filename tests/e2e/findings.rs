@@ -262,11 +262,14 @@ fn the_live_document_tells_who_holds_what_and_what_it_costs() {
     let mut holder = Client::log_in_with(&target, &[("application_name", "till")]);
     holder.query("begin").success();
     holder.query("select pg_sleep(0.2), 'secret'").success();
-    let waiter = thread::spawn(move || Client::log_in(&target).query("select 1"));
+    let waiter = thread::spawn(move || {
+        Client::log_in_with(&target, &[("application_name", "queue")]).query("select 1")
+    });
     let live = eventually("the leak is shown", || {
         let live: Value = serde_json::from_str(&pooler.get("/api/v1/live")).unwrap();
         let is_seen = live["postgres"][0]["ours"].as_u64() >= Some(1);
-        let is_whole = live["holders"][0]["leak"] == true && is_seen;
+        let waits = live["waiters"][0]["waitedMs"].as_f64() > Some(200.0);
+        let is_whole = live["holders"][0]["leak"] == true && is_seen && waits;
         is_whole.then_some(live)
     });
     let told = |pointer: &str| live.pointer(pointer).cloned().unwrap_or_default();
@@ -279,6 +282,9 @@ fn the_live_document_tells_who_holds_what_and_what_it_costs() {
         ("/slow/0/text", json!("select pg_sleep($1), $2")),
         ("/statements/0/calls", json!(1)),
         ("/statements/0/rows", json!(1)),
+        ("/waiters/0/applicationName", json!("queue")),
+        ("/waiters/0/cause", json!("idle_in_transaction")),
+        ("/waiters/1", json!(null)),
         ("/waits/0/cause", json!("idle_in_transaction")),
         ("/waits/0/waiting", json!(1)),
         ("/pools/0/active", json!(1)),

@@ -4,6 +4,7 @@
 mod holders;
 mod ring;
 mod tables;
+mod waiters;
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,7 @@ pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 use crate::pool_handle::PoolHandle;
 use ring::Ring;
 use tables::Tables;
+pub(crate) use waiters::{WAITERS_MAX, Waiter};
 
 /// Findings of a kind that are kept to be shown; the oldest goes first.
 const KEPT: usize = 100;
@@ -82,6 +84,7 @@ pub(crate) struct Insight {
     slow: Mutex<Ring<SlowStatement>>,
     repeated: Mutex<Ring<RepeatedStatement>>,
     holders: Vec<Mutex<Holders>>,
+    waiters: Vec<Mutex<Vec<Waiter>>>,
 }
 
 impl Insight {
@@ -91,6 +94,7 @@ impl Insight {
             slow: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             repeated: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             holders: (0..workers).map(|_| Mutex::default()).collect(),
+            waiters: (0..workers).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -139,6 +143,22 @@ impl Insight {
         *self.holders[worker.index()]
             .lock()
             .expect("no panic under the lock") = holders;
+    }
+
+    /// Says who has waited longest for a server at a worker.
+    pub(crate) fn set_waiters(&self, worker: WorkerId, waiters: Vec<Waiter>) {
+        *self.waiters[worker.index()]
+            .lock()
+            .expect("no panic under the lock") = waiters;
+    }
+
+    /// Who has waited longest for a server, with that one first.
+    pub(crate) fn waiters(&self) -> Vec<Waiter> {
+        let mut all: Vec<Waiter> = Vec::new();
+        for waiters in &self.waiters {
+            all.extend_from_slice(&waiters.lock().expect("no panic under the lock"));
+        }
+        waiters::longest(all)
     }
 
     /// Who holds servers, and the text of what each executed last: first those whose locks most wait

@@ -207,6 +207,7 @@ impl Worker {
         self.count_work();
         self.sweep_clients();
         self.sweep_holders();
+        self.sweep_waiters();
         self.sweep_returning();
         self.handle_local();
     }

@@ -1,4 +1,4 @@
-import { causeName, type Blocker, type Live, type WaitCause } from "../document";
+import { causeName, poolName, type Blocker, type Live, type WaitCause, type Waiter } from "../document";
 import { clientsWait, count, duration } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 import { Sql } from "../sql";
@@ -9,6 +9,7 @@ export function Waits({ live }: { live: Live }) {
   return (
     <Section title="Why clients wait" note={causes && "time waited since the start"}>
       <Causes causes={causes} live={live} />
+      {live.waiters && live.waiters.length > 0 && <Waiters waiters={live.waiters} />}
       {live.blockers && live.blockers.length > 0 && <Blockers blockers={live.blockers} />}
     </Section>
   );
@@ -34,6 +35,28 @@ function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live 
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Waiters shown; how many there are in all, the causes say. */
+const WAITERS_MAX = 5;
+
+/** Who has waited longest. */
+function Waiters({ waiters }: { waiters: Waiter[] }) {
+  return (
+    <>
+      <h3>Who waits longest</h3>
+      <ul class="causes" data-testid="waiters">
+        {waiters.slice(0, WAITERS_MAX).map((waiter) => (
+          <li key={waiter.client} class="current">
+            <p class="head">
+              <strong>{[poolName(waiter), waiter.applicationName].filter(Boolean).join(" ")}, client {waiter.client}</strong>
+              <span>{duration(waiter.waitedMs)}</span>
+            </p>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

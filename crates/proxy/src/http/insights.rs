@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::body::millis;
 use super::postgres::condition;
 use super::timestamp::rfc3339;
-use crate::insight::{Author, Holder, RepeatedStatement, SlowStatement};
+use crate::insight::{Author, Holder, RepeatedStatement, SlowStatement, Waiter};
 use crate::locks::Blocker;
 use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
@@ -30,6 +30,7 @@ pub(super) struct Insights {
     slow: Vec<Slow>,
     n_plus_one: Vec<NPlusOne>,
     holders: Vec<Holding>,
+    waiters: Vec<Waiting>,
     waits: Vec<WaitCause>,
     blockers: Vec<Blocking>,
     postgres: Vec<Postgres>,
@@ -106,6 +107,18 @@ struct Holding {
     /// Sessions that wait for locks it holds, as a probe saw it last.
     lock_waiters: u32,
     leak: bool,
+}
+
+/// A client that waits for a server.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Waiting {
+    #[serde(flatten)]
+    by: By,
+    address: Option<String>,
+    waited_ms: f64,
+    /// What keeps the servers of its pool from it.
+    cause: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -200,6 +213,12 @@ impl Insights {
                 .take(SHOWN_MAX)
                 .map(|(holder, text)| Holding::of(holder, text))
                 .collect(),
+            waiters: insight
+                .waiters()
+                .into_iter()
+                .take(SHOWN_MAX)
+                .map(|waiter| Waiting::of(waiter, &snapshot.pools))
+                .collect(),
             waits: waits(&snapshot.pools, &blockers),
             blockers: blockers
                 .into_iter()
@@ -239,6 +258,20 @@ impl By {
             user: author.user.to_string(),
             client: author.client.to_string(),
             application_name: author.application,
+        }
+    }
+}
+
+impl Waiting {
+    fn of(waiter: Waiter, pools: &[PoolSnapshot]) -> Self {
+        let pool = pools
+            .iter()
+            .find(|pool| pool.database == waiter.pool.database && pool.user == waiter.pool.user);
+        Self {
+            by: By::of(waiter.author),
+            address: waiter.address.map(|address| address.to_string()),
+            waited_ms: millis(waiter.waited),
+            cause: pool.and_then(|pool| pool.cause).map(Cause::name),
         }
     }
 }

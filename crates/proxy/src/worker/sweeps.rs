@@ -1,9 +1,9 @@
-//! What is found out about clients ten times a second: what long leases have done, and who holds
-//! servers.
+//! What is found out about clients ten times a second: what long leases have done, who holds
+//! servers, and who waits for one.
 
 use super::Worker;
 use super::clients::Client;
-use crate::insight::{Author, Holder, Holders, Locking, Noted};
+use crate::insight::{Author, Holder, Holders, Locking, NOTED_AFTER, Noted, WAITERS_MAX, Waiter};
 
 impl Worker {
     /// Counts what was done on servers that stay with their clients for long.
@@ -70,5 +70,28 @@ impl Worker {
         }
         holders.tell(self.id, &mut self.told);
         self.registry.insight.set_holders(self.id, holders);
+    }
+
+    /// Notes who has waited longest for a server.
+    pub(super) fn sweep_waiters(&mut self) {
+        let now = self.now;
+        let waiting = self.clients.iter_mut().filter_map(|client| {
+            let since = client.session.place()?.since;
+            (now - since >= NOTED_AFTER).then_some((since, &**client))
+        });
+        let mut waiting: Vec<_> = waiting.collect();
+        if waiting.len() > WAITERS_MAX {
+            waiting.select_nth_unstable_by_key(WAITERS_MAX, |(since, _)| *since);
+            waiting.truncate(WAITERS_MAX);
+        }
+        let waiters = waiting.into_iter().map(|(since, client)| Waiter {
+            pool: client.pool.clone(),
+            author: client.author(),
+            address: client.address,
+            waited: now - since,
+        });
+        self.registry
+            .insight
+            .set_waiters(self.id, waiters.collect());
     }
 }
