@@ -8,6 +8,7 @@ mod container;
 pub(crate) mod database;
 mod kubernetes;
 mod lines;
+mod postgresql;
 mod yaml;
 
 use std::path::Path;
@@ -80,7 +81,7 @@ pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
         Some("prisma") => lines::prisma_schema(&source),
         Some("ini") => lines::pgbouncer(&source),
         Some("conf") if text.contains("pm.max_children") => lines::php_fpm(&source),
-        Some("conf") => lines::postgresql(&source),
+        Some("conf") => postgresql::read(&source),
         Some("rs") => lines::sqlx_code(&source),
         Some("env") => lines::environment(&source),
         _ if file.starts_with(".env") => lines::environment(&source),

@@ -1,8 +1,9 @@
 //! What a container's image and variables say, in docker-compose and Kubernetes alike.
 
-use pgweir_advisor::facts::{Observation, Origin};
+use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
+use super::postgresql::server_setting;
 use super::service_name;
 
 /// A container.
@@ -42,10 +43,8 @@ impl Container<'_> {
         if !major.is_empty() {
             database.give("version", Value::from_text(&major), self.origin.clone());
         }
-        for argument in &self.command {
-            if let Some((name, value)) = argument.trim_start_matches("--").split_once('=') {
-                server_setting(database, name, value, &self.origin);
-            }
+        for (name, value) in arguments(&self.command) {
+            server_setting(database, &name, value, &self.origin);
         }
         for (name, value, origin) in &self.variables {
             match name.as_str() {
@@ -53,7 +52,7 @@ impl Container<'_> {
                     database.give("name", value.as_str().into(), origin.clone());
                 }
                 "POSTGRES_MAX_CONNECTIONS" => draft.observations.push(Observation {
-                    correction: 2,
+                    ruling: Ruling::Correction(2),
                     what: format!("{name}={value}"),
                     origin: origin.clone(),
                 }),
@@ -77,7 +76,7 @@ impl Container<'_> {
             let own = name.strip_prefix("PGBOUNCER_");
             if prefixed && own.is_none() && POOLER.contains(&name.as_str()) {
                 draft.observations.push(Observation {
-                    correction: 22,
+                    ruling: Ruling::Correction(22),
                     what: format!("{} with {name}={value}", self.image),
                     origin: origin.clone(),
                 });
@@ -201,28 +200,34 @@ fn without_references(text: &str) -> String {
     plain + rest
 }
 
-/// A setting of PostgreSQL, if the planner knows it.
-pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
-    use pgweir_advisor::fleet::keys::{Scope, find};
-    let Some(key) = find(Scope::Database, name) else {
-        return;
-    };
-    let value = Value::from_text(value.trim().trim_matches('\''));
-    let with_unit = |unit: &str| Value::from(format!("{value}{unit}").replace('"', ""));
-    // PostgreSQL takes numbers without a unit too, and each setting has its own.
-    let candidates = match name {
-        "work_mem" | "maintenance_work_mem" | "autovacuum_work_mem" => vec![with_unit("kB")],
-        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => {
-            vec![with_unit("ms")]
+/// Settings of a command line of PostgreSQL: `-c name=value`, `--name=value`, and the letters that stand
+/// for one.
+fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
+    let mut words = command.iter().flat_map(|word| word.split_whitespace());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let word = word.trim_matches(QUOTES);
+        let letter = LETTERS.iter().find_map(|(letter, name)| {
+            let value = word.strip_prefix(letter)?;
+            Some((*name, value))
+        });
+        if let Some((name, value)) = letter {
+            let value = if value.is_empty() {
+                words.next().unwrap_or_default()
+            } else {
+                value
+            };
+            settings.push((name.to_owned(), value.trim_matches(QUOTES)));
+        } else if let Some((name, value)) = word
+            .trim_start_matches("--")
+            .trim_start_matches("-c")
+            .split_once('=')
+        {
+            // On its command line PostgreSQL takes dashes for underscores.
+            settings.push((name.replace('-', "_"), value.trim_matches(QUOTES)));
         }
-        "tcp_keepalives_idle" | "tcp_keepalives_interval" => vec![with_unit("s")],
-        _ => Vec::new(),
-    };
-    let fits = std::iter::once(value.clone())
-        .chain(candidates)
-        .find(|value| key.kind.allows(value));
-    // What does not fit is given as it is, so that the planner says why.
-    database.give(name, fits.unwrap_or(value), origin.clone());
+    }
+    settings
 }
 
 /// `postgres` of `registry.example:5000/library/postgres:17`.
@@ -230,6 +235,17 @@ fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split([':', '@']).next().unwrap_or(last)
 }
+
+/// What a shell takes off.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// Options of `postgres` that are settings.
+const LETTERS: [(&str, &str); 4] = [
+    ("-N", "max_connections"),
+    ("-B", "shared_buffers"),
+    ("-S", "work_mem"),
+    ("-p", "port"),
+];
 
 /// Variables of PgBouncer's images that the planner knows.
 const POOLER: [&str; 8] = [

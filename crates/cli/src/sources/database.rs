@@ -10,7 +10,7 @@ use pgweir_advisor::facts::Origin;
 use pgweir_advisor::fleet::{Draft, Section, Value};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::container::server_setting;
+use super::postgresql::server_setting;
 use super::service_name;
 
 /// Asks the database at `url`.
@@ -66,9 +66,6 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
                 let number: u64 = value.parse().unwrap_or_default();
                 database.set("version", number / 10_000);
             }
-            "autovacuum_work_mem" if value.starts_with('-') => {}
-            "tcp_keepalives_idle" | "tcp_keepalives_interval" | "tcp_keepalives_count"
-                if value == "0" => {}
             // Application roles have their own; the server's are no answer.
             _ => server_setting(database, &name, &value, &Origin::Database),
         }

@@ -1,9 +1,8 @@
 //! Files of lines: `.env`, php-fpm pools, `pgbouncer.ini`, Prisma schemas, Rust with SQLx.
 
-use pgweir_advisor::facts::Observation;
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::container::{plain, server_setting, url, variable_of_service};
+use super::container::{plain, url, variable_of_service};
 use super::{Source, service_name};
 
 /// Lines that assign: number, name, value without quotes.
@@ -197,27 +196,6 @@ pub(super) fn sqlx_code(source: &Source<'_>) -> Draft {
             if let Some(value) = argument(method) {
                 section.give(key, value, origin.clone());
             }
-        }
-    }
-    draft
-}
-
-/// A `postgresql.conf`: settings, and comments that would keep the server from starting.
-pub(super) fn postgresql(source: &Source<'_>) -> Draft {
-    let mut draft = Draft {
-        database: Section::new(source.line(0)),
-        ..Draft::default()
-    };
-    for (line, name, value) in assignments(source.text, &['#', '-']) {
-        if let Some(at) = value.find("--") {
-            draft.observations.push(Observation {
-                correction: 3,
-                what: format!("{name} = {value}"),
-                origin: source.line(line),
-            });
-            server_setting(&mut draft.database, name, &value[..at], &source.line(line));
-        } else {
-            server_setting(&mut draft.database, name, value, &source.line(line));
         }
     }
     draft

@@ -1,6 +1,6 @@
 //! What the documents' own files, and those that `render` writes, are read as.
 
-use pgweir_advisor::facts::Facts;
+use pgweir_advisor::facts::{Facts, Ruling};
 use pgweir_advisor::fleet::{self, Draft};
 use pgweir_advisor::render;
 
@@ -41,12 +41,8 @@ fn the_documents_compose_files_are_read_and_their_mistakes_seen() {
         (15, "postgres")
     );
     assert_eq!(facts.database.name, "iss_tracker");
-    let seen: Vec<u32> = facts
-        .observations
-        .iter()
-        .map(|seen| seen.correction)
-        .collect();
-    assert_eq!(seen, [2, 22, 22, 22]);
+    let seen = facts.observations.iter().map(|seen| seen.ruling);
+    assert!(seen.eq([2, 22, 22, 22].map(Ruling::Correction)));
     assert_eq!(
         facts.observations[0].origin.to_string(),
         "docker-compose.yml:6"
@@ -126,7 +122,45 @@ fn files_of_lines_are_read() {
     assert_eq!(facts.database.host, "db1");
     assert_eq!(facts.database.timeouts.statement.unwrap().as_secs(), 30);
     assert_eq!(facts.observations.len(), 3);
-    assert!(facts.observations.iter().all(|seen| seen.correction == 3));
+    let rulings = facts.observations.iter().map(|seen| seen.ruling);
+    assert!(rulings.eq([Ruling::Correction(3); 3]));
+}
+
+#[test]
+fn a_postgresql_conf_as_initdb_writes_it_is_read() {
+    let facts = facts(&[
+        ("api/.env", "DATABASE_URL=postgresql://u:p@h/db\n"),
+        (
+            "postgresql.conf",
+            "#port = 5432\t\t\t\t# (change requires restart)\n\
+             max_connections = 120\t\t\t# (change requires restart)\n\
+             shared_buffers = 32768\t\t\t# min 128kB\n\
+             huge_pages = try\t\t\t# on, off, or try\n\
+             dynamic_shared_memory_type = posix\t# the default is usually the first option\n\
+             log_timezone = 'Etc/UTC'\ndatestyle = 'iso, mdy'\nlc_messages = 'C.UTF-8'\t# locale\n",
+        ),
+    ]);
+    let database = &facts.database;
+    assert_eq!((database.max_connections.0, database.port), (120, 5432));
+    assert_eq!(database.shared_buffers.whole_mib(), 256);
+    assert!(!database.huge_pages);
+    assert_eq!(facts.observations, []);
+}
+
+#[test]
+fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
+    let facts = facts(&[(
+        "compose.yml",
+        "services:\n  db:\n    image: postgres:17\n    command: postgres -c shared_buffers=32768 -c \
+         'max_connections=250' --idle-session-timeout=60000 -S 8192 -c autovacuum_work_mem=-1\n  api:\n    \
+         environment: {DATABASE_URL: 'postgresql://u:p@db/x'}\n",
+    )]);
+    let database = &facts.database;
+    assert_eq!(database.max_connections.0, 250);
+    assert_eq!(database.shared_buffers.whole_mib(), 256);
+    assert_eq!(database.work_mem.whole_mib(), 8);
+    assert_eq!(database.timeouts.idle_session.unwrap().as_secs(), 60);
+    assert_eq!(database.autovacuum_work_mem, database.maintenance_work_mem);
 }
 
 /// Planning the files that were rendered gives the same plan.
