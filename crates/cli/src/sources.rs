@@ -11,6 +11,7 @@ mod lines;
 mod postgresql;
 mod yaml;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use pgweir_advisor::facts::Origin;
@@ -66,6 +67,36 @@ pub(crate) fn service_name(name: &str) -> String {
         None => "app".to_owned(),
     }
 }
+
+/// Names of services that were given out. One that was is never given again: two services under one name
+/// would count as one.
+#[derive(Debug, Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// The first of these that is free, as a name that the planner takes; else the last with a number.
+    fn take(&mut self, wanted: &[&str]) -> String {
+        let wanted = wanted.iter().map(|name| service_name(name));
+        let mut name = String::new();
+        for wanted in wanted {
+            name = wanted;
+            if self.0.insert(name.clone()) {
+                return name;
+            }
+        }
+        let mut number = 2_u64;
+        loop {
+            let numbered = format!("{}-{number}", &name[..name.len().min(NUMBERED_MAX)]);
+            if self.0.insert(numbered.clone()) {
+                return numbered;
+            }
+            number += 1;
+        }
+    }
+}
+
+/// Letters of a name that has a number behind it.
+const NUMBERED_MAX: usize = 45;
 
 /// Reads a file by what it looks like.
 pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {

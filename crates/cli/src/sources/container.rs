@@ -4,11 +4,13 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::postgresql::server_setting;
-use super::service_name;
 
 /// A container.
 pub(super) struct Container<'a> {
+    /// The name that others reach it by.
     pub(super) name: &'a str,
+    /// The service's name in the plan, if it is a service.
+    pub(super) service: &'a str,
     pub(super) image: &'a str,
     /// Variables, with where they are set.
     pub(super) variables: Vec<(String, String, Origin)>,
@@ -21,11 +23,11 @@ impl Container<'_> {
     /// Adds what it says to the draft; gives the service's name if it is a service.
     pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
         let image = image_name(self.image);
-        if ["postgres", "postgresql", "postgis", "timescaledb"].contains(&image) {
+        if POSTGRES.contains(&image) {
             self.postgres(draft);
             return None;
         }
-        if image == "pgbouncer" || image == "pgweir" {
+        if POOLERS.contains(&image) {
             self.pooler(image, draft);
             return None;
         }
@@ -91,13 +93,11 @@ impl Container<'_> {
     }
 
     fn service(&self, draft: &mut Draft) -> Option<String> {
-        let uses_database = |name: &str| {
-            ["DATABASE_URL", "DB_HOST", "PGHOST"].contains(&name) || name == "PHP_FPM_MAX_CHILDREN"
-        };
-        if !self.variables.iter().any(|(name, ..)| uses_database(name)) {
+        let mut names = self.variables.iter().map(|(name, ..)| name.as_str());
+        if !names.any(uses_database) {
             return None;
         }
-        let name = service_name(self.name);
+        let name = self.service.to_owned();
         let section = draft.service(&name, self.origin.clone());
         section.give("image", self.image.into(), self.origin.clone());
         if let Some((replicas, origin)) = &self.replicas {
@@ -108,6 +108,18 @@ impl Container<'_> {
         }
         Some(name)
     }
+}
+
+/// Whether a container of this image with these variables is a service that opens connections.
+pub(super) fn opens_pools<'a>(image: &str, mut variables: impl Iterator<Item = &'a str>) -> bool {
+    let image = image_name(image);
+    !POSTGRES.contains(&image) && !POOLERS.contains(&image) && variables.any(uses_database)
+}
+
+fn uses_database(variable: &str) -> bool {
+    [HOSTS.as_slice(), &["PHP_FPM_MAX_CHILDREN"]]
+        .concat()
+        .contains(&variable)
 }
 
 /// Whether a text holds no reference to a variable.
@@ -235,6 +247,15 @@ fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split([':', '@']).next().unwrap_or(last)
 }
+
+/// Variables that say where the database is.
+pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
+
+/// Images of PostgreSQL.
+const POSTGRES: [&str; 4] = ["postgres", "postgresql", "postgis", "timescaledb"];
+
+/// Images of poolers.
+const POOLERS: [&str; 2] = ["pgbouncer", "pgweir"];
 
 /// What a shell takes off.
 const QUOTES: [char; 2] = ['"', '\''];

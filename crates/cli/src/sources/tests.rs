@@ -2,6 +2,7 @@
 
 use pgweir_advisor::facts::{Facts, Ruling};
 use pgweir_advisor::fleet::{self, Draft};
+use pgweir_advisor::formula::demand::replicas_during_rollout;
 use pgweir_advisor::render;
 
 use super::{read, service_name};
@@ -161,6 +162,109 @@ fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
     assert_eq!(database.work_mem.whole_mib(), 8);
     assert_eq!(database.timeouts.idle_session.unwrap().as_secs(), 60);
     assert_eq!(database.autovacuum_work_mem, database.maintenance_work_mem);
+}
+
+/// Name, instances with a rollout, pool.
+fn sizes(facts: &Facts) -> Vec<(&str, u64, u64)> {
+    let services = facts.services.iter();
+    services
+        .map(|service| {
+            let rollout = replicas_during_rollout(service.replicas, service.surge);
+            (service.name.as_str(), rollout, service.pool.0)
+        })
+        .collect()
+}
+
+fn deployment(namespace: &str, name: &str, spec: &str, containers: &[(&str, u64)]) -> String {
+    let mut text = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec:\n  replicas: 4\n{spec}  template:\n    spec:\n      containers:\n"
+    );
+    for (name, pool) in containers {
+        text += &format!(
+            "      - name: {name}\n        image: {name}:1\n        env:\n        - name: DATABASE_URL\n          \
+             value: postgresql://u:p@db/x?connection_limit={pool}\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn every_container_of_every_namespace_is_counted() {
+    let one = |namespace, name, containers| deployment(namespace, name, "", containers);
+    let facts = facts(&[(
+        "all.yaml",
+        &[
+            one("shop", "api", &[("web", 20), ("worker", 5)]),
+            one("live", "site", &[("site", 7)]),
+            one("test", "site", &[("site", 8)]),
+            one("shop", "alone", &[("x", 9)]),
+            // Named as a container of another is.
+            one("shop", "api-web", &[("x", 6)]),
+        ]
+        .join("---\n"),
+    )]);
+    let expected = [
+        ("shop-api-web-deployment", 5, 20),
+        ("api-worker", 5, 5),
+        ("live-site", 5, 7),
+        ("test-site", 5, 8),
+        ("alone", 5, 9),
+        ("shop-api-web-deployment-2", 5, 6),
+    ];
+    assert_eq!(sizes(&facts), expected);
+}
+
+#[test]
+fn what_ends_a_pod_before_the_next_has_no_surge() {
+    let strategy = |strategy: &str| format!("  strategy: {strategy}\n");
+    let of = |name, spec: &str| deployment("d", name, spec, &[("x", 3)]);
+    let text = [
+        of("rolling", ""),
+        of("told", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
+        of("recreated", &strategy("{type: Recreate}")),
+        of("stateful", "").replace("Deployment", "StatefulSet"),
+        of("everywhere", "").replace("Deployment", "DaemonSet"),
+    ];
+    let facts = facts(&[("all.yaml", &text.join("---\n"))]);
+    let expected = [
+        ("rolling", 5, 3),
+        ("told", 6, 3),
+        ("recreated", 4, 3),
+        ("stateful", 4, 3),
+        ("everywhere", 4, 3),
+    ];
+    assert_eq!(sizes(&facts), expected);
+}
+
+#[test]
+fn what_kubectl_writes_is_a_list_whose_items_are_read() {
+    let items = [
+        deployment("a", "api", "", &[("x", 3)]),
+        deployment("a", "api", "", &[("x", 4)]),
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: a}\n\
+         spec: {scaleTargetRef: {kind: Deployment, name: api}, minReplicas: 2, maxReplicas: 8}\n"
+            .to_owned(),
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: b}\n\
+         spec: {scaleTargetRef: {kind: Deployment, name: api}, maxReplicas: 80}\n"
+            .to_owned(),
+        // Its address stands in a Secret; that it has one is enough.
+        "kind: Deployment\nmetadata: {name: hidden, namespace: a}\nspec:\n  template:\n    spec:\n      \
+         containers:\n      - name: x\n        env:\n        - name: DATABASE_URL\n          \
+         valueFrom: {secretKeyRef: {name: s, key: url}}\n"
+            .to_owned(),
+    ];
+    let mut list = "apiVersion: v1\nkind: List\nitems:\n".to_owned();
+    for item in items {
+        let mut indent = "- ";
+        for line in item.lines() {
+            list += &format!("{indent}{line}\n");
+            indent = "  ";
+        }
+    }
+    let facts = facts(&[("list.yaml", &list)]);
+    assert_eq!(sizes(&facts), [("api", 10, 4), ("hidden", 2, 10)]);
+    assert_eq!(facts.services[0].replicas_min, 2);
 }
 
 /// Planning the files that were rendered gives the same plan.
