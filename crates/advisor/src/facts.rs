@@ -39,6 +39,15 @@ pub struct Facts {
     pub observations: Vec<Observation>,
 }
 
+impl Facts {
+    /// Whether nobody said what this setting is, such as `database.ram`.
+    pub fn assumes(&self, key: &str) -> bool {
+        self.assumptions
+            .iter()
+            .any(|assumption| assumption.key == key)
+    }
+}
+
 /// The PostgreSQL server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
