@@ -9,6 +9,7 @@ pub(crate) mod database;
 mod kubernetes;
 mod lines;
 mod postgresql;
+mod said;
 mod yaml;
 
 use std::collections::HashSet;

@@ -4,6 +4,7 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::postgresql::server_setting;
+use super::said::Sayings;
 
 /// A container.
 pub(super) struct Container<'a> {
@@ -103,9 +104,10 @@ impl Container<'_> {
         if let Some((replicas, origin)) = &self.replicas {
             section.give("replicas", Value::from_text(replicas), origin.clone());
         }
-        for (variable, value, origin) in &self.variables {
-            variable_of_service(section, variable, value, origin);
-        }
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value, origin)| (&**name, &**value, origin.clone()));
+        let observations = variables_of_service(section, variables);
+        draft.observations.extend(observations);
         Some(name)
     }
 }
@@ -127,46 +129,66 @@ pub(super) fn plain(text: &str) -> bool {
     !text.is_empty() && !text.contains('$')
 }
 
-/// What a variable of a service says.
-pub(super) fn variable_of_service(section: &mut Section, name: &str, value: &str, origin: &Origin) {
-    let fallback = |section: &mut Section, kind: &str| {
-        if !section.has("kind") {
-            section.give("kind", kind.into(), origin.clone());
+/// What the variables of a service say, in whatever order. Gives what is wrong with them.
+pub(super) fn variables_of_service<'a>(
+    section: &mut Section,
+    variables: impl Iterator<Item = (&'a str, &'a str, Origin)>,
+) -> Vec<Observation> {
+    let mut sayings = Sayings::default();
+    let mut kinds = Vec::new();
+    for (name, value, origin) in variables {
+        if name == "DATABASE_URL" {
+            if url(&mut sayings, value, &origin) {
+                kinds.push(("prisma6", origin));
+            }
+        } else if plain(value) {
+            variable(&mut sayings, name, value, &origin);
+            match name {
+                "PHP_FPM_MAX_CHILDREN" => kinds.push(("php-fpm", origin)),
+                "DB_MAX_CONNECTIONS" => kinds.push(("sqlx", origin)),
+                _ => {}
+            }
         }
-    };
-    let seconds = || Value::from(format!("{value}s"));
-    let mut give = |key: &str, value: Value| section.give(key, value, origin.clone());
-    match name {
-        "DATABASE_URL" => url(section, value, origin),
-        _ if !plain(value) => {}
-        "DB_MAX_CONNECTIONS" => {
-            give("pool", Value::from_text(value));
-            fallback(section, "sqlx");
-        }
-        "DB_MIN_CONNECTIONS" => give("pool_min", Value::from_text(value)),
-        "DB_ACQUIRE_TIMEOUT" => give("acquire_timeout", seconds()),
-        "DB_IDLE_TIMEOUT" => give("idle_timeout", seconds()),
-        "DB_MAX_LIFETIME" => give("max_lifetime", seconds()),
-        "DB_DATABASE" => give("database", value.into()),
-        "DB_USERNAME" => give("user", value.into()),
-        "PHP_FPM_MAX_CHILDREN" => {
-            give("kind", "php-fpm".into());
-            give("pool", Value::from_text(value));
-        }
-        "PHP_FPM_START_SERVERS" => give("start_servers", Value::from_text(value)),
-        "PHP_FPM_MIN_SPARE" => give("min_spare_servers", Value::from_text(value)),
-        "PHP_FPM_MAX_SPARE" => give("max_spare_servers", Value::from_text(value)),
-        "PHP_FPM_MAX_REQUESTS" => give("max_requests", Value::from_text(value)),
-        _ => {}
     }
+    // Each speaks louder than the next: FPM's workers are what counts wherever there are some, and
+    // Prisma reads no DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
+    let kind = ["php-fpm", "sqlx", "prisma6"]
+        .iter()
+        .find_map(|kind| kinds.iter().find(|(found, _)| found == kind));
+    if let Some((kind, origin)) = kind
+        && (*kind == "php-fpm" || !section.has("kind"))
+    {
+        section.give("kind", (*kind).into(), origin.clone());
+    }
+    sayings.decide(section, "nobody can know which was meant: keep one of them")
 }
 
-/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma. Its password is not
-/// looked at, and nothing of it is ever shown.
-pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
+fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
+    let number = || Value::from_text(value);
+    let seconds = || Value::from(format!("{value}s"));
+    let (key, value) = match name {
+        "DB_MAX_CONNECTIONS" | "PHP_FPM_MAX_CHILDREN" => ("pool", number()),
+        "DB_MIN_CONNECTIONS" => ("pool_min", number()),
+        "DB_ACQUIRE_TIMEOUT" => ("acquire_timeout", seconds()),
+        "DB_IDLE_TIMEOUT" => ("idle_timeout", seconds()),
+        "DB_MAX_LIFETIME" => ("max_lifetime", seconds()),
+        "DB_DATABASE" => ("database", value.into()),
+        "DB_USERNAME" => ("user", value.into()),
+        "PHP_FPM_START_SERVERS" => ("start_servers", number()),
+        "PHP_FPM_MIN_SPARE" => ("min_spare_servers", number()),
+        "PHP_FPM_MAX_SPARE" => ("max_spare_servers", number()),
+        "PHP_FPM_MAX_REQUESTS" => ("max_requests", number()),
+        _ => return,
+    };
+    sayings.add(key, value, name, origin);
+}
+
+/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma; whether it limits a
+/// pool. Its password is not looked at, and nothing of it is ever shown.
+pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
     let text = without_references(text);
     let Some((_, rest)) = text.split_once("://") else {
-        return;
+        return false;
     };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
@@ -174,10 +196,10 @@ pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
     let database = place.split_once('/').map_or("", |(_, database)| database);
     for (key, value) in [("user", user), ("database", database)] {
         if plain(value) && !value.contains('%') {
-            section.give(key, value.into(), origin.clone());
+            sayings.add(key, value.into(), "DATABASE_URL", origin);
         }
     }
-    let mut prisma = false;
+    let mut limits = false;
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         let (key, value) = match name {
             "connection_limit" => ("pool", Value::from_text(value)),
@@ -188,12 +210,10 @@ pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
             "max_connection_lifetime" => ("max_lifetime", Value::from(format!("{value}s"))),
             _ => continue,
         };
-        prisma |= name == "connection_limit";
-        section.give(key, value, origin.clone());
+        limits |= name == "connection_limit";
+        sayings.add(key, value, &format!("{name} of the URL"), origin);
     }
-    if prisma && !section.has("kind") {
-        section.give("kind", "prisma6".into(), origin.clone());
-    }
+    limits
 }
 
 /// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and

@@ -2,7 +2,8 @@
 
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::container::{plain, url, variable_of_service};
+use super::container::{plain, url, variables_of_service};
+use super::said::Sayings;
 use super::{Source, service_name};
 
 /// Lines that assign: number, name, value without quotes.
@@ -24,11 +25,11 @@ fn assignments<'a>(
                 .map(|(value, _)| value)
         };
         let value = inner('"').or_else(|| inner('\'')).unwrap_or_else(|| {
-            let end = value
-                .find(" #")
-                .or_else(|| value.find(" ;"))
-                .unwrap_or(value.len());
-            value[..end].trim()
+            let comment = |(at, c): &(usize, char)| {
+                (*c == '#' || *c == ';') && value[..*at].ends_with(char::is_whitespace)
+            };
+            let end = value.char_indices().find(comment);
+            value[..end.map_or(value.len(), |(at, _)| at)].trim()
         });
         Some((at + 1, name.trim().trim_start_matches("export "), value))
     })
@@ -38,12 +39,13 @@ pub(super) fn environment(source: &Source<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));
-    for (line, variable, value) in assignments(source.text, &['#']) {
-        variable_of_service(section, variable, value, &source.line(line));
-    }
+    let variables = assignments(source.text, &['#']);
+    let variables = variables.map(|(line, name, value)| (name, value, source.line(line)));
+    let observations = variables_of_service(section, variables);
     if section.is_empty() {
         draft.services.clear();
     }
+    draft.observations = observations;
     draft
 }
 
@@ -137,16 +139,25 @@ pub(super) fn prisma_schema(source: &Source<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));
+    let mut sayings = Sayings::default();
+    let mut limited = false;
     for (line, key, value) in assignments(source.text, &['/']) {
         let origin = source.line(line);
         match (key, value) {
             // The generator of 7, whose clients have no pool of their own.
             ("provider", "prisma-client") => section.give("kind", "prisma7".into(), origin),
             ("provider", "prisma-client-js") => section.give("kind", "prisma6".into(), origin),
-            ("url", value) if value.contains("://") => url(section, value, &origin),
+            ("url", value) if value.contains("://") => {
+                limited |= url(&mut sayings, value, &origin);
+            }
             _ => {}
         }
     }
+    if limited && !section.has("kind") {
+        section.set("kind", "prisma6");
+    }
+    let observations = sayings.decide(section, "keep one of them");
+    draft.observations = observations;
     draft
 }
 

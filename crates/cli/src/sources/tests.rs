@@ -164,6 +164,37 @@ fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
     assert_eq!(database.autovacuum_work_mem, database.maintenance_work_mem);
 }
 
+#[test]
+fn variables_that_contradict_each_other_are_told_in_any_order() {
+    let lines = [
+        "DATABASE_URL=postgresql://u:hunter2@h/db?connection_limit=9\n",
+        "DB_MAX_CONNECTIONS=30\t# many\n",
+    ];
+    for (text, seen) in [
+        (
+            lines.concat(),
+            "api/.env:2: DB_MAX_CONNECTIONS says 30, and connection_limit of the URL (api/.env:1) says 9: \
+             the larger counts",
+        ),
+        (
+            [lines[1], lines[0]].concat(),
+            "api/.env:2: connection_limit of the URL says 9, and DB_MAX_CONNECTIONS (api/.env:1) says 30: \
+             the larger counts",
+        ),
+    ] {
+        let facts = facts(&[("api/.env", &text)]);
+        let [api] = facts.services.as_slice() else {
+            panic!()
+        };
+        assert_eq!((api.kind.name(), api.pool.0), ("sqlx", 30));
+        let plan = pgweir_advisor::plan(facts);
+        let found = plan.findings.iter().find(|found| found.id == "from");
+        assert_eq!(found.unwrap().message, seen);
+    }
+    let same = "DATABASE_URL=postgresql://u:p@h/db?connection_limit=9\nDB_MAX_CONNECTIONS=9\n";
+    assert_eq!(facts(&[("api/.env", same)]).observations, []);
+}
+
 /// Name, instances with a rollout, pool.
 fn sizes(facts: &Facts) -> Vec<(&str, u64, u64)> {
     let services = facts.services.iter();
