@@ -8,8 +8,10 @@ mod container;
 pub(crate) mod database;
 mod kubernetes;
 mod lines;
+mod pgbouncer;
 mod postgresql;
 mod said;
+mod sqlx_code;
 mod yaml;
 
 use std::collections::HashSet;
@@ -111,10 +113,10 @@ pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
     let draft = match extension {
         Some("toml") => return fleet::read(name, text),
         Some("prisma") => lines::prisma_schema(&source),
-        Some("ini") => lines::pgbouncer(&source),
+        Some("ini") => pgbouncer::read(&source),
         Some("conf") if text.contains("pm.max_children") => lines::php_fpm(&source),
         Some("conf") => postgresql::read(&source),
-        Some("rs") => lines::sqlx_code(&source),
+        Some("rs") => sqlx_code::read(&source),
         Some("env") => lines::environment(&source),
         _ if file.starts_with(".env") => lines::environment(&source),
         Some("yml" | "yaml") => {

@@ -80,7 +80,7 @@ fn files_of_lines_are_read() {
         ),
         (
             "services/rust-iss/src/main.rs",
-            "PgPoolOptions::new()\n    .max_connections(12)\n    .min_connections(2)\n    \
+            "const MAX: u32 = 12;\nPgPoolOptions::new()\n    .max_connections(MAX)\n    .min_connections(2)\n    \
           .acquire_timeout(Duration::from_secs(5)) // wait\n    .idle_timeout(Duration::from_secs(600))\n",
         ),
         (
