@@ -456,6 +456,66 @@ fn written_files_are_the_same_the_second_time_and_differences_are_shown() {
 }
 
 #[test]
+fn a_running_database_tells_of_the_limits_that_its_roles_have() {
+    let postgres = pgweir_e2e::Postgres::start();
+    let (role, other) = (postgres.role(), postgres.role());
+    for statement in [
+        format!("ALTER ROLE {} SET statement_timeout = '7s'", role.name),
+        format!("ALTER ROLE {} SET lock_timeout = 9000", role.name),
+        format!(
+            "ALTER ROLE {} IN DATABASE postgres SET lock_timeout = '1500ms'",
+            role.name
+        ),
+        format!("ALTER ROLE {} SET statement_timeout = '1min'", other.name),
+        "ALTER DATABASE postgres SET idle_in_transaction_session_timeout = '40s'".to_owned(),
+    ] {
+        postgres.sql(&statement);
+    }
+    let connected = |role: &Role| pgweir_e2e::Client::log_in(&role.direct());
+    let superuser = postgres.superuser();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = pgweir()
+            .args(arguments)
+            .args(["--from-database", "-"])
+            .env(
+                "DATABASE_URL",
+                format!(
+                    "postgres://{}:{}@127.0.0.1:{}/postgres",
+                    superuser.user, superuser.password, superuser.port
+                ),
+            )
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let first = connected(&role);
+    let fleet = run(&["render", "fleet"]);
+    for line in [
+        // The role's own, in this database first; the database's; the server's.
+        "statement_timeout = \"7s\"",
+        "lock_timeout = \"1500ms\"",
+        "idle_in_transaction_session_timeout = \"40s\"",
+        "idle_session_timeout = 0 ",
+    ] {
+        assert!(fleet.contains(line), "{line} in\n{fleet}");
+    }
+    // One look says nothing of a percentile.
+    assert!(!fleet.contains("[measured]"), "{fleet}");
+    let second = connected(&other);
+    let fleet = run(&["render", "fleet"]);
+    assert!(fleet.contains("statement_timeout = \"1min\""), "{fleet}");
+    let plan = run(&["plan"]);
+    let seen = format!(
+        "statement_timeout is 7000 ms for {} and 60000 ms for {}: the longer counts",
+        role.name, other.name
+    );
+    assert!(plan.contains(&seen), "{seen} in\n{plan}");
+    drop((first, second));
+}
+
+#[test]
 fn a_running_database_tells_of_its_fleet() {
     let postgres = pgweir_e2e::Postgres::start();
     let role = postgres.role();

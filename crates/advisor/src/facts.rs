@@ -39,6 +39,15 @@ pub struct Facts {
     pub observations: Vec<Observation>,
 }
 
+impl Facts {
+    /// Whether nobody said what this setting is, such as `database.ram`.
+    pub fn assumes(&self, key: &str) -> bool {
+        self.assumptions
+            .iter()
+            .any(|assumption| assumption.key == key)
+    }
+}
+
 /// The PostgreSQL server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
@@ -245,10 +254,21 @@ pub struct Assumption {
 /// Something in a source that does not do what its author meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Number of the correction that says so.
-    pub correction: u32,
+    /// What is to be made of it.
+    pub ruling: Ruling,
     /// What was seen, such as `POSTGRES_MAX_CONNECTIONS=100`.
     pub what: String,
     /// Where.
     pub origin: Origin,
+}
+
+/// What is to be made of an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// The correction with this number says so.
+    Correction(u32),
+    /// Something is wrong there; this is what to do.
+    Wrong(&'static str),
+    /// The plan leaves it out, or takes less of it than it says; this is what to do.
+    Left(&'static str),
 }

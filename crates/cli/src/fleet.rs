@@ -1,15 +1,16 @@
 //! What `plan` and `render` are told of a fleet: a file, a preset, other programs' files, a live
 //! database, suppositions. Later ones count.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use pgweir_advisor::facts::{Facts, Origin};
+use pgweir_advisor::facts::{Facts, Observation, Origin, Ruling};
 use pgweir_advisor::fleet::presets::{PRESETS, Preset};
-use pgweir_advisor::fleet::{self, Draft, Problem};
+use pgweir_advisor::fleet::{self, Draft, Problem, Section};
 use pgweir_advisor::profile::Profile;
 
 use crate::sources;
@@ -84,7 +85,9 @@ impl Fleet {
         draft.overlay(asked);
         for file in &self.from {
             let (read, found) = read_as(file, sources::read);
+            let twice = described_twice(&draft, &read);
             draft.overlay(read);
+            draft.observations.extend(twice);
             problems.extend(found);
         }
         if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
@@ -122,6 +125,30 @@ impl Fleet {
             ),
         ))
     }
+}
+
+/// Services that both have a container of: they count as one, whatever was meant.
+fn described_twice(before: &Draft, read: &Draft) -> Vec<Observation> {
+    let container = |section: &Section| match section.get("image") {
+        Some(given) if matches!(given.origin, Origin::File { .. }) => Some(given.origin.clone()),
+        _ => None,
+    };
+    let known = before.services.iter();
+    let known: HashMap<&str, Origin> = known
+        .filter_map(|(name, section)| Some((name.as_str(), container(section)?)))
+        .collect();
+    let read = read.services.iter();
+    read.filter_map(|(name, section)| {
+        let (origin, known) = (container(section)?, known.get(name.as_str())?);
+        Some(Observation {
+            ruling: Ruling::Left("if they are two, plan them apart, or give one another name"),
+            what: format!(
+                "{name} is also in {known}; they count as one, and the later file counts"
+            ),
+            origin,
+        })
+    })
+    .collect()
 }
 
 /// Reads one file; that it cannot be read is a problem like any other.

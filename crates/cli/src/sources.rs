@@ -8,8 +8,13 @@ mod container;
 pub(crate) mod database;
 mod kubernetes;
 mod lines;
+mod pgbouncer;
+mod postgresql;
+mod said;
+mod sqlx_code;
 mod yaml;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use pgweir_advisor::facts::Origin;
@@ -66,6 +71,36 @@ pub(crate) fn service_name(name: &str) -> String {
     }
 }
 
+/// Names of services that were given out. One that was is never given again: two services under one name
+/// would count as one.
+#[derive(Debug, Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// The first of these that is free, as a name that the planner takes; else the last with a number.
+    fn take(&mut self, wanted: &[&str]) -> String {
+        let wanted = wanted.iter().map(|name| service_name(name));
+        let mut name = String::new();
+        for wanted in wanted {
+            name = wanted;
+            if self.0.insert(name.clone()) {
+                return name;
+            }
+        }
+        let mut number = 2_u64;
+        loop {
+            let numbered = format!("{}-{number}", &name[..name.len().min(NUMBERED_MAX)]);
+            if self.0.insert(numbered.clone()) {
+                return numbered;
+            }
+            number += 1;
+        }
+    }
+}
+
+/// Letters of a name that has a number behind it.
+const NUMBERED_MAX: usize = 45;
+
 /// Reads a file by what it looks like.
 pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
     let source = Source { name, text };
@@ -78,10 +113,10 @@ pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
     let draft = match extension {
         Some("toml") => return fleet::read(name, text),
         Some("prisma") => lines::prisma_schema(&source),
-        Some("ini") => lines::pgbouncer(&source),
+        Some("ini") => pgbouncer::read(&source),
         Some("conf") if text.contains("pm.max_children") => lines::php_fpm(&source),
-        Some("conf") => lines::postgresql(&source),
-        Some("rs") => lines::sqlx_code(&source),
+        Some("conf") => postgresql::read(&source),
+        Some("rs") => sqlx_code::read(&source),
         Some("env") => lines::environment(&source),
         _ if file.starts_with(".env") => lines::environment(&source),
         Some("yml" | "yaml") => {

@@ -65,6 +65,26 @@ fn the_exit_code_is_the_verdict() {
 }
 
 #[test]
+fn a_service_of_two_files_is_told_of() {
+    let compose = "services:\n  api:\n    image: api:1\n    environment: {DB_HOST: db}\n";
+    let files = [
+        ("a.yml", compose),
+        ("b.yml", compose),
+        (".env", "DB_MAX_CONNECTIONS=4\n"),
+    ];
+    let folder = folder(&files);
+    let run = |files: &[&str]| {
+        let arguments = [&["plan", "--what-if", "database.ram=64GB", "--from"], files].concat();
+        pgweir(folder.path(), &arguments)
+    };
+    let done = run(&["a.yml", "b.yml"]);
+    let seen = "b.yml:2: api is also in a.yml:2; they count as one";
+    assert!(done.out.contains(seen), "{}{}", done.out, done.err);
+    let done = run(&["a.yml", ".env"]);
+    assert!(!done.out.contains("is also in"), "{}", done.out);
+}
+
+#[test]
 fn mistakes_and_misuse_exit_with_2() {
     let folder = folder(&[("bad.toml", "[services.api]\npool = -1\nkind = \"rust\"\n")]);
     let run = |arguments: &[&str]| pgweir(folder.path(), arguments);

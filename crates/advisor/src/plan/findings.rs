@@ -12,7 +12,7 @@ use super::pooling::PoolerPlan;
 use super::queueing::ScalingPlan;
 use super::services::ServicePlan;
 use crate::corrections;
-use crate::facts::{Facts, Via};
+use crate::facts::{Facts, Ruling, Via};
 use crate::formula::demand::Verdict;
 use crate::units::{Bytes, percent_text, short};
 
@@ -31,8 +31,8 @@ pub enum Severity {
 /// A rule that is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The rule: `C` and the number of a correction, `L` and the number of a timeout rule, or a
-    /// formula.
+    /// The rule: `C` and the number of a correction, `L` and the number of a timeout rule, a
+    /// formula, or `from` for what was found in what was read.
     pub id: String,
     /// Number of the correction in the manual, if it is one.
     pub correction: Option<u32>,
@@ -151,11 +151,16 @@ pub(super) fn all(
 /// What sources showed.
 fn observed(facts: &Facts, findings: &mut Vec<Finding>) {
     for observation in &facts.observations {
-        let number = observation.correction;
-        let (truth, remedy) = corrections::numbered(number)
-            .map_or(("", ""), |correction| (correction.truth, correction.rule));
-        let message = format!("{}: {}: {truth}", observation.origin, observation.what);
-        findings.push(corrected(number, Severity::Warn, message, remedy));
+        let seen = format!("{}: {}", observation.origin, observation.what);
+        findings.push(match observation.ruling {
+            Ruling::Correction(number) => {
+                let (truth, remedy) = corrections::numbered(number)
+                    .map_or(("", ""), |correction| (correction.truth, correction.rule));
+                corrected(number, Severity::Warn, format!("{seen}: {truth}"), remedy)
+            }
+            Ruling::Wrong(remedy) => Finding::new(READ, None, Severity::Warn, seen, remedy),
+            Ruling::Left(remedy) => Finding::new(READ, None, Severity::Info, seen, remedy),
+        });
     }
 }
 
@@ -296,3 +301,6 @@ fn of_pooler(facts: &Facts, capacity: &Capacity, pooler: &PoolerPlan, findings: 
         findings.push(corrected(23, Severity::Warn, message, remedy));
     }
 }
+
+/// The rule of what `--from` and `--from-database` found and no correction speaks of.
+const READ: &str = "from";

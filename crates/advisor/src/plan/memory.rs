@@ -13,6 +13,8 @@ use crate::units::{Bytes, Connections};
 pub struct MemoryPlan {
     /// Memory of the machine.
     pub ram_bytes: Bytes,
+    /// Whether that is assumed, as nobody said it.
+    pub ram_assumed: bool,
     /// Nine tenths of it, less what other programs use.
     pub budget_bytes: Bytes,
     /// What to expect: as many active connections as are of use, one sort or hash each.
@@ -31,7 +33,8 @@ pub struct MemoryPlan {
     pub work_mem_max_bytes: Bytes,
     /// What PGTune would propose for `work_mem`, for comparison.
     pub pgtune_work_mem_bytes: Bytes,
-    /// WARN where what is expected leaves the budget, FAIL where it leaves the machine.
+    /// WARN where what is expected leaves the budget, FAIL where it leaves a machine whose memory is
+    /// known.
     pub verdict: Verdict,
 }
 
@@ -44,13 +47,20 @@ impl MemoryPlan {
             ram_bytes,
             ..
         } = self;
+        let (has, remedy) = if self.ram_assumed {
+            ("is assumed to have", "; give database.ram")
+        } else {
+            ("has", "")
+        };
         match self.verdict {
-            Verdict::Fail => format!(
-                "PostgreSQL is to be expected at {expected_bytes} of memory, the machine has {ram_bytes}"
+            Verdict::Fail | Verdict::Warn if expected_bytes > ram_bytes => format!(
+                "PostgreSQL is to be expected at {expected_bytes} of memory, the machine {has} \
+                 {ram_bytes}{remedy}"
             ),
-            Verdict::Warn => format!(
+            Verdict::Fail | Verdict::Warn => format!(
                 "PostgreSQL is to be expected at {expected_bytes} of memory, more than the {budget_bytes} \
-                 that nine tenths of {ram_bytes} leave"
+                 that nine tenths of {ram_bytes}{} leave{remedy}",
+                if self.ram_assumed { ", assumed," } else { "" }
             ),
             Verdict::Ok => format!(
                 "PostgreSQL is to be expected at {expected_bytes} of memory, within {budget_bytes}"
@@ -92,9 +102,11 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
     };
     let expected = memory::total(&inputs(active, 1));
     let budget = memory::budget(database.ram, facts.operations.os_reserve);
+    let ram_assumed = facts.assumes("database.ram");
     let seed = |factor| memory::of_prisma_guide(connections, database.work_mem, factor);
     MemoryPlan {
         ram_bytes: database.ram,
+        ram_assumed,
         budget_bytes: budget,
         expected_bytes: expected,
         worst_bytes: memory::total(&inputs(connections, 1)),
@@ -108,7 +120,8 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
             connections,
             u64::from(database.physical_cores),
         ),
-        verdict: if expected > database.ram {
+        // An assumption is no reason to say that something does not work.
+        verdict: if expected > database.ram && !ram_assumed {
             Verdict::Fail
         } else if expected > budget {
             Verdict::Warn

@@ -45,6 +45,29 @@ persistent = true
 ";
 
 #[test]
+fn memory_that_is_assumed_is_no_reason_to_fail() {
+    let database = "[database]\nshared_buffers = \"128MB\"\n";
+    let service = "[services.a]\npool = 5\n";
+    let assumed = planned(&format!("{database}{service}"));
+    let memory = &assumed.memory;
+    assert_eq!(memory.ram_bytes, Bytes::mib(512));
+    assert!(memory.expected_bytes > memory.ram_bytes);
+    assert_eq!(
+        (memory.verdict, assumed.verdict),
+        (Verdict::Warn, Verdict::Warn)
+    );
+    let reason = memory.reason();
+    assert!(
+        reason.contains("is assumed to have 512 MB; give database.ram"),
+        "{reason}"
+    );
+    let known = planned(&format!("{database}ram = \"512MB\"\n{service}"));
+    assert_eq!(known.memory.verdict, Verdict::Fail);
+    let reason = known.memory.reason();
+    assert!(reason.ends_with("the machine has 512 MB"), "{reason}");
+}
+
+#[test]
 fn the_documents_fleet_fits_its_connections_and_not_its_memory() {
     let plan = planned(ISS_TRACKER);
     let capacity = &plan.capacity;

@@ -1,4 +1,4 @@
-//! The fleet itself, with every default written out: planning it gives the same plan.
+//! The fleet itself, with every default written out but an assumed `ram`: planning it gives the same plan.
 
 use super::{File, header};
 use crate::facts::{Facts, Kind, PoolerKind, Service};
@@ -18,7 +18,15 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
 
 /// The description alone.
 pub(super) fn text(plan: &Plan) -> String {
-    fleet::write(&draft(plan))
+    let text = fleet::write(&draft(plan));
+    if !plan.memory.ram_assumed {
+        return text;
+    }
+    let assumed = format!(
+        "[database]\n# ram = \"{}\" is assumed; say here what the machine has\n",
+        plan.memory.ram_bytes.postgres()
+    );
+    text.replacen("[database]\n", &assumed, 1)
 }
 
 fn draft(plan: &Plan) -> Draft {
@@ -68,7 +76,10 @@ fn database(facts: &Facts) -> Section {
     set("port", u64::from(database.port).into());
     set("version", u64::from(database.version).into());
     set("physical_cores", u64::from(database.physical_cores).into());
-    set("ram", size(database.ram));
+    // Written down it would look like something that is known.
+    if !facts.assumes("database.ram") {
+        set("ram", size(database.ram));
+    }
     let storage = match database.storage {
         Storage::Ssd => "ssd",
         Storage::Nvme => "nvme",

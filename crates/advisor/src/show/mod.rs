@@ -139,8 +139,12 @@ fn facts(text: &mut String, plan: &Plan, colours: Colours) {
     row(
         "memory, to be expected",
         format!(
-            "{} with {} active (budget {} of {})",
-            memory.expected_bytes, memory.active, memory.budget_bytes, memory.ram_bytes
+            "{} with {} active (budget {} of {}{})",
+            memory.expected_bytes,
+            memory.active,
+            memory.budget_bytes,
+            memory.ram_bytes,
+            if memory.ram_assumed { ", assumed" } else { "" }
         ),
     );
     row(

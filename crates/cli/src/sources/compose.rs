@@ -2,9 +2,9 @@
 
 use pgweir_advisor::fleet::Draft;
 
-use super::Source;
-use super::container::{Container, plain};
+use super::container::{Container, HOSTS, plain};
 use super::yaml::{Data, Node};
+use super::{Names, Source};
 
 pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
@@ -12,6 +12,7 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
         .iter()
         .filter_map(|document| document.get("services"));
     let mut behind = Vec::new();
+    let mut names = Names::default();
     for (name, service) in services.flat_map(Node::fields) {
         let image = service.get("image").and_then(Node::text).unwrap_or(name);
         let replicas = service
@@ -20,6 +21,7 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
             .and_then(|node| Some((node.text()?, source.line(node.line))));
         let container = Container {
             name,
+            service: &names.take(&[name]),
             image,
             variables: variables(source, service),
             command: words(service.get("command")),
@@ -27,7 +29,7 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
             origin: source.line(service.line.saturating_sub(1)),
         };
         if let Some(added) = container.add(&mut draft) {
-            let hosts = ["DATABASE_URL", "DB_HOST"].iter().filter_map(|variable| {
+            let hosts = HOSTS.iter().filter_map(|variable| {
                 let found = container
                     .variables
                     .iter()

@@ -1,13 +1,17 @@
 //! What a container's image and variables say, in docker-compose and Kubernetes alike.
 
-use pgweir_advisor::facts::{Observation, Origin};
+use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::service_name;
+use super::postgresql::server_setting;
+use super::said::Sayings;
 
 /// A container.
 pub(super) struct Container<'a> {
+    /// The name that others reach it by.
     pub(super) name: &'a str,
+    /// The service's name in the plan, if it is a service.
+    pub(super) service: &'a str,
     pub(super) image: &'a str,
     /// Variables, with where they are set.
     pub(super) variables: Vec<(String, String, Origin)>,
@@ -20,11 +24,11 @@ impl Container<'_> {
     /// Adds what it says to the draft; gives the service's name if it is a service.
     pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
         let image = image_name(self.image);
-        if ["postgres", "postgresql", "postgis", "timescaledb"].contains(&image) {
+        if POSTGRES.contains(&image) {
             self.postgres(draft);
             return None;
         }
-        if image == "pgbouncer" || image == "pgweir" {
+        if POOLERS.contains(&image) {
             self.pooler(image, draft);
             return None;
         }
@@ -42,10 +46,8 @@ impl Container<'_> {
         if !major.is_empty() {
             database.give("version", Value::from_text(&major), self.origin.clone());
         }
-        for argument in &self.command {
-            if let Some((name, value)) = argument.trim_start_matches("--").split_once('=') {
-                server_setting(database, name, value, &self.origin);
-            }
+        for (name, value) in arguments(&self.command) {
+            server_setting(database, &name, value, &self.origin);
         }
         for (name, value, origin) in &self.variables {
             match name.as_str() {
@@ -53,7 +55,7 @@ impl Container<'_> {
                     database.give("name", value.as_str().into(), origin.clone());
                 }
                 "POSTGRES_MAX_CONNECTIONS" => draft.observations.push(Observation {
-                    correction: 2,
+                    ruling: Ruling::Correction(2),
                     what: format!("{name}={value}"),
                     origin: origin.clone(),
                 }),
@@ -77,7 +79,7 @@ impl Container<'_> {
             let own = name.strip_prefix("PGBOUNCER_");
             if prefixed && own.is_none() && POOLER.contains(&name.as_str()) {
                 draft.observations.push(Observation {
-                    correction: 22,
+                    ruling: Ruling::Correction(22),
                     what: format!("{} with {name}={value}", self.image),
                     origin: origin.clone(),
                 });
@@ -92,23 +94,34 @@ impl Container<'_> {
     }
 
     fn service(&self, draft: &mut Draft) -> Option<String> {
-        let uses_database = |name: &str| {
-            ["DATABASE_URL", "DB_HOST", "PGHOST"].contains(&name) || name == "PHP_FPM_MAX_CHILDREN"
-        };
-        if !self.variables.iter().any(|(name, ..)| uses_database(name)) {
+        let mut names = self.variables.iter().map(|(name, ..)| name.as_str());
+        if !names.any(uses_database) {
             return None;
         }
-        let name = service_name(self.name);
+        let name = self.service.to_owned();
         let section = draft.service(&name, self.origin.clone());
         section.give("image", self.image.into(), self.origin.clone());
         if let Some((replicas, origin)) = &self.replicas {
             section.give("replicas", Value::from_text(replicas), origin.clone());
         }
-        for (variable, value, origin) in &self.variables {
-            variable_of_service(section, variable, value, origin);
-        }
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value, origin)| (&**name, &**value, origin.clone()));
+        let observations = variables_of_service(section, variables);
+        draft.observations.extend(observations);
         Some(name)
     }
+}
+
+/// Whether a container of this image with these variables is a service that opens connections.
+pub(super) fn opens_pools<'a>(image: &str, mut variables: impl Iterator<Item = &'a str>) -> bool {
+    let image = image_name(image);
+    !POSTGRES.contains(&image) && !POOLERS.contains(&image) && variables.any(uses_database)
+}
+
+fn uses_database(variable: &str) -> bool {
+    [HOSTS.as_slice(), &["PHP_FPM_MAX_CHILDREN"]]
+        .concat()
+        .contains(&variable)
 }
 
 /// Whether a text holds no reference to a variable.
@@ -116,46 +129,66 @@ pub(super) fn plain(text: &str) -> bool {
     !text.is_empty() && !text.contains('$')
 }
 
-/// What a variable of a service says.
-pub(super) fn variable_of_service(section: &mut Section, name: &str, value: &str, origin: &Origin) {
-    let fallback = |section: &mut Section, kind: &str| {
-        if !section.has("kind") {
-            section.give("kind", kind.into(), origin.clone());
+/// What the variables of a service say, in whatever order. Gives what is wrong with them.
+pub(super) fn variables_of_service<'a>(
+    section: &mut Section,
+    variables: impl Iterator<Item = (&'a str, &'a str, Origin)>,
+) -> Vec<Observation> {
+    let mut sayings = Sayings::default();
+    let mut kinds = Vec::new();
+    for (name, value, origin) in variables {
+        if name == "DATABASE_URL" {
+            if url(&mut sayings, value, &origin) {
+                kinds.push(("prisma6", origin));
+            }
+        } else if plain(value) {
+            variable(&mut sayings, name, value, &origin);
+            match name {
+                "PHP_FPM_MAX_CHILDREN" => kinds.push(("php-fpm", origin)),
+                "DB_MAX_CONNECTIONS" => kinds.push(("sqlx", origin)),
+                _ => {}
+            }
         }
-    };
-    let seconds = || Value::from(format!("{value}s"));
-    let mut give = |key: &str, value: Value| section.give(key, value, origin.clone());
-    match name {
-        "DATABASE_URL" => url(section, value, origin),
-        _ if !plain(value) => {}
-        "DB_MAX_CONNECTIONS" => {
-            give("pool", Value::from_text(value));
-            fallback(section, "sqlx");
-        }
-        "DB_MIN_CONNECTIONS" => give("pool_min", Value::from_text(value)),
-        "DB_ACQUIRE_TIMEOUT" => give("acquire_timeout", seconds()),
-        "DB_IDLE_TIMEOUT" => give("idle_timeout", seconds()),
-        "DB_MAX_LIFETIME" => give("max_lifetime", seconds()),
-        "DB_DATABASE" => give("database", value.into()),
-        "DB_USERNAME" => give("user", value.into()),
-        "PHP_FPM_MAX_CHILDREN" => {
-            give("kind", "php-fpm".into());
-            give("pool", Value::from_text(value));
-        }
-        "PHP_FPM_START_SERVERS" => give("start_servers", Value::from_text(value)),
-        "PHP_FPM_MIN_SPARE" => give("min_spare_servers", Value::from_text(value)),
-        "PHP_FPM_MAX_SPARE" => give("max_spare_servers", Value::from_text(value)),
-        "PHP_FPM_MAX_REQUESTS" => give("max_requests", Value::from_text(value)),
-        _ => {}
     }
+    // Each speaks louder than the next: FPM's workers are what counts wherever there are some, and
+    // Prisma reads no DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
+    let kind = ["php-fpm", "sqlx", "prisma6"]
+        .iter()
+        .find_map(|kind| kinds.iter().find(|(found, _)| found == kind));
+    if let Some((kind, origin)) = kind
+        && (*kind == "php-fpm" || !section.has("kind"))
+    {
+        section.give("kind", (*kind).into(), origin.clone());
+    }
+    sayings.decide(section, "nobody can know which was meant: keep one of them")
 }
 
-/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma. Its password is not
-/// looked at, and nothing of it is ever shown.
-pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
+fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
+    let number = || Value::from_text(value);
+    let seconds = || Value::from(format!("{value}s"));
+    let (key, value) = match name {
+        "DB_MAX_CONNECTIONS" | "PHP_FPM_MAX_CHILDREN" => ("pool", number()),
+        "DB_MIN_CONNECTIONS" => ("pool_min", number()),
+        "DB_ACQUIRE_TIMEOUT" => ("acquire_timeout", seconds()),
+        "DB_IDLE_TIMEOUT" => ("idle_timeout", seconds()),
+        "DB_MAX_LIFETIME" => ("max_lifetime", seconds()),
+        "DB_DATABASE" => ("database", value.into()),
+        "DB_USERNAME" => ("user", value.into()),
+        "PHP_FPM_START_SERVERS" => ("start_servers", number()),
+        "PHP_FPM_MIN_SPARE" => ("min_spare_servers", number()),
+        "PHP_FPM_MAX_SPARE" => ("max_spare_servers", number()),
+        "PHP_FPM_MAX_REQUESTS" => ("max_requests", number()),
+        _ => return,
+    };
+    sayings.add(key, value, name, origin);
+}
+
+/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma; whether it limits a
+/// pool. Its password is not looked at, and nothing of it is ever shown.
+pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
     let text = without_references(text);
     let Some((_, rest)) = text.split_once("://") else {
-        return;
+        return false;
     };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
@@ -163,10 +196,10 @@ pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
     let database = place.split_once('/').map_or("", |(_, database)| database);
     for (key, value) in [("user", user), ("database", database)] {
         if plain(value) && !value.contains('%') {
-            section.give(key, value.into(), origin.clone());
+            sayings.add(key, value.into(), "DATABASE_URL", origin);
         }
     }
-    let mut prisma = false;
+    let mut limits = false;
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         let (key, value) = match name {
             "connection_limit" => ("pool", Value::from_text(value)),
@@ -177,12 +210,10 @@ pub(super) fn url(section: &mut Section, text: &str, origin: &Origin) {
             "max_connection_lifetime" => ("max_lifetime", Value::from(format!("{value}s"))),
             _ => continue,
         };
-        prisma |= name == "connection_limit";
-        section.give(key, value, origin.clone());
+        limits |= name == "connection_limit";
+        sayings.add(key, value, &format!("{name} of the URL"), origin);
     }
-    if prisma && !section.has("kind") {
-        section.give("kind", "prisma6".into(), origin.clone());
-    }
+    limits
 }
 
 /// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and
@@ -201,28 +232,34 @@ fn without_references(text: &str) -> String {
     plain + rest
 }
 
-/// A setting of PostgreSQL, if the planner knows it.
-pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
-    use pgweir_advisor::fleet::keys::{Scope, find};
-    let Some(key) = find(Scope::Database, name) else {
-        return;
-    };
-    let value = Value::from_text(value.trim().trim_matches('\''));
-    let with_unit = |unit: &str| Value::from(format!("{value}{unit}").replace('"', ""));
-    // PostgreSQL takes numbers without a unit too, and each setting has its own.
-    let candidates = match name {
-        "work_mem" | "maintenance_work_mem" | "autovacuum_work_mem" => vec![with_unit("kB")],
-        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => {
-            vec![with_unit("ms")]
+/// Settings of a command line of PostgreSQL: `-c name=value`, `--name=value`, and the letters that stand
+/// for one.
+fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
+    let mut words = command.iter().flat_map(|word| word.split_whitespace());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let word = word.trim_matches(QUOTES);
+        let letter = LETTERS.iter().find_map(|(letter, name)| {
+            let value = word.strip_prefix(letter)?;
+            Some((*name, value))
+        });
+        if let Some((name, value)) = letter {
+            let value = if value.is_empty() {
+                words.next().unwrap_or_default()
+            } else {
+                value
+            };
+            settings.push((name.to_owned(), value.trim_matches(QUOTES)));
+        } else if let Some((name, value)) = word
+            .trim_start_matches("--")
+            .trim_start_matches("-c")
+            .split_once('=')
+        {
+            // On its command line PostgreSQL takes dashes for underscores.
+            settings.push((name.replace('-', "_"), value.trim_matches(QUOTES)));
         }
-        "tcp_keepalives_idle" | "tcp_keepalives_interval" => vec![with_unit("s")],
-        _ => Vec::new(),
-    };
-    let fits = std::iter::once(value.clone())
-        .chain(candidates)
-        .find(|value| key.kind.allows(value));
-    // What does not fit is given as it is, so that the planner says why.
-    database.give(name, fits.unwrap_or(value), origin.clone());
+    }
+    settings
 }
 
 /// `postgres` of `registry.example:5000/library/postgres:17`.
@@ -230,6 +267,26 @@ fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split([':', '@']).next().unwrap_or(last)
 }
+
+/// Variables that say where the database is.
+pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
+
+/// Images of PostgreSQL.
+const POSTGRES: [&str; 4] = ["postgres", "postgresql", "postgis", "timescaledb"];
+
+/// Images of poolers.
+const POOLERS: [&str; 2] = ["pgbouncer", "pgweir"];
+
+/// What a shell takes off.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// Options of `postgres` that are settings.
+const LETTERS: [(&str, &str); 4] = [
+    ("-N", "max_connections"),
+    ("-B", "shared_buffers"),
+    ("-S", "work_mem"),
+    ("-p", "port"),
+];
 
 /// Variables of PgBouncer's images that the planner knows.
 const POOLER: [&str; 8] = [

@@ -1,17 +1,19 @@
 //! `--from-database`: what a running PostgreSQL knows of its fleet.
 //!
-//! Its version and settings, and who is connected: one service for each application name, with the number
-//! of its client addresses as replicas. Queries only read; nothing is changed.
+//! Its version and settings, the time limits that application roles get, its standbys, and who is
+//! connected: one service for each application name, with the number of its client addresses as replicas.
+//! Queries only read; nothing is changed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use pgweir_advisor::facts::Origin;
+use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::container::server_setting;
-use super::service_name;
+use super::Names;
+use super::postgresql::server_setting;
 
 /// Asks the database at `url`.
 ///
@@ -66,10 +68,12 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
                 let number: u64 = value.parse().unwrap_or_default();
                 database.set("version", number / 10_000);
             }
-            "autovacuum_work_mem" if value.starts_with('-') => {}
-            "tcp_keepalives_idle" | "tcp_keepalives_interval" | "tcp_keepalives_count"
-                if value == "0" => {}
-            // Application roles have their own; the server's are no answer.
+            // Whether there are any; only 17 and later know.
+            "huge_pages_status" => match value.as_str() {
+                "on" => database.set("huge_pages", true),
+                "off" => database.set("huge_pages", false),
+                _ => {}
+            },
             _ => server_setting(database, &name, &value, &Origin::Database),
         }
     }
@@ -85,11 +89,34 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
     {
         database.set("cache_hit", (hit * 1000.0).round() / 1000.0);
     }
+    let standbys = client.query(STANDBYS, &[]).await?;
+    if !standbys.is_empty() {
+        let names = standbys
+            .iter()
+            .map(|row| Value::from(row.get::<_, String>(0)));
+        database.set("standbys", Value::List(names.collect()));
+    }
+    let mut limits: BTreeMap<String, Vec<Limit>> = BTreeMap::new();
+    for row in client.query(LIMITS, &[]).await? {
+        let (role, millis) = (row.get(1), row.get(2));
+        limits
+            .entry(row.get(0))
+            .or_default()
+            .push(Limit { role, millis });
+    }
+    for (name, limits) in limits {
+        draft
+            .observations
+            .extend(time_limit(database, &name, limits));
+    }
+    let mut names = Names::default();
     for row in client.query(SERVICES, &[]).await? {
         let (application, user, name): (String, String, String) =
             (row.get(0), row.get(1), row.get(2));
         let (addresses, connections): (i64, i64) = (row.get(3), row.get(4));
-        let service = draft.service(&service_name(&application), Origin::Database);
+        let with_user = format!("{application}-{user}");
+        let service = names.take(&[&application, &with_user]);
+        let service = draft.service(&service, Origin::Database);
         let instances = u64::try_from(addresses).unwrap_or(1).max(1);
         let connections = u64::try_from(connections).unwrap_or_default();
         service.set("replicas", instances);
@@ -98,21 +125,128 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
         service.set("user", user);
         service.set("database", name);
     }
-    let active: i64 = client.query_one(ACTIVE, &[]).await?.get(0);
+    let counts = client.query_one(COUNTS, &[]).await?;
+    let (active, hidden): (i64, i64) = (counts.get(0), counts.get(1));
     if active > 0 {
-        draft.measured = Section::new(Origin::Database);
-        draft.measured.set("active", Value::Integer(active.into()));
+        draft.observations.push(Observation {
+            ruling: Ruling::Left("give measured.active what monitoring saw in a day or more"),
+            what: format!(
+                "connections active at this moment: {active}, which is no 99th percentile"
+            ),
+            origin: Origin::Database,
+        });
+    }
+    if hidden > 0 {
+        draft.observations.push(Observation {
+            ruling: Ruling::Wrong("ask as a member of pg_monitor"),
+            what: format!("connections of other roles that are hidden, and not counted: {hidden}"),
+            origin: Origin::Database,
+        });
     }
     Ok(draft)
 }
 
-/// Settings in the units that `SHOW` has, as the planner reads them.
+/// A time limit as sessions of a role get it; 0 is none.
+struct Limit {
+    role: String,
+    millis: f64,
+}
+
+/// Gives the longest of a limit, for a plan that hopes for a limit which some role does not have is wrong.
+fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<Observation> {
+    let length = |limit: &Limit| match limit.millis {
+        0.0 => f64::INFINITY,
+        millis => millis,
+    };
+    let by_length = |a: &&Limit, b: &&Limit| length(a).total_cmp(&length(b));
+    let longest = limits.iter().max_by(by_length)?;
+    let shortest = limits.iter().min_by(by_length)?;
+    server_setting(
+        database,
+        name,
+        // `as` clamps to the range of u64, and PostgreSQL's limits end at 24 days.
+        &(longest.millis.ceil() as u64).to_string(),
+        &Origin::Database,
+    );
+    (length(longest) > length(shortest)).then(|| Observation {
+        ruling: Ruling::Left("say in fleet.toml what is meant for the services"),
+        what: format!(
+            "{name} is {} for {} and {} for {}: the longer counts",
+            shown(shortest.millis),
+            shortest.role,
+            shown(longest.millis),
+            longest.role
+        ),
+        origin: Origin::Database,
+    })
+}
+
+fn shown(millis: f64) -> String {
+    if millis == 0.0 {
+        "none".to_owned()
+    } else {
+        format!("{millis} ms")
+    }
+}
+
+/// Settings in the units that `SHOW` has, as the planner reads them. By name, so that what is known of
+/// huge pages comes after what was asked for.
 const SETTINGS: &str = "\
 SELECT name::text, current_setting(name)::text FROM pg_settings WHERE name IN (\
 'server_version_num', 'max_connections', 'superuser_reserved_connections', 'reserved_connections', \
 'work_mem', 'hash_mem_multiplier', 'shared_buffers', 'maintenance_work_mem', 'autovacuum_work_mem', \
 'autovacuum_max_workers', 'max_parallel_workers', 'max_parallel_workers_per_gather', \
-'max_worker_processes', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')";
+'max_worker_processes', 'huge_pages', 'huge_pages_status', 'tcp_keepalives_idle', \
+'tcp_keepalives_interval', 'tcp_keepalives_count') ORDER BY name COLLATE \"C\"";
+
+/// Time limits in milliseconds as each application role gets them in the database that it uses: its own there, its own, those
+/// of the database, those of all roles, the server's. Application roles are those that are connected
+/// and no superusers; where there are none, those that may log in. The server's own value is only to be seen
+/// where our session has no other.
+const LIMITS: &str = r"
+WITH connected AS (
+    SELECT DISTINCT usesysid AS role, datid AS database
+    FROM pg_stat_activity JOIN pg_roles ON oid = usesysid
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT rolsuper
+), application AS (
+    SELECT role, database FROM connected
+    UNION ALL
+    SELECT r.oid, d.oid FROM pg_roles r, pg_database d
+    WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication
+      AND d.datname = current_database() AND NOT EXISTS (SELECT FROM connected)
+), server AS (
+    SELECT name, CASE WHEN source NOT IN ('database', 'user', 'database user', 'client', 'session')
+                      THEN reset_val END AS value
+    FROM pg_settings
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+                   'transaction_timeout', 'idle_session_timeout')
+), effective AS (
+    SELECT server.name, rolname, coalesce(own.value, server.value) AS value
+    FROM application JOIN pg_roles ON pg_roles.oid = application.role CROSS JOIN server
+    LEFT JOIN LATERAL (
+        SELECT substr(setting, length(server.name) + 2) AS value
+        FROM pg_db_role_setting, unnest(setconfig) AS setting
+        WHERE setrole IN (application.role, 0) AND setdatabase IN (application.database, 0)
+          AND starts_with(setting, server.name || '=')
+        ORDER BY setrole = 0, setdatabase = 0 LIMIT 1
+    ) AS own ON true
+)
+SELECT name::text, rolname::text,
+       (1000 * extract(epoch FROM
+            (CASE WHEN value ~ '^\d+$' THEN value || 'ms' ELSE value END)::interval))::float8
+FROM effective
+WHERE value ~ '^\s*\d+(\.\d+)?\s*(us|ms|s|min|h|d)?\s*$'
+ORDER BY name, rolname LIMIT 10000";
+
+/// Those that follow by themselves: who copies a cluster, or streams to a file, opens to no clients. A
+/// name that several have is told apart by the address.
+const STANDBYS: &str = "\
+SELECT CASE WHEN count(*) OVER (PARTITION BY r.application_name) > 1 \
+            THEN concat_ws(' at ', r.application_name, host(r.client_addr)) \
+            ELSE r.application_name END \
+FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid) \
+WHERE a.datid IS NULL AND coalesce(r.application_name, '') NOT IN ('', 'pg_basebackup', 'pg_receivewal') \
+ORDER BY 1 LIMIT 1000";
 
 const CACHE_HIT: &str = "\
 SELECT (sum(blks_hit) / nullif(sum(blks_hit) + sum(blks_read), 0))::float8 FROM pg_stat_database";
@@ -126,8 +260,10 @@ FROM pg_stat_activity \
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename IS NOT NULL \
 GROUP BY 1 ORDER BY 1 LIMIT 1000";
 
-const ACTIVE: &str = "\
-SELECT count(*) FROM pg_stat_activity \
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state = 'active'";
+/// How many are active, and how many we may not look at: of those only the role is shown.
+const COUNTS: &str = "\
+SELECT count(*) FILTER (WHERE backend_type = 'client backend' AND state = 'active'), \
+       count(*) FILTER (WHERE backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) \
+FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
 
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,92 +1,258 @@
 //! Kubernetes manifests: Deployments, StatefulSets, autoscalers and the ConfigMaps they take variables
-//! from.
+//! from, one by one or in a `List`.
+
+use std::collections::HashMap;
 
 use pgweir_advisor::facts::Origin;
-use pgweir_advisor::fleet::{Draft, Value};
+use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::container::Container;
+use super::container::{Container, HOSTS, opens_pools};
 use super::yaml::Node;
-use super::{Source, service_name};
+use super::{Names, Source};
 
 pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
-    let kind = |document: &Node, kinds: &[&str]| {
-        let found = document
-            .get("kind")
-            .and_then(Node::text)
-            .unwrap_or_default();
-        kinds.contains(&found)
-    };
-    let mut behind = Vec::new();
-    let workloads = ["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"];
-    for document in documents
+    let mut objects = Vec::new();
+    for document in documents {
+        flatten(document, &mut objects);
+    }
+    // Of an object that is written twice the last counts, as it does when both are applied.
+    let last: HashMap<_, usize> = objects
         .iter()
-        .filter(|document| kind(document, &workloads))
-    {
-        let name = document
-            .at(&["metadata", "name"])
-            .and_then(Node::text)
-            .unwrap_or("app");
-        let replicas = document
-            .at(&["spec", "replicas"])
-            .and_then(|node| Some((node.text()?, source.line(node.line))));
-        let containers = document
-            .at(&["spec", "template", "spec", "containers"])
-            .map_or(&[][..], Node::entries);
-        for container in containers {
-            let image = container.get("image").and_then(Node::text).unwrap_or(name);
-            let arguments = ["command", "args"]
-                .iter()
-                .filter_map(|field| container.get(field))
-                .flat_map(Node::entries)
-                .filter_map(Node::text);
-            let container = Container {
-                name,
-                image,
-                variables: variables(source, container, documents),
-                command: arguments.collect(),
-                replicas: replicas.clone(),
-                origin: source.line(document.line),
+        .enumerate()
+        .map(|(at, object)| ((kind(object), namespace(object), name(object)), at))
+        .collect();
+    let counts = |at: usize, object: &Node| {
+        last[&(kind(object), namespace(object), name(object))] == at || name(object).is_none()
+    };
+    let workloads: Vec<Workload<'_>> = objects
+        .iter()
+        .enumerate()
+        .filter(|(at, object)| counts(*at, object))
+        .filter_map(|(_, object)| Workload::of(source, object, &objects))
+        .collect();
+    let mut names = service_names(&workloads).into_iter();
+    let mut behind = Vec::new();
+    for workload in &workloads {
+        let mut services = Vec::new();
+        for container in &workload.containers {
+            let service = if container.opens_pools {
+                names.next().expect("each that opens pools has its name")
+            } else {
+                String::new()
             };
-            let Some(added) = container.add(&mut draft) else {
+            let read = container.read(workload, &service);
+            let Some(added) = read.add(&mut draft) else {
                 continue;
             };
-            let surge = document.at(&["spec", "strategy", "rollingUpdate", "maxSurge"]);
-            if let Some((surge, node)) = surge.and_then(|node| Some((node.text()?, node))) {
-                let section = draft.service(&added, source.line(document.line));
-                section.give("surge", Value::from_text(surge), source.line(node.line));
-            }
-            let hosts = container
+            workload.surge(source, draft.service(&added, Origin::Nowhere));
+            let hosts = read
                 .variables
                 .iter()
-                .filter(|(name, ..)| ["DATABASE_URL", "DB_HOST"].contains(&name.as_str()))
+                .filter(|(name, ..)| HOSTS.contains(&name.as_str()))
                 .map(|(_, value, _)| value.clone());
-            behind.push((added, hosts.collect::<Vec<_>>()));
+            behind.push((added.clone(), hosts.collect::<Vec<_>>()));
+            services.push(added);
         }
-    }
-    for document in documents
-        .iter()
-        .filter(|document| kind(document, &["HorizontalPodAutoscaler"]))
-    {
-        autoscaler(source, document, &mut draft);
+        let mut autoscalers = objects
+            .iter()
+            .filter(|object| workload.is_scaled_by(object));
+        if let Some(autoscaler) = autoscalers.next_back() {
+            for service in &services {
+                let section = draft.service(service, Origin::Nowhere);
+                scale(source, autoscaler, section);
+            }
+        }
     }
     via(&mut draft, &behind);
     draft
 }
 
-fn autoscaler(source: &Source<'_>, document: &Node, draft: &mut Draft) {
-    let target = document
-        .at(&["spec", "scaleTargetRef", "name"])
-        .and_then(Node::text);
-    let Some(name) = target.map(service_name) else {
-        return;
-    };
-    if !draft.services.iter().any(|(known, _)| *known == name) {
-        return;
+/// The objects of a document: itself, or what a list has, as `kubectl get -o yaml` writes it.
+fn flatten<'a>(document: &'a Node, objects: &mut Vec<&'a Node>) {
+    let list = kind(document).ends_with("List");
+    match document.get("items") {
+        // Documents are no deeper than their reader lets them be.
+        Some(items) if list => items
+            .entries()
+            .iter()
+            .for_each(|item| flatten(item, objects)),
+        _ => objects.push(document),
     }
-    let section = draft.service(&name, source.line(document.line));
+}
+
+fn kind(object: &Node) -> &str {
+    object.get("kind").and_then(Node::text).unwrap_or_default()
+}
+
+fn name(object: &Node) -> Option<&str> {
+    object.at(&["metadata", "name"]).and_then(Node::text)
+}
+
+fn namespace(object: &Node) -> &str {
+    object
+        .at(&["metadata", "namespace"])
+        .and_then(Node::text)
+        .unwrap_or("default")
+}
+
+/// Something that runs pods.
+struct Workload<'a> {
+    object: &'a Node,
+    kind: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+    replicas: Option<(&'a str, Origin)>,
+    origin: Origin,
+    containers: Vec<Described<'a>>,
+}
+
+/// A container as the manifest has it.
+struct Described<'a> {
+    name: &'a str,
+    image: &'a str,
+    variables: Vec<(String, String, Origin)>,
+    command: Vec<&'a str>,
+    opens_pools: bool,
+}
+
+impl<'a> Workload<'a> {
+    fn of(source: &Source<'_>, object: &'a Node, objects: &[&'a Node]) -> Option<Self> {
+        let kind = kind(object);
+        if !["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"].contains(&kind) {
+            return None;
+        }
+        // What a Deployment owns is counted with it.
+        if object.at(&["metadata", "ownerReferences"]).is_some() {
+            return None;
+        }
+        let name = name(object).unwrap_or("app");
+        let namespace = namespace(object);
+        let containers = object
+            .at(&["spec", "template", "spec", "containers"])
+            .map_or(&[][..], Node::entries);
+        let containers = containers.iter().map(|container| {
+            let image = container.get("image").and_then(Node::text).unwrap_or(name);
+            let variables = variables(source, container, namespace, objects);
+            let command = ["command", "args"]
+                .iter()
+                .filter_map(|field| container.get(field))
+                .flat_map(Node::entries)
+                .filter_map(Node::text);
+            Described {
+                name: container.get("name").and_then(Node::text).unwrap_or(image),
+                image,
+                opens_pools: opens_pools(image, variables.iter().map(|(name, ..)| name.as_str())),
+                variables,
+                command: command.collect(),
+            }
+        });
+        Some(Self {
+            object,
+            kind,
+            namespace,
+            name,
+            replicas: object
+                .at(&["spec", "replicas"])
+                .and_then(|node| Some((node.text()?, source.line(node.line)))),
+            origin: source.line(object.line),
+            containers: containers.collect(),
+        })
+    }
+
+    /// What a rollout adds. Only a Deployment runs old and new pods side by side unless it is told to;
+    /// the others, and a Deployment that recreates, end a pod before they start its successor.
+    fn surge(&self, source: &Source<'_>, section: &mut Section) {
+        let strategy = match self.kind {
+            "Deployment" => "strategy",
+            _ => "updateStrategy",
+        };
+        let told = self
+            .object
+            .at(&["spec", strategy, "rollingUpdate", "maxSurge"]);
+        let manner = self.object.at(&["spec", strategy, "type"]);
+        let recreates = manner
+            .and_then(Node::text)
+            .is_some_and(|text| text == "Recreate" || text == "OnDelete");
+        match told.and_then(|node| Some((node.text()?, node.line))) {
+            Some((surge, line)) if !recreates => {
+                section.give("surge", Value::from_text(surge), source.line(line));
+            }
+            _ if recreates || self.kind != "Deployment" => {
+                let origin = manner.map_or(self.origin.clone(), |node| source.line(node.line));
+                section.give("surge", Value::Integer(0), origin);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_scaled_by(&self, object: &Node) -> bool {
+        let target = |field| {
+            object
+                .at(&["spec", "scaleTargetRef", field])
+                .and_then(Node::text)
+        };
+        kind(object) == "HorizontalPodAutoscaler"
+            && namespace(object) == self.namespace
+            && target("name") == Some(self.name)
+            && target("kind").is_none_or(|kind| kind == self.kind)
+    }
+}
+
+impl<'a> Described<'a> {
+    fn read(&self, workload: &Workload<'a>, service: &'a str) -> Container<'a> {
+        Container {
+            name: workload.name,
+            service,
+            image: self.image,
+            variables: self.variables.clone(),
+            command: self.command.clone(),
+            replicas: workload.replicas.clone(),
+            origin: workload.origin.clone(),
+        }
+    }
+}
+
+/// A name for each container that opens pools: that of its workload, with the container's own where a pod
+/// has several, with the namespace where that is not enough, and with the kind where even that is not.
+fn service_names(workloads: &[Workload<'_>]) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for workload in workloads {
+        let opening = || workload.containers.iter().filter(|one| one.opens_pools);
+        let several = opening().count() > 1;
+        for container in opening() {
+            let short = if several {
+                format!("{}-{}", workload.name, container.name)
+            } else {
+                workload.name.to_owned()
+            };
+            let long = format!("{}-{short}", workload.namespace);
+            let longest = format!("{long}-{}", workload.kind);
+            wanted.push([short, long, longest]);
+        }
+    }
+    let mut shared = HashMap::new();
+    for name in wanted.iter().flatten() {
+        *shared.entry(super::service_name(name)).or_insert(0) += 1;
+    }
+    let mut names = Names::default();
+    let choose = |wanted: &[String; 3]| {
+        // A name that several want is none's, so that no one's depends on the order.
+        let alone = |name: &&str| shared[&super::service_name(name)] == 1;
+        let wanted = wanted.each_ref().map(String::as_str);
+        let alone: Vec<&str> = wanted.into_iter().filter(alone).collect();
+        names.take(if alone.is_empty() {
+            &wanted[2..]
+        } else {
+            &alone
+        })
+    };
+    wanted.iter().map(choose).collect()
+}
+
+fn scale(source: &Source<'_>, autoscaler: &Node, section: &mut Section) {
     for (field, key) in [("maxReplicas", "replicas"), ("minReplicas", "replicas_min")] {
-        if let Some(node) = document.at(&["spec", field])
+        if let Some(node) = autoscaler.at(&["spec", field])
             && let Some(text) = node.text()
         {
             section.give(key, Value::from_text(text), source.line(node.line));
@@ -97,15 +263,15 @@ fn autoscaler(source: &Source<'_>, document: &Node, draft: &mut Draft) {
 fn variables(
     source: &Source<'_>,
     container: &Node,
-    documents: &[Node],
+    of: &str,
+    objects: &[&Node],
 ) -> Vec<(String, String, Origin)> {
     let mut found = Vec::new();
     let maps = container.get("envFrom").map_or(&[][..], Node::entries);
     for reference in maps {
-        let name = reference.at(&["configMapRef", "name"]).and_then(Node::text);
-        let map = documents.iter().find(|document| {
-            document.get("kind").and_then(Node::text) == Some("ConfigMap")
-                && document.at(&["metadata", "name"]).and_then(Node::text) == name
+        let wanted = reference.at(&["configMapRef", "name"]).and_then(Node::text);
+        let map = objects.iter().find(|object| {
+            kind(object) == "ConfigMap" && namespace(object) == of && name(object) == wanted
         });
         let data = map
             .and_then(|map| map.get("data"))
@@ -121,8 +287,13 @@ fn variables(
     let own = container.get("env").map_or(&[][..], Node::entries);
     found.extend(own.iter().filter_map(|entry| {
         let name = entry.get("name")?.text()?.to_owned();
-        let value = entry.get("value")?;
-        Some((name, value.text()?.to_owned(), source.line(value.line)))
+        let (value, line) = match (entry.get("value"), entry.get("valueFrom")) {
+            (Some(value), _) => (value.text()?.to_owned(), value.line),
+            // What a Secret has is not known, but that there is such a variable is.
+            (None, Some(reference)) => (UNKNOWN.to_owned(), reference.line),
+            (None, None) => return None,
+        };
+        Some((name, value, source.line(line)))
     }));
     found
 }
@@ -135,6 +306,9 @@ pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
         _ => return,
     };
     for (name, addresses) in behind {
+        if addresses.iter().all(|address| address == UNKNOWN) {
+            continue;
+        }
         let goes = addresses.iter().any(|address| {
             let after = address.rsplit('@').next().unwrap_or(address);
             let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
@@ -146,3 +320,6 @@ pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
         section.give("via", via.into(), origin);
     }
 }
+
+/// In place of a value that stands elsewhere.
+const UNKNOWN: &str = "$";

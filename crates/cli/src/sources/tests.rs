@@ -1,7 +1,8 @@
 //! What the documents' own files, and those that `render` writes, are read as.
 
-use pgweir_advisor::facts::Facts;
+use pgweir_advisor::facts::{Facts, Ruling};
 use pgweir_advisor::fleet::{self, Draft};
+use pgweir_advisor::formula::demand::replicas_during_rollout;
 use pgweir_advisor::render;
 
 use super::{read, service_name};
@@ -41,12 +42,8 @@ fn the_documents_compose_files_are_read_and_their_mistakes_seen() {
         (15, "postgres")
     );
     assert_eq!(facts.database.name, "iss_tracker");
-    let seen: Vec<u32> = facts
-        .observations
-        .iter()
-        .map(|seen| seen.correction)
-        .collect();
-    assert_eq!(seen, [2, 22, 22, 22]);
+    let seen = facts.observations.iter().map(|seen| seen.ruling);
+    assert!(seen.eq([2, 22, 22, 22].map(Ruling::Correction)));
     assert_eq!(
         facts.observations[0].origin.to_string(),
         "docker-compose.yml:6"
@@ -83,7 +80,7 @@ fn files_of_lines_are_read() {
         ),
         (
             "services/rust-iss/src/main.rs",
-            "PgPoolOptions::new()\n    .max_connections(12)\n    .min_connections(2)\n    \
+            "const MAX: u32 = 12;\nPgPoolOptions::new()\n    .max_connections(MAX)\n    .min_connections(2)\n    \
           .acquire_timeout(Duration::from_secs(5)) // wait\n    .idle_timeout(Duration::from_secs(600))\n",
         ),
         (
@@ -126,7 +123,179 @@ fn files_of_lines_are_read() {
     assert_eq!(facts.database.host, "db1");
     assert_eq!(facts.database.timeouts.statement.unwrap().as_secs(), 30);
     assert_eq!(facts.observations.len(), 3);
-    assert!(facts.observations.iter().all(|seen| seen.correction == 3));
+    let rulings = facts.observations.iter().map(|seen| seen.ruling);
+    assert!(rulings.eq([Ruling::Correction(3); 3]));
+}
+
+#[test]
+fn a_postgresql_conf_as_initdb_writes_it_is_read() {
+    let facts = facts(&[
+        ("api/.env", "DATABASE_URL=postgresql://u:p@h/db\n"),
+        (
+            "postgresql.conf",
+            "#port = 5432\t\t\t\t# (change requires restart)\n\
+             max_connections = 120\t\t\t# (change requires restart)\n\
+             shared_buffers = 32768\t\t\t# min 128kB\n\
+             huge_pages = try\t\t\t# on, off, or try\n\
+             dynamic_shared_memory_type = posix\t# the default is usually the first option\n\
+             log_timezone = 'Etc/UTC'\ndatestyle = 'iso, mdy'\nlc_messages = 'C.UTF-8'\t# locale\n",
+        ),
+    ]);
+    let database = &facts.database;
+    assert_eq!((database.max_connections.0, database.port), (120, 5432));
+    assert_eq!(database.shared_buffers.whole_mib(), 256);
+    assert!(!database.huge_pages);
+    assert_eq!(facts.observations, []);
+}
+
+#[test]
+fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
+    let facts = facts(&[(
+        "compose.yml",
+        "services:\n  db:\n    image: postgres:17\n    command: postgres -c shared_buffers=32768 -c \
+         'max_connections=250' --idle-session-timeout=60000 -S 8192 -c autovacuum_work_mem=-1\n  api:\n    \
+         environment: {DATABASE_URL: 'postgresql://u:p@db/x'}\n",
+    )]);
+    let database = &facts.database;
+    assert_eq!(database.max_connections.0, 250);
+    assert_eq!(database.shared_buffers.whole_mib(), 256);
+    assert_eq!(database.work_mem.whole_mib(), 8);
+    assert_eq!(database.timeouts.idle_session.unwrap().as_secs(), 60);
+    assert_eq!(database.autovacuum_work_mem, database.maintenance_work_mem);
+}
+
+#[test]
+fn variables_that_contradict_each_other_are_told_in_any_order() {
+    let lines = [
+        "DATABASE_URL=postgresql://u:hunter2@h/db?connection_limit=9\n",
+        "DB_MAX_CONNECTIONS=30\t# many\n",
+    ];
+    for (text, seen) in [
+        (
+            lines.concat(),
+            "api/.env:2: DB_MAX_CONNECTIONS says 30, and connection_limit of the URL (api/.env:1) says 9: \
+             the larger counts",
+        ),
+        (
+            [lines[1], lines[0]].concat(),
+            "api/.env:2: connection_limit of the URL says 9, and DB_MAX_CONNECTIONS (api/.env:1) says 30: \
+             the larger counts",
+        ),
+    ] {
+        let facts = facts(&[("api/.env", &text)]);
+        let [api] = facts.services.as_slice() else {
+            panic!()
+        };
+        assert_eq!((api.kind.name(), api.pool.0), ("sqlx", 30));
+        let plan = pgweir_advisor::plan(facts);
+        let found = plan.findings.iter().find(|found| found.id == "from");
+        assert_eq!(found.unwrap().message, seen);
+    }
+    let same = "DATABASE_URL=postgresql://u:p@h/db?connection_limit=9\nDB_MAX_CONNECTIONS=9\n";
+    assert_eq!(facts(&[("api/.env", same)]).observations, []);
+}
+
+/// Name, instances with a rollout, pool.
+fn sizes(facts: &Facts) -> Vec<(&str, u64, u64)> {
+    let services = facts.services.iter();
+    services
+        .map(|service| {
+            let rollout = replicas_during_rollout(service.replicas, service.surge);
+            (service.name.as_str(), rollout, service.pool.0)
+        })
+        .collect()
+}
+
+fn deployment(namespace: &str, name: &str, spec: &str, containers: &[(&str, u64)]) -> String {
+    let mut text = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec:\n  replicas: 4\n{spec}  template:\n    spec:\n      containers:\n"
+    );
+    for (name, pool) in containers {
+        text += &format!(
+            "      - name: {name}\n        image: {name}:1\n        env:\n        - name: DATABASE_URL\n          \
+             value: postgresql://u:p@db/x?connection_limit={pool}\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn every_container_of_every_namespace_is_counted() {
+    let one = |namespace, name, containers| deployment(namespace, name, "", containers);
+    let facts = facts(&[(
+        "all.yaml",
+        &[
+            one("shop", "api", &[("web", 20), ("worker", 5)]),
+            one("live", "site", &[("site", 7)]),
+            one("test", "site", &[("site", 8)]),
+            one("shop", "alone", &[("x", 9)]),
+            // Named as a container of another is.
+            one("shop", "api-web", &[("x", 6)]),
+        ]
+        .join("---\n"),
+    )]);
+    let expected = [
+        ("shop-api-web-deployment", 5, 20),
+        ("api-worker", 5, 5),
+        ("live-site", 5, 7),
+        ("test-site", 5, 8),
+        ("alone", 5, 9),
+        ("shop-api-web-deployment-2", 5, 6),
+    ];
+    assert_eq!(sizes(&facts), expected);
+}
+
+#[test]
+fn what_ends_a_pod_before_the_next_has_no_surge() {
+    let strategy = |strategy: &str| format!("  strategy: {strategy}\n");
+    let of = |name, spec: &str| deployment("d", name, spec, &[("x", 3)]);
+    let text = [
+        of("rolling", ""),
+        of("told", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
+        of("recreated", &strategy("{type: Recreate}")),
+        of("stateful", "").replace("Deployment", "StatefulSet"),
+        of("everywhere", "").replace("Deployment", "DaemonSet"),
+    ];
+    let facts = facts(&[("all.yaml", &text.join("---\n"))]);
+    let expected = [
+        ("rolling", 5, 3),
+        ("told", 6, 3),
+        ("recreated", 4, 3),
+        ("stateful", 4, 3),
+        ("everywhere", 4, 3),
+    ];
+    assert_eq!(sizes(&facts), expected);
+}
+
+#[test]
+fn what_kubectl_writes_is_a_list_whose_items_are_read() {
+    let items = [
+        deployment("a", "api", "", &[("x", 3)]),
+        deployment("a", "api", "", &[("x", 4)]),
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: a}\n\
+         spec: {scaleTargetRef: {kind: Deployment, name: api}, minReplicas: 2, maxReplicas: 8}\n"
+            .to_owned(),
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: b}\n\
+         spec: {scaleTargetRef: {kind: Deployment, name: api}, maxReplicas: 80}\n"
+            .to_owned(),
+        // Its address stands in a Secret; that it has one is enough.
+        "kind: Deployment\nmetadata: {name: hidden, namespace: a}\nspec:\n  template:\n    spec:\n      \
+         containers:\n      - name: x\n        env:\n        - name: DATABASE_URL\n          \
+         valueFrom: {secretKeyRef: {name: s, key: url}}\n"
+            .to_owned(),
+    ];
+    let mut list = "apiVersion: v1\nkind: List\nitems:\n".to_owned();
+    for item in items {
+        let mut indent = "- ";
+        for line in item.lines() {
+            list += &format!("{indent}{line}\n");
+            indent = "  ";
+        }
+    }
+    let facts = facts(&[("list.yaml", &list)]);
+    assert_eq!(sizes(&facts), [("api", 10, 4), ("hidden", 2, 10)]);
+    assert_eq!(facts.services[0].replicas_min, 2);
 }
 
 /// Planning the files that were rendered gives the same plan.
