@@ -11,8 +11,10 @@ mod fetch;
 mod format;
 mod grid;
 mod picture;
+mod sessions;
 mod tables;
 mod tls;
+mod verdict;
 mod view;
 
 use std::fs;
