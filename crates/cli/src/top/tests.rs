@@ -132,7 +132,7 @@ fn all_is_well_only_while_nobody_waits_for_a_lock_or_has_forgotten_a_server() {
     let by_importer = "sessions wait for locks of shop/web importer, idle in transaction for";
     assert_eq!(said(&locked), format!("18 {by_importer} 1 min 24 s."));
     locked.holders = sample().holders;
-    let leak = "1 probable leak: shop/web importer for 1 min 24 s.";
+    let leak = "1 probable leak.";
     assert_eq!(
         said(&locked),
         format!("18 {by_importer} 1 min 24 s; {leak}")
@@ -140,6 +140,14 @@ fn all_is_well_only_while_nobody_waits_for_a_lock_or_has_forgotten_a_server() {
     let mut view = View::new(Tab::Pools, "");
     view.came(Ok(locked.clone()));
     assert!(plain(&view, 132).contains(by_importer));
+
+    let mut leaking = calm();
+    leaking.holders = sample().holders;
+    let leak = "1 probable leak: shop/web importer for 1 min 24 s.";
+    assert_eq!(said(&leaking), leak);
+    leaking.holders.as_mut().unwrap()[2].leak = true;
+    let leaks = "2 probable leaks, the oldest shop/jobs importer for 10 min 12 s.";
+    assert_eq!(said(&leaking), leaks);
 
     let mut foreign = calm();
     foreign.blockers = serde_json::from_str(

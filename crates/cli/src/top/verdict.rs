@@ -17,10 +17,10 @@ pub(crate) struct Verdict {
 pub(crate) fn verdict(live: &Live) -> Verdict {
     let waiting: u64 = live.pools.iter().map(|pool| pool.waiting).sum();
     let waits = (waiting > 0).then(|| format!("{}; no alarm", clients_wait(waiting)));
-    let parts: Vec<String> = [waits, locks(live), leaks(live)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let locks = locks(live);
+    // Who holds the locks is likely to be the leak, and a line has no room for two names.
+    let leaks = leaks(live, locks.is_none());
+    let parts: Vec<String> = [waits, locks, leaks].into_iter().flatten().collect();
     let text = match (live.pools.is_empty(), parts.is_empty()) {
         (_, false) => parts.join("; ") + ".",
         (true, true) => "No client has come yet, so there is no pool.".to_owned(),
@@ -65,8 +65,8 @@ fn name(blocker: &Blocker) -> String {
     }
 }
 
-/// The probable leaks, the oldest by name.
-fn leaks(live: &Live) -> Option<String> {
+/// The probable leaks, the oldest by name where that is wanted.
+fn leaks(live: &Live, by_name: bool) -> Option<String> {
     let leaks: Vec<&Holder> = live
         .holders
         .iter()
@@ -82,8 +82,10 @@ fn leaks(live: &Live) -> Option<String> {
         oldest.application_name.as_deref(),
     );
     let since = duration(Some(oldest.since_ms));
-    Some(match leaks.len() {
-        1 => format!("1 probable leak: {name} for {since}"),
-        more => format!("{more} probable leaks, the oldest {name} for {since}"),
+    Some(match (leaks.len(), by_name) {
+        (1, false) => "1 probable leak".to_owned(),
+        (1, true) => format!("1 probable leak: {name} for {since}"),
+        (more, false) => format!("{more} probable leaks"),
+        (more, true) => format!("{more} probable leaks, the oldest {name} for {since}"),
     })
 }
