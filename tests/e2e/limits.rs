@@ -330,3 +330,24 @@ fn postgres_being_full_is_waited_out() {
     let pooler = Pooler::start(&config);
     assert!(most_servers(&pooler, &role, 10) <= 2);
 }
+
+#[test]
+fn a_client_that_postgres_has_no_room_for_is_told_so() {
+    let role = shared().role();
+    shared().sql(&format!("alter role {} connection limit 0", role.name));
+    let config = role.config().set("http_listen", "127.0.0.1:0");
+    let pooler = Pooler::start(&config.set("probe_interval", 0));
+    let refused = Client::try_log_in(&role.through(&pooler), &[])
+        .err()
+        .unwrap();
+    let error = refused.error();
+    assert_eq!(error.sqlstate(), "53300", "{error:?}");
+    let hint = error.field(b'H');
+    assert!(hint.contains("PostgreSQL has no connection left"), "{hint}");
+    let scrape = pooler.scrape();
+    let count = |metric, label: &str| scrape.sum(metric, &[label]);
+    let refusals = count("pgweir_pool_refusals_total", "reason=\"login_failing\"");
+    assert_eq!(refusals, Some(1.0));
+    let waits = count("pgweir_pool_waits_total", "cause=\"postgres_full\"");
+    assert_eq!(waits, Some(1.0));
+}

@@ -174,3 +174,34 @@ fn with_verifiers_only_it_waits_for_a_client() {
     });
     assert_eq!(pooler.logged("set probe_user"), 1, "{}", pooler.log());
 }
+
+#[test]
+fn a_pooler_that_reaches_no_postgresql_is_not_ready_before_anybody_comes() {
+    let mut postgres = Postgres::start();
+    // With two users no server is opened before a client comes.
+    let roles = [postgres.role(), postgres.role()];
+    let config = config(&roles[0]).user(&roles[1].name, "password", &roles[1].password);
+    postgres.sql("checkpoint");
+    postgres.stop();
+    let pooler = Pooler::start(&config);
+    let ready = |scrape: &Scrape| scrape.sum("pgweir_ready", &[]) == Some(1.0);
+    scrape(&pooler, "it is not ready", |scrape| {
+        is(scrape, "away") && !ready(scrape)
+    });
+    postgres.restart();
+    // Who asks has it look again at once.
+    scrape(&pooler, "it is ready", |scrape| {
+        let (_, _) = pooler.request("GET", "/readyz", None);
+        ready(scrape)
+    });
+    drop(pooler);
+    // One that refuses the probe can be reached.
+    for role in &roles {
+        postgres.sql(&format!("alter role {} password 'other'", role.name));
+    }
+    let pooler = Pooler::start(&config);
+    eventually("the probe is refused", || {
+        (pooler.logged("password authentication failed") > 0).then_some(())
+    });
+    assert!(ready(&pooler.scrape()));
+}

@@ -58,7 +58,10 @@ pub enum End {
     /// The client broke the protocol.
     Violation(Violation),
     /// The server's stream ended or failed while the client held it.
-    ServerGone,
+    ServerGone {
+        /// The client was told by us, and not by PostgreSQL.
+        told: bool,
+    },
     /// The server broke the protocol.
     ServerBroken(Broken),
     /// The client's settings were refused by PostgreSQL.

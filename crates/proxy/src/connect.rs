@@ -7,6 +7,7 @@ use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
+use pgweir_pool::waits::Cause;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::{self, AuthRequest, ErrorView, TxStatus};
 use pgweir_wire::encode;
@@ -72,7 +73,11 @@ impl ConnectError {
                 sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE),
                 format!("server login has been failing: {message}"),
             )
-            .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry)."),
+            .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry).")
+            .hint(match sqlstate {
+                Some(SqlState::TOO_MANY_CONNECTIONS) => Cause::PostgresFull.hint(),
+                _ => Cause::LoginFailing.hint(),
+            }),
             Self::NoSecret(what) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,
                 format!("the pooler has no {what} to log in to PostgreSQL with"),

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
+use pgweir_pool::pool::Refusal;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -376,20 +377,23 @@ impl Door {
                 .decide(pool, &mut Outbox::default(), |shared, now| {
                     shared.core.warm(now)
                 });
-            if opening && greeting.changed().await.is_ok() {
-                if let Greeting::Failed(error) = &*greeting.borrow() {
-                    return Err(error.clone());
+            let error = if opening && greeting.changed().await.is_ok() {
+                match &*greeting.borrow() {
+                    Greeting::Failed(error) => error.clone(),
+                    Greeting::Known(_) | Greeting::Unknown => continue,
                 }
-                continue;
-            }
-            let error = pool
-                .login_error
-                .lock()
-                .expect("no panic under the lock")
-                .clone();
-            return Err(error.unwrap_or_else(|| {
-                ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
-            }));
+            } else {
+                let error = pool.login_error.lock().expect("no panic under the lock");
+                error.clone().unwrap_or_else(|| {
+                    ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
+                })
+            };
+            // The client waited for a server, if only to be greeted.
+            self.registry
+                .decide(pool, &mut Outbox::default(), |shared, now| {
+                    shared.refused(now, Refusal::LoginFailing);
+                });
+            return Err(error);
         }
     }
 }

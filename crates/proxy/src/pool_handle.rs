@@ -362,7 +362,7 @@ impl Shared {
     }
 
     /// Counts a client that did not get a server.
-    fn refused(&mut self, now: Time, refusal: Refusal) {
+    pub(crate) fn refused(&mut self, now: Time, refusal: Refusal) {
         let totals = &mut self.totals;
         let (count, time) = match refusal {
             // It did not wait.

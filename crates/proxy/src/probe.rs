@@ -92,7 +92,10 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     seen: Mutex<BTreeMap<Arc<str>, Arc<Seen>>>,
+    /// Those that no connection could be made to when it was tried last.
+    unreachable: Mutex<BTreeSet<Arc<str>>>,
     changed: Notify,
+    again: Notify,
 }
 
 impl Probes {
@@ -116,6 +119,32 @@ impl Probes {
             cores: target.cores,
         };
         target::all(config).into_iter().map(look).collect()
+    }
+
+    /// Has probes that failed try again, without the rest of their pause.
+    pub(crate) fn try_again(&self) {
+        self.again.notify_waiters();
+    }
+
+    /// Whether none of the PostgreSQLs of the configuration can be reached. One that refuses the probe
+    /// can be; of one that is not probed nothing is known.
+    pub(crate) fn reach_none(&self, config: &Config) -> bool {
+        if config.probe_interval.is_none() || config.http.listen.is_none() {
+            return false;
+        }
+        let targets = target::all(config);
+        let unreachable = self.unreachable.lock().expect("no panic under the lock");
+        let is_away = |target: &Target| unreachable.contains(&target.name);
+        !targets.is_empty() && targets.iter().all(is_away)
+    }
+
+    fn set_unreachable(&self, server: &Arc<str>, is_unreachable: bool) {
+        let mut all = self.unreachable.lock().expect("no panic under the lock");
+        if is_unreachable {
+            all.insert(server.clone());
+        } else {
+            all.remove(server);
+        }
     }
 
     fn set(&self, server: &Arc<str>, seen: Option<Seen>) {
@@ -151,6 +180,7 @@ pub(crate) async fn run(registry: Arc<Registry>) {
             let stays = wanted.get(name) == Some(&running.plan);
             if !stays {
                 registry.probes.set(name, None);
+                registry.probes.set_unreachable(name, false);
                 registry.locks.set(name, None);
             }
             stays
@@ -289,15 +319,20 @@ impl Watch {
                 continue;
             };
             self.user.clone_from(&entry.user);
+            let probes = &self.registry.probes;
             let failure = match Session::open(&self.plan.target, entry, &self.plan.tcp).await {
                 Ok(mut session) => {
+                    probes.set_unreachable(&server, false);
                     let failure = self.look(&mut session).await;
                     if matches!(self.told, Told::Seen(_)) {
                         pause = PAUSE_MIN;
                     }
                     failure
                 }
-                Err(failure) => failure,
+                Err(failure) => {
+                    probes.set_unreachable(&server, failure.is_unreachable());
+                    failure
+                }
             };
             self.registry.probes.set(&server, None);
             self.registry.locks.set(&server, None);
@@ -305,7 +340,10 @@ impl Watch {
                 warn!(server = &*server, "probe of PostgreSQL failed: {failure}");
                 self.told = Told::Away;
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.registry.probes.again.notified() => sleep(PAUSE_MIN).await,
+            }
             pause = (2 * pause).min(PAUSE_MAX);
         }
     }

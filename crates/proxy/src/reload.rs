@@ -9,11 +9,11 @@ use crate::registry::Registry;
 pub(crate) fn reload(source: &Source, registry: &Registry) {
     match config::load(source) {
         Ok(resolved) => {
-            let difference = config::reload::diff(&registry.config(), &resolved.config);
-            for setting in difference.needs_restart {
+            let (config, reload) = config::reload::merge(&registry.config(), resolved.config);
+            for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }
-            registry.reload(resolved.config);
+            registry.reload(config);
             info!("configuration reloaded");
         }
         Err(problems) => {

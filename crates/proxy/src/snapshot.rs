@@ -62,6 +62,8 @@ pub(crate) struct Readiness {
     pub(crate) reachable: usize,
     /// Pools without one whose last login to PostgreSQL failed.
     pub(crate) failing: usize,
+    /// The probes reach no PostgreSQL.
+    pub(crate) probes_fail: bool,
 }
 
 impl Readiness {
@@ -72,13 +74,14 @@ impl Readiness {
 
     /// No PostgreSQL can be reached.
     pub(crate) fn is_cut_off(self) -> bool {
-        self.failing > 0 && self.reachable == 0
+        self.reachable == 0 && (self.failing > 0 || self.probes_fail)
     }
 
     /// Looks at all pools.
     pub(crate) fn of(registry: &Registry) -> Self {
         let mut readiness = Self {
             draining: registry.draining.load(Ordering::Acquire),
+            probes_fail: registry.probes.reach_none(&registry.config()),
             ..Self::default()
         };
         for pool in registry.pools() {
@@ -156,6 +159,7 @@ impl Snapshot {
         let now = registry.clock.now();
         let mut readiness = Readiness {
             draining: registry.draining.load(Ordering::Acquire),
+            probes_fail: registry.probes.reach_none(&config),
             ..Readiness::default()
         };
         let mut pools: Vec<PoolSnapshot> = Vec::new();

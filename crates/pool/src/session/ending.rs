@@ -36,16 +36,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn server_gone(&mut self) -> Need<S> {
         let lease = leased(&mut self.stage);
         let place = lease.awaiting.then_some(lease.place);
-        if place.is_none() {
-            self.last_words(&ErrorFields {
+        let told = place.is_none()
+            && self.last_words(&ErrorFields {
                 severity: Severity::Fatal,
                 sqlstate: SqlState::CONNECTION_FAILURE,
                 message: "server closed the connection unexpectedly",
                 detail: Some("The query may or may not have been executed."),
                 hint: Some("See PostgreSQL's log for the reason, and connect again."),
             });
-        }
-        let next = place.map_or(Stage::Over(End::ServerGone), Stage::Waiting);
+        let next = place.map_or(Stage::Over(End::ServerGone { told }), Stage::Waiting);
         Need::Lost(take_lease(&mut self.stage, next).server, place)
     }
 
@@ -102,8 +101,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         )
     }
 
-    /// Sends an error and expects no more. A client that cannot take it goes without.
-    pub(super) fn last_words(&mut self, error: &ErrorFields<'_>) {
+    /// Sends an error and expects no more. Whether it was sent: a client that cannot take it goes
+    /// without.
+    pub(super) fn last_words(&mut self, error: &ErrorFields<'_>) -> bool {
         if let Stage::Leased(lease) = &self.stage {
             let upstream = &lease.server.upstream;
             // The server said why it goes, and the client has read that, unless it was said to a
@@ -111,13 +111,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             let is_explained = upstream.dying && upstream.own_error.is_none();
             // The client would read the error as the rest of a row.
             if is_explained || upstream.is_torn() {
-                return;
+                return false;
             }
         }
         let mut out = Vec::new();
         encode::error(&mut out, error);
-        if server::send(&mut self.client, &mut self.unsent, &out).is_err() {
+        let sent = server::send(&mut self.client, &mut self.unsent, &out);
+        if sent.is_err() {
             self.unsent = Vec::new();
         }
+        sent.is_ok()
     }
 }

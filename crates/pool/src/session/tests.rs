@@ -126,7 +126,10 @@ fn an_error_of_the_pooler_does_not_end_up_inside_a_row() {
     let need = session.pump(NOW, &mut scratch);
     assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
     let need = session.pump(NOW, &mut scratch);
-    assert!(matches!(need, Need::Finish(End::ServerGone)), "{need:?}");
+    assert!(
+        matches!(need, Need::Finish(End::ServerGone { told: false })),
+        "{need:?}"
+    );
     assert_eq!(session.client.output, half_a_row);
 }
 

@@ -9,8 +9,21 @@ pub struct Reload {
     pub needs_restart: Vec<&'static str>,
 }
 
+/// The configuration just read as it can run: what takes effect after a restart only is that of the
+/// configuration that runs, so that it is told of until it is true, and not when it is put back.
+pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
+    let reload = diff(old, &new);
+    new.listen = old.listen.clone();
+    new.workers = old.workers;
+    new.http.listen = old.http.listen;
+    new.http.path_prefix.clone_from(&old.http.path_prefix);
+    new.http.otlp.clone_from(&old.http.otlp);
+    new.http.otlp_interval = old.http.otlp_interval;
+    (new, reload)
+}
+
 /// Compares the configuration that runs with the one just read.
-pub fn diff(old: &Config, new: &Config) -> Reload {
+fn diff(old: &Config, new: &Config) -> Reload {
     // In full, so that a field more cannot be forgotten here.
     let super::Listen {
         addresses,

@@ -84,15 +84,16 @@ async fn ready(State(registry): State<Arc<Registry>>) -> Response<Body> {
     }
     if readiness.is_cut_off() {
         knock(&registry);
-        let text = "the last login to PostgreSQL failed and no server is open";
+        let text = "no server is open, and PostgreSQL cannot be reached or refuses the login";
         return problem(StatusCode::SERVICE_UNAVAILABLE, text);
     }
     respond(StatusCode::OK, PLAIN, "ok\n")
 }
 
-/// Has failing pools connect again, as often as `server_login_retry` allows. While nobody is sent
+/// Has failing pools connect again, as often as `server_login_retry` allows, and probes too. While nobody is sent
 /// here because we are not ready, no client would do so, and we would never be ready again.
 fn knock(registry: &Registry) {
+    registry.probes.try_again();
     let failing = registry
         .pools()
         .into_iter()

@@ -44,6 +44,20 @@ pub(super) enum Failure {
     Unreadable,
 }
 
+impl Failure {
+    /// No connection was made, or nobody answered there.
+    pub(super) fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Login(error) => matches!(
+                error,
+                ConnectError::Unreachable(_) | ConnectError::Timeout(_) | ConnectError::Broken(_)
+            ),
+            Self::Timeout(_) => true,
+            Self::Broken(_) | Self::Refused(_) | Self::Unreadable => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

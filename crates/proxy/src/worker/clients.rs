@@ -336,18 +336,25 @@ impl Worker {
         let sqlstate = match end {
             End::Violation(violation) => Some(violation.sqlstate()),
             End::ServerBroken(_) => Some(SqlState::PROTOCOL_VIOLATION),
-            End::ServerGone => Some(SqlState::CONNECTION_FAILURE),
+            End::ServerGone { told: true } => Some(SqlState::CONNECTION_FAILURE),
             End::Transaction => Some(SqlState::FEATURE_NOT_SUPPORTED),
             End::Settings(error) => error.sqlstate,
             // The driver has noted its own.
-            End::Ended | End::Terminated | End::ClientGone => None,
+            End::ServerGone { told: false } | End::Ended | End::Terminated | End::ClientGone => {
+                None
+            }
         };
         if let Some(sqlstate) = sqlstate {
             self.registry.errors.count(sqlstate);
         }
-        if let (End::Violation(_) | End::ServerBroken(_) | End::Settings(_), true) =
-            (end, config.log.pooler_errors)
-        {
+        let is_error = match end {
+            End::Violation(_)
+            | End::ServerBroken(_)
+            | End::ServerGone { .. }
+            | End::Settings(_) => true,
+            End::Transaction | End::Ended | End::Terminated | End::ClientGone => false,
+        };
+        if is_error && config.log.pooler_errors {
             warn!(
                 database = &*client.pool.database,
                 user = &*client.pool.user,

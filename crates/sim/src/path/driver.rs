@@ -327,7 +327,7 @@ fn ending_name(end: &Ending) -> &'static str {
         Ending::Terminated => "end: terminated",
         Ending::ClientGone => "end: client gone",
         Ending::Violation(_) => "end: violation",
-        Ending::ServerGone => "end: server gone",
+        Ending::ServerGone { .. } => "end: server gone",
         Ending::ServerBroken(_) => "end: server broken",
         Ending::Settings(_) => "end: settings",
         Ending::Transaction => "end: transaction",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{SCRAM, check_problems, check_shown, lines, read};
 use crate::config::check::{render_json, render_problems_json, render_text};
-use crate::config::reload::diff;
+use crate::config::reload::merge;
 use crate::config::settings::SETTINGS;
 use crate::config::{Secret, Source, load, startup_lines};
 
@@ -141,11 +141,9 @@ fn a_reload_names_what_needs_a_restart() {
         read(&text).unwrap().config
     };
     let old = with("");
-    assert!(
-        diff(&old, &with("query_timeout = 5\nmax_client_conn = 7"))
-            .needs_restart
-            .is_empty()
-    );
+    let (merged, reload) = merge(&old, with("query_timeout = 5\nmax_client_conn = 7"));
+    assert_eq!(reload.needs_restart, [""; 0]);
+    assert_eq!(merged.max_client_conn, 7);
     let new = with(
         "listen_addr = \"::1\"\nlisten_port = 1\nunix_socket_dir = \"/run\"\n\
          unix_socket_mode = \"0700\"\nlisten_backlog = 1\nworkers = 1\n\
@@ -157,7 +155,13 @@ fn a_reload_names_what_needs_a_restart() {
         .filter(|setting| !setting.reload)
         .map(|setting| setting.name)
         .collect();
-    assert_eq!(diff(&old, &new).needs_restart, of_table);
+    let (merged, reload) = merge(&old, new.clone());
+    assert_eq!(reload.needs_restart, of_table);
+    // It is told of until it is true, and not when it is put back.
+    let (merged, reload) = merge(&merged, new);
+    assert_eq!(reload.needs_restart, of_table);
+    let (_, reload) = merge(&merged, old);
+    assert_eq!(reload.needs_restart, [""; 0]);
 }
 
 #[test]
