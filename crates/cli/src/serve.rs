@@ -7,6 +7,7 @@ use clap::Args;
 use clap::error::ErrorKind;
 use pgweir_proxy::SetLogLevel;
 use pgweir_proxy::config;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
@@ -69,8 +70,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 /// Starts the log; gives what changes its level while it runs.
 fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
     let directives = directives(options, env::var(LOG_VARIABLE).ok());
-    let filter = EnvFilter::try_new(&directives).map_err(|error| {
-        let message = format!("{LOG_VARIABLE}={directives}: {error}; try info or debug\n");
+    let filter = filter(&directives).map_err(|why| {
+        let message = format!(
+            "{LOG_VARIABLE}={directives}: {why}; try info or debug, or info,pgweir_proxy=debug\n"
+        );
         clap::Error::raw(ErrorKind::InvalidValue, message)
     })?;
     let (filter, handle) = reload::Layer::new(filter);
@@ -95,11 +98,34 @@ fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
 fn directives(options: &Options, variable: Option<String>) -> String {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "warn",
-        (false, 0) => return variable.unwrap_or_else(|| "info".to_owned()),
+        (false, 0) => {
+            let said = variable.filter(|text| !text.trim().is_empty());
+            return said.unwrap_or_else(|| "info".to_owned());
+        }
         (false, 1) => "debug",
         (false, _) => "trace",
     };
     level.to_owned()
+}
+
+/// What the log lets through.
+///
+/// # Errors
+/// A sentence: not every directive ends in a level. A word that is none would be taken for the name
+/// of a module, and the rest of the log would be off without a word about it.
+fn filter(directives: &str) -> Result<EnvFilter, String> {
+    for directive in directives.split(',').filter(|part| !part.is_empty()) {
+        // A span's fields, in brackets, may have signs of equality too.
+        let (module, level) = match directive.rsplit_once('=') {
+            Some((module, level)) if !level.contains(']') => (module, level),
+            _ => ("", directive),
+        };
+        let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+        if !is_level || (module.is_empty() && level != directive) {
+            return Err(format!("{directive:?} says no level"));
+        }
+    }
+    EnvFilter::try_new(directives).map_err(|error| error.to_string())
 }
 
 const LOG_VARIABLE: &str = "PGWEIR_LOG";
@@ -128,5 +154,36 @@ mod tests {
         assert_eq!(level(&["-vv"], None).as_deref(), Some("trace"));
         assert_eq!(level(&["-q"], Some("trace")).as_deref(), Some("warn"));
         assert_eq!(level(&["-q", "-v"], None), None);
+        assert_eq!(level(&[], Some(" ")).as_deref(), Some("info"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in [
+            "warn",
+            "WARN",
+            "off",
+            "3",
+            "info,pgweir_proxy=debug",
+            "info,pgweir_proxy::worker=trace,",
+            "info,pgweir_proxy[client{id=7}]=trace",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "warning",
+            "infos",
+            "9",
+            "pgweir_proxy",
+            "pgweir_proxy=",
+            "pgweir_proxy=warning",
+            "info,pgweir_proxy=9",
+            "info,debugg",
+            "info,[client{id=7}]",
+            "=info",
+            "info, pgweir_proxy=debug",
+        ] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -11,8 +11,10 @@ mod fetch;
 mod format;
 mod grid;
 mod picture;
+mod sessions;
 mod tables;
 mod tls;
+mod verdict;
 mod view;
 
 use std::fs;
@@ -60,7 +62,7 @@ pub(crate) struct Options {
     /// File that holds a token (a JSON Web Token) for the pooler
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Certificates (PEM) that sign the pooler's, for https; else those the system trusts
+    /// Certificates (PEM) that sign the pooler's, or its own; else those the system trusts
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Seconds between looks

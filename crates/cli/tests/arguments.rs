@@ -182,3 +182,12 @@ fn rendered_files_are_printed_written_or_listed() {
     );
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_level_that_is_none_is_refused_and_does_not_silence_the_log() {
+    for level in ["warning", "infos", "9", "info,pgweir_proxy=loud"] {
+        let mut command = pgweir(&["serve", "none.toml"]);
+        command.env("PGWEIR_LOG", level);
+        check(command, 2, "try info or debug");
+    }
+}

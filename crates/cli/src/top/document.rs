@@ -26,6 +26,8 @@ pub(crate) struct Live {
     pub(crate) n_plus_one: Option<Vec<NPlusOne>>,
     pub(crate) holders: Option<Vec<Holder>>,
     pub(crate) waits: Option<Vec<WaitCause>>,
+    pub(crate) blockers: Option<Vec<Blocker>>,
+    pub(crate) postgres: Option<Vec<Postgres>>,
     pub(crate) events: Option<Vec<Event>>,
 }
 
@@ -139,6 +141,35 @@ pub(crate) struct WaitCause {
     pub(crate) total_ms: f64,
     pub(crate) who: Option<String>,
     pub(crate) hint: Option<String>,
+}
+
+/// Somebody who holds locks that others wait for.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Blocker {
+    pub(crate) kind: String,
+    pub(crate) database: String,
+    pub(crate) user: String,
+    pub(crate) application_name: String,
+    pub(crate) state: String,
+    pub(crate) since_ms: Option<f64>,
+    pub(crate) lock_waiters: u64,
+}
+
+/// What the probe sees of a PostgreSQL.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Postgres {
+    pub(crate) server: String,
+    /// How much it sees.
+    pub(crate) sight: String,
+    /// `None` where it sees nothing.
+    pub(crate) max_connections: Option<u64>,
+    pub(crate) reserved: u64,
+    pub(crate) ours: u64,
+    pub(crate) elsewhere: u64,
+    pub(crate) active_sessions: Option<u64>,
+    pub(crate) cores: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize, Default)]

@@ -1,4 +1,4 @@
-//! The picture: a line of state, what is wrong, a line of figures, a table, and the keys.
+//! The picture: a line of state, what is wrong, lines of figures, a table, and the keys.
 
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -8,11 +8,13 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Clear, Paragraph, Row, Sparkline, Table, Wrap};
 use ratatui::{Frame, Terminal};
 
-use super::alarms::{Alarm, alarms, clients_wait};
+use super::alarms::{Alarm, alarms};
 use super::document::Live;
 use super::format::{count, duration, rate, span, time_of_day};
 use super::grid::{Column, Grid, SPACING, Tone};
+use super::sessions::{Sessions, sessions};
 use super::tables::grid;
+use super::verdict::{Verdict, verdict};
 use super::view::{Tab, View};
 
 /// Alarms shown.
@@ -31,10 +33,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View, colours: bool) {
         return;
     };
     let troubles = troubles(view, live);
-    let [top, middle, figures, tabs, table, keys] = Layout::vertical([
+    let servers = sessions(live);
+    let [top, middle, figures, limits, tabs, table, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(u16::try_from(troubles.len()).expect("a few")),
         Constraint::Length(2),
+        Constraint::Length(u16::from(!servers.is_empty())),
         Constraint::Length(1),
         Constraint::Min(3),
         Constraint::Length(1),
@@ -47,6 +51,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View, colours: bool) {
         .collect();
     frame.render_widget(Paragraph::new(lines), middle);
     draw_figures(frame, figures, live, paint);
+    frame.render_widget(session_line(servers, paint), limits);
     frame.render_widget(tab_line(view, paint), tabs);
     let mut grid = grid(view, live);
     grid.fit(table.width);
@@ -60,7 +65,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View, colours: bool) {
 /// The picture as text, for no terminal: without keys, and with every row.
 pub(crate) fn plain(view: &View, width: u16) -> String {
     let rows = view.live().map_or(0, |live| grid(view, live).rows.len());
-    let height = u16::try_from(rows.min(PLAIN_ROWS_MAX) + 12).expect("512 at most");
+    let height = u16::try_from(rows.min(PLAIN_ROWS_MAX) + 13).expect("513 at most");
     let mut terminal = match Terminal::new(TestBackend::new(width, height)) {
         Ok(terminal) => terminal,
         Err(never) => match never {},
@@ -130,7 +135,7 @@ impl Paint {
 enum Trouble {
     Alarm(Alarm),
     More(usize),
-    Well(String),
+    None(Verdict),
 }
 
 impl Trouble {
@@ -141,7 +146,14 @@ impl Trouble {
             }
             Self::Alarm(alarm) => Line::styled(format!("!  {}", alarm.text), paint.warning()),
             Self::More(more) => Line::styled(format!("   and {more} more"), paint.muted()),
-            Self::Well(text) => Line::styled(text, paint.good()),
+            Self::None(Verdict { is_well, text }) => {
+                let style = if is_well {
+                    paint.good()
+                } else {
+                    paint.warning()
+                };
+                Line::styled(text, style)
+            }
         }
     }
 }
@@ -154,7 +166,7 @@ fn troubles(view: &View, live: &Live) -> Vec<Trouble> {
         alarms.insert(0, Alarm { is_error, text });
     }
     if alarms.is_empty() {
-        return vec![Trouble::Well(verdict(live))];
+        return vec![Trouble::None(verdict(live))];
     }
     let more = alarms.len().saturating_sub(ALARMS_MAX);
     let mut troubles: Vec<Trouble> = alarms
@@ -166,17 +178,6 @@ fn troubles(view: &View, live: &Live) -> Vec<Trouble> {
         troubles.push(Trouble::More(more));
     }
     troubles
-}
-
-fn verdict(live: &Live) -> String {
-    let waiting: u64 = live.pools.iter().map(|pool| pool.waiting).sum();
-    if live.pools.is_empty() {
-        "No client has come yet, so there is no pool.".to_owned()
-    } else if waiting > 0 {
-        format!("{}; no alarm.", clients_wait(waiting))
-    } else {
-        "All is well: nobody waits.".to_owned()
-    }
 }
 
 fn state(view: &View, live: &Live, paint: Paint) -> Line<'static> {
@@ -253,6 +254,30 @@ fn draw_figures(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
             .style(paint.colour(Color::Blue)),
         bars,
     );
+}
+
+/// The sessions of each PostgreSQL, as far as there is room.
+fn session_line(servers: Vec<Sessions>, paint: Paint) -> Line<'static> {
+    let mut spans = vec![Span::styled("sessions ", paint.muted())];
+    for Sessions {
+        server,
+        is_tight,
+        text,
+    } in servers
+    {
+        let style = if is_tight {
+            paint.warning()
+        } else {
+            Style::new()
+        };
+        spans.push(Span::styled(
+            format!("{server} "),
+            Style::new().add_modifier(Modifier::BOLD),
+        ));
+        spans.push(Span::styled(text, style));
+        spans.push(Span::raw("   "));
+    }
+    Line::from(spans)
 }
 
 fn tab_line(view: &View, paint: Paint) -> Line<'static> {

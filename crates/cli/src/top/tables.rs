@@ -153,6 +153,7 @@ pub(crate) fn sorted_holders<'a>(view: &View, live: &'a Live) -> Vec<&'a Holder>
             &holder.user,
             application,
             &holder.state,
+            leak(holder),
             text,
         ])
     });
@@ -184,6 +185,7 @@ fn holders(view: &View, live: &Live) -> Grid {
         let cells = vec![
             who,
             flat(holder.address.as_deref().unwrap_or(ABSENT)),
+            leak(holder).to_owned(),
             flat(&holder.state),
             duration(Some(holder.since_ms)),
             count(holder.waiters_behind),
@@ -198,19 +200,26 @@ fn holders(view: &View, live: &Live) -> Grid {
     let none = "No client holds a server for long.";
     Grid {
         columns: vec![
-            left(0, "client", 26),
+            left(0, "client", 24),
             left(5, "address", 21),
+            left(0, "", 4),
             left(0, "state", 19),
             right(0, "for", 12),
             right(1, "behind", 6),
             right(1, "locks", 5),
             right(4, "server", 7),
-            rest(2, "last statement", 22),
+            rest(2, "last statement", 18),
         ],
         rows: rows.collect(),
         chosen,
         nothing: nothing(live.holders.as_ref(), none, "who holds servers"),
     }
+}
+
+/// The word for a holder that has probably forgotten its server, for colour alone is not seen by
+/// everybody.
+fn leak(holder: &Holder) -> &'static str {
+    if holder.leak { "leak" } else { "" }
 }
 
 fn waits(view: &View, live: &Live) -> Grid {

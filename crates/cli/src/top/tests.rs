@@ -13,6 +13,8 @@ use super::alarms::alarms;
 use super::document::Live;
 use super::fetch::{FetchError, Pooler};
 use super::picture::{draw, lines, plain};
+use super::sessions::sessions;
+use super::verdict::verdict;
 use super::view::{After, Tab, View};
 
 fn sample() -> Live {
@@ -84,6 +86,133 @@ fn what_is_wrong_is_red_where_colours_are_wanted_and_only_there() {
     bare.draw(|frame| draw(frame, &view, false)).unwrap();
     let cells = &bare.backend().buffer().content;
     assert!(cells.iter().all(|cell| cell.fg == Color::Reset));
+}
+
+#[test]
+fn a_leak_is_a_word_and_not_a_colour_alone() {
+    for width in [80, 110, 132] {
+        let plain = plain(&view(Tab::Holders), width);
+        let leaks = plain.lines().filter(|line| line.contains(" leak "));
+        let leaks: Vec<&str> = leaks.collect();
+        assert_eq!(leaks.len(), 1, "{plain}");
+        assert!(leaks[0].contains("idle in transaction"), "{plain}");
+        assert!(
+            plain.contains("behind") && plain.contains("locks"),
+            "{plain}"
+        );
+    }
+    let mut view = view(Tab::Holders);
+    press(&mut view, "/leak\n");
+    assert!(!text(&view).contains("storefront"));
+}
+
+/// A document with nothing to alarm of.
+fn calm() -> Live {
+    let mut live = sample();
+    for pool in &mut live.pools {
+        (pool.waiting, pool.oldest_wait_ms, pool.queued_ms) = (0, None, None);
+    }
+    live.blockers = Some(Vec::new());
+    live.holders = Some(Vec::new());
+    live
+}
+
+#[test]
+fn all_is_well_only_while_nobody_waits_for_a_lock_or_has_forgotten_a_server() {
+    let well = "All is well: nobody waits.";
+    let said = |live: &Live| {
+        let verdict = verdict(live);
+        assert_eq!(verdict.is_well, verdict.text == well, "{}", verdict.text);
+        verdict.text
+    };
+    assert_eq!(said(&calm()), well);
+
+    let mut locked = calm();
+    locked.blockers = sample().blockers;
+    let by_importer = "sessions wait for locks of shop/web importer, idle in transaction for";
+    assert_eq!(said(&locked), format!("18 {by_importer} 1 min 24 s."));
+    locked.holders = sample().holders;
+    let leak = "1 probable leak.";
+    assert_eq!(
+        said(&locked),
+        format!("18 {by_importer} 1 min 24 s; {leak}")
+    );
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(locked.clone()));
+    assert!(plain(&view, 132).contains(by_importer));
+
+    let mut leaking = calm();
+    leaking.holders = sample().holders;
+    let leak = "1 probable leak: shop/web importer for 1 min 24 s.";
+    assert_eq!(said(&leaking), leak);
+    leaking.holders.as_mut().unwrap()[2].leak = true;
+    let leaks = "2 probable leaks, the oldest shop/jobs importer for 10 min 12 s.";
+    assert_eq!(said(&leaking), leaks);
+
+    let mut foreign = calm();
+    foreign.blockers = serde_json::from_str(
+        r#"[{"kind": "elsewhere", "database": "shop", "user": "root", "applicationName": "psql",
+             "state": "", "sinceMs": null, "lockWaiters": 1},
+            {"kind": "client", "lockWaiters": 0}]"#,
+    )
+    .unwrap();
+    let session = "1 session waits for a lock of a session from elsewhere (shop/root psql).";
+    assert_eq!(said(&foreign), session);
+
+    let mut short = calm();
+    short.pools[0].waiting = 2;
+    let queue = verdict(&short);
+    assert_eq!(
+        (queue.is_well, &*queue.text),
+        (true, "2 clients wait; no alarm.")
+    );
+    assert_eq!(
+        verdict(&Live {
+            pools: Vec::new(),
+            ..calm()
+        })
+        .text,
+        "No client has come yet, so there is no pool."
+    );
+}
+
+#[test]
+fn the_sessions_of_each_postgres_stand_against_its_limit() {
+    let mut live = sample();
+    let texts = |live: &Live| {
+        let found = sessions(live).into_iter();
+        let all: Vec<_> = found
+            .map(|one| (one.is_tight, format!("{} {}", one.server, one.text)))
+            .collect();
+        all
+    };
+    let seen = "db1:5432 71 of 100 (61 ours, 7 elsewhere, 3 reserved, 21 at work on 8 cores)";
+    let unseen = "db2:5432 not asked, no probe_user";
+    assert_eq!(
+        texts(&live),
+        [(false, seen.to_owned()), (false, unseen.to_owned())]
+    );
+    let servers = live.postgres.as_mut().unwrap();
+    servers[1].active_sessions = None;
+    servers[1].ours = 81;
+    servers[0].sight = "away".to_owned();
+    let nearly = "db1:5432 91 of 100, nearly full (81 ours, 7 elsewhere, 3 reserved)";
+    assert_eq!(
+        texts(&live),
+        [
+            (true, nearly.to_owned()),
+            (false, "db2:5432 no answer".to_owned())
+        ]
+    );
+    live.postgres.as_mut().unwrap()[1].elsewhere = 30;
+    assert!(texts(&live)[0].1.starts_with("db1:5432 114 of 100, full ("));
+    live.postgres = None;
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(live));
+    assert!(
+        !text(&view).contains("sessions"),
+        "an older pooler says nothing"
+    );
 }
 
 #[test]

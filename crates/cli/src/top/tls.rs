@@ -1,5 +1,7 @@
 //! Encryption on the way to the pooler.
 
+mod own;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,10 +10,13 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use own::OwnOrSigned;
 
 /// TLS 1.2 or 1.3 with a pooler whose certificate is checked.
 pub(crate) struct Tls {
@@ -19,12 +24,14 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Trusts what the certificates in this file sign; without one, what the system trusts.
+    /// Trusts the certificates in this file and what they sign; without one, what the system
+    /// trusts.
     ///
     /// # Errors
     /// A sentence: the file is not what it should be, or the system has no certificates.
     pub(crate) fn trusting(file: Option<&Path>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
+        let mut own = Vec::new();
         match file {
             Some(path) => {
                 let wrong = |what: String| format!("--ca-file {} {what}", path.display());
@@ -33,9 +40,10 @@ impl Tls {
                 for certificate in CertificateDer::pem_slice_iter(&text) {
                     let certificate =
                         certificate.map_err(|error| wrong(format!("is no PEM: {error}")))?;
-                    roots.add(certificate).map_err(|error| {
+                    roots.add(certificate.clone()).map_err(|error| {
                         wrong(format!("has a certificate that cannot be used: {error}"))
                     })?;
+                    own.push(certificate);
                 }
                 if roots.is_empty() {
                     return Err(wrong("has no certificate (BEGIN CERTIFICATE)".to_owned()));
@@ -51,10 +59,15 @@ impl Tls {
                 }
             }
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let signed = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .expect("there are roots, and no revocation lists");
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has what TLS 1.2 and 1.3 need")
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OwnOrSigned::new(signed, own)))
             .with_no_client_auth();
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
@@ -74,3 +87,6 @@ impl Tls {
         self.connector.connect(name, stream).await
     }
 }
+
+#[cfg(test)]
+mod tests;

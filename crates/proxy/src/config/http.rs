@@ -162,15 +162,24 @@ impl Reader<'_> {
     fn path_prefix(&mut self) -> String {
         let prefix = self.globals.text("http_path_prefix");
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
-        let is_path = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
+        let is_path = prefix.starts_with('/') && !prefix.ends_with('/');
         let is_usable = prefix.is_empty() || (is_path && prefix.chars().all(allowed));
-        if !is_usable {
-            let message = "must be empty, or begin with a slash, not end with one, and hold \
-                           nothing but letters, digits and -._~";
-            self.report("http_path_prefix", message.to_owned());
-            return String::new();
-        }
-        prefix
+        // What browsers and other clients take out of a path before they ask for it (RFC 3986,
+        // section 5.2.4), and what begins with two slashes they take for a host.
+        let is_normal = !prefix
+            .split('/')
+            .skip(1)
+            .any(|part| matches!(part, "" | "." | ".."));
+        let message = if !is_usable {
+            "must be empty, or begin with a slash, not end with one, and hold nothing but letters, \
+             digits and -._~"
+        } else if !is_normal {
+            "must have no empty part and no part . or .., for clients take these out of a path"
+        } else {
+            return prefix;
+        };
+        self.report("http_path_prefix", message.to_owned());
+        String::new()
     }
 
     fn keys(&mut self) -> Keys {

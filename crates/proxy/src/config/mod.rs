@@ -103,6 +103,8 @@ pub struct Config {
     pub users: BTreeMap<String, Arc<User>>,
     /// Clients logged in at once, over all databases (`max_client_conn`).
     pub max_client_conn: u32,
+    /// Servers open at once for a user whose section does not say (`max_user_connections`).
+    pub max_user_connections: Option<NonZeroU32>,
     /// Time a client has from its first byte to the end of its login (`client_login_timeout`).
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.

@@ -107,6 +107,7 @@ pub(super) fn resolve_into(
             .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
             .collect(),
         max_client_conn: globals.number("max_client_conn"),
+        max_user_connections: globals.limit("max_user_connections"),
         client_login_timeout: globals.timeout("client_login_timeout"),
         shutdown_timeout: globals.time("shutdown_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),

@@ -2,14 +2,16 @@
 //! those that applications with Prisma and SQLx give their own pools.
 //!
 //! Only what is known is written. What cannot occur here (paused or disabled databases, servers
-//! that are tested apart from the pool) is 0, for sums over it would come out empty without.
+//! that are tested apart from the pool) is 0, for sums over it would come out empty without. Left out
+//! is `pgbouncer_client_connections` too: its label `application_name` is the clients' choice, and
+//! so would be the number of series.
 
 use std::collections::BTreeMap;
 
 use pgweir_pool::work::Totals;
 
 use super::exposition::{Column, Exposition, Kind, Label, Value};
-use crate::config::{Compat, PoolMode};
+use crate::config::{Compat, Config, PoolMode};
 use crate::snapshot::{DatabaseSnapshot, PoolSnapshot, Snapshot};
 
 /// Bounds of `prisma_query_duration_seconds`, in microseconds.
@@ -18,7 +20,7 @@ const PRISMA_BOUNDS_US: [u64; 7] = [
 ];
 
 /// Writes what pgbouncer_exporter would.
-pub(super) fn write_pgbouncer(snapshot: &Snapshot, out: &mut Exposition) {
+pub(super) fn write_pgbouncer(snapshot: &Snapshot, config: &Config, out: &mut Exposition) {
     let version = format!("pgweir {}", snapshot.version);
     out.family(Kind::Gauge, "pgbouncer_up", "Always 1.")
         .sample(&[], 1u32);
@@ -33,6 +35,10 @@ pub(super) fn write_pgbouncer(snapshot: &Snapshot, out: &mut Exposition) {
         out.family(Kind::Gauge, name, "Limit of clients: max_client_conn.")
             .sample(&[], snapshot.clients_max);
     }
+    let name = "pgbouncer_config_max_user_connections";
+    let help = "Servers of a user at most: max_user_connections; 0 is no limit.";
+    let max = config.max_user_connections.map_or(0, |max| max.get());
+    out.family(Kind::Gauge, name, help).sample(&[], max);
     let sum = snapshot.sum();
     let servers = sum.counts.active + sum.counts.idle + sum.counts.opening;
     for (name, help, value) in [

@@ -48,13 +48,51 @@ pub(super) struct Events {
     pools: BTreeMap<(Arc<str>, Arc<str>), Known>,
 }
 
+/// How many clients were refused, by the reason.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refusals {
+    queue_full: u64,
+    timeout: u64,
+    login_failing: u64,
+}
+
+impl Refusals {
+    fn of(pool: &PoolSnapshot) -> Self {
+        let totals = &pool.totals;
+        Self {
+            queue_full: totals.refusals_queue_full,
+            timeout: totals.refusals_timeout,
+            login_failing: totals.refusals_login_failing,
+        }
+    }
+
+    fn sum(self) -> u64 {
+        self.queue_full + self.timeout + self.login_failing
+    }
+
+    /// Why there are more than `before`.
+    fn reasons(self, before: Self) -> String {
+        let reasons = [
+            (self.queue_full > before.queue_full, "the queue is full"),
+            (self.timeout > before.timeout, "they got no server in time"),
+            (
+                self.login_failing > before.login_failing,
+                "logins to PostgreSQL fail",
+            ),
+        ];
+        let grown = reasons.iter().filter(|(grows, _)| *grows);
+        let texts: Vec<&str> = grown.map(|(_, text)| *text).collect();
+        texts.join("; ")
+    }
+}
+
 /// A pool at the look before.
 #[derive(Debug, Default)]
 struct Known {
     login_failing: bool,
     /// The queue that goes on: the most that waited at once, and the last look that saw one.
     queue: Option<(u32, Duration)>,
-    refused: u64,
+    refused: Refusals,
     /// The series of refusals that goes on: how many there were before it, and the last look that
     /// saw one.
     refusing: Option<(u64, Duration)>,
@@ -152,23 +190,21 @@ impl Known {
         pool: &PoolSnapshot,
         now: Duration,
     ) -> Option<(Severity, String)> {
-        let totals = &pool.totals;
-        let refused =
-            totals.refusals_queue_full + totals.refusals_timeout + totals.refusals_login_failing;
+        let refused = Refusals::of(pool);
         let before = std::mem::replace(&mut self.refused, refused);
-        if refused > before {
+        if refused.sum() > before.sum() {
             let begins = self.refusing.is_none();
-            let start = self.refusing.map_or(before, |(start, _)| start);
+            let start = self.refusing.map_or(before.sum(), |(start, _)| start);
             self.refusing = Some((start, now));
-            let text = "clients are refused: they got no server in time";
-            return begins.then(|| (Severity::Error, text.to_owned()));
+            let text = format!("clients are refused: {}", refused.reasons(before));
+            return begins.then_some((Severity::Error, text));
         }
         let (start, last) = self.refusing?;
         if now.saturating_sub(last) < QUIET {
             return None;
         }
         self.refusing = None;
-        let count = refused - start;
+        let count = refused.sum() - start;
         let noun = if count == 1 {
             "client was"
         } else {
@@ -184,6 +220,8 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use pgweir_pool::work::Totals;
 
     use super::{EVENTS_MAX, Events, Severity};
     use crate::http::tests::world;
@@ -281,6 +319,38 @@ mod tests {
         }
         let last = "app/bob: refusals are over; 7 clients were refused";
         assert_eq!(course.news(), texts(&[(Severity::Info, last)]));
+    }
+
+    #[test]
+    fn refusals_are_told_of_with_their_reason() {
+        type Grow = fn(&mut Totals);
+        let cases: [(Grow, &str); 4] = [
+            (
+                |totals| totals.refusals_queue_full += 1,
+                "the queue is full",
+            ),
+            (
+                |totals| totals.refusals_timeout += 1,
+                "they got no server in time",
+            ),
+            (
+                |totals| totals.refusals_login_failing += 1,
+                "logins to PostgreSQL fail",
+            ),
+            (
+                |totals| {
+                    totals.refusals_queue_full += 1;
+                    totals.refusals_timeout += 3;
+                },
+                "the queue is full; they got no server in time",
+            ),
+        ];
+        for (grow, reason) in cases {
+            let mut course = Course::start();
+            grow(&mut course.snapshot.pools[0].totals);
+            let text = format!("app/bob: clients are refused: {reason}");
+            assert_eq!(course.news(), texts(&[(Severity::Error, &text)]));
+        }
     }
 
     #[test]

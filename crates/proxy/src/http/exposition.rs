@@ -20,16 +20,17 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format for a client that says what it accepts. OpenMetrics for who names it, which
-    /// Prometheus does unless told otherwise.
+    /// The format for a client that says what it accepts: the one of greater weight, and OpenMetrics
+    /// of two equal ones if it is named, as Prometheus does unless told otherwise. Who accepts
+    /// neither gets Prometheus' own, for something to read is better than nothing.
     pub(super) fn accepted(accept: &str) -> Self {
-        let names_open_metrics = accept.split(',').any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default();
-            let refused = |part: &str| matches!(part.strip_prefix("q="), Some("0" | "0.0"));
-            kind.eq_ignore_ascii_case("application/openmetrics-text") && !parts.any(refused)
-        });
-        if names_open_metrics {
+        let open_metrics = weight(accept, "application", "openmetrics-text");
+        let prometheus = weight(accept, "text", "plain");
+        let is_named = matches!(open_metrics, Some((Specificity::Type, _)));
+        let [open_metrics, prometheus] =
+            [open_metrics, prometheus].map(|found| found.map_or(0, |(_, permille)| permille));
+        if open_metrics > prometheus || (is_named && open_metrics > 0 && open_metrics == prometheus)
+        {
             Self::OpenMetrics
         } else {
             Self::Prometheus
@@ -42,6 +43,54 @@ impl Format {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
+}
+
+/// How closely a media range names a type; the closest one counts (RFC 9110, section 12.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Specificity {
+    /// `*/*`
+    Anything,
+    /// `text/*`
+    Family,
+    /// `text/plain`, of whichever version: of several the greatest weight counts.
+    Type,
+}
+
+/// The weight of a type, in thousandths, by the range that names it most closely; `None` if none
+/// does.
+fn weight(accept: &str, family: &str, kind: &str) -> Option<(Specificity, u16)> {
+    let ranges = accept.split(',').filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let (range_family, range_kind) = parts.next()?.split_once('/')?;
+        let specificity = match (range_family, range_kind) {
+            ("*", "*") => Specificity::Anything,
+            (of, "*") if of.eq_ignore_ascii_case(family) => Specificity::Family,
+            (of, exactly)
+                if of.eq_ignore_ascii_case(family) && exactly.eq_ignore_ascii_case(kind) =>
+            {
+                Specificity::Type
+            }
+            _ => return None,
+        };
+        let said = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.eq_ignore_ascii_case("q").then(|| permille(value))
+        });
+        // Without a weight it is 1; so it is with one that cannot be read.
+        Some((specificity, said.flatten().unwrap_or(1000)))
+    });
+    ranges.max()
+}
+
+/// A weight (RFC 9110, section 12.4.2): 0 to 1 with at most three digits behind the point.
+fn permille(value: &str) -> Option<u16> {
+    let (whole, rest) = value.split_once('.').unwrap_or((value, ""));
+    let whole: u16 = matches!(whole, "0" | "1").then(|| whole.parse().ok())??;
+    if rest.len() > 3 || !rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths: u16 = format!("{rest:0<3}").parse().ok()?;
+    Some(whole * 1000 + thousandths).filter(|permille| *permille <= 1000)
 }
 
 /// What a family of metrics is.

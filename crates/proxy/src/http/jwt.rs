@@ -33,6 +33,11 @@ const SECRET_LEN_MIN: usize = 32;
 /// Bytes of an RSA modulus at least, as RFC 7518, section 3.3 demands.
 const RSA_LEN_MIN: usize = 256;
 
+/// Characters of a coordinate on P-256 or Ed25519: 32 bytes in base64url without padding, as RFC
+/// 7518, section 6.2.1.2 and RFC 8037, section 2 demand. The verifier looks at it only when a token
+/// comes.
+const COORDINATE_LEN: usize = 43;
+
 #[derive(Clone)]
 struct Key {
     id: Option<String>,
@@ -180,6 +185,11 @@ impl Keys {
             return Err(Refused);
         }
         let header = decode_header(token).map_err(|_| Refused)?;
+        // RFC 7515, section 4.1.11: who does not understand what is critical refuses it, and nothing
+        // of the kind is understood here.
+        if header.crit.is_some() {
+            return Err(Refused);
+        }
         for key in &self.keys {
             let names_another = match (&header.kid, &key.id) {
                 (Some(wanted), Some(id)) => wanted != id,
@@ -256,10 +266,15 @@ fn usable(jwk: &Jwk) -> Option<Key> {
         AlgorithmParameters::RSA(rsa) if rsa_len(&rsa.n) >= RSA_LEN_MIN => {
             (Algorithm::RS256, KeyAlgorithm::RS256)
         }
-        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+        AlgorithmParameters::EllipticCurve(ec)
+            if ec.curve == EllipticCurve::P256
+                && [&ec.x, &ec.y].map(|it| it.len()) == [COORDINATE_LEN; 2] =>
+        {
             (Algorithm::ES256, KeyAlgorithm::ES256)
         }
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+        AlgorithmParameters::OctetKeyPair(pair)
+            if pair.curve == EllipticCurve::Ed25519 && pair.x.len() == COORDINATE_LEN =>
+        {
             (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
         }
         // A secret in a set would be a secret in a file that is meant to be public.

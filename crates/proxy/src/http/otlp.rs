@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
@@ -31,7 +31,14 @@ use crate::snapshot::Snapshot;
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are read in search of its first line's end.
-const ANSWER_LEN_MAX: usize = 4 * 1024;
+const LINE_LEN_MAX: usize = 4 * 1024;
+
+/// Bytes of an answer that are read at all. It is a few dozen where all is well, and a sentence
+/// where not.
+const ANSWER_LEN_MAX: u64 = 64 * 1024;
+
+/// Time for the rest of an answer, once its first line is there.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a push failed.
 #[derive(Debug)]
@@ -111,13 +118,17 @@ async fn push(otlp: &Otlp, text: &str) -> Result<(), Failure> {
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(text.as_bytes()).await?;
-    // Its first line is all that matters, and a peer that stays connected is not waited for.
     let mut answer = Vec::new();
-    while !answer.contains(&b'\n') && answer.len() < ANSWER_LEN_MAX {
+    let mut stream = stream.take(ANSWER_LEN_MAX);
+    while !answer.contains(&b'\n') && answer.len() < LINE_LEN_MAX {
         if stream.read_buf(&mut answer).await? == 0 {
             break;
         }
     }
+    // That line is all that matters. The rest is read because closing before it is would reset the
+    // connection, which the collector would take for an error; but a peer that stays connected is
+    // not waited for long, and how the rest ends does not matter.
+    let _ = timeout(REST_TIMEOUT, copy(&mut stream, &mut sink())).await;
     let line = answer
         .split(|byte| *byte == b'\r')
         .next()

@@ -134,10 +134,11 @@ async fn scrape(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Re
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
     let format = Format::accepted(accept.unwrap_or_default());
     let snapshot = Snapshot::take(&registry);
+    let config = registry.config();
     let mut out = Exposition::new(format);
     metrics::write(&snapshot, &mut out);
-    compat::write_pgbouncer(&snapshot, &mut out);
-    compat::write_applications(&snapshot, registry.config().http.compat, &mut out);
+    compat::write_pgbouncer(&snapshot, &config, &mut out);
+    compat::write_applications(&snapshot, config.http.compat, &mut out);
     let mut response = respond(StatusCode::OK, format.content_type(), out.finish());
     let vary = HeaderValue::from_static("accept");
     response.headers_mut().insert(header::VARY, vary);

@@ -43,6 +43,9 @@ fn http_is_served_where_it_is_told() {
     assert_eq!(http.path_prefix, "");
     assert!(!http.keys.is_empty());
     assert_eq!((http.compat.prisma, http.compat.sqlx), (true, true));
+    let dots = "/.well-known/a..b/...";
+    let http = self::http(&format!("http_path_prefix = \"{dots}\"")).unwrap();
+    assert_eq!(http.path_prefix, dots);
 }
 
 #[test]
@@ -53,6 +56,11 @@ fn mistakes_are_named_with_their_line() {
         ("http_path_prefix = \"api\"", "begin with a slash"),
         ("http_path_prefix = \"/api/\"", "not end with one"),
         ("http_path_prefix = \"/{x}\"", "nothing but letters"),
+        ("http_path_prefix = \"/%2e%2e/x\"", "nothing but letters"),
+        ("http_path_prefix = \"/../x\"", "no part . or .."),
+        ("http_path_prefix = \"/a/.\"", "no part . or .."),
+        ("http_path_prefix = \"//host\"", "no empty part"),
+        ("http_path_prefix = \"/a//b\"", "no empty part"),
         ("http_jwt_secret_env = \"NONE\"", "is not set"),
         (
             "otlp_endpoint = \"https://h\"\nhttp_listen = \"[::1]:1\"",

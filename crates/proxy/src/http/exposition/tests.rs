@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pgweir_pool::histogram::Histogram;
 
-use super::{Exposition, Format, Kind};
+use super::{Exposition, Format, Kind, permille};
 
 fn example(format: Format) -> String {
     let mut histogram = Histogram::default();
@@ -68,11 +68,64 @@ fn the_format_is_the_scrapers_choice() {
         ("text/plain", Format::Prometheus),
         (open, Format::OpenMetrics),
         (
-            "text/plain, application/OpenMetrics-Text; q=0.9",
+            "text/plain;q=0.8, application/OpenMetrics-Text; Q=0.9",
             Format::OpenMetrics,
         ),
-        ("application/openmetrics-text; q=0", Format::Prometheus),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+             application/openmetrics-text;version=0.0.1;q=0.5,\
+             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+             text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            Format::OpenMetrics,
+        ),
+        (
+            "text/plain;version=0.0.4;q=0.5,application/openmetrics-text;version=1.0.0;q=0.4",
+            Format::Prometheus,
+        ),
+        (
+            "text/plain, application/openmetrics-text;q=0.9",
+            Format::Prometheus,
+        ),
+        (
+            "text/plain;q=0.5, application/openmetrics-text;q=0.5",
+            Format::OpenMetrics,
+        ),
+        ("text/plain;q=0, application/*", Format::OpenMetrics),
+        ("text/plain;q=0.1, */*;q=0.1", Format::Prometheus),
+        // The closest range counts, not the greatest weight.
+        ("application/openmetrics-text;q=0, */*", Format::Prometheus),
+        ("text/html,*/*;q=0.8", Format::Prometheus),
+        ("openmetrics, ;q=1, /", Format::Prometheus),
     ] {
         assert_eq!(Format::accepted(accept), format, "{accept}");
+    }
+    for zero in ["0", "0.", "0.0", "0.00", "0.000"] {
+        for accept in [
+            format!("application/openmetrics-text;q={zero}"),
+            format!("application/openmetrics-text;q={zero},text/plain;q=0"),
+        ] {
+            assert_eq!(Format::accepted(&accept), Format::Prometheus, "{accept}");
+        }
+    }
+}
+
+#[test]
+fn a_weight_has_three_digits_and_is_one_at_most() {
+    for (text, expected) in [
+        ("1", Some(1000)),
+        ("1.000", Some(1000)),
+        ("0.5", Some(500)),
+        ("0.05", Some(50)),
+        ("0.123", Some(123)),
+        ("0", Some(0)),
+        ("0.1234", None),
+        ("1.001", None),
+        ("2", None),
+        (".5", None),
+        ("0.-1", None),
+        ("+1", None),
+        ("", None),
+    ] {
+        assert_eq!(permille(text), expected, "{text}");
     }
 }

@@ -173,6 +173,17 @@ fn the_algorithm_is_not_the_tokens_choice() {
 }
 
 #[test]
+fn a_token_with_extensions_that_must_be_understood_is_refused() {
+    let claims = json!({ "exp": now() + 60 });
+    for extensions in [&["exp"][..], &["b64", "x"], &[]] {
+        let mut header = Header::new(Algorithm::HS256);
+        header.crit = Some(extensions.iter().map(|name| (*name).to_owned()).collect());
+        let token = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+        assert_eq!(check(&secret(None), &token), Err(Refused), "{extensions:?}");
+    }
+}
+
+#[test]
 fn a_token_that_was_changed_is_refused() {
     let token = hs256(&json!({ "exp": now() + 60 }));
     let keys = secret(None);
@@ -229,6 +240,11 @@ fn keys_that_protect_nothing_are_mistakes() {
     let mut keys = Keys::new(None);
     assert!(keys.add_secret(b"too short").is_err());
     let one = |key: Value| json!({ "keys": [key] }).to_string();
+    let point = "A".repeat(43);
+    let ec = |x: &str, y: &str| json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
+    let ed = |x: &str| json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+    assert_eq!(Keys::new(None).add_set(&one(ec(&point, &point))), Ok(()));
+    assert_eq!(Keys::new(None).add_set(&one(ed(&point))), Ok(()));
     let short_rsa = json!({ "kty": "RSA", "n": "u".repeat(171), "e": "AQAB" });
     for text in [
         String::new(),
@@ -237,6 +253,11 @@ fn keys_that_protect_nothing_are_mistakes() {
         json!({ "keys": [] }).to_string(),
         one(json!({ "kty": "oct", "k": "c2VjcmV0" })),
         one(short_rsa),
+        one(ed("AA")),
+        one(ed("")),
+        one(ed(&"A".repeat(44))),
+        one(ec("AA", &point)),
+        one(ec(&point, "AA")),
         json!({ "keys": vec![json!({ "kty": "oct", "k": "x" }); 33] }).to_string(),
     ] {
         let error = keys.add_set(&text).unwrap_err();

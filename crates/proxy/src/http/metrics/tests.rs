@@ -14,10 +14,14 @@ const ALL: Compat = Compat {
     sqlx: true,
 };
 
-fn render(snapshot: &Snapshot, format: Format) -> String {
+fn render(world: &World, format: Format) -> String {
+    render_snapshot(world, &Snapshot::take(&world.registry), format)
+}
+
+fn render_snapshot(world: &World, snapshot: &Snapshot, format: Format) -> String {
     let mut out = Exposition::new(format);
     super::write(snapshot, &mut out);
-    compat::write_pgbouncer(snapshot, &mut out);
+    compat::write_pgbouncer(snapshot, &world.registry.config(), &mut out);
     compat::write_applications(snapshot, ALL, &mut out);
     out.finish()
 }
@@ -84,8 +88,14 @@ fn parse(text: &str, format: Format) -> BTreeMap<String, f64> {
 fn both_formats_are_well_formed_and_say_the_same() {
     let world = busy();
     let snapshot = Snapshot::take(&world.registry);
-    let prometheus = parse(&render(&snapshot, Format::Prometheus), Format::Prometheus);
-    let open = parse(&render(&snapshot, Format::OpenMetrics), Format::OpenMetrics);
+    let prometheus = parse(
+        &render_snapshot(&world, &snapshot, Format::Prometheus),
+        Format::Prometheus,
+    );
+    let open = parse(
+        &render_snapshot(&world, &snapshot, Format::OpenMetrics),
+        Format::OpenMetrics,
+    );
     assert_eq!(prometheus, open);
     let pool = "{database=\"app\",user=\"bob\"";
     for (series, value) in [
@@ -113,7 +123,7 @@ fn both_formats_are_well_formed_and_say_the_same() {
 #[test]
 fn the_names_of_pgbouncer_exporter_are_exact() {
     let world = busy();
-    let text = render(&Snapshot::take(&world.registry), Format::Prometheus);
+    let text = render(&world, Format::Prometheus);
     for name in [
         "pgbouncer_up ",
         "pgbouncer_version_info{version=",
@@ -149,9 +159,13 @@ fn the_names_of_pgbouncer_exporter_are_exact() {
         "pgbouncer_used_servers ",
         "pgbouncer_config_max_client_connections ",
         "pgbouncer_config_max_client_conn ",
+        "pgbouncer_config_max_user_connections 0\n",
     ] {
         assert!(text.contains(&format!("\n{name}")), "{name}");
     }
+    let limited = crate::http::tests::world("max_user_connections = 7");
+    let text = render(&limited, Format::Prometheus);
+    assert!(text.contains("\npgbouncer_config_max_user_connections 7\n"));
 }
 
 #[test]
@@ -171,13 +185,13 @@ fn beyond_the_bound_pools_are_summed_up() {
     let others = snapshot.pools.last().unwrap();
     assert_eq!((&*others.database, others.totals.queries), (OTHER, 6));
     assert_eq!(snapshot.sum().totals.queries, SHOWN_MAX as u64 + 5);
-    parse(&render(&snapshot, Format::Prometheus), Format::Prometheus);
+    parse(&render(&world, Format::Prometheus), Format::Prometheus);
 }
 
 #[test]
 fn the_manual_explains_every_metric() {
     let world = busy();
-    let text = render(&Snapshot::take(&world.registry), Format::Prometheus);
+    let text = render(&world, Format::Prometheus);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
     let manual = std::fs::read_to_string(path).unwrap();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

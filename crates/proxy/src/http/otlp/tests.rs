@@ -1,5 +1,5 @@
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -77,18 +77,26 @@ fn metrics_have_the_shape_of_otlp() {
     assert!(uptime["gauge"]["dataPoints"][0]["asDouble"].is_f64());
 }
 
-/// A collector that takes one request, and what it answers.
-fn collector(answer: &'static str) -> (Otlp, std::thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let otlp = Otlp {
+fn at(listener: &TcpListener) -> Otlp {
+    Otlp {
         host: "127.0.0.1".to_owned(),
         port: listener.local_addr().unwrap().port(),
         path: "/v1/metrics".to_owned(),
-    };
+    }
+}
+
+/// A collector that takes one request, and what it answers.
+fn collector(answer: impl Into<String>) -> (Otlp, std::thread::JoinHandle<String>) {
+    let answer = answer.into();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let otlp = at(&listener);
     let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let request = read_request(&mut stream);
         stream.write_all(answer.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let end = stream.read(&mut [0; 16]);
+        assert!(matches!(end, Ok(0)), "the connection is closed: {end:?}");
         request
     });
     (otlp, thread)
@@ -137,10 +145,32 @@ async fn a_push_is_one_request_and_its_status_is_heeded() {
         request.join().unwrap();
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = Otlp {
-        port: listener.local_addr().unwrap().port(),
-        ..otlp
-    };
+    let nobody = at(&listener);
     drop(listener);
     assert!(matches!(push(&nobody, "{}").await, Err(Failure::Io(_))));
+}
+
+#[tokio::test]
+async fn the_answer_is_read_to_its_end_so_that_no_connection_is_reset() {
+    // More than one read takes, and less than a collector may send.
+    let body = "x".repeat(20_000);
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n{body}");
+    let (otlp, request) = collector(answer);
+    push(&otlp, "{}").await.unwrap();
+    request.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_collector_that_stays_connected_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let otlp = at(&listener);
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{}").unwrap();
+        // Until the other side closes, as it does of its own.
+        stream.read(&mut [0; 16]).unwrap()
+    });
+    push(&otlp, "{}").await.unwrap();
+    assert_eq!(peer.join().unwrap(), 0);
 }
