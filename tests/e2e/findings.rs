@@ -239,7 +239,7 @@ fn the_level_of_the_log_changes_at_a_reload() {
     let told = |pooler: &Pooler| pooler.logged("client connected");
     drop(Client::log_in(&role.through(&pooler)));
     eventually("it is logged", || (told(&pooler) == 1).then_some(()));
-    pooler.reload(&config.set("log_level", "warn"));
+    pooler.reload(&config.clone().set("log_level", "warn"));
     let target = role.through(&pooler);
     drop(Client::log_in(&target));
     assert!(Client::try_log_in(&target.user("nobody"), &[]).is_err());
@@ -247,6 +247,9 @@ fn the_level_of_the_log_changes_at_a_reload() {
         (pooler.logged("pooler error") == 1).then_some(())
     });
     assert_eq!(told(&pooler), 1);
+    // It says so under the new level where the old one would not let it.
+    pooler.reload(&config.set("log_level", "info"));
+    assert_eq!(pooler.logged("configuration reloaded"), 2);
 }
 
 #[test]

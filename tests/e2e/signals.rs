@@ -201,7 +201,7 @@ fn a_broken_file_changes_nothing_and_every_problem_is_logged() {
         "transactional",
         "defualt_pool_size",
         "soon",
-        "reload failed with 3 problems",
+        "reload failed, problems: 3",
     ] {
         assert!(
             pooler.log().contains(word),

@@ -1,27 +1,37 @@
 //! Taking over a changed configuration while serving.
 
-use tracing::{error, info, warn};
+use tracing::{Level, enabled, error, info, warn};
 
 use crate::config::{self, Source};
 use crate::registry::Registry;
+use crate::run::SetLogLevel;
 
 /// Reads the configuration again. With any mistake in it, all of it stays as it was.
-pub(crate) fn reload(source: &Source, registry: &Registry) {
+pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLogLevel) {
     match config::load(source) {
         Ok(resolved) => {
             let (config, reload) = config::reload::merge(&registry.config(), resolved.config);
             for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }
+            let level = config.log.level;
             registry.reload(config);
-            info!("configuration reloaded");
+            // Told under whichever level lets it through, the old or the new one.
+            let is_told = enabled!(Level::INFO);
+            if is_told {
+                info!("configuration reloaded");
+            }
+            set_log_level(level);
+            if !is_told {
+                info!("configuration reloaded");
+            }
         }
         Err(problems) => {
             for problem in &problems {
                 error!("{problem}");
             }
             error!(
-                "reload failed with {} problems; the configuration stays as it was",
+                "reload failed, problems: {}; the configuration stays as it was",
                 problems.len()
             );
         }

@@ -225,8 +225,7 @@ impl Control {
                     self.carry_out(order);
                 }
                 _ = hangup.recv() => {
-                    reload(&self.source, &self.registry);
-                    (self.set_log_level)(self.registry.config().log.level);
+                    reload(&self.source, &self.registry, &self.set_log_level);
                 }
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
