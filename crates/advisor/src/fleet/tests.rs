@@ -73,6 +73,68 @@ pool = 20
 }
 
 #[test]
+fn a_url_in_place_of_a_name_is_refused_without_its_password() {
+    let url = "postgres://app:hunter2@db/x";
+    for (text, allowed, suggestion) in [
+        (
+            format!("[database]\nhost = \"{url}\""),
+            "must be a host name",
+            "write host = \"db\"",
+        ),
+        (
+            format!("[pooler]\nhost = \"{url}\""),
+            "must be a host name",
+            "write host = \"db\"",
+        ),
+        (
+            format!("[database]\nname = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (
+            format!("[services.a]\nuser = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (
+            format!("[services.a]\ndatabase = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (format!("[services.a]\nimage = \"{url}\""), "no URL", ""),
+        (
+            format!("[database]\nstandbys = [\"{url}\"]"),
+            "a list of texts",
+            "",
+        ),
+        (
+            format!("[database]\nstandbys = \"{url}\""),
+            "a list of texts",
+            "",
+        ),
+    ] {
+        let text = if text.contains("services") {
+            text
+        } else {
+            format!("{text}\n[services.a]\n")
+        };
+        let found = mistakes(&text);
+        let [mistake] = found.as_slice() else {
+            panic!("{text}: {found:?}");
+        };
+        assert!(
+            mistake.contains(allowed) && mistake.contains(suggestion),
+            "{mistake}"
+        );
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+    for host in ["my host", "db,db2", "app@db", "db:5432", "[::1]"] {
+        let found = mistakes(&format!("[database]\nhost = \"{host}\"\n[services.a]\n"));
+        assert_eq!(found.len(), 1, "{host}: {found:?}");
+    }
+}
+
+#[test]
 fn contradictions_are_mistakes() {
     for (text, words) in [
         ("", "there is none"),

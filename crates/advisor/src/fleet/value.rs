@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::host;
 use crate::formula::demand::Surge;
 use crate::formula::scaling::Step;
 use crate::units::{Bytes, Rate, short};
@@ -160,6 +161,10 @@ pub enum Kind {
     Bool,
     /// Text without control characters.
     Text,
+    /// A host name, an IP address or the folder of a socket.
+    Host,
+    /// The name of a role or a database.
+    Name,
     /// A list of texts.
     Names,
     /// A list of pairs: concurrency, throughput.
@@ -208,7 +213,14 @@ impl Kind {
                 .to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Bool => "true or false".to_owned(),
-            Self::Text => "text of up to 200 letters on one line".to_owned(),
+            Self::Text => "text of up to 200 letters on one line, and no URL".to_owned(),
+            Self::Host => {
+                "a host name, an IP address or the folder of a socket, alone, as in \"db.internal\""
+                    .to_owned()
+            }
+            Self::Name => {
+                "a name of up to 200 letters on one line, and no URL or password".to_owned()
+            }
             Self::Names => "a list of texts, as in [\"standby1\"]".to_owned(),
             Self::Steps => "a list of pairs of concurrency and requests/s, as in [[1, 65], [18, \
                             996]]"
@@ -263,11 +275,25 @@ impl Kind {
                 Value::Bool(fact) => Some(Typed::Bool(*fact)),
                 _ => None,
             },
-            Self::Text => text(value).cloned().map(Typed::Text),
+            Self::Text => text(value)
+                .filter(|text| !text.contains("://"))
+                .cloned()
+                .map(Typed::Text),
+            Self::Host => text(value)
+                .filter(|text| host::is_host(text))
+                .cloned()
+                .map(Typed::Text),
+            Self::Name => text(value)
+                .filter(|text| !host::holds_a_login(text))
+                .cloned()
+                .map(Typed::Text),
             Self::Names => match value {
                 Value::List(values) if values.len() <= LIST_MAX => values
                     .iter()
-                    .map(|value| text(value).map(|text| text.to_string()))
+                    .map(|value| {
+                        let name = text(value).filter(|text| !host::holds_a_login(text));
+                        name.map(|text| text.to_string())
+                    })
                     .collect::<Option<Vec<_>>>()
                     .map(Typed::Names),
                 _ => None,
@@ -330,9 +356,14 @@ impl Kind {
                 _ => None,
             },
             Self::Names => match value {
-                Value::Text(_) => Some(format!("[{value}]")),
+                Value::Text(text) if !host::holds_a_login(text) => Some(format!("[{value}]")),
                 _ => None,
             },
+            Self::Host => match value {
+                Value::Text(text) => host::within(text).map(|host| format!("\"{host}\"")),
+                _ => None,
+            },
+            Self::Name => None,
             Self::Number { .. } | Self::Share | Self::Surge | Self::Text | Self::Steps => None,
         }
     }
