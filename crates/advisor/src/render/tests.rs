@@ -75,6 +75,20 @@ fn pgbouncer_gets_no_name_that_it_cannot_read() {
 }
 
 #[test]
+fn files_name_only_files_that_are_written() {
+    let files = all(&of(EVERY_KIND));
+    let conf = file(&files, "postgresql.conf/pgweir.conf");
+    let named = conf
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(['.', ':']));
+    let named: Vec<_> = named.filter(|word| word.ends_with(".sql")).collect();
+    assert!(!named.is_empty());
+    for path in named {
+        file(&files, path);
+    }
+}
+
+#[test]
 fn no_two_files_have_the_same_path_and_all_stay_below_their_folder() {
     let files = all(&of(EVERY_KIND));
     let mut paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
