@@ -274,3 +274,32 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
     assert_eq!(pgweir(folder.path(), &["plan"]).code, Some(0));
     assert_eq!(init(), Some(3));
 }
+
+#[test]
+fn files_of_a_service_that_is_gone_are_told_of() {
+    let both = "[services.api]\n[services.gone]\n[pooler]\nkind = \"pgbouncer\"\n";
+    let folder = folder(&[("fleet.toml", both)]);
+    let run = |arguments: &[&str]| pgweir(folder.path(), arguments);
+    let written = run(&["render", "all", "-o", "deploy"]);
+    assert!(!written.err.contains("earlier plan"), "{}", written.err);
+    assert_eq!(run(&["render", "all", "--check", "deploy"]).code, Some(0));
+    fs::write(folder.path().join("fleet.toml"), "[services.api]\n").unwrap();
+    let left = "deploy/kubernetes/service-gone.yaml";
+    let written = run(&["render", "all", "-o", "deploy"]);
+    assert!(written.err.contains(left), "{}", written.err);
+    assert!(folder.path().join(left).is_file());
+    for target in ["all", "kubernetes"] {
+        let done = run(&["render", target, "--check", "deploy"]);
+        assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+        assert!(done.out.contains(left), "{}", done.out);
+    }
+    // A target that the fleet has nothing for any more.
+    let done = run(&["render", "pgbouncer", "--check", "deploy"]);
+    assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+    assert!(
+        done.out.contains("deploy/pgbouncer/pgbouncer.ini"),
+        "{}",
+        done.out
+    );
+    assert_eq!(run(&["render", "sql", "--check", "deploy"]).code, Some(0));
+}
