@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::fleet::{Fleet, NoFacts};
 use crate::output;
-use crate::plan::{planned, tell_mistakes};
+use crate::plan::{planned, tell_failure, tell_mistakes};
 
 /// Writes a plan down for the programs that read it.
 ///
@@ -55,8 +55,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         "alerts" | "grafana" => None,
         _ => match planned(&options.fleet) {
             Ok(plan) => Some(plan),
+            Err(NoFacts::Usage(error)) if options.json => {
+                return tell_failure(&error.into(), true);
+            }
             Err(NoFacts::Usage(error)) => return Err(error.into()),
-            Err(NoFacts::Failed(error)) => return Err(error),
+            Err(NoFacts::Failed(error)) => return tell_failure(&error, options.json),
             Err(NoFacts::Mistakes(problems)) => return tell_mistakes(&problems, options.json),
         },
     };
@@ -134,7 +137,8 @@ Examples:
 Exit codes:
   0  written, or nothing differs
   1  --check found differences, or files of an earlier plan
-  2  the command line or the description of the fleet has mistakes
+  2  the command line or the description of the fleet has mistakes, or the database that was asked did
+     not answer
   3  a file cannot be read or written
 
 Targets:

@@ -134,3 +134,34 @@ fn a_diff_names_what_changed_and_nothing_else() {
     assert!(!text.contains("php-web"), "{text}");
     assert_eq!(diff_text(&[]), "The plans are equal.\n");
 }
+
+#[test]
+fn a_diff_speaks_of_units_and_not_of_bookkeeping() {
+    let before = planned(FLEET);
+    let text =
+        format!("[pooler]\n{FLEET}requests = 100\n[services.new]\n").replace("256MB", "128MB");
+    let after = planned(&text);
+    let text = diff_text(&diff(&before, &after));
+    for words in [
+        "memory.ram                                       1024 MB -> 512 MB\n",
+        "assumed database.ram                             1GB -> 512MB\n",
+        "assumed services.*.via                           direct -> pooler\n",
+        "queueing.rate                                    30/s -> 330/s\n",
+        "finding ",
+    ] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+    for words in [
+        ".count",
+        ".key",
+        "_bytes",
+        ".severity",
+        ".subjects",
+        "true",
+        "schema",
+        ".name",
+        "\"",
+    ] {
+        assert!(!text.contains(words), "{words} in\n{text}");
+    }
+}
