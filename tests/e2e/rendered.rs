@@ -212,7 +212,15 @@ fn sql_runs_and_a_restart_is_pending_for_what_says_so() {
 #[test]
 fn pgbouncer_starts_with_its_file_and_serves() {
     let role = shared().role();
-    let rendered = Rendered::new(&fleet("127.0.0.1", shared().port(), "postgres", &role.name));
+    let fleet = fleet("127.0.0.1", shared().port(), "postgres", &role.name);
+    let odd = format!("my db of {}", role.name);
+    pgweir_e2e::Client::log_in(&shared().superuser())
+        .query(&format!("create database \"{odd}\""))
+        .success();
+    let user = &role.name;
+    let odd_service =
+        format!("[services.reports]\npool = 2\nuser = \"{user}\"\ndatabase = \"{odd}\"\n");
+    let rendered = Rendered::new(&(fleet + &odd_service));
     let port = free_port();
     let users = rendered.path("userlist.txt");
     let ini = rendered
@@ -260,10 +268,13 @@ fn pgbouncer_starts_with_its_file_and_serves() {
             .contains("listening on")
             .then(|| psql(&target, "select 6 * 7"))
     });
+    // PgBouncer reads no such name in its file.
+    let of_odd = psql(&target.clone().database(&odd), "select current_database()");
     child.kill().unwrap();
     child.wait().unwrap();
     let log = fs::read_to_string(&log).unwrap();
     assert_eq!(answer.out, "42", "{answer:?}\n{log}");
+    assert_eq!(of_odd.out, odd, "{of_odd:?}\n{log}");
     assert!(!log.contains("ERROR"), "{log}");
 }
 
@@ -566,13 +577,15 @@ fn a_running_database_tells_of_its_fleet() {
         assert!(answer.contains(words), "{words} in\n{answer}");
     }
     let (code, answer) = plan(&url("wrong"), &[]);
-    assert_eq!(code, Some(3));
+    assert_eq!(code, Some(2));
+    assert!(answer.contains("\"problems\""), "{answer}");
     assert!(
         answer.contains("password authentication failed"),
         "{answer}"
     );
     let (code, answer) = plan("mysql://secret@h/d", &[]);
-    assert_eq!(code, Some(3));
+    assert_eq!(code, Some(2));
+    assert!(answer.contains("\"problems\""), "{answer}");
     assert!(
         answer.contains("no URL of a database") && !answer.contains("secret"),
         "{answer}"

@@ -9,7 +9,7 @@ pub(crate) enum Exit {
     Done,
     /// The configuration has mistakes, or a plan warns.
     Mistakes,
-    /// The command line, or the description of a fleet, has mistakes.
+    /// The command line, or the description of a fleet, has mistakes, or there is nothing to plan.
     Usage,
     /// Something needed is missing or failed, or a fleet does not fit.
     Failed,
@@ -51,6 +51,6 @@ Examples:
 Exit codes:
   0    done
   1    the configuration has mistakes, all of them are listed; or a plan warns
-  2    the command line, or the description of a fleet, has mistakes
+  2    the command line, or the description of a fleet, has mistakes; or there is no plan
   3    something needed is missing or failed, the last line says what; or a plan fails
   130  stopped by Ctrl-C (143: by SIGTERM or SIGHUP)";

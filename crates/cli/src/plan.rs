@@ -36,7 +36,8 @@ Examples:
 Exit codes:
   0  the fleet fits
   1  it fits, but a rule is broken (WARN)
-  2  the command line or the description has mistakes; all of them are listed
+  2  the command line or the description has mistakes, all of them are listed; or there is no plan,
+     for the database that was asked did not answer, or a file cannot be written
   3  it does not fit (FAIL)"
 )]
 pub(crate) struct Options {
@@ -60,8 +61,17 @@ enum Command {
     Init(init::Options),
 }
 
-/// Plans.
+/// Plans. Whatever keeps it from planning ends with [`Exit::Usage`]: 3 is a verdict.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
+    match answer(options) {
+        Ok(exit) => Ok(exit),
+        // clap words and colours its own, and ends with the same number.
+        Err(error) if error.is::<clap::Error>() && !options.json => Err(error),
+        Err(error) => tell_failure(&error, options.json),
+    }
+}
+
+fn answer(options: &Options) -> anyhow::Result<Exit> {
     if let Some(Command::Init(options)) = &options.command {
         return init::run(options);
     }
@@ -97,6 +107,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 /// The plan of what the arguments say.
 pub(crate) fn planned(fleet: &Fleet) -> Result<Plan, NoFacts> {
     Ok(plan(fleet.facts()?))
+}
+
+/// Tells what kept a plan from being made, with `json` as a problem that stands in no file.
+pub(crate) fn tell_failure(error: &anyhow::Error, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        let text = match error.downcast_ref::<clap::Error>() {
+            Some(usage) => usage.to_string(),
+            None => format!("{error:#}"),
+        };
+        let text = text.trim().trim_start_matches("error: ");
+        return tell_mistakes(&[Problem::new(&Origin::Nowhere, "", text)], true);
+    }
+    output::note(&format!("pgweir: {error:#}"));
+    Ok(Exit::Usage)
 }
 
 /// Tells all mistakes.

@@ -1,12 +1,10 @@
 //! `pgweir render`: a plan as files for the programs that read them.
 
 mod difference;
+mod folder;
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, error};
 use pgweir_advisor::formula::demand::Verdict;
@@ -17,8 +15,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::fleet::{Fleet, NoFacts};
 use crate::output;
-use crate::plan::{planned, tell_mistakes};
-use difference::difference;
+use crate::plan::{planned, tell_failure, tell_mistakes};
 
 /// Writes a plan down for the programs that read it.
 ///
@@ -40,7 +37,7 @@ pub(crate) struct Options {
     /// Set a parameter of the alerts; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Compare with what lies below this folder, and show what differs
+    /// Compare with what lies below this folder, and show what differs or is left of an earlier plan
     #[arg(long, value_name = "DIR")]
     check: Option<PathBuf>,
 }
@@ -58,8 +55,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         "alerts" | "grafana" => None,
         _ => match planned(&options.fleet) {
             Ok(plan) => Some(plan),
+            Err(NoFacts::Usage(error)) if options.json => {
+                return tell_failure(&error.into(), true);
+            }
             Err(NoFacts::Usage(error)) => return Err(error.into()),
-            Err(NoFacts::Failed(error)) => return Err(error),
+            Err(NoFacts::Failed(error)) => return tell_failure(&error, options.json),
             Err(NoFacts::Mistakes(problems)) => return tell_mistakes(&problems, options.json),
         },
     };
@@ -77,16 +77,16 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         output::note(&format!(
             "Nothing to write: the fleet has nothing for {name}."
         ));
-        return Ok(Exit::Done);
     }
     if let Some(folder) = &options.check {
-        return check(folder, &files);
+        return check(folder, &options.target, &files);
     }
     match &options.output {
-        Some(folder) => write(folder, &files)?,
+        Some(folder) => write(folder, &options.target, &files)?,
+        None if files.is_empty() => {}
         None => output::print(&printed(&files))?,
     }
-    if let Some(plan) = &plan {
+    if let Some(plan) = plan.as_ref().filter(|_| !files.is_empty()) {
         tell_verdict(plan);
     }
     Ok(Exit::Done)
@@ -136,8 +136,9 @@ Examples:
 
 Exit codes:
   0  written, or nothing differs
-  1  --check found differences
-  2  the command line or the description of the fleet has mistakes
+  1  --check found differences, or files of an earlier plan
+  2  the command line or the description of the fleet has mistakes, or the database that was asked did
+     not answer
   3  a file cannot be read or written
 
 Targets:
@@ -171,35 +172,11 @@ fn printed(files: &[File]) -> String {
     }
 }
 
-fn write(folder: &Path, files: &[File]) -> anyhow::Result<()> {
-    for file in files {
-        let path = folder.join(&file.path);
-        let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make the folder {}", parent.display()))?;
-        fs::write(&path, &file.content)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        output::note(&format!("wrote {}", path.display()));
-    }
-    Ok(())
-}
-
-fn check(folder: &Path, files: &[File]) -> anyhow::Result<Exit> {
-    let mut shown = String::new();
-    for file in files {
-        let path = folder.join(&file.path);
-        let there = match fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        };
-        if there != file.content {
-            let name = path.display();
-            shown.push_str(&format!("--- {name}\n+++ {name} (as planned)\n"));
-            shown.push_str(&difference(&there, &file.content));
-        }
+fn check(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<Exit> {
+    let mut shown = folder::compare(folder, files)?;
+    for path in folder::leftovers(folder, target, files)? {
+        let path = path.display();
+        shown.push_str(&format!("Only there, of an earlier plan: {path}\n"));
     }
     if shown.is_empty() {
         output::note("Nothing differs.");
@@ -207,4 +184,18 @@ fn check(folder: &Path, files: &[File]) -> anyhow::Result<Exit> {
     }
     output::print(&shown)?;
     Ok(Exit::Mistakes)
+}
+
+/// Writes, and tells what an earlier plan left. It is not deleted: it may be in use.
+fn write(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<()> {
+    folder::write(folder, files, |path| {
+        output::note(&format!("wrote {}", path.display()));
+    })?;
+    for path in folder::leftovers(folder, target, files)? {
+        let path = path.display();
+        output::note(&format!(
+            "{path} is of an earlier plan; delete it where it is not in use"
+        ));
+    }
+    Ok(())
 }

@@ -292,5 +292,70 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
     };
     assert_eq!(init(), Some(0));
     assert_eq!(pgweir(folder.path(), &["plan"]).code, Some(0));
-    assert_eq!(init(), Some(3));
+    assert_eq!(init(), Some(2));
+}
+
+#[test]
+fn files_of_a_service_that_is_gone_are_told_of() {
+    let both = "[services.api]\n[services.gone]\n[pooler]\nkind = \"pgbouncer\"\n";
+    let folder = folder(&[("fleet.toml", both)]);
+    let run = |arguments: &[&str]| pgweir(folder.path(), arguments);
+    let written = run(&["render", "all", "-o", "deploy"]);
+    assert!(!written.err.contains("earlier plan"), "{}", written.err);
+    assert_eq!(run(&["render", "all", "--check", "deploy"]).code, Some(0));
+    fs::write(folder.path().join("fleet.toml"), "[services.api]\n").unwrap();
+    let left = "deploy/kubernetes/service-gone.yaml";
+    let written = run(&["render", "all", "-o", "deploy"]);
+    assert!(written.err.contains(left), "{}", written.err);
+    assert!(folder.path().join(left).is_file());
+    for target in ["all", "kubernetes"] {
+        let done = run(&["render", target, "--check", "deploy"]);
+        assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+        assert!(done.out.contains(left), "{}", done.out);
+    }
+    // A target that the fleet has nothing for any more.
+    let done = run(&["render", "pgbouncer", "--check", "deploy"]);
+    assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+    assert!(
+        done.out.contains("deploy/pgbouncer/pgbouncer.ini"),
+        "{}",
+        done.out
+    );
+    assert_eq!(run(&["render", "sql", "--check", "deploy"]).code, Some(0));
+}
+
+#[test]
+fn what_keeps_a_plan_from_being_made_is_no_verdict() {
+    let folder = folder(&[]);
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let refused = format!("postgres://app:hunter2@127.0.0.1:{port}/x");
+    for command in [&["plan"][..], &["render", "sql"]] {
+        for (arguments, words) in [
+            (
+                &["--from-database", "mysql://app:hunter2@h/d"][..],
+                "no URL of a database",
+            ),
+            (&["--from-database", &refused], "cannot connect"),
+            (&[], "no fleet"),
+        ] {
+            let line = [command, arguments].concat();
+            let done = pgweir(folder.path(), &line);
+            assert_eq!(done.code, Some(2), "{line:?}: {}", done.err);
+            assert!(
+                done.err.contains(words) && done.out.is_empty(),
+                "{line:?}: {}",
+                done.err
+            );
+            let json = pgweir(folder.path(), &[&line[..], &["--json"]].concat());
+            assert_eq!(json.code, Some(2), "{line:?}");
+            let answer: Value = serde_json::from_str(&json.out).unwrap();
+            let message = answer["problems"][0]["message"].as_str().unwrap();
+            assert!(message.contains(words), "{line:?}: {message}");
+            for text in [done.err, json.out, json.err] {
+                assert!(!text.contains("hunter2"), "{text}");
+            }
+        }
+    }
 }

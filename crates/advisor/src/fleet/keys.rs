@@ -119,8 +119,8 @@ pub(super) const SECTIONS: [&str; 5] = ["database", "services", "operations", "p
 /// Settings of `[database]`.
 #[rustfmt::skip]
 pub const DATABASE: &[Key] = &[
-    key("name", Kind::Text, Is("\"app\""), "database that services use unless they say otherwise", "a name for the rendered files"),
-    key("host", Kind::Text, Is("\"postgres\""), "host name that services reach it by", "the name of the service in S2's compose file"),
+    key("name", Kind::Name, Is("\"app\""), "database that services use unless they say otherwise", "a name for the rendered files"),
+    key("host", Kind::Host, Is("\"postgres\""), "host name that services reach it by", "the name of the service in S2's compose file"),
     key("port", count(1, 65_535), Is("5432"), "port", "PostgreSQL's default"),
     key("version", count(13, 18), Is("17"), "major version of PostgreSQL", "supported by every provider at the time of writing"),
     key("physical_cores", count(1, 1_024), Is("4"), "physical cores of the database machine, without hyper-threads", "the example of both documents"),
@@ -165,8 +165,8 @@ pub const SERVICE: &[Key] = &[
     key("pool_min", count(0, 10_000), Follows, "connections of one pool that are kept open", "2 as in S2 for sqlx, within the pool; else 0"),
     key("dsns", count(1, 100), Is("1"), "data source names of one process: databases, users or options that differ", "one"),
     key("via", Kind::Choice(&["direct", "pooler"]), Follows, "how it reaches PostgreSQL", "through the pooler if there is one"),
-    key("database", Kind::Text, Follows, "its database", "that of [database]"),
-    key("user", Kind::Text, Is("\"app\""), "role it logs in as", "one role for all is one pair of database and user"),
+    key("database", Kind::Name, Follows, "its database", "that of [database]"),
+    key("user", Kind::Name, Is("\"app\""), "role it logs in as", "one role for all is one pair of database and user"),
     key("requests", Kind::Number { min: 0.0, max: 10_000_000.0 }, Unknown, "requests per second of all instances together", ""),
     key("queries_per_request", Kind::Number { min: 0.0, max: 10_000.0 }, Is("3"), "queries, or transactions, of one request", "a page of an ordinary web application"),
     key("hold", TIME, Is("\"5ms\""), "mean time from checkout to checkin of a connection", "a short transaction with its round trips"),
@@ -196,7 +196,7 @@ pub const POOLER: &[Key] = &[
     key("kind", Kind::Choice(&["pgweir", "pgbouncer"]), Is("\"pgweir\""), "which pooler", "this program"),
     key("instances", count(1, 1_000), Is("1"), "processes of the pooler, each with pools of its own", "one"),
     key("pool_mode", Kind::Choice(&["session", "transaction", "statement"]), Is("\"transaction\""), "when a server goes back to its pool", "S1, problem 3"),
-    key("host", Kind::Text, Follows, "host name that services reach it by", "its kind"),
+    key("host", Kind::Host, Follows, "host name that services reach it by", "its kind"),
     key("port", count(1, 65_535), Is("6432"), "port", "PgBouncer's default"),
     key("kappa", count(1, 100), Is("2"), "multiple of the active optimum that its servers may be", "2 covers waits for disks; 1 if everything is cached"),
     key("default_pool_size", count(1, 10_000), Follows, "servers of one database and user, of one instance", "F11"),

@@ -7,6 +7,7 @@
 //! all mistakes together.
 
 pub mod draft;
+mod host;
 pub mod keys;
 mod lines;
 mod nearest;

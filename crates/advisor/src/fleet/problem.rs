@@ -104,7 +104,8 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     }
 }
 
-const SECRET_WORDS: [&str; 5] = ["password", "passwd", "pwd", "secret", "token"];
+/// What a password is called.
+pub(super) const SECRET_WORDS: [&str; 5] = ["password", "passwd", "pwd", "secret", "token"];
 
 /// Longer values help nobody on a terminal.
 const SHOWN_MAX: usize = 80;

@@ -58,8 +58,8 @@ pool = 20
         "fleet.toml:11: services.api.pool = 170141183460469231731687303715884105727: must be a whole \
          number from 1 to 10000; write pool = 10000",
         "fleet.toml:12: services.api.replica: is no setting of this section; did you mean replicas?",
-        "fleet.toml:13: services.api.hold = \"5 parsecs\": must be a time up to 100d with its unit us, \
-         ms, s, min, h or d, as in \"5s\"",
+        "fleet.toml:13: services.api.hold = \"5 parsecs\": must be a time from 1us up to 100d with its \
+         unit us, ms, s, min, h or d, as in \"5s\"",
         "fleet.toml:14: services.Web_App: is no name for a service: lower-case letters, digits and \
          hyphens, a letter first, at most 53; call it web-app",
         "fleet.toml:16: services.Web_App.pool_min = 50: is more than pool, which is 20; write 20 or less",
@@ -70,6 +70,142 @@ pool = 20
         assert_eq!(found, expected);
     }
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn a_url_in_place_of_a_name_is_refused_without_its_password() {
+    let url = "postgres://app:hunter2@db/x";
+    for (text, allowed, suggestion) in [
+        (
+            format!("[database]\nhost = \"{url}\""),
+            "must be a host name",
+            "write host = \"db\"",
+        ),
+        (
+            format!("[pooler]\nhost = \"{url}\""),
+            "must be a host name",
+            "write host = \"db\"",
+        ),
+        (
+            format!("[database]\nname = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (
+            format!("[services.a]\nuser = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (
+            format!("[services.a]\ndatabase = \"{url}\""),
+            "no URL or password",
+            "",
+        ),
+        (format!("[services.a]\nimage = \"{url}\""), "no URL", ""),
+        (
+            format!("[database]\nstandbys = [\"{url}\"]"),
+            "a list of texts",
+            "",
+        ),
+        (
+            format!("[database]\nstandbys = \"{url}\""),
+            "a list of texts",
+            "",
+        ),
+    ] {
+        let text = if text.contains("services") {
+            text
+        } else {
+            format!("{text}\n[services.a]\n")
+        };
+        let found = mistakes(&text);
+        let [mistake] = found.as_slice() else {
+            panic!("{text}: {found:?}");
+        };
+        assert!(
+            mistake.contains(allowed) && mistake.contains(suggestion),
+            "{mistake}"
+        );
+        assert!(!mistake.contains("hunter2"), "{mistake}");
+    }
+    for host in ["my host", "db,db2", "app@db", "db:5432", "[::1]"] {
+        let found = mistakes(&format!("[database]\nhost = \"{host}\"\n[services.a]\n"));
+        assert_eq!(found.len(), 1, "{host}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_called_allowed_and_suggested_is_so() {
+    for (setting, words) in [
+        (
+            "[operations]\nwait_share = 0",
+            "a number from 0.000001 to 0.5",
+        ),
+        (
+            "[operations]\nwait = \"0s\"",
+            "must be a time from 1us up to 100d",
+        ),
+        (
+            "[operations]\ntarget_utilisation = 0.8",
+            "write target_utilisation = \"80%\"",
+        ),
+        (
+            "[operations]\ntarget_utilisation = 180",
+            "write target_utilisation = \"100%\"",
+        ),
+        ("[database]\nram = 4", "write ram = \"64MB\""),
+        ("[database]\ncache_hit = 98", "write cache_hit = \"98%\""),
+        (
+            "[database]\nsuperuser_reserved_connections = 262143",
+            "PostgreSQL allows 262143 at most: reserve fewer",
+        ),
+        (
+            "[database]\nsuperuser_reserved_connections = 262142",
+            "write 262143 or more",
+        ),
+    ] {
+        let found = mistakes(&format!("{setting}\n[services.a]\n"));
+        assert!(
+            found.len() == 1 && found[0].contains(words),
+            "{setting}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn outside_the_table_of_the_prisma_guide_the_model_is_used_and_told() {
+    let fleet = |cores: u32| {
+        let text = format!(
+            "profile = \"prisma-guide\"\n[database]\nphysical_cores = {cores}\nram = \"64GB\"\n\
+             [services.api]\n[services.busy]\nrequests = 1000\n[services.set]\npool = 7\n"
+        );
+        crate::plan(facts(&text).unwrap())
+    };
+    let pools = |plan: &crate::Plan| plan.services.iter().map(|s| s.pool.0).collect::<Vec<_>>();
+    let why = |plan: &crate::Plan| {
+        let of_pool = plan.assumptions.iter().find(|a| a.key == "services.*.pool");
+        of_pool.unwrap().why
+    };
+    let outside = |plan: &crate::Plan| {
+        let finding = plan
+            .findings
+            .iter()
+            .find(|f| f.message.contains("outside the table"));
+        finding.map(|finding| (finding.severity, finding.subjects.clone()))
+    };
+    let inside = fleet(8);
+    assert_eq!(pools(&inside), [30, 30, 7]);
+    assert!(why(&inside).contains("S1's quick formula"));
+    assert_eq!(outside(&inside), None);
+    let model = "[services.api]\n[services.busy]\nrequests = 1000\n[services.set]\npool = 7\n";
+    let model = pools(&crate::plan(facts(model).unwrap()));
+    for cores in [6, 16, 32] {
+        let plan = fleet(cores);
+        assert_eq!(pools(&plan), model, "{cores}");
+        assert!(why(&plan).contains("outside S1's table"), "{}", why(&plan));
+        let both = vec!["api".to_owned(), "busy".to_owned()];
+        assert_eq!(outside(&plan), Some((crate::plan::Severity::Warn, both)));
+    }
 }
 
 #[test]
@@ -262,6 +398,18 @@ fn any_draft() -> impl Strategy<Value = Draft> {
 }
 
 proptest! {
+    #[test]
+    fn what_is_suggested_is_allowed(scope in 0..5_usize, key in any::<prop::sample::Index>(), value in any_value()) {
+        let keys = Scope::ALL[scope].keys();
+        let key = &keys[key.index(keys.len())];
+        if let Some(suggestion) = key.kind.suggestion(&value) && !key.kind.allows(&value) {
+            let (draft, problems) = read("x", &format!("[database]\nx = {suggestion}\n"));
+            prop_assert_eq!(problems, []);
+            let suggested = &draft.database.get("x").unwrap().value;
+            prop_assert!(key.kind.allows(suggested), "{} = {}", key.name, suggestion);
+        }
+    }
+
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\[|\\]|[a-z.]{1,8}|=|\"|[0-9]|\n| |\\{|\\}|,|#|-){0,60}") {
         let _ = facts(&text);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::host;
 use crate::formula::demand::Surge;
 use crate::formula::scaling::Step;
-use crate::units::{Bytes, Rate, short};
+use crate::units::{Bytes, Rate};
 
 /// A value as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +161,10 @@ pub enum Kind {
     Bool,
     /// Text without control characters.
     Text,
+    /// A host name, an IP address or the folder of a socket.
+    Host,
+    /// The name of a role or a database.
+    Name,
     /// A list of texts.
     Names,
     /// A list of pairs: concurrency, throughput.
@@ -188,7 +193,7 @@ impl Kind {
         match self {
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => {
-                format!("a number from {} to {}", short(*min), short(*max))
+                format!("a number from {min} to {max}")
             }
             Self::Percent { min, max } => format!("percent from {min} to {max}, as in \"80%\""),
             Self::Share => "a share from 0 to 1, or percent as in \"99%\"".to_owned(),
@@ -198,9 +203,10 @@ impl Kind {
                 max.postgres()
             ),
             Self::Time { zero } => {
+                let least = if zero.is_some() { "" } else { "from 1us " };
                 let zero = zero.map_or(String::new(), |zero| format!(" (0 is {zero})"));
                 format!(
-                    "a time up to 100d with its unit us, ms, s, min, h or d, as in \"5s\"{zero}"
+                    "a time {least}up to 100d with its unit us, ms, s, min, h or d, as in \"5s\"{zero}"
                 )
             }
             Self::Surge => "percent from 0 to 1000, as in \"25%\", or a number of instances up to \
@@ -208,7 +214,14 @@ impl Kind {
                 .to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Bool => "true or false".to_owned(),
-            Self::Text => "text of up to 200 letters on one line".to_owned(),
+            Self::Text => "text of up to 200 letters on one line, and no URL".to_owned(),
+            Self::Host => {
+                "a host name, an IP address or the folder of a socket, alone, as in \"db.internal\""
+                    .to_owned()
+            }
+            Self::Name => {
+                "a name of up to 200 letters on one line, and no URL or password".to_owned()
+            }
             Self::Names => "a list of texts, as in [\"standby1\"]".to_owned(),
             Self::Steps => "a list of pairs of concurrency and requests/s, as in [[1, 65], [18, \
                             996]]"
@@ -263,11 +276,25 @@ impl Kind {
                 Value::Bool(fact) => Some(Typed::Bool(*fact)),
                 _ => None,
             },
-            Self::Text => text(value).cloned().map(Typed::Text),
+            Self::Text => text(value)
+                .filter(|text| !text.contains("://"))
+                .cloned()
+                .map(Typed::Text),
+            Self::Host => text(value)
+                .filter(|text| host::is_host(text))
+                .cloned()
+                .map(Typed::Text),
+            Self::Name => text(value)
+                .filter(|text| !host::holds_a_login(text))
+                .cloned()
+                .map(Typed::Text),
             Self::Names => match value {
                 Value::List(values) if values.len() <= LIST_MAX => values
                     .iter()
-                    .map(|value| text(value).map(|text| text.to_string()))
+                    .map(|value| {
+                        let name = text(value).filter(|text| !host::holds_a_login(text));
+                        name.map(|text| text.to_string())
+                    })
                     .collect::<Option<Vec<_>>>()
                     .map(Typed::Names),
                 _ => None,
@@ -303,15 +330,35 @@ impl Kind {
         };
         match self {
             Self::Count { min, max } => nearest_count(*min, *max),
-            Self::Percent { min, max } => {
-                nearest_count((*min).into(), (*max).into()).map(|n| format!("\"{n}%\""))
+            Self::Percent { min, max } => match value {
+                Value::Float(share) if *share > 0.0 && *share < 1.0 => {
+                    Some(of_hundred(*share).clamp((*min).into(), (*max).into()))
+                }
+                _ => nearest_count((*min).into(), (*max).into()).and_then(|n| n.parse().ok()),
             }
-            Self::Size { .. } => match value {
-                Value::Integer(number) if *number > 0 => Some(format!("\"{number}MB\"")),
+            .map(|percent: u64| format!("\"{percent}%\"")),
+            Self::Share => match value {
+                Value::Integer(percent @ 2..=100) => Some(format!("\"{percent}%\"")),
+                _ => None,
+            },
+            Self::Surge => match value {
+                Value::Float(share) if *share > 0.0 && *share <= 10.0 => {
+                    Some(format!("\"{}%\"", of_hundred(*share)))
+                }
+                _ => None,
+            },
+            Self::Size { min, max } => match value {
+                Value::Integer(number) if *number > 0 => {
+                    let mib = u64::try_from(*number).unwrap_or(u64::MAX);
+                    let near = Bytes(mib.saturating_mul(1 << 20)).clamp(*min, *max);
+                    Some(format!("\"{}\"", near.postgres()))
+                }
                 _ => None,
             },
             Self::Time { .. } => match value {
-                Value::Integer(number) if *number > 0 => Some(format!("\"{number}s\"")),
+                Value::Integer(number @ 1..=TIME_MAX_WHOLE_SECONDS) => {
+                    Some(format!("\"{number}s\""))
+                }
                 _ => None,
             },
             Self::Choice(words) => match value {
@@ -330,12 +377,22 @@ impl Kind {
                 _ => None,
             },
             Self::Names => match value {
-                Value::Text(_) => Some(format!("[{value}]")),
+                Value::Text(text) if !host::holds_a_login(text) => Some(format!("[{value}]")),
                 _ => None,
             },
-            Self::Number { .. } | Self::Share | Self::Surge | Self::Text | Self::Steps => None,
+            Self::Host => match value {
+                Value::Text(text) => host::within(text).map(|host| format!("\"{host}\"")),
+                _ => None,
+            },
+            Self::Name => None,
+            Self::Number { .. } | Self::Text | Self::Steps => None,
         }
     }
+}
+
+/// Whole percent of a share; `as` clamps to the range of u64.
+fn of_hundred(share: f64) -> u64 {
+    (share * 100.0).round() as u64
 }
 
 fn count(value: &Value) -> Option<u64> {
@@ -466,4 +523,5 @@ fn step(value: &Value) -> Option<Step> {
 const TEXT_MAX: usize = 200;
 const LIST_MAX: usize = 1_000;
 const SIZE_MAX: f64 = 1.8e19;
-const TIME_MAX_SECONDS: f64 = 100.0 * 86_400.0;
+const TIME_MAX_WHOLE_SECONDS: i128 = 100 * 86_400;
+const TIME_MAX_SECONDS: f64 = TIME_MAX_WHOLE_SECONDS as f64;

@@ -31,6 +31,9 @@ use crate::plan::Plan;
 pub use checklist::{Check, Status, checklist};
 pub use load::{PHASES, Phase, arrivals};
 
+/// Stands in the first line of comments of every file that is of a fleet: what has it was rendered.
+pub const MARK: &str = "Written by `pgweir render ";
+
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -180,7 +183,7 @@ fn header(plan: &Plan, target: &str, comment: &str) -> String {
     let verdict = plan.verdict;
     let lines = [
         format!(
-            "Written by `pgweir render {target}`: plan {}, formulas {}, verdict {verdict}.",
+            "{MARK}{target}`: plan {}, formulas {}, verdict {verdict}.",
             plan_id(plan),
             formula::VERSION
         ),

@@ -33,13 +33,16 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
         sizes.instances, sizes.descriptors
     ));
     let pairs = pairs(plan, true);
-    for name in distinct(pairs.iter().map(|(_, database)| *database)) {
+    let names = distinct(pairs.iter().map(|(_, database)| *database));
+    let server = format!("host={} port={}", value(&database.host), database.port);
+    for name in names.iter().filter(|name| is_key(name)) {
+        text.push_str(&format!("{name} = {server} dbname={name}\n"));
+    }
+    if !names.iter().all(|name| is_key(name)) {
         text.push_str(&format!(
-            "{} = host={} port={} dbname={}\n",
-            key(name),
-            value(&database.host),
-            database.port,
-            value(name)
+            "; Any other database: PgBouncer reads no name here that has more than letters, digits, `_`,\n\
+             ; `-` and `.`, not even in quotes. Users are still those of auth_file alone.\n\
+             * = {server}\n"
         ));
     }
     let seconds = |time: Duration| short(time.as_secs_f64());
@@ -109,14 +112,11 @@ fn users(plan: &Plan) -> String {
     text
 }
 
-/// A database's name, in quotes where it needs them.
-fn key(name: &str) -> String {
+/// Whether PgBouncer reads this as the name of a database. Its manual has names in quotes; up to 1.18 at
+/// least, its parser ends at the first quote with "syntax error in configuration".
+fn is_key(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
-    if name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+    name.chars().all(plain)
 }
 
 /// A value of a connection string.

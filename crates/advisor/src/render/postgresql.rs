@@ -178,7 +178,7 @@ pub(super) fn conf(plan: &Plan) -> Vec<File> {
     text.push_str(&format!(
         "# For PostgreSQL {}. Include it at the end of postgresql.conf:\n\
          #   include = 'pgweir.conf'\n\
-         # Time limits belong to the application's roles, not here: see sql/roles.sql.\n\n",
+         # Time limits belong to the application's roles, not here: see sql/3-roles.sql.\n\n",
         plan.facts.database.version
     ));
     for setting in settings(plan) {

@@ -49,6 +49,46 @@ fn every_target_writes_something_and_says_what_it_is() {
 }
 
 #[test]
+fn pgbouncer_gets_no_name_that_it_cannot_read() {
+    let fleet = "[database]\nhost = \"db\"\n[pooler]\nkind = \"pgbouncer\"\n[services.a]\n[services.b]\n\
+                 database = \"my db\"\n[services.c]\ndatabase = \"büro\"\n";
+    let files = all(&of(fleet));
+    let ini = file(&files, "pgbouncer/pgbouncer.ini");
+    let entries: Vec<&str> = ini
+        .lines()
+        .skip_while(|line| *line != "[databases]")
+        .take_while(|line| *line != "[pgbouncer]")
+        .filter(|line| line.contains('='))
+        .collect();
+    let expected = [
+        "app = host=db port=5432 dbname=app",
+        "* = host=db port=5432",
+    ];
+    assert_eq!(entries, expected);
+    assert!(
+        !file(
+            &all(&of("[pooler]\n[services.a]\n")),
+            "pgbouncer/pgbouncer.ini"
+        )
+        .contains("* = host")
+    );
+}
+
+#[test]
+fn files_name_only_files_that_are_written() {
+    let files = all(&of(EVERY_KIND));
+    let conf = file(&files, "postgresql.conf/pgweir.conf");
+    let named = conf
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(['.', ':']));
+    let named: Vec<_> = named.filter(|word| word.ends_with(".sql")).collect();
+    assert!(!named.is_empty());
+    for path in named {
+        file(&files, path);
+    }
+}
+
+#[test]
 fn no_two_files_have_the_same_path_and_all_stay_below_their_folder() {
     let files = all(&of(EVERY_KIND));
     let mut paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::push;
 use crate::plan::Plan;
+use crate::units::{Bytes, short};
 
 /// A number or text that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where it stands in the JSON form; list entries by name.
+    /// Where it stands in the JSON form; list entries by name, assumptions and findings each as a whole.
     pub path: String,
     /// What it was; `None`: it was not there.
     pub from: Option<String>,
@@ -44,19 +45,95 @@ pub fn diff_text(differences: &[Difference]) -> String {
         text.push_str("The plans are equal.\n");
     }
     for Difference { path, from, to } in differences {
-        let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let (name, unit) = named(path);
+        let said = |value: &Option<String>, exact: bool| match value {
+            Some(value) => unit.said(value, exact),
+            None => "-".to_owned(),
+        };
+        let mut sides = (said(from, false), said(to, false));
+        if sides.0 == sides.1 {
+            // Rounding hid what differs.
+            sides = (said(from, true), said(to, true));
+        }
         push(
             &mut text,
-            format_args!("{path:<48} {} -> {}\n", or_none(from), or_none(to)),
+            format_args!("{name:<48} {} -> {}\n", sides.0, sides.1),
         );
     }
     text
+}
+
+/// What a number counts, as the end of its name in the JSON form says.
+#[derive(Clone, Copy)]
+enum Unit {
+    Bytes,
+    Milliseconds,
+    PerSecond,
+    Plain,
+}
+
+impl Unit {
+    fn said(self, value: &str, exact: bool) -> String {
+        let number = || value.parse::<f64>().map(short);
+        match self {
+            Self::Bytes => match value.parse() {
+                Ok(bytes) if exact => Bytes(bytes).postgres(),
+                Ok(bytes) => Bytes(bytes).to_string(),
+                Err(_) => value.to_owned(),
+            },
+            Self::Milliseconds => number().map_or(value.to_owned(), |ms| format!("{ms} ms")),
+            Self::PerSecond => number().map_or(value.to_owned(), |rate| format!("{rate}/s")),
+            Self::Plain if value == "true" => "yes".to_owned(),
+            Self::Plain if value == "false" => "no".to_owned(),
+            Self::Plain if exact => value.to_owned(),
+            Self::Plain => number().unwrap_or_else(|_| value.to_owned()),
+        }
+    }
+}
+
+/// What people call the number at this path, and its unit.
+fn named(path: &str) -> (String, Unit) {
+    let units = [
+        ("_bytes", Unit::Bytes),
+        ("_ms", Unit::Milliseconds),
+        ("_per_second", Unit::PerSecond),
+    ];
+    let (path, unit) = units
+        .into_iter()
+        .find_map(|(end, unit)| Some((path.strip_suffix(end)?, unit)))
+        .unwrap_or((path, Unit::Plain));
+    let name = match path.split_once('.') {
+        Some(("assumptions", setting)) => format!("assumed {setting}"),
+        Some(("findings", id)) => format!("finding {id}"),
+        Some(("advice", topic)) => topic.replace(".called_for", " called for"),
+        _ => path.to_owned(),
+    };
+    (name, unit)
 }
 
 fn leaves(plan: &Plan) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let value = serde_json::to_value(plan).expect("a plan is made of plain data");
     walk(String::new(), &value, &mut found);
+    // One line for each, whatever it is made of.
+    for assumption in &plan.assumptions {
+        let value = assumption.value.trim_matches('"');
+        found
+            .entry(format!("assumptions.{}", assumption.key))
+            .and_modify(|all: &mut String| {
+                all.push_str(" or ");
+                all.push_str(value);
+            })
+            .or_insert_with(|| value.to_owned());
+    }
+    for finding in &plan.findings {
+        let whom = match finding.subjects.as_slice() {
+            [] => String::new(),
+            subjects => format!(" for {}", subjects.join(", ")),
+        };
+        let text = format!("{}{whom}", finding.severity.word());
+        found.insert(format!("findings.{}", finding.id), text);
+    }
     found
 }
 
@@ -72,7 +149,7 @@ fn walk(path: String, value: &Value, found: &mut BTreeMap<String, String>) {
         Value::Null => {}
         Value::Object(fields) => {
             for (name, value) in fields {
-                if !SENTENCES.contains(&name.as_str()) {
+                if !LEFT_OUT.contains(&name.as_str()) {
                     walk(below(name), value, found);
                 }
             }
@@ -95,19 +172,24 @@ fn walk(path: String, value: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Fields that put into words what other fields are numbers of, or that never change by themselves.
-const SENTENCES: [&str; 13] = [
+/// Fields that put into words what other fields are numbers of, that never change by themselves, or that
+/// are told as a whole.
+const LEFT_OUT: [&str; 17] = [
+    "assumptions",
     "changes",
+    "chosen",
     "correction",
-    "id",
-    "source",
-    "reasons",
-    "message",
-    "text",
-    "summary",
-    "remedy",
-    "why",
-    "readings",
+    "findings",
     "first",
-    "suppose",
+    "formulas",
+    "id",
+    "message",
+    "name",
+    "pool_chosen",
+    "readings",
+    "reasons",
+    "remedy",
+    "schema",
+    "source",
+    "summary",
 ];

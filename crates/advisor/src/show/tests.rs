@@ -134,3 +134,135 @@ fn a_diff_names_what_changed_and_nothing_else() {
     assert!(!text.contains("php-web"), "{text}");
     assert_eq!(diff_text(&[]), "The plans are equal.\n");
 }
+
+#[test]
+fn a_diff_speaks_of_units_and_not_of_bookkeeping() {
+    let before = planned(FLEET);
+    let text =
+        format!("[pooler]\n{FLEET}requests = 100\n[services.new]\n").replace("256MB", "128MB");
+    let after = planned(&text);
+    let text = diff_text(&diff(&before, &after));
+    for words in [
+        "memory.ram                                       1024 MB -> 512 MB\n",
+        "assumed database.ram                             1GB -> 512MB\n",
+        "assumed services.*.via                           direct -> pooler\n",
+        "queueing.rate                                    30/s -> 330/s\n",
+        "finding ",
+    ] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+    for words in [
+        ".count",
+        ".key",
+        "_bytes",
+        ".severity",
+        ".subjects",
+        "true",
+        "schema",
+        ".name",
+        "\"",
+    ] {
+        assert!(!text.contains(words), "{words} in\n{text}");
+    }
+}
+
+/// Numbers of the JSON form that no formula gave: they were told or counted, or count the form's own parts.
+const NO_FORMULA: &[&str] = &[
+    "formulas",
+    "capacity.max_connections",
+    "capacity.superuser_reserved",
+    "capacity.reserved",
+    "capacity.reserve",
+    "capacity.target_percent",
+    "memory.ram_bytes",
+    "queueing.unknown",
+    "queueing.wait_ms",
+    "queueing.wait_share",
+    "pooler.instances",
+    "pooler.pairs",
+    "pooler.databases",
+    "services.*.replicas",
+    "services.*.processes",
+    "services.*.pool",
+    "services.*.dsns",
+    "findings.*.correction",
+    "assumptions.*.count",
+];
+
+/// The paths of all numbers in the JSON form; entries of lists by name.
+fn numbers(path: &str, value: &serde_json::Value, found: &mut Vec<(String, String)>) {
+    match value {
+        serde_json::Value::Number(number) => found.push((path.to_owned(), number.to_string())),
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                numbers(&format!("{path}{dot}{name}"), value, found);
+            }
+        }
+        serde_json::Value::Array(entries) => {
+            for entry in entries {
+                let name = entry.get("name").and_then(|name| name.as_str());
+                numbers(&format!("{path}.{}", name.unwrap_or("*")), entry, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_number_has_a_derivation_or_was_told() {
+    let steps = "[measured]\nsteps = [[1,65],[18,996],[36,1652],[72,1853],[108,1829],[144,1775],[216,1702]]\n";
+    for fleet in [
+        FLEET.to_owned(),
+        format!("{steps}{FLEET}"),
+        format!("[pooler]\ninstances = 3\n{steps}{FLEET}"),
+    ] {
+        let plan = planned(&fleet);
+        let derivations = explain(&plan);
+        let mut found = Vec::new();
+        numbers("", &serde_json::to_value(&plan).unwrap(), &mut found);
+        assert!(found.len() > 60, "{}", found.len());
+        for (path, value) in found {
+            let told = NO_FORMULA
+                .iter()
+                .any(|known| match known.split_once(".*.") {
+                    Some((list, field)) => {
+                        path.starts_with(list) && path.ends_with(&format!(".{field}"))
+                    }
+                    None => path == *known,
+                });
+            let derived = derivations.iter().filter(|d| d.number == path).count();
+            assert_eq!(derived, usize::from(!told), "{path} = {value}");
+        }
+    }
+}
+
+#[test]
+fn the_poolers_derivations_say_how_each_size_came_about() {
+    let plan = planned(&format!(
+        "[pooler]\ninstances = 3\n{FLEET}[services.c]\npool = 140\nsurge = 0\n"
+    ));
+    let derivations = explain(&plan);
+    let of = |name: &str| derivations.iter().find(|d| d.number == name).unwrap();
+    let limit = of("pooler.max_client_conn");
+    assert_eq!(limit.value, "84");
+    assert!(limit.expression.contains("1.25 * clients"));
+    assert!(
+        limit
+            .inputs
+            .contains(&("clients".to_owned(), "200".to_owned())),
+        "{limit:?}"
+    );
+    assert_eq!(
+        of("pooler.reserve_pool_size").expression,
+        "ceil(default_pool_size / 5)"
+    );
+    // What was given has no formula.
+    let given = planned(&format!(
+        "[pooler]\nmax_client_conn = 99\ndefault_pool_size = 7\n{FLEET}"
+    ));
+    let derivations = explain(&given);
+    for name in ["pooler.max_client_conn", "pooler.default_pool_size"] {
+        assert!(derivations.iter().all(|d| d.number != name), "{name}");
+    }
+}

@@ -74,11 +74,20 @@ fn ask(answers: &mut dyn BufRead, tell: &mut dyn FnMut(&str)) -> io::Result<Draf
             }
             break;
         }
+        // Before five more questions; what is wrong with a name shows in a service that has no more.
+        let mut named = Draft::default();
+        named.service(&name, Origin::Answer);
+        if let Err(problems) = fleet::resolve(&named, Vec::new()) {
+            problems
+                .iter()
+                .for_each(|problem| tell(&problem.to_string()));
+            continue;
+        }
         let mut section = Section::new(Origin::Answer);
         for key in ["kind", "replicas", "pool", "requests", "hold"] {
             setting(Scope::Service, key, &mut section, answers, tell)?;
         }
-        // Checked as a whole, for a name is no value.
+        // Checked as a whole, for values may contradict each other.
         let mut alone = Draft::default();
         *alone.service(&name, Origin::Answer) = section.clone();
         match fleet::resolve(&alone, Vec::new()) {
@@ -172,8 +181,7 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_asked_for_again() {
-        let (draft, told) =
-            asked("twelve\n17\n\n\n\n\nBad Name\n\n\n\n\n\napi\n\n\n\n\n\n\nmaybe\nnone\n");
+        let (draft, told) = asked("twelve\n17\n\n\n\n\nBad Name\napi\n\n\n\n\n\n\nmaybe\nnone\n");
         assert_eq!(draft.unwrap().services.len(), 1);
         for words in [
             "It must be a whole number from 13 to 18.",

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::draft::Draft;
-use super::super::keys::Scope;
+use super::super::keys::{self, Scope};
 use super::super::problem::Problem;
-use super::super::value::Typed;
+use super::super::value::{Kind, Typed};
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, ServerTimeouts};
 use crate::formula::base::Storage;
@@ -47,7 +47,12 @@ pub(super) fn database(
              {reserved} for roles with pg_use_reserved_connections"
         );
         let least = superuser_reserved + reserved + Connections(1);
-        let suggestion = format!("write {least} or more");
+        let suggestion = match keys::find(Scope::Database, "max_connections").map(|key| key.kind) {
+            Some(Kind::Count { max, .. }) if least.0 > max => {
+                format!("PostgreSQL allows {max} at most: reserve fewer")
+            }
+            _ => format!("write {least} or more"),
+        };
         v.contradiction("max_connections", message, suggestion);
     }
     if reserved.0 > 0 && version < 16 {

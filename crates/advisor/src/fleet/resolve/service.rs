@@ -54,10 +54,8 @@ pub(super) fn service(
         queueing::need_of_instance(rate, hold, facts.operations.goal, pools, floor)
     });
     let pool_given = v.has("pool");
-    let pool = Connections(v.count_or(
-        "pool",
-        chosen_pool(kind, load, facts.profile, facts.database),
-    ));
+    let (chosen, why) = chosen_pool(kind, load, facts.profile, facts.database);
+    let pool = Connections(v.count_because("pool", chosen, why));
     let least = if kind == Kind::Sqlx { 2 } else { 0 };
     let pool_min = Connections(v.count_or("pool_min", least.min(pool.0)));
     if pool_min > pool {
@@ -137,35 +135,44 @@ fn check_name(name: &str, v: &mut Values<'_>) {
     v.problems.push(problem);
 }
 
-/// The pool of a service that nobody sized.
+/// The pool of a service that nobody sized, and why, where that is not what the table of settings says.
 fn chosen_pool(
     kind: Kind,
     load: Option<Option<Connections>>,
     profile: Profile,
     database: &Database,
-) -> u64 {
-    let most = match kind.one_per_process() && kind != Kind::PhpFpm {
-        true => 1,
-        false => POOL_MAX,
+) -> (u64, Option<&'static str>) {
+    if kind.one_per_process() && kind != Kind::PhpFpm {
+        return (1, None);
+    }
+    let of_model = match load {
+        // The need is per pool; what one process holds anyway is not to be chosen.
+        Some(Some(need)) => need,
+        Some(None) => Connections(POOL_MAX),
+        None => kind.default_pool(),
     };
-    let chosen = match profile {
-        Profile::Model => match load {
-            // The need is per pool; what one process holds anyway is not to be chosen.
-            Some(Some(need)) => need,
-            Some(None) => Connections(POOL_MAX),
-            None => kind.default_pool(),
+    let (chosen, why) = match profile {
+        Profile::Model => (of_model, None),
+        Profile::PrismaGuide => match base::prisma_guide_use(database.physical_cores) {
+            Some((low, _)) => (
+                low,
+                Some("S1's quick formula, at its lower end: 10 with 2 cores, 20 with 4, 30 with 8"),
+            ),
+            // It is a table of three rows: for other machines it says nothing. A finding tells of that.
+            None => (
+                of_model,
+                Some("outside S1's table of 2, 4 and 8 cores: what the model says"),
+            ),
         },
-        // S1's quick formula has three rows; other machines get its other rule.
-        Profile::PrismaGuide => base::prisma_guide_use(database.physical_cores).map_or_else(
-            || base::up_to_ten(base::active_optimum_of_documents(database.physical_cores)),
-            |(low, _)| low,
-        ),
-        Profile::SqlxStrategy if kind == Kind::PhpFpm => kind.default_pool(),
-        Profile::SqlxStrategy => {
-            base::up_to_ten(base::active_optimum_of_documents(database.physical_cores))
+        Profile::SqlxStrategy if kind == Kind::PhpFpm => {
+            (kind.default_pool(), Some("S2, section 3"))
         }
+        Profile::SqlxStrategy => (
+            base::up_to_ten(base::active_optimum_of_documents(database.physical_cores)),
+            Some("S2's formula, twice the cores and one spindle, up to the next ten"),
+        ),
     };
-    chosen.0.min(most)
+    (chosen.0.min(POOL_MAX), why)
 }
 
 fn via(v: &mut Values<'_>, pooled: bool) -> Via {

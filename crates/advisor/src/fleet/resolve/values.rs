@@ -24,6 +24,8 @@ struct Used {
     value: Typed,
     /// In words; `None`: as the value is written.
     shown: Option<&'static str>,
+    /// The reason; `None`: that of the table.
+    why: Option<&'static str>,
     count: u64,
     first: String,
 }
@@ -54,16 +56,29 @@ impl Assumptions {
         shown: Option<&'static str>,
         subject: &str,
     ) {
+        self.add_because(scope, key, value, shown, None, subject);
+    }
+
+    fn add_because(
+        &mut self,
+        scope: Scope,
+        key: usize,
+        value: &Typed,
+        shown: Option<&'static str>,
+        why: Option<&'static str>,
+        subject: &str,
+    ) {
         let used = self.used(scope, key);
         let same = |used: &&mut Used| match shown {
             Some(_) => used.shown == shown,
-            None => used.value == *value,
+            None => used.value == *value && used.why == why,
         };
         match used.iter_mut().find(same) {
             Some(used) => used.count += 1,
             None => used.push(Used {
                 value: value.clone(),
                 shown,
+                why,
                 count: 1,
                 first: subject.to_owned(),
             }),
@@ -85,7 +100,7 @@ impl Assumptions {
                     value: used.shown.map_or_else(|| shown(&used.value), str::to_owned),
                     count: used.count,
                     first: used.first,
-                    why: key.why,
+                    why: used.why.unwrap_or(key.why),
                 }));
             }
         }
@@ -234,6 +249,26 @@ impl Values<'_> {
         match self.following(name, Typed::Count(default)) {
             Typed::Count(count) => count,
             other => mistyped(name, &other),
+        }
+    }
+
+    /// The value, or one that follows from others for this reason, if it is not the table's.
+    pub(super) fn count_because(
+        &mut self,
+        name: &str,
+        default: u64,
+        why: Option<&'static str>,
+    ) -> u64 {
+        match self.given(name) {
+            Some(Typed::Count(count)) => count,
+            Some(found) => mistyped(name, &found),
+            None => {
+                let (at, _) = self.key(name);
+                let value = Typed::Count(default);
+                self.assumptions
+                    .add_because(self.scope, at, &value, None, why, self.subject);
+                default
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::{Finding, Severity, corrected};
 use crate::facts::{Facts, Kind, PoolMode, Service, Via};
+use crate::formula::base::prisma_guide_use;
 use crate::plan::capacity::Capacity;
 use crate::plan::services::ServicePlan;
+use crate::profile::Profile;
 use crate::units::{Connections, short, time_text};
 
 type Rule = fn(&Facts, &Capacity, &Service, &ServicePlan) -> Option<Finding>;
@@ -11,6 +13,7 @@ type Rule = fn(&Facts, &Capacity, &Service, &ServicePlan) -> Option<Finding>;
 /// What can be wrong with a single service.
 pub(super) const RULES: &[Rule] = &[
     pool_of_all,
+    outside_table,
     below_need,
     overloaded,
     below_floor,
@@ -38,6 +41,29 @@ fn pool_of_all(
         plan.pool, capacity.usable
     );
     Some(corrected(17, Severity::Fail, message, "make it smaller"))
+}
+
+/// The profile has three sizes of machines and nothing for others.
+fn outside_table(
+    facts: &Facts,
+    _: &Capacity,
+    service: &Service,
+    plan: &ServicePlan,
+) -> Option<Finding> {
+    let cores = facts.database.physical_cores;
+    let from_table = facts.profile == Profile::PrismaGuide
+        && !service.pool_given
+        && (!service.kind.one_per_process() || service.kind == Kind::PhpFpm);
+    if !from_table || prisma_guide_use(cores).is_some() {
+        return None;
+    }
+    let message = format!(
+        "{cores} cores are outside the table of the Prisma guide, which has 2, 4 and 8: its pool of {} is \
+         the model's",
+        plan.pool
+    );
+    let remedy = "write pool, or plan with profile model";
+    Some(Finding::new("F1", None, Severity::Warn, message, remedy))
 }
 
 fn below_need(

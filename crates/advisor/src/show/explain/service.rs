@@ -1,0 +1,106 @@
+//! The numbers of one service.
+
+use super::{Derivation, derived, part};
+use crate::facts::Service;
+use crate::fleet::presets::Preset;
+use crate::formula;
+use crate::plan::{Plan, ServicePlan};
+use crate::units::{short, time_text};
+
+pub(super) fn explain(
+    plan: &Plan,
+    service: &ServicePlan,
+    known: &Service,
+    all: &mut Vec<Derivation>,
+) {
+    let name = |number: &str| format!("services.{}.{number}", service.name);
+    all.push(derived(
+        name("replicas_rollout"),
+        service.replicas_rollout,
+        &formula::F2,
+        &[
+            ("replicas", service.replicas.to_string()),
+            ("surge", known.surge.to_string()),
+        ],
+    ));
+    for (number, value, replicas) in [
+        ("steady", service.steady, service.replicas),
+        ("rollout", service.rollout, service.replicas_rollout),
+    ] {
+        all.push(derived(
+            name(number),
+            value,
+            &formula::F3,
+            &[
+                ("replicas", replicas.to_string()),
+                ("processes", service.processes.to_string()),
+                ("pool", service.pool.to_string()),
+                ("dsns", service.dsns.to_string()),
+            ],
+        ));
+    }
+    all.push(derived(
+        name("floor"),
+        service.floor,
+        &formula::F7,
+        &[
+            ("tasks", known.tasks.to_string()),
+            (
+                "connections_per_task",
+                known.connections_per_task.to_string(),
+            ),
+        ],
+    ));
+    if let (Some(requests), Some(busy)) = (known.requests, service.busy) {
+        all.push(derived(
+            name("busy"),
+            short(busy),
+            &formula::F8,
+            &[
+                ("requests", requests.to_string()),
+                ("queries_per_request", short(known.queries_per_request)),
+                ("hold", time_text(known.hold)),
+            ],
+        ));
+    }
+    if let (Some(requests), Some(ceiling)) = (known.requests, service.ceiling) {
+        let mut table = part(
+            &formula::F10,
+            "limit per pod of the preset for this load, its upper end",
+        );
+        table.source = "S1, table of presets, kept as a ceiling above F10";
+        let preset = Preset::for_requests(requests.0);
+        all.push(derived(
+            name("ceiling"),
+            ceiling,
+            &table,
+            &[
+                ("requests", requests.to_string()),
+                ("preset", preset.name.to_owned()),
+            ],
+        ));
+    }
+    if let (Some(requests), Some(need)) = (known.requests, service.need) {
+        all.push(derived(
+            name("need"),
+            need,
+            &formula::F10,
+            &[
+                ("requests", requests.to_string()),
+                ("queries_per_request", short(known.queries_per_request)),
+                ("S", time_text(known.hold)),
+                (
+                    "pools",
+                    known
+                        .replicas
+                        .max(1)
+                        .saturating_mul(known.processes)
+                        .to_string(),
+                ),
+                ("t", format!("{}ms", short(plan.queueing.wait_ms))),
+                ("epsilon", short(plan.queueing.wait_share)),
+                ("deadlock floor", service.floor.to_string()),
+            ],
+        ));
+    }
+}
