@@ -17,6 +17,8 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
 pub use advice::{Advice, Basis, Reason, Topic};
@@ -75,6 +77,25 @@ pub struct Plan {
     /// What the plan was made of; the renderers write it down.
     #[serde(skip)]
     pub facts: Facts,
+    /// Its name in rendered files, made when the first of them is: all of the fleet is read for it.
+    #[serde(skip)]
+    pub(crate) id: Id,
+}
+
+/// A name that follows from the facts, so that plans of equal facts are equal with and without it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Id(OnceLock<String>);
+
+impl Id {
+    pub(crate) fn get(&self, make: impl FnOnce() -> String) -> &str {
+        self.0.get_or_init(make)
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Plans a fleet.
@@ -125,6 +146,7 @@ pub fn plan(facts: Facts) -> Plan {
         readings: readings::all(known),
         assumptions: facts.assumptions.clone(),
         facts,
+        id: Id::default(),
     }
 }
 

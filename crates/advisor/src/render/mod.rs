@@ -168,14 +168,16 @@ pub fn all(plan: &Plan) -> Vec<File> {
 }
 
 /// A name for the plan: equal for equal fleets, and nearly always different for others.
-pub fn plan_id(plan: &Plan) -> String {
-    // FNV-1a: it has to tell fleets apart, not to withstand anyone.
-    let hash = fleet::text(plan)
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    format!("{hash:016x}")
+pub fn plan_id(plan: &Plan) -> &str {
+    plan.id.get(|| {
+        // FNV-1a: it has to tell fleets apart, not to withstand anyone.
+        let hash = fleet::text(plan)
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+        format!("{hash:016x}")
+    })
 }
 
 /// The lines that every file begins with, each behind `comment`.

@@ -34,7 +34,7 @@ fn every_target_writes_something_and_says_what_it_is() {
             let words = format!("pgweir render {}", target.name);
             assert!(file.content.contains(&words), "{}", file.path);
             let is_of_the_fleet = !target.about.ends_with("the same for every fleet");
-            let names_the_plan = file.content.contains(&plan_id(&plan));
+            let names_the_plan = file.content.contains(plan_id(&plan));
             assert_eq!(names_the_plan, is_of_the_fleet, "{}", file.path);
             assert!(
                 file.path.starts_with(&format!("{}/", target.name)),
