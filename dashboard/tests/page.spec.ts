@@ -197,6 +197,11 @@ test("a few waiters for a moment are no alarm", async ({ page }) => {
   await expect(page.getByTestId("alarms")).toHaveCount(0);
 });
 
+test("all is not well while a lock or a server is held in vain", async ({ page }) => {
+  await open(page, () => ({ ...calm(), holders: busy().holders ?? [], blockers: busy().blockers ?? [] }));
+  await expect(page.getByTestId("verdict")).toHaveText(/^19 sessions wait for the locks of one; \d clients? ha(s|ve) probably leaked/);
+});
+
 test("a pooler that goes away is noticed, and one that comes back", async ({ page }) => {
   await open(page, calm);
   feed.cut();

@@ -80,6 +80,20 @@ function parts(ms: number | null | undefined): { value: string; note: string } {
   return { value: text.slice(0, at), note: `${text.slice(at + 1)}, last 5 s` };
 }
 
+/** Who waits for locks, although nobody waits for a server. */
+function lockTrouble(live: Live): string | undefined {
+  const [most] = [...(live.blockers ?? [])].sort((a, b) => b.lockWaiters - a.lockWaiters);
+  if (!most || most.lockWaiters === 0) return undefined;
+  return most.lockWaiters === 1 ? "1 session waits for a lock" : `${count(most.lockWaiters)} sessions wait for the locks of one`;
+}
+
+/** Who has probably forgotten a server. */
+function leakTrouble(live: Live): string | undefined {
+  const leaks = (live.holders ?? []).filter((holder) => holder.leak).length;
+  if (leaks === 0) return undefined;
+  return leaks === 1 ? "1 client has probably leaked a server" : `${count(leaks)} clients have probably leaked servers`;
+}
+
 function verdict(live: Live, waiting: number, oldest: number): string {
   const pools = live.pools;
   if (pools.length === 0) return "No client has come yet, so there is no pool.";
@@ -92,6 +106,8 @@ function verdict(live: Live, waiting: number, oldest: number): string {
     const where = pools.length === 1 ? "" : ` in ${count(queued)} of ${plural(pools.length, "pool")}`;
     return `${clientsWait(waiting)}${where}, the first for ${duration(oldest)}.`;
   }
+  const troubles = [lockTrouble(live), leakTrouble(live)].filter(Boolean);
+  if (troubles.length > 0) return `${troubles.join("; ")}.`;
   const working = pools.some((pool) => pool.active > 0 || pool.transactionsPerSecond > 0);
   const serve = pools.length === 1 ? "1 pool serves" : `${count(pools.length)} pools serve`;
   if (!working) return `All is quiet. ${plural(pools.length, "pool")}, nobody waits.`;
