@@ -175,7 +175,7 @@ test("who holds the locks is named, whoever that is", async ({ page }) => {
     ],
   }));
   const waiters = page.getByTestId("waiters").getByRole("listitem");
-  await expect(waiters).toHaveText(["shop/web storefront, client 4074.3 s", "shop/web, client 3911.2 s"]);
+  await expect(waiters).toHaveText(["shop/web storefront, client 4072.3 s", "shop/web, client 3911.2 s"]);
   const blockers = page.getByTestId("blockers").getByRole("listitem");
   await expect(blockers).toHaveCount(4);
   await expect(blockers.nth(0)).toContainText("shop/web importer, client 91");

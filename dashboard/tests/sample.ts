@@ -107,7 +107,7 @@ export function busy(at: number = Date.now()): Live {
       { client: 203, address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0 },
     ],
     waiters: [
-      { client: "407", database: "shop", user: "web", applicationName: "storefront", address: "10.0.1.18:40410", waitedMs: 4_310, cause: "locks" },
+      { client: "407", database: "shop", user: "web", applicationName: "storefront", address: "10.0.1.18:40410", waitedMs: 2_310, cause: "locks" },
       { client: "391", database: "shop", user: "web", applicationName: "", address: null, waitedMs: 1_240, cause: "locks" },
     ],
     waits: [
