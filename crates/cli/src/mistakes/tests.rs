@@ -167,6 +167,16 @@ fn no_password_of_the_pooler_is_quoted() {
         ("[users.app]\npasswrd = \"hunter2\"", Some("passwrd = …")),
         ("[users.app]\npassword = hunter2", None),
         ("[users.app]\npassword = \"hunter2", None),
+        ("[users.app]\npassword = \"abc\nhunter2 = \"x\"", None),
+        (
+            "[users.app]\npassword = \"\"a\nhunter2 = 1\n[hunter2]\nx = 1\n\"\"\"",
+            None,
+        ),
+        ("hunter2 = 1\n[users.app]\npassword = \"abc", None),
+        (
+            "[users.app]\npassword = \"\"\"a\\q\nhunter2 = 1\n[hunter2]\n\"\"\"",
+            None,
+        ),
         (
             "[databases.app]\nhost = \"db\"\npassword = \"a\nhunter2\"",
             None,

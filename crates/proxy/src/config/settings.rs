@@ -102,6 +102,16 @@ pub fn in_scope(scope: Scope) -> impl Iterator<Item = &'static Setting> {
         .filter(move |setting| setting.scopes.contains(&scope))
 }
 
+/// Whether a name is that of a setting, of whichever scope and version, or nearly so.
+pub(super) fn sounds_like_one(name: &str) -> bool {
+    let names = SETTINGS
+        .iter()
+        .flat_map(|setting| [Some(setting.name), setting.alias, setting.global_name])
+        .flatten()
+        .chain(UNSUPPORTED.iter().map(|(_, name)| *name));
+    names.clone().any(|known| known == name) || nearest(name, names).is_some()
+}
+
 /// What to tell about a name that `scope` does not know.
 pub(super) fn hint(scope: Scope, name: &str) -> String {
     if let Some(setting) = SETTINGS.iter().find(|s| s.global_name == Some(name)) {

@@ -1,6 +1,6 @@
 //! Reads the TOML file into the raw form, with the line of every setting.
 //!
-//! Knows the sections, not the settings.
+//! Knows the sections; of the settings only whether something may be the name of one.
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,6 +11,7 @@ use ::toml::de::{DeTable, DeValue};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::raw::{Columns, Origin, Raw, Section, Value};
+use super::settings;
 
 /// Reads `text`, the content of the file at `path`.
 ///
@@ -21,6 +22,7 @@ pub(super) fn read(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
         path,
         lines: Lines::new(text),
         problems: Vec::new(),
+        is_torn: false,
     };
     let mut raw = Raw {
         globals: Section::new(Origin::file(path, 0)),
@@ -28,7 +30,8 @@ pub(super) fn read(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
         ..Raw::default()
     };
     let (root, errors) = DeTable::parse_recoverable(text);
-    raw.torn = !errors.is_empty();
+    reader.is_torn = !errors.is_empty();
+    raw.torn = reader.is_torn;
     for error in errors {
         let start = error.span().map_or(0, |span| span.start);
         // No columns: what stands there may be a password.
@@ -48,6 +51,8 @@ struct Reader<'a> {
     path: &'a Path,
     lines: Lines,
     problems: Vec<Problem>,
+    /// The text has mistakes of syntax: lines of a password may have become names.
+    is_torn: bool,
 }
 
 type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
@@ -57,6 +62,10 @@ impl Reader<'_> {
         let origin = self.origin(key.span(), value.span());
         let name = key.get_ref().as_ref();
         let Some(table) = value.get_ref().as_table() else {
+            if !self.may_be_a_name(name) {
+                self.nameless(&origin);
+                return;
+            }
             let message = "stands outside every section; settings go below [pgweir]";
             self.problem(&origin, name, message);
             return;
@@ -73,7 +82,12 @@ impl Reader<'_> {
             ),
             _ => {
                 raw.torn = true;
-                let message = match nearest(name, SECTIONS.into_iter()) {
+                let near = nearest(name, SECTIONS.into_iter());
+                if self.is_torn && near.is_none() {
+                    self.nameless(&origin);
+                    return;
+                }
+                let message = match near {
                     Some(known) => format!("unknown section; did you mean {known}?"),
                     None => format!("unknown section; known are {}", SECTIONS.join(", ")),
                 };
@@ -110,12 +124,32 @@ impl Reader<'_> {
             // The line of the key: that of a text over several lines would be its first or last.
             let origin = self.origin(key.span(), value.span());
             let name = key.get_ref().as_ref();
+            if !self.may_be_a_name(name) {
+                self.nameless(&origin);
+                continue;
+            }
             match plain(value.get_ref()) {
                 Ok(value) => section.give(name, value, origin),
                 Err(message) => self.problem(&origin, &path_of(path, name), message),
             }
         }
         section
+    }
+
+    /// Whether this may be shown as the name of a setting.
+    fn may_be_a_name(&self, name: &str) -> bool {
+        !self.is_torn || settings::sounds_like_one(name)
+    }
+
+    /// Tells of something unknown in a torn text, by its line alone.
+    fn nameless(&mut self, origin: &Origin) {
+        let origin = match origin {
+            Origin::File { path, line, .. } => Origin::file(path, *line),
+            elsewhere => elsewhere.clone(),
+        };
+        let message =
+            "stands where a setting should, and is none; correct the mistakes of syntax first";
+        self.problem(&origin, "", message);
     }
 
     fn origin(&self, name: Range<usize>, value: Range<usize>) -> Origin {
