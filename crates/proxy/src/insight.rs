@@ -158,7 +158,8 @@ impl Insight {
         for waiters in &self.waiters {
             all.extend_from_slice(&waiters.lock().expect("no panic under the lock"));
         }
-        waiters::longest(all)
+        all.sort_by_key(|waiter| Reverse(waiter.waited));
+        all
     }
 
     /// Who holds servers, and the text of what each executed last: first those whose locks most wait

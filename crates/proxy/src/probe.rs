@@ -88,12 +88,19 @@ pub(crate) struct Seen {
     pub(crate) averages: Vec<(Wait, f64)>,
 }
 
+/// What the last look at a PostgreSQL came to.
+#[derive(Debug, Clone)]
+enum Known {
+    Seen(Arc<Seen>),
+    /// No connection could be made.
+    Unreachable,
+}
+
 /// What all probes saw last.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
-    seen: Mutex<BTreeMap<Arc<str>, Arc<Seen>>>,
-    /// Those that no connection could be made to when it was tried last.
-    unreachable: Mutex<BTreeSet<Arc<str>>>,
+    /// By the PostgreSQL's name; one that was not asked yet, or does not answer, is not among them.
+    known: Mutex<BTreeMap<Arc<str>, Known>>,
     changed: Notify,
     again: Notify,
 }
@@ -107,13 +114,13 @@ impl Probes {
     /// Every PostgreSQL of the configuration.
     pub(crate) fn snapshot(&self, config: &Config) -> Vec<PostgresSnapshot> {
         let is_off = config.probe_interval.is_none() || config.http.listen.is_none();
-        let seen = self.seen.lock().expect("no panic under the lock");
+        let known = self.known.lock().expect("no panic under the lock");
         let look = |target: Target| PostgresSnapshot {
-            sight: match seen.get(&target.name) {
+            sight: match known.get(&target.name) {
                 _ if is_off => Sight::Off,
-                Some(seen) => Sight::Seen(seen.clone()),
-                None if target.account.is_none() => Sight::NoUser,
-                None => Sight::Away,
+                Some(Known::Seen(seen)) => Sight::Seen(seen.clone()),
+                _ if target.account.is_none() => Sight::NoUser,
+                Some(Known::Unreachable) | None => Sight::Away,
             },
             server: target.name,
             cores: target.cores,
@@ -133,24 +140,15 @@ impl Probes {
             return false;
         }
         let targets = target::all(config);
-        let unreachable = self.unreachable.lock().expect("no panic under the lock");
-        let is_away = |target: &Target| unreachable.contains(&target.name);
+        let known = self.known.lock().expect("no panic under the lock");
+        let is_away = |target: &Target| matches!(known.get(&target.name), Some(Known::Unreachable));
         !targets.is_empty() && targets.iter().all(is_away)
     }
 
-    fn set_unreachable(&self, server: &Arc<str>, is_unreachable: bool) {
-        let mut all = self.unreachable.lock().expect("no panic under the lock");
-        if is_unreachable {
-            all.insert(server.clone());
-        } else {
-            all.remove(server);
-        }
-    }
-
-    fn set(&self, server: &Arc<str>, seen: Option<Seen>) {
-        let mut all = self.seen.lock().expect("no panic under the lock");
-        match seen {
-            Some(seen) => all.insert(server.clone(), Arc::new(seen)),
+    fn set(&self, server: &Arc<str>, known: Option<Known>) {
+        let mut all = self.known.lock().expect("no panic under the lock");
+        match known {
+            Some(known) => all.insert(server.clone(), known),
             None => all.remove(server),
         };
     }
@@ -180,7 +178,6 @@ pub(crate) async fn run(registry: Arc<Registry>) {
             let stays = wanted.get(name) == Some(&running.plan);
             if !stays {
                 registry.probes.set(name, None);
-                registry.probes.set_unreachable(name, false);
                 registry.locks.set(name, None);
             }
             stays
@@ -320,9 +317,10 @@ impl Watch {
             };
             self.user.clone_from(&entry.user);
             let probes = &self.registry.probes;
+            let mut known = None;
             let failure = match Session::open(&self.plan.target, entry, &self.plan.tcp).await {
                 Ok(mut session) => {
-                    probes.set_unreachable(&server, false);
+                    probes.set(&server, None);
                     let failure = self.look(&mut session).await;
                     if matches!(self.told, Told::Seen(_)) {
                         pause = PAUSE_MIN;
@@ -330,11 +328,11 @@ impl Watch {
                     failure
                 }
                 Err(failure) => {
-                    probes.set_unreachable(&server, failure.is_unreachable());
+                    known = failure.is_unreachable().then_some(Known::Unreachable);
                     failure
                 }
             };
-            self.registry.probes.set(&server, None);
+            self.registry.probes.set(&server, known);
             self.registry.locks.set(&server, None);
             if self.told != Told::Away {
                 warn!(server = &*server, "probe of PostgreSQL failed: {failure}");
@@ -412,7 +410,10 @@ impl Watch {
                 averages: self.averages.shown(),
                 activity,
             };
-            self.registry.probes.set(&self.plan.target.name, Some(seen));
+            let known = Known::Seen(Arc::new(seen));
+            self.registry
+                .probes
+                .set(&self.plan.target.name, Some(known));
         }
     }
 

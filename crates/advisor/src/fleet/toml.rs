@@ -64,10 +64,9 @@ impl Reader<'_> {
             }
             Content::Value(_) => {
                 let problem = if SECTIONS.contains(&name) {
-                    let section = if name == "services" {
-                        "services.NAME"
-                    } else {
-                        name
+                    let section = match name {
+                        "services" => Scope::Service.title(),
+                        fixed => fixed,
                     };
                     Problem::new(&origin, name, format!("must be a section: [{section}]"))
                 } else if self.may_be_a_name(name) {

@@ -144,6 +144,7 @@ const LIMITS: [&str; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::tests;
 
     fn check(databases: &str, pool: i128, seen: &[&str]) {
         let text = format!("[databases]\n{databases}[pgbouncer]\ndefault_pool_size = 25\n");
@@ -152,10 +153,7 @@ mod tests {
         let pooler = draft.pooler.unwrap();
         let size = pooler.get("default_pool_size").unwrap();
         assert_eq!(size.value, Value::Integer(pool), "{databases}");
-        let found = draft.observations.iter();
-        let found: Vec<_> = found
-            .map(|seen| format!("{}: {}", seen.origin, seen.what))
-            .collect();
+        let found = tests::seen(&draft.observations);
         assert_eq!(found, seen, "{databases}");
     }
 

@@ -235,6 +235,7 @@ const SETTINGS: [(&str, Unit); 22] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::tests::seen;
 
     fn setting(name: &str, value: &str, rest: &'static str) -> Line<'static> {
         let (name, value) = (name.to_owned(), value.to_owned());
@@ -320,13 +321,8 @@ mod tests {
         let name = "postgresql.conf";
         let draft = read(&Source { name, text });
         assert!(!draft.database.has("autovacuum_work_mem"));
-        let seen: Vec<_> = draft
-            .observations
-            .iter()
-            .map(|seen| format!("{}: {}", seen.origin, seen.what))
-            .collect();
         assert_eq!(
-            seen,
+            seen(&draft.observations),
             [
                 "postgresql.conf:3: include 'more.conf' is not followed",
                 "postgresql.conf:4: port is no setting that PostgreSQL can read: it would not start",

@@ -190,6 +190,7 @@ const DEPTH_MAX: u32 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::tests::seen;
 
     #[test]
     fn arguments_are_read_where_they_are_plain() {
@@ -233,13 +234,8 @@ mod tests {
         assert_eq!(value("pool"), Some(Value::Integer(6)));
         assert_eq!(value("max_lifetime"), Some(Value::Integer(0)));
         assert_eq!(value("idle_timeout"), None);
-        let seen: Vec<String> = draft
-            .observations
-            .iter()
-            .map(|seen| format!("{}: {}", seen.origin, seen.what))
-            .collect();
         assert_eq!(
-            seen,
+            seen(&draft.observations),
             [
                 "api/src/main.rs:8: max_connections says 4, and max_connections (api/src/main.rs:3) says 5: \
                  the larger counts",

@@ -1,11 +1,19 @@
 //! What the documents' own files, and those that `render` writes, are read as.
 
-use pgweir_advisor::facts::{Facts, Ruling};
+use pgweir_advisor::facts::{Facts, Observation, Ruling};
 use pgweir_advisor::fleet::{self, Draft};
 use pgweir_advisor::formula::demand::replicas_during_rollout;
 use pgweir_advisor::render;
 
 use super::{read, service_name};
+
+/// Observations in words, each behind its place.
+pub(super) fn seen(observations: &[Observation]) -> Vec<String> {
+    observations
+        .iter()
+        .map(|seen| format!("{}: {}", seen.origin, seen.what))
+        .collect()
+}
 
 fn draft(files: &[(&str, &str)]) -> Draft {
     let mut draft = Draft::default();

@@ -1,6 +1,5 @@
 //! Who waits for a server, and for how long.
 
-use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +18,4 @@ pub(crate) struct Waiter {
     /// `None` over a unix socket.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) waited: Duration,
-}
-
-/// Those of all workers, the longest wait first.
-pub(super) fn longest(mut waiters: Vec<Waiter>) -> Vec<Waiter> {
-    waiters.sort_by_key(|waiter| Reverse(waiter.waited));
-    waiters
 }

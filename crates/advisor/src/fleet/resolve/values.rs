@@ -259,21 +259,21 @@ impl Values<'_> {
         default: u64,
         why: Option<&'static str>,
     ) -> u64 {
-        match self.given(name) {
-            Some(Typed::Count(count)) => count,
-            Some(found) => mistyped(name, &found),
-            None => {
-                let (at, _) = self.key(name);
-                let value = Typed::Count(default);
-                self.assumptions
-                    .add_because(self.scope, at, &value, None, why, self.subject);
-                default
-            }
-        }
+        self.count_assumed(name, default, None, why)
     }
 
     /// The value, or that of the setting `other`: assumed once for all, as that name.
     pub(super) fn count_of(&mut self, name: &str, default: u64, other: &'static str) -> u64 {
+        self.count_assumed(name, default, Some(other), None)
+    }
+
+    fn count_assumed(
+        &mut self,
+        name: &str,
+        default: u64,
+        shown: Option<&'static str>,
+        why: Option<&'static str>,
+    ) -> u64 {
         match self.given(name) {
             Some(Typed::Count(count)) => count,
             Some(found) => mistyped(name, &found),
@@ -281,7 +281,7 @@ impl Values<'_> {
                 let (at, _) = self.key(name);
                 let value = Typed::Count(default);
                 self.assumptions
-                    .add(self.scope, at, &value, Some(other), self.subject);
+                    .add_because(self.scope, at, &value, shown, why, self.subject);
                 default
             }
         }
