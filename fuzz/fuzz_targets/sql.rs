@@ -6,12 +6,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pgweir_wire::sql::fingerprint::Fingerprint;
-use pgweir_wire::sql::kind::Kind;
-use pgweir_wire::sql::lexer::{Lexer, TokenKind};
-use pgweir_wire::sql::normalise::normalise;
-use pgweir_wire::sql::sqlcommenter::{KEY_LEN_MAX, TAGS_MAX, VALUE_LEN_MAX, tags};
-use pgweir_wire::sql::statements::Statements;
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_sql::kind::Kind;
+use pgweir_sql::lexer::{Lexer, TokenKind};
+use pgweir_sql::normalise::normalise;
+use pgweir_sql::sqlcommenter::{KEY_LEN_MAX, TAGS_MAX, VALUE_LEN_MAX, tags};
+use pgweir_sql::statements::Statements;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&setting, sql)) = data.split_first() else {

@@ -9,11 +9,11 @@ mod violation;
 
 use std::sync::Arc;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frame::{self, HEADER_LEN};
 use pgweir_wire::frontend;
-use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 use crate::time::Time;
 
@@ -64,7 +64,7 @@ impl Repeats {
 mod tests {
     use super::{Repeats, WINDOW};
     use crate::time::Time;
-    use pgweir_wire::sql::fingerprint::Fingerprint;
+    use pgweir_sql::fingerprint::Fingerprint;
     use std::time::Duration;
 
     /// Round trips as (statement, pause before it in ms, in a transaction), and what is found.

@@ -9,8 +9,8 @@
 
 use std::collections::VecDeque;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend;
-use pgweir_wire::sql::fingerprint::Fingerprint;
 
 /// Name of a prepared statement.
 pub type Name = Box<[u8]>;

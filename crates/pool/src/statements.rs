@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 use crate::budget::PoolId;
 use crate::histogram::Histogram;
@@ -129,7 +129,7 @@ mod tests {
     use crate::parameters::Parameters;
     use crate::time::Time;
     use crate::trace::{Thresholds, Trace};
-    use pgweir_wire::sql::fingerprint::Fingerprint;
+    use pgweir_sql::fingerprint::Fingerprint;
     use std::time::Duration;
 
     fn run(trace: &mut Trace, sql: &str, took: Duration) {

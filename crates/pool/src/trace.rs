@@ -10,10 +10,10 @@ mod texts;
 
 use std::time::Duration;
 
+use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::sqlcommenter::{self, Tag};
 use pgweir_wire::frame;
 use pgweir_wire::frontend;
-use pgweir_wire::sql::fingerprint::{Fingerprint, text_hash};
-use pgweir_wire::sql::sqlcommenter::{self, Tag};
 
 use crate::parameters::Parameters;
 use crate::repeats::REPEATS_MIN;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
 use pgweir_wire::frame::{self, HEADER_LEN};
-use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::parameters::Parameters;

@@ -15,8 +15,8 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
 use pgweir_pool::statements::{Key, Statement};
 use pgweir_pool::trace::{Finding, Level, Trace};
-use pgweir_wire::sql::fingerprint::Fingerprint;
-use pgweir_wire::sql::sqlcommenter::Tag;
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_sql::sqlcommenter::Tag;
 use tracing::warn;
 
 pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};

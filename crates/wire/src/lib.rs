@@ -10,7 +10,6 @@
 //! * [`frontend`] does the same for client messages.
 //! * [`encode`] writes messages.
 //! * [`auth`] is SCRAM-SHA-256 and MD5, both sides.
-//! * [`sql`] reads SQL text: tokens, kinds of statements, fingerprints.
 //! * [`sqlstate`] names the error codes that are sent to clients.
 
 pub mod auth;
@@ -18,6 +17,5 @@ pub mod backend;
 pub mod encode;
 pub mod frame;
 pub mod frontend;
-pub mod sql;
 pub mod sqlstate;
 pub mod startup;

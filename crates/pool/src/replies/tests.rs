@@ -1,6 +1,6 @@
 //! Scripts: `>P` is a Parse sent, `<1` a ParseComplete received; `G` and friends as in the protocol.
 
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 use super::{Received, Replies, Reply};
 

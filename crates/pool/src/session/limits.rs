@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 use super::{Session, Stage};
 use crate::id::ServerId;

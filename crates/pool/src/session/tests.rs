@@ -3,9 +3,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
-use pgweir_wire::sql::fingerprint::Fingerprint;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::{End, Limits, Need, Overdue, Session};

@@ -1,8 +1,8 @@
 use super::{Finding, Level, SAMPLES_MAX, Sample, Thresholds, Trace, rows};
 use crate::parameters::Parameters;
 use crate::time::Time;
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::encode;
-use pgweir_wire::sql::fingerprint::Fingerprint;
 use std::time::Duration;
 
 fn trace() -> Trace {

@@ -4,10 +4,10 @@
 //! plain literals out, which costs a tenth of the fingerprint; and only where the fingerprint is
 //! new here too is its normalised form made.
 
-use pgweir_wire::sql::fingerprint::{Fingerprint, text_hash};
-use pgweir_wire::sql::kind::Kind;
-use pgweir_wire::sql::normalise::normalise;
-use pgweir_wire::sql::skeleton::skeleton_hash;
+use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::kind::Kind;
+use pgweir_sql::normalise::normalise;
+use pgweir_sql::skeleton::skeleton_hash;
 
 use crate::parameters::Parameters;
 

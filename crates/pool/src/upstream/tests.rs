@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
-use pgweir_wire::sql::fingerprint::Fingerprint;
 
 use super::{Backend, Broken, SETTINGS_MAX, UNDERSTOOD_MAX, Upstream};
 use crate::parameters::Parameters;

@@ -7,7 +7,7 @@ use pgweir_pool::relay::Hold;
 use pgweir_pool::statements::Statement;
 use pgweir_pool::trace::Level;
 use pgweir_pool::waits::Cause;
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 use serde::Serialize;
 
 use super::body::millis;

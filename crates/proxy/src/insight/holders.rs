@@ -10,7 +10,7 @@ use pgweir_pool::relay::Hold;
 use pgweir_pool::session::Holding;
 use pgweir_pool::time::Time;
 use pgweir_pool::waits::Held;
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 use tracing::warn;
 
 use crate::config::PoolConfig;

@@ -9,7 +9,7 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::statements::{Key, Statement, Statements};
 use pgweir_pool::trace::Trace;
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 /// One table for each worker. What a server does is always counted in the same one, for the server
 /// remembers which texts that has. Each lock is held for a moment, and none while another is.

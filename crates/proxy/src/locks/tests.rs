@@ -6,7 +6,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::Holding;
 use pgweir_pool::time::Time;
-use pgweir_wire::sql::fingerprint::Fingerprint;
+use pgweir_sql::fingerprint::Fingerprint;
 
 use super::blocker::Kind;
 use super::{LockBoard, Locks, Root, Session, Sighting, Stranger};

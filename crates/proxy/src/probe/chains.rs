@@ -15,8 +15,8 @@ use std::time::Duration;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
+use pgweir_sql::normalise::normalise;
 use pgweir_wire::backend;
-use pgweir_wire::sql::normalise::normalise;
 
 use crate::insight::NOTED_AFTER;
 use crate::locks::{Locks, Root, Session, Stranger};

@@ -3,8 +3,8 @@
 //! Nothing here checks that the rest of a statement is well-formed: PostgreSQL will. What a kind
 //! says holds for statements that PostgreSQL accepts.
 
-use super::lexer::{Lexer, Token, TokenKind};
-use super::word::Lower;
+use crate::lexer::{Lexer, Token, TokenKind};
+use crate::word::Lower;
 
 /// What a statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

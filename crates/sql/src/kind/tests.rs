@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Kind, Scope, Setting};
-use crate::sql::tests::{CORPUS, text};
+use crate::tests::{CORPUS, text};
 
 fn kind(sql: &str) -> Kind<'_> {
     Kind::of(sql.as_bytes(), true)

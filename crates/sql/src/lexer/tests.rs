@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Lexer, Token, TokenKind};
-use crate::sql::tests::{CORPUS, text};
+use crate::tests::{CORPUS, text};
 
 /// One letter per kind, as the tables below name them.
 fn letter(token: Token) -> char {

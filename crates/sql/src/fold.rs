@@ -1,9 +1,9 @@
 //! Reduces a statement to what it has in common with those that differ from it in literals,
 //! whitespace and comments only.
 //!
-//! [`fold`] hands the pieces of that common form to a [`Sink`]: text in [`super::normalise`], a
-//! hash in [`super::fingerprint`]. So both always agree about what is the same; the rules are
-//! listed in [`super::normalise`].
+//! [`fold`] hands the pieces of that common form to a [`Sink`]: text in [`crate::normalise`], a
+//! hash in [`crate::fingerprint`]. So both always agree about what is the same; the rules are
+//! listed in [`crate::normalise`].
 //!
 //! What comes out is a fixed point: as text, folded again, it yields the same pieces.
 //!
@@ -13,8 +13,8 @@
 mod list;
 mod piece;
 
-use super::lexer::{Lexer, Token, TokenKind};
-use super::word::Lower;
+use crate::lexer::{Lexer, Token, TokenKind};
+use crate::word::Lower;
 use list::{LISTS_MAX, List, Shape};
 use piece::role;
 pub(super) use piece::{Fixed, Piece, Role, Sink};

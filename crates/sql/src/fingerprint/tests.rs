@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
 use super::{Fingerprint, ascii_lower};
-use crate::sql::lexer::{Lexer, TokenKind};
-use crate::sql::normalise::normalise;
-use crate::sql::tests::{CORPUS, text};
+use crate::lexer::{Lexer, TokenKind};
+use crate::normalise::normalise;
+use crate::tests::{CORPUS, text};
 
 fn fingerprint(sql: &str) -> Fingerprint {
     Fingerprint::of(sql.as_bytes(), true)

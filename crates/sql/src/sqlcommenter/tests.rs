@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{KEY_LEN_MAX, TAGS_MAX, VALUE_LEN_MAX, tags};
-use crate::sql::tests::{CORPUS, text};
+use crate::tests::{CORPUS, text};
 
 fn check(sql: &str, expected: &str) {
     let found: Vec<_> = tags(sql.as_bytes(), true)

@@ -2,7 +2,7 @@
 
 /// One piece of the common form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sql) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// A word as it was written; its case does not matter.
     Word { text: &'a [u8], role: Role },
     /// A quoted identifier with its quotes, without the `U&` before it.
@@ -17,7 +17,7 @@ pub(in crate::sql) enum Piece<'a> {
 
 /// What matters about a word to those that come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sql) enum Role {
+pub(crate) enum Role {
     /// An identifier, or a keyword that can end an expression.
     Name,
     /// A keyword that a value can follow.
@@ -33,7 +33,7 @@ pub(in crate::sql) enum Role {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sql) enum Fixed {
+pub(crate) enum Fixed {
     Cast,
     ColonEquals,
     Colon,
@@ -49,7 +49,7 @@ pub(in crate::sql) enum Fixed {
 }
 
 impl Fixed {
-    pub(in crate::sql) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cast => "::",
             Self::ColonEquals => ":=",
@@ -69,7 +69,7 @@ impl Fixed {
 
 /// Where the pieces go. It can go back to an earlier state, as only the end of a list element
 /// shows that it equals the one before it.
-pub(in crate::sql) trait Sink {
+pub(crate) trait Sink {
     /// A state to go back to.
     type Mark: Copy;
 

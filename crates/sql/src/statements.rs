@@ -4,8 +4,8 @@
 //! a function in standard SQL (`BEGIN ATOMIC ... END`). Text that PostgreSQL would refuse as a
 //! whole is cut somehow.
 
-use super::lexer::{Lexer, TokenKind};
-use super::word::Lower;
+use crate::lexer::{Lexer, TokenKind};
+use crate::word::Lower;
 
 /// Iterator over the statements of a text, without semicolons, and without whitespace and comments
 /// around them. Empty statements are left out, as PostgreSQL does not answer them.

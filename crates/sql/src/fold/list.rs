@@ -3,8 +3,8 @@
 
 use super::piece::{Fixed, Piece, Role, Sink};
 use super::{Folder, Last};
-use crate::sql::fingerprint::{digest, mix};
-use crate::sql::word::Lower;
+use crate::fingerprint::{digest, mix};
+use crate::word::Lower;
 
 /// Lists within lists that are shortened; in deeper ones every element is kept.
 pub(super) const LISTS_MAX: usize = 8;

@@ -1,5 +1,5 @@
 //! 64 bits that are equal for statements that differ only in literals, whitespace, comments and
-//! the like: what [`super::normalise`] would show as the same text, found without building it.
+//! the like: what [`crate::normalise`] would show as the same text, found without building it.
 //!
 //! # Stability
 //! A fingerprint depends on the bytes of the statement and on [`VERSION`], on nothing else: not
@@ -15,8 +15,8 @@
 
 use std::fmt;
 
-use super::fold::{Fixed, Piece, Sink, fold};
-use super::normalise::printable;
+use crate::fold::{Fixed, Piece, Sink, fold};
+use crate::normalise::printable;
 
 /// Version of the rules. Fingerprints of different versions must not be compared.
 pub const VERSION: u64 = 1;

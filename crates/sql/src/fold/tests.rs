@@ -1,10 +1,10 @@
 //! What is folded is seen in the text that comes out; how the text is spaced and cut is tested
-//! with [`crate::sql::normalise`].
+//! with [`crate::normalise`].
 
 use std::time::{Duration, Instant};
 
-use crate::sql::fingerprint::Fingerprint;
-use crate::sql::normalise::normalise;
+use crate::fingerprint::Fingerprint;
+use crate::normalise::normalise;
 
 fn check(sql: &str, expected: &str) {
     assert_eq!(normalise(sql.as_bytes(), true, 1000), expected, "{sql}");

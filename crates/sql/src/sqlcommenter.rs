@@ -3,7 +3,7 @@
 //!
 //! Object-relational mappers add them so that a statement can be traced to the code that sent it.
 
-use super::lexer::{Lexer, Token, TokenKind};
+use crate::lexer::{Lexer, Token, TokenKind};
 
 /// More tags than this are not read.
 pub const TAGS_MAX: usize = 16;
@@ -120,7 +120,7 @@ fn decode(encoded: &[u8], len_max: usize) -> String {
         }
     }
     let mut text = String::new();
-    super::normalise::printable(&bytes, |letter| text.push(letter));
+    crate::normalise::printable(&bytes, |letter| text.push(letter));
     let mut end = text.len().min(len_max);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -16,7 +16,7 @@
 //! Only literals are hidden. What an application puts into names, or into double quotes where
 //! PostgreSQL reads a name, is shown.
 
-use super::fold::{Fixed, Piece, Role, Sink, fold};
+use crate::fold::{Fixed, Piece, Role, Sink, fold};
 
 /// Shows a text of one or more statements in at most `len_max` bytes; text that does not fit with
 /// four bytes to spare ends with `…` after a whole token. Quoted identifiers are shown as they are; what is not UTF-8 or not

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::Statements;
-use crate::sql::tests::{CORPUS, text};
+use crate::tests::{CORPUS, text};
 
 fn check(sql: &str, expected: &[&str]) {
     let found: Vec<_> = Statements::new(sql.as_bytes(), true)

@@ -5,7 +5,7 @@
 //! whole numbers and strings without anything special in them, are recognised by what stands next
 //! to them, at a tenth of the cost. Where a text has anything that could deceive, there is no key.
 
-use super::fingerprint::{SEED, mix, words};
+use crate::fingerprint::{SEED, mix, words};
 
 /// What a byte means for the search.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,7 @@ fn text(state: u64, text: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::skeleton_hash;
-    use crate::sql::fingerprint::Fingerprint;
+    use crate::fingerprint::Fingerprint;
     use std::collections::HashMap;
 
     #[test]

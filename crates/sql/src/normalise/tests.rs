@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::normalise;
-use crate::sql::tests::{CORPUS, SECRET, literal, text};
+use crate::tests::{CORPUS, SECRET, literal, text};
 
 fn check(sql: &str, expected: &str) {
     assert_eq!(normalise(sql.as_bytes(), true, 1000), expected, "{sql}");
