@@ -3,9 +3,16 @@
 //! `max_db_connections` bounds the pools of one database, `max_user_connections` those of one
 //! user; a pool belongs to one group of each kind. A pool asks before it opens a server and says
 //! when one is closed; in between, nothing here is touched, so the budget is not on a query's way.
+//!
+//! [`rival_with_idle`] and [`rival_served_before`] choose the pool that gives a server up to one that
+//! was denied. What they need to know of the pools is passed in as a [`Standing`], so that no two
+//! pools have to be locked at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+use crate::pool::Pool;
+use crate::time::Time;
 
 /// A pool, as its registry numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +167,57 @@ impl Budget {
         let at = self.hungry.partition_point(|p| self.places[p] < place);
         self.hungry.insert(at, pool);
     }
+}
+
+/// What decides between pools that share a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Since when someone wants a server that the pool does not have.
+    pub wanted_since: Option<Time>,
+    /// Servers that have logged in.
+    pub servers: u32,
+    /// Since when its longest unused server is idle.
+    pub longest_idle: Option<Time>,
+}
+
+impl Standing {
+    /// The standing of `pool`.
+    pub fn of(pool: &Pool) -> Self {
+        let counts = pool.counts();
+        Self {
+            wanted_since: pool.wanted_since(),
+            servers: counts.active + counts.idle,
+            longest_idle: pool.longest_idle().map(|(since, _)| since),
+        }
+    }
+}
+
+/// A pool was denied: the rival whose server is unused for longest gives it up. Only for a pool
+/// where someone waits, or two pools that keep a minimum open would swap a server for ever.
+pub fn rival_with_idle<P>(
+    denied: Standing,
+    rivals: impl IntoIterator<Item = (P, Standing)>,
+) -> Option<P> {
+    denied.wanted_since?;
+    let idle = rivals
+        .into_iter()
+        .filter_map(|(rival, standing)| Some((standing.longest_idle?, rival)));
+    idle.min_by_key(|(since, _)| *since).map(|(_, rival)| rival)
+}
+
+/// A pool stays hungry: of the rivals whose clients all came later than the pool's, the largest
+/// gives a server up, in use or not. So a busy pool cannot starve the others.
+pub fn rival_served_before<P>(
+    hungry: Standing,
+    rivals: impl IntoIterator<Item = (P, Standing)>,
+) -> Option<P> {
+    let since = hungry.wanted_since?;
+    let later = rivals.into_iter().filter(|(_, standing)| {
+        standing.servers > 0 && standing.wanted_since.is_none_or(|theirs| since < theirs)
+    });
+    later
+        .max_by_key(|(_, standing)| standing.servers)
+        .map(|(rival, _)| rival)
 }
 
 #[cfg(test)]

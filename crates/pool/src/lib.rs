@@ -16,6 +16,7 @@
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
 pub mod budget;
+pub mod driver;
 pub mod histogram;
 pub mod id;
 pub mod parameters;
@@ -28,6 +29,7 @@ pub mod replies;
 pub mod server;
 pub mod session;
 pub mod statements;
+pub mod stock;
 pub mod time;
 pub mod trace;
 pub mod upstream;

@@ -11,7 +11,7 @@ mod servers;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use action::{Action, CloseReason, Condition, Config, Counts, Refusal};
+pub use action::{Action, Checkout, CloseReason, Condition, Config, Counts, Grant, Refusal};
 use servers::Servers;
 
 use crate::id::{ClientId, ServerId, WorkerId};
@@ -39,8 +39,8 @@ pub struct Pool {
     servers: Servers,
     waiters: Waiters,
     clients: u32,
-    /// Someone needs to know the server's parameters before it can log in.
-    warm: bool,
+    /// Since when someone needs to know the server's parameters before it can log in.
+    warm: Option<Time>,
     /// The next server that is returned is closed in favour of another pool.
     surrendering: bool,
     /// The budget said no; nothing is opened until it says that something was freed.
@@ -62,7 +62,7 @@ impl Pool {
             servers: Servers::new(workers, first_id),
             waiters: Waiters::new(workers),
             clients: 0,
-            warm: false,
+            warm: None,
             surrendering: false,
             denied: false,
             retry_at: None,
@@ -71,36 +71,38 @@ impl Pool {
     }
 
     /// A client on worker `home` needs a server for its next transaction.
-    pub fn checkout(&mut self, now: Time, client: ClientId, home: WorkerId) -> Place {
+    pub fn checkout(&mut self, now: Time, client: ClientId, home: WorkerId) -> Checkout {
         let place = self.waiters.next_place(now);
         if self.waiters.len() >= self.config.waiters_max && self.servers.idle() == 0 {
-            self.refuse(client, Refusal::QueueFull);
-        } else if self.login_failing(now) {
-            self.refuse(client, Refusal::LoginFailing);
-        } else {
-            self.waiters.insert(Waiter {
+            return self.refuse_now(now, Refusal::QueueFull);
+        }
+        self.serve(
+            now,
+            Waiter {
                 client,
                 home,
                 place,
-            });
-        }
-        self.settle(now);
-        place
+            },
+        )
     }
 
     /// The server granted to a client was dead before a byte of the client's was sent: the client
     /// goes back to the place it had. The server is reported with `lost`, separately and first.
-    pub fn requeue(&mut self, now: Time, client: ClientId, home: WorkerId, place: Place) {
-        if self.login_failing(now) {
-            self.refuse(client, Refusal::LoginFailing);
-        } else {
-            self.waiters.insert(Waiter {
+    pub fn requeue(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        home: WorkerId,
+        place: Place,
+    ) -> Checkout {
+        self.serve(
+            now,
+            Waiter {
                 client,
                 home,
                 place,
-            });
-        }
-        self.settle(now);
+            },
+        )
     }
 
     /// A queued client went away. False if it is not queued, so it holds a server or was refused.
@@ -116,7 +118,7 @@ impl Pool {
     pub fn opened(&mut self, now: Time, id: ServerId, home: WorkerId, jitter_permille: u32) {
         assert!(jitter_permille <= 1000, "jitter is at most the whole life");
         let is_retired = self.servers.opened(now, id, jitter_permille);
-        self.warm = false;
+        self.warm = None;
         if is_retired {
             self.close(id, CloseReason::Retired);
         } else {
@@ -129,14 +131,14 @@ impl Pool {
     /// Connecting or logging in failed.
     pub fn failed(&mut self, now: Time, id: ServerId) {
         let is_retired = self.servers.forget_opening(id);
-        self.warm = false;
+        self.warm = None;
         // A login begun before a retirement says nothing about the present address.
         if !is_retired {
             self.retry_at = Some(now + self.config.login_retry);
         }
         if self.login_failing(now) {
             while let Some(waiter) = self.waiters.pop_oldest() {
-                self.refuse(waiter.client, Refusal::LoginFailing);
+                self.refuse(waiter, Refusal::LoginFailing);
             }
         }
         self.settle(now);
@@ -196,9 +198,10 @@ impl Pool {
     /// logins fail and the pause after the last failure is not over.
     pub fn warm(&mut self, now: Time) -> bool {
         let none_open = self.servers.logged_in() == 0;
-        self.warm = none_open && !self.login_failing(now);
+        let is_wanted = none_open && !self.login_failing(now);
+        self.warm = is_wanted.then(|| self.warm.unwrap_or(now));
         self.settle(now);
-        self.warm || !self.servers.is_empty()
+        self.warm.is_some() || !self.servers.is_empty()
     }
 
     /// Time passed. Called at least once per sweep; what is due is at most one sweep late.
@@ -250,6 +253,14 @@ impl Pool {
         }
     }
 
+    /// Since when someone wants a server that is not there: the oldest waiter, or a client that
+    /// cannot be greeted before the pool has its first server.
+    pub fn wanted_since(&self) -> Option<Time> {
+        let greeted = self.warm.filter(|_| self.servers.is_empty());
+        let waiting = self.waiters.oldest().map(|w| w.place.since);
+        greeted.into_iter().chain(waiting).min()
+    }
+
     /// Clients logged in.
     pub fn clients(&self) -> u32 {
         self.clients
@@ -283,6 +294,53 @@ impl Pool {
         self.retry_at.is_some_and(|at| now < at) && self.servers.is_empty()
     }
 
+    /// Gives a client that comes an idle server, or a place in the queue. While a server is idle
+    /// nobody waits, so nobody is passed over.
+    fn serve(&mut self, now: Time, waiter: Waiter) -> Checkout {
+        if self.login_failing(now) {
+            return self.refuse_now(now, Refusal::LoginFailing);
+        }
+        let granted = self.take_idle(now, waiter);
+        if granted.is_none() {
+            self.waiters.insert(waiter);
+        }
+        self.settle(now);
+        granted.map_or(Checkout::Waits(waiter.place), Checkout::Granted)
+    }
+
+    fn refuse_now(&mut self, now: Time, refusal: Refusal) -> Checkout {
+        self.settle(now);
+        Checkout::Refused(refusal)
+    }
+
+    /// The idle server that suits a client best: the one used last at its own worker, else one
+    /// from elsewhere.
+    fn take_idle(&mut self, now: Time, waiter: Waiter) -> Option<Grant> {
+        loop {
+            let at_home = self.servers.last_idle_at(waiter.home);
+            let id = at_home.or_else(|| self.servers.any_idle().map(|(id, _)| id))?;
+            if let Some(grant) = self.grant_one(now, waiter, id) {
+                return Some(grant);
+            }
+        }
+    }
+
+    /// Hands an idle server to a client; `None` if its life is over and it was closed.
+    fn grant_one(&mut self, now: Time, waiter: Waiter, id: ServerId) -> Option<Grant> {
+        if self.servers.is_over(now, id, self.config.lifetime) {
+            self.close(id, CloseReason::Lifetime);
+            return None;
+        }
+        let (idle_since, is_new) = self.servers.make_active(id);
+        Some(Grant {
+            client: waiter.client,
+            server: id,
+            idle_since,
+            place: waiter.place,
+            is_new,
+        })
+    }
+
     /// The only place where waiters, idle servers and the limit meet.
     fn settle(&mut self, now: Time) {
         // The reserve may be granted on while clients wait; what is beyond it, after the limits
@@ -305,7 +363,7 @@ impl Pool {
                 break;
             }
             self.waiters.remove(waiter.home, waiter.place);
-            self.refuse(waiter.client, Refusal::Timeout);
+            self.refuse(waiter, Refusal::Timeout);
         }
     }
 
@@ -334,19 +392,10 @@ impl Pool {
             let Some((waiter, id)) = self.next_match(oldest) else {
                 break;
             };
-            if self.servers.is_over(now, id, self.config.lifetime) {
-                self.close(id, CloseReason::Lifetime);
-                continue;
+            if let Some(grant) = self.grant_one(now, waiter, id) {
+                self.waiters.remove(waiter.home, waiter.place);
+                self.actions.push_back(Action::Grant(grant));
             }
-            self.waiters.remove(waiter.home, waiter.place);
-            let (idle_since, is_new) = self.servers.make_active(id);
-            self.actions.push_back(Action::Grant {
-                client: waiter.client,
-                server: id,
-                idle_since,
-                place: waiter.place,
-                is_new,
-            });
         }
     }
 
@@ -380,7 +429,7 @@ impl Pool {
         let opening = self.servers.opening();
         let needed = self.waiters.len() > opening as usize
             || open < self.kept_open()
-            || (self.warm && open == 0);
+            || (self.warm.is_some() && open == 0);
         needed
             && !self.denied
             && self.retry_at.is_none_or(|at| at <= now)
@@ -421,8 +470,9 @@ impl Pool {
         self.actions.push_back(Action::Close(id, reason));
     }
 
-    fn refuse(&mut self, client: ClientId, refusal: Refusal) {
-        self.actions.push_back(Action::Refuse(client, refusal));
+    fn refuse(&mut self, waiter: Waiter, refusal: Refusal) {
+        self.actions
+            .push_back(Action::Refuse(waiter.client, waiter.place, refusal));
     }
 
     /// What holds between any two inputs.

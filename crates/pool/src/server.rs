@@ -2,9 +2,20 @@
 
 use std::io::{self, Read, Write};
 
-use crate::id::ServerId;
+use pgweir_wire::encode;
+
+use crate::id::{ServerId, WorkerId};
 use crate::recovery::{Next, Recovery};
 use crate::upstream::{Backend, Upstream};
+
+/// Where the events of a server's stream are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The server's slot in that worker's table.
+    pub slot: u32,
+}
 
 /// A server connection. `S` is a non-blocking stream.
 #[derive(Debug)]
@@ -13,6 +24,8 @@ pub struct Server<S> {
     pub id: ServerId,
     /// The stream to PostgreSQL.
     pub stream: S,
+    /// Where its events are heard; `None` from login until a worker takes it in.
+    pub home: Option<Home>,
     /// The state of its session.
     pub upstream: Upstream,
     /// Cancel requests on their way to PostgreSQL. Until they have arrived the server stays with
@@ -35,6 +48,7 @@ impl<S: Read + Write> Server<S> {
         Self {
             id,
             stream,
+            home: None,
             upstream,
             cancels: 0,
             readable: false,
@@ -58,6 +72,17 @@ impl<S: Read + Write> Server<S> {
             }
         }
         !self.upstream.dying
+    }
+
+    /// Tells PostgreSQL that the connection ends, unless it may be in the middle of a message, of
+    /// which the goodbye would become a part.
+    pub fn say_goodbye(&mut self) {
+        if self.is_reusable() {
+            let mut goodbye = Vec::new();
+            encode::terminate(&mut goodbye);
+            // A courtesy: PostgreSQL notices the closed socket as well.
+            let _ = self.stream.write(&goodbye);
+        }
     }
 
     /// Whether the server may go back to its pool.

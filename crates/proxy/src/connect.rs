@@ -218,7 +218,6 @@ pub(crate) async fn open(
     let welcome = Arc::new(logged_in.welcome);
     let link = Link {
         socket,
-        home: None,
         permit,
         cancel: logged_in
             .key

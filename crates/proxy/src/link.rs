@@ -6,17 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
-use pgweir_pool::id::WorkerId;
 
 use crate::socket::Socket;
-
-/// Where a server's socket is registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Home {
-    pub(crate) worker: WorkerId,
-    /// Entry in that worker's table of servers.
-    pub(crate) slot: u32,
-}
 
 /// The very server that a connection is with.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,8 +28,6 @@ pub(crate) struct CancelTarget {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) socket: Socket,
-    /// `None` from login until a worker takes it in.
-    pub(crate) home: Option<Home>,
     /// The permit of the shared budget under which it was opened.
     pub(crate) permit: Permit,
     /// `None` if PostgreSQL sent no key: then nothing can be cancelled.

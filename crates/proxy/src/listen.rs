@@ -19,9 +19,9 @@ use tracing::{debug, info, warn};
 
 use crate::config::{Config, Listen};
 use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::platform::{Account, Client, PoolRef};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
-use crate::worker::Client;
 
 /// Logins under way at once; further clients wait in the kernel's queue. At 16 KiB each, strangers
 /// can make us hold 16 MiB.
@@ -220,14 +220,16 @@ fn hand_over<S>(
         settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
     let mut session =
         Session::new(socket, relay, reset_always, registry.clock.now()).with_input(rest);
-    session.thresholds = settings.thresholds;
+    session.thresholds = settings.policy.thresholds;
     let client = Client {
         session,
-        pool,
-        settings,
-        pid: key.pid,
-        address,
-        leak_since: None,
+        policy: settings.policy.clone(),
+        pool: PoolRef(pool),
+        account: Account {
+            pid: key.pid,
+            address,
+            leak_since: None,
+        },
     };
     registry.adopt(registry.place(), Box::new(client));
 }

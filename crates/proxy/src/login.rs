@@ -20,7 +20,6 @@ use tracing::debug;
 
 use crate::clients::CancelKey;
 use crate::config::{AuthType, Config, Database, Secret, User};
-use crate::outbox::Outbox;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
 use crate::texts::ClientError;
@@ -50,6 +49,24 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// Counts the client in.
+    ///
+    /// # Errors
+    /// A limit on clients is reached.
+    fn new(registry: &Arc<Registry>, pool: Arc<PoolHandle>) -> Result<Self, ClientError> {
+        let key = registry.client_in(&pool)?;
+        registry.tell(&pool, |stock, now| {
+            stock.totals.client_logins += 1;
+            stock.core.client_in(now);
+        });
+        Ok(Self {
+            registry: registry.clone(),
+            pool,
+            key,
+            handed_over: false,
+        })
+    }
+
     /// From here on a worker counts the client out.
     pub(crate) fn hand_over(mut self) -> (Arc<PoolHandle>, CancelKey) {
         self.handed_over = true;
@@ -60,8 +77,9 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         if !self.handed_over {
-            let outbox = &mut Outbox::default();
-            self.registry.client_out(&self.pool, self.key.pid, outbox);
+            self.registry
+                .tell(&self.pool, |stock, now| stock.core.client_out(now));
+            self.registry.client_out(&self.pool, self.key.pid);
         }
     }
 }
@@ -169,12 +187,7 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
-        let admission = Admission {
-            registry: self.registry.clone(),
-            key: self.registry.client_in(&pool)?,
-            pool,
-            handed_over: false,
-        };
+        let admission = Admission::new(&self.registry, pool)?;
         let parameters = self
             .greet(stream, &config, &startup, &admission, proven.reply)
             .await?;
@@ -372,11 +385,7 @@ impl Door {
             if let Greeting::Known(welcome) = &*greeting.borrow_and_update() {
                 return Ok(welcome.clone());
             }
-            let opening = self
-                .registry
-                .decide(pool, &mut Outbox::default(), |shared, now| {
-                    shared.core.warm(now)
-                });
+            let opening = self.registry.tell(pool, |stock, now| stock.core.warm(now));
             let error = if opening && greeting.changed().await.is_ok() {
                 match &*greeting.borrow() {
                     Greeting::Failed(error) => error.clone(),
@@ -390,9 +399,7 @@ impl Door {
             };
             // The client waited for a server, if only to be greeted.
             self.registry
-                .decide(pool, &mut Outbox::default(), |shared, now| {
-                    shared.refused(now, Refusal::LoginFailing);
-                });
+                .tell(pool, |stock, now| stock.refused(now, Refusal::LoginFailing));
             return Err(error);
         }
     }

@@ -1,35 +1,32 @@
 //! What all threads share: configuration, pools, the budget, the clients, the workers.
 //!
-//! Here is how a pool is found or made, and how what it decides is carried out. What concerns clients
-//! is in `clients`, the limits that span pools in `budget`.
+//! Here is how a pool is found or made, and how orders reach the thread that carries them out; what
+//! concerns clients is in `clients`. What pools and the budget decide is `pgweir_pool`'s.
 
-mod budget;
 mod clients;
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
+use pgweir_pool::driver::Order;
 use pgweir_pool::id::{ServerId, WorkerId};
-use pgweir_pool::time::Time;
-use pgweir_wire::encode;
+use pgweir_pool::server::Home;
 use pgweir_wire::sqlstate::SqlState;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, info};
+use tokio::sync::{Notify, oneshot};
 
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Database, Workers};
-use crate::effects::{ClientRef, Effect};
 use crate::errors::Errors;
 use crate::insight::Insight;
-use crate::link::{CancelTarget, Home, Server};
+use crate::link::CancelTarget;
 use crate::locks::LockBoard;
-use crate::outbox::{Message, Outbox, WorkerHandle};
-use crate::pool_handle::{PoolHandle, Settings, Shared};
+use crate::mailbox::{Mailbox, WorkerHandle};
+use crate::platform::Sockets;
+use crate::pool_handle::{PoolHandle, Settings};
 use crate::probe::Probes;
 use crate::texts::ClientError;
 
@@ -37,7 +34,7 @@ use crate::texts::ClientError;
 const POOLS_MAX: usize = 10_000;
 
 /// What the control plane is asked to do.
-pub(crate) enum Order {
+pub(crate) enum Errand {
     /// Open a server.
     Open(Arc<PoolHandle>, ServerId, Permit),
     /// Send a cancel request, then tell the worker where the server lives. The client's request,
@@ -50,6 +47,36 @@ pub(crate) enum Order {
     ),
     /// The last client has left while the pooler shuts down.
     Empty,
+}
+
+/// Errands for the control plane, at most three per connection.
+#[derive(Default)]
+pub(crate) struct Errands {
+    mailbox: Mailbox<Errand>,
+    come: Notify,
+}
+
+impl Errands {
+    fn leave(&self, errand: Errand) {
+        if self.mailbox.leave(errand) {
+            self.come.notify_one();
+        }
+    }
+
+    /// Waits until there are some, and takes all.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken when this is dropped early, and the next call does not wait for what came.
+    pub(crate) async fn take(&self) -> Vec<Errand> {
+        let mut errands = Vec::new();
+        loop {
+            self.mailbox.take(&mut errands);
+            if !errands.is_empty() {
+                return errands;
+            }
+            self.come.notified().await;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,16 +102,12 @@ pub(crate) struct Registry {
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
     clients: Mutex<Clients>,
-    orders: mpsc::UnboundedSender<Order>,
+    pub(crate) errands: Errands,
 }
 
 impl Registry {
-    pub(crate) fn new(
-        clock: Clock,
-        config: Arc<Config>,
-        workers: Vec<WorkerHandle>,
-        orders: mpsc::UnboundedSender<Order>,
-    ) -> Self {
+    pub(crate) fn new(clock: Clock, config: Arc<Config>, workers: Vec<WorkerHandle>) -> Self {
+        let user_limits = user_limits(&config);
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
@@ -98,9 +121,11 @@ impl Registry {
             pools: RwLock::default(),
             budget: Mutex::default(),
             clients: Mutex::default(),
-            orders,
+            errands: Errands::default(),
         };
-        registry.set_user_limits(&config);
+        for (group, limit) in user_limits {
+            registry.lock_budget().set_limit(group, limit);
+        }
         registry
     }
 
@@ -158,7 +183,7 @@ impl Registry {
             self.workers.len(),
         );
         let pool = Arc::new(pool);
-        let mut budget = self.budget();
+        let mut budget = self.lock_budget();
         budget.join(id, key.0.clone(), key.1.clone());
         budget.set_limit(Group::Database(key.0.clone()), max_db_connections);
         pools.by_id.push(pool.clone());
@@ -166,135 +191,26 @@ impl Registry {
         Ok(pool)
     }
 
-    pub(crate) fn order(&self, order: Order) {
-        // The receiver is gone only while the process ends.
-        let _ = self.orders.send(order);
+    pub(crate) fn leave_errand(&self, errand: Errand) {
+        self.errands.leave(errand);
     }
 
-    /// Tells a pool what happened and carries out what it decides.
-    pub(crate) fn decide<T>(
-        &self,
-        pool: &Arc<PoolHandle>,
-        outbox: &mut Outbox,
-        what: impl FnOnce(&mut Shared, Time) -> T,
-    ) -> T {
-        let now = self.clock.now();
-        let mut effects = Vec::new();
-        let result = pool.decide(now, &mut effects, |shared| what(shared, now));
-        self.carry_out(pool, &mut effects, outbox);
-        result
-    }
-
-    /// Carries out what `pool` decided.
-    pub(crate) fn carry_out(
-        &self,
-        pool: &Arc<PoolHandle>,
-        effects: &mut Vec<Effect>,
-        outbox: &mut Outbox,
-    ) {
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Grant(grant) => {
-                    let worker = worker_of(ClientRef::from(grant.client));
-                    outbox.send(&self.workers, worker, Message::Grant(pool.clone(), grant));
-                }
-                Effect::Refuse(client, refusal) => {
-                    let worker = worker_of(ClientRef::from(client));
-                    outbox.send(&self.workers, worker, Message::Refuse(client, refusal));
-                }
-                Effect::Open(id) => self.open(pool, id, outbox),
-                Effect::Close(server, reason) => {
-                    debug!(
-                        database = &*pool.database,
-                        user = &*pool.user,
-                        server = %server.id,
-                        ?reason,
-                        "server connection closed"
-                    );
-                    self.close(server, outbox);
-                }
-            }
+    /// Brings an order to the thread that carries it out.
+    pub(crate) fn carry_out(&self, order: Order<Sockets>) {
+        match order {
+            Order::Send(to, message) => self.workers[to.index()].send(message),
+            Order::Open(pool, id, permit) => self.leave_errand(Errand::Open(pool.0, id, permit)),
+            Order::Cancel {
+                target,
+                server,
+                home,
+                ticket,
+            } => self.leave_errand(Errand::Cancel(target, server, home, ticket)),
         }
     }
 
-    /// Closes a server that its pool has forgotten.
-    pub(crate) fn close(&self, mut server: Box<Server>, outbox: &mut Outbox) {
-        say_goodbye(&mut server);
-        let id = server.id;
-        self.backends.remove(id);
-        if let Some(home) = server.stream.home {
-            outbox.send(&self.workers, home.worker, Message::Unhome(id, home.slot));
-        }
-        self.release(server.stream.permit, outbox);
-    }
-
-    /// A server has logged in, or could not.
-    pub(crate) fn opened(&self, pool: &Arc<PoolHandle>, id: ServerId, server: Box<Server>) {
-        let mut outbox = Outbox::default();
-        self.backends.add(id, server.stream.cancel.clone());
-        let worker = self.home_for(id);
-        let jitter = random_u32() % 100;
-        self.decide(pool, &mut outbox, |shared, now| {
-            shared.totals.server_logins += 1;
-            shared.parked.insert(id, server);
-            shared.core.opened(now, id, worker, jitter);
-        });
-        // If nobody took it at once, a worker has to watch it.
-        self.workers[worker.index()].send(Message::TakeHome(pool.clone(), id));
-    }
-
-    /// Sees to what is due, in all pools.
-    pub(crate) fn sweep(&self) {
-        let mut outbox = Outbox::default();
-        for pool in self.pools() {
-            self.decide(&pool, &mut outbox, |shared, now| shared.core.tick(now));
-        }
-        self.feed_hungry(&mut outbox);
-    }
-
-    /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.
-    pub(crate) fn part(&self) {
-        for pool in self.pools() {
-            pool.decide(self.clock.now(), &mut Vec::new(), |shared| {
-                for server in shared.parked.values_mut() {
-                    say_goodbye(server);
-                }
-            });
-        }
-    }
-
-    /// Takes over a reloaded configuration.
-    pub(crate) fn reload(&self, config: Config) {
-        let config = Arc::new(config);
-        *self.config.write().expect("no panic under the lock") = config.clone();
-        self.set_user_limits(&config);
-        self.probes.reconfigured();
-        let mut outbox = Outbox::default();
-        for pool in self.pools() {
-            let database = config.databases.get(&*pool.database);
-            let Some(database) = database.or(config.fallback_database.as_ref()) else {
-                info!(
-                    database = &*pool.database,
-                    "database removed; its clients stay until they leave"
-                );
-                continue;
-            };
-            let group = Group::Database(pool.database.clone());
-            let max = database.max_db_connections.map(|max| max.get());
-            self.budget().set_limit(group, max);
-            let settings = Settings::new(database.clone(), &pool.user);
-            let mut effects = Vec::new();
-            pool.reconfigure(self.clock.now(), settings, &mut effects);
-            self.carry_out(&pool, &mut effects, &mut outbox);
-        }
-        // A limit may have been raised, or removed.
-        self.feed(&mut outbox);
-        for worker in &self.workers {
-            worker.send(Message::Reloaded);
-        }
-    }
-
-    fn home_for(&self, id: ServerId) -> WorkerId {
+    /// The worker where a server lives that is opened under this name.
+    pub(crate) fn home_for(&self, id: ServerId) -> WorkerId {
         match self.config().workers {
             Workers::Auto => WorkerId(0),
             Workers::Count(_) => {
@@ -304,24 +220,40 @@ impl Registry {
         }
     }
 
-    fn pool_by_id(&self, id: PoolId) -> Arc<PoolHandle> {
+    pub(crate) fn lock_budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().expect("no panic under the lock")
+    }
+
+    pub(crate) fn pool_by_id(&self, id: PoolId) -> Arc<PoolHandle> {
         self.pools.read().expect("no panic under the lock").by_id[id.0 as usize].clone()
     }
-}
 
-/// Tells PostgreSQL that the connection ends, unless it may be in the middle of a message, of which
-/// the goodbye would become a part.
-fn say_goodbye(server: &mut Server) {
-    if server.is_reusable() {
-        let mut goodbye = Vec::new();
-        encode::terminate(&mut goodbye);
-        // A courtesy: PostgreSQL notices the closed socket as well.
-        let _ = server.stream.write(&goodbye);
+    /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.
+    pub(crate) fn part(&self) {
+        for pool in self.pools() {
+            pool.with(|stock| {
+                for server in stock.parked.values_mut() {
+                    server.say_goodbye();
+                }
+            });
+        }
+    }
+
+    /// Takes the place of the configuration.
+    pub(crate) fn set_config(&self, config: Arc<Config>) {
+        *self.config.write().expect("no panic under the lock") = config;
     }
 }
 
-fn worker_of(client: ClientRef) -> WorkerId {
-    WorkerId(u16::from(client.worker))
+/// The limits of users, as the budget takes them.
+pub(crate) fn user_limits(config: &Config) -> Vec<(Group, Option<u32>)> {
+    let users = config.users.values();
+    users
+        .map(|user| {
+            let group = Group::User(user.name.as_str().into());
+            (group, user.max_user_connections.map(|max| max.get()))
+        })
+        .collect()
 }
 
 /// A random number from the system.

@@ -1,9 +1,15 @@
 //! Taking over a changed configuration while serving.
 
+use std::sync::Arc;
+
+use pgweir_pool::budget::Group;
+use pgweir_pool::driver::Message;
 use tracing::{Level, enabled, error, info, warn};
 
-use crate::config::{self, Source};
-use crate::registry::Registry;
+use crate::config::{self, Config, Source};
+use crate::platform::PoolRef;
+use crate::pool_handle::{Settings, core_config};
+use crate::registry::{Registry, user_limits};
 use crate::run::SetLogLevel;
 
 /// Reads the configuration again. With any mistake in it, all of it stays as it was.
@@ -15,7 +21,7 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
                 warn!("{setting} changed; it takes effect after a restart");
             }
             let level = config.log.level;
-            registry.reload(config);
+            take_over(registry, Arc::new(config));
             // Told under whichever level lets it through, the old or the new one.
             let is_told = enabled!(Level::INFO);
             if is_told {
@@ -36,4 +42,38 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
             );
         }
     }
+}
+
+/// Tells pools, budget and workers.
+fn take_over(registry: &Registry, config: Arc<Config>) {
+    registry.set_config(config.clone());
+    registry.probes.reconfigured();
+    registry.run_errand(|outbox, now| {
+        for (group, limit) in user_limits(&config) {
+            registry.lock_budget().set_limit(group, limit);
+        }
+        for pool in registry.pools() {
+            let database = config.databases.get(&*pool.database);
+            let Some(database) = database.or(config.fallback_database.as_ref()) else {
+                info!(
+                    database = &*pool.database,
+                    "database removed; its clients stay until they leave"
+                );
+                continue;
+            };
+            let group = Group::Database(pool.database.clone());
+            let max = database.max_db_connections.map(|max| max.get());
+            registry.lock_budget().set_limit(group, max);
+            let settings = Settings::new(database.clone(), &pool.user);
+            let policy = settings.policy.clone();
+            let core = core_config(&settings.config);
+            let retire = pool.reconfigure(settings);
+            outbox.reconfigure(registry, &PoolRef(pool), now, (core, &policy, retire));
+        }
+        // A limit may have been raised, or removed.
+        outbox.feed(registry, now);
+        for worker in &registry.workers {
+            outbox.send(worker.id, Message::Reloaded);
+        }
+    });
 }

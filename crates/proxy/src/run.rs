@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
 use pgweir_pool::budget::Permit;
+use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
@@ -23,14 +23,18 @@ use crate::connect;
 use crate::http;
 use crate::listen::{self, Listener};
 use crate::login::Door;
-use crate::outbox::{Message, Outbox, WorkerHandle};
+use crate::mailbox::{Letter, WorkerHandle};
+use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle};
-use crate::registry::{Order, Registry};
+use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::reload;
 use crate::worker::{SWEEP, WAKE, Worker};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;
+
+/// What a server's life may be shorter, so that servers opened together do not end together.
+const JITTER_PERMILLE_MAX: u32 = 100;
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
@@ -94,20 +98,18 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
     let http = bind_http(&config.http)?;
-    let (orders, inbox) = mpsc::unbounded_channel();
-    let (registry, threads) = start_workers(config, orders)?;
+    let (registry, threads) = start_workers(config)?;
     let _http = http
         .map(|bound| http::start(bound, registry.clone()))
         .transpose()?;
     let control = Control {
         source,
         registry: registry.clone(),
-        orders: inbox,
         set_log_level,
     };
     let served = runtime.block_on(control.serve(listeners));
     for worker in &registry.workers {
-        worker.send(Message::Stop);
+        worker.post(Letter::Stop);
     }
     for thread in threads {
         match thread.join() {
@@ -136,10 +138,7 @@ fn bind_http(http: &Http) -> Result<Option<http::Bound>, RunError> {
     }
 }
 
-fn start_workers(
-    config: Config,
-    orders: mpsc::UnboundedSender<Order>,
-) -> Result<(Arc<Registry>, Vec<WorkerThread>), RunError> {
+fn start_workers(config: Config) -> Result<(Arc<Registry>, Vec<WorkerThread>), RunError> {
     let count = match config.workers {
         Workers::Auto => std::thread::available_parallelism()?.get(),
         Workers::Count(count) => count.get() as usize,
@@ -153,12 +152,7 @@ fn start_workers(
         handles.push(WorkerHandle::new(id, poll.registry().try_clone()?, waker));
         polls.push((id, poll));
     }
-    let registry = Arc::new(Registry::new(
-        Clock::start(),
-        Arc::new(config),
-        handles,
-        orders,
-    ));
+    let registry = Arc::new(Registry::new(Clock::start(), Arc::new(config), handles));
     let mut threads = Vec::new();
     for (id, poll) in polls {
         let worker = Worker::new(id, poll, registry.clone());
@@ -188,13 +182,12 @@ fn raise_file_limit() {
 struct Control {
     source: Source,
     registry: Arc<Registry>,
-    orders: mpsc::UnboundedReceiver<Order>,
     set_log_level: SetLogLevel,
 }
 
 impl Control {
     /// Serves until the last client has left after a signal, or the time for that is over.
-    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
+    async fn serve(self, listeners: Vec<Listener>) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -214,15 +207,18 @@ impl Control {
         }
         self.warm_known_pools();
         let mut stop_at: Option<Instant> = None;
+        let registry = self.registry.clone();
         loop {
             let far = Instant::now() + std::time::Duration::from_secs(3600);
             tokio::select! {
-                _ = sweep.tick() => self.registry.sweep(),
-                Some(order) = self.orders.recv() => {
-                    if matches!(order, Order::Empty) && stop_at.is_some() {
-                        return Ok(());
+                _ = sweep.tick() => self.sweep(),
+                errands = registry.errands.take() => {
+                    for errand in errands {
+                        if matches!(errand, Errand::Empty) && stop_at.is_some() {
+                            return Ok(());
+                        }
+                        self.begin(errand);
                     }
-                    self.carry_out(order);
                 }
                 _ = hangup.recv() => {
                     reload(&self.source, &self.registry, &self.set_log_level);
@@ -257,13 +253,20 @@ impl Control {
         }
     }
 
-    fn carry_out(&self, order: Order) {
+    /// Sees to what is due, in all pools.
+    fn sweep(&self) {
+        let registry = &*self.registry;
+        let pools = registry.pools().into_iter().map(PoolRef);
+        registry.run_errand(|outbox, now| outbox.sweep(registry, now, pools));
+    }
+
+    fn begin(&self, errand: Errand) {
         let registry = self.registry.clone();
-        match order {
-            Order::Open(pool, id, permit) => {
+        match errand {
+            Errand::Open(pool, id, permit) => {
                 tokio::spawn(open(registry, pool, id, permit));
             }
-            Order::Cancel(target, id, home, pending) => {
+            Errand::Cancel(target, id, home, pending) => {
                 tokio::spawn(async move {
                     cancel::deliver(&target).await;
                     let worker = &registry.workers[home.worker.index()];
@@ -271,7 +274,7 @@ impl Control {
                     drop(pending);
                 });
             }
-            Order::Empty => {}
+            Errand::Empty => {}
         }
     }
 
@@ -299,10 +302,7 @@ impl Control {
             }
             match self.registry.pool(database.clone(), database_name, name) {
                 Ok(pool) => {
-                    self.registry
-                        .decide(&pool, &mut Outbox::default(), |shared, now| {
-                            shared.core.warm(now)
-                        });
+                    self.registry.tell(&pool, |stock, now| stock.core.warm(now));
                 }
                 Err(error) => warn!("{}", error.message),
             }
@@ -339,7 +339,11 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                     "Database connected"
                 );
             }
-            registry.opened(&pool, id, server);
+            registry.backends.add(id, server.stream.cancel.clone());
+            let home = (registry.home_for(id), random_u32() % JITTER_PERMILLE_MAX);
+            registry.run_errand(|outbox, now| {
+                outbox.opened(&*registry, &PoolRef(pool.clone()), now, server, home);
+            });
         }
         Err((permit, failure)) => {
             error!(
@@ -349,15 +353,11 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             );
             let error = failure.client_error();
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
-            let mut outbox = Outbox::default();
-            // First, or the connection that becomes free lets the pool try again without a pause.
             let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
-            registry.decide(&pool, &mut outbox, |shared, now| {
-                shared.totals.server_login_failures += 1;
-                shared.postgres_full = is_full;
-                shared.core.failed(now, id);
+            registry.run_errand(|outbox, now| {
+                let pool = PoolRef(pool.clone());
+                outbox.failed(&*registry, &pool, now, id, (permit, is_full));
             });
-            registry.release(permit, &mut outbox);
             pool.greeting.send_if_modified(|greeting| {
                 let unknown = !matches!(greeting, Greeting::Known(_));
                 if unknown {

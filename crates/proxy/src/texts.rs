@@ -2,54 +2,16 @@
 
 use std::time::Duration;
 
+use pgweir_pool::driver::LastWords;
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::{Limits, Overdue};
 use pgweir_pool::waits::Cause;
-use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::config::PoolConfig;
 
-/// An error for a client, owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClientError {
-    pub(crate) sqlstate: SqlState,
-    pub(crate) message: String,
-    pub(crate) detail: Option<String>,
-    pub(crate) hint: Option<String>,
-}
-
-impl ClientError {
-    pub(crate) fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self {
-            sqlstate,
-            message: message.into(),
-            detail: None,
-            hint: None,
-        }
-    }
-
-    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
-    }
-
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// As fields of a FATAL error message.
-    pub(crate) fn fields(&self) -> ErrorFields<'_> {
-        ErrorFields {
-            severity: Severity::Fatal,
-            sqlstate: self.sqlstate,
-            message: &self.message,
-            detail: self.detail.as_deref(),
-            hint: self.hint.as_deref(),
-        }
-    }
-}
+/// An error for a client.
+pub(crate) type ClientError = LastWords;
 
 /// Why a client did not get a server, for which `cause` says why none was free, and `blocker` who
 /// holds the locks if it is that. `login_error` is the last failed login of the pool.

@@ -1,12 +1,7 @@
-//! A data-plane thread: its epoll loop, its clients, and the servers that live with it.
+//! A data-plane thread: its epoll loop around a driver.
 
-mod clients;
-mod endings;
-mod servers;
-mod slots;
-mod sweeps;
+mod observe;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,18 +9,17 @@ use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
-use pgweir_pool::id::WorkerId;
+use pgweir_pool::driver::{Cancelled, Driver, Farewell, Peer, Readiness};
+use pgweir_pool::id::{ClientId, WorkerId};
 use pgweir_pool::time::Time;
+use tracing::info;
 
-pub(crate) use clients::Client;
-
+use crate::admin::{Action, Outcome, Request};
 use crate::config::Workers;
-use crate::effects::Effect;
-use crate::outbox::{Message, Outbox};
+use crate::mailbox::Letter;
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
-use servers::Entry;
-use slots::Slots;
+use crate::shell::author;
 
 /// The token of the wake-up; clients have even tokens, servers odd ones below it.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -51,18 +45,7 @@ pub(crate) struct Worker {
     id: WorkerId,
     poll: Poll,
     registry: Arc<Registry>,
-    clients: Slots<Box<Client>>,
-    servers: Slots<Entry>,
-    scratch: Vec<u8>,
-    outbox: Outbox,
-    effects: Vec<Effect>,
-    /// Clients that gave others a turn.
-    turns: BTreeSet<u32>,
-    /// Entries of `servers` that are on their way back to their pool.
-    returning: Vec<u32>,
-    /// Clients that may move to this worker when they are idle, before the next sweep.
-    leaving: Option<(WorkerId, u32)>,
-    draining: bool,
+    driver: Driver<Registry>,
     /// Pools that know what their clients here hold.
     told: Vec<Arc<PoolHandle>>,
     now: Time,
@@ -74,19 +57,8 @@ impl Worker {
             id,
             poll,
             now: registry.clock.now(),
+            driver: Driver::new(id, registry.clone(), SCRATCH_LEN),
             registry,
-            clients: Slots::default(),
-            servers: Slots::default(),
-            scratch: vec![0; SCRATCH_LEN],
-            outbox: Outbox {
-                here: Some(id),
-                ..Outbox::default()
-            },
-            effects: Vec::new(),
-            turns: BTreeSet::new(),
-            returning: Vec::new(),
-            leaving: None,
-            draining: false,
             told: Vec::new(),
         }
     }
@@ -97,7 +69,7 @@ impl Worker {
     /// Waiting for events fails.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut messages = Vec::new();
+        let mut letters = Vec::new();
         let mut swept = self.now;
         let mut waited = Duration::ZERO;
         loop {
@@ -105,8 +77,7 @@ impl Worker {
             let patience = self.patience(swept, before);
             if patience.is_none() {
                 // No sweep will say so while it sleeps, and nobody is sent to a busy worker.
-                let own = &self.registry.workers[self.id.index()];
-                own.busy_permille.store(0, Ordering::Relaxed);
+                self.set_busy(0);
             }
             match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -117,31 +88,37 @@ impl Worker {
             for event in &events {
                 self.ready(event);
             }
-            self.registry.workers[self.id.index()].take(&mut messages);
-            for message in messages.drain(..) {
-                if !self.handle(message) {
-                    return Ok(());
+            self.registry.workers[self.id.index()].take(&mut letters);
+            for letter in letters.drain(..) {
+                match letter {
+                    Letter::Message(message) => self.driver.message(self.now, message),
+                    Letter::Administer(client, request) => self.administer(client, request),
+                    Letter::Stop => {
+                        self.driver.end_all(self.now);
+                        self.carry_out();
+                        return Ok(());
+                    }
                 }
+                self.carry_out();
             }
-            for slot in std::mem::take(&mut self.turns) {
-                self.pump_client(slot);
-            }
-            self.handle_local();
+            self.driver.take_turns(self.now);
+            self.carry_out();
             if self.now - swept >= SWEEP {
                 self.sweep(self.now - swept, waited);
                 swept = self.now;
                 waited = Duration::ZERO;
             }
+            self.count_clients();
         }
     }
 
     /// How long to wait for events.
     fn patience(&self, swept: Time, now: Time) -> Option<Duration> {
-        if !self.turns.is_empty() {
+        if self.driver.has_turns() {
             return Some(Duration::ZERO);
         }
         // Pools that were told of holders have to be told when the last of them has left.
-        if self.clients.is_empty() && self.returning.is_empty() && self.told.is_empty() {
+        if self.driver.is_resting() && self.told.is_empty() {
             return None;
         }
         Some(
@@ -157,59 +134,35 @@ impl Worker {
             return;
         }
         let slot = (token.0 >> 1) as u32;
-        if token.0 & 1 == 0 {
-            self.client_ready(slot, event);
+        let peer = if token.0 & 1 == 0 {
+            Peer::Client(slot)
         } else {
-            self.server_ready(slot, event);
-        }
+            Peer::Server(slot)
+        };
+        let readiness = Readiness {
+            readable: event.is_readable(),
+            hung_up: event.is_read_closed() || event.is_error(),
+        };
+        self.driver.ready(self.now, peer, readiness);
+        self.carry_out();
     }
 
-    /// Handles what this worker has sent to itself, and what that causes.
-    fn handle_local(&mut self) {
-        while let Some(message) = self.outbox.local.pop_front() {
-            let goes_on = self.handle(message);
-            assert!(goes_on, "a worker does not tell itself to stop");
+    /// Carries out what the driver ordered.
+    fn carry_out(&mut self) {
+        while let Some(order) = self.driver.poll_order() {
+            self.registry.carry_out(order);
         }
-    }
-
-    /// Handles a message; false when it says to stop.
-    fn handle(&mut self, message: Message) -> bool {
-        match message {
-            Message::Adopt(client) => self.adopt(client),
-            Message::Grant(pool, grant) => self.granted(&pool, grant),
-            Message::Refuse(client, refusal) => self.refused(client, refusal),
-            Message::Cancel(client, pending) => {
-                self.cancel(client, Some(pending));
-            }
-            Message::Administer(client, request) => self.administer(client, request),
-            Message::CancelDone(id, slot) => self.cancel_done(id, slot),
-            Message::TakeHome(pool, id) => self.watch_parked(&pool, id),
-            Message::Unhome(id, slot) => self.forget_server(id, slot),
-            Message::Reloaded => self.reloaded(),
-            Message::Drain => {
-                self.draining = true;
-                self.end_resting();
-            }
-            Message::Stop => {
-                self.end_all();
-                return false;
-            }
-        }
-        true
     }
 
     fn sweep(&mut self, elapsed: Duration, waited: Duration) {
         let busy = elapsed.saturating_sub(waited).as_micros() * 1000 / elapsed.as_micros().max(1);
         let busy = u32::try_from(busy).expect("a share in thousandths");
-        let own = &self.registry.workers[self.id.index()];
-        own.busy_permille.store(busy, Ordering::Relaxed);
-        self.leaving = self.relief(busy);
+        self.set_busy(busy);
         self.count_work();
-        self.sweep_clients();
-        self.sweep_holders();
-        self.sweep_waiters();
-        self.sweep_returning();
-        self.handle_local();
+        self.driver.sweep(self.now, self.relief(busy));
+        self.carry_out();
+        self.note_holders();
+        self.note_waiters();
     }
 
     /// Where clients should go, and how many, when this worker has too much to do.
@@ -219,9 +172,55 @@ impl Worker {
         }
         let others = self.registry.workers.iter().filter(|w| w.id != self.id);
         let least = others.min_by_key(|w| w.busy())?;
-        let some = u32::try_from(self.clients.len() / 8)
+        let some = u32::try_from(self.driver.clients_count() / 8)
             .unwrap_or(u32::MAX)
             .max(1);
         (least.busy() < TAKING_PERMILLE).then_some((least.id, some))
+    }
+
+    /// Does what an administrator asks for.
+    fn administer(&mut self, name: ClientId, request: Request) {
+        let Some(author) = self.driver.client(name).map(author) else {
+            return;
+        };
+        let outcome = match request.action {
+            Action::Cancel => self.driver.cancel(self.now, name).map(|it| match it {
+                Cancelled::Sent => Outcome::CancelSent,
+                Cancelled::WaitEnded => Outcome::WaitEnded,
+                Cancelled::NothingRuns => Outcome::NothingRuns,
+            }),
+            Action::End => self
+                .driver
+                .end(self.now, name, Farewell::Administrator)
+                .then_some(Outcome::Ended),
+        };
+        let outcome = outcome.expect("a client that was there a moment ago");
+        let asked = match request.action {
+            Action::Cancel => "to cancel what a client does",
+            Action::End => "to end a client",
+        };
+        info!(
+            database = &*author.database,
+            user = &*author.user,
+            client = author.client,
+            application_name = author.application,
+            by = %request.by,
+            outcome = outcome.name(),
+            "an administrator asked {asked}",
+        );
+        // The administrator may have gone; it is done all the same.
+        let _ = request.answer.send(outcome);
+    }
+
+    fn set_busy(&self, permille: u32) {
+        let own = &self.registry.workers[self.id.index()];
+        own.busy_permille.store(permille, Ordering::Relaxed);
+    }
+
+    /// Shows how many clients live here, for whoever chooses a worker for the next one.
+    fn count_clients(&self) {
+        let own = &self.registry.workers[self.id.index()];
+        let clients = u32::try_from(self.driver.clients_count()).unwrap_or(u32::MAX);
+        own.clients.store(clients, Ordering::Relaxed);
     }
 }

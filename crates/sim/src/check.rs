@@ -18,7 +18,7 @@ mod refusals;
 
 use std::fmt;
 
-use pgweir_pool::pool::{Action, Config, Counts};
+use pgweir_pool::pool::{Action, Config, Counts, Grant};
 use pgweir_pool::time::Time;
 
 pub(crate) use budget::BudgetWatch;
@@ -83,7 +83,9 @@ impl Watch {
         {
             notable.push("open: reserve");
         }
-        if let (&Input::Checkin { home, .. }, [Action::Grant { client, .. }]) = (input, actions) {
+        if let (&Input::Checkin { home, .. }, [Action::Grant(Grant { client, .. })]) =
+            (input, actions)
+        {
             let oldest = model.queue.first().map(|w| (w.client, w.home));
             if oldest.is_some_and(|(oldest, _)| oldest != *client) {
                 notable.push("grant: home first");

@@ -36,21 +36,36 @@ pub enum Action {
     Open(ServerId),
     /// Say goodbye and close the socket. The server is already forgotten here.
     Close(ServerId, CloseReason),
-    /// Hand the server to the client; answer later with `checkin` or `lost`.
-    Grant {
-        /// Who gets the server.
-        client: ClientId,
-        /// The server, which the client holds from here on.
-        server: ServerId,
-        /// When the server was last used or opened.
-        idle_since: Time,
-        /// The client's place, for `requeue` should the server turn out to be dead.
-        place: Place,
-        /// Nobody had the server before.
-        is_new: bool,
-    },
-    /// Tell the client that it will not get a server.
-    Refuse(ClientId, Refusal),
+    /// Hand the server to a client that waited.
+    Grant(Grant),
+    /// Tell a client that waited at this place that it will not get a server.
+    Refuse(ClientId, Place, Refusal),
+}
+
+/// A server for a client, which holds it until `checkin` or `lost`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// Who gets the server.
+    pub client: ClientId,
+    /// The server.
+    pub server: ServerId,
+    /// When the server was last used or opened.
+    pub idle_since: Time,
+    /// The client's place, for `requeue` should the server turn out to be dead.
+    pub place: Place,
+    /// Nobody had the server before.
+    pub is_new: bool,
+}
+
+/// What comes of asking for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkout {
+    /// One was idle.
+    Granted(Grant),
+    /// The client is in the queue; `Action::Grant` or `Action::Refuse` will name it.
+    Waits(Place),
+    /// It does not get one.
+    Refused(Refusal),
 }
 
 /// Why a server was closed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Action, CloseReason, Condition, Config, Place, Pool};
+use super::{Action, Checkout, CloseReason, Condition, Config, Grant, Place, Pool};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
 
@@ -33,18 +33,22 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
         let home = WorkerId(home.parse().unwrap());
         let number: u64 = name[1..].parse().unwrap_or(0);
         let server = ServerId(number);
+        let mut checkout = None;
         match (words[0], words.get(1).copied()) {
             (delay, None) if delay.starts_with('+') => {
                 now = now + Duration::from_millis(number);
                 pool.tick(now);
             }
             (_, Some("checkout")) => {
-                let place = pool.checkout(now, ClientId(number), home);
-                places.insert(number, (place, home));
+                let answer = pool.checkout(now, ClientId(number), home);
+                if let Checkout::Waits(place) | Checkout::Granted(Grant { place, .. }) = answer {
+                    places.insert(number, (place, home));
+                }
+                checkout = Some(answer);
             }
             (_, Some("requeue")) => {
                 let (place, home) = places[&number];
-                pool.requeue(now, ClientId(number), home, place);
+                checkout = Some(pool.requeue(now, ClientId(number), home, place));
             }
             (_, Some("leave")) => {
                 let (place, home) = places[&number];
@@ -68,12 +72,19 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
             }
             _ => panic!("unknown input {input:?}"),
         }
+        match checkout {
+            Some(Checkout::Granted(Grant { client, server, .. })) => {
+                log.push(format!("grant {client} {server}"));
+            }
+            Some(Checkout::Refused(refusal)) => log.push(format!("refuse c{number} {refusal:?}")),
+            Some(Checkout::Waits(_)) | None => {}
+        }
         while let Some(action) = pool.poll_action() {
             log.push(match action {
                 Action::Open(server) => format!("open {server}"),
                 Action::Close(server, reason) => format!("close {server} {reason:?}"),
-                Action::Grant { client, server, .. } => format!("grant {client} {server}"),
-                Action::Refuse(client, refusal) => format!("refuse {client} {refusal:?}"),
+                Action::Grant(Grant { client, server, .. }) => format!("grant {client} {server}"),
+                Action::Refuse(client, _, refusal) => format!("refuse {client} {refusal:?}"),
             });
         }
     }

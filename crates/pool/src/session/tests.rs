@@ -11,7 +11,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{End, Limits, Need, Overdue, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
-use crate::pool::{Config, Place, Pool};
+use crate::pool::{Checkout, Config, Place, Pool};
 use crate::relay::{Mode, Relay};
 use crate::server::Server;
 use crate::time::Time;
@@ -74,7 +74,10 @@ fn place() -> Place {
         lifetime: Duration::MAX,
         login_retry: Duration::MAX,
     };
-    Pool::new(config, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0))
+    match Pool::new(config, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0)) {
+        Checkout::Waits(place) => place,
+        other => unreachable!("an empty pool has no server, but answers {other:?}"),
+    }
 }
 
 /// A client that asked `select 1`, and a server with other settings if `strange`.

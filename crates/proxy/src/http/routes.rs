@@ -19,7 +19,6 @@ use super::jwt::{Bearer, Keys};
 use super::live as live_document;
 use super::metrics;
 use super::page;
-use crate::outbox::Outbox;
 use crate::registry::Registry;
 use crate::snapshot::{Readiness, Snapshot};
 
@@ -99,9 +98,7 @@ fn knock(registry: &Registry) {
         .into_iter()
         .filter(|pool| pool.is_login_failing());
     for pool in failing.take(RETRIES_MAX) {
-        registry.decide(&pool, &mut Outbox::default(), |shared, now| {
-            shared.core.warm(now);
-        });
+        registry.tell(&pool, |stock, now| stock.core.warm(now));
     }
 }
 

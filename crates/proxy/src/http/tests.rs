@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use mio::{Poll, Waker};
 use pgweir_pool::id::WorkerId;
-use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::config::{self, Source};
-use crate::outbox::WorkerHandle;
+use crate::mailbox::WorkerHandle;
 use crate::pool_handle::PoolHandle;
-use crate::registry::{Order, Registry};
+use crate::registry::{Errand, Registry};
 use crate::worker::WAKE;
 
 /// What tokens of tests are signed with.
@@ -20,7 +19,6 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct World {
     pub(crate) registry: Arc<Registry>,
     pub(crate) pool: Arc<PoolHandle>,
-    orders: mpsc::UnboundedReceiver<Order>,
     /// Keeps the worker's epoll set.
     _poll: Poll,
 }
@@ -29,8 +27,11 @@ impl World {
     /// Servers that were to be opened since the last call.
     pub(crate) fn opened(&mut self) -> usize {
         let mut count = 0;
-        while let Ok(order) = self.orders.try_recv() {
-            count += usize::from(matches!(order, Order::Open(..)));
+        let mut errands = std::pin::pin!(self.registry.errands.take());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        if let std::task::Poll::Ready(errands) = errands.as_mut().poll(&mut context) {
+            let is_open = |errand: &&Errand| matches!(errand, Errand::Open(..));
+            count = errands.iter().filter(is_open).count();
         }
         count
     }
@@ -51,14 +52,12 @@ pub(crate) fn world(settings: &str) -> World {
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     let handle = WorkerHandle::new(WorkerId(0), poll.registry().try_clone().unwrap(), waker);
-    let (orders, inbox) = mpsc::unbounded_channel();
     let database = config.databases["app"].clone();
-    let registry = Registry::new(Clock::start(), Arc::new(config), vec![handle], orders);
+    let registry = Registry::new(Clock::start(), Arc::new(config), vec![handle]);
     let pool = registry.pool(database, "app", "bob").unwrap();
     World {
         registry: Arc::new(registry),
         pool,
-        orders: inbox,
         _poll: poll,
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_pool::pool::Action;
 use pgweir_pool::relay::Hold;
 use pgweir_pool::session::Holding;
 use pgweir_pool::time::Time;
@@ -10,7 +11,6 @@ use pgweir_sql::fingerprint::Fingerprint;
 
 use super::blocker::Kind;
 use super::{LockBoard, Locks, Root, Session, Sighting, Stranger};
-use crate::effects::Effect;
 use crate::http::tests::world;
 use crate::insight::Locking;
 
@@ -171,17 +171,17 @@ fn who_holds_locks_is_named_and_statements_are_shown_to_their_own_user() {
 fn a_free_server_holds_locks_if_it_was_free_when_that_was_seen() {
     let world = world("");
     let registry = &world.registry;
-    let mut effects = Vec::new();
-    world.pool.decide(Time(1), &mut effects, |shared| {
-        shared.core.warm(Time(1));
+    let action = world.pool.with(|stock| {
+        stock.core.warm(Time(1));
+        stock.core.poll_action()
     });
-    let Effect::Open(server) = effects[0] else {
-        panic!("{effects:?}");
+    let Some(Action::Open(server)) = action else {
+        panic!("{action:?}");
     };
     let opened = Time(10);
-    world.pool.decide(opened, &mut effects, |shared| {
-        shared.core.opened(opened, server, WorkerId(0), 0);
-    });
+    world
+        .pool
+        .with(|stock| stock.core.opened(opened, server, WorkerId(0), 0));
     let kind = |at| {
         let seen = Sighting {
             postgres: &"db:5432".into(),

@@ -4,26 +4,26 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pgweir_pool::id::WorkerId;
+use pgweir_pool::driver::Message;
+use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::{Order, Registry};
+use super::{Errand, Registry};
 use crate::admin;
 use crate::clients::CancelKey;
 use crate::config::Workers;
-use crate::effects::ClientRef;
-use crate::outbox::{Message, Outbox, WorkerHandle};
+use crate::mailbox::{Letter, WorkerHandle};
+use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
 use crate::texts::ClientError;
-use crate::worker::Client;
 
 /// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
 /// the next: a worker at 70 % still batches well and has room for a burst.
 const FILL_PERMILLE: u32 = 700;
 
 impl Registry {
-    /// Lets a client in that has proven who it is, and numbers it.
+    /// Lets a client in that has proven who it is, and numbers it. The pool is told by the caller.
     ///
     /// # Errors
     /// A limit on clients is reached.
@@ -50,24 +50,18 @@ impl Registry {
             (&pool.user, max),
             key,
         )?;
-        drop(clients);
-        self.decide(pool, &mut Outbox::default(), |shared, now| {
-            shared.totals.client_logins += 1;
-            shared.core.client_in(now);
-        });
         Ok(key)
     }
 
-    /// A client that was let in is gone.
-    pub(crate) fn client_out(&self, pool: &Arc<PoolHandle>, pid: u32, outbox: &mut Outbox) {
+    /// A client that was let in is gone, and its pool knows.
+    pub(crate) fn client_out(&self, pool: &PoolHandle, pid: u32) {
         let left = {
             let mut clients = self.clients.lock().expect("no panic under the lock");
             clients.leave(&pool.database, &pool.user, pid);
             clients.total()
         };
-        self.decide(pool, outbox, |shared, now| shared.core.client_out(now));
         if left == 0 && self.draining.load(Ordering::Acquire) {
-            self.order(Order::Empty);
+            self.leave_errand(Errand::Empty);
         }
     }
 
@@ -79,11 +73,11 @@ impl Registry {
     }
 
     /// The client lives at a worker under this name.
-    pub(crate) fn client_moved(&self, pid: u32, client: ClientRef) {
+    pub(crate) fn client_moved(&self, pid: u32, client: ClientId) {
         self.clients
             .lock()
             .expect("no panic under the lock")
-            .moved(pid, client.id());
+            .moved(pid, client);
     }
 
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What
@@ -124,7 +118,7 @@ impl Registry {
         if let Some(client) = client {
             let worker = usize::from(ClientRef::from(client).worker);
             let request = admin::Request { action, by, answer };
-            self.workers[worker].send(Message::Administer(client, request));
+            self.workers[worker].post(Letter::Administer(client, request));
         }
         Some(answered)
     }

@@ -27,7 +27,7 @@ impl Rule for Capacity {
                 assert!(model.needs_server(), "capacity: opened for nobody");
                 assert!(!model.denied, "capacity: opened against the budget");
             }
-            Action::Grant { .. } => {
+            Action::Grant(_) => {
                 let most = model.config.size_max as usize + model.config.reserve_max as usize;
                 assert!(model.total() <= most, "capacity: granted past the limit");
             }

@@ -8,7 +8,7 @@
 //! * A grant says truly since when the server was idle.
 
 use pgweir_pool::id::ServerId;
-use pgweir_pool::pool::Action;
+use pgweir_pool::pool::{Action, Grant};
 
 use super::{Input, Model, Rule};
 use crate::check::model::State;
@@ -35,12 +35,12 @@ impl Rule for Exclusive {
                     State::Held(client) => panic!("exclusive: {id} closed under {client}"),
                 }
             }
-            Action::Grant {
+            Action::Grant(Grant {
                 client,
                 server: id,
                 idle_since,
                 ..
-            } => {
+            }) => {
                 let server = model.servers.get(&id);
                 let server = server.unwrap_or_else(|| panic!("exclusive: {id} is not open"));
                 let State::Idle { since, .. } = server.state else {
@@ -57,7 +57,7 @@ impl Rule for Exclusive {
                 );
                 assert_eq!(idle_since, since, "exclusive: {id} was not idle since then");
             }
-            Action::Refuse(client, _) => {
+            Action::Refuse(client, ..) => {
                 assert!(
                     model.waiter(client).is_some(),
                     "exclusive: {client} does not wait"

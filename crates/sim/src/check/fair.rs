@@ -6,7 +6,7 @@
 //! * A client that comes back because its server was dead has the place it had before.
 //! * `leave` says truly whether the client was queued, and a client that left is not served.
 
-use pgweir_pool::pool::{Action, HOME_PREFERENCE};
+use pgweir_pool::pool::{Action, Grant, HOME_PREFERENCE};
 
 use super::{Answer, Input, Model, Rule};
 use crate::check::model::State;
@@ -23,12 +23,12 @@ impl Rule for Fair {
     }
 
     fn action(&mut self, model: &Model, _input: &Input, action: &Action) {
-        let Action::Grant {
+        let Action::Grant(Grant {
             client,
             server,
             place,
             ..
-        } = *action
+        }) = *action
         else {
             return;
         };

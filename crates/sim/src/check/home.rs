@@ -6,7 +6,7 @@
 //!   `HOME_PREFERENCE` of the oldest.
 //! * Of a worker's idle servers the one used last is granted, so that a quiet pool shrinks.
 
-use pgweir_pool::pool::{Action, Counts, HOME_PREFERENCE};
+use pgweir_pool::pool::{Action, Counts, Grant, HOME_PREFERENCE};
 
 use super::{Input, Model, Rule};
 use crate::check::model::State;
@@ -16,7 +16,7 @@ pub(crate) struct Home;
 
 impl Rule for Home {
     fn action(&mut self, model: &Model, _input: &Input, action: &Action) {
-        let Action::Grant { client, server, .. } = *action else {
+        let Action::Grant(Grant { client, server, .. }) = *action else {
             return;
         };
         let (Some(oldest), Some(waiter)) = (model.queue.first(), model.waiter(client)) else {

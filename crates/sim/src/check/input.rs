@@ -1,7 +1,7 @@
 //! What can happen to a pool, as data, so that it can be given to the pool and to its observer.
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Condition, Config, Place, Pool};
+use pgweir_pool::pool::{Action, Checkout, CloseReason, Condition, Config, Grant, Place, Pool};
 use pgweir_pool::time::Time;
 
 /// One call of a pool's API.
@@ -48,22 +48,46 @@ pub(crate) enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Nothing,
-    Place(Place),
+    Checkout(Checkout),
     Truth(bool),
 }
 
 impl Answer {
+    /// The client's place, if it was given one; who is served at once has one for a moment.
+    pub(crate) fn place(self) -> Option<Place> {
+        match self {
+            Self::Checkout(Checkout::Granted(Grant { place, .. }) | Checkout::Waits(place)) => {
+                Some(place)
+            }
+            Self::Checkout(Checkout::Refused(_)) | Self::Nothing | Self::Truth(_) => None,
+        }
+    }
+
     pub(crate) fn is_true(self) -> bool {
         self == Self::Truth(true)
     }
 }
 
 impl Input {
+    /// Makes the call; with the answer, all that the pool did. A server that is the answer is among
+    /// that, where it was taken: behind those that were too old to be.
+    pub(crate) fn give(&self, pool: &mut Pool, now: Time) -> (Answer, Vec<Action>) {
+        let answer = self.apply(pool, now);
+        let mut actions: Vec<_> = std::iter::from_fn(|| pool.poll_action()).collect();
+        if let Answer::Checkout(Checkout::Granted(grant)) = answer {
+            let too_old =
+                |action: &Action| matches!(action, Action::Close(_, CloseReason::Lifetime));
+            let at = actions.iter().take_while(|action| too_old(action)).count();
+            actions.insert(at, Action::Grant(grant));
+        }
+        (answer, actions)
+    }
+
     /// Makes the call.
-    pub(crate) fn apply(&self, pool: &mut Pool, now: Time) -> Answer {
+    fn apply(&self, pool: &mut Pool, now: Time) -> Answer {
         match *self {
             Self::Checkout { client, home } => {
-                return Answer::Place(pool.checkout(now, client, home));
+                return Answer::Checkout(pool.checkout(now, client, home));
             }
             Self::Leave { home, place, .. } => {
                 return Answer::Truth(pool.leave(now, home, place));
@@ -74,7 +98,7 @@ impl Input {
                 client,
                 home,
                 place,
-            } => pool.requeue(now, client, home, place),
+            } => return Answer::Checkout(pool.requeue(now, client, home, place)),
             Self::Opened {
                 server,
                 home,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Condition, Config, Place};
+use pgweir_pool::pool::{Action, Condition, Config, Grant, Place};
 use pgweir_pool::time::Time;
 
 use super::input::{Answer, Input};
@@ -85,13 +85,16 @@ impl Model {
         self.turns += 1;
         match *input {
             Input::Checkout { client, home } => {
-                let Answer::Place(place) = answer else {
-                    panic!("a checkout answers with a place");
-                };
-                self.asked.insert(client, (self.now, self.turns, place));
-                self.enqueue(client, home);
+                if let Some(place) = answer.place() {
+                    self.asked.insert(client, (self.now, self.turns, place));
+                    self.enqueue(client, home);
+                }
             }
-            Input::Requeue { client, home, .. } => self.enqueue(client, home),
+            Input::Requeue { client, home, .. } => {
+                if answer.place().is_some() {
+                    self.enqueue(client, home);
+                }
+            }
             Input::Leave { client, .. } => self.queue.retain(|w| w.client != client),
             Input::Opened {
                 server,
@@ -170,13 +173,13 @@ impl Model {
                 self.servers.remove(&id);
                 self.promised = false;
             }
-            Action::Grant { client, server, .. } => {
+            Action::Grant(Grant { client, server, .. }) => {
                 self.queue.retain(|w| w.client != client);
                 let server = self.server(server);
                 server.state = State::Held(client);
                 server.used = true;
             }
-            Action::Refuse(client, _) => self.queue.retain(|w| w.client != client),
+            Action::Refuse(client, ..) => self.queue.retain(|w| w.client != client),
         }
     }
 

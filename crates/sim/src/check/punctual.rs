@@ -19,7 +19,7 @@ pub(crate) struct Punctual;
 impl Rule for Punctual {
     fn action(&mut self, model: &Model, _input: &Input, action: &Action) {
         match *action {
-            Action::Refuse(client, Refusal::Timeout) => {
+            Action::Refuse(client, _, Refusal::Timeout) => {
                 let overdue = model.waiter(client).is_some_and(|w| is_overdue(model, w));
                 assert!(overdue, "punctual: {client} refused too soon");
             }
@@ -41,7 +41,7 @@ impl Rule for Punctual {
             Action::Open(_) => {
                 assert!(!model.is_retry_pause(), "punctual: login tried too soon");
             }
-            Action::Close(..) | Action::Grant { .. } | Action::Refuse(..) => {}
+            Action::Close(..) | Action::Grant(_) | Action::Refuse(..) => {}
         }
     }
 

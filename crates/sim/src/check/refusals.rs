@@ -7,7 +7,7 @@
 //! * `warm` is answered with no exactly then, too.
 
 use pgweir_pool::id::ClientId;
-use pgweir_pool::pool::{Action, Counts, Refusal};
+use pgweir_pool::pool::{Action, Checkout, Counts, Refusal};
 
 use super::{Answer, Input, Model, Rule};
 
@@ -23,6 +23,18 @@ impl Rule for Refusals {
         let none_idle = model.idle().next().is_none();
         self.queue_full = none_idle && model.queue.len() >= model.config.waiters_max;
         self.login_failing = model.is_retry_pause() && model.total() == 0;
+        if let Answer::Checkout(Checkout::Refused(refusal)) = answer {
+            let came = matches!(input, Input::Checkout { .. });
+            match refusal {
+                Refusal::QueueFull => {
+                    assert!(came && self.queue_full, "refusals: the queue was not full")
+                }
+                Refusal::LoginFailing => {
+                    assert!(self.login_failing, "refusals: no login failed");
+                }
+                Refusal::Timeout => panic!("refusals: a client that comes has time"),
+            }
+        }
         if *input == Input::Warm {
             let expected = Answer::Truth(!self.login_failing);
             assert_eq!(
@@ -32,21 +44,19 @@ impl Rule for Refusals {
         }
     }
 
-    fn action(&mut self, model: &Model, input: &Input, action: &Action) {
+    fn action(&mut self, model: &Model, _input: &Input, action: &Action) {
         match *action {
-            Action::Refuse(client, Refusal::QueueFull) => {
-                let came = matches!(*input, Input::Checkout { client: c, .. } if c == client);
-                assert!(came, "refusals: {client} was queued already");
-                assert!(self.queue_full, "refusals: the queue was not full");
+            Action::Refuse(client, _, Refusal::QueueFull) => {
+                panic!("refusals: {client} was queued already");
             }
-            Action::Refuse(_, Refusal::LoginFailing) => {
+            Action::Refuse(_, _, Refusal::LoginFailing) => {
                 assert!(model.is_retry_pause(), "refusals: no login failed");
                 assert_eq!(model.total(), 0, "refusals: there are servers");
             }
-            Action::Refuse(_, Refusal::Timeout)
+            Action::Refuse(_, _, Refusal::Timeout)
             | Action::Open(_)
             | Action::Close(..)
-            | Action::Grant { .. } => {}
+            | Action::Grant(_) => {}
         }
     }
 

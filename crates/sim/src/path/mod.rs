@@ -8,38 +8,41 @@
 //! * `stream`: streams that are ready as sockets are.
 //! * `postgres`, `work`, `sql`, `settings`: the backend.
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
-//! * `driver`: what the proxy does around the production code.
+//! * `shell`, `workers`: what the proxy does around the drivers, on one thread, as any number of threads
+//!   could.
 
 mod check;
 mod client;
 mod direct;
-mod driver;
 mod options;
 mod postgres;
 mod program;
 mod settings;
+mod shell;
 mod sql;
 mod stream;
 mod work;
+mod workers;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use pgweir_pool::id::{ClientId, ServerId};
+use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_pool::server::Home;
 use pgweir_pool::time::Time;
 
 use crate::log::{Log, Outcome};
 use crate::rng::Rng;
-use crate::swarm::{Chance, Spread};
+use crate::swarm::Spread;
 use check::live::{LIVE_MAX, everyone_is_done};
 use check::transparent::{self, Course};
 use client::Client;
-use driver::Pooler;
 use options::Options;
-use postgres::{Backend, Env, Interrupts, Journal};
+use postgres::{Env, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};
+use workers::{Sender, Workers};
 
 /// How long something may go wrong.
 const FAULTS_MAX: Duration = Duration::from_millis(300);
@@ -57,25 +60,29 @@ enum Event {
     Client(u64),
     /// A backend goes on after slow work.
     Backend(ServerId),
-    /// A session asked for another turn.
-    Turn(ClientId),
+    /// Sessions of a worker asked for another turn.
+    Turns(WorkerId),
+    /// A message arrives, from a thread at a worker.
+    Mail(Sender, usize),
     LoginEnd(ServerId),
-    Cancel(ClientId),
-    CancelArrives(ServerId),
+    Cancel(u64),
+    /// The server, and where it lives.
+    CancelArrives(ServerId, (WorkerId, u32)),
     Disturb,
-    Sweep,
+    Sweep(WorkerId),
+    SweepPools,
+    Drain,
 }
 
 /// Who is told what happens at an end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Client(u64),
-    Session(ClientId),
-    Server(ServerId),
+    /// Whoever hears it: a session's stream, or a server's.
+    Worker,
     Backend(ServerId),
 }
 
-#[derive(Debug)]
 struct World {
     now: Time,
     rng: Rng,
@@ -87,13 +94,14 @@ struct World {
     owners: BTreeMap<EndId, Owner>,
     clients: BTreeMap<u64, Client>,
     arrived: u64,
-    backends: BTreeMap<ServerId, Backend>,
     interrupts: Interrupts,
     journal: Journal,
     refused: BTreeSet<u64>,
     /// Clients whose wait was cancelled, so that a query of theirs never came to a server.
     skipped: BTreeSet<u64>,
-    pooler: Pooler,
+    /// Cancels at the first possible moment.
+    early_cancels: Vec<(Time, u64)>,
+    workers: Workers,
     log: Log,
 }
 
@@ -112,21 +120,23 @@ impl World {
     fn new(seed: u64, print: bool) -> Self {
         let mut rng = Rng::new(seed);
         let options = Options::draw(&mut rng);
+        let net = Net::default();
+        let plant = options.plant(net.clone());
         let mut world = Self {
             now: Time(1),
             faulty: true,
             calendar: BinaryHeap::new(),
             scheduled: 0,
-            net: Net::default(),
+            net,
             owners: BTreeMap::new(),
             clients: BTreeMap::new(),
             arrived: 0,
-            backends: BTreeMap::new(),
             interrupts: Interrupts::new(),
             journal: Journal::new(),
             refused: BTreeSet::new(),
             skipped: BTreeSet::new(),
-            pooler: Pooler::new(&options),
+            early_cancels: Vec::new(),
+            workers: Workers::new(plant, &options),
             log: Log {
                 print,
                 ..Log::default()
@@ -146,7 +156,17 @@ impl World {
             world.schedule(pause, Event::Arrive(client));
         }
         world.schedule(Duration::from_micros(1), Event::Disturb);
-        world.schedule(world.options.sweep, Event::Sweep);
+        for at in 0..world.options.workers {
+            let first = world.rng.duration(Spread {
+                least_us: 1,
+                most_us: 50_000,
+            });
+            world.schedule(first, Event::Sweep(WorkerId(at)));
+        }
+        world.schedule(world.options.sweep, Event::SweepPools);
+        if let Some(after) = world.options.drain_after {
+            world.schedule(after, Event::Drain);
+        }
         world
     }
 
@@ -155,7 +175,8 @@ impl World {
         while let Some(Reverse((at, _, event))) = self.calendar.pop() {
             self.now = at;
             self.log.mix(at.0);
-            if self.log.print && !matches!(event, Event::Sweep | Event::Disturb) {
+            let is_routine = matches!(event, Event::Sweep(_) | Event::SweepPools | Event::Disturb);
+            if self.log.print && !is_routine {
                 self.log.line(at, format_args!("{event:?}"));
             }
             self.faulty &= at.since(Time(0)) < FAULTS_MAX;
@@ -185,12 +206,17 @@ impl World {
             Event::Ready(end) => self.ready(end),
             Event::Client(client) => self.run_client(client),
             Event::Backend(server) => self.run_backend(server),
-            Event::Turn(client) => self.pump(client),
+            Event::Turns(worker) => self.take_turns(worker),
+            Event::Mail(from, to) => self.deliver_mail(from, to),
             Event::LoginEnd(server) => self.login_end(server),
             Event::Cancel(client) => self.cancel(client),
-            Event::CancelArrives(server) => self.cancel_arrives(server),
+            Event::CancelArrives(server, (worker, slot)) => {
+                self.cancel_arrives(server, Home { worker, slot });
+            }
             Event::Disturb => self.disturb(),
-            Event::Sweep => self.sweep(),
+            Event::Sweep(worker) => self.sweep_worker(worker),
+            Event::SweepPools => self.sweep_pools(),
+            Event::Drain => self.drain(),
         }
     }
 
@@ -206,7 +232,7 @@ impl World {
         }
         let (near, far) = self.net.pair(self.options.client_capacity);
         self.owners.insert(near.id, Owner::Client(client));
-        self.owners.insert(far.id, Owner::Session(ClientId(client)));
+        self.owners.insert(far.id, Owner::Worker);
         let startup = program.startup.clone();
         self.clients.insert(client, Client::new(program, near));
         self.arrived += 1;
@@ -215,7 +241,7 @@ impl World {
             self.run_client(client);
             self.post_now(far.id ^ 1);
         }
-        self.accept(ClientId(client), far, &startup);
+        self.accept(client, far, &startup);
         self.run_client(client);
     }
 
@@ -227,8 +253,7 @@ impl World {
         match owner {
             Owner::Client(client) => self.run_client(client),
             Owner::Backend(server) => self.run_backend(server),
-            Owner::Session(client) => self.session_ready(client, readiness),
-            Owner::Server(server) => self.server_ready(server, readiness),
+            Owner::Worker => self.stream_ready(end, readiness),
         }
     }
 
@@ -241,7 +266,8 @@ impl World {
     }
 
     fn run_backend(&mut self, server: ServerId) {
-        let backend = self.backends.get_mut(&server).expect("it was opened");
+        let mut backends = self.workers.plant.backends.borrow_mut();
+        let backend = backends.get_mut(&server).expect("it was opened");
         let mut env = Env {
             now: self.now,
             interrupts: &mut self.interrupts,
@@ -249,7 +275,9 @@ impl World {
             journal: &mut self.journal,
             refused: &self.refused,
         };
-        if let Some(at) = backend.run(&mut env) {
+        let resumes = backend.run(&mut env);
+        drop(backends);
+        if let Some(at) = resumes {
             self.schedule(at - self.now, Event::Backend(server));
         }
     }
@@ -262,6 +290,9 @@ impl World {
 
     /// Schedules what the streams have under way.
     fn post(&mut self) {
+        for (at, client) in std::mem::take(&mut self.early_cancels) {
+            self.schedule(at - self.now, Event::Cancel(client));
+        }
         for wake in self.net.wakes() {
             match wake {
                 Wake::Deliver(end) => {
@@ -279,24 +310,24 @@ impl World {
         }
         let faults = self.options.faults.clone();
         let clients: Vec<_> = self.clients.keys().copied().collect();
-        let living = self.backends.iter().filter(|(_, b)| b.end.is_some());
-        let servers: Vec<_> = living.map(|(&id, _)| id).collect();
+        let servers = self.living();
         if self.rng.happens(faults.cancel)
             && let Some(client) = self.rng.pick(&clients)
         {
-            self.cancel(ClientId(client));
+            self.cancel(client);
         }
         if self.rng.happens(faults.kill)
             && let Some(client) = self.rng.pick(&clients)
         {
-            self.kill(ClientId(client));
+            self.kill(client);
         }
         if let Some(server) = self.rng.pick(&servers) {
             let end = self.rng.happens(faults.server_ends);
             let broken = self.rng.happens(faults.server_breaks);
             let chats = self.rng.happens(faults.chat);
             let what = self.rng.next();
-            let backend = self.backends.get_mut(&server).expect("just picked");
+            let mut backends = self.workers.plant.backends.borrow_mut();
+            let backend = backends.get_mut(&server).expect("just picked");
             if end {
                 self.log.count("server ends");
                 self.log.line(self.now, format_args!("{server} ends"));
@@ -312,7 +343,11 @@ impl World {
                 self.log.count("server chats");
                 backend.chat(what);
             }
+            drop(backends);
             self.run_backend(server);
+        }
+        if self.rng.happens(faults.reload) {
+            self.reload();
         }
         let pause = Spread {
             least_us: 50,
@@ -325,22 +360,27 @@ impl World {
     fn is_over(&self) -> bool {
         self.arrived == self.options.clients
             && self.clients.values().all(|client| client.end.is_none())
-            && self.pooler.is_quiet()
+            && self.workers.is_quiet()
     }
 
-    fn stuck(&self) -> Vec<String> {
+    fn living(&self) -> Vec<ServerId> {
+        let backends = self.workers.plant.backends.borrow();
+        let living = backends.iter().filter(|(_, b)| b.end.is_some());
+        living.map(|(&id, _)| id).collect()
+    }
+
+    fn stuck(&mut self) -> Vec<String> {
+        if self.is_over() {
+            return Vec::new();
+        }
         let clients = self.clients.iter().filter(|(_, c)| c.end.is_some());
-        clients
-            .map(|(id, client)| format!("c{id}: {}", client.waits_for()))
-            .chain(self.pooler.busy())
-            .chain(
-                self.backends
-                    .values()
-                    .filter(|b| b.task.is_some())
-                    .map(|b| format!("{b:?}")),
-            )
-            .take(if self.is_over() { 0 } else { usize::MAX })
-            .collect()
+        let clients = clients.map(|(id, client)| format!("c{id}: {}", client.waits_for()));
+        let mut stuck: Vec<_> = clients.collect();
+        stuck.extend(self.workers.busy());
+        let backends = self.workers.plant.backends.borrow();
+        let at_work = backends.values().filter(|b| b.task.is_some());
+        stuck.extend(at_work.map(|b| format!("{b:?}")));
+        stuck
     }
 
     /// Every client once more, without a pooler.
@@ -374,9 +414,4 @@ impl World {
         let at = self.now + delay;
         self.calendar.push(Reverse((at, self.scheduled, event)));
     }
-}
-
-/// A probability of one in `n`.
-const fn one_in(n: u16) -> Chance {
-    Chance { permille: 1000 / n }
 }

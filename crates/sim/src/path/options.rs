@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
+use pgweir_pool::budget::{Budget, Group, PoolId};
+use pgweir_pool::driver::Policy;
+use pgweir_pool::id::ServerId;
 use pgweir_pool::pool::Config;
 use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
+use pgweir_pool::stock::Stock;
+use pgweir_pool::trace::Thresholds;
 use pgweir_pool::upstream::UNDERSTOOD_MAX;
 
+use super::shell::Plant;
+use super::stream::Net;
 use crate::rng::Rng;
 use crate::swarm::{Chance, Spread};
 
@@ -15,9 +22,17 @@ use crate::swarm::{Chance, Spread};
 pub(super) struct Options {
     pub(super) clients: u64,
     pub(super) workers: u16,
+    /// Pools that share a budget.
+    pub(super) pools: Vec<(Config, Limits)>,
+    /// What the pools may open together.
+    pub(super) budget: Option<u32>,
+    /// How far behind a worker's clock may be.
+    pub(super) lag: Spread,
+    /// How long a message takes from one thread to another.
+    pub(super) mail: Spread,
+    /// When the pooler begins to shut down.
+    pub(super) drain_after: Option<Duration>,
     pub(super) mode: Mode,
-    pub(super) config: Config,
-    pub(super) limits: Limits,
     pub(super) reset_always: bool,
     /// Empty for none.
     pub(super) reset_query: &'static str,
@@ -86,8 +101,13 @@ pub(super) struct Faults {
     pub(super) kill: Chance,
     /// Servers log in with other settings than the first.
     pub(super) strangers: Chance,
-    /// Clients move to another worker when their server is returned.
+    /// Of each sweep: an idle client moves to another worker.
     pub(super) move_client: Chance,
+    /// Of each stream that leaves a worker: an event of it was fetched before.
+    pub(super) stale_event: Chance,
+    /// Of each thing a worker wakes for: the system does not let it hear a server.
+    pub(super) deaf: Chance,
+    pub(super) reload: Chance,
     /// What the pooler asks takes up to so long.
     pub(super) own_slow: Spread,
     /// PostgreSQL before 14.
@@ -96,7 +116,8 @@ pub(super) struct Faults {
 
 impl Options {
     pub(super) fn draw(rng: &mut Rng) -> Self {
-        let size_max = u32::try_from(rng.between(1, 3)).expect("small");
+        let pools = (0..rng.between(1, 3)).map(|_| (config(rng), limits(rng)));
+        let pools: Vec<_> = pools.collect();
         let mode = match rng.below(5) {
             0 => Mode::Session,
             1 => Mode::Statement,
@@ -107,8 +128,15 @@ impl Options {
             clients: rng.between(1, 8),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
-            config: config(rng, size_max),
-            limits: limits(rng),
+            pools,
+            budget: rng
+                .one_in(2)
+                .then(|| u32::try_from(rng.between(1, 4)).expect("small")),
+            lag: Spread::draw(rng, 1, 1_000),
+            mail: Spread::draw(rng, 1, 3_000),
+            drain_after: rng
+                .one_in(16)
+                .then(|| Duration::from_millis(rng.between(1, 400))),
             reset_always: mode != Mode::Session && rng.one_in(6),
             reset_query: if rng.one_in(5) { "" } else { "DISCARD ALL" },
             check_after: pick_duration(rng, 4, 100, 100_000),
@@ -120,6 +148,43 @@ impl Options {
             login: Spread::draw(rng, 100, 30_000),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
+        }
+    }
+
+    /// The shared part of the pooler.
+    pub(super) fn plant(&self, net: Net) -> Plant {
+        let mut budget = Budget::default();
+        budget.set_limit(Group::Database("d".into()), self.budget);
+        for at in 0..self.pools.len() {
+            let id = PoolId(u32::try_from(at).expect("few pools"));
+            budget.join(id, "d".into(), format!("u{at}").into());
+        }
+        let mut plant = Plant::new(net, budget);
+        for (at, (config, limits)) in self.pools.iter().enumerate() {
+            // Names of different pools differ, so that a trace is easier to read.
+            let first = ServerId(100_000 * at as u64);
+            let workers = usize::from(self.workers);
+            let stock = Stock::new(config.clone(), self.check_after, workers, first);
+            plant.add_pool(stock, self.policy(*limits));
+        }
+        plant
+    }
+
+    /// Other settings for a pool.
+    pub(super) fn redraw(&self, rng: &mut Rng) -> (Config, Policy) {
+        (config(rng), self.policy(limits(rng)))
+    }
+
+    fn policy(&self, limits: Limits) -> Policy {
+        Policy {
+            limits,
+            thresholds: Some(Thresholds {
+                slow: Duration::from_millis(100),
+                very_slow: Duration::from_secs(1),
+            }),
+            check_query: "SELECT 1".to_owned(),
+            check_delay: self.check_after,
+            reset_query: self.reset_query.to_owned(),
         }
     }
 }
@@ -168,14 +233,18 @@ impl Faults {
             login_fails: Chance::draw(rng, 200),
             kill: Chance::draw(rng, 60),
             strangers: Chance::draw(rng, 500),
-            move_client: Chance::draw(rng, 300),
+            move_client: Chance::draw(rng, 900),
+            stale_event: Chance::draw(rng, 900),
+            deaf: Chance::draw(rng, 20),
+            reload: Chance::draw(rng, 100),
             own_slow: Spread::draw(rng, 1, 5_000),
             reports_at_once: rng.one_in(3),
         }
     }
 }
 
-fn config(rng: &mut Rng, size_max: u32) -> Config {
+fn config(rng: &mut Rng) -> Config {
+    let size_max = u32::try_from(rng.between(1, 3)).expect("small");
     Config {
         size_max,
         size_min: u32::try_from(rng.below(u64::from(size_max) + 1)).expect("small"),

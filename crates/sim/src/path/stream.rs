@@ -11,6 +11,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 
+use pgweir_pool::driver::Readiness;
+
 use crate::rng::Rng;
 use crate::swarm::Chance;
 
@@ -24,15 +26,6 @@ pub(super) enum Wake {
     Deliver(EndId),
     /// This end has an event.
     Ready(EndId),
-}
-
-/// What an event says, as epoll does: the state when it is handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Readiness {
-    /// Bytes, the end or an error can be read.
-    pub(super) readable: bool,
-    /// The peer sends nothing more (EPOLLRDHUP).
-    pub(super) closed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +140,7 @@ impl Net {
         }
     }
 
-    /// The event of `end` is handled: its state.
+    /// The event of `end` is handled: its state then, as epoll says it. `hung_up` is EPOLLRDHUP.
     pub(super) fn handle(&self, end: EndId) -> Readiness {
         let mut net = self.0.borrow_mut();
         let pipe = &mut net.pipes[end ^ 1];
@@ -155,7 +148,7 @@ impl Net {
         let closed = matches!(pipe.ending, Ending::Closed | Ending::Reset);
         Readiness {
             readable: closed || !pipe.arrived.is_empty(),
-            closed,
+            hung_up: closed,
         }
     }
 

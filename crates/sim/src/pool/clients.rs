@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Condition, Place};
+use pgweir_pool::pool::{Checkout, Condition, Place};
 
 use super::options::{BACK_OFF, CHECK};
 use super::{Event, Phase, World};
@@ -99,10 +99,12 @@ impl World {
         client.turn += 1;
         let turn = client.turn;
         let checkout = Input::Checkout { client: id, home };
-        let Answer::Place(place) = self.tell(at, checkout) else {
-            unreachable!("a checkout answers with a place");
-        };
-        self.client(id).place = Some(place);
+        let answer = self.tell(at, checkout);
+        if let Answer::Checkout(Checkout::Refused(_)) = answer {
+            return self.refused(id);
+        }
+        let place = answer.place();
+        self.client(id).place = place;
         if self.rng.happens(self.options.hang_up) {
             let delay = self.rng.duration(self.options.patience);
             self.schedule(delay, Event::HangUp(id, turn));
@@ -196,7 +198,10 @@ impl World {
             home,
             place,
         };
-        self.tell(at, requeue);
+        let answer = self.tell(at, requeue);
+        if let Answer::Checkout(Checkout::Refused(_)) = answer {
+            return self.refused(id);
+        }
         if self.rng.happens(self.options.hang_up) {
             let delay = self.rng.duration(self.options.patience);
             self.schedule(delay, Event::HangUp(id, turn));

@@ -5,16 +5,14 @@
 //! * A connection is given back to the budget when its socket is gone and its pool knows. Whoever
 //!   is fed by that is told, and carries out its actions, before anything else: else the pool that
 //!   gave a server up could take the room itself.
-//! * A pool that was denied while someone waits makes the rival with the longest unused server
-//!   give one up. One that only wants its `size_min` does not: two such pools would take turns.
-//! * Each sweep ticks every pool; then each hungry pool whose oldest waiter is older than those of
-//!   a rival, or whose rival has none, makes that rival give one up.
+//! * A pool that is denied has a rival give up an idle server, and each sweep ticks every pool and
+//!   then has rivals of hungry pools give one up; which, the budget says.
 
 use std::collections::BTreeMap;
 
-use pgweir_pool::budget::{Permit, PoolId};
+use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, CloseReason, Config, Pool, Refusal};
+use pgweir_pool::pool::{Action, CloseReason, Config, Grant, Pool, Refusal};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
@@ -63,8 +61,7 @@ impl World {
         if input != Input::Tick {
             self.log.line(now, format_args!("pool {at}: {input:?}"));
         }
-        let answer = input.apply(&mut site.pool, now);
-        let actions: Vec<_> = std::iter::from_fn(|| site.pool.poll_action()).collect();
+        let (answer, actions) = input.give(&mut site.pool, now);
         for action in &actions {
             self.log
                 .line(now, format_args!("pool {at}:     {action:?}"));
@@ -101,16 +98,16 @@ impl World {
                     self.schedule(goodbye, Event::Gone(at, server));
                 }
             }
-            Action::Grant {
+            Action::Grant(Grant {
                 client,
                 server,
                 place,
                 ..
-            } => {
+            }) => {
                 self.log.mix(3 << 32 | server.0);
                 self.granted(client, server, place);
             }
-            Action::Refuse(client, _) => {
+            Action::Refuse(client, ..) => {
                 self.log.mix(4 << 32 | client.0);
                 self.refused(client);
             }
@@ -182,16 +179,8 @@ impl World {
 
     /// A pool was denied: lets the rival give up the server that was unused for longest.
     fn make_room(&mut self, at: usize) {
-        if self.sites[at].waiting_since().is_none() {
-            return;
-        }
-        let longest = self
-            .rivals(at)
-            .filter_map(|rival| Some((self.sites[rival].pool.longest_idle()?, rival)))
-            .min();
-        if let Some((_, rival)) = longest {
-            self.tell(rival, Input::Surrender);
-        }
+        let rival = rival_with_idle(self.standing(at), self.rivals(at));
+        self.press(rival);
     }
 
     pub(super) fn sweep(&mut self) {
@@ -200,7 +189,9 @@ impl World {
         }
         let hungry: Vec<_> = self.budget.hungry().collect();
         for PoolId(at) in hungry {
-            self.press(at as usize);
+            let at = at as usize;
+            let rival = rival_served_before(self.standing(at), self.rivals(at));
+            self.press(rival);
         }
         if let Some(watch) = &mut self.calm_watch {
             let needs: Vec<_> = (0..self.sites.len())
@@ -217,27 +208,23 @@ impl World {
         self.schedule(SWEEP, Event::Sweep);
     }
 
-    /// Lets every rival with a younger claim, or none, give up a server.
-    fn press(&mut self, at: usize) {
-        let rivals: Vec<_> = self.rivals(at).collect();
-        for rival in rivals {
-            let still_hungry = self.budget.hungry().any(|p| p == pool_id(at));
-            let Some(since) = self.sites[at].waiting_since().filter(|_| still_hungry) else {
-                return;
-            };
-            let rival_since = self.sites[rival].waiting_since();
-            if rival_since.is_none_or(|theirs| since < theirs) {
-                self.tell(rival, Input::Surrender);
-            }
+    fn press(&mut self, rival: Option<usize>) {
+        if let Some(rival) = rival {
+            self.tell(rival, Input::Surrender);
         }
     }
 
-    fn rivals(&self, at: usize) -> impl Iterator<Item = usize> + use<> {
-        rivals(&self.budget, at)
+    fn standing(&self, at: usize) -> Standing {
+        Standing::of(&self.sites[at].pool)
+    }
+
+    fn rivals(&self, at: usize) -> Vec<(usize, Standing)> {
+        let rivals = rivals(&self.budget, at);
+        rivals.map(|rival| (rival, self.standing(rival))).collect()
     }
 }
 
-fn rivals(budget: &pgweir_pool::budget::Budget, at: usize) -> impl Iterator<Item = usize> + use<> {
+fn rivals(budget: &Budget, at: usize) -> impl Iterator<Item = usize> + use<> {
     let rivals = budget.rivals(pool_id(at)).into_iter();
     rivals.map(|PoolId(rival)| rival as usize)
 }
@@ -249,7 +236,7 @@ fn pool_id(at: usize) -> PoolId {
 fn name(action: &Action) -> &'static str {
     match action {
         Action::Open(_) => "open",
-        Action::Grant { .. } => "grant",
+        Action::Grant(_) => "grant",
         Action::Close(_, reason) => match reason {
             CloseReason::Idle => "close: idle",
             CloseReason::Lifetime => "close: lifetime",
@@ -258,7 +245,7 @@ fn name(action: &Action) -> &'static str {
             CloseReason::Retired => "close: retired",
             CloseReason::Evicted => "close: evicted",
         },
-        Action::Refuse(_, refusal) => match refusal {
+        Action::Refuse(_, _, refusal) => match refusal {
             Refusal::QueueFull => "refuse: queue full",
             Refusal::Timeout => "refuse: timeout",
             Refusal::LoginFailing => "refuse: login failing",

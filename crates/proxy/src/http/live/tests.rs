@@ -121,12 +121,10 @@ fn names_of_this_machine_are_told_from_others() {
 fn the_document_has_what_a_view_needs() {
     let world = world("reserve_pool_size = 3");
     let view = view(&world, true);
-    world
-        .pool
-        .decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
-            shared.totals.queries = 4;
-            shared.totals.query_times.record_many_us(2_000, 4);
-        });
+    world.pool.with(|shared| {
+        shared.totals.queries = 4;
+        shared.totals.query_times.record_many_us(2_000, 4);
+    });
     let json = ask(&view, "/api/v1/live", &[HERE]).json();
     assert_eq!(json["ready"], true);
     assert_eq!(json["workers"][0]["clients"], 0);

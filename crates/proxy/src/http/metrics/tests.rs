@@ -30,14 +30,12 @@ fn render_snapshot(world: &World, snapshot: &Snapshot, format: Format) -> String
 fn busy() -> World {
     let world = world("");
     world.registry.errors.count(SqlState::TOO_MANY_CONNECTIONS);
-    world
-        .pool
-        .decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
-            shared.totals.queries = 3;
-            for us in [90, 890, 90_000] {
-                shared.totals.query_times.record_us(us);
-            }
-        });
+    world.pool.with(|shared| {
+        shared.totals.queries = 3;
+        for us in [90, 890, 90_000] {
+            shared.totals.query_times.record_us(us);
+        }
+    });
     world
 }
 
@@ -175,7 +173,7 @@ fn beyond_the_bound_pools_are_summed_up() {
     for user in 0..SHOWN_MAX + 5 {
         let user = format!("user{user}");
         let pool = world.registry.pool(database.clone(), "app", &user).unwrap();
-        pool.decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
+        pool.with(|shared| {
             shared.totals.queries = 1;
         });
     }

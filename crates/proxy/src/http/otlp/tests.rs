@@ -11,14 +11,12 @@ use crate::http::tests::world;
 /// What is pushed of a pooler that did something.
 fn pushed() -> Value {
     let world = world("");
-    world
-        .pool
-        .decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
-            shared.totals.queries = 3;
-            for us in [90, 890, 90_000_000] {
-                shared.totals.query_times.record_us(us);
-            }
-        });
+    world.pool.with(|shared| {
+        shared.totals.queries = 3;
+        for us in [90, 890, 90_000_000] {
+            shared.totals.query_times.record_us(us);
+        }
+    });
     let text = render(&world.registry, UNIX_EPOCH + Duration::from_nanos(7));
     serde_json::from_str(&text).unwrap()
 }

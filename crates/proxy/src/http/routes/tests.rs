@@ -155,13 +155,11 @@ fn statistics_need_a_key_and_then_a_token_for_it() {
 #[test]
 fn statistics_have_the_documented_body_and_pools_beside_it() {
     let world = world("http_jwt_secret_file = \"secret\"");
-    world
-        .pool
-        .decide(world.registry.clock.now(), &mut Vec::new(), |shared| {
-            shared.totals.queries = 15_234;
-            shared.totals.errors = 1;
-            shared.totals.query_times.record_us(2_000);
-        });
+    world.pool.with(|shared| {
+        shared.totals.queries = 15_234;
+        shared.totals.errors = 1;
+        shared.totals.query_times.record_us(2_000);
+    });
     world.registry.errors.count(SqlState::TOO_MANY_CONNECTIONS);
     let token = token("x");
     let got = ask(

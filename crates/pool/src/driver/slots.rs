@@ -2,7 +2,7 @@
 
 /// Entries by slot. A slot is reused; its generation tells one use from another.
 #[derive(Debug)]
-pub(super) struct Slots<T> {
+pub(crate) struct Slots<T> {
     entries: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
     len: usize,
@@ -20,7 +20,7 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     /// A free slot and its generation; filled with [`Slots::put`].
-    pub(super) fn reserve(&mut self) -> (u32, u32) {
+    pub(crate) fn reserve(&mut self) -> (u32, u32) {
         self.len += 1;
         if let Some(slot) = self.free.pop() {
             return (slot, self.entries[slot as usize].0);
@@ -31,19 +31,19 @@ impl<T> Slots<T> {
     }
 
     /// Puts an entry into a slot that was reserved, or taken from.
-    pub(super) fn put(&mut self, slot: u32, value: T) {
+    pub(crate) fn put(&mut self, slot: u32, value: T) {
         let entry = &mut self.entries[slot as usize].1;
         assert!(entry.is_none(), "a slot holds one entry");
         *entry = Some(value);
     }
 
     /// Takes an entry out for a while; its slot stays reserved.
-    pub(super) fn take(&mut self, slot: u32) -> Option<T> {
+    pub(crate) fn take(&mut self, slot: u32) -> Option<T> {
         self.entries.get_mut(slot as usize)?.1.take()
     }
 
     /// Frees a slot whose entry was taken.
-    pub(super) fn free(&mut self, slot: u32) {
+    pub(crate) fn free(&mut self, slot: u32) {
         let (generation, entry) = &mut self.entries[slot as usize];
         assert!(entry.is_none(), "a slot is empty before it is free");
         *generation = generation.wrapping_add(1);
@@ -51,40 +51,40 @@ impl<T> Slots<T> {
         self.free.push(slot);
     }
 
-    pub(super) fn get(&self, slot: u32) -> Option<&T> {
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         self.entries.get(slot as usize)?.1.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.entries.get_mut(slot as usize)?.1.as_mut()
     }
 
-    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
+    pub(crate) fn generation(&self, slot: u32) -> Option<u32> {
         self.entries.get(slot as usize).map(|entry| entry.0)
     }
 
     /// The slots that hold an entry.
-    pub(super) fn occupied(&self) -> Vec<u32> {
+    pub(crate) fn occupied(&self) -> Vec<u32> {
         (0..self.entries.len() as u32)
             .filter(|&slot| self.get(slot).is_some())
             .collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0u32..)
             .zip(&self.entries)
             .filter_map(|(slot, entry)| Some((slot, entry.1.as_ref()?)))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().filter_map(|entry| entry.1.as_mut())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 }

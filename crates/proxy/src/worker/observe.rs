@@ -1,17 +1,22 @@
 //! What is found out about clients ten times a second: what long leases have done, who holds
 //! servers, and who waits for one.
 
+use pgweir_pool::driver::Client;
+
 use super::Worker;
-use super::clients::Client;
 use crate::insight::{Author, Holder, Holders, Locking, NOTED_AFTER, Noted, WAITERS_MAX, Waiter};
+use crate::shell::author;
 
 impl Worker {
     /// Counts what was done on servers that stay with their clients for long.
     pub(super) fn count_work(&mut self) {
-        for client in self.clients.iter_mut() {
+        for client in self.driver.clients_mut() {
             let Client {
-                session, pool, pid, ..
-            } = &mut **client;
+                session,
+                pool,
+                account,
+                ..
+            } = client;
             let parameters = session.relay.parameters.clone();
             let Some(server) = session.server() else {
                 continue;
@@ -20,7 +25,7 @@ impl Worker {
                 pool.count(server);
             }
             let application = parameters.value("application_name");
-            let author = || Author::new(pool, *pid, application);
+            let author = || Author::new(pool, account.pid, application);
             let trace = &mut server.upstream.trace;
             let insight = &self.registry.insight;
             insight.take(pool, server.id, trace, author);
@@ -28,18 +33,19 @@ impl Worker {
     }
 
     /// Notes who holds servers, and tells of leaks once per lease.
-    pub(super) fn sweep_holders(&mut self) {
+    pub(super) fn note_holders(&mut self) {
         let now = self.now;
         let looks = self.registry.locks.looks();
         let mut holders = Holders::default();
-        for client in self.clients.iter_mut() {
+        for client in self.driver.clients_mut() {
             let Some(holding) = client.session.holding(now) else {
                 continue;
             };
-            let (held, config) = (now - holding.since, &client.settings.config);
+            let held = now - holding.since;
+            let settings = client.pool.settings();
             let locking = Locking::of(&looks, now, &holding);
             let Noted::Shown { is_leak } =
-                holders.note(&client.pool, config, held, &holding, locking)
+                holders.note(&client.pool, &settings.config, held, &holding, locking)
             else {
                 continue;
             };
@@ -48,12 +54,12 @@ impl Worker {
                 .server()
                 .and_then(|s| s.stream.cancel.as_ref());
             let holder = Holder {
-                pool: client.pool.clone(),
+                pool: client.pool.0.clone(),
                 server: holding.server,
                 server_pid: cancel.map(|target| target.pid),
                 locking,
-                author: client.author(),
-                address: client.address,
+                author: author(client),
+                address: client.account.address,
                 hold: holding.hold,
                 since: holding.since,
                 held,
@@ -62,8 +68,8 @@ impl Worker {
                 statement: holding.statement,
                 is_leak,
             };
-            if is_leak && client.leak_since != Some(holding.since) {
-                client.leak_since = Some(holding.since);
+            if is_leak && client.account.leak_since != Some(holding.since) {
+                client.account.leak_since = Some(holding.since);
                 self.registry.insight.warn_of_leak(&holder);
             }
             holders.show(holder);
@@ -73,11 +79,11 @@ impl Worker {
     }
 
     /// Notes who has waited longest for a server.
-    pub(super) fn sweep_waiters(&mut self) {
+    pub(super) fn note_waiters(&mut self) {
         let now = self.now;
-        let waiting = self.clients.iter_mut().filter_map(|client| {
+        let waiting = self.driver.clients_mut().filter_map(|client| {
             let since = client.session.place()?.since;
-            (now - since >= NOTED_AFTER).then_some((since, &**client))
+            (now - since >= NOTED_AFTER).then_some((since, &*client))
         });
         let mut waiting: Vec<_> = waiting.collect();
         if waiting.len() > WAITERS_MAX {
@@ -85,9 +91,9 @@ impl Worker {
             waiting.truncate(WAITERS_MAX);
         }
         let waiters = waiting.into_iter().map(|(since, client)| Waiter {
-            pool: client.pool.clone(),
-            author: client.author(),
-            address: client.address,
+            pool: client.pool.0.clone(),
+            author: author(client),
+            address: client.account.address,
             waited: now - since,
         });
         self.registry

@@ -1,0 +1,186 @@
+//! What ends a client's query or session from outside: its own cancel requests, limits, an
+//! administrator, and the end of the pooler.
+
+use super::outbox::Order;
+use super::shell::{Farewell, Platform, ServerStreamOf, Shell};
+use super::{Client, Driver};
+use crate::driver::clients::NeedOf;
+use crate::id::{ClientId, ClientRef};
+use crate::relay::Hold;
+use crate::server::Server;
+use crate::session::End;
+use crate::time::Time;
+
+/// Cancel requests under way for one client: one for the statement that runs, and one that may
+/// still be on its way for the statement before in the same transaction. Each is a connection to
+/// PostgreSQL, and more of them cancel nothing more.
+const CANCELS_MAX: u32 = 2;
+
+/// What came of the wish to cancel what a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// A cancel request is on its way to PostgreSQL, which promises nothing.
+    Sent,
+    /// It waited for a server, and does so no more.
+    WaitEnded,
+    /// It runs nothing.
+    NothingRuns,
+}
+
+impl<S: Shell> Driver<S> {
+    /// Cancels what a client is doing; `None` if it does not live here.
+    pub fn cancel(&mut self, now: Time, client: ClientId) -> Option<Cancelled> {
+        self.now = now;
+        let cancelled = self.cancel_for(client, None);
+        self.handle_local();
+        cancelled
+    }
+
+    /// Ends a client's session; false if it does not live here.
+    pub fn end(&mut self, now: Time, client: ClientId, why: Farewell) -> bool {
+        self.now = now;
+        let name = ClientRef::from(client);
+        let Some(client) = self.take_client(name) else {
+            return false;
+        };
+        self.end_client(name.slot, client, why);
+        self.handle_local();
+        true
+    }
+
+    /// The pooler stops at once: ends all sessions.
+    pub fn end_all(&mut self, now: Time) {
+        self.now = now;
+        for slot in self.clients.occupied() {
+            if let Some(client) = self.clients.take(slot) {
+                self.end_client(slot, client, Farewell::Shutdown);
+            }
+        }
+        self.handle_local();
+    }
+
+    /// Cancels for whoever holds `ticket`. Dropping it answers the request.
+    pub(super) fn cancel_for(
+        &mut self,
+        client: ClientId,
+        ticket: Option<<S::Platform as Platform>::Ticket>,
+    ) -> Option<Cancelled> {
+        let name = ClientRef::from(client);
+        let mut client = self.take_client(name)?;
+        if let Some(place) = client.session.place() {
+            self.leave_queue(&client.pool, place);
+            client.session.cancel_wait(self.now);
+            let need = client.session.pump(self.now, &mut self.scratch);
+            self.drive(name.slot, client, need);
+            return Some(Cancelled::WaitEnded);
+        }
+        let runs = client.session.hold() == Some(Hold::Busy);
+        if let Some(server) = client.session.cancel() {
+            self.send_cancel(server, ticket);
+        }
+        self.clients.put(name.slot, client);
+        Some(if runs {
+            Cancelled::Sent
+        } else {
+            Cancelled::NothingRuns
+        })
+    }
+
+    /// Sends a client's cancel request that had to be put off, if it is due.
+    pub(super) fn send_due_cancel(&mut self, client: &mut Client<S::Platform>) {
+        if let Some(server) = client.session.due_cancel() {
+            self.send_cancel(server, None);
+        }
+    }
+
+    /// Sends a cancel request for what a client's server does. Until it has arrived the server
+    /// cannot go to another client.
+    fn send_cancel(
+        &mut self,
+        server: &mut Server<ServerStreamOf<S>>,
+        ticket: Option<<S::Platform as Platform>::Ticket>,
+    ) {
+        if server.cancels < CANCELS_MAX {
+            self.order_cancel(server, ticket);
+        }
+    }
+
+    pub(super) fn order_cancel(
+        &mut self,
+        server: &mut Server<ServerStreamOf<S>>,
+        ticket: Option<<S::Platform as Platform>::Ticket>,
+    ) {
+        let target = self.shell.cancel_target(&server.stream);
+        if let (Some(target), Some(home)) = (target, server.home) {
+            server.cancels += 1;
+            self.outbox.order(Order::Cancel {
+                target,
+                server: server.id,
+                home,
+                ticket,
+            });
+        }
+    }
+
+    /// Ends sessions that have passed a limit.
+    pub(super) fn sweep_clients(&mut self) {
+        let now = self.now;
+        let overdue =
+            |client: &Client<S::Platform>| client.session.overdue(now, &client.policy.limits);
+        let due: Vec<_> = self
+            .clients
+            .iter()
+            .filter_map(|(slot, client)| Some((slot, overdue(client)?)))
+            .collect();
+        for (slot, what) in due {
+            if let Some(mut client) = self.clients.take(slot) {
+                let need = self.bid_farewell(&mut client, Farewell::Overdue(what));
+                self.drive(slot, client, need);
+            }
+        }
+    }
+
+    /// The pooler shuts down: ends sessions that are outside a transaction, now and from now on.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        for slot in self.clients.occupied() {
+            let Some(client) = self.clients.take(slot) else {
+                continue;
+            };
+            if client.session.place().is_some() || client.rests() {
+                self.end_client(slot, client, Farewell::Shutdown);
+            } else {
+                self.clients.put(slot, client);
+            }
+        }
+    }
+
+    /// Ends a session with a last message.
+    pub(super) fn bid_farewell(
+        &mut self,
+        client: &mut Client<S::Platform>,
+        why: Farewell,
+    ) -> NeedOf<S> {
+        let words = self.shell.farewell(client, why);
+        client.session.end(End::Ended, Some(&words.fields()))
+    }
+
+    fn end_client(&mut self, slot: u32, mut client: Box<Client<S::Platform>>, why: Farewell) {
+        if let Some(place) = client.session.place() {
+            self.leave_queue(&client.pool, place);
+        }
+        let need = self.bid_farewell(&mut client, why);
+        self.drive(slot, client, need);
+    }
+}
+
+impl<P: Platform> Client<P> {
+    /// Whether the client is outside a transaction, and has what the last one answered.
+    pub(super) fn rests(&self) -> bool {
+        let (_, unsent) = self.session.buffered();
+        match self.session.hold() {
+            None | Some(Hold::Pinned(_) | Hold::Free) => unsent == 0,
+            Some(Hold::Busy | Hold::InTransaction) => false,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The servers that live with a driver: idle ones whose events it hears, held ones whose events it
+//! passes on, and those on their way back to their pool.
+
+use std::io;
+use std::time::Duration;
+
+use super::outbox::Message;
+use super::shell::{Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
+use super::{Driver, Readiness};
+use crate::id::ServerId;
+use crate::pool::Condition;
+use crate::recovery::Next;
+use crate::server::{Returning, Server};
+use crate::time::Time;
+
+/// Time a server has to become usable again after its client left. A rollback of a large
+/// transaction takes PostgreSQL no time, the end of a cancelled query rarely a second; a new
+/// connection costs less than a longer wait.
+const RECOVERY_MAX: Duration = Duration::from_secs(5);
+
+/// A server that lives here.
+pub(super) struct Resident<P: Platform> {
+    id: ServerId,
+    pool: P::Pool,
+    doing: Doing<P::ServerStream>,
+}
+
+enum Doing<S> {
+    /// Nobody holds it, or somebody here is just about to.
+    Parked,
+    /// The client in this slot holds it.
+    Leased(u32),
+    /// It is being cleaned until this time.
+    Returning(Box<Returning<S>>, Time),
+}
+
+impl<P: Platform> Resident<P> {
+    /// The server, if it is on its way back to its pool.
+    pub(super) fn returning(&self) -> Option<&Server<P::ServerStream>> {
+        match &self.doing {
+            Doing::Returning(returning, _) => Some(&returning.server),
+            Doing::Parked | Doing::Leased(_) => None,
+        }
+    }
+}
+
+impl<S: Shell> Driver<S> {
+    /// A server's stream became ready.
+    pub(super) fn server_ready(&mut self, slot: u32, readiness: Readiness) {
+        let Some(resident) = self.servers.get_mut(slot) else {
+            return;
+        };
+        let readable = readiness.readable || readiness.hung_up;
+        match &mut resident.doing {
+            Doing::Leased(client) => {
+                let client = *client;
+                if let Some(holder) = self.clients.get_mut(client)
+                    && let Some(server) = holder.session.server()
+                {
+                    server.readable |= readable;
+                    server.hung_up |= readiness.hung_up;
+                }
+                self.pump_client(client);
+            }
+            Doing::Returning(returning, _) => {
+                returning.server.readable |= readable;
+                returning.server.hung_up |= readiness.hung_up;
+                self.pump_returning(slot);
+            }
+            Doing::Parked if readable => {
+                let (pool, id) = (resident.pool.clone(), resident.id);
+                self.drain_parked(&pool, id, readiness.hung_up);
+            }
+            Doing::Parked => {}
+        }
+    }
+
+    /// Lets a server live here, held by the client in `client`.
+    ///
+    /// # Errors
+    /// Its events cannot be heard.
+    pub(super) fn move_in(
+        &mut self,
+        server: &mut Server<ServerStreamOf<S>>,
+        pool: &PoolOf<S>,
+        client: u32,
+    ) -> io::Result<()> {
+        match server.home.filter(|home| home.worker == self.here) {
+            Some(home) => {
+                self.resident(home.slot, server.id).doing = Doing::Leased(client);
+                Ok(())
+            }
+            None => self.settle_in(server, pool, Doing::Leased(client)),
+        }
+    }
+
+    /// The server goes back to its pool, and is heard while nobody holds it.
+    ///
+    /// # Errors
+    /// Its events cannot be heard.
+    pub(super) fn park(
+        &mut self,
+        server: &mut Server<ServerStreamOf<S>>,
+        pool: &PoolOf<S>,
+    ) -> io::Result<()> {
+        match server.home {
+            Some(home) if home.worker == self.here => {
+                self.resident(home.slot, server.id).doing = Doing::Parked;
+                Ok(())
+            }
+            // It was on its way to a client that is gone.
+            Some(_) => Ok(()),
+            None => self.settle_in(server, pool, Doing::Parked),
+        }
+    }
+
+    /// A server that logged in is heard here while nobody holds it.
+    pub(super) fn watch_parked(&mut self, pool: &PoolOf<S>, id: ServerId) {
+        let now = self.now;
+        // Out of the stock for a moment only, but nobody may be granted it meanwhile: under the
+        // lock it is found, given a slot and heard.
+        let (slot, _) = self.servers.reserve();
+        let home = self.home(slot);
+        let shell = &*self.shell;
+        let (is_heard, lost) = self.outbox.decide(shell, pool, now, |stock| {
+            let parked = stock.parked.get_mut(&id);
+            let Some(server) = parked.filter(|server| server.home.is_none()) else {
+                return (false, None);
+            };
+            if shell.watch_server(&mut server.stream, home).is_ok() {
+                server.home = Some(home);
+                return (true, None);
+            }
+            stock.core.lost(now, id);
+            (false, stock.parked.remove(&id))
+        });
+        if is_heard {
+            let (pool, doing) = (pool.clone(), Doing::Parked);
+            self.servers.put(slot, Resident { id, pool, doing });
+        } else {
+            self.servers.free(slot);
+        }
+        if let Some(server) = lost {
+            self.outbox.close(&*self.shell, now, server, None);
+        }
+    }
+
+    /// A server that lived here is closed, or lives elsewhere.
+    pub(super) fn forget_server(&mut self, id: ServerId, slot: u32) {
+        if self.servers.get(slot).is_some_and(|entry| entry.id == id) {
+            self.servers.take(slot);
+            self.servers.free(slot);
+            self.returning.retain(|&s| s != slot);
+        }
+    }
+
+    /// A server that a client held is gone.
+    pub(super) fn lose(&mut self, pool: &PoolOf<S>, mut server: Box<Server<ServerStreamOf<S>>>) {
+        self.let_go(&server);
+        let now = self.now;
+        self.outbox.decide(&*self.shell, pool, now, |stock| {
+            stock.lost(now, &mut server)
+        });
+        self.outbox.close(&*self.shell, now, server, None);
+    }
+
+    /// A server whose client left is cleaned before it goes back.
+    pub(super) fn take_back(&mut self, pool: &PoolOf<S>, returning: Returning<ServerStreamOf<S>>) {
+        let home = returning.server.home.expect("a held server lives here");
+        let until = self.now + RECOVERY_MAX;
+        let resident = self.resident(home.slot, returning.server.id);
+        assert_eq!(resident.pool.id(), pool.id());
+        resident.doing = Doing::Returning(Box::new(returning), until);
+        self.returning.push(home.slot);
+        self.pump_returning(home.slot);
+    }
+
+    /// No client holds the server any more; its slot is freed when it is closed.
+    pub(super) fn let_go(&mut self, server: &Server<ServerStreamOf<S>>) {
+        if let Some(home) = server.home.filter(|home| home.worker == self.here) {
+            self.resident(home.slot, server.id).doing = Doing::Parked;
+        }
+    }
+
+    /// Gives up on servers whose time is over.
+    pub(super) fn sweep_returning(&mut self) {
+        for slot in self.returning.clone() {
+            self.pump_returning(slot);
+        }
+    }
+
+    /// A cancel request for a server that lives here has arrived, or never will.
+    pub(super) fn cancel_done(&mut self, id: ServerId, slot: u32) {
+        let Some(resident) = self.servers.get_mut(slot).filter(|entry| entry.id == id) else {
+            return;
+        };
+        match &mut resident.doing {
+            Doing::Leased(client) => {
+                let client = *client;
+                if let Some(holder) = self.clients.get_mut(client) {
+                    let server = holder.session.server().expect("it holds this server");
+                    server.cancels -= 1;
+                }
+                self.pump_client(client);
+            }
+            Doing::Returning(returning, _) => {
+                returning.server.cancels -= 1;
+                self.pump_returning(slot);
+            }
+            // It was lost meanwhile: a server does not go back with a cancel under way.
+            Doing::Parked => {}
+        }
+    }
+
+    /// Takes a server over from wherever its events were heard.
+    fn settle_in(
+        &mut self,
+        server: &mut Server<ServerStreamOf<S>>,
+        pool: &PoolOf<S>,
+        doing: Doing<ServerStreamOf<S>>,
+    ) -> io::Result<()> {
+        if let Some(earlier) = server.home.take() {
+            self.shell.unwatch_server(&mut server.stream, earlier)?;
+            let message = Message::Unhome(server.id, earlier.slot);
+            self.outbox.send(earlier.worker, message);
+        }
+        let (slot, _) = self.servers.reserve();
+        let (id, pool) = (server.id, pool.clone());
+        self.servers.put(slot, Resident { id, pool, doing });
+        let home = self.home(slot);
+        server.home = Some(home);
+        self.shell.watch_server(&mut server.stream, home)
+    }
+
+    /// Something came from a server that nobody holds: a change of settings, or its end.
+    fn drain_parked(&mut self, pool: &PoolOf<S>, id: ServerId, hung_up: bool) {
+        let now = self.now;
+        let scratch = &mut self.scratch;
+        // The read is under the pool's lock, so that nobody is granted the server meanwhile; it
+        // does not block, and a server that is idle rarely says anything.
+        let lost = self.outbox.decide(&*self.shell, pool, now, |stock| {
+            stock.drain(now, id, hung_up, scratch)
+        });
+        if let Some(server) = lost {
+            self.shell.parked_ended(pool, id);
+            self.outbox.close(&*self.shell, now, server, None);
+        }
+    }
+
+    fn pump_returning(&mut self, slot: u32) {
+        let Some(mut resident) = self.servers.take(slot) else {
+            return;
+        };
+        let Doing::Returning(mut returning, until) = resident.doing else {
+            return self.servers.put(slot, resident);
+        };
+        let policy = resident.pool.policy();
+        let next = returning.pump(&policy.reset_query, &mut self.scratch);
+        let finished = match next {
+            Next::Wait if self.now < until => None,
+            Next::Cancel => {
+                self.order_cancel(&mut returning.server, None);
+                None
+            }
+            Next::Clean => Some(Condition::Clean),
+            Next::Wait | Next::Hopeless => Some(Condition::Dirty),
+        };
+        let Some(condition) = finished else {
+            resident.doing = Doing::Returning(returning, until);
+            return self.servers.put(slot, resident);
+        };
+        self.returning.retain(|&s| s != slot);
+        resident.doing = Doing::Parked;
+        let pool = resident.pool.clone();
+        self.servers.put(slot, resident);
+        self.check_in(&pool, returning.server, condition);
+    }
+
+    /// The entry of a server that lives in `slot`.
+    fn resident(&mut self, slot: u32, id: ServerId) -> &mut Resident<S::Platform> {
+        let resident = self.servers.get_mut(slot);
+        let resident = resident.expect("a server lives in its slot");
+        assert_eq!(resident.id, id, "a slot belongs to one server");
+        resident
+    }
+}

@@ -1,0 +1,241 @@
+//! What drivers ask of the sockets, the locks and the log around them, and what the control plane
+//! tells pools.
+
+use std::io;
+use std::sync::Arc;
+
+use mio::Token;
+use pgweir_pool::budget::{Budget, Permit, PoolId};
+use pgweir_pool::driver::{Farewell, LastWords, Outbox, Shell};
+use pgweir_pool::id::{ClientId, ServerId};
+use pgweir_pool::pool::{CloseReason, Refusal};
+use pgweir_pool::server::Home;
+use pgweir_pool::session::End;
+use pgweir_pool::stock::Stock;
+use pgweir_pool::time::Time;
+use pgweir_pool::waits::Cause;
+use pgweir_wire::sqlstate::SqlState;
+use tracing::{debug, info, warn};
+
+use crate::insight::Author;
+use crate::link::{CancelTarget, Link, Server};
+use crate::platform::{Client, PoolRef, Sockets};
+use crate::pool_handle::PoolHandle;
+use crate::registry::Registry;
+use crate::socket::Socket;
+use crate::texts;
+
+/// The token of a client's stream: even. [`server_token`] is odd.
+fn client_token(slot: u32) -> Token {
+    Token((slot as usize) << 1)
+}
+
+fn server_token(slot: u32) -> Token {
+    Token((slot as usize) << 1 | 1)
+}
+
+impl Registry {
+    /// Does an errand of the control plane: tells pools what happened through `outbox`, and has the
+    /// orders that follow carried out.
+    pub(crate) fn run_errand<T>(&self, errand: impl FnOnce(&mut Outbox<Sockets>, Time) -> T) -> T {
+        let mut outbox = Outbox::new(None);
+        let outcome = errand(&mut outbox, self.clock.now());
+        while let Some(order) = outbox.poll_order() {
+            self.carry_out(order);
+        }
+        outcome
+    }
+
+    /// Tells one pool what happened.
+    pub(crate) fn tell<T>(
+        &self,
+        pool: &Arc<PoolHandle>,
+        what: impl FnOnce(&mut Stock<Link>, Time) -> T,
+    ) -> T {
+        self.run_errand(|outbox, now| {
+            let pool = PoolRef(pool.clone());
+            outbox.decide(self, &pool, now, |stock| what(stock, now))
+        })
+    }
+}
+
+impl Shell for Registry {
+    type Platform = Sockets;
+
+    fn pool(&self, id: PoolId) -> PoolRef {
+        PoolRef(self.pool_by_id(id))
+    }
+
+    fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T {
+        decide(&mut self.lock_budget())
+    }
+
+    fn watch_client(&self, stream: &mut Socket, home: Home) -> io::Result<()> {
+        let worker = &self.workers[home.worker.index()];
+        stream
+            .register(&worker.registry, client_token(home.slot))
+            .inspect_err(|error| warn!(%error, "client socket cannot be watched"))
+    }
+
+    fn unwatch_client(&self, stream: &mut Socket, home: Home) -> io::Result<()> {
+        let worker = &self.workers[home.worker.index()];
+        stream
+            .deregister(&worker.registry)
+            .inspect_err(|error| warn!(%error, "client socket cannot be moved"))
+    }
+
+    fn watch_server(&self, stream: &mut Link, home: Home) -> io::Result<()> {
+        let worker = &self.workers[home.worker.index()];
+        stream
+            .socket
+            .register(&worker.registry, server_token(home.slot))
+            .inspect_err(|error| warn!(%error, "server socket cannot be watched"))
+    }
+
+    fn unwatch_server(&self, stream: &mut Link, home: Home) -> io::Result<()> {
+        let worker = &self.workers[home.worker.index()];
+        stream
+            .socket
+            .deregister(&worker.registry)
+            .inspect_err(|error| warn!(%error, "server socket cannot be moved"))
+    }
+
+    fn cancel_target(&self, stream: &Link) -> Option<Arc<CancelTarget>> {
+        stream.cancel.clone()
+    }
+
+    fn close(&self, server: Box<Server>, reason: Option<CloseReason>) -> Permit {
+        debug!(server = %server.id, ?reason, "server connection closed");
+        self.backends.remove(server.id);
+        server.stream.permit
+    }
+
+    fn parked_ended(&self, pool: &PoolRef, server: ServerId) {
+        info!(
+            database = &*pool.database,
+            user = &*pool.user,
+            %server,
+            "idle server connection ended"
+        );
+    }
+
+    fn settled(&self, client: &Client, name: ClientId) {
+        self.client_moved(client.account.pid, name);
+    }
+
+    fn left(&self, client: &Client, end: &End) {
+        self.note_end(client, end);
+        self.client_out(&client.pool, client.account.pid);
+    }
+
+    fn farewell(&self, client: &Client, why: Farewell) -> LastWords {
+        match why {
+            Farewell::Refused(refusal) => self.refusal(client, refusal),
+            Farewell::Overdue(overdue) => {
+                let words = texts::overdue(overdue, &client.policy.limits);
+                self.note_error(client, &words);
+                words
+            }
+            Farewell::Shutdown => texts::shutting_down(),
+            Farewell::Administrator => {
+                let words = texts::ended_by_administrator();
+                self.errors.count(words.sqlstate);
+                words
+            }
+            Farewell::Unwatched => LastWords::new(
+                SqlState::INTERNAL_ERROR,
+                "a server connection could not be watched",
+            ),
+        }
+    }
+
+    fn checked_in(&self, _: &PoolRef, _: &Server) {}
+
+    fn observe(&self, client: &Client, server: &mut Server) {
+        let trace = &mut server.upstream.trace;
+        self.insight
+            .take(&client.pool, server.id, trace, || author(client));
+    }
+}
+
+/// Who a client is.
+pub(crate) fn author(client: &Client) -> Author {
+    let application = client.session.relay.parameters.value("application_name");
+    Author::new(&client.pool, client.account.pid, application)
+}
+
+impl Registry {
+    fn refusal(&self, client: &Client, refusal: Refusal) -> LastWords {
+        let pool = &client.pool;
+        let login_error = pool
+            .login_error
+            .lock()
+            .expect("no panic under the lock")
+            .clone();
+        let cause = pool.cause(self.clock.now());
+        let blocker = match cause {
+            Cause::Locks => self.blocker_of(pool),
+            _ => None,
+        };
+        let words = texts::refusal(
+            refusal,
+            &pool.settings().config,
+            pool.counts(),
+            cause,
+            blocker.map(|blocker| blocker.sentence_for(pool)),
+            login_error.as_ref(),
+        );
+        self.note_error(client, &words);
+        words
+    }
+
+    /// Notes an error that a client is sent.
+    fn note_error(&self, client: &Client, error: &LastWords) {
+        self.errors.count(error.sqlstate);
+        if self.config().log.pooler_errors {
+            warn!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.account.pid,
+                sqlstate = %error.sqlstate,
+                "pooler error: {}",
+                error.message
+            );
+        }
+    }
+
+    /// Notes how a session ended.
+    fn note_end(&self, client: &Client, end: &End) {
+        let config = self.config();
+        if config.log.disconnections {
+            info!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.account.pid,
+                reason = ?end,
+                "client disconnected"
+            );
+        }
+        let (is_error, sqlstate) = match end {
+            End::Violation(violation) => (true, Some(violation.sqlstate())),
+            End::ServerBroken(_) => (true, Some(SqlState::PROTOCOL_VIOLATION)),
+            End::ServerGone { told } => (true, told.then_some(SqlState::CONNECTION_FAILURE)),
+            End::Settings(error) => (true, error.sqlstate),
+            End::Transaction => (false, Some(SqlState::FEATURE_NOT_SUPPORTED)),
+            // What the driver ends is noted with its farewell.
+            End::Ended | End::Terminated | End::ClientGone => (false, None),
+        };
+        if let Some(sqlstate) = sqlstate {
+            self.errors.count(sqlstate);
+        }
+        if is_error && config.log.pooler_errors {
+            warn!(
+                database = &*client.pool.database,
+                user = &*client.pool.user,
+                client = client.account.pid,
+                reason = ?end,
+                "session ended"
+            );
+        }
+    }
+}
