@@ -1,6 +1,12 @@
 //! What is folded is seen in the text that comes out; how the text is spaced and cut is tested
 //! with [`crate::normalise`].
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "one test measures that the time grows no faster than the text"
+)]
+
 use std::time::{Duration, Instant};
 
 use crate::fingerprint::Fingerprint;

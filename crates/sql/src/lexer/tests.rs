@@ -1,3 +1,9 @@
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "one test measures that the time grows no faster than the text"
+)]
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
