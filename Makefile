@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak lint
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,7 +95,16 @@ bench: ## Measures pgweir beside PgBouncer
 soak: ## Simulates longer (SEEDS=100000)
 	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
 
-lint: ## Checks formatting, lints, and the stated Rust version
+lint: ## Checks formatting, lints, the stated Rust version and the structure of the crates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	python3 tests/msrv.py
+	python3 tests/structure.py --self-test
+	python3 tests/structure.py
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
+	else echo "cargo-deny is not installed, so the licences of dependencies are not checked (make deny)"; fi
+
+deny: ## Checks licences, sources and versions of dependencies; needs cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || \
+		{ echo "make deny needs cargo-deny: run cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny --locked check bans licenses sources
