@@ -25,7 +25,7 @@ OWN = {
     "settings": set(),
     "config": {"settings", "wire"},
     "telemetry": {"pool", "sql"},
-    "http": {"telemetry", "config"},
+    "http": {"telemetry"},
     "proxy": {"wire", "sql", "pool", "settings", "config", "telemetry", "http"},
     "advisor": {"settings"},
     "cli": {"advisor", "cluster", "config", "http", "proxy", "settings", "telemetry", "wire"},
