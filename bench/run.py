@@ -103,7 +103,7 @@ class Lab:
                 self.processes.stop(server)
 
     def last_log_line(self):
-        """The last lines that a server or pooler logged."""
+        """The last line that a server or pooler logged."""
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
         return lines[-1][-300:] if lines else "(nothing)"
 
