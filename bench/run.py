@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures this build beside PgBouncer, in one run, alternating; see README.md in this folder.
+"""Measures this build and PgBouncer alternately in one run; see README.md in this directory.
 
-Everything it starts it ends, also on Ctrl-C; everything it writes, but for the results, is in a
-folder of its own that it removes.
+It ends every process that it starts, also on Ctrl-C, and removes everything that it writes, except the
+results.
 """
 
 import argparse
@@ -30,7 +30,7 @@ RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
 class Lab:
-    """What all measurements share."""
+    """The state that all measurements share."""
 
     def __init__(self, arguments):
         self.quick = arguments.quick
@@ -46,7 +46,7 @@ class Lab:
         if not os.access(self.rig_program, os.X_OK):
             raise SystemExit(f"{self.rig_program} is missing: run `make bench`, which builds it")
         cores = sorted(os.sched_getaffinity(0))
-        # One core for the pooler; the server and the clients get others, as far as there are any.
+        # One core for the pooler; the server and the clients get other cores if there are any.
         self.pooler_cpus = {cores[0]}
         self.fake_cpus = {cores[1 % len(cores)]}
         self.load_cpus = {cores[2]} if len(cores) >= 4 else self.fake_cpus
@@ -74,7 +74,7 @@ class Lab:
         return json.loads(self.processes.run(argv, timeout=30).splitlines()[-1])
 
     def start_fake_server(self, cpus):
-        """Starts the server that answers at once; returns it and its port."""
+        """Starts the fake server; returns it and its port."""
         port = free_port()
         argv = [self.rig_program, "fake-server", "--listen", f"127.0.0.1:{port}"]
         server = self.processes.start(argv, cpus=cpus, text=True, stdout=subprocess.PIPE)
@@ -83,7 +83,7 @@ class Lab:
         return server, port
 
     def measure(self, cell, contender, seconds):
-        """Makes one measurement with a pooler of its own."""
+        """Makes one measurement with a fresh pooler."""
         backend = server = pooler = None
         options = dict(cell.options)
         try:
@@ -103,12 +103,12 @@ class Lab:
                 self.processes.stop(server)
 
     def last_log_line(self):
-        """What a server or pooler said last."""
+        """The last line that a server or pooler logged."""
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
         return lines[-1][-300:] if lines else "(nothing)"
 
     def close(self):
-        """Ends every process and removes the folder."""
+        """Ends every process and removes the directory."""
         self.processes.stop_all()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -148,7 +148,7 @@ def main():
 
 
 def run_all(lab, cells, arguments, runs, failures):
-    """Every cell with every contender, all of them once before any of them again."""
+    """Yields every cell with every contender, all of them once before the next round."""
     todo = [cell for cell in cells if not cell.without]
     for cell in cells:
         if cell.without:
@@ -157,7 +157,7 @@ def run_all(lab, cells, arguments, runs, failures):
     done, start = 0, time.monotonic()
     for repeat in range(arguments.repeats):
         for cell in todo:
-            # Another contender goes first each time, so that a drift of the machine hits all.
+            # A different contender goes first each time, so that drift of the machine affects all.
             turn = repeat % len(cell.contenders)
             for contender in cell.contenders[turn:] + cell.contenders[:turn]:
                 done += 1
@@ -176,13 +176,13 @@ def run_all(lab, cells, arguments, runs, failures):
 
 
 def keep_programs(cell, programs):
-    """The cell without contenders whose program is not measured."""
+    """The cell without contenders whose executable is not measured."""
     kept = [contender for contender in cell.contenders if contender.program in programs]
     return dataclasses.replace(cell, contenders=kept)
 
 
 def choose(cells, patterns):
-    """The cells whose name, or group, is among some names or patterns."""
+    """The cells whose name or group matches one of some patterns."""
     if not patterns:
         return cells
     chosen = [cell for cell in cells
@@ -213,7 +213,7 @@ def describe(lab, arguments):
 
 
 def commit():
-    """The commit that is checked out, marked when there are changes; unknown outside of git."""
+    """The checked-out commit, marked if there are changes; unknown outside of git."""
     try:
         out = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude=*"],
                              capture_output=True, text=True, check=True)

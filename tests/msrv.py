@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the Rust version that the crates state against their dependencies and their own sources.
+"""Checks the crates' minimum Rust version (rust-version) against their dependencies and sources.
 
-No older compiler is needed. What the standard library has gained since is found by clippy's lint
-incompatible_msrv.
-What nothing here sees: a dependency that states no version, and code for which only a later compiler
-infers types or lifetimes.
+It needs no older compiler. Clippy's lint incompatible_msrv covers additions to the standard library.
+It does not notice a dependency that states no version, or code for which only a later compiler infers
+types or lifetimes.
 """
 
 import json
@@ -16,10 +15,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# What is asked for: features, and the Rust version with them. SQLx 0.9 asks for more than the rest.
+# Features, and the Rust version with them if it differs. SQLx 0.9 needs a later one than the rest.
 BUILDS = [("pgweir-sqlx/axum", None), ("pgweir-sqlx/axum,pgweir-sqlx/sqlx-0_9", "1.94")]
 
-# What the language has gained since, as far as a crate without unsafe code can use it.
+# Additions to the language that a crate without unsafe code can use: version, name, pattern, example.
 LANGUAGE = [
     ("1.89", "an inferred array length", r";\s*_\s*\]", "[0; _]"),
     ("1.95", "if let in a match guard", r"(?:\)|\b(?!(?:else|return|in|move|break)\b)\w+)\s+if\s+let\b", "Some(a) if let Ok(b) = f(a) => b,"),
@@ -32,7 +31,7 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def dependencies(features: str) -> tuple[str, list[dict]]:
-    """The version that the crates state, and all that is built with these features."""
+    """The Rust version that the crates state, and all dependencies with these features."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked", f"--features={features}"]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}
@@ -55,7 +54,7 @@ def main() -> int:
         bound = other or stated
         asked = [package for package in packages if package["rust_version"]]
         problems += [
-            f'{package["name"]} {package["version"]} asks for Rust {package["rust_version"]}, stated is {bound}'
+            f'{package["name"]} {package["version"]} needs Rust {package["rust_version"]}, but the crates state {bound}'
             for package in asked
             if version(package["rust_version"]) > version(bound)
         ]
@@ -67,11 +66,11 @@ def main() -> int:
         if version(since) <= version(stated):
             continue
         for path in sources():
-            # Line numbers stay, comments go: their words are no code.
+            # Comments are removed without changing line numbers.
             text = re.sub(r"//.*", "", path.read_text())
             for found in expression.finditer(text):
                 line = text.count("\n", 0, found.end()) + 1
-                problems.append(f"{path.relative_to(ROOT)}:{line}: {name} is Rust {since}, stated is {stated}")
+                problems.append(f"{path.relative_to(ROOT)}:{line}: {name} needs Rust {since}, but the crates state {stated}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

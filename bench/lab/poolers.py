@@ -1,7 +1,7 @@
-"""The poolers that are compared: how each is configured, started and ended.
+"""The compared poolers: how each is configured, started and ended.
 
-Both get the same limits. Each measurement has a process of its own, so that none inherits the
-memory or the connections of the one before.
+Both get the same limits. Each measurement starts a new process, so that none inherits the memory or the
+connections of the previous one.
 """
 
 import os
@@ -20,13 +20,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Pooler:
-    """A program and how it is set up for one measurement after the other."""
+    """An executable and its configuration for each measurement."""
 
     def __init__(self, lab, program, name):
         self.lab = lab
         self.name = name
-        # A copy: the user that runs it may not be able to read the original's folder, and a build
-        # may replace that during the run.
+        # A copy, because the user that runs it may not have access to the original's directory, and a
+        # build may replace the original during the run.
         self.program = lab.folder / f"{name}-program"
         shutil.copy(program, self.program)
         self.program.chmod(0o755)
@@ -34,7 +34,7 @@ class Pooler:
     def start(self, *, clients=1, mode="transaction", pool_size=20, workers=1, sight=None,
               backend=None, cpus=None):
         """Starts the pooler in front of PostgreSQL, or of the backend on another port, and lets
-        some clients open its servers: that is slow in PostgreSQL and not to be measured."""
+        some clients open its servers, which is slow in PostgreSQL and must not be measured."""
         port = postgres.free_port()
         argv = self.configure(port, backend or self.lab.postgres.port, mode, pool_size, workers)
         http_port = self.see(sight) if sight else None
@@ -43,7 +43,7 @@ class Pooler:
             stdin=subprocess.DEVNULL, stdout=self.lab.log, stderr=self.lab.log)
         running = Running(self.lab, process, port, http_port)
         try:
-            # A connection to PostgreSQL takes tens of milliseconds, and poolers open one at a time.
+            # Opening a server takes tens of milliseconds, and poolers open one at a time.
             slow = clients > 1 and backend is None
             running.wait_until_it_serves(clients, seconds=1.0 if slow else 0.2)
         except BaseException:
@@ -52,16 +52,16 @@ class Pooler:
         return running
 
     def see(self, sight):
-        """Only pgweir can be told what to show."""
+        """Switches observation on or off; only pgweir has it."""
         raise NotImplementedError(sight)
 
     def limit(self):
-        """Client connections to allow: what the open files allow, with room for servers."""
+        """Client connections to allow: the limit of open files, minus room for servers."""
         return min(MAX_CLIENTS, self.lab.open_files - 200)
 
 
 class PgBouncer(Pooler):
-    """Debian's PgBouncer, or the one that the environment names."""
+    """Debian's PgBouncer, or the one named in the environment."""
 
     def __init__(self, lab):
         program = find_program("PGBOUNCER", "pgbouncer", ["/usr/sbin/pgbouncer"])
@@ -74,9 +74,9 @@ class PgBouncer(Pooler):
 
     def configure(self, port, backend, mode, pool_size, _workers):
         """Writes the files and returns the command."""
-        # PostgreSQL's own verifier: it serves clients and, with the keys they prove, servers. With
-        # the plain password, PgBouncer 1.18 hashes it for each login, which takes milliseconds: the
-        # comparison is with PgBouncer at its best.
+        # PostgreSQL's own verifier: it authenticates clients, and their keys authenticate the
+        # servers. PgBouncer 1.18 would hash a plain password for each login, which takes
+        # milliseconds; the comparison is with PgBouncer at its best.
         users = self.lab.folder / "users.txt"
         users.write_text(f'"{postgres.USER}" "{self.lab.postgres.verifier}"\n')
         settings = {
@@ -105,7 +105,7 @@ class PgBouncer(Pooler):
 
 
 class Pgweir(Pooler):
-    """This build, or the one that the environment names."""
+    """This build, or the one named in the environment."""
 
     def __init__(self, lab):
         program = find_program("PGWEIR", "", [built("pgweir")])
@@ -142,7 +142,7 @@ password = "{postgres.PASSWORD}"
         return [self.program, "serve", file]
 
     def see(self, sight):
-        """Has it find out and show nothing, or everything; returns the port of HTTP, if any."""
+        """Switches all observation off or on; returns the HTTP port, if any."""
         port = postgres.free_port() if sight == "everything" else None
         settings = {
             "nothing": 'http_listen = "off"\ntrack_statements = false\nleak_time = 0\n',
@@ -155,7 +155,7 @@ password = "{postgres.PASSWORD}"
 
 
 class Running:
-    """A pooler that serves."""
+    """A running pooler."""
 
     def __init__(self, lab, process, port, http_port=None):
         self.lab = lab
@@ -165,7 +165,7 @@ class Running:
         self.http_port = http_port
 
     def wait_until_it_serves(self, clients, seconds):
-        """Lets clients query until each gets answers."""
+        """Runs queries until every client gets answers."""
         deadline = time.monotonic() + 15
         while True:
             try:
@@ -183,10 +183,10 @@ class Running:
                 time.sleep(0.05)
 
     def stop(self):
-        """Ends it at once: what it does at its end is not measured, and some wait for clients."""
+        """Kills it: its shutdown is not measured, and some poolers wait for clients."""
         self.lab.processes.stop(self.process, signal.SIGKILL)
 
 
 def built(name):
-    """Where cargo puts a release build."""
+    """The path of a release build."""
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / name

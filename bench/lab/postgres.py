@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL with pgbench's tables, set so that its disk plays no part."""
+"""A temporary PostgreSQL with pgbench's tables, configured so that the disk has no influence."""
 
 import os
 import pathlib
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 def find_programs():
-    """The folder with initdb, postgres, pgbench and psql."""
+    """The directory of initdb, postgres, pgbench and psql."""
     named = os.environ.get("PGWEIR_POSTGRES_BIN")
     places = [pathlib.Path(named)] if named else []
     if not named:
@@ -44,7 +44,7 @@ def find_programs():
 
 
 def free_port():
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -62,12 +62,12 @@ class Postgres:
         self.environment = {**os.environ, "PGPASSWORD": PASSWORD, "PGAPPNAME": "bench", "LC_ALL": "C"}
 
     def version(self):
-        """As PostgreSQL writes it."""
+        """The version as PostgreSQL prints it."""
         out = self.processes.run([self.programs / "postgres", "--version"])
         return out.strip().replace("postgres (PostgreSQL) ", "PostgreSQL ")
 
     def start(self, log):
-        """Makes the cluster, starts it and fills pgbench's tables."""
+        """Creates the cluster, starts it and fills pgbench's tables."""
         password_file = self.data.parent / "password"
         password_file.write_text(PASSWORD)
         self.processes.run(
@@ -78,7 +78,7 @@ class Postgres:
         argv = [self.programs / "postgres", "-D", self.data]
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]
-        # SIGQUIT is PostgreSQL's immediate shutdown, which takes the backends along.
+        # SIGQUIT is PostgreSQL's immediate shutdown, which ends the backends too.
         server = self.processes.start(
             argv, unprivileged=True, cwd=self.data.parent, end_signal=signal.SIGQUIT,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -112,8 +112,8 @@ class Postgres:
         return ["-h", "127.0.0.1", "-p", port, "-U", USER]
 
     def sql(self, text, *, port=None, database=DATABASE, output=None):
-        """Runs a command with psql, at the pooler of the given port or directly, and returns what
-        it prints, unless that goes to a file."""
+        """Runs a command with psql through the pooler on the given port, or directly, and returns its
+        output, unless that goes to a file."""
         to_file = ["-o", output] if output else []
         return self.processes.run(
             [self.programs / "psql", *self.address(port or self.port), "-d", database,

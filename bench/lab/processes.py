@@ -1,6 +1,6 @@
-"""Processes that a run starts, and what the kernel says about them.
+"""The processes of a run, and the kernel's numbers about them.
 
-No process outlives the run: each dies with this one, even when this one is killed.
+No process outlives the run: all of them end with this one, even if it is killed.
 """
 
 import ctypes
@@ -18,18 +18,18 @@ PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
-    """A measurement did not come to a result; the text says why."""
+    """A measurement has no result; the text says why."""
 
 
 def raise_open_files_limit():
-    """Every client is a file descriptor in two processes. Returns the limit."""
+    """Raises the limit of open files, because every client needs one in two processes. Returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def unprivileged_user():
-    """Who runs PostgreSQL and the poolers: both refuse root. None when this is not root."""
+    """The user that runs PostgreSQL and the poolers, which refuse root. None if this is not root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -49,17 +49,17 @@ class Processes:
         self.libc = ctypes.CDLL(None, use_errno=True)
 
     def start(self, argv, *, unprivileged=False, cpus=None, end_signal=signal.SIGKILL, **options):
-        """Starts a process, on the given cores only if any are given."""
+        """Starts a process, pinned to cores if any are given."""
         if unprivileged and self.user:
             options |= {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
         def prepare():
-            # After the change of user, which would undo it.
+            # After the change of user, which would reset it.
             self.libc.prctl(PR_SET_PDEATHSIG, end_signal)
             if cpus:
                 os.sched_setaffinity(0, cpus)
 
-        # A session of its own: Ctrl-C at the terminal is for this process to act on.
+        # In a separate session, so that Ctrl-C at the terminal reaches only this process.
         process = subprocess.Popen(
             [str(part) for part in argv], start_new_session=True, preexec_fn=prepare, **options)
         self.alive.append(process)
@@ -80,7 +80,7 @@ class Processes:
         return out
 
     def stop(self, process, end_signal=signal.SIGTERM, timeout=10):
-        """Ends a process, by force when it does not obey in time."""
+        """Ends a process, by force if it does not end in time."""
         if process.poll() is None:
             process.send_signal(end_signal)
             try:
@@ -95,7 +95,7 @@ class Processes:
             self.alive.remove(process)
 
     def stop_all(self):
-        """Ends everything, the last started first."""
+        """Ends all processes, the last started first."""
         for process in reversed(list(self.alive)):
             self.stop(process, signal.SIGINT, timeout=5)
 
@@ -131,7 +131,7 @@ def rss_kib(pid):
 
 
 def stat_fields(pid):
-    """Fields of /proc/PID/stat from the third (the state) on; None when the process is gone."""
+    """Fields of /proc/PID/stat from the third (the state) on; None if the process is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             # The second field is a name in parentheses that may contain anything.
@@ -141,7 +141,7 @@ def stat_fields(pid):
 
 
 def descendants_cpu_seconds():
-    """CPU seconds of this process and all below it, those that ended included."""
+    """CPU seconds of this process and all its descendants, including those that ended."""
     children, seconds = {}, {}
     for name in os.listdir("/proc"):
         fields = stat_fields(name) if name.isdigit() else None
@@ -157,13 +157,13 @@ def descendants_cpu_seconds():
 
 
 def machine_cpu_seconds():
-    """CPU seconds that all processes together used: user, nice, system."""
+    """CPU seconds of all processes together: user, nice, system."""
     with open("/proc/stat", encoding="ascii") as file:
         return sum(map(int, file.readline().split()[1:4])) / TICKS_PER_SECOND
 
 
 def find_program(variable, name, places=()):
-    """A program named by an environment variable, in PATH, or in one of some places; or None."""
+    """An executable named by an environment variable, in PATH, or in one of some places; or None."""
     named = os.environ.get(variable)
     if named:
         found = shutil.which(named)

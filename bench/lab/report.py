@@ -1,4 +1,4 @@
-"""Medians, ratios, goals, and the two files they are written to."""
+"""Medians, ratios and goals, and the two files with them."""
 
 import json
 import statistics
@@ -21,7 +21,7 @@ UNITS = {
 
 
 def unit(metric):
-    """What a number is, in words."""
+    """The description of a number."""
     for prefix, words in (("rss_kib_", "RSS KiB, {} clients"), ("kib_per_client_", "KiB/client, {}")):
         if metric.startswith(prefix) and metric not in UNITS:
             return words.format(f"{int(metric.removeprefix(prefix)):,}")
@@ -29,7 +29,7 @@ def unit(metric):
 
 
 def summarise(cells, runs):
-    """Medians of all runs, ratios to the first contender, and how the goals stand, as plain data."""
+    """Medians of all runs, ratios to the first contender, and whether goals are met, as plain data."""
     rows = []
     for cell in cells:
         for metric in cell.metrics:
@@ -55,7 +55,7 @@ def summarise(cells, runs):
 
 
 def describe(goal):
-    """The bound, and what it is for when that is not the ratio."""
+    """The limit, and what it applies to if that is not the ratio."""
     return None if goal is None else str(goal) + ("" if goal.is_ratio else ", itself")
 
 
@@ -74,7 +74,7 @@ def judge(column, base, goal, metric):
 
 
 def number(value):
-    """Three significant digits, or whole with separators."""
+    """Three significant digits, or a whole number with separators."""
     if value == int(value) and abs(value) < 1000 or value == 0:
         return f"{value:.0f}"
     if abs(value) >= 1000:
@@ -83,7 +83,7 @@ def number(value):
 
 
 def spread(column):
-    """Median, and the range when there is one."""
+    """The median, and the range if there is one."""
     if column is None:
         return "–"
     if column["n"] == 1:
@@ -125,7 +125,7 @@ def markdown(about, rows, cells, failures):
 
 
 def goal_lines(rows):
-    """How many goals are met, and those that are not."""
+    """The number of goals that are met, and the others."""
     judged = [(row, label, column) for row in rows for label, column in row["columns"].items()
               if "met" in column]
     if not judged:

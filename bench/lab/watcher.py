@@ -1,4 +1,4 @@
-"""Who looks at a pooler while it is measured."""
+"""Watches a pooler while it is measured."""
 
 import contextlib
 import threading
@@ -8,7 +8,7 @@ from .processes import Failed
 
 
 class Watcher:
-    """A viewer of the live page, and a Prometheus that scrapes once per second."""
+    """A viewer of the live page, and a scrape of the metrics once per second."""
 
     def __init__(self, port):
         self.url = f"http://127.0.0.1:{port}"

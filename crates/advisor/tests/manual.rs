@@ -4,6 +4,10 @@
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but does not see helpers"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests read the manual, and write its tables when they are asked to"
+)]
 
 use std::fmt::Write;
 use std::path::Path;

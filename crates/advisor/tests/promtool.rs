@@ -5,6 +5,11 @@
     clippy::unwrap_used,
     reason = "clippy.toml allows it in tests, but does not see helpers"
 )]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the tests write files for promtool and run it"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

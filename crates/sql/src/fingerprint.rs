@@ -1,17 +1,18 @@
-//! 64 bits that are equal for statements that differ only in literals, whitespace, comments and
-//! the like: what [`crate::normalise`] would show as the same text, found without building it.
+//! Computes 64 bits that are equal for statements that differ only in literals, whitespace,
+//! comments and the like: statements that [`crate::normalise`] shows as the same text. It does so
+//! without building that text.
 //!
 //! # Stability
-//! A fingerprint depends on the bytes of the statement and on [`VERSION`], on nothing else: not
-//! on the process, machine or byte order. So it can be stored, compared between instances and
-//! linked to. A release that changes what is folded, or how it is hashed, raises [`VERSION`] and
-//! says so in the change log; the tests pin values.
+//! A fingerprint depends only on the bytes of the statement and on [`VERSION`], not on the process,
+//! machine or byte order. It can therefore be stored, compared between instances and used in
+//! links. A release that changes the folding or the hash raises [`VERSION`] and says so in the
+//! change log; the tests pin values.
 //!
 //! # Hash
-//! Eight bytes at a time are multiplied by a constant to 128 bits, whose halves are then combined:
-//! the step of wyhash, one multiplication where FNV-1a needs eight in a row, and all bits of the
-//! result are good ones. It is not keyed: whoever chooses statements can make two of them collide,
-//! and thereby spoil only the statistics about their own statements.
+//! Eight bytes at a time are multiplied by a constant to 128 bits, whose halves are then combined.
+//! This is the step of wyhash: one multiplication where FNV-1a needs eight in a row, and all bits
+//! of the result are well mixed. The hash has no key, so a client can choose statements that
+//! collide, but that only spoils the statistics about its own statements.
 
 use std::fmt;
 
@@ -21,12 +22,12 @@ use crate::normalise::printable;
 /// Version of the rules. Fingerprints of different versions must not be compared.
 pub const VERSION: u64 = 1;
 
-/// Identity of a statement without its literals; written as 16 hexadecimal digits.
+/// Identity of a statement without its literals. Displayed as 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
-    /// Stands for a statement of which nothing is known.
+    /// Fingerprint of an unknown statement.
     pub const NONE: Self = Self(0);
 
     /// Fingerprint of a text of one or more statements.
@@ -37,20 +38,20 @@ impl Fingerprint {
     }
 }
 
-/// Hash of a text as it is, byte by byte: much cheaper than its fingerprint, so that of a text that
-/// came before can be looked up.
+/// Hash of the unchanged text. It is much cheaper than the fingerprint, so it serves as a key to
+/// look up the fingerprint of a text that was seen before.
 pub fn text_hash(text: &[u8]) -> u64 {
     mix(words(SEED, text), text.len() as u64)
 }
 
-/// A text's bytes, eight at a time, and those left over.
+/// The bytes of a text in words of eight, and the remaining ones.
 pub(super) fn words(mut state: u64, text: &[u8]) -> u64 {
     let (words, rest) = text.as_chunks::<8>();
     for word in words {
         state = mix(state, u64::from_le_bytes(*word));
     }
     let tail = match text.last_chunk::<8>() {
-        // Some bytes are hashed twice, which is cheaper than to copy the others.
+        // Some bytes are hashed twice, which is cheaper than copying the others.
         Some(last) => u64::from_le_bytes(*last),
         None => (rest.iter().rev()).fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
     };
@@ -85,10 +86,10 @@ impl Sink for State {
     }
 }
 
-/// Hash of one piece alone.
+/// Hash of a single piece.
 pub(super) fn digest(piece: Piece<'_>) -> u64 {
     match piece {
-        // The role of a word follows from its text and what stands before it.
+        // The role of a word follows from its text and the piece before it.
         Piece::Word { text, role: _ } => text_digest(1, text, true),
         Piece::Quoted {
             text,
@@ -139,7 +140,7 @@ fn text_digest(class: u64, text: &[u8], lower: bool) -> u64 {
     hash.finish(lower)
 }
 
-/// Hash of text that cannot be shown as it is: it must be that of what is shown for it.
+/// Hash of text with unprintable characters: equal to the hash of its replacement.
 #[cold]
 fn odd_text_digest(class: u64, text: &[u8], lower: bool) -> u64 {
     let mut hash = TextHash::new(class);
@@ -152,9 +153,9 @@ fn odd_text_digest(class: u64, text: &[u8], lower: bool) -> u64 {
     hash.finish(lower)
 }
 
-/// Tells that all eight bytes are ASCII characters that can be shown. May be wrong the other way.
+/// Returns true only if all eight bytes are printable ASCII. May return false although they are.
 fn printable_ascii(word: u64) -> bool {
-    // The first sum has a high bit where a byte is DEL, the difference where it is below a space.
+    // The sum sets the high bit of a DEL byte, the difference that of a byte below a space.
     let sum = word.wrapping_add(ONES);
     let difference = word.wrapping_sub(ONES * b' ' as u64);
     (word | sum | difference) & HIGH == 0
@@ -163,7 +164,7 @@ fn printable_ascii(word: u64) -> bool {
 struct TextHash {
     state: u64,
     len: usize,
-    /// The last `len % 8` bytes, the first of them lowest.
+    /// The last `len % 8` bytes, with the first one lowest.
     pending: u64,
 }
 
@@ -191,7 +192,7 @@ impl TextHash {
     }
 
     fn finish(mut self, lower: bool) -> u64 {
-        // The length tells zero bytes from none.
+        // The length distinguishes zero bytes from no bytes.
         let word = self.pending;
         self.word(word, lower);
         mix(self.state, self.len as u64)
@@ -203,10 +204,10 @@ pub(super) fn mix(state: u64, word: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// Eight ASCII letters at once; other bytes stay as they are.
+/// Converts eight ASCII letters at once to lower case; other bytes are unchanged.
 fn ascii_lower(word: u64) -> u64 {
     let low_bits = word & !HIGH;
-    // A byte's high bit is set in the sum where the byte is above 'Z', or from 'A' up.
+    // The high bit of a byte is set in the first sum if it is above 'Z', in the second from 'A' up.
     let above_z = low_bits + ONES * (0x7f - b'Z' as u64);
     let from_a = low_bits + ONES * (0x80 - b'A' as u64);
     let upper = (from_a ^ above_z) & !word & HIGH;
@@ -216,7 +217,7 @@ fn ascii_lower(word: u64) -> u64 {
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Digits of pi; any odd numbers with about as many ones as zeros would do.
+/// Digits of pi. Any odd numbers with about as many ones as zeros would do.
 pub(super) const SEED: u64 = 0x243f_6a88_85a3_08d3;
 const FACTOR: u64 = 0x1319_8a2e_0370_7345;
 const ROUND: u64 = 0xa409_3822_299f_31d1;

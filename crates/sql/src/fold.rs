@@ -1,14 +1,14 @@
-//! Reduces a statement to what it has in common with those that differ from it in literals,
-//! whitespace and comments only.
+//! Reduces a statement to its common form: statements that differ only in literals, whitespace and
+//! comments have the same one.
 //!
-//! [`fold`] hands the pieces of that common form to a [`Sink`]: text in [`crate::normalise`], a
-//! hash in [`crate::fingerprint`]. So both always agree about what is the same; the rules are
-//! listed in [`crate::normalise`].
+//! [`fold`] passes the pieces of the common form to a [`Sink`]: text in [`crate::normalise`], a
+//! hash in [`crate::fingerprint`]. Both therefore always agree on which statements are the same.
+//! The rules are listed in [`crate::normalise`].
 //!
-//! What comes out is a fixed point: as text, folded again, it yields the same pieces.
+//! The common form is a fixed point: folding its text again yields the same pieces.
 //!
-//! The pieces are in `piece`, the shortening of lists in `list`. Here words, literals and signs are
-//! told apart by what came before them.
+//! `piece` defines the pieces and `list` shortens lists. This module decides from the preceding
+//! token whether a token is a word, a literal or a sign.
 
 mod list;
 mod piece;
@@ -63,8 +63,8 @@ pub(super) fn fold<S: Sink>(sql: &[u8], standard_conforming_strings: bool, sink:
     }
 }
 
-/// Tells whether the token is the beginning of `...`, which PostgreSQL reads as two tokens and
-/// which no statement contains that it accepts.
+/// Returns whether the token begins `...`. PostgreSQL reads that as two tokens and accepts no
+/// statement that contains it.
 fn ellipsis(sql: &[u8], dots: Token) -> bool {
     sql.get(dots.end) == Some(&b'.') && !matches!(sql.get(dots.end + 1), Some(b'.' | b'0'..=b'9'))
 }
@@ -75,13 +75,13 @@ struct Folder<'s, S: Sink> {
     open_lists: usize,
     last: Last,
     head: Head,
-    /// A semicolon came and nothing after it.
+    /// The last token was a semicolon.
     semicolon: bool,
-    /// Nothing came but semicolons.
+    /// There were only semicolons so far.
     empty: bool,
 }
 
-/// What came last, as far as it decides about what comes next.
+/// The last token, as far as it decides how the next one is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
     Start,
@@ -96,12 +96,12 @@ enum Last {
 }
 
 impl Last {
-    /// A sign after it is an operator between two operands.
+    /// Whether a sign after it is an operator between two operands.
     fn is_operand(self) -> bool {
         matches!(self, Self::Operand | Self::Word(Role::Name | Role::Array))
     }
 
-    /// `NULL` after it is a value.
+    /// Whether `NULL` after it is a value.
     fn is_before_value(self) -> bool {
         matches!(
             self,
@@ -110,16 +110,17 @@ impl Last {
     }
 }
 
-/// How far a statement has come in one that names a savepoint, cursor or prepared statement.
+/// Position in the beginning of a statement, which may name a savepoint, cursor or prepared
+/// statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
     Start,
     Rollback,
-    /// `SAVEPOINT` may come, or a name.
+    /// `SAVEPOINT` or a name may follow.
     Savepoint,
-    /// `PREPARE` or `ALL` may come, or a name.
+    /// `PREPARE`, `ALL` or a name may follow.
     Deallocate,
-    /// A direction and `FROM` or `IN` may come, or a name.
+    /// A direction, `FROM`, `IN` or a name may follow.
     Fetch,
     Name,
     Body,
@@ -141,7 +142,7 @@ impl<S: Sink> Folder<'_, S> {
             | TokenKind::DollarString
             | TokenKind::Number
             | TokenKind::Parameter => {
-                // It stands where the name would, unless it is how much to fetch.
+                // It is in the position of the name, unless it is the number of rows to fetch.
                 if let Head::Savepoint | Head::Deallocate | Head::Name = self.head {
                     self.head = Head::Body;
                 }
@@ -175,7 +176,7 @@ impl<S: Sink> Folder<'_, S> {
         if self.names_something_brief(if lower.is_empty() { text } else { lower }) {
             return self.push(Piece::Placeholder);
         }
-        // What follows a dot is a name even where it looks like a keyword.
+        // After a dot, even a keyword is a name.
         let role = match self.last {
             Last::Dot => Role::Name,
             _ => role(lower),
@@ -186,8 +187,8 @@ impl<S: Sink> Folder<'_, S> {
         self.push(Piece::Word { text, role });
     }
 
-    /// Steps through the beginning of a statement and tells whether the word is a name there that
-    /// a driver may have made up.
+    /// Advances in the beginning of a statement. Returns whether the word is a name that a driver
+    /// may have generated.
     fn names_something_brief(&mut self, lower: &[u8]) -> bool {
         let (head, name) = match (self.head, lower) {
             (Head::Body, _) => return false,
@@ -208,7 +209,7 @@ impl<S: Sink> Folder<'_, S> {
                 b"next" | b"prior" | b"first" | b"last" | b"absolute" | b"relative" | b"all"
                 | b"forward" | b"backward" | b"from" | b"in",
             ) => (Head::Fetch, false),
-            // The mark of cut text stands for anything.
+            // The mark of truncated text may replace anything.
             (Head::Fetch, name) => (Head::Fetch, name != "…".as_bytes()),
             (Head::Name | Head::Savepoint | Head::Deallocate, name) => {
                 (Head::Body, name != "…".as_bytes())

@@ -1,18 +1,18 @@
-//! What a statement is, from its first words.
+//! Classifies a statement by its first words.
 //!
-//! Nothing here checks that the rest of a statement is well-formed: PostgreSQL will. What a kind
-//! says holds for statements that PostgreSQL accepts.
+//! It does not check the rest of the statement; PostgreSQL does. A kind is correct for statements
+//! that PostgreSQL accepts.
 
 use crate::lexer::{Lexer, Token, TokenKind};
 use crate::word::Lower;
 
-/// What a statement is.
+/// Kind of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// No statement at all: only whitespace, comments and semicolons.
     Empty,
-    /// `SELECT`, `VALUES` or `TABLE`, also in parentheses or after `WITH`. Functions that it calls
-    /// may write, and so may the statements inside of its `WITH`.
+    /// `SELECT`, `VALUES` or `TABLE`, also in parentheses or after `WITH`. It may still write: in a
+    /// function that it calls, or in a statement inside of its `WITH`.
     Select,
     /// `INSERT`, also after `WITH`.
     Insert,
@@ -44,9 +44,9 @@ pub enum Kind<'a> {
     RollbackPrepared,
     /// `SET`, in all forms that change a run-time setting.
     Set {
-        /// How long the setting lasts.
+        /// How long the setting applies.
         scope: Scope,
-        /// What is set.
+        /// The setting.
         setting: Setting<'a>,
     },
     /// `SET TRANSACTION`.
@@ -55,9 +55,9 @@ pub enum Kind<'a> {
     SetCharacteristics,
     /// `SET CONSTRAINTS`.
     SetConstraints,
-    /// `RESET`; `RESET ALL` where there is no setting.
+    /// `RESET`, or `RESET ALL` if there is no setting.
     Reset(Option<Setting<'a>>),
-    /// `SHOW`; `SHOW ALL` where there is no setting.
+    /// `SHOW`, or `SHOW ALL` if there is no setting.
     Show(Option<Setting<'a>>),
     /// `PREPARE` of a statement.
     Prepare,
@@ -73,7 +73,7 @@ pub enum Kind<'a> {
     Notify,
     /// `DECLARE ... CURSOR`.
     Declare {
-        /// The cursor outlives its transaction.
+        /// Whether the cursor outlives its transaction.
         hold: bool,
     },
     /// `FETCH` or `MOVE`.
@@ -82,14 +82,14 @@ pub enum Kind<'a> {
     Close,
     /// `DISCARD`.
     Discard {
-        /// `DISCARD ALL`: every state of the session, not one kind of it.
+        /// Whether it is `DISCARD ALL`, which resets the whole session.
         all: bool,
     },
     /// `LOCK TABLE`.
     Lock,
     /// `CREATE`.
     Create {
-        /// What is created belongs to the session.
+        /// Whether the created object belongs to the session.
         temporary: bool,
     },
     /// `ALTER`.
@@ -103,7 +103,7 @@ pub enum Kind<'a> {
     /// Another change of definitions: `COMMENT`, `SECURITY LABEL`, `REASSIGN OWNED`, `REFRESH
     /// MATERIALIZED VIEW`, `IMPORT FOREIGN SCHEMA`.
     Define,
-    /// `EXPLAIN`, of whatever; with `ANALYZE` it runs that.
+    /// `EXPLAIN` of any statement. With `ANALYZE` it runs the statement.
     Explain,
     /// `CALL`.
     Call,
@@ -117,22 +117,22 @@ pub enum Kind<'a> {
     Other,
 }
 
-/// How long a `SET` lasts.
+/// How long a `SET` applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// For the session, if the transaction commits.
+    /// Until the session ends, if the transaction commits.
     Session,
-    /// `SET LOCAL`: until the transaction ends.
+    /// Until the transaction ends (`SET LOCAL`).
     Local,
 }
 
-/// The name of a run-time setting, as it was written.
+/// The name of a run-time setting, as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting<'a>(pub &'a [u8]);
 
 impl Setting<'_> {
-    /// Tells whether this is the setting `name`. Letter case, quotes and whitespace do not matter,
-    /// as they do not in PostgreSQL.
+    /// Returns whether this is the setting `name`. As in PostgreSQL, letter case, quotes and
+    /// whitespace do not matter.
     pub fn is(&self, name: &str) -> bool {
         let written = Lexer::new(self.0, true)
             .filter(|token| token.kind.significant())
@@ -164,7 +164,7 @@ impl<'a> Kind<'a> {
         let Some(mut word) = first else {
             return Self::Empty;
         };
-        // Only a query can stand in parentheses.
+        // Only a query can be in parentheses.
         while word.kind == TokenKind::Open {
             match words.next() {
                 Some(next) => word = next,
@@ -174,7 +174,7 @@ impl<'a> Kind<'a> {
         words.classify(word)
     }
 
-    /// A short name in lower case, of a fixed set: fit for a metric's label.
+    /// A short name in lower case from a fixed set, suitable as a metric's label.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -330,14 +330,14 @@ impl<'a> Words<'a> {
     }
 
     /// The statement after `WITH [RECURSIVE] name AS (...), ...`: the first verb outside of
-    /// parentheses that is no name.
+    /// parentheses that is not a name.
     fn main_verb(self) -> Kind<'a> {
         let mut depth = 0_usize;
         let mut name_expected = true;
         let mut closed = false;
         for word in self {
             match word.kind {
-                // Two parentheses in a row: the query itself is in the second.
+                // Of two pairs of parentheses in a row, the second contains the query.
                 TokenKind::Open if depth == 0 && closed => return Kind::Select,
                 TokenKind::Open => depth += 1,
                 TokenKind::Close => depth = depth.saturating_sub(1),
@@ -362,8 +362,8 @@ impl<'a> Words<'a> {
                 Some(verb) if !name_expected => return verb,
                 Some(_) | None => {}
             }
-            // After these words of SEARCH and CYCLE comes the name of a column. After RECURSIVE
-            // comes the name of a query, or it is that name itself and AS follows.
+            // In SEARCH and CYCLE, these words are followed by the name of a column. RECURSIVE is
+            // followed by the name of a query, or is that name itself and followed by AS.
             name_expected = word.kind == TokenKind::Comma
                 || matches!(
                     word.lower.as_bytes(),
@@ -414,7 +414,7 @@ impl<'a> Words<'a> {
         {
             let mut after = self.clone();
             after.next();
-            // `SET local.name = ...` and the like: the word is the setting's own.
+            // In `SET local.name = ...` and the like, the word is part of the setting.
             let own_name = after
                 .peek()
                 .is_none_or(|next| !next.is_name() || next.is(b"to"));
@@ -448,12 +448,12 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The name of a setting; `Some(None)` for `ALL`, `None` where there is no name.
+    /// The name of a setting; `Some(None)` for `ALL`, `None` if there is no name.
     fn setting(mut self) -> Option<Option<Setting<'a>>> {
         let first = self.next().filter(Word::is_name)?;
         let mut end = first.token.end;
         let mut next = self.next();
-        // Settings that standard SQL gives a syntax of their own, under the names that SHOW knows.
+        // Settings with their own syntax in standard SQL, under their names in SHOW.
         let two_words = |second: &[u8]| next.is_some_and(|word| word.is(second));
         let assigned = next.is_some_and(|word| word.is(b"to") || word.kind == TokenKind::Operator);
         let special: Option<&[u8]> = match first.lower.as_bytes() {

@@ -1,36 +1,36 @@
-//! Cuts SQL text into tokens by the rules of PostgreSQL's scanner.
+//! Splits SQL text into tokens by the rules of PostgreSQL's scanner.
 //!
-//! The tokens of [`Lexer`] tile the text: each begins where the one before it ended. What is
-//! never closed (a string, a quoted identifier, a block comment) is one token up to the end of the
-//! text with `terminated` off. Escapes are not decoded and nothing is allocated.
+//! The tokens of [`Lexer`] tile the text: each begins where the previous one ended. An unclosed
+//! string, quoted identifier or block comment is one token up to the end of the text, with
+//! `terminated` off. The lexer does not decode escapes and does not allocate.
 //!
-//! PostgreSQL 15 and later refuse a number or parameter that runs into a word (`1and`), older
-//! ones read two tokens. Here it is one number, so that no part of a literal is ever taken for a
-//! name; only where the word is the prefix of a string (`1e'x'`) are there two tokens, as strings
-//! must end where every version ends them.
+//! PostgreSQL 15 and later refuse a number or parameter that runs into a word (`1and`); older
+//! versions read two tokens. This lexer reads one number, so that no part of a literal is mistaken
+//! for a name. If the word is the prefix of a string (`1e'x'`), there are two tokens, because a
+//! string must end where every version ends it.
 
-/// What a token is.
+/// Kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// Spaces, tabs, form feeds, line ends.
     Whitespace,
-    /// `-- ...` up to the line end, which does not belong to it.
+    /// `-- ...` up to but excluding the line end.
     LineComment,
-    /// `/* ... */` with the comments nested in it.
+    /// `/* ... */`, including nested comments.
     BlockComment,
     /// An identifier or keyword without quotes; letters in either case.
     Word,
     /// `"..."` or `U&"..."`.
     QuotedIdentifier,
-    /// `'...'` with any prefix (`E`, `B`, `X`, `N`, `U&`) and its continuations on later lines.
+    /// `'...'` with any prefix (`E`, `B`, `X`, `N`, `U&`), including continuations on later lines.
     String,
     /// `$tag$ ... $tag$`.
     DollarString,
-    /// An integer or decimal number in any base, without sign.
+    /// An integer or decimal number in any base, without its sign.
     Number,
     /// `$1`.
     Parameter,
-    /// One operator, of one or more characters, as PostgreSQL would look it up.
+    /// One operator of one or more characters, as PostgreSQL would look it up.
     Operator,
     /// `::`.
     Cast,
@@ -54,13 +54,13 @@ pub enum TokenKind {
     OpenBracket,
     /// `]`.
     CloseBracket,
-    /// One byte that begins no token: `\`, `{`, a `$` that begins neither parameter nor quote, a
-    /// control character.
+    /// A byte that does not begin a token: `\`, `{`, a control character, or a `$` that begins
+    /// neither a parameter nor a quote.
     Other,
 }
 
 impl TokenKind {
-    /// Tells whether PostgreSQL's grammar sees the token: all but whitespace and comments.
+    /// Returns whether PostgreSQL's grammar sees the token: anything but whitespace and comments.
     pub fn significant(self) -> bool {
         !matches!(
             self,
@@ -69,21 +69,21 @@ impl TokenKind {
     }
 }
 
-/// One token and where it stands.
+/// A token and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// Its kind.
     pub kind: TokenKind,
     /// Offset of its first byte.
     pub start: usize,
     /// Offset after its last byte; larger than `start`.
     pub end: usize,
-    /// Off for a string, quoted identifier or block comment that the text ends in.
+    /// False for a string, quoted identifier or block comment that is not closed.
     pub terminated: bool,
 }
 
 impl Token {
-    /// The bytes of the token, out of the text it was found in.
+    /// The bytes of the token in its text.
     pub fn text<'a>(&self, sql: &'a [u8]) -> &'a [u8] {
         &sql[self.start..self.end]
     }
@@ -95,14 +95,14 @@ pub struct Lexer<'a> {
     sql: &'a [u8],
     pos: usize,
     standard_conforming_strings: bool,
-    /// Up to here every character is known to be a sign that is an operator of its own. Without
-    /// this a long row of signs would be looked through once per sign.
+    /// Up to this position, every character is known to be a sign and a separate operator. Without
+    /// it, a long row of signs would be searched once per sign.
     signs_end: usize,
 }
 
 impl<'a> Lexer<'a> {
-    /// Starts at the beginning of a text. `standard_conforming_strings` is the session's setting;
-    /// where it is off a backslash escapes in strings without prefix too.
+    /// Starts at the beginning of a text. `standard_conforming_strings` is the session's setting:
+    /// if it is off, a backslash also escapes in strings without a prefix.
     pub fn new(sql: &'a [u8], standard_conforming_strings: bool) -> Self {
         Self {
             sql,
@@ -162,7 +162,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// First position from `pos` on whose byte is not `in_class`.
+    /// First position from `pos` on with a byte that is not `in_class`.
     fn run_end(&self, pos: usize, in_class: impl Fn(u8) -> bool) -> usize {
         self.sql[pos..]
             .iter()
@@ -170,7 +170,7 @@ impl<'a> Lexer<'a> {
             .map_or(self.sql.len(), |len| pos + len)
     }
 
-    /// A word, or a string or identifier that has a letter as prefix.
+    /// A word, or a string or identifier whose prefix is a letter.
     fn word(
         &self,
         start: usize,
@@ -179,7 +179,7 @@ impl<'a> Lexer<'a> {
     ) -> (TokenKind, Result<usize, Unterminated>) {
         match (first | 0x20, second, self.at(start + 2)) {
             (b'e', Some(b'\''), _) => (TokenKind::String, self.string(start + 1, true, true)),
-            // A doubled quote is no quote in a bit string: it ends, and another string begins.
+            // A doubled quote is not an escape in a bit string: it ends one and begins another.
             (b'b' | b'x', Some(b'\''), _) => {
                 (TokenKind::String, self.string(start + 1, false, false))
             }
@@ -195,7 +195,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// End of a string whose opening quote is at `open`, with its continuations.
+    /// End of a string whose opening quote is at `open`, including its continuations.
     fn string(&self, open: usize, doubling: bool, backslash: bool) -> Result<usize, Unterminated> {
         let mut pos = open + 1;
         loop {
@@ -212,8 +212,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Position after the quote that continues the string that ended at `pos`: it follows after
-    /// whitespace and line comments with at least one line end among them.
+    /// Position after the quote that continues the string that ended at `pos`. Only whitespace and
+    /// line comments, with at least one line end, may be between the two.
     fn continuation(&self, mut pos: usize) -> Option<usize> {
         let mut newline = false;
         loop {
@@ -285,7 +285,7 @@ impl<'a> Lexer<'a> {
         let mut pos = body;
         loop {
             pos = self.run_end(pos, |byte| byte != b'$');
-            // A delimiter has no `$` inside, so no byte is compared twice: linear.
+            // The delimiter contains no `$`, so no byte is compared twice and the search is linear.
             match self.sql.get(pos..pos + delimiter.len()) {
                 None => return Err(Unterminated),
                 Some(bytes) if bytes == delimiter => return Ok(pos + delimiter.len()),
@@ -324,8 +324,8 @@ impl<'a> Lexer<'a> {
         self.junk(end)
     }
 
-    /// End of the digits from `pos` on, with single underscores between them and, where that is
-    /// allowed, before the first.
+    /// End of the digits from `pos` on, with single underscores between them and, if allowed,
+    /// before the first.
     fn digits(&self, mut pos: usize, leading_underscore: bool, in_radix: fn(&u8) -> bool) -> usize {
         let digit = |pos| self.at(pos).is_some_and(|byte| in_radix(&byte));
         let mut underscore = leading_underscore;
@@ -341,7 +341,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// End of a number or parameter with the word that it runs into.
+    /// End of a number or parameter, including a word that it runs into.
     fn junk(&self, pos: usize) -> usize {
         match (self.at(pos), self.at(pos + 1), self.at(pos + 2)) {
             (Some(b'e' | b'E' | b'b' | b'B' | b'x' | b'X' | b'n' | b'N'), Some(b'\''), _)
@@ -371,9 +371,9 @@ impl<'a> Lexer<'a> {
         if beyond_standard {
             return end;
         }
-        // Standard SQL has no operator of several characters that ends with a sign, and wants
-        // `a=-1` to be an equals sign and a negative number. PostgreSQL leaves a sign at the end
-        // only to operators with a character that standard SQL does not use.
+        // In standard SQL, no operator of several characters ends with a sign, so that `a=-1` is
+        // an equals sign and a negative number. PostgreSQL allows a sign at the end only in
+        // operators with a character that standard SQL does not use.
         let signs = self.sql[start..end]
             .iter()
             .rev()
@@ -403,7 +403,7 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-/// The text ended inside of a token.
+/// Marks a token that the end of the text cuts off.
 #[derive(Clone, Copy)]
 struct Unterminated;
 
@@ -431,14 +431,14 @@ fn is_beyond_standard(byte: u8) -> bool {
     CLASSES[byte as usize] & BEYOND_STANDARD != 0
 }
 
-/// May continue a word.
+/// The byte may continue a word.
 const WORD_PART: u8 = 1;
-/// May stand in an operator.
+/// The byte may be part of an operator.
 const OPERATOR: u8 = 2;
-/// Is in no operator of standard SQL.
+/// The byte is in no operator of standard SQL.
 const BEYOND_STANDARD: u8 = 4;
 
-/// One load per byte: words and operators are most of a statement.
+/// A table needs one load per byte, and most of a statement is words and operators.
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;

@@ -1,26 +1,26 @@
-//! A statement as it may be shown: on one line, in lower case, bounded, and without any literal.
+//! Shows a statement on one line, in lower case, without literals, and with a bounded length.
 //!
-//! * Literals and parameters are placeholders, and so is whatever may be a part of a literal:
-//!   what is not terminated, what a number runs into. They are written `$1`, `$2`, ... as in
-//!   `pg_stat_statements`, but parameters too are numbered in the order in which they appear: so
-//!   `a = 5` sent as a simple query and `a = $1` prepared by a driver are the same statement.
-//! * A sign belongs to its number where no operand stands before it. `NULL`, `TRUE` and `FALSE`
-//!   are literals where a value stands, as after an operator or comma.
-//! * Elements of `IN (...)`, `ARRAY[...]` and rows of `VALUES` that are equal to the one before
-//!   them are left out: `in ($1, ...)` stands for two and more. One alone stays as it is, as it
-//!   tells a loop over single rows from a batch.
-//! * Names of savepoints, cursors and of what `DEALLOCATE` ends are placeholders: drivers make
-//!   them up with numbers in them.
-//! * Whitespace, comments, semicolons at the ends and the case of words do not matter.
+//! * Literals and parameters become placeholders, and so does anything that may be part of a
+//!   literal: unterminated tokens, and words that a number runs into. Placeholders are written
+//!   `$1`, `$2`, ... as in `pg_stat_statements`, but parameters are also numbered in order of
+//!   appearance, so `a = 5` in a simple query and `a = $1` prepared by a driver are the same.
+//! * A sign belongs to its number if no operand is before it. `NULL`, `TRUE` and `FALSE` are
+//!   literals in the position of a value, such as after an operator or comma.
+//! * Elements of `IN (...)`, `ARRAY[...]` and rows of `VALUES` that equal the one before them are
+//!   omitted: `in ($1, ...)` stands for two or more. A single element is not changed, which
+//!   distinguishes a loop over single rows from a batch.
+//! * Names of savepoints and cursors, and names in `DEALLOCATE`, become placeholders, because
+//!   drivers generate them with numbers.
+//! * Whitespace, comments, leading and trailing semicolons and the case of words do not matter.
 //!
-//! Only literals are hidden. What an application puts into names, or into double quotes where
-//! PostgreSQL reads a name, is shown.
+//! Only literals are hidden. Anything that an application puts into a name, or into double quotes
+//! where PostgreSQL reads a name, is shown.
 
 use crate::fold::{Fixed, Piece, Role, Sink, fold};
 
-/// Shows a text of one or more statements in at most `len_max` bytes; text that does not fit with
-/// four bytes to spare ends with `…` after a whole token. Quoted identifiers are shown as they are; what is not UTF-8 or not
-/// printable in them is shown as U+FFFD.
+/// Normalises a text of one or more statements to at most `len_max` bytes. A text that does not fit
+/// with four bytes to spare is cut after a whole token and ends with `…`. Quoted identifiers keep
+/// their case; bytes that are not UTF-8 and control characters in them become U+FFFD.
 ///
 /// Normalising the result again yields the same text.
 pub fn normalise(sql: &[u8], standard_conforming_strings: bool, len_max: usize) -> String {
@@ -40,23 +40,23 @@ pub fn normalise(sql: &[u8], standard_conforming_strings: bool, len_max: usize) 
 const ELLIPSIS: &str = "…";
 
 struct Text {
-    /// The text, or as much of its beginning as fits.
+    /// The text, or the beginning of it that fits.
     shown: String,
     mark: Mark,
-    /// Room for whole tokens: an ellipsis and the space before it fit behind.
+    /// Room for whole tokens, so that an ellipsis and the space before it fit after them.
     len_max: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    /// Length of the text if all of it were shown.
+    /// Length of the whole text.
     len: usize,
     placeholders: usize,
-    /// What was last shown.
+    /// The last piece written.
     last: Last,
 }
 
-/// What was written last, as far as a space after it depends on that.
+/// The last piece written, as far as it decides about a space after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
     Start,
@@ -91,7 +91,7 @@ impl Sink for Text {
             self.mark.placeholders += 1;
         }
         if !self.fits() {
-            // Its length does not matter: more cannot be shown unless it is taken back.
+            // Its length does not matter: no more can be shown unless the sink returns to a mark.
             self.mark.len += 1;
             return;
         }
@@ -115,8 +115,8 @@ impl Sink for Text {
         }
         let room = self.len_max.saturating_sub(self.shown.len());
         let shown = &mut self.shown;
-        // No more of a long name is looked at than shows that it does not fit: each byte of it
-        // is shown in one byte or more.
+        // A long name is read only until it is clear that it does not fit: each of its bytes
+        // takes at least one byte in the result.
         let cut = |text| <[u8]>::get(text, ..=room).unwrap_or(text);
         match piece {
             Piece::Word { text, .. } => {
@@ -158,7 +158,7 @@ impl Sink for Text {
     }
 }
 
-/// What is written next, as far as a space before it depends on that.
+/// The next piece, as far as it decides about a space before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Name,
@@ -169,8 +169,8 @@ enum Next {
     Fixed(Fixed),
 }
 
-/// Tells whether a space stands between two pieces. Where there is none, the two must be cut into
-/// the same two tokens again.
+/// Returns whether there is a space between two pieces. Without one, the lexer must still split the
+/// two into the same tokens.
 fn space(last: Last, next: Next) -> bool {
     let after_operand = matches!(
         last,
@@ -189,8 +189,8 @@ fn space(last: Last, next: Next) -> bool {
     }
 }
 
-/// Calls `show` for each character of a name as it may be shown: what is not UTF-8 and control
-/// characters are U+FFFD.
+/// Calls `show` for each character of a name. Bytes that are not UTF-8 and control characters
+/// become U+FFFD.
 pub(super) fn printable(text: &[u8], mut show: impl FnMut(char)) {
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {

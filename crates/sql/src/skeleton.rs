@@ -1,22 +1,22 @@
-//! A cheap key for texts: hashes of texts that differ only in plain literals are equal.
+//! Computes a cheap key that is equal for texts that differ only in plain literals.
 //!
-//! Applications that write their literals into the text never send the same text twice. Those
-//! texts have the same fingerprint, but finding that takes the lexer. Here the plainest literals,
-//! whole numbers and strings without anything special in them, are recognised by what stands next
-//! to them, at a tenth of the cost. Where a text has anything that could deceive, there is no key.
+//! Applications that write literals into the text never send the same text twice. The texts have
+//! the same fingerprint, but computing it needs the lexer. This module recognises the plainest
+//! literals, whole numbers and strings without special characters, by the bytes next to them, at a
+//! tenth of the cost. A text with anything ambiguous has no key.
 
 use crate::fingerprint::{SEED, mix, words};
 
-/// What a byte means for the search.
+/// Meaning of a byte for the search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// Stands for itself.
+    /// Hashed as it is.
     Plain,
     Digit,
     Quote,
-    /// Begins a comment if it is doubled, or followed by a star.
+    /// Begins a comment if doubled or followed by a star.
     Comment,
-    /// Names in quotes, dollar quotes and escapes may hide anything.
+    /// Begins a quoted name, a dollar quote or an escape, which may contain anything.
     Deceptive,
 }
 
@@ -36,13 +36,13 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
-/// Stand for literals. A sign belongs to a number, but not to a string.
+/// Replacements for literals. A sign is part of a number but not of a string.
 const NUMBER: u64 = 0x4e55_4d42_4552_2121;
 const STRING: u64 = 0x5354_5249_4e47_2121;
 
-/// A hash that is equal for texts whose fingerprints are equal, because they differ only in plain
-/// literals; and for no others, as far as 64 bits can tell. `None` where it cannot be told which
-/// literals are plain.
+/// A hash that is equal for texts that differ only in plain literals. If two hashes are equal, so
+/// are the fingerprints, within the precision of 64 bits. `None` if the plain literals cannot be
+/// recognised with certainty.
 pub fn skeleton_hash(sql: &[u8]) -> Option<u64> {
     let mut state = SEED;
     let (mut from, mut at) = (0, 0);
@@ -66,7 +66,7 @@ pub fn skeleton_hash(sql: &[u8]) -> Option<u64> {
                 at += 1;
                 continue;
             }
-            // Parameters are not literals here: they stay as they are.
+            // Parameters are not literals here and are hashed unchanged.
             Class::Deceptive if byte == b'$' && is_parameter(sql, at) => {
                 at += 1;
                 while sql.get(at).is_some_and(u8::is_ascii_digit) {
@@ -91,8 +91,8 @@ pub fn skeleton_hash(sql: &[u8]) -> Option<u64> {
     }
 }
 
-/// How many bytes at the beginning are plain for certain, eight at a time. Letters, blanks and the
-/// like are most of any text.
+/// Number of bytes at the beginning that are certainly plain, checked eight at a time. Most of any
+/// text is letters, blanks and the like.
 fn plain_len(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -105,10 +105,11 @@ fn plain_len(text: &[u8]) -> usize {
     words.len() * 8 + rest.iter().take_while(is_plain).count()
 }
 
-/// The highest bit of each byte that may be other than plain: of `\` and of those from `"` to `9`,
-/// among which are all others that have another class.
+/// Sets the highest bit of each byte that may not be plain: `\`, and those from `"` to `9`, which
+/// include all others of another class.
 ///
-/// With their highest bits cleared, no sum or difference of bytes below reaches into the next one.
+/// Because the highest bits are cleared first, no sum or difference below carries into the next
+/// byte.
 fn doubtful(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 255;
     const HIGH: u64 = EACH * 0x80;
@@ -119,14 +120,14 @@ fn doubtful(word: u64) -> u64 {
     ((from_quote & to_nine) | !not_backslash) & !word & HIGH
 }
 
-/// The end of a string that has nothing special in it.
+/// The end of a string without special characters.
 fn string_end(sql: &[u8], start: usize) -> Option<usize> {
     let body = &sql[start + 1..];
     let len = body.iter().position(|&b| b == b'\'' || b == b'\\')?;
     (body[len] == b'\'').then_some(start + len + 2)
 }
 
-/// Whether a `$` begins a parameter, and not a dollar quote or a part of a name.
+/// Whether a `$` begins a parameter, as opposed to a dollar quote or part of a name.
 fn is_parameter(sql: &[u8], at: usize) -> bool {
     let begins = at
         .checked_sub(1)
@@ -134,8 +135,8 @@ fn is_parameter(sql: &[u8], at: usize) -> bool {
     begins && sql.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
-/// Whether a byte is neither a part of a word, a number or a string nor anything that changes what
-/// stands next to it.
+/// Whether a byte is not part of a word, number or string and does not change the meaning of its
+/// neighbours.
 fn is_border(byte: u8) -> bool {
     matches!(
         byte,
@@ -171,7 +172,7 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn texts_that_differ_in_plain_literals_are_one() {
+    fn texts_that_differ_in_plain_literals_have_one_key() {
         for (a, b, same) in [
             (
                 "select * from a where b = 7",
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_deceive_has_no_key() {
+    fn ambiguous_text_has_no_key() {
         for sql in [
             "select \"a 1\"",
             "select 'it''s'",
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_that_matters_is_taken_for_plain() {
+    fn no_significant_byte_counts_as_plain() {
         let classes = super::CLASSES;
         for byte in 0..=255u8 {
             for place in 0..8 {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_does_not_depend_on_where_a_literal_stands() {
+    fn the_key_does_not_depend_on_the_position_of_a_literal() {
         for blanks in 0..20 {
             let text = |literal: &str| format!("select {}{literal}", " ".repeat(blanks));
             let key = |literal: &str| skeleton_hash(text(literal).as_bytes()).unwrap();
@@ -245,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Every text of up to five bytes of what matters: where keys are equal, fingerprints are.
+    /// For all texts of up to five significant bytes: equal keys mean equal fingerprints.
     #[test]
     fn equal_keys_mean_equal_fingerprints() {
         let alphabet = *b"12'a -.$(e:,/*\n";

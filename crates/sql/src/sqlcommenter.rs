@@ -1,28 +1,28 @@
-//! Tags in a comment before or after a statement, by the specification of sqlcommenter:
+//! Reads tags in a comment before or after a statement, as specified by sqlcommenter:
 //! `/*action='%2Forders',traceparent='00-...'*/`.
 //!
 //! Object-relational mappers add them so that a statement can be traced to the code that sent it.
 
 use crate::lexer::{Lexer, Token, TokenKind};
 
-/// More tags than this are not read.
+/// Maximum number of tags; further ones are ignored.
 pub const TAGS_MAX: usize = 16;
-/// Longest key, in bytes after decoding; a tag with a longer one is left out.
+/// Maximum length of a key, in bytes after decoding. A tag with a longer key is ignored.
 pub const KEY_LEN_MAX: usize = 64;
-/// Longest value, in bytes after decoding; what is longer is cut after a character.
+/// Maximum length of a value, in bytes after decoding. A longer one is cut after a character.
 pub const VALUE_LEN_MAX: usize = 256;
 
-/// One tag, decoded. What is not UTF-8 or a control character is U+FFFD in it.
+/// A decoded tag. Bytes that are not UTF-8 and control characters become U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// Its name.
     pub key: String,
-    /// Its value. It came from the client: it may be anything.
+    /// Its value. It comes from the client and may be anything.
     pub value: String,
 }
 
-/// Tags of a text, in the order in which they stand; empty where there are none. If there is a
-/// comment at the end, it is that one that counts, else the one at the beginning.
+/// The tags of a text in their order; empty if there are none. They are read from the comment at
+/// the end or, if there is none, from the one at the beginning.
 pub fn tags(sql: &[u8], standard_conforming_strings: bool) -> Vec<Tag> {
     let mut first: Option<Token> = None;
     let mut last: Option<Token> = None;
@@ -50,7 +50,7 @@ pub fn tags(sql: &[u8], standard_conforming_strings: bool) -> Vec<Tag> {
         .unwrap_or_default()
 }
 
-/// Reads `key='value',...` up to the first thing that is none.
+/// Reads `key='value',...` up to the first text that does not match.
 fn parse(mut comment: &[u8]) -> Vec<Tag> {
     let mut tags = Vec::new();
     while tags.len() < TAGS_MAX {
@@ -66,7 +66,7 @@ fn parse(mut comment: &[u8]) -> Vec<Tag> {
     tags
 }
 
-/// The first tag, unless its key is too long, and what follows it.
+/// The first tag, unless its key is too long, and the text after it.
 fn parse_one(comment: &[u8]) -> Option<(Option<Tag>, &[u8])> {
     let equals = comment.iter().position(|&byte| byte == b'=')?;
     let key = comment[..equals].trim_ascii();
@@ -93,12 +93,12 @@ fn parse_one(comment: &[u8]) -> Option<(Option<Tag>, &[u8])> {
     Some((tag, &quoted[end + 1..]))
 }
 
-/// Undoes the encoding as in addresses and the backslashes before quotes; cuts after `len_max`.
+/// Decodes URL encoding and backslashes before quotes, and cuts the result after `len_max`.
 fn decode(encoded: &[u8], len_max: usize) -> String {
     let mut bytes = Vec::new();
     let mut rest = encoded;
     while let Some((&first, after)) = rest.split_first() {
-        // Room for a character that is cut: it is dropped below.
+        // Leaves room for a cut character, which is dropped below.
         if bytes.len() > len_max {
             break;
         }

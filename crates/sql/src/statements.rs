@@ -1,14 +1,14 @@
-//! Cuts the text of a simple query into its statements.
+//! Splits the text of a simple query into statements.
 //!
-//! A semicolon ends a statement unless it stands in parentheses (`CREATE RULE`) or in the body of
-//! a function in standard SQL (`BEGIN ATOMIC ... END`). Text that PostgreSQL would refuse as a
-//! whole is cut somehow.
+//! A semicolon ends a statement unless it is in parentheses (`CREATE RULE`) or in the body of a
+//! function in standard SQL (`BEGIN ATOMIC ... END`). For text that PostgreSQL would refuse, the
+//! result is arbitrary.
 
 use crate::lexer::{Lexer, TokenKind};
 use crate::word::Lower;
 
-/// Iterator over the statements of a text, without semicolons, and without whitespace and comments
-/// around them. Empty statements are left out, as PostgreSQL does not answer them.
+/// Iterator over the statements of a text, without semicolons and without surrounding whitespace
+/// and comments. It skips empty statements, because PostgreSQL does not answer them.
 #[derive(Debug, Clone)]
 pub struct Statements<'a> {
     sql: &'a [u8],
@@ -61,24 +61,23 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
-/// How far a statement has come in `CREATE [OR REPLACE] {FUNCTION | PROCEDURE} ... BEGIN ATOMIC
-/// statement; ... END`.
+/// Position in `CREATE [OR REPLACE] {FUNCTION | PROCEDURE} ... BEGIN ATOMIC statement; ... END`.
 #[derive(Debug, Clone, Copy)]
 enum Body {
-    /// Nothing was read.
+    /// Before the first word.
     Start,
-    /// `CREATE [OR [REPLACE]]`.
+    /// After `CREATE [OR [REPLACE]]`.
     Create,
-    /// A function or procedure before its body.
+    /// In a function or procedure, before its body.
     Routine,
-    /// After a `BEGIN` in that.
+    /// After a `BEGIN` there.
     Begin,
-    /// At a place in the body where a statement begins or `END` stands. No statement in there can
-    /// begin with `END`, and a `CASE ... END` has no semicolon inside.
+    /// In the body, where a statement or `END` may follow. No statement of a body can begin with
+    /// `END`, and `CASE ... END` contains no semicolon.
     StatementStart,
-    /// Within a statement of the body.
+    /// Inside a statement of the body.
     Statement,
-    /// No body can follow.
+    /// After any other word: there is no body.
     None,
 }
 

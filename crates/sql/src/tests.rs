@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-/// Statements of all kinds with all kinds of tokens, among them those that have fooled others.
+/// Statements of all kinds with all kinds of tokens, including some known to confuse lexers.
 pub(super) const CORPUS: &[&str] = &[
     "select 1",
     "SELECT a.b, count(*) FROM t AS x WHERE a.id = $1 AND b IN (1, -2, +3.5e4) ORDER BY 1 LIMIT 10;",
@@ -34,7 +34,7 @@ pub(super) const CORPUS: &[&str] = &[
     "select ... , . .. :: : := => ... (..., ..., 1, ...)",
 ];
 
-/// Text that consists of what matters to a lexer, in any order.
+/// Text of fragments that matter to a lexer, in any order.
 pub(super) fn text() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         4 => prop::sample::select(&[
@@ -58,7 +58,7 @@ pub(super) fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
 }
 
-/// What every literal of [`literal`] contains where it can contain letters.
+/// Contained in every literal of [`literal`] that can contain letters.
 pub(super) const SECRET: &str = "zqx";
 
 /// A literal or parameter.

@@ -1,9 +1,9 @@
-//! An unquoted word in lower case, kept on the stack for comparison with keywords.
+//! An unquoted word in lower case, on the stack, for comparison with keywords.
 
-/// The longest keyword that is asked for is `characteristics`, 15 bytes.
+/// The longest keyword that is compared is `characteristics`, 15 bytes.
 const LEN_MAX: usize = 16;
 
-/// A word in lower case; empty when it is longer than any keyword of interest.
+/// A word in lower case. Empty if it is longer than any keyword of interest.
 #[derive(Clone, Copy)]
 pub(super) struct Lower {
     bytes: [u8; LEN_MAX],

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test compares the manual with the code"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -9,9 +9,9 @@ fn fingerprint(sql: &str) -> Fingerprint {
     Fingerprint::of(sql.as_bytes(), true)
 }
 
-/// A change here is a change of every stored fingerprint: raise [`super::VERSION`].
+/// A change here changes every stored fingerprint: raise [`super::VERSION`].
 #[test]
-fn fingerprints_stay_what_they_are() {
+fn fingerprints_do_not_change() {
     for (sql, expected) in [
         ("", "2c57d94cbf261df3"),
         ("select 1", "5da902ad5d0a2012"),
@@ -33,7 +33,7 @@ fn fingerprints_stay_what_they_are() {
 }
 
 #[test]
-fn what_does_not_matter_does_not_change_it() {
+fn literals_case_and_whitespace_do_not_change_it() {
     for (one, other) in [
         ("select 1", "SELECT/**/'a' -- b\n;"),
         ("select a where b = 1", "select a where b = $3"),
@@ -51,7 +51,7 @@ fn what_does_not_matter_does_not_change_it() {
 }
 
 #[test]
-fn what_matters_changes_it() {
+fn other_tokens_change_it() {
     for (one, other) in [
         ("select a", "select b"),
         ("select abcdefgh", "select abcdefghi"),
@@ -72,7 +72,7 @@ fn what_matters_changes_it() {
 }
 
 #[test]
-fn letters_are_folded_eight_at_a_time() {
+fn letters_become_lower_case_eight_at_a_time() {
     for byte in 0..=255_u8 {
         let mut word = [byte; 8];
         let lower = ascii_lower(u64::from_le_bytes(word)).to_le_bytes();
@@ -98,7 +98,7 @@ fn disguise(sql: &str, replacements: &[u8]) -> String {
             TokenKind::Whitespace => pick(&[" ", "\n", "\t /* a */ ", " -- b\n "]),
             TokenKind::LineComment => pick(&[" ", "-- c", "/* d */"]),
             TokenKind::BlockComment => pick(&[" ", "/**/", "/*e='f'*/", "/*/**/*/"]),
-            // Between two strings a line end would make them one.
+            // A line end between two strings would join them.
             TokenKind::String | TokenKind::DollarString => {
                 pick(&["$$g$$", "'h' /**/", "e'\\'' /**/", "$i$'$$$i$"])
             }
@@ -109,7 +109,7 @@ fn disguise(sql: &str, replacements: &[u8]) -> String {
             }
             _ => text.to_owned(),
         };
-        // Parts of `...` and of operators stand close; others may part.
+        // Parts of `...` and of operators stay together; others may be separated.
         let apart = matches!(
             token.kind,
             TokenKind::String

@@ -1,40 +1,40 @@
-//! Lists, of which elements that repeat the one before are left out: those after `IN` and `ARRAY`, and
-//! the rows of `VALUES`.
+//! Shortens lists by omitting elements that equal the one before: lists after `IN` and `ARRAY`,
+//! and the rows of `VALUES`.
 
 use super::piece::{Fixed, Piece, Role, Sink};
 use super::{Folder, Last};
 use crate::fingerprint::{digest, mix};
 use crate::word::Lower;
 
-/// Lists within lists that are shortened; in deeper ones every element is kept.
+/// Maximum depth of nested lists that are shortened; deeper ones keep every element.
 pub(super) const LISTS_MAX: usize = 8;
 
-/// A list that is shortened.
+/// A list that is being shortened.
 #[derive(Clone, Copy)]
 pub(super) struct List<M> {
     shape: Shape,
-    /// Parentheses and brackets opened since.
+    /// Open parentheses and brackets within the list.
     depth: usize,
-    /// Digest of the current element, and how many pieces it has.
+    /// Digest of the current element, and its number of pieces.
     element: u64,
     pieces: usize,
-    /// The current element consists of `...` alone.
+    /// Whether the current element is only `...`.
     ellipsis: bool,
-    /// Digest of the element before, if that was not empty.
+    /// Digest of the previous element, unless that was empty.
     before: Option<u64>,
-    /// The element before has its `...` already.
+    /// Whether `...` has been written after the previous element.
     shortened: bool,
-    /// State after the element before. `None` only before the first.
+    /// State of the sink after the previous element. `None` only before the first.
     mark: Option<M>,
-    /// Digest of what was kept.
+    /// Digest of the elements that were kept.
     kept: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Elements between one pair of parentheses or brackets.
+    /// Elements between a pair of parentheses or brackets.
     Elements,
-    /// Rows, each in parentheses; the list ends where no comma follows.
+    /// Rows, each in parentheses. The list ends when no comma follows.
     Rows,
 }
 
@@ -60,7 +60,7 @@ impl<M> List<M> {
 }
 
 impl<S: Sink> Folder<'_, S> {
-    /// Puts a piece into the lists that it belongs to.
+    /// Adds a piece to the lists that it belongs to.
     pub(super) fn place(&mut self, piece: Piece<'_>) {
         while let Some(list) = self.list()
             && list.shape == Shape::Rows
@@ -100,7 +100,7 @@ impl<S: Sink> Folder<'_, S> {
             }
             Piece::Fixed(Fixed::Close | Fixed::CloseBracket) => {
                 if let Some(list) = self.list() {
-                    // Rows outside of their parentheses were ended above.
+                    // A list of rows was ended above if the piece is outside of its parentheses.
                     match list.depth.checked_sub(1) {
                         Some(depth) => list.depth = depth,
                         None => self.end_list(),
@@ -156,7 +156,7 @@ impl<S: Sink> Folder<'_, S> {
         self.lists[..self.open_lists].last_mut()
     }
 
-    /// A piece of the innermost list's current element.
+    /// Adds a piece to the current element of the innermost list.
     fn emit(&mut self, piece: Piece<'_>) {
         self.sink.piece(piece);
         if let Some(list) = self.list() {
@@ -165,7 +165,7 @@ impl<S: Sink> Folder<'_, S> {
         }
     }
 
-    /// An opening parenthesis or bracket that begins no list.
+    /// Handles an opening parenthesis or bracket that does not begin a list.
     fn nest(&mut self, piece: Piece<'_>) {
         self.emit(piece);
         self.deepen();
@@ -216,7 +216,7 @@ impl<S: Sink> Folder<'_, S> {
         list.element = 0;
         list.pieces = 0;
         list.ellipsis = false;
-        // However an element ended, the one that is left of it and its like is an operand.
+        // Whatever the last token was, the remaining element is an operand.
         self.last = Last::Operand;
     }
 
@@ -233,7 +233,7 @@ impl<S: Sink> Folder<'_, S> {
     }
 }
 
-/// Tells whether a piece outside of parentheses belongs to the rows of a `VALUES`.
+/// Returns whether a piece outside of parentheses belongs to the rows of a `VALUES`.
 fn continues_rows(row_expected: bool, piece: Piece<'_>) -> bool {
     match piece {
         Piece::Fixed(Fixed::Open | Fixed::Ellipsis) => row_expected,

@@ -1,28 +1,28 @@
-//! The pieces that the common form of a statement is made of, and where they go.
+//! The pieces of a statement's common form, and the trait for their destination.
 
 /// One piece of the common form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// A word as it was written; its case does not matter.
+    /// A word as written; its case does not matter.
     Word { text: &'a [u8], role: Role },
-    /// A quoted identifier with its quotes, without the `U&` before it.
+    /// A quoted identifier with its quotes but without its prefix `U&`.
     Quoted { text: &'a [u8], unicode: bool },
     /// A literal or parameter.
     Placeholder,
-    /// An operator, or a byte that PostgreSQL's grammar has no use for.
+    /// An operator, or a byte that PostgreSQL's grammar does not use.
     Operator(&'a [u8]),
-    /// A token that is always spelled the same.
+    /// A token with a single spelling.
     Fixed(Fixed),
 }
 
-/// What matters about a word to those that come after it.
+/// How a word affects the pieces after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// An identifier, or a keyword that can end an expression.
     Name,
-    /// A keyword that a value can follow.
+    /// A keyword that may be followed by a value.
     BeforeValue,
-    /// A keyword that a `NULL` after it belongs to, such as `IS`.
+    /// A keyword whose following `NULL` is not a value, such as `IS`.
     Keyword,
     /// `IN`.
     In,
@@ -67,10 +67,10 @@ impl Fixed {
     }
 }
 
-/// Where the pieces go. It can go back to an earlier state, as only the end of a list element
-/// shows that it equals the one before it.
+/// The destination of pieces. It can return to an earlier state, because only at the end of a list
+/// element is it known whether the element equals the previous one.
 pub(crate) trait Sink {
-    /// A state to go back to.
+    /// A state to return to.
     type Mark: Copy;
 
     fn piece(&mut self, piece: Piece<'_>);
@@ -79,11 +79,11 @@ pub(crate) trait Sink {
 
     fn rewind(&mut self, mark: Self::Mark);
 
-    /// Tells that no further piece can change the result, unless it goes back.
+    /// Returns whether no further piece can change the result, unless the sink returns to a mark.
     fn full(&self) -> bool;
 }
 
-/// The role of a word outside of quotes; `lower` is empty where it is longer than any keyword.
+/// The role of an unquoted word. `lower` is empty if the word is longer than any keyword.
 pub(super) fn role(lower: &[u8]) -> Role {
     match lower {
         b"in" => Role::In,

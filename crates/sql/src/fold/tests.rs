@@ -1,5 +1,11 @@
-//! What is folded is seen in the text that comes out; how the text is spaced and cut is tested
-//! with [`crate::normalise`].
+//! These tests check the folding in the resulting text; the tests of [`crate::normalise`] check its
+//! spacing and length.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "one test measures that the time grows no faster than the text"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +35,7 @@ fn literals_and_parameters_are_placeholders_in_order() {
 }
 
 #[test]
-fn what_is_cut_off_is_a_placeholder() {
+fn unterminated_text_is_a_placeholder() {
     for open in [
         "'secret",
         "e'secret\\'",
@@ -46,7 +52,7 @@ fn what_is_cut_off_is_a_placeholder() {
 }
 
 #[test]
-fn a_sign_belongs_to_a_number_that_no_operand_precedes() {
+fn a_sign_belongs_to_its_number_unless_an_operand_precedes_it() {
     check("select -1", "select $1");
     check(
         "select a -1, 2 -1, (a) -1, a[1] -1",
@@ -66,7 +72,7 @@ fn a_sign_belongs_to_a_number_that_no_operand_precedes() {
 }
 
 #[test]
-fn null_and_booleans_are_literals_where_a_value_stands() {
+fn null_and_booleans_are_literals_in_place_of_a_value() {
     check("values (1, null, true)", "values ($1, $2, $3)");
     check("a = null, b = (false)", "a = $1, b = ($2)");
     check("a is null and b is not true", "a is null and b is not true");
@@ -125,7 +131,7 @@ fn equal_rows_are_shown_once() {
 }
 
 #[test]
-fn lists_in_lists_are_shortened_too() {
+fn nested_lists_are_shortened() {
     check(
         "values (1, array[1, 2]), (2, array[3, 4, 5])",
         "values ($1, array[$2, ...]), ...",
@@ -137,7 +143,7 @@ fn lists_in_lists_are_shortened_too() {
     check("a in (select 1, 2, 3)", "a in (select $1, $2, $3)");
     check("a in (values (1), (2))", "a in (values ($1), ...)");
     check("a in (f(1, 2), f(3, 4))", "a in (f($1, $2), ...)");
-    // Nine lists, of which the innermost is beyond the bound.
+    // Nine lists: the innermost is beyond the limit.
     let deep = format!("{}1, 2{}", "a in (".repeat(9), ")".repeat(9));
     check(
         &deep,
@@ -146,7 +152,7 @@ fn lists_in_lists_are_shortened_too() {
 }
 
 #[test]
-fn a_shortened_list_is_read_as_what_it_stands_for() {
+fn a_shortened_list_folds_like_the_full_one() {
     check("a in ($1, ...)", "a in ($1, ...)");
     check("a in (1, ..., 2, 3)", "a in ($1, ...)");
     check("values ($1, $2), ... on", "values ($1, $2), ... on");
@@ -156,7 +162,7 @@ fn a_shortened_list_is_read_as_what_it_stands_for() {
 }
 
 #[test]
-fn names_that_drivers_make_up_are_placeholders() {
+fn names_that_drivers_generate_are_placeholders() {
     check(
         "savepoint a_1; release savepoint a_1; release a",
         "savepoint $1; release savepoint $2; release $3",
@@ -185,7 +191,7 @@ fn names_that_drivers_make_up_are_placeholders() {
 }
 
 #[test]
-fn semicolons_stand_between_statements_only() {
+fn only_semicolons_between_statements_are_kept() {
     check(
         "; ;select 1;; /* a */; select 2 ; -- b",
         "select $1; select $2",

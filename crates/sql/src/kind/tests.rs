@@ -81,7 +81,7 @@ fn the_first_words_say_what_a_statement_is() {
 }
 
 #[test]
-fn with_is_what_its_main_statement_is() {
+fn with_has_the_kind_of_its_main_statement() {
     for (sql, expected) in [
         (
             "with a as (delete from b returning *) select * from a",
@@ -201,7 +201,7 @@ fn reset_and_show_name_their_setting() {
 }
 
 #[test]
-fn what_stays_with_the_session_is_told() {
+fn statements_that_change_the_session_are_recognised() {
     for (sql, hold) in [
         ("declare a cursor with hold for select 1", true),
         (
@@ -246,7 +246,7 @@ fn every_prefix_has_a_kind() {
 proptest! {
     #[test]
     fn comments_and_case_do_not_change_the_kind(sql in text()) {
-        // The tag of a dollar quote distinguishes case.
+        // The tag of a dollar quote is case-sensitive.
         let sql = sql.replace('$', "");
         let expected = kind(&sql).label();
         let upper = sql.to_ascii_uppercase();

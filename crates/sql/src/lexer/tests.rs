@@ -1,3 +1,9 @@
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "one test measures that the time grows no faster than the text"
+)]
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -5,7 +11,7 @@ use proptest::prelude::*;
 use super::{Lexer, Token, TokenKind};
 use crate::tests::{CORPUS, text};
 
-/// One letter per kind, as the tables below name them.
+/// One letter per kind, as in the tables below.
 fn letter(token: Token) -> char {
     let letter = match token.kind {
         TokenKind::Whitespace => ' ',
@@ -120,7 +126,7 @@ fn strings_continue_on_the_next_line_only() {
 }
 
 #[test]
-fn a_backslash_escapes_where_the_session_says_so() {
+fn a_backslash_escapes_if_the_session_says_so() {
     assert_eq!(significant(r"'a\'b' c", false), r"s'a\'b' wc");
     assert_eq!(significant(r"n'a\'b' c", false), r"sn'a\'b' wc");
     assert_eq!(significant(r"x'a\' c", false), r"sx'a\' wc");
@@ -160,7 +166,7 @@ fn numbers() {
 }
 
 #[test]
-fn a_number_takes_the_word_it_runs_into_but_no_string() {
+fn a_number_includes_a_word_it_runs_into_but_not_a_string() {
     check("1and 0xg 0b2 1e 1_ 1__0", "n1and n0xg n0b2 n1e n1_ n1__0");
     check("1e+ 1a$b", "n1e o+ n1a$b");
     check(r"1e'\'' 0x'f' 1u&'a'", r"n1 se'\'' n0 sx'f' n1 su&'a'");
@@ -216,8 +222,7 @@ fn the_tokens_of_every_prefix_tile_it() {
 
 #[test]
 fn time_is_linear_in_the_text() {
-    // Texts that invite a lexer to look far ahead again and again. Quadratic behaviour on them
-    // takes minutes.
+    // Texts that tempt a lexer to look far ahead repeatedly. Quadratic behaviour takes minutes.
     let repeated = [
         "+", "<+", "'a'\n", "$a", "$a$", "/*", "*/", "--", "1.", "e'\\", "(", "\"", "'' ", "$",
         "u&",

@@ -8,7 +8,7 @@ fn check(sql: &str, expected: &str) {
 }
 
 #[test]
-fn words_are_in_lower_case_and_spaced_alike() {
+fn words_are_in_lower_case_with_uniform_spaces() {
     check(
         "SELECT  a . b,COUNT( * ),t.*\nFROM \"T\"  WHERE(a<>b)AND c=-d /* x */",
         "select a.b, count(*), t.* from \"T\" where (a <> b) and c = - d",
@@ -24,7 +24,7 @@ fn words_are_in_lower_case_and_spaced_alike() {
 }
 
 #[test]
-fn tokens_that_would_merge_stay_apart() {
+fn tokens_that_would_merge_keep_a_space() {
     check("- - a", "- - a");
     check("/ * a", "/ * a");
     check("a . . b", "a. .b");
@@ -34,7 +34,7 @@ fn tokens_that_would_merge_stay_apart() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_replaced() {
+fn unprintable_characters_are_replaced() {
     let shown = |sql: &[u8]| normalise(sql, true, 1000);
     assert_eq!(
         shown(b"select \"a\nb\x1b[0m\""),

@@ -12,7 +12,7 @@ fn check(sql: &str, expected: &str) {
 }
 
 #[test]
-fn tags_stand_in_the_comment_at_the_end_or_the_beginning() {
+fn tags_are_read_from_the_last_or_the_first_comment() {
     check("select 1 /*a='b',c='d'*/", "a=b c=d");
     check("select 1 /*a='b'*/ ; -- c", "a=b");
     check("select 1; /*a='b'*/", "a=b");
@@ -39,7 +39,7 @@ fn tags_are_decoded() {
 }
 
 #[test]
-fn what_are_no_tags_is_left() {
+fn text_that_is_not_a_tag_is_ignored() {
     check("select 1 /*+ IndexScan(a) */", "");
     check("select 1 /*a:b*/", "");
     check("select 1 /*a=b*/", "");
@@ -72,7 +72,7 @@ fn tags_are_bounded() {
         long(&"%C3%A9".repeat(VALUE_LEN_MAX)),
         "é".repeat(VALUE_LEN_MAX / 2)
     );
-    // 255 bytes and a character of two that does not fit.
+    // 255 bytes and a two-byte character that does not fit.
     let odd = format!("{}é", "b".repeat(VALUE_LEN_MAX - 1));
     assert_eq!(long(&odd), "b".repeat(VALUE_LEN_MAX - 1));
     assert!(long(&"%ff".repeat(VALUE_LEN_MAX)).len() <= VALUE_LEN_MAX);

@@ -66,14 +66,14 @@ fn assert_covers(sql: &[u8]) {
         assert!(!statement.is_empty());
         assert!(start >= last_end);
         last_end = start + statement.len();
-        // A statement alone is one statement, the same.
+        // A single statement is returned unchanged.
         let again: Vec<_> = Statements::new(statement, true).collect();
         assert_eq!(again, [statement]);
     }
 }
 
 #[test]
-fn every_prefix_is_cut_into_statements() {
+fn every_prefix_is_split_into_statements() {
     for sql in CORPUS {
         for end in 0..=sql.len() {
             assert_covers(&sql.as_bytes()[..end]);
