@@ -15,7 +15,7 @@ use crate::pool::{Config, Place, Pool};
 use crate::relay::{Mode, Relay};
 use crate::server::Server;
 use crate::time::Time;
-use crate::trace::{Finding, Level, Sample, Thresholds};
+use crate::trace::{Finding, Sample, Slowness, Thresholds};
 use crate::upstream::Upstream;
 use crate::work::Totals;
 
@@ -413,7 +413,7 @@ fn executions_are_counted_with_their_rows_bytes_and_times() {
     assert_eq!(*trace.samples(), [sum]);
     let slow = |waited| Finding::Slow {
         statement,
-        level: Level::Slow,
+        slowness: Slowness::Slow,
         waited,
         took: second,
     };

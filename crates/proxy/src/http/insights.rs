@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::relay::Hold;
 use pgweir_pool::statements::Statement;
-use pgweir_pool::trace::Level;
+use pgweir_pool::trace::Slowness;
 use pgweir_pool::waits::Cause;
 use pgweir_sql::fingerprint::Fingerprint;
 use serde::Serialize;
@@ -280,9 +280,9 @@ impl Slow {
     fn of(slow: SlowStatement) -> Self {
         Self {
             at: rfc3339(slow.at),
-            level: match slow.level {
-                Level::Slow => "slow",
-                Level::VerySlow => "very slow",
+            level: match slow.slowness {
+                Slowness::Slow => "slow",
+                Slowness::VerySlow => "very slow",
             },
             by: By::of(slow.author),
             text: slow.text,
