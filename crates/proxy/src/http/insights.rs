@@ -18,6 +18,7 @@ use crate::locks::Blocker;
 use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
 use crate::snapshot::{PoolSnapshot, Snapshot};
+use crate::texts;
 
 /// Statements and findings of each kind that are shown.
 const SHOWN_MAX: usize = 50;
@@ -411,7 +412,7 @@ fn waits(pools: &[PoolSnapshot], blockers: &[Blocker]) -> Vec<WaitCause> {
                     Cause::Locks => blockers.first().map(Blocker::sentence),
                     _ => None,
                 },
-                hint: cause.hint(),
+                hint: texts::remedy(cause),
             }
         })
         .filter(|cause| cause.waiting > 0 || cause.total > 0)
