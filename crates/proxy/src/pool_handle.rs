@@ -344,8 +344,9 @@ impl Shared {
     }
 
     fn count(&mut self, server: &mut Server) {
-        self.totals.take(&mut server.upstream.work);
-        self.totals.take_found(&mut server.upstream.trace.found);
+        self.totals.take(&mut server.upstream.observer.work);
+        self.totals
+            .take_found(&mut server.upstream.observer.trace.found);
     }
 
     /// Counts a client that got a server after `time`.

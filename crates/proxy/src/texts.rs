@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pgweir_pool::pool::{Counts, Refusal};
-use pgweir_pool::session::{Limits, Overdue};
+use pgweir_pool::relay::{NAME_MAX, Violation};
+use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
 use pgweir_pool::waits::Cause;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
@@ -144,6 +145,57 @@ pub(crate) fn remedy(cause: Cause) -> &'static str {
         Cause::PostgresFull => {
             "PostgreSQL has no connection left: raise its max_connections, or make the pools smaller."
         }
+    }
+}
+
+/// What a session has to tell its client.
+pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
+    let (detail, hint) = match fault {
+        Fault::Violation(_) => (None, None),
+        Fault::ServerGone => (
+            Some("The query may or may not have been executed."),
+            Some("See PostgreSQL's log for the reason, and connect again."),
+        ),
+        Fault::ServerBroken => (None, Some("See the pooler's log for the message.")),
+        Fault::Settings(_) => (
+            Some("PostgreSQL refused the settings of this session."),
+            Some("Correct the parameters that the client sends when it connects."),
+        ),
+        Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
+        Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),
+    };
+    let message = match fault {
+        Fault::Violation(violation) => violated(violation).into(),
+        Fault::ServerGone => "server closed the connection unexpectedly".into(),
+        Fault::ServerBroken => {
+            "the server sent a message that answers nothing; its connection was closed".into()
+        }
+        Fault::Settings(error) => (&*error.message).into(),
+        Fault::Transaction => "transaction blocks not allowed in statement pooling mode".into(),
+        Fault::WaitCanceled => "canceling statement due to user request".into(),
+    };
+    Sentences {
+        message,
+        detail,
+        hint,
+    }
+}
+
+/// How a client broke the protocol, in PostgreSQL's words where it has some.
+fn violated(violation: Violation) -> String {
+    match violation {
+        Violation::UnknownMessage { kind } => {
+            format!("invalid frontend message type {kind} after login")
+        }
+        Violation::BadLength { kind, length } => format!(
+            "invalid length {length} in message of type \"{}\"",
+            kind.escape_ascii()
+        ),
+        Violation::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
+        Violation::BadName { kind } => format!(
+            "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
+            kind.escape_ascii()
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Limits, Need, Overdue, Session};
+use super::{End, Fault, Limits, Need, Overdue, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Config, Place, Pool};
@@ -56,6 +56,18 @@ fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
     Arc::new(parameters)
 }
 
+/// PostgreSQL's words, where there are any.
+fn wording(fault: Fault<'_>) -> Sentences<'_> {
+    Sentences {
+        message: match fault {
+            Fault::Settings(error) => (&*error.message).into(),
+            fault => format!("{fault:?}").into(),
+        },
+        detail: None,
+        hint: None,
+    }
+}
+
 fn query(sql: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode::query(&mut bytes, sql);
@@ -86,7 +98,7 @@ fn pair(strange: bool) -> (Session<Stream, Stream>, Box<Server<Stream>>) {
         ..Stream::default()
     };
     let relay = Relay::new(Mode::Transaction, own.clone());
-    let session = Session::new(client, relay, false, NOW);
+    let session = Session::new(client, relay, wording, false, NOW);
     let upstream = Upstream::new(if strange { theirs } else { own });
     let server = Server::new(ServerId(1), Stream::default(), upstream);
     (session, Box::new(server))
@@ -100,7 +112,7 @@ fn half_a_notice_does_not_keep_an_idle_server_from_a_client() {
     for len in 1..notice.len() {
         let (mut session, mut server) = pair(false);
         server.stream.input.extend(&notice[..len]);
-        server.readable = true;
+        server.look_again();
         assert!(server.drain(&mut scratch));
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let need = session.attach(NOW, server, place(), None, &mut scratch);
@@ -121,8 +133,7 @@ fn an_error_of_the_pooler_does_not_end_up_inside_a_row() {
     let half_a_row = b"D\0\0\0\x63\0\x01\0\0\0\x59abc";
     server.stream.input.extend(half_a_row);
     server.stream.closed = true;
-    server.readable = true;
-    server.hung_up = true;
+    server.ready(true, true);
     let need = session.pump(NOW, &mut scratch);
     assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
     let need = session.pump(NOW, &mut scratch);
@@ -138,8 +149,7 @@ fn server_says(session: &mut Session<Stream, Stream>, bytes: &[u8], last: bool) 
     let server = session.server().expect("attached");
     server.stream.input.extend(bytes);
     server.stream.closed = last;
-    server.readable = true;
-    server.hung_up = last;
+    server.ready(true, last);
 }
 
 /// A client that was served before, with a server that is just given the client's settings.
@@ -216,7 +226,7 @@ fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
     encode::ready_for_query(&mut begun, TxStatus::InTransaction);
     server_says(&mut session, &begun, false);
     session.client.input.extend(query("select 2"));
-    session.readable = true;
+    session.look_again();
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
     let server = session.server().expect("in a transaction");
     assert!(!server.stream.output.ends_with(&query("select 2")));
@@ -240,13 +250,13 @@ fn a_pipeline_is_not_a_long_query() {
     let mut now = NOW;
     for _ in 0..5 {
         session.client.input.extend(query("select 1"));
-        session.readable = true;
+        session.look_again();
         now = now + second / 2;
-        server_says(&mut session, &answer(), false);
+        let server = session.server().expect("attached");
+        server.stream.input.extend(answer());
         // The next query is sent before the one before it is answered.
-        session.server().expect("attached").readable = false;
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
-        session.server().expect("attached").readable = true;
+        session.server().expect("attached").look_again();
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
         assert_eq!(session.overdue(now, &limits), None);
     }
@@ -268,7 +278,7 @@ fn times_of_queries_and_transactions_are_apart() {
     // The client thinks for 10 ms, then sends two queries at once.
     let two = [query("select 2"), query("commit")].concat();
     session.client.input.extend(&two);
-    session.readable = true;
+    session.look_again();
     assert!(matches!(session.pump(at(13), &mut scratch), Need::Nothing));
     let answers = [reply(TxStatus::InTransaction), answer()].concat();
     server_says(&mut session, &answers, false);
@@ -277,7 +287,7 @@ fn times_of_queries_and_transactions_are_apart() {
         panic!("{need:?}");
     };
     let mut totals = Totals::default();
-    totals.take(&mut server.upstream.work);
+    totals.take(&mut server.upstream.observer.work);
     assert_eq!((totals.queries, totals.transactions), (3, 1));
     let queries = &totals.query_times;
     assert_eq!((queries.count(), queries.sum_us()), (3, 23_000));
@@ -340,7 +350,7 @@ fn a_client_never_meets_the_unnamed_statement_of_another() {
         if sent[0] == &dropped {
             server.stream.input.extend(message(b'I', b""));
             server.stream.input.extend(message(b'Z', b"I"));
-            server.readable = true;
+            server.look_again();
             let need = session.pump(NOW, &mut scratch);
             assert!(matches!(need, Need::Nothing), "{need:?}");
             assert_eq!(session.client.output, b"");
@@ -391,16 +401,16 @@ fn executions_are_counted_with_their_rows_bytes_and_times() {
     for first in [message(b'1', b""), Vec::new()] {
         if first.is_empty() {
             session.client.input = execute.clone().into();
-            session.readable = true;
+            session.look_again();
             assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
         }
         now = now + second;
         let server = session.server().expect("attached");
         server.stream.input.extend([first, answer.clone()].concat());
-        server.readable = true;
+        server.look_again();
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
     }
-    let trace = &mut session.server().expect("pinned").upstream.trace;
+    let trace = &mut session.server().expect("pinned").upstream.observer.trace;
     let statement = Fingerprint::of(b"select x from t where y = $1", true);
     let sum = Sample {
         statement,
@@ -432,18 +442,18 @@ fn a_loop_of_round_trips_is_found_over_several_servers() {
     let mut found = Vec::new();
     for n in 0..12 {
         session.client.input = query(&format!("select {n} /*route='r'*/")).into();
-        session.readable = true;
+        session.look_again();
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let need = session.attach(NOW, server, place(), None, &mut scratch);
         assert!(matches!(need, Need::Nothing), "{need:?}");
         let held = session.server().expect("attached");
         held.stream.input.extend(message(b'C', b"SELECT 1\0"));
         held.stream.input.extend(message(b'Z', b"I"));
-        held.readable = true;
+        held.look_again();
         let Need::Checkin(mut free) = session.pump(NOW, &mut scratch) else {
             panic!("the query is over");
         };
-        found.extend(free.upstream.trace.take_findings());
+        found.extend(free.upstream.observer.trace.take_findings());
         server = free;
     }
     let [

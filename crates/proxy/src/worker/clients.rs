@@ -76,8 +76,7 @@ impl Worker {
             return;
         };
         let hung_up = event.is_read_closed() || event.is_error();
-        client.session.hung_up |= hung_up;
-        client.session.readable |= event.is_readable() || hung_up;
+        client.session.ready(event.is_readable(), hung_up);
         let need = match client.session.place() {
             Some(place) if hung_up => {
                 self.leave_queue(&client.pool, place);
@@ -184,7 +183,7 @@ impl Worker {
 
     /// Takes what was found out about the client's statements.
     fn look_into(&self, client: &Client, server: &mut Server) {
-        let trace = &mut server.upstream.trace;
+        let trace = &mut server.upstream.observer.trace;
         self.registry
             .insight
             .take(&client.pool, server.id, trace, || client.author());
@@ -245,7 +244,7 @@ impl Worker {
             // meanwhile brought an event that found nobody; its end shows behind that.
             let mut server = grant.server;
             let is_alive = (0..2).all(|_| {
-                server.readable = true;
+                server.look_again();
                 server.drain(&mut self.scratch)
             });
             if is_alive && server.is_reusable() {
@@ -333,17 +332,8 @@ impl Worker {
                 "client disconnected"
             );
         }
-        let sqlstate = match end {
-            End::Violation(violation) => Some(violation.sqlstate()),
-            End::ServerBroken(_) => Some(SqlState::PROTOCOL_VIOLATION),
-            End::ServerGone { told: true } => Some(SqlState::CONNECTION_FAILURE),
-            End::Transaction => Some(SqlState::FEATURE_NOT_SUPPORTED),
-            End::Settings(error) => error.sqlstate,
-            // The driver has noted its own.
-            End::ServerGone { told: false } | End::Ended | End::Terminated | End::ClientGone => {
-                None
-            }
-        };
+        // The driver has noted its own.
+        let sqlstate = end.fault().map(|fault| fault.sqlstate());
         if let Some(sqlstate) = sqlstate {
             self.registry.errors.count(sqlstate);
         }
@@ -384,7 +374,7 @@ impl Worker {
             warn!(%error, "client socket cannot be moved");
         }
         // What was there before the move brings no event after it.
-        client.session.readable = true;
+        client.session.look_again();
         self.clients.free(slot);
         let own = &self.registry.workers[self.id.index()];
         own.clients.fetch_sub(1, Ordering::Relaxed);

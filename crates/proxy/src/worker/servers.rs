@@ -55,14 +55,12 @@ impl Worker {
                 if let Some(holder) = self.clients.get_mut(client)
                     && let Some(server) = holder.session.server()
                 {
-                    server.readable |= readable;
-                    server.hung_up |= hung_up;
+                    server.ready(readable, hung_up);
                 }
                 self.pump_client(client);
             }
             State::Returning(returning, _) => {
-                returning.server.readable |= readable;
-                returning.server.hung_up |= hung_up;
+                returning.server.ready(readable, hung_up);
                 self.pump_returning(slot);
             }
             State::Parked if readable => {
@@ -186,8 +184,7 @@ impl Worker {
         // does not block, and a server that is idle rarely says anything.
         let lost = pool.decide(now, &mut effects, |shared| {
             let server = shared.parked.get_mut(&id)?;
-            server.readable = true;
-            server.hung_up |= hung_up;
+            server.ready(true, hung_up);
             if server.drain(scratch) {
                 return None;
             }
@@ -206,7 +203,7 @@ impl Worker {
     pub(super) fn lose(&mut self, pool: &Arc<PoolHandle>, mut server: Box<Server>) {
         self.let_go(&server);
         self.registry.decide(pool, &mut self.outbox, |shared, now| {
-            shared.totals.take(&mut server.upstream.work);
+            shared.totals.take(&mut server.upstream.observer.work);
             shared.core.lost(now, server.id);
         });
         self.registry.close(server, &mut self.outbox);

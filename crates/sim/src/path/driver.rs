@@ -15,7 +15,7 @@ use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{Action, Pool, Refusal};
 use pgweir_pool::server::{Returning, Server};
-use pgweir_pool::session::{End as Ending, Need, Overdue, Session};
+use pgweir_pool::session::{End as Ending, Fault, Need, Overdue, Sentences, Session};
 use pgweir_pool::time::Time;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
@@ -243,7 +243,7 @@ impl World {
                     let client_of = self.pooler.sessions.get_mut(&client);
                     let client_of = client_of.expect("it was just served");
                     client_of.home = home;
-                    client_of.session.readable = true;
+                    client_of.session.look_again();
                 }
             }
             Need::Return(returning) => {
@@ -308,6 +308,15 @@ fn error(sqlstate: SqlState, message: &str) -> ErrorFields<'_> {
         severity: Severity::Fatal,
         sqlstate,
         message,
+        detail: None,
+        hint: None,
+    }
+}
+
+/// Faults in plain words: nobody reads them.
+fn wording(fault: Fault<'_>) -> Sentences<'_> {
+    Sentences {
+        message: format!("{fault:?}").into(),
         detail: None,
         hint: None,
     }

@@ -11,7 +11,7 @@ use pgweir_pool::session::{End as Ending, Session};
 use pgweir_pool::trace::Thresholds;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{Client, error};
+use super::{Client, error, wording};
 use crate::path::World;
 use crate::path::stream::{End, Readiness};
 
@@ -32,7 +32,7 @@ impl World {
         let mut input = vec![0; self.rng.between(1, 2_000) as usize];
         let len = end.read(&mut input).unwrap_or(0);
         input.truncate(len);
-        let session = Session::new(end, relay, self.options.reset_always, self.now);
+        let session = Session::new(end, relay, wording, self.options.reset_always, self.now);
         let mut session = session.with_input(input);
         session.thresholds = Some(Thresholds {
             slow: Duration::from_millis(100),
@@ -50,8 +50,9 @@ impl World {
         let Some(client_of) = self.pooler.sessions.get_mut(&client) else {
             return;
         };
-        client_of.session.readable |= readiness.readable;
-        client_of.session.hung_up |= readiness.closed;
+        client_of
+            .session
+            .ready(readiness.readable, readiness.closed);
         match client_of.session.place() {
             Some(place) if readiness.closed => {
                 self.log.count("waiter gone");

@@ -20,17 +20,17 @@ impl World {
     pub(in crate::path) fn server_ready(&mut self, id: ServerId, readiness: Readiness) {
         if let Some(client) = self.pooler.holders.get(&id).copied() {
             if let Some(server) = self.session(client).server() {
-                server.readable |= readiness.readable;
-                server.hung_up |= readiness.closed;
+                server.ready(readiness.readable, readiness.closed);
             }
             self.pump(client);
         } else if let Some(recovering) = self.pooler.returning.get_mut(&id) {
-            recovering.returning.server.readable |= readiness.readable;
-            recovering.returning.server.hung_up |= readiness.closed;
+            recovering
+                .returning
+                .server
+                .ready(readiness.readable, readiness.closed);
             self.pump_returning(id);
         } else if let Some((server, _)) = self.pooler.parked.get_mut(&id) {
-            server.readable |= readiness.readable;
-            server.hung_up |= readiness.closed;
+            server.ready(readiness.readable, readiness.closed);
             if !server.drain(&mut self.pooler.scratch) {
                 self.log.count("parked server lost");
                 self.pooler.parked.remove(&id);
