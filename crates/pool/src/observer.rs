@@ -41,7 +41,7 @@ pub(crate) enum Trip {
 
 /// Since when a query and a transaction of a client run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Running {
+pub(crate) struct RunningSince {
     /// When the query that is answered next was sent, or the one before it was answered.
     pub(crate) query: Time,
     /// When the transaction began.
@@ -50,7 +50,7 @@ pub(crate) struct Running {
 
 /// What had ended before a read of the server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct EndedBefore {
     queries: u64,
     transactions: u64,
 }
@@ -157,23 +157,23 @@ impl Observer {
     }
 
     /// What has ended before a read.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark {
+    pub(crate) fn ended_before(&self) -> EndedBefore {
+        EndedBefore {
             queries: self.work.queries,
             transactions: self.work.transactions,
         }
     }
 
-    /// A read is over that began at `mark`: of what ended together in it each took an equal share of
+    /// A read is over, and so much had ended before: what ended together in it took equal shares of
     /// the time since `running` says, and what is left runs from `now` on.
-    pub(crate) fn read(&mut self, now: Time, mark: Mark, running: &mut Running) {
+    pub(crate) fn read(&mut self, now: Time, before: EndedBefore, running: &mut RunningSince) {
         let work = &mut self.work;
-        let ended = work.queries - mark.queries;
+        let ended = work.queries - before.queries;
         if ended > 0 {
             work.query_times.record(now - running.query, ended);
             running.query = now;
         }
-        let ended = work.transactions - mark.transactions;
+        let ended = work.transactions - before.transactions;
         if ended > 0 {
             let times = &mut work.transaction_times;
             times.record(now - running.transaction, ended);

@@ -6,7 +6,7 @@
 //! in, when this server meets it first. All of it is collected with the server, where nobody else
 //! looks, and taken from there when the pool's counters are.
 
-mod binding;
+mod bound;
 mod finding;
 mod samples;
 mod texts;
@@ -21,7 +21,7 @@ use pgweir_wire::frontend;
 use crate::parameters::Parameters;
 use crate::repeats::REPEATS_MIN;
 use crate::time::Time;
-use binding::Binding;
+use bound::BoundStatement;
 pub use finding::{Finding, FindingCounts, Slowness, Thresholds};
 pub use samples::Sample;
 use samples::Samples;
@@ -45,7 +45,7 @@ pub struct Trace {
     opening: Option<Fingerprint>,
     /// How long the client had waited, until the first statement of the lease has ended.
     waited: Duration,
-    binding: Binding,
+    bound: BoundStatement,
     /// Since when the statement runs that ends next.
     began: Time,
     /// Bytes of answers when the last statement ended.
@@ -117,14 +117,14 @@ impl Trace {
         // All that is there of a text that is longer than the buffer.
         let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
         let statement = self.texts.recognise_prepared(sql, settings);
-        self.binding.parse(name, statement);
+        self.bound.parse(name, statement);
         statement
     }
 
     /// A Bind of the statement `name`, which is `prepared` if it was before.
     pub(crate) fn bind(&mut self, name: &[u8], prepared: Option<Fingerprint>) {
         if self.thresholds.is_some() {
-            self.binding.bind(name, prepared);
+            self.bound.bind(name, prepared);
         }
     }
 
@@ -133,7 +133,7 @@ impl Trace {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        self.executed(self.binding.bound())
+        self.executed(self.bound.statement())
     }
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {

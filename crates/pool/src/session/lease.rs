@@ -6,7 +6,7 @@ use pgweir_wire::backend::TxStatus;
 
 use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
-use crate::observer::{Running, Trip};
+use crate::observer::{RunningSince, Trip};
 use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{FromClient, Hold};
@@ -23,7 +23,7 @@ pub(super) struct Lease<S> {
     /// When the client got the server.
     pub(super) attached: Time,
     /// Since when its query and its transaction run.
-    pub(super) running: Running,
+    pub(super) running: RunningSince,
     /// When the client or the server last did something.
     pub(super) active: Time,
 }
@@ -46,7 +46,7 @@ impl<S> Lease<S> {
             place,
             joining,
             attached: now,
-            running: Running {
+            running: RunningSince {
                 query: now,
                 transaction: now,
             },
@@ -125,11 +125,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Err(_) => return Err(self.server_gone()),
         };
         lease.active = now;
-        let mark = lease.server.upstream.observer.mark();
+        let before = lease.server.upstream.observer.ended_before();
         self.deliver(&scratch[..len])?;
         let lease = leased(&mut self.stage);
         let observer = &mut lease.server.upstream.observer;
-        observer.read(now, mark, &mut lease.running);
+        observer.read(now, before, &mut lease.running);
         self.finish_joining(now)?;
         Ok(true)
     }

@@ -12,11 +12,11 @@ use super::{End, Fault, Limits, Need, Overdue, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Config, Place, Pool};
-use crate::relay::{Mode, Relay};
+use crate::relay::{Mode, Relay, Violation};
 use crate::server::Server;
 use crate::time::Time;
 use crate::trace::{Finding, Sample, Slowness, Thresholds};
-use crate::upstream::Upstream;
+use crate::upstream::{Broken, OwnError, Upstream};
 use crate::work::Totals;
 
 /// A stream whose peer has said `input` and hears `output`.
@@ -465,4 +465,104 @@ fn a_loop_of_round_trips_is_found_over_several_servers() {
         panic!("{found:?}");
     };
     assert_eq!((&*tags[0].key, &*tags[0].value), ("route", "r"));
+}
+
+/// What a session says itself: whether it ends with that, and the code.
+#[test]
+fn faults_are_told_with_their_codes() {
+    let refused = |sqlstate| OwnError {
+        sqlstate,
+        message: "no".to_owned(),
+    };
+    let (coded, uncoded) = (
+        refused(Some(SqlState::INVALID_PARAMETER_VALUE)),
+        refused(None),
+    );
+    let unknown = Violation::UnknownMessage { kind: b'?' };
+    for (fault, severity, code) in [
+        (Fault::Violation(unknown), "FATAL", "08P01"),
+        (
+            Fault::Violation(Violation::ForeignStatement),
+            "FATAL",
+            "26000",
+        ),
+        (Fault::ServerGone, "FATAL", "08006"),
+        (Fault::ServerBroken, "FATAL", "08P01"),
+        (Fault::Settings(&coded), "FATAL", "22023"),
+        (Fault::Settings(&uncoded), "FATAL", "XX000"),
+        (Fault::Transaction, "FATAL", "0A000"),
+        (Fault::WaitCanceled, "ERROR", "57014"),
+    ] {
+        let mut out = Vec::new();
+        fault.encode(wording, &mut out);
+        let expected = format!("S{severity}\0V{severity}\0C{code}\0");
+        assert!(out[5..].starts_with(expected.as_bytes()), "{fault:?}");
+        assert_eq!(
+            ErrorView::parse(&out[5..]).message(),
+            wording(fault).message
+        );
+    }
+}
+
+#[test]
+fn an_end_knows_whether_the_session_told_the_client() {
+    let violation = Violation::ForeignStatement;
+    let broken = Broken::Malformed { kind: b'Z' };
+    for (end, fault) in [
+        (End::Violation(violation), Some(Fault::Violation(violation))),
+        (End::ServerGone { told: true }, Some(Fault::ServerGone)),
+        (End::ServerGone { told: false }, None),
+        (End::ServerBroken(broken), Some(Fault::ServerBroken)),
+        (End::Transaction, Some(Fault::Transaction)),
+        (End::Terminated, None),
+        (End::ClientGone, None),
+        (End::Ended, None),
+    ] {
+        assert_eq!(end.fault(), fault, "{end:?}");
+    }
+}
+
+#[test]
+fn a_cancelled_wait_ends_in_an_error_and_the_session_goes_on() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, _) = pair(false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    session.wait(place());
+    session.cancel_wait(NOW);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(session.is_idle());
+    let error = ErrorView::parse(&session.client.output[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::QUERY_CANCELED));
+    assert!(session.client.output.ends_with(b"Z\0\0\0\x05I"));
+    session.client.input.extend(query("select 2"));
+    session.ready(true, false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+}
+
+#[test]
+fn statement_mode_ends_a_session_that_opens_a_transaction() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (_, server) = pair(false);
+    let relay = Relay::new(Mode::Statement, parameters(&[("timezone", "UTC")]));
+    let client = Stream {
+        input: query("begin").into(),
+        ..Stream::default()
+    };
+    let mut session = Session::new(client, relay, wording, false, NOW);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let begun = message(b'C', b"BEGIN\0");
+    server_says(
+        &mut session,
+        &[begun.clone(), message(b'Z', b"T")].concat(),
+        false,
+    );
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Return(_)), "{need:?}");
+    let told = &session.client.output[begun.len()..];
+    let error = ErrorView::parse(&told[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::FEATURE_NOT_SUPPORTED));
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Finish(End::Transaction)), "{need:?}");
 }

@@ -21,6 +21,7 @@ use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
 use super::check::bounded;
+use super::client::WAIT_CANCELED;
 use super::options::Options;
 use super::settings::REPORTED;
 use super::stream::End;
@@ -313,11 +314,19 @@ fn error(sqlstate: SqlState, message: &str) -> ErrorFields<'_> {
     }
 }
 
-/// Faults in plain words: nobody reads them.
+/// Faults in plain words. Clients know the one of a cancelled wait by its end.
 fn wording(fault: Fault<'_>) -> Sentences<'_> {
+    let detail = match fault {
+        Fault::WaitCanceled => Some(WAIT_CANCELED),
+        Fault::Violation(_)
+        | Fault::ServerGone
+        | Fault::ServerBroken
+        | Fault::Settings(_)
+        | Fault::Transaction => None,
+    };
     Sentences {
         message: format!("{fault:?}").into(),
-        detail: None,
+        detail,
         hint: None,
     }
 }

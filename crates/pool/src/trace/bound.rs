@@ -4,7 +4,7 @@ use pgweir_sql::fingerprint::{Fingerprint, text_hash};
 
 /// Statements by the names that a client calls them.
 #[derive(Debug, Default)]
-pub(super) struct Binding {
+pub(super) struct BoundStatement {
     /// Statement of the last Parse, and the hash of its name.
     parsed: (u64, Fingerprint),
     /// The unnamed statement.
@@ -14,7 +14,7 @@ pub(super) struct Binding {
     bound: Fingerprint,
 }
 
-impl Binding {
+impl BoundStatement {
     /// A Parse of the statement `name`.
     pub(super) fn parse(&mut self, name: &[u8], statement: Fingerprint) {
         self.parsed = (text_hash(name), statement);
@@ -36,7 +36,7 @@ impl Binding {
     }
 
     /// The statement of the last Bind.
-    pub(super) fn bound(&self) -> Fingerprint {
+    pub(super) fn statement(&self) -> Fingerprint {
         self.bound
     }
 }
