@@ -54,6 +54,11 @@ impl Recovery {
         }
     }
 
+    /// A recovery of a server whose client owes it nothing, only to reset its session.
+    pub fn reset() -> Self {
+        Self::new(false, true)
+    }
+
     /// Decides the next step from the server's state, appending to `out` what must be sent.
     /// `reset_query` is the pool's; empty means that there is none.
     pub fn advance(&mut self, server: &mut Upstream, reset_query: &str, out: &mut Vec<u8>) -> Next {

@@ -109,7 +109,7 @@ pub struct Session<C, S> {
     cancelling: bool,
     /// Since when nothing was done outside a lease.
     idle_since: Time,
-    /// What runs on servers after each use, if it always does.
+    /// Servers are reset after each transaction.
     reset_always: bool,
     /// From when on its statements are slow; `None` follows none.
     pub thresholds: Option<Thresholds>,

@@ -185,7 +185,7 @@ impl Upstream {
     fn walk_message(
         &mut self,
         bytes: &[u8],
-        mut client: Option<&mut Arc<Parameters>>,
+        client: Option<&mut Arc<Parameters>>,
         run: &mut Run,
     ) -> Result<(), FromServer> {
         let header = match frame::header(bytes) {
@@ -204,7 +204,7 @@ impl Upstream {
         if header.kind == backend::ERROR_RESPONSE {
             self.dying |= is_fatal(&bytes[HEADER_LEN..]);
         }
-        self.note((header.kind, body), run.len, client.as_deref_mut())
+        self.note((header.kind, body), run.len, client)
             .map_err(FromServer::Broken)?;
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);

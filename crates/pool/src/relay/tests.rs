@@ -230,6 +230,59 @@ fn a_cancelled_batch_is_skipped_up_to_its_sync() {
 }
 
 #[test]
+fn what_follows_a_cancelled_wait_decides_how_it_is_answered() {
+    let dropped = |len| FromClient::Drop(len);
+    let answered = FromClient::Answer;
+    for (kind, first, after_batch) in [
+        (b'Q', answered(5, OwnAnswer::CanceledReady), dropped(5)),
+        (b'F', answered(5, OwnAnswer::CanceledReady), dropped(5)),
+        (b'P', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'B', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'D', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'E', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'C', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (
+            b'S',
+            answered(5, OwnAnswer::CanceledReady),
+            answered(5, OwnAnswer::Ready),
+        ),
+        (b'H', dropped(5), dropped(5)),
+        (b'd', dropped(5), dropped(5)),
+        (b'c', dropped(5), dropped(5)),
+        (b'f', dropped(5), dropped(5)),
+        (b'X', FromClient::Terminate, FromClient::Terminate),
+    ] {
+        let bytes = message(kind, b"");
+        let (mut relay, _) = session(Mode::Transaction);
+        relay.cancel_wait();
+        assert_eq!(relay.receive(None, &bytes), first, "{kind:?}");
+        let (mut relay, _) = session(Mode::Transaction);
+        relay.cancel_wait();
+        relay.receive(None, &message(b'P', b""));
+        assert_eq!(relay.receive(None, &bytes), after_batch, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_message_that_was_answered_is_dropped_whoever_holds_a_server() {
+    let query = message(b'Q', &[b'x'; 1000]);
+    for attached in [false, true] {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        relay.cancel_wait();
+        assert_eq!(
+            relay.receive(None, &query[..100]),
+            FromClient::Answer(100, OwnAnswer::CanceledReady)
+        );
+        assert!(!relay.is_torn());
+        let server = attached.then_some(&mut server);
+        assert_eq!(
+            relay.receive(server, &query[100..]),
+            FromClient::Drop(query.len() - 100)
+        );
+    }
+}
+
+#[test]
 fn an_unnamed_statement_that_was_only_described_pins_until_it_is_bound() {
     let (mut relay, mut server) = session(Mode::Transaction);
     let mut bytes = message(b'P', b"\0select $1\0\0\0");

@@ -279,10 +279,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return Some(Need::Lost(lease.server, None));
         }
         if self.reset_always {
-            return Some(Need::Return(Returning::new(
-                lease.server,
-                Recovery::new(false, true),
-            )));
+            let returning = Returning::new(lease.server, Recovery::reset());
+            return Some(Need::Return(returning));
         }
         Some(Need::Checkin(lease.server))
     }
