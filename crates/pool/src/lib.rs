@@ -10,6 +10,7 @@
 //! * [`upstream`]: what a server connection owes and what state its session is in.
 //! * [`session`] moves bytes between a client's and a server's stream, whatever these are.
 //! * [`recovery`]: making a server usable again after its client is gone.
+//! * [`observer`] is told what happens on a server and sees to all that is counted and found out.
 //! * [`work`] and [`histogram`]: what is counted, and durations in buckets.
 //! * [`trace`] and [`statements`]: what is executed, how long it takes, what is slow; [`repeats`]
 //!   finds N+1, [`waits`] says why a client waits.
@@ -19,7 +20,10 @@ pub mod budget;
 pub mod driver;
 pub mod histogram;
 pub mod id;
+mod inflow;
+pub mod observer;
 pub mod parameters;
+mod passing;
 pub mod pin;
 pub mod pool;
 pub mod recovery;

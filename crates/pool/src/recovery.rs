@@ -27,7 +27,7 @@ pub enum Next {
 /// A server on its way back to its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
-    stage: Stage,
+    stage: Cleaning,
     /// The session may differ from a fresh one, so the reset query is due.
     needs_reset: bool,
     /// The client left in the middle of a message, of which the server waits for the rest.
@@ -35,7 +35,7 @@ pub struct Recovery {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum Cleaning {
     Draining,
     /// A cancel request was asked for. One is enough: a second could hit our own ROLLBACK.
     Cancelled,
@@ -48,10 +48,15 @@ impl Recovery {
     /// `needs_reset` if its session may differ from a fresh one.
     pub fn new(torn: bool, needs_reset: bool) -> Self {
         Self {
-            stage: Stage::Draining,
+            stage: Cleaning::Draining,
             needs_reset,
             torn,
         }
+    }
+
+    /// A recovery of a server whose client owes it nothing, only to reset its session.
+    pub fn reset() -> Self {
+        Self::new(false, true)
     }
 
     /// Decides the next step from the server's state, appending to `out` what must be sent.
@@ -69,23 +74,23 @@ impl Recovery {
             server.replies.sent(Reply::Sync);
         }
         if !server.replies.is_settled() || server.is_mid_message() {
-            if self.stage == Stage::Draining && !server.replies.next_is_own() {
-                self.stage = Stage::Cancelled;
+            if self.stage == Cleaning::Draining && !server.replies.next_is_own() {
+                self.stage = Cleaning::Cancelled;
                 return Next::Cancel;
             }
             return Next::Wait;
         }
         if server.status != TxStatus::Idle {
-            if self.stage >= Stage::RolledBack {
+            if self.stage >= Cleaning::RolledBack {
                 return Next::Hopeless;
             }
-            self.stage = Stage::RolledBack;
+            self.stage = Cleaning::RolledBack;
             server.send_own("ROLLBACK", out);
             return Next::Wait;
         }
         let reset_is_due = self.needs_reset || server.has_statements();
-        if reset_is_due && self.stage < Stage::Reset && !reset_query.is_empty() {
-            self.stage = Stage::Reset;
+        if reset_is_due && self.stage < Cleaning::Reset && !reset_query.is_empty() {
+            self.stage = Cleaning::Reset;
             server.send_own(reset_query, out);
             return Next::Wait;
         }

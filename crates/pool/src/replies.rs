@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend;
 
-/// Name of a prepared statement.
-pub type Name = Box<[u8]>;
+/// StatementName of a prepared statement.
+pub type StatementName = Box<[u8]>;
 
 /// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32
 /// bytes are 2 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so
@@ -28,7 +28,7 @@ const NAMES_MAX: usize = 8 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// Parse: ParseComplete. With name and statement, unless it was the unnamed one.
-    Parse(Option<(Name, Fingerprint)>),
+    Parse(Option<(StatementName, Fingerprint)>),
     /// Bind: BindComplete.
     Bind,
     /// Describe: (ParameterDescription and) RowDescription or NoData.
@@ -36,7 +36,7 @@ pub enum Reply {
     /// Execute: rows or COPY, then CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute(Fingerprint),
     /// Close: CloseComplete. With the name, if it was a named statement.
-    Close(Option<Name>),
+    Close(Option<StatementName>),
     /// Sync: ReadyForQuery.
     Sync,
     /// Query or FunctionCall: anything, then ReadyForQuery.
@@ -70,9 +70,9 @@ pub enum Received {
     /// Belongs to the oldest outstanding message, or finishes one that needs no notice.
     Part,
     /// A statement was prepared under this name.
-    Prepared(Name, Fingerprint),
+    Prepared(StatementName, Fingerprint),
     /// The statement of this name was closed.
-    Closed(Name),
+    Closed(StatementName),
     /// An Execute has ended, or failed.
     Executed(Fingerprint),
     /// ReadyForQuery, which may be the end of a simple query.
@@ -88,16 +88,25 @@ pub struct OutOfStep {
     pub kind: u8,
 }
 
+/// Extended messages up to their Sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Batch {
+    /// A Sync or a Query has closed what was sent.
+    #[default]
+    Closed,
+    /// Messages were sent that nothing has closed.
+    Open,
+    /// It failed and its Sync was not sent: the server ignores everything up to it.
+    Failed,
+}
+
 /// The queue of outstanding answers of one server.
 #[derive(Debug, Default)]
 pub struct Replies {
     queue: VecDeque<Reply>,
     /// Bytes of the names in it.
     name_bytes: usize,
-    /// Extended messages were sent that no Sync or Query has closed.
-    unsynced: bool,
-    /// A batch failed and its Sync was not sent: the server ignores everything up to it.
-    skipping: bool,
+    batch: Batch,
     /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
     copying: bool,
     /// Syncs were sent that COPY ignores, if it reads them.
@@ -114,7 +123,7 @@ pub struct Replies {
 impl Replies {
     /// Notes that a message was sent.
     pub fn sent(&mut self, reply: Reply) {
-        if self.skipping && reply != Reply::Sync {
+        if self.batch == Batch::Failed && reply != Reply::Sync {
             // A stray answer would show that the server skips no more.
             self.uncertain |= self.strays > 0 && reply != Reply::CopyEnd;
             return;
@@ -124,12 +133,9 @@ impl Replies {
                 self.syncs_in_copy += 1;
                 return;
             }
-            Reply::Sync => {
-                self.unsynced = false;
-                self.skipping = false;
-            }
+            Reply::Sync => self.batch = Batch::Closed,
             Reply::Query(_) | Reply::Own => {
-                self.unsynced = false;
+                self.batch = Batch::Closed;
                 self.uncertain |= self.copying;
             }
             Reply::CopyEnd if self.copying || self.queue.is_empty() => {
@@ -142,7 +148,7 @@ impl Replies {
             | Reply::Describe
             | Reply::Execute(_)
             | Reply::Close(_) => {
-                self.unsynced = true;
+                self.batch = Batch::Open;
                 self.uncertain |= self.copying;
             }
         }
@@ -172,8 +178,8 @@ impl Replies {
         };
         if kind == backend::READY_FOR_QUERY && !is_expected {
             self.strays -= 1;
-            if std::mem::take(&mut self.skipping) {
-                self.unsynced = false;
+            if self.batch == Batch::Failed {
+                self.batch = Batch::Closed;
             }
             return Ok(Received::Ready(None));
         }
@@ -261,7 +267,7 @@ impl Replies {
 
     /// Whether the server owes nothing and ignores nothing.
     pub fn is_settled(&self) -> bool {
-        self.queue.is_empty() && !self.unsynced
+        self.queue.is_empty() && !self.is_unsynced()
     }
 
     /// Whether a message of the client is unanswered. What the pooler sends before a client's first
@@ -278,7 +284,7 @@ impl Replies {
 
     /// Whether extended messages wait for their Sync.
     pub fn is_unsynced(&self) -> bool {
-        self.unsynced
+        self.batch != Batch::Closed
     }
 
     /// Whether the server reads COPY data.
@@ -340,7 +346,7 @@ impl Replies {
             }
         }
         if self.copying && is_extended {
-            self.unsynced = true;
+            self.batch = Batch::Open;
         }
     }
 
@@ -358,8 +364,7 @@ impl Replies {
             self.pop_one();
         }
         if self.queue.is_empty() {
-            self.skipping = true;
-            self.unsynced = true;
+            self.batch = Batch::Failed;
         }
     }
 }

@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use pgweir_wire::encode;
 
 use crate::id::{ServerId, WorkerId};
+use crate::inflow::Inflow;
 use crate::recovery::{Next, Recovery};
-use crate::upstream::{Backend, Upstream};
+use crate::upstream::{FromServer, Upstream};
 
 /// Where the events of a server's stream are heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,7 @@ pub struct Server<S> {
     /// Cancel requests on their way to PostgreSQL. Until they have arrived the server stays with
     /// its client, or they would hit the next one's query.
     pub cancels: u32,
-    /// The stream may have something to read. Set by readiness events, cleared by a short read.
-    pub readable: bool,
-    /// The peer has closed its side. What came before is still read, and no event follows it.
-    pub hung_up: bool,
+    inflow: Inflow,
     /// Bytes that came and cannot be understood yet; less than one message header, or one message
     /// of at most [`UNDERSTOOD_MAX`](crate::upstream::UNDERSTOOD_MAX).
     pub(crate) held: Vec<u8>,
@@ -51,16 +49,26 @@ impl<S: Read + Write> Server<S> {
             home: None,
             upstream,
             cancels: 0,
-            readable: false,
-            hung_up: false,
+            inflow: Inflow::Quiet,
             held: Vec::new(),
             unsent: Vec::new(),
         }
     }
 
+    /// The stream became ready: there may be something to read, and the peer may have closed its
+    /// side. What came before that is still read, and no event follows it.
+    pub fn ready(&mut self, readable: bool, hung_up: bool) {
+        self.inflow.event(readable, hung_up);
+    }
+
+    /// There may be something to read that brings no event, as after a move to another worker.
+    pub fn look_again(&mut self) {
+        self.inflow.look_again();
+    }
+
     /// Reads what came while nobody holds the server; false if it is of no use any more.
     pub fn drain(&mut self, scratch: &mut [u8]) -> bool {
-        while self.readable {
+        while self.inflow.is_ready() {
             match self.fill(scratch) {
                 Ok(Some(len)) => {
                     if !self.swallow(&scratch[..len]) {
@@ -99,6 +107,16 @@ impl<S: Read + Write> Server<S> {
             && !self.upstream.dying
     }
 
+    /// Whether a read may find something.
+    pub(crate) fn may_read(&self) -> bool {
+        self.inflow.is_ready()
+    }
+
+    /// Whether the peer has closed its side.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.inflow.has_hung_up()
+    }
+
     /// Bytes that are kept: of PostgreSQL's, and for PostgreSQL.
     pub fn buffered(&self) -> (usize, usize) {
         (self.held.len(), self.unsent.len())
@@ -110,8 +128,7 @@ impl<S: Read + Write> Server<S> {
     /// # Errors
     /// The stream failed or ended.
     pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> io::Result<Option<usize>> {
-        let readiness = (&mut self.readable, self.hung_up);
-        fill(&mut self.stream, &mut self.held, readiness, scratch)
+        fill(&mut self.stream, &mut self.held, &mut self.inflow, scratch)
     }
 
     /// Sends `bytes`, keeping what the socket does not take.
@@ -135,12 +152,12 @@ impl<S: Read + Write> Server<S> {
         let mut at = 0;
         while at < bytes.len() {
             match self.upstream.receive(None, &bytes[at..]) {
-                Backend::Swallow(len) => at += len,
-                Backend::Incomplete => break,
-                Backend::Forward(_) | Backend::Transaction => {
+                FromServer::Swallow(len) => at += len,
+                FromServer::Incomplete => break,
+                FromServer::Forward(_) | FromServer::Transaction => {
                     unreachable!("without a client everything is swallowed")
                 }
-                Backend::Broken(_) => return false,
+                FromServer::Broken(_) => return false,
             }
         }
         self.held = bytes[at..].to_vec();
@@ -185,7 +202,7 @@ impl<S: Read + Write> Returning<S> {
 pub(crate) fn fill(
     stream: &mut impl Read,
     held: &mut Vec<u8>,
-    (readable, hung_up): (&mut bool, bool),
+    inflow: &mut Inflow,
     scratch: &mut [u8],
 ) -> io::Result<Option<usize>> {
     let kept = held.len();
@@ -196,11 +213,13 @@ pub(crate) fn fill(
             Ok(len) => {
                 scratch[..kept].copy_from_slice(held);
                 *held = Vec::new();
-                *readable = hung_up || kept + len == scratch.len();
+                if kept + len < scratch.len() {
+                    inflow.emptied();
+                }
                 return Ok(Some(kept + len));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                *readable = false;
+                inflow.emptied();
                 return Ok(None);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -9,21 +9,29 @@
 //! A session that is idle owns no buffer. One whose peer does not read keeps at most one scratch
 //! buffer for it, and stops reading the other side.
 
+mod backlog;
 mod ending;
 mod lease;
 mod limits;
+mod wording;
 
 use std::io::{self, Read, Write};
 
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::encode;
+
+use crate::inflow::Inflow;
 use crate::pool::Place;
-use crate::relay::{Attach, Frontend, Hold, Relay, Violation};
+use crate::relay::{Attach, FromClient, Hold, OwnAnswer, Relay, Violation};
 use crate::repeats::Repeats;
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
 use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
-use lease::Lease;
+use backlog::Backlog;
+use lease::{Joining, Lease};
 pub use limits::{Holding, Limits, Overdue};
+pub use wording::{Fault, Sentences, Wording};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
 const READS_MAX: usize = 8;
@@ -88,42 +96,54 @@ enum Stage<S> {
 pub struct Session<C, S> {
     /// The stream to the client.
     pub client: C,
-    /// The client may have something to read. Set by readiness events, cleared by a short read.
-    pub readable: bool,
-    /// The client has closed its side. What came before is still read, and no event follows it.
-    pub hung_up: bool,
     /// What the session is doing to its messages.
     pub relay: Relay,
+    wording: Wording,
     stage: Stage<S>,
+    inflow: Inflow,
     /// Bytes of the client that are not understood yet or wait for a server.
-    held: Vec<u8>,
-    /// What is held was not shown to the relay since something changed for it.
-    unseen: bool,
+    backlog: Backlog,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
     /// A cancel request is put off.
     cancelling: bool,
     /// Since when nothing was done outside a lease.
     idle_since: Time,
-    /// What runs on servers after each use, if it always does.
+    /// Servers are reset after each transaction.
     reset_always: bool,
     /// From when on its statements are slow; `None` follows none.
     pub thresholds: Option<Thresholds>,
     repeats: Repeats,
 }
 
+impl End {
+    /// What the client was told by the session itself, if it was.
+    pub fn fault(&self) -> Option<Fault<'_>> {
+        match self {
+            Self::Violation(violation) => Some(Fault::Violation(*violation)),
+            Self::ServerGone { told: true } => Some(Fault::ServerGone),
+            Self::ServerBroken(_) => Some(Fault::ServerBroken),
+            Self::Settings(error) => Some(Fault::Settings(error)),
+            Self::Transaction => Some(Fault::Transaction),
+            Self::ServerGone { told: false }
+            | Self::Terminated
+            | Self::ClientGone
+            | Self::Ended => None,
+        }
+    }
+}
+
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
-    /// A session that begins at `now`, after login. `reset_always` has servers reset after each
-    /// transaction.
-    pub fn new(client: C, relay: Relay, reset_always: bool, now: Time) -> Self {
+    /// A session that begins at `now`, after login, and puts what it has to say into words with
+    /// `wording`. `reset_always` has servers reset after each transaction.
+    pub fn new(client: C, relay: Relay, wording: Wording, reset_always: bool, now: Time) -> Self {
         Self {
             client,
-            readable: true,
-            hung_up: false,
             relay,
+            wording,
             stage: Stage::Idle,
-            held: Vec::new(),
-            unseen: false,
+            inflow: Inflow::Ready,
+            backlog: Backlog::new(Vec::new(), false),
             unsent: Vec::new(),
             cancelling: false,
             idle_since: now,
@@ -135,9 +155,19 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
 
     /// With bytes that the client sent before it was handed over.
     pub fn with_input(mut self, bytes: Vec<u8>) -> Self {
-        self.unseen = !bytes.is_empty();
-        self.held = bytes;
+        self.backlog = Backlog::new(bytes, true);
         self
+    }
+
+    /// The client's stream became ready: there may be something to read, and the client may have
+    /// closed its side. What came before that is still read, and no event follows it.
+    pub fn ready(&mut self, readable: bool, hung_up: bool) {
+        self.inflow.event(readable, hung_up);
+    }
+
+    /// There may be something to read that brings no event, as after a move to another worker.
+    pub fn look_again(&mut self) {
+        self.inflow.look_again();
     }
 
     /// Does what can be done now. `scratch` is larger than any message that must be understood.
@@ -181,18 +211,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             server.upstream.send_own(sql, &mut server.unsent);
         }
         let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
-        let trace = &mut server.upstream.trace;
-        trace.attach(self.thresholds, now - place.since);
-        self.stage = Stage::Leased(Lease {
-            server,
-            place,
-            attached: now,
-            awaiting: check.is_some() || prelude == Attach::AwaitPrelude,
-            checking: check.is_some(),
-            began: now,
-            query_began: now,
-            active: now,
-        });
+        let joining = match prelude {
+            _ if check.is_some() => Joining::Check,
+            Attach::AwaitPrelude => Joining::Settings,
+            Attach::Ready => Joining::Done,
+        };
+        let observer = &mut server.upstream.observer;
+        observer.joined(self.thresholds, now - place.since);
+        self.stage = Stage::Leased(Lease::new(server, place, joining, now));
         match self.pump_client(now, scratch) {
             Ok(_) => self.pump_leased(now, scratch),
             Err(need) => need,
@@ -206,7 +232,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             "only a waiting session is cancelled"
         );
         self.relay.cancel_wait();
-        self.unseen = true;
+        self.backlog.changed();
         self.stage = Stage::Idle;
         self.idle_since = now;
     }
@@ -267,7 +293,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
 
     /// Bytes that are kept: of the client's, and for the client.
     pub fn buffered(&self) -> (usize, usize) {
-        (self.held.len(), self.unsent.len())
+        (self.backlog.len(), self.unsent.len())
     }
 
     /// Whether the client has neither a server nor the need for one.
@@ -299,17 +325,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// Moves into `scratch` what there is of the client's to look at: what was held and is worth
     /// another look, or else what was held and what comes now. `None` when there is nothing.
     fn input(&mut self, scratch: &mut [u8]) -> io::Result<Option<usize>> {
-        if self.unseen && !self.held.is_empty() {
-            self.unseen = false;
-            let held = std::mem::take(&mut self.held);
-            scratch[..held.len()].copy_from_slice(&held);
-            return Ok(Some(held.len()));
+        if let Some(unseen) = self.backlog.take_unseen() {
+            scratch[..unseen.len()].copy_from_slice(&unseen);
+            return Ok(Some(unseen.len()));
         }
-        if !self.readable {
+        if !self.inflow.is_ready() {
             return Ok(None);
         }
-        let readiness = (&mut self.readable, self.hung_up);
-        server::fill(&mut self.client, &mut self.held, readiness, scratch)
+        let held = self.backlog.bytes();
+        server::fill(&mut self.client, held, &mut self.inflow, scratch)
     }
 
     /// Consumes `bytes` without a server, as far as that goes.
@@ -318,26 +342,38 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let mut out = Vec::new();
         let end = loop {
             match self.relay.receive(None, &bytes[at..]) {
-                Frontend::Drop(len) => at += len,
-                Frontend::Answer(len, answer) => {
+                FromClient::Drop(len) => at += len,
+                FromClient::Answer(len, answer) => {
                     at += len;
-                    answer.encode(&mut out);
+                    self.answer(answer, &mut out);
                 }
-                Frontend::Incomplete => break None,
-                Frontend::Checkout => break Some(Need::Checkout),
-                Frontend::Terminate => return self.end(End::Terminated, None),
-                Frontend::Violation(violation) => return self.violated(violation),
-                Frontend::Forward(_) | Frontend::Full | Frontend::DropUnnamed => {
+                FromClient::Incomplete => break None,
+                FromClient::Checkout => break Some(Need::Checkout),
+                FromClient::Terminate => return self.end(End::Terminated, None),
+                FromClient::Violation(violation) => return self.violated(violation),
+                FromClient::Forward(_) | FromClient::Full | FromClient::DropUnnamed => {
                     unreachable!("nothing is forwarded without a server")
                 }
             }
         };
-        self.held = bytes[at..].to_vec();
-        self.unseen = matches!(end, Some(Need::Checkout));
+        let unseen = matches!(end, Some(Need::Checkout));
+        self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
         if server::send(&mut self.client, &mut self.unsent, &out).is_err() {
             return self.end(End::ClientGone, None);
         }
         end.unwrap_or(Need::Nothing)
+    }
+
+    /// Appends what the pooler answers itself.
+    fn answer(&self, answer: OwnAnswer, out: &mut Vec<u8>) {
+        match answer {
+            OwnAnswer::Ready => encode::ready_for_query(out, TxStatus::Idle),
+            OwnAnswer::Canceled => Fault::WaitCanceled.encode(self.wording, out),
+            OwnAnswer::CanceledReady => {
+                Fault::WaitCanceled.encode(self.wording, out);
+                encode::ready_for_query(out, TxStatus::Idle);
+            }
+        }
     }
 }
 

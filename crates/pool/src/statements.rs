@@ -1,4 +1,4 @@
-//! Statements by what they cost, over all pools: `pg_stat_statements` without the extension.
+//! StatementTable by what they cost, over all pools: `pg_stat_statements` without the extension.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::budget::PoolId;
 use crate::histogram::Histogram;
 use crate::trace::{Sample, Trace};
 
-/// Statements that are kept, of about 2 KiB each. One more, and the half that took the least time
+/// StatementTable that are kept, of about 2 KiB each. One more, and the half that took the least time
 /// is forgotten.
 pub const STATEMENTS_KEPT_MAX: usize = 2_000;
 
@@ -33,18 +33,18 @@ pub struct Statement {
 }
 
 /// Which statement of which pool.
-pub type Key = (PoolId, Fingerprint);
+pub type StatementKey = (PoolId, Fingerprint);
 
 /// The table. See the module's description.
 #[derive(Debug, Default)]
-pub struct Statements {
+pub struct StatementTable {
     /// Sorted: a client that chooses its statements cannot make a search long.
-    known: BTreeMap<Key, Box<Statement>>,
+    known: BTreeMap<StatementKey, Box<Statement>>,
     /// Counts how often some were forgotten.
     epoch: u32,
 }
 
-impl Statements {
+impl StatementTable {
     /// Takes what a server of `pool` has collected.
     pub fn take(&mut self, pool: PoolId, trace: &mut Trace) {
         trace.texts.in_epoch(self.epoch);
@@ -63,12 +63,12 @@ impl Statements {
     }
 
     /// What was seen of a statement.
-    pub fn get(&self, key: Key) -> Option<&Statement> {
+    pub fn get(&self, key: StatementKey) -> Option<&Statement> {
         self.known.get(&key).map(|statement| &**statement)
     }
 
     /// The statements that were executed, with the microseconds all of their executions took.
-    pub fn costs(&self) -> impl Iterator<Item = (Key, u64)> {
+    pub fn costs(&self) -> impl Iterator<Item = (StatementKey, u64)> {
         let executed = self.known.iter().filter(|(_, s)| s.calls > 0);
         executed.map(|(key, s)| (*key, s.times.sum_us()))
     }
@@ -124,7 +124,7 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use super::{STATEMENTS_KEPT_MAX, Statement, Statements};
+    use super::{STATEMENTS_KEPT_MAX, Statement, StatementTable};
     use crate::budget::PoolId;
     use crate::parameters::Parameters;
     use crate::time::Time;
@@ -148,7 +148,11 @@ mod tests {
 
     #[test]
     fn executions_add_up_in_each_pool() {
-        let (mut table, mut a, mut b) = (Statements::default(), Trace::default(), Trace::default());
+        let (mut table, mut a, mut b) = (
+            StatementTable::default(),
+            Trace::default(),
+            Trace::default(),
+        );
         for _ in 0..3 {
             run(&mut a, "select 1", Duration::from_millis(4));
             table.take(PoolId(1), &mut a);
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn everything_of_a_statement_adds_up() {
         let ms = Duration::from_millis;
-        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let (mut table, mut trace) = (StatementTable::default(), Trace::default());
         let select = Fingerprint::of(b"select 7", true);
         let seen = |s: &Statement| {
             let times = (s.times.count(), s.times.sum_us(), s.longest);
@@ -212,8 +216,8 @@ mod tests {
             |n| if n % 4 == 0 { 5 } else { 9 },
         ];
         for cost in costs {
-            let (mut table, mut trace) = (Statements::default(), Trace::default());
-            let mut run_one = |table: &mut Statements, n: u64| {
+            let (mut table, mut trace) = (StatementTable::default(), Trace::default());
+            let mut run_one = |table: &mut StatementTable, n: u64| {
                 let took = Duration::from_micros(cost(n));
                 run(&mut trace, &format!("select c{n}"), took);
                 table.take(PoolId(1), &mut trace);
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_was_only_parsed_costs_nothing() {
-        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let (mut table, mut trace) = (StatementTable::default(), Trace::default());
         let parsed = Fingerprint::of(b"select 1", true);
         run(&mut trace, "select a", Duration::from_micros(5));
         trace.parse(b"", b"\0select 1\0\0\0", &Parameters::default());
@@ -251,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_statements_drives_out_the_cheap_and_texts_come_back() {
-        let (mut table, mut trace) = (Statements::default(), Trace::default());
+        let (mut table, mut trace) = (StatementTable::default(), Trace::default());
         let dear = Fingerprint::of(b"select dear", true);
         run(&mut trace, "select dear", Duration::from_secs(1));
         table.take(PoolId(1), &mut trace);
@@ -266,7 +270,7 @@ mod tests {
         }
         assert_eq!(table.text(PoolId(1), dear), Some("select dear"));
         let statement = |n| format!("select c{n}");
-        let text = |table: &Statements, n| {
+        let text = |table: &StatementTable, n| {
             let id = Fingerprint::of(statement(n).as_bytes(), true);
             table.text(PoolId(1), id).map(str::to_owned)
         };

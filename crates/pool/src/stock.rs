@@ -173,8 +173,7 @@ impl<S: Read + Write> Stock<S> {
         scratch: &mut [u8],
     ) -> Option<Box<Server<S>>> {
         let server = self.parked.get_mut(&id)?;
-        server.readable = true;
-        server.hung_up |= hung_up;
+        server.ready(true, hung_up);
         if server.drain(scratch) {
             return None;
         }
@@ -198,8 +197,9 @@ impl<S: Read + Write> Stock<S> {
 
     /// Counts work of a server that stays with its client.
     pub fn count(&mut self, server: &mut Server<S>) {
-        self.totals.take(&mut server.upstream.work);
-        self.totals.take_found(&mut server.upstream.trace.found);
+        let observer = &mut server.upstream.observer;
+        self.totals.take(&mut observer.work);
+        self.totals.take_found(&mut observer.trace.found);
     }
 
     /// Counts a client that did not get a server.

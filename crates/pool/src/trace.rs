@@ -6,115 +6,29 @@
 //! in, when this server meets it first. All of it is collected with the server, where nobody else
 //! looks, and taken from there when the pool's counters are.
 
+mod bound;
+mod finding;
+mod samples;
 mod texts;
 
 use std::time::Duration;
 
-use pgweir_sql::fingerprint::{Fingerprint, text_hash};
-use pgweir_sql::sqlcommenter::{self, Tag};
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_sql::sqlcommenter;
 use pgweir_wire::frame;
 use pgweir_wire::frontend;
 
 use crate::parameters::Parameters;
 use crate::repeats::REPEATS_MIN;
 use crate::time::Time;
+use bound::BoundStatement;
+pub use finding::{Finding, FindingCounts, Slowness, Thresholds};
+pub use samples::Sample;
+use samples::Samples;
 pub use texts::{TEXT_MAX, Texts};
-
-/// Different statements kept one by one until they are taken.
-const SAMPLES_MAX: usize = 16;
 
 /// Findings kept until they are taken.
 const FINDINGS_MAX: usize = 8;
-
-/// From when on a statement is slow. `Duration::MAX` is never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    /// Worth a line in the log.
-    pub slow: Duration,
-    /// Worth somebody's attention.
-    pub very_slow: Duration,
-}
-
-impl Thresholds {
-    fn level(&self, took: Duration) -> Option<Level> {
-        if took >= self.very_slow {
-            Some(Level::VerySlow)
-        } else {
-            (took >= self.slow).then_some(Level::Slow)
-        }
-    }
-}
-
-/// How slow a statement was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// As slow as `Thresholds::slow`.
-    Slow,
-    /// As slow as `Thresholds::very_slow`.
-    VerySlow,
-}
-
-/// One execution, or several of the same statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
-    /// What was executed.
-    pub statement: Fingerprint,
-    /// How often.
-    pub calls: u64,
-    /// How many of them failed.
-    pub errors: u64,
-    /// Rows that PostgreSQL said were returned or changed.
-    pub rows: u64,
-    /// Bytes that PostgreSQL answered.
-    pub bytes: u64,
-    /// Microseconds all of them took.
-    pub us: u64,
-}
-
-/// Something that somebody should know of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// A statement was slow.
-    Slow {
-        /// Which.
-        statement: Fingerprint,
-        /// How slow.
-        level: Level,
-        /// How long the client had waited for the server before its transaction.
-        waited: Duration,
-        /// How long the server took.
-        took: Duration,
-    },
-    /// A client repeated a statement, a round trip each.
-    Repeated {
-        /// Which.
-        statement: Fingerprint,
-        /// How often by now.
-        times: u32,
-        /// What the application says of itself in a comment of the statement.
-        tags: Vec<Tag>,
-    },
-}
-
-/// How many findings there were, also those that were too many to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Found {
-    /// Slow statements.
-    pub slow: u64,
-    /// Very slow ones, which are not among the slow.
-    pub very_slow: u64,
-    /// Statements that a client repeated, each counted once.
-    pub repeated: u64,
-}
-
-impl Found {
-    /// Adds what was found elsewhere.
-    pub fn add(&mut self, other: Self) {
-        self.slow += other.slow;
-        self.very_slow += other.very_slow;
-        self.repeated += other.repeated;
-    }
-}
 
 /// What a server's statements are. See the module's description.
 #[derive(Debug, Default)]
@@ -126,18 +40,12 @@ pub struct Trace {
     /// Texts that were recognised lately, and those that are new.
     pub texts: Texts,
     /// How many findings there were.
-    pub found: Found,
+    pub found: FindingCounts,
     /// The first statement of the round trip that can be repeated in vain.
     opening: Option<Fingerprint>,
     /// How long the client had waited, until the first statement of the lease has ended.
     waited: Duration,
-    /// Statement of the last Parse, and the hash of its name.
-    parsed: (u64, Fingerprint),
-    /// The unnamed statement.
-    unnamed: Fingerprint,
-    /// Statement of the last Bind. With several portals at once, those of the others are counted
-    /// as this one.
-    bound: Fingerprint,
+    bound: BoundStatement,
     /// Since when the statement runs that ends next.
     began: Time,
     /// Bytes of answers when the last statement ended.
@@ -146,9 +54,7 @@ pub struct Trace {
     failed: bool,
     /// Rows of the statement that is answered.
     rows: u64,
-    samples: Vec<Sample>,
-    /// How many of `samples`, at the end, ended in this read and have no time yet.
-    ended: usize,
+    samples: Samples,
     findings: Vec<Finding>,
 }
 
@@ -162,7 +68,7 @@ impl Trace {
     pub fn samples(&mut self) -> &mut Vec<Sample> {
         // The session may have ended in the middle of a read.
         self.read(self.began);
-        &mut self.samples
+        self.samples.list()
     }
 
     /// Takes what somebody should know of.
@@ -211,26 +117,15 @@ impl Trace {
         // All that is there of a text that is longer than the buffer.
         let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
         let statement = self.texts.recognise_prepared(sql, settings);
-        self.parsed = (text_hash(name), statement);
-        if name.is_empty() {
-            self.unnamed = statement;
-        }
+        self.bound.parse(name, statement);
         statement
     }
 
     /// A Bind of the statement `name`, which is `prepared` if it was before.
     pub(crate) fn bind(&mut self, name: &[u8], prepared: Option<Fingerprint>) {
-        if self.thresholds.is_none() {
-            return;
+        if self.thresholds.is_some() {
+            self.bound.bind(name, prepared);
         }
-        self.bound = if name.is_empty() {
-            self.unnamed
-        } else {
-            // It may be on its way still.
-            let (parsed, statement) = self.parsed;
-            let earlier = (parsed == text_hash(name)).then_some(statement);
-            earlier.or(prepared).unwrap_or(Fingerprint::NONE)
-        };
     }
 
     /// An Execute. What is to be remembered of it.
@@ -238,7 +133,7 @@ impl Trace {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        self.executed(self.bound)
+        self.executed(self.bound.statement())
     }
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {
@@ -275,127 +170,72 @@ impl Trace {
         if statement == Fingerprint::NONE {
             return;
         }
-        let sample = Sample {
+        self.samples.ended(&Sample {
             statement,
             calls: 1,
             errors: u64::from(failed),
             rows,
             bytes,
             us: 0,
-        };
-        let first = self.samples.len() - self.ended;
-        match same_or_last(&mut self.samples[first..], statement) {
-            Some(same) => same.add(&sample),
-            None => {
-                self.samples.push(sample);
-                self.ended += 1;
-            }
-        }
+        });
     }
 
     /// One read is over, at `now`: the statements that ended in it took equal shares of the time
     /// since the one before them ended.
     pub(crate) fn read(&mut self, now: Time) {
-        if self.ended == 0 {
+        let ended = self.samples.untimed();
+        if ended.is_empty() {
             return;
         }
-        let first = self.samples.len() - std::mem::take(&mut self.ended);
-        let calls: u64 = self.samples[first..].iter().map(|ended| ended.calls).sum();
-        let us = match calls {
+        let us = match ended.iter().map(|ended| ended.calls).sum() {
             // Nearly always, and a division is dear.
             1 => now.us_since(self.began),
-            _ => now.us_since(self.began) / calls,
+            calls => now.us_since(self.began) / calls,
         };
         let took = Duration::from_micros(us);
         let waited = std::mem::take(&mut self.waited);
         self.began = now;
-        for ended in &mut self.samples[first..] {
-            ended.us = us.saturating_mul(ended.calls);
+        let slowness = self.thresholds.and_then(|bounds| bounds.slowness(took));
+        if let Some(slowness) = slowness {
+            self.slow(slowness, waited, took);
         }
-        if let Some(level) = self
-            .thresholds
-            .and_then(|thresholds| thresholds.level(took))
-        {
-            for at in first..self.samples.len() {
-                self.slow(at, level, waited, took);
-            }
-        }
-        // Those of one read are of different statements.
-        if first > 0 {
-            self.add_up(first);
-        }
+        self.samples.took(us);
     }
 
     /// A client repeated so many times what `bytes` begin with.
     pub(crate) fn repeated(&mut self, statement: Fingerprint, times: u32, bytes: &[u8]) {
         self.found.repeated += u64::from(times == REPEATS_MIN);
         let tags = first_sql(bytes).map(|sql| sqlcommenter::tags(sql, true));
-        self.find(Finding::Repeated {
+        let finding = Finding::Repeated {
             statement,
             times,
             tags: tags.unwrap_or_default(),
-        });
+        };
+        find(&mut self.findings, finding);
     }
 
-    fn slow(&mut self, sample: usize, level: Level, waited: Duration, took: Duration) {
-        let Sample {
-            statement, calls, ..
-        } = self.samples[sample];
-        *match level {
-            Level::Slow => &mut self.found.slow,
-            Level::VerySlow => &mut self.found.very_slow,
-        } += calls;
-        self.find(Finding::Slow {
-            statement,
-            level,
-            waited,
-            took,
-        });
-    }
-
-    fn find(&mut self, finding: Finding) {
-        if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(finding);
+    /// What has ended in this read was slow.
+    fn slow(&mut self, slowness: Slowness, waited: Duration, took: Duration) {
+        for ended in self.samples.untimed() {
+            *match slowness {
+                Slowness::Slow => &mut self.found.slow,
+                Slowness::VerySlow => &mut self.found.very_slow,
+            } += ended.calls;
+            let finding = Finding::Slow {
+                statement: ended.statement,
+                slowness,
+                waited,
+                took,
+            };
+            find(&mut self.findings, finding);
         }
-    }
-
-    /// Adds what has its time since `first` to what had one before.
-    fn add_up(&mut self, first: usize) {
-        let mut len = first;
-        for at in first..self.samples.len() {
-            let sample = self.samples[at];
-            match same_or_last(&mut self.samples[..len], sample.statement) {
-                Some(same) => same.add(&sample),
-                None => {
-                    self.samples[len] = sample;
-                    len += 1;
-                }
-            }
-        }
-        self.samples.truncate(len);
     }
 }
 
-/// The sample of the same statement; or, where there are too many, the last one: so many different
-/// statements in one transaction are rare, and their time is not lost.
-fn same_or_last(samples: &mut [Sample], statement: Fingerprint) -> Option<&mut Sample> {
-    let same = samples
-        .iter()
-        .position(|known| known.statement == statement);
-    match same {
-        Some(at) => Some(&mut samples[at]),
-        None if samples.len() < SAMPLES_MAX => None,
-        None => samples.last_mut(),
-    }
-}
-
-impl Sample {
-    fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.errors += other.errors;
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-        self.us = self.us.saturating_add(other.us);
+/// Keeps a finding, if there is room.
+fn find(findings: &mut Vec<Finding>, finding: Finding) {
+    if findings.len() < FINDINGS_MAX {
+        findings.push(finding);
     }
 }
 

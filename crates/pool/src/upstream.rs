@@ -3,18 +3,22 @@
 //! [`Upstream::receive`] walks what came from the server and says what to forward to the client
 //! and what to swallow; rows pass by on their five header bytes.
 
-use std::collections::BTreeMap;
+mod note;
+mod prepared;
+
 use std::sync::Arc;
 
-use pgweir_sql::fingerprint::Fingerprint;
-use pgweir_wire::backend::{self, ErrorView, TxStatus};
-use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::backend::{self, TxStatus};
+use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::sqlstate::SqlState;
 
+use crate::observer::Observer;
 use crate::parameters::Parameters;
-use crate::replies::{Name, OutOfStep, Received, Replies, Reply};
-use crate::trace::Trace;
-use crate::work::Work;
+use crate::passing::Passing;
+use crate::replies::{OutOfStep, Replies, Reply};
+use note::setting;
+use prepared::Prepared;
+pub use prepared::STATEMENTS_MAX;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
 /// pooler's own errors). The longest setting PostgreSQL reports is a search_path; one beyond this
@@ -24,16 +28,9 @@ pub const UNDERSTOOD_MAX: u32 = 16 * 1024;
 /// Bytes at the front of an error that hold its severity, in any translation and then in English.
 const SEVERITY_MAX: usize = 64;
 
-/// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
-const SETTINGS_MAX: usize = 256;
-
-/// Named statements tracked per server; a client that prepares more stays pinned until its session
-/// ends. At 90 bytes each this is 360 KiB.
-pub const STATEMENTS_MAX: usize = 4096;
-
 /// What to do with the front of the bytes that came from a server.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Backend {
+pub enum FromServer {
     /// Send so many bytes to the client. There may be more to do with the rest.
     Forward(usize),
     /// Drop so many bytes.
@@ -72,6 +69,15 @@ pub struct OwnError {
     pub message: String,
 }
 
+/// What of a client's transactions the server's pool allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transactions {
+    /// Any.
+    Allowed,
+    /// Those of one statement: a block is refused before the client learns that it was opened.
+    SingleStatement,
+}
+
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
@@ -85,26 +91,14 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
-    /// Work that its pool has not counted yet.
-    pub work: Work,
-    /// What its statements are.
-    pub trace: Trace,
-    /// Whether a transaction of several statements is refused.
-    pub statement_mode: bool,
+    /// What is counted and found out.
+    pub observer: Observer,
+    /// What the client that holds the server may open.
+    pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
-    statements: BTreeMap<Name, Fingerprint>,
-    statements_untracked: bool,
-    /// The unnamed statement, if there is one, was parsed by the client that holds the server.
-    pub(crate) unnamed_is_own: bool,
-    /// The unnamed statement was parsed and not bound since. Drivers that ask for its description
-    /// first send a Sync in between, and bind it after that.
-    pub(crate) unbound: bool,
-    /// Body bytes of the current message that are still to come, and what is done with them.
-    part: u32,
-    part_forwarded: bool,
-    /// Bytes walked so far.
-    walked: u64,
+    pub(crate) prepared: Prepared,
+    passing: Passing,
 }
 
 impl Upstream {
@@ -116,88 +110,35 @@ impl Upstream {
             defaults: parameters.clone(),
             parameters,
             own_error: None,
-            work: Work::default(),
-            trace: Trace::default(),
-            statement_mode: false,
+            observer: Observer::default(),
+            transactions: Transactions::Allowed,
             dying: false,
-            statements: BTreeMap::new(),
-            statements_untracked: false,
-            unnamed_is_own: false,
-            unbound: false,
-            part: 0,
-            part_forwarded: false,
-            walked: 0,
+            prepared: Prepared::default(),
+            passing: Passing::Nothing,
         }
     }
 
     /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
     /// settings of the client that holds the server; without one everything is swallowed.
-    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
+    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
         let walked = self.walk(client, bytes);
-        if let Backend::Forward(len) | Backend::Swallow(len) = walked {
-            self.walked += len as u64;
+        if let FromServer::Forward(len) | FromServer::Swallow(len) = walked {
+            self.observer.walked(len);
         }
         walked
     }
 
-    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> Backend {
-        if bytes.is_empty() {
-            return Backend::Incomplete;
-        }
-        let mut run = Run::default();
-        if self.part > 0 {
-            let there = bytes.len().min(self.part as usize);
-            self.part -= there as u32;
-            run.extend(self.part_forwarded && client.is_some(), there);
-        }
-        while self.part == 0 {
-            let rest = &bytes[run.len..];
-            let header = match frame::header(rest) {
-                Ok(Some(header)) => header,
-                Ok(None) => return run.or(Backend::Incomplete),
-                Err(bad) => {
-                    return run.or(Backend::Broken(Broken::BadLength { kind: bad.kind }));
-                }
-            };
-            let is_error = header.kind == backend::ERROR_RESPONSE;
-            let understood = is_understood(header.kind) || (is_error && self.replies.next_is_own());
-            let whole = rest.get(HEADER_LEN..header.message_len());
-            if understood && whole.is_none() {
-                if header.body_len > UNDERSTOOD_MAX {
-                    let kind = header.kind;
-                    return run.or(Backend::Broken(Broken::Malformed { kind }));
-                }
-                return run.or(Backend::Incomplete);
-            }
-            if is_error && rest.len() < header.message_len().min(HEADER_LEN + SEVERITY_MAX) {
-                return run.or(Backend::Incomplete);
-            }
-            let forward = client.is_some() && self.is_for_client(header.kind, whole, &mut client);
-            if !run.accepts(forward) {
-                return run.step();
-            }
-            if self.statement_mode && opens_transaction(header.kind, whole) && forward {
-                return run.or(Backend::Transaction);
-            }
-            if is_error {
-                self.dying |= is_fatal(&rest[HEADER_LEN..]);
-            }
-            let message = (header.kind, whole);
-            if let Err(broken) = self.note(message, run.len, client.as_deref_mut()) {
-                return run.or(Backend::Broken(broken));
-            }
-            let there = rest.len().min(header.message_len());
-            self.part = (header.message_len() - there) as u32;
-            self.part_forwarded = forward;
-            run.extend(forward, there);
-        }
-        run.step()
+    /// Sends a query of the pooler: appends it to `out` and swallows its answers.
+    pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
+        pgweir_wire::encode::query(out, sql);
+        self.replies.sent(Reply::Own);
+        self.prepared.own_query_sent();
     }
 
     /// Whether the server could serve somebody else: nothing is outstanding, no message is half
     /// received, the session is outside a transaction, and all of that is known for certain.
     pub fn is_at_rest(&self) -> bool {
-        self.owes_nothing() && self.part == 0
+        self.owes_nothing() && !self.is_mid_message()
     }
 
     /// As `is_at_rest`, but a message that nobody asked for may be half received: an idle server
@@ -209,30 +150,89 @@ impl Upstream {
     /// Whether statements bind the server to the client that prepared them: named ones until they
     /// are closed, the unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
-        self.unbound || self.statements_untracked || !self.statements.is_empty()
+        self.prepared.bind_server()
     }
 
     /// Whether the rest of a message is still to come.
     pub fn is_mid_message(&self) -> bool {
-        self.part > 0
+        self.passing != Passing::Nothing
     }
 
     /// Whether the client has the front of a message and waits for its rest.
     pub fn is_torn(&self) -> bool {
-        self.part > 0 && self.part_forwarded
+        self.passing.is_torn()
     }
 
-    /// What the client prepared under this name.
-    pub(crate) fn prepared(&self, name: &[u8]) -> Option<Fingerprint> {
-        self.statements.get(name).copied()
+    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+        if bytes.is_empty() {
+            return FromServer::Incomplete;
+        }
+        let mut run = Run::default();
+        if let Some((len, forwarded)) = self.passing.take(bytes.len()) {
+            run.extend(forwarded && client.is_some(), len);
+        }
+        while self.passing == Passing::Nothing {
+            let rest = &bytes[run.len..];
+            if let Err(end) = self.walk_message(rest, client.as_deref_mut(), &mut run) {
+                return run.or(end);
+            }
+        }
+        run.step()
     }
 
-    /// Sends a query of the pooler: appends it to `out` and swallows its answers.
-    pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
-        pgweir_wire::encode::query(out, sql);
-        self.replies.sent(Reply::Own);
-        // A simple query drops the unnamed statement.
-        self.unnamed_is_own = true;
+    /// Adds the message that `bytes` begin with to the run, or says what is in its way.
+    #[inline]
+    fn walk_message(
+        &mut self,
+        bytes: &[u8],
+        client: Option<&mut Arc<Parameters>>,
+        run: &mut Run,
+    ) -> Result<(), FromServer> {
+        let header = match frame::header(bytes) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Err(FromServer::Incomplete),
+            Err(bad) => return Err(FromServer::Broken(Broken::BadLength { kind: bad.kind })),
+        };
+        let body = self.body(header, bytes)?;
+        let forward = client.is_some() && self.is_for_client(header.kind, body, &client);
+        if !run.accepts(forward) {
+            return Err(run.step());
+        }
+        if forward && self.is_refused_transaction(header.kind, body) {
+            return Err(FromServer::Transaction);
+        }
+        if header.kind == backend::ERROR_RESPONSE {
+            self.dying |= is_fatal(&bytes[HEADER_LEN..]);
+        }
+        self.note((header.kind, body), run.len, client)
+            .map_err(FromServer::Broken)?;
+        let available = bytes.len().min(header.message_len());
+        self.passing = Passing::after(forward, header.message_len() - available);
+        run.extend(forward, available);
+        Ok(())
+    }
+
+    /// The body of a message, if all of it is there. Of a message that is to be understood it has
+    /// to be, and of an error its severity.
+    #[inline]
+    fn body<'a>(&self, header: Header, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, FromServer> {
+        let kind = header.kind;
+        let whole = bytes.get(HEADER_LEN..header.message_len());
+        if whole.is_some() {
+            return Ok(whole);
+        }
+        let is_error = kind == backend::ERROR_RESPONSE;
+        if is_understood(kind) || (is_error && self.replies.next_is_own()) {
+            return Err(if header.body_len > UNDERSTOOD_MAX {
+                FromServer::Broken(Broken::Malformed { kind })
+            } else {
+                FromServer::Incomplete
+            });
+        }
+        if is_error && bytes.len() < HEADER_LEN + SEVERITY_MAX {
+            return Err(FromServer::Incomplete);
+        }
+        Ok(None)
     }
 
     /// Whether the client shall see a message. Answers to the pooler's own queries it shall not,
@@ -241,7 +241,7 @@ impl Upstream {
         &self,
         kind: u8,
         body: Option<&[u8]>,
-        client: &mut Option<&mut Arc<Parameters>>,
+        client: &Option<&mut Arc<Parameters>>,
     ) -> bool {
         if !self.replies.next_is_own() {
             return true;
@@ -250,135 +250,15 @@ impl Upstream {
             return false;
         };
         setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name) == Some(&*value);
-            !known && client.value(&name).is_some()
+            let known = client.value(&name);
+            known.is_some() && known != Some(&*value)
         })
     }
 
-    /// Follows what a message does to the session, of which `before` bytes were walked since what
-    /// is counted in `walked`. Its body is there if the message is understood.
-    #[inline]
-    fn note(
-        &mut self,
-        (kind, body): (u8, Option<&[u8]>),
-        before: usize,
-        client: Option<&mut Arc<Parameters>>,
-    ) -> Result<(), Broken> {
-        let is_own = self.replies.next_is_own();
-        let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
-        match (received, kind) {
-            (Received::Ready(query), _) => {
-                let status = body.and_then(backend::ready_status);
-                self.status = status.ok_or(Broken::Malformed { kind })?;
-                if is_own {
-                    // A simple query drops the unnamed statement.
-                    self.unbound = false;
-                    return Ok(());
-                }
-                self.work.queries += 1;
-                self.work.transactions += u64::from(self.status == TxStatus::Idle);
-                match query {
-                    Some(query) => self.trace.ended(query, self.walked + before as u64, false),
-                    None => self.trace.batch_ended(),
-                }
-            }
-            (Received::Executed(statement), _) => {
-                let has_failed = kind == backend::ERROR_RESPONSE;
-                self.work.errors += u64::from(has_failed && client.is_some());
-                if kind == backend::COMMAND_COMPLETE {
-                    self.completed(body.unwrap_or_default(), is_own);
-                }
-                let answered = self.walked + before as u64;
-                self.trace.ended(statement, answered, has_failed);
-            }
-            (Received::Part, backend::PARSE_COMPLETE) => self.unbound = true,
-            (Received::Part, backend::BIND_COMPLETE) => self.unbound = false,
-            (Received::Prepared(name, statement), _) => self.remember(name, statement),
-            (Received::Closed(name), _) => {
-                self.statements.remove(&name);
-            }
-            (Received::Asynchronous, backend::PARAMETER_STATUS) => {
-                let (name, value) = body.and_then(setting).ok_or(Broken::Malformed { kind })?;
-                let is_known = self.parameters.value(&name).is_some();
-                if !is_known && self.parameters.len() >= SETTINGS_MAX {
-                    return Err(Broken::Malformed { kind });
-                }
-                self.reported(&name, &value, client);
-            }
-            (Received::Part, backend::COMMAND_COMPLETE) => {
-                self.completed(body.unwrap_or_default(), is_own);
-            }
-            (Received::Part, backend::ERROR_RESPONSE) if is_own => {
-                let error = ErrorView::parse(body.unwrap_or_default());
-                self.own_error = Some(OwnError {
-                    sqlstate: error.sqlstate(),
-                    message: error.message().into_owned(),
-                });
-            }
-            (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
-                self.work.errors += u64::from(client.is_some());
-                self.trace.query_failed();
-            }
-            (Received::Part | Received::Asynchronous, _) => {}
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, name: Name, statement: Fingerprint) {
-        if self.statements.len() < STATEMENTS_MAX {
-            self.statements.insert(name, statement);
-        } else {
-            self.statements_untracked = true;
-        }
-    }
-
-    fn completed(&mut self, tag: &[u8], is_own: bool) {
-        if !is_own {
-            self.trace.completed(tag);
-        }
-        match tag {
-            // Of most settings PostgreSQL does not report what became of them.
-            b"SET\0" | b"RESET\0" => self.forget_unreported(),
-            b"DISCARD ALL\0" => {
-                self.statements.clear();
-                self.statements_untracked = false;
-                self.parameters = self.defaults.clone();
-            }
-            b"DEALLOCATE ALL\0" => {
-                self.statements.clear();
-                self.statements_untracked = false;
-            }
-            _ => {}
-        }
-    }
-
-    /// Settings that PostgreSQL does not report may no longer be what they were set to for a client.
-    fn forget_unreported(&mut self) {
-        if self.parameters.knows_more_than(&self.defaults) {
-            Arc::make_mut(&mut self.parameters).forget_beyond(&self.defaults);
-        }
-    }
-
-    /// A setting changed: for the session, and so for the client that holds it. While nobody does,
-    /// it is the server's default that changed.
-    fn reported(&mut self, name: &str, value: &str, client: Option<&mut Arc<Parameters>>) {
-        let ours = self.parameters.value(name) == Some(value);
-        if !ours {
-            Arc::make_mut(&mut self.parameters).set(name, value);
-        }
-        match client {
-            Some(client) => {
-                if client.value(name) != Some(value) {
-                    Arc::make_mut(client).set(name, value);
-                }
-                if **client == *self.parameters {
-                    *client = self.parameters.clone();
-                }
-            }
-            None if self.replies.is_empty() => {
-                Arc::make_mut(&mut self.defaults).set(name, value);
-            }
-            None => {}
+    fn is_refused_transaction(&self, kind: u8, body: Option<&[u8]>) -> bool {
+        match self.transactions {
+            Transactions::Allowed => false,
+            Transactions::SingleStatement => opens_transaction(kind, body),
         }
     }
 }
@@ -400,16 +280,16 @@ impl Run {
         self.len += len;
     }
 
-    fn step(&self) -> Backend {
+    fn step(&self) -> FromServer {
         match self.forward {
-            Some(true) => Backend::Forward(self.len),
-            Some(false) => Backend::Swallow(self.len),
-            None => Backend::Incomplete,
+            Some(true) => FromServer::Forward(self.len),
+            Some(false) => FromServer::Swallow(self.len),
+            None => FromServer::Incomplete,
         }
     }
 
     /// What was walked so far, or `end` when that is nothing.
-    fn or(&self, end: Backend) -> Backend {
+    fn or(&self, end: FromServer) -> FromServer {
         if self.len == 0 { end } else { self.step() }
     }
 }
@@ -435,14 +315,6 @@ fn is_fatal(body: &[u8]) -> bool {
         .split(|&b| b == 0)
         .take(2)
         .any(|field| matches!(field, b"SFATAL" | b"VFATAL" | b"SPANIC" | b"VPANIC"))
-}
-
-fn setting(body: &[u8]) -> Option<(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
-    let (name, value) = backend::parameter_status(body)?;
-    Some((
-        String::from_utf8_lossy(name),
-        String::from_utf8_lossy(value),
-    ))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::histogram::Histogram;
-use crate::trace::Found;
+use crate::trace::FindingCounts;
 use crate::waits::Cause;
 
 /// Durations kept one by one until they are merged. A transaction of more queries keeps a histogram
@@ -15,14 +15,14 @@ const TIMES_MAX: usize = 8;
 
 /// Durations that were not merged yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Times {
+pub struct Durations {
     /// Microseconds, and how often.
     first: [(u64, u64); TIMES_MAX],
     len: usize,
     rest: Option<Box<Histogram>>,
 }
 
-impl Times {
+impl Durations {
     /// Notes `many` durations that together took `whole`.
     pub fn record(&mut self, whole: Duration, many: u64) {
         assert!(many > 0, "something ended");
@@ -66,9 +66,9 @@ pub struct Work {
     /// Bytes that came from the server and went to the client.
     pub sent_bytes: u64,
     /// How long each query took: from its sending, or the answer before it, to its answer.
-    pub query_times: Times,
+    pub query_times: Durations,
     /// How long each transaction took, from its first byte to its last answer.
-    pub transaction_times: Times,
+    pub transaction_times: Durations,
 }
 
 /// Waits of one cause.
@@ -107,7 +107,7 @@ pub struct Totals {
     /// in a refusal among them.
     pub waits: [Waited; Cause::ALL.len()],
     /// What was found among statements.
-    pub found: Found,
+    pub found: FindingCounts,
     /// Clients refused because the queue was full.
     pub refusals_queue_full: u64,
     /// Clients refused because no server became free in time.
@@ -148,7 +148,7 @@ impl Totals {
     }
 
     /// Counts what was found among a server's statements, which is then counted.
-    pub fn take_found(&mut self, found: &mut Found) {
+    pub fn take_found(&mut self, found: &mut FindingCounts) {
         self.found.add(std::mem::take(found));
     }
 

@@ -20,7 +20,7 @@ use crate::config::{Secret, ServerAddress, Tcp};
 use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
-use crate::texts::{ClientError, seconds};
+use crate::texts::{self, ClientError, seconds};
 use crate::wire_io::{Inbound, ReadError};
 
 /// Largest message taken from PostgreSQL before it is ready; an error with its fields is the
@@ -75,8 +75,8 @@ impl ConnectError {
             )
             .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry).")
             .hint(match sqlstate {
-                Some(SqlState::TOO_MANY_CONNECTIONS) => Cause::PostgresFull.hint(),
-                _ => Cause::LoginFailing.hint(),
+                Some(SqlState::TOO_MANY_CONNECTIONS) => texts::remedy(Cause::PostgresFull),
+                _ => texts::remedy(Cause::LoginFailing),
             }),
             Self::NoSecret(what) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
-use pgweir_pool::statements::{Key, Statement};
-use pgweir_pool::trace::{Finding, Level, Trace};
+use pgweir_pool::statements::{Statement, StatementKey};
+use pgweir_pool::trace::{Finding, Slowness, Trace};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
 use tracing::warn;
@@ -52,7 +52,7 @@ pub(crate) struct Author {
 #[derive(Debug, Clone)]
 pub(crate) struct SlowStatement {
     pub(crate) at: SystemTime,
-    pub(crate) level: Level,
+    pub(crate) slowness: Slowness,
     pub(crate) author: Author,
     pub(crate) statement: Fingerprint,
     /// Without literals.
@@ -122,7 +122,7 @@ impl Insight {
     }
 
     /// The statements that cost the most.
-    pub(crate) fn top(&self, many: usize) -> Vec<(Key, Statement)> {
+    pub(crate) fn top(&self, many: usize) -> Vec<(StatementKey, Statement)> {
         self.statements.top(many)
     }
 
@@ -213,12 +213,12 @@ impl Insight {
         match finding {
             Finding::Slow {
                 statement,
-                level,
+                slowness,
                 waited,
                 took,
             } => self.tell_slow(SlowStatement {
                 at: SystemTime::now(),
-                level,
+                slowness,
                 author: author.clone(),
                 statement,
                 text: text(statement),
@@ -245,9 +245,9 @@ impl Insight {
     fn tell_slow(&self, slow: SlowStatement) {
         let mut ring = self.slow.lock().expect("no panic under the lock");
         if let Some(untold) = ring.line(slow.at) {
-            let name = match slow.level {
-                Level::Slow => "Slow Query Detected",
-                Level::VerySlow => "Very Slow Query",
+            let name = match slow.slowness {
+                Slowness::Slow => "Slow Query Detected",
+                Slowness::VerySlow => "Very Slow Query",
             };
             warn!(
                 database = &*slow.author.database,

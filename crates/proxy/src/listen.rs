@@ -21,7 +21,7 @@ use crate::config::{Config, Listen};
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::platform::{Account, Client, PoolRef};
 use crate::socket::{self, Socket};
-use crate::texts::{ClientError, seconds};
+use crate::texts::{self, ClientError, seconds};
 
 /// Logins under way at once; further clients wait in the kernel's queue. At 16 KiB each, strangers
 /// can make us hold 16 MiB.
@@ -218,8 +218,14 @@ fn hand_over<S>(
     let relay = Relay::new(settings.mode, parameters);
     let reset_always =
         settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
-    let mut session =
-        Session::new(socket, relay, reset_always, registry.clock.now()).with_input(rest);
+    let mut session = Session::new(
+        socket,
+        relay,
+        texts::fault,
+        reset_always,
+        registry.clock.now(),
+    )
+    .with_input(rest);
     session.thresholds = settings.policy.thresholds;
     let client = Client {
         session,

@@ -152,7 +152,7 @@ impl Shell for Registry {
     fn checked_in(&self, _: &PoolRef, _: &Server) {}
 
     fn observe(&self, client: &Client, server: &mut Server) {
-        let trace = &mut server.upstream.trace;
+        let trace = &mut server.upstream.observer.trace;
         self.insight
             .take(&client.pool, server.id, trace, || author(client));
     }
@@ -216,18 +216,17 @@ impl Registry {
                 "client disconnected"
             );
         }
-        let (is_error, sqlstate) = match end {
-            End::Violation(violation) => (true, Some(violation.sqlstate())),
-            End::ServerBroken(_) => (true, Some(SqlState::PROTOCOL_VIOLATION)),
-            End::ServerGone { told } => (true, told.then_some(SqlState::CONNECTION_FAILURE)),
-            End::Settings(error) => (true, error.sqlstate),
-            End::Transaction => (false, Some(SqlState::FEATURE_NOT_SUPPORTED)),
-            // What the driver ends is noted with its farewell.
-            End::Ended | End::Terminated | End::ClientGone => (false, None),
-        };
-        if let Some(sqlstate) = sqlstate {
-            self.errors.count(sqlstate);
+        // What the driver ends is noted with its farewell.
+        if let Some(fault) = end.fault() {
+            self.errors.count(fault.sqlstate());
         }
+        let is_error = match end {
+            End::Violation(_)
+            | End::ServerBroken(_)
+            | End::ServerGone { .. }
+            | End::Settings(_) => true,
+            End::Transaction | End::Ended | End::Terminated | End::ClientGone => false,
+        };
         if is_error && config.log.pooler_errors {
             warn!(
                 database = &*client.pool.database,

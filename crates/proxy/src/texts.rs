@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pgweir_pool::driver::LastWords;
 use pgweir_pool::pool::{Counts, Refusal};
-use pgweir_pool::session::{Limits, Overdue};
+use pgweir_pool::relay::{NAME_MAX, Violation};
+use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
 use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
 
@@ -27,8 +28,8 @@ pub(crate) fn refusal(
     login_error: Option<&ClientError>,
 ) -> ClientError {
     let hint = match blocker {
-        Some(blocker) => format!("{} {blocker}", cause.hint()),
-        None => cause.hint().to_owned(),
+        Some(blocker) => format!("{} {blocker}", remedy(cause)),
+        None => remedy(cause).to_owned(),
     };
     match refusal {
         Refusal::QueueFull => {
@@ -73,6 +74,91 @@ fn pool_state(config: &PoolConfig, counts: Counts) -> String {
         "Pool size {limit}: {} servers in use, {} idle, {} logging in; {} clients wait.",
         counts.active, counts.idle, counts.opening, counts.waiting
     )
+}
+
+/// What to do about the cause of a wait.
+pub(crate) fn remedy(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Locks => {
+            "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
+        }
+        Cause::SlowStatements => {
+            "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."
+        }
+        Cause::IdleInTransaction => {
+            "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout."
+        }
+        Cause::Pinned => {
+            "Most servers stay with clients outside transactions: use transaction mode, and unnamed prepared statements or none."
+        }
+        Cause::PoolLimit => {
+            "All servers of the pool are busy with short work: raise default_pool_size if PostgreSQL has cores to spare."
+        }
+        Cause::DatabaseLimit => {
+            "max_db_connections is reached: raise it if PostgreSQL has room, or make the pools of the database smaller."
+        }
+        Cause::UserLimit => {
+            "max_user_connections is reached: raise it if PostgreSQL has room, or make the pools of the user smaller."
+        }
+        Cause::Opening => {
+            "Servers are logging in: set min_pool_size so that they are there before the load is."
+        }
+        Cause::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
+        Cause::PostgresFull => {
+            "PostgreSQL has no connection left: raise its max_connections, or make the pools smaller."
+        }
+    }
+}
+
+/// What a session has to tell its client.
+pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
+    let (detail, hint) = match fault {
+        Fault::Violation(_) => (None, None),
+        Fault::ServerGone => (
+            Some("The query may or may not have been executed."),
+            Some("See PostgreSQL's log for the reason, and connect again."),
+        ),
+        Fault::ServerBroken => (None, Some("See the pooler's log for the message.")),
+        Fault::Settings(_) => (
+            Some("PostgreSQL refused the settings of this session."),
+            Some("Correct the parameters that the client sends when it connects."),
+        ),
+        Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
+        Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),
+    };
+    let message = match fault {
+        Fault::Violation(violation) => violated(violation).into(),
+        Fault::ServerGone => "server closed the connection unexpectedly".into(),
+        Fault::ServerBroken => {
+            "the server sent a message that answers nothing; its connection was closed".into()
+        }
+        Fault::Settings(error) => (&*error.message).into(),
+        Fault::Transaction => "transaction blocks not allowed in statement pooling mode".into(),
+        Fault::WaitCanceled => "canceling statement due to user request".into(),
+    };
+    Sentences {
+        message,
+        detail,
+        hint,
+    }
+}
+
+/// How a client broke the protocol, in PostgreSQL's words where it has some.
+fn violated(violation: Violation) -> String {
+    match violation {
+        Violation::UnknownMessage { kind } => {
+            format!("invalid frontend message type {kind} after login")
+        }
+        Violation::BadLength { kind, length } => format!(
+            "invalid length {length} in message of type \"{}\"",
+            kind.escape_ascii()
+        ),
+        Violation::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
+        Violation::BadName { kind } => format!(
+            "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
+            kind.escape_ascii()
+        ),
+    }
 }
 
 /// Why a session was ended by a timeout.

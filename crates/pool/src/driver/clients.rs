@@ -37,10 +37,10 @@ impl<S: Shell> Driver<S> {
         let Some(mut client) = self.clients.take(slot) else {
             return;
         };
-        client.session.hung_up |= readiness.hung_up;
-        client.session.readable |= readiness.readable || readiness.hung_up;
+        let Readiness { readable, hung_up } = readiness;
+        client.session.ready(readable, hung_up);
         let need = match client.session.place() {
-            Some(place) if readiness.hung_up => {
+            Some(place) if hung_up => {
                 self.leave_queue(&client.pool, place);
                 client.session.end(End::ClientGone, None)
             }
@@ -204,7 +204,7 @@ impl<S: Shell> Driver<S> {
         // meanwhile brought an event that found nobody; its end shows behind that.
         let server = &mut granted.server;
         let is_alive = (0..2).all(|_| {
-            server.readable = true;
+            server.look_again();
             server.drain(&mut self.scratch)
         });
         if is_alive && server.is_reusable() {
@@ -264,7 +264,7 @@ impl<S: Shell> Driver<S> {
         // If it cannot be taken out here it cannot be heard there, and ends as that.
         let _ = self.shell.unwatch_client(&mut client.session.client, home);
         // What was there before the move brings no event after it.
-        client.session.readable = true;
+        client.session.look_again();
         self.clients.free(slot);
         self.turns.remove(&slot);
         self.outbox.send(to, Message::Adopt(client));

@@ -50,26 +50,24 @@ impl<S: Shell> Driver<S> {
         let Some(resident) = self.servers.get_mut(slot) else {
             return;
         };
-        let readable = readiness.readable || readiness.hung_up;
+        let Readiness { readable, hung_up } = readiness;
         match &mut resident.doing {
             Doing::Leased(client) => {
                 let client = *client;
                 if let Some(holder) = self.clients.get_mut(client)
                     && let Some(server) = holder.session.server()
                 {
-                    server.readable |= readable;
-                    server.hung_up |= readiness.hung_up;
+                    server.ready(readable, hung_up);
                 }
                 self.pump_client(client);
             }
             Doing::Returning(returning, _) => {
-                returning.server.readable |= readable;
-                returning.server.hung_up |= readiness.hung_up;
+                returning.server.ready(readable, hung_up);
                 self.pump_returning(slot);
             }
-            Doing::Parked if readable => {
+            Doing::Parked if readable || hung_up => {
                 let (pool, id) = (resident.pool.clone(), resident.id);
-                self.drain_parked(&pool, id, readiness.hung_up);
+                self.drain_parked(&pool, id, hung_up);
             }
             Doing::Parked => {}
         }

@@ -7,14 +7,17 @@ use pgweir_wire::encode;
 use super::{Next, Recovery};
 use crate::parameters::Parameters;
 use crate::replies::Reply;
-use crate::upstream::{Backend, Upstream};
+use crate::upstream::{FromServer, Upstream};
 
 fn server() -> Upstream {
     Upstream::new(Arc::new(Parameters::default()))
 }
 
 fn answer(server: &mut Upstream, bytes: &[u8]) {
-    assert_eq!(server.receive(None, bytes), Backend::Swallow(bytes.len()));
+    assert_eq!(
+        server.receive(None, bytes),
+        FromServer::Swallow(bytes.len())
+    );
 }
 
 fn ready(status: TxStatus) -> Vec<u8> {

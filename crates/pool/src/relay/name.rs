@@ -2,33 +2,37 @@
 
 use pgweir_wire::{frame, frontend};
 
-use crate::replies::Name;
+use super::{FromClient, Violation};
+use crate::replies::StatementName;
 
 /// Longest name of a prepared statement. PostgreSQL keeps 63 bytes of it (`NAMEDATALEN`); this is
 /// room for drivers that put a hash and the caller's name in.
 pub const NAME_MAX: usize = 1024;
 
-/// What there is of a name that will be kept.
-pub(super) enum NameSeen {
-    /// The name, `None` if it is empty or not a statement's.
-    Name(Option<Name>),
-    /// Its end has not come yet.
-    Incomplete,
-    /// It is too long.
-    Bad,
+/// The name that was `found` in a body and is kept; `None` if it is empty or not a statement's.
+/// `whole` says that no more of the message will come.
+///
+/// # Errors
+/// The end of the name has not come yet, or it is too long.
+pub(super) fn kept_name(
+    kind: u8,
+    found: Option<&[u8]>,
+    body: &[u8],
+    whole: bool,
+) -> Result<Option<StatementName>, FromClient> {
+    // A type and the byte behind the name may stand beside it.
+    let name = checked(kind, found, body, whole, NAME_MAX + 2)?;
+    Ok((!name.is_empty()).then(|| name.into()))
 }
 
-/// The name that was `found` in a body; `whole` says that no more of the message will come.
-pub(super) fn statement_name(found: Option<&[u8]>, body: &[u8], whole: bool) -> NameSeen {
-    match found {
-        Some(name) if name.len() > NAME_MAX => NameSeen::Bad,
-        Some([]) => NameSeen::Name(None),
-        Some(name) => NameSeen::Name(Some(name.into())),
-        None if body.len() > NAME_MAX + 2 => NameSeen::Bad,
-        // Malformed, which PostgreSQL answers with an error of its own.
-        None if whole => NameSeen::Name(None),
-        None => NameSeen::Incomplete,
-    }
+/// As `kept_name`, of a name that is only looked up, behind another of a portal.
+pub(super) fn looked_up_name<'a>(
+    kind: u8,
+    found: Option<&'a [u8]>,
+    body: &[u8],
+    whole: bool,
+) -> Result<&'a [u8], FromClient> {
+    checked(kind, found, body, whole, 2 * (NAME_MAX + 1))
 }
 
 /// The name of the statement that a Close closes; empty for a portal.
@@ -40,24 +44,22 @@ pub(super) fn closed_name(body: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What there is of a name that is only looked up.
-pub(super) enum BoundSeen<'a> {
-    /// The name, empty for the unnamed statement.
-    Name(&'a [u8]),
-    /// Its end has not come yet.
-    Incomplete,
-    /// It is too long.
-    Bad,
-}
-
-/// The statement that a Bind binds. Unlike a statement's name at its Parse, it is not kept.
-pub(super) fn bound_name(body: &[u8], whole: bool) -> BoundSeen<'_> {
-    match frontend::bind_statement(body) {
-        Some(name) if name.len() > NAME_MAX => BoundSeen::Bad,
-        Some(name) => BoundSeen::Name(name),
-        None if body.len() > 2 * (NAME_MAX + 1) => BoundSeen::Bad,
+/// `end_max` is the last place in the body where the name may end.
+#[inline]
+fn checked<'a>(
+    kind: u8,
+    found: Option<&'a [u8]>,
+    body: &[u8],
+    whole: bool,
+    end_max: usize,
+) -> Result<&'a [u8], FromClient> {
+    let too_long = Err(FromClient::Violation(Violation::BadName { kind }));
+    match found {
+        Some(name) if name.len() > NAME_MAX => too_long,
+        Some(name) => Ok(name),
+        None if body.len() > end_max => too_long,
         // Malformed, which PostgreSQL answers with an error of its own.
-        None if whole => BoundSeen::Name(&[]),
-        None => BoundSeen::Incomplete,
+        None if whole => Ok(&[]),
+        None => Err(FromClient::Incomplete),
     }
 }

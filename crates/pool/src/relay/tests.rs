@@ -3,7 +3,7 @@ use std::sync::Arc;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
-use super::{Answer, Attach, Frontend, Hold, Mode, NAME_MAX, Relay, Violation};
+use super::{Attach, FromClient, Hold, Mode, NAME_MAX, OwnAnswer, Relay, Violation};
 use crate::parameters::Parameters;
 use crate::pin::Pin;
 use crate::upstream::Upstream;
@@ -43,7 +43,7 @@ fn a_batch_is_forwarded_in_one_piece() {
     let bytes = batch();
     assert_eq!(
         relay.receive(Some(&mut server), &bytes),
-        Frontend::Forward(bytes.len())
+        FromClient::Forward(bytes.len())
     );
     assert_eq!(relay.hold(&server), Hold::Busy);
 }
@@ -58,8 +58,8 @@ fn every_split_forwards_the_same_and_expects_the_same() {
             held.extend(piece);
             loop {
                 match relay.receive(Some(&mut server), &held) {
-                    Frontend::Forward(len) => sent.extend(held.drain(..len)),
-                    Frontend::Incomplete => break,
+                    FromClient::Forward(len) => sent.extend(held.drain(..len)),
+                    FromClient::Incomplete => break,
                     end => panic!("{end:?}"),
                 }
             }
@@ -74,19 +74,19 @@ fn every_split_forwards_the_same_and_expects_the_same() {
 
 #[test]
 fn what_a_client_without_server_sends_decides_whether_it_needs_one() {
-    let cases: [(u8, &[u8], Frontend); 9] = [
-        (b'Q', b"x\0", Frontend::Checkout),
-        (b'P', b"\0x\0\0\0", Frontend::Checkout),
-        (b'F', b"", Frontend::Checkout),
-        (b'S', b"", Frontend::Answer(5, Answer::Ready)),
-        (b'H', b"", Frontend::Drop(5)),
-        (b'd', b"row", Frontend::Drop(8)),
-        (b'c', b"", Frontend::Drop(5)),
-        (b'X', b"", Frontend::Terminate),
+    let cases: [(u8, &[u8], FromClient); 9] = [
+        (b'Q', b"x\0", FromClient::Checkout),
+        (b'P', b"\0x\0\0\0", FromClient::Checkout),
+        (b'F', b"", FromClient::Checkout),
+        (b'S', b"", FromClient::Answer(5, OwnAnswer::Ready)),
+        (b'H', b"", FromClient::Drop(5)),
+        (b'd', b"row", FromClient::Drop(8)),
+        (b'c', b"", FromClient::Drop(5)),
+        (b'X', b"", FromClient::Terminate),
         (
             b'p',
             b"x\0",
-            Frontend::Violation(Violation::UnknownMessage { kind: b'p' }),
+            FromClient::Violation(Violation::UnknownMessage { kind: b'p' }),
         ),
     ];
     for (kind, body, expected) in cases {
@@ -106,7 +106,7 @@ fn an_impossible_length_is_a_violation() {
         let (mut relay, mut server) = session(Mode::Transaction);
         let mut bytes = vec![b'Q'];
         bytes.extend(length.to_be_bytes());
-        let expected = Frontend::Violation(Violation::BadLength { kind: b'Q', length });
+        let expected = FromClient::Violation(Violation::BadLength { kind: b'Q', length });
         assert_eq!(relay.receive(None, &bytes), expected);
         assert_eq!(relay.receive(Some(&mut server), &bytes), expected);
     }
@@ -117,7 +117,7 @@ fn a_name_without_end_is_a_violation_and_not_a_buffer() {
     for kind in *b"PC" {
         let (mut relay, mut server) = session(Mode::Transaction);
         let body = vec![b'S'; NAME_MAX * 2];
-        let expected = Frontend::Violation(Violation::BadName { kind });
+        let expected = FromClient::Violation(Violation::BadName { kind });
         assert_eq!(
             relay.receive(Some(&mut server), &message(kind, &body)),
             expected
@@ -131,12 +131,12 @@ fn a_message_larger_than_what_is_there_is_forwarded_as_it_comes() {
     let bytes = message(b'Q', &[b'x'; 1000]);
     assert_eq!(
         relay.receive(Some(&mut server), &bytes[..100]),
-        Frontend::Forward(100)
+        FromClient::Forward(100)
     );
     assert!(relay.is_torn());
     assert_eq!(
         relay.receive(Some(&mut server), &bytes[100..]),
-        Frontend::Forward(bytes.len() - 100)
+        FromClient::Forward(bytes.len() - 100)
     );
     assert!(!relay.is_torn());
 }
@@ -206,9 +206,9 @@ fn a_cancelled_wait_is_answered_and_the_session_goes_on() {
     relay.cancel_wait();
     assert_eq!(
         relay.receive(None, &query),
-        Frontend::Answer(query.len(), Answer::CanceledReady)
+        FromClient::Answer(query.len(), OwnAnswer::CanceledReady)
     );
-    assert_eq!(relay.receive(None, &query), Frontend::Checkout);
+    assert_eq!(relay.receive(None, &query), FromClient::Checkout);
 }
 
 #[test]
@@ -218,15 +218,68 @@ fn a_cancelled_batch_is_skipped_up_to_its_sync() {
     relay.cancel_wait();
     while at < bytes.len() {
         match relay.receive(None, &bytes[at..]) {
-            Frontend::Answer(len, answer) => {
+            FromClient::Answer(len, answer) => {
                 at += len;
                 answers.push(answer);
             }
-            Frontend::Drop(len) => at += len,
+            FromClient::Drop(len) => at += len,
             end => panic!("{end:?}"),
         }
     }
-    assert_eq!(answers, [Answer::Canceled, Answer::Ready]);
+    assert_eq!(answers, [OwnAnswer::Canceled, OwnAnswer::Ready]);
+}
+
+#[test]
+fn what_follows_a_cancelled_wait_decides_how_it_is_answered() {
+    let dropped = |len| FromClient::Drop(len);
+    let answered = FromClient::Answer;
+    for (kind, first, after_batch) in [
+        (b'Q', answered(5, OwnAnswer::CanceledReady), dropped(5)),
+        (b'F', answered(5, OwnAnswer::CanceledReady), dropped(5)),
+        (b'P', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'B', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'D', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'E', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (b'C', answered(5, OwnAnswer::Canceled), dropped(5)),
+        (
+            b'S',
+            answered(5, OwnAnswer::CanceledReady),
+            answered(5, OwnAnswer::Ready),
+        ),
+        (b'H', dropped(5), dropped(5)),
+        (b'd', dropped(5), dropped(5)),
+        (b'c', dropped(5), dropped(5)),
+        (b'f', dropped(5), dropped(5)),
+        (b'X', FromClient::Terminate, FromClient::Terminate),
+    ] {
+        let bytes = message(kind, b"");
+        let (mut relay, _) = session(Mode::Transaction);
+        relay.cancel_wait();
+        assert_eq!(relay.receive(None, &bytes), first, "{kind:?}");
+        let (mut relay, _) = session(Mode::Transaction);
+        relay.cancel_wait();
+        relay.receive(None, &message(b'P', b""));
+        assert_eq!(relay.receive(None, &bytes), after_batch, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_message_that_was_answered_is_dropped_whoever_holds_a_server() {
+    let query = message(b'Q', &[b'x'; 1000]);
+    for attached in [false, true] {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        relay.cancel_wait();
+        assert_eq!(
+            relay.receive(None, &query[..100]),
+            FromClient::Answer(100, OwnAnswer::CanceledReady)
+        );
+        assert!(!relay.is_torn());
+        let server = attached.then_some(&mut server);
+        assert_eq!(
+            relay.receive(server, &query[100..]),
+            FromClient::Drop(query.len() - 100)
+        );
+    }
 }
 
 #[test]

@@ -1,9 +1,7 @@
-//! How a client can break the protocol, and what it may read of that.
+//! How a client can break the protocol.
 
 use pgweir_wire::frame;
 use pgweir_wire::sqlstate::SqlState;
-
-use super::NAME_MAX;
 
 /// How a client broke the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub enum Violation {
     /// In the middle of a batch, an unnamed statement is meant that this client did not parse on
     /// this server.
     ForeignStatement,
-    /// A statement name longer than [`NAME_MAX`], or none where one must be.
+    /// A statement name longer than [`NAME_MAX`](super::NAME_MAX), or none where one must be.
     BadName {
         /// Type of the message.
         kind: u8,
@@ -38,24 +36,6 @@ impl Violation {
             Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
                 SqlState::PROTOCOL_VIOLATION
             }
-        }
-    }
-
-    /// What the client may read of it.
-    pub fn client_message(&self) -> String {
-        match *self {
-            Self::UnknownMessage { kind } => {
-                format!("invalid frontend message type {kind} after login")
-            }
-            Self::BadLength { kind, length } => format!(
-                "invalid length {length} in message of type \"{}\"",
-                kind.escape_ascii()
-            ),
-            Self::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
-            Self::BadName { kind } => format!(
-                "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
-                kind.escape_ascii()
-            ),
         }
     }
 }

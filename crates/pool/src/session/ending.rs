@@ -2,11 +2,10 @@
 
 use std::io::{Read, Write};
 
-use pgweir_wire::encode::{self, ErrorFields, Severity};
-use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::encode::{self, ErrorFields};
 
 use super::lease::{leased, take_lease};
-use super::{End, Need, Session, Stage};
+use super::{End, Fault, Need, Session, Stage};
 use crate::recovery::Recovery;
 use crate::relay::{Mode, Violation};
 use crate::server::{self, Returning};
@@ -20,7 +19,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return Need::Finish(end.clone());
         }
         if let Some(error) = error {
-            self.last_words(error);
+            let mut out = Vec::new();
+            encode::error(&mut out, error);
+            self.last_words(&out);
         }
         match std::mem::replace(&mut self.stage, Stage::Over(why.clone())) {
             Stage::Leased(lease) => {
@@ -35,27 +36,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// The server's stream ended or failed. A client that had sent it nothing waits for another.
     pub(super) fn server_gone(&mut self) -> Need<S> {
         let lease = leased(&mut self.stage);
-        let place = lease.awaiting.then_some(lease.place);
-        let told = place.is_none()
-            && self.last_words(&ErrorFields {
-                severity: Severity::Fatal,
-                sqlstate: SqlState::CONNECTION_FAILURE,
-                message: "server closed the connection unexpectedly",
-                detail: Some("The query may or may not have been executed."),
-                hint: Some("See PostgreSQL's log for the reason, and connect again."),
-            });
+        let place = lease.is_joining().then_some(lease.place);
+        let told = place.is_none() && self.tell(Fault::ServerGone);
         let next = place.map_or(Stage::Over(End::ServerGone { told }), Stage::Waiting);
         Need::Lost(take_lease(&mut self.stage, next).server, place)
     }
 
     pub(super) fn server_broken(&mut self, broken: Broken) -> Need<S> {
-        self.last_words(&ErrorFields {
-            severity: Severity::Fatal,
-            sqlstate: SqlState::PROTOCOL_VIOLATION,
-            message: "the server sent a message that answers nothing; its connection was closed",
-            detail: None,
-            hint: Some("See the pooler's log for the message."),
-        });
+        self.tell(Fault::ServerBroken);
         let over = Stage::Over(End::ServerBroken(broken));
         Need::Lost(take_lease(&mut self.stage, over).server, None)
     }
@@ -64,46 +52,30 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn refuse_settings(&mut self, error: OwnError) -> Need<S> {
         let over = Stage::Over(End::Settings(error.clone()));
         let lease = take_lease(&mut self.stage, over);
-        self.last_words(&ErrorFields {
-            severity: Severity::Fatal,
-            sqlstate: error.sqlstate.unwrap_or(SqlState::INTERNAL_ERROR),
-            message: &error.message,
-            detail: Some("PostgreSQL refused the settings of this session."),
-            hint: Some("Correct the parameters that the client sends when it connects."),
-        });
+        self.tell(Fault::Settings(&error));
         Need::Lost(lease.server, None)
     }
 
     pub(super) fn refuse_transaction(&mut self) -> Need<S> {
-        self.end(
-            End::Transaction,
-            Some(&ErrorFields {
-                severity: Severity::Fatal,
-                sqlstate: SqlState::FEATURE_NOT_SUPPORTED,
-                message: "transaction blocks not allowed in statement pooling mode",
-                detail: None,
-                hint: Some("Use a pool with pool_mode = \"transaction\"."),
-            }),
-        )
+        self.tell(Fault::Transaction);
+        self.end(End::Transaction, None)
     }
 
     pub(super) fn violated(&mut self, violation: Violation) -> Need<S> {
-        let message = violation.client_message();
-        self.end(
-            End::Violation(violation),
-            Some(&ErrorFields {
-                severity: Severity::Fatal,
-                sqlstate: violation.sqlstate(),
-                message: &message,
-                detail: None,
-                hint: None,
-            }),
-        )
+        self.tell(Fault::Violation(violation));
+        self.end(End::Violation(violation), None)
+    }
+
+    /// Tells the client of what the session ends with; whether it was sent.
+    fn tell(&mut self, fault: Fault<'_>) -> bool {
+        let mut out = Vec::new();
+        fault.encode(self.wording, &mut out);
+        self.last_words(&out)
     }
 
     /// Sends an error and expects no more. Whether it was sent: a client that cannot take it goes
     /// without.
-    pub(super) fn last_words(&mut self, error: &ErrorFields<'_>) -> bool {
+    fn last_words(&mut self, error: &[u8]) -> bool {
         if let Stage::Leased(lease) = &self.stage {
             let upstream = &lease.server.upstream;
             // The server said why it goes, and the client has read that, unless it was said to a
@@ -114,9 +86,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 return false;
             }
         }
-        let mut out = Vec::new();
-        encode::error(&mut out, error);
-        let sent = server::send(&mut self.client, &mut self.unsent, &out);
+        let sent = server::send(&mut self.client, &mut self.unsent, error);
         if sent.is_err() {
             self.unsent = Vec::new();
         }

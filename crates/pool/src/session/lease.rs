@@ -4,31 +4,83 @@ use std::io::{Read, Write};
 
 use pgweir_wire::backend::TxStatus;
 
+use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
+use crate::observer::{RunningSince, Trip};
 use crate::pool::Place;
 use crate::recovery::Recovery;
-use crate::relay::{Frontend, Hold};
+use crate::relay::{FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
-use crate::upstream::Backend;
+use crate::upstream::FromServer;
 
 /// A server while the client holds it.
 #[derive(Debug)]
 pub(super) struct Lease<S> {
     pub(super) server: Box<Server<S>>,
     pub(super) place: Place,
+    joining: Joining,
     /// When the client got the server.
     pub(super) attached: Time,
-    /// Answers to check and prelude are outstanding that the client's bytes wait for.
-    pub(super) awaiting: bool,
-    /// The server is checked, so an error is the server's and not the client's.
-    pub(super) checking: bool,
-    /// When the transaction began.
-    pub(super) began: Time,
-    /// When the query that is answered next was sent, or the one before it was answered.
-    pub(super) query_began: Time,
+    /// Since when its query and its transaction run.
+    pub(super) running: RunningSince,
     /// When the client or the server last did something.
     pub(super) active: Time,
+}
+
+/// What the client's bytes wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joining {
+    /// The answers to check and prelude. The server is checked, so an error is the server's.
+    Check,
+    /// The answer to the prelude. An error is the fault of the client's settings.
+    Settings,
+    /// Nothing.
+    Done,
+}
+
+impl<S> Lease<S> {
+    pub(super) fn new(server: Box<Server<S>>, place: Place, joining: Joining, now: Time) -> Self {
+        Self {
+            server,
+            place,
+            joining,
+            attached: now,
+            running: RunningSince {
+                query: now,
+                transaction: now,
+            },
+            active: now,
+        }
+    }
+
+    /// Whether the client's bytes still wait, so that it has sent the server nothing.
+    pub(super) fn is_joining(&self) -> bool {
+        match self.joining {
+            Joining::Check | Joining::Settings => true,
+            Joining::Done => false,
+        }
+    }
+
+    /// The client sends something: what that continues.
+    fn resume(&mut self, now: Time) -> Trip {
+        self.active = now;
+        let upstream = &mut self.server.upstream;
+        if upstream.replies.owes_client() {
+            return Trip::GoesOn;
+        }
+        self.running.query = now;
+        upstream.observer.resumed(now);
+        if upstream.replies.is_unsynced() {
+            return Trip::GoesOn;
+        }
+        let in_transaction = upstream.status != TxStatus::Idle;
+        if !in_transaction {
+            self.running.transaction = now;
+        }
+        upstream.observer.trip_begins();
+        Trip::Begins { in_transaction }
+    }
 }
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
@@ -64,7 +116,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Err(_) => return Err(self.end(End::ClientGone, None)),
         }
         let lease = leased(&mut self.stage);
-        if !lease.server.readable {
+        if !lease.server.may_read() {
             return Ok(false);
         }
         let len = match lease.server.fill(scratch) {
@@ -73,57 +125,63 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Err(_) => return Err(self.server_gone()),
         };
         lease.active = now;
-        let mut at = 0;
-        let work = &lease.server.upstream.work;
-        let before = (work.queries, work.transactions);
-        loop {
-            let upstream = &mut lease.server.upstream;
-            match upstream.receive(Some(&mut self.relay.parameters), &scratch[at..len]) {
-                Backend::Forward(run) => {
-                    let bytes = &scratch[at..at + run];
-                    at += run;
-                    upstream.work.sent_bytes += run as u64;
-                    if server::send(&mut self.client, &mut self.unsent, bytes).is_err() {
-                        lease.server.held = scratch[at..len].to_vec();
-                        return Err(self.end(End::ClientGone, None));
-                    }
-                }
-                Backend::Swallow(run) => {
-                    at += run;
-                    // The session ends or waits for another server; what follows is not for it.
-                    if upstream.own_error.is_some() {
-                        break;
-                    }
-                }
-                Backend::Incomplete => break,
-                Backend::Transaction => {
-                    lease.server.held = scratch[at..len].to_vec();
-                    return Err(self.refuse_transaction());
-                }
-                Backend::Broken(broken) => return Err(self.server_broken(broken)),
-            }
-        }
-        lease.server.held = scratch[at..len].to_vec();
-        lease.note_times(now, before);
-        lease.server.upstream.trace.read(now);
-        self.finish_prelude(now)?;
+        let before = lease.server.upstream.observer.ended_before();
+        self.deliver(&scratch[..len])?;
+        let lease = leased(&mut self.stage);
+        let observer = &mut lease.server.upstream.observer;
+        observer.read(now, before, &mut lease.running);
+        self.finish_joining(now)?;
         Ok(true)
     }
 
+    /// Sends the client what is its own of what the server said, and holds what is not understood.
+    fn deliver(&mut self, bytes: &[u8]) -> Result<(), Need<S>> {
+        let server = &mut *leased(&mut self.stage).server;
+        let mut at = 0;
+        let end = loop {
+            let settings = Some(&mut self.relay.parameters);
+            match server.upstream.receive(settings, &bytes[at..]) {
+                FromServer::Forward(run) => {
+                    let forwarded = &bytes[at..at + run];
+                    at += run;
+                    server.upstream.observer.delivered(run);
+                    if server::send(&mut self.client, &mut self.unsent, forwarded).is_err() {
+                        server.held = bytes[at..].to_vec();
+                        return Err(self.end(End::ClientGone, None));
+                    }
+                }
+                FromServer::Swallow(run) => {
+                    at += run;
+                    // The session ends or waits for another server; what follows is not for it.
+                    if server.upstream.own_error.is_some() {
+                        break FromServer::Incomplete;
+                    }
+                }
+                end => break end,
+            }
+        };
+        server.held = bytes[at..].to_vec();
+        match end {
+            FromServer::Incomplete => Ok(()),
+            FromServer::Transaction => Err(self.refuse_transaction()),
+            FromServer::Broken(broken) => Err(self.server_broken(broken)),
+            FromServer::Forward(_) | FromServer::Swallow(_) => unreachable!("handled above"),
+        }
+    }
+
     /// Sees whether check and prelude were answered, and how.
-    pub(super) fn finish_prelude(&mut self, now: Time) -> Result<(), Need<S>> {
+    fn finish_joining(&mut self, now: Time) -> Result<(), Need<S>> {
         let lease = leased(&mut self.stage);
-        let Some(error) = lease.server.upstream.own_error.clone() else {
-            if lease.awaiting && lease.server.upstream.replies.is_empty() {
-                lease.awaiting = false;
-                lease.checking = false;
-                lease.began = now;
+        let upstream = &lease.server.upstream;
+        let Some(error) = upstream.own_error.clone() else {
+            if lease.is_joining() && upstream.replies.is_empty() {
+                lease.joining = Joining::Done;
+                lease.running.transaction = now;
                 self.relay.prelude_accepted();
             }
             return Ok(());
         };
-        if lease.checking || lease.server.upstream.dying {
-            lease.awaiting |= lease.checking;
+        if lease.joining == Joining::Check || upstream.dying {
             return Err(self.server_gone());
         }
         // Settings that are not the client's must never meet a query of the client's, and this
@@ -134,23 +192,20 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// One read of the client, written to the server; whether there may be another.
     pub(super) fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let is_full = lease.server.upstream.replies.is_full();
+        let is_open = !lease.is_joining() && !lease.server.upstream.replies.is_full();
         // What is held goes out in one write with what is unsent, if it goes out at all.
-        let blocked = lease.awaiting || is_full || !self.unseen;
-        match if blocked {
-            lease.server.flush()
-        } else {
-            Ok(true)
-        } {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(_) => return Err(self.server_gone()),
+        if !is_open || !self.backlog.is_unseen() {
+            match lease.server.flush() {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(_) => return Err(self.server_gone()),
+            }
         }
-        if lease.awaiting || is_full {
+        if !is_open {
             return Ok(false);
         }
         // A cancel request is under way for a query that has ended. It must not hit the next one,
-        // of the same transaction neither, and who keeps cancelling must not keep the server.
+        // not even in the same transaction; repeated cancels must not hold the server.
         if lease.server.cancels > 0 && self.relay.hold(&lease.server.upstream) != Hold::Busy {
             return Ok(false);
         }
@@ -164,36 +219,20 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// Sends as much of `bytes` to the server as the protocol allows, and holds the rest.
     pub(super) fn forward(&mut self, now: Time, bytes: &[u8]) -> Result<(), Need<S>> {
         let lease = leased(&mut self.stage);
-        lease.active = now;
-        let upstream = &mut lease.server.upstream;
-        let is_answered = !upstream.replies.owes_client();
-        let begins = is_answered && !upstream.replies.is_unsynced();
-        let in_transaction = upstream.status != TxStatus::Idle;
-        if is_answered {
-            lease.query_began = now;
-            upstream.trace.resume(now);
-        }
-        if begins {
-            upstream.trace.begin();
-            if !in_transaction {
-                lease.began = now;
-            }
-        }
+        let trip = lease.resume(now);
+        let server = &mut *lease.server;
         let (mut from, mut at) = (0, 0);
         let end = loop {
-            match self
-                .relay
-                .receive(Some(&mut lease.server.upstream), &bytes[at..])
-            {
-                Frontend::Forward(run) => at += run,
-                Frontend::Drop(run) => {
+            let upstream = Some(&mut server.upstream);
+            match self.relay.receive(upstream, &bytes[at..]) {
+                FromClient::Forward(run) => at += run,
+                FromClient::Drop(run) => {
                     // Only the rest of a message whose front was dropped; nothing was sent before.
                     assert_eq!(at, 0, "a message is not dropped behind forwarded ones");
                     return self.forward(now, &bytes[run..]);
                 }
-                Frontend::DropUnnamed => {
+                FromClient::DropUnnamed => {
                     // An empty query does, in the same write.
-                    let server = &mut *lease.server;
                     server.unsent.extend_from_slice(&bytes[from..at]);
                     server.upstream.send_own("", &mut server.unsent);
                     from = at;
@@ -201,27 +240,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 end => break end,
             }
         };
-        let upstream = &mut lease.server.upstream;
-        upstream.work.received_bytes += at as u64;
-        if begins
-            && let Some(statement) = upstream.trace.opening()
-            && let Some(times) = self.repeats.note(now, statement, in_transaction)
-        {
-            upstream.trace.repeated(statement, times, &bytes[..at]);
-        }
-        let sent = lease.server.send(&bytes[from..at]);
-        self.held = bytes[at..].to_vec();
-        self.unseen = end == Frontend::Full;
+        let observer = &mut server.upstream.observer;
+        observer.sent(now, trip, &bytes[..at], &mut self.repeats);
+        let sent = server.send(&bytes[from..at]);
+        let unseen = end == FromClient::Full;
+        self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
         match end {
             _ if sent.is_err() => Err(self.server_gone()),
-            Frontend::Terminate => Err(self.end(End::Terminated, None)),
-            Frontend::Violation(violation) => Err(self.violated(violation)),
-            Frontend::Incomplete | Frontend::Full => Ok(()),
-            Frontend::Forward(_)
-            | Frontend::Drop(_)
-            | Frontend::DropUnnamed
-            | Frontend::Answer(..)
-            | Frontend::Checkout => {
+            FromClient::Terminate => Err(self.end(End::Terminated, None)),
+            FromClient::Violation(violation) => Err(self.violated(violation)),
+            FromClient::Incomplete | FromClient::Full => Ok(()),
+            FromClient::Forward(_)
+            | FromClient::Drop(_)
+            | FromClient::DropUnnamed
+            | FromClient::Answer(..)
+            | FromClient::Checkout => {
                 unreachable!("handled, or only without a server")
             }
         }
@@ -232,7 +265,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
-        let wanted = lease.awaiting || (self.unseen && !self.held.is_empty());
+        let wanted = lease.is_joining() || self.backlog.is_unseen();
         if wanted
             || self.relay.hold(&lease.server.upstream) != Hold::Free
             || !lease.server.is_reusable()
@@ -241,35 +274,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
         let lease = take_lease(&mut self.stage, Stage::Idle);
         self.idle_since = now;
-        if lease.server.hung_up {
+        if lease.server.has_hung_up() {
             // No event would tell the pool. The client has all its answers and need not know.
             return Some(Need::Lost(lease.server, None));
         }
         if self.reset_always {
-            return Some(Need::Return(Returning::new(
-                lease.server,
-                Recovery::new(false, true),
-            )));
+            let returning = Returning::new(lease.server, Recovery::reset());
+            return Some(Need::Return(returning));
         }
         Some(Need::Checkin(lease.server))
-    }
-}
-
-impl<S> Lease<S> {
-    /// Notes how long the queries and transactions took that ended in one read, whose counts
-    /// before it were these. Of those that ended together each took an equal share.
-    fn note_times(&mut self, now: Time, (queries, transactions): (u64, u64)) {
-        let work = &mut self.server.upstream.work;
-        let ended = work.queries - queries;
-        if ended > 0 {
-            work.query_times.record(now - self.query_began, ended);
-            self.query_began = now;
-        }
-        let ended = work.transactions - transactions;
-        if ended > 0 {
-            work.transaction_times.record(now - self.began, ended);
-            self.began = now;
-        }
     }
 }
 

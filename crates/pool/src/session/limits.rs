@@ -63,12 +63,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 let hold = self.relay.hold(&lease.server.upstream);
                 let quiet = now - lease.active;
                 match hold {
-                    Hold::Busy if now - lease.query_began >= limits.query => Some(Overdue::Query),
+                    Hold::Busy if now - lease.running.query >= limits.query => Some(Overdue::Query),
                     Hold::InTransaction if quiet >= limits.idle_in_transaction => {
                         Some(Overdue::IdleInTransaction)
                     }
                     Hold::Pinned(_) if quiet >= limits.idle => Some(Overdue::Idle),
-                    Hold::Busy | Hold::InTransaction if now - lease.began >= limits.transaction => {
+                    Hold::Busy | Hold::InTransaction
+                        if now - lease.running.transaction >= limits.transaction =>
+                    {
                         Some(Overdue::Transaction)
                     }
                     Hold::Busy | Hold::InTransaction | Hold::Pinned(_) | Hold::Free => None,
@@ -85,8 +87,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 hold: self.relay.hold(&lease.server.upstream),
                 since: lease.attached,
                 quiet: now - lease.active,
-                running: now - lease.query_began,
-                statement: lease.server.upstream.trace.last,
+                running: now - lease.running.query,
+                statement: lease.server.upstream.observer.trace.last,
             }),
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
         }

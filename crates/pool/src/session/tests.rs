@@ -8,15 +8,15 @@ use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Limits, Need, Overdue, Session};
+use super::{End, Fault, Limits, Need, Overdue, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Checkout, Config, Place, Pool};
-use crate::relay::{Mode, Relay};
+use crate::relay::{Mode, Relay, Violation};
 use crate::server::Server;
 use crate::time::Time;
-use crate::trace::{Finding, Level, Sample, Thresholds};
-use crate::upstream::Upstream;
+use crate::trace::{Finding, Sample, Slowness, Thresholds};
+use crate::upstream::{Broken, OwnError, Upstream};
 use crate::work::Totals;
 
 /// A stream whose peer has said `input` and hears `output`.
@@ -56,6 +56,18 @@ fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
     Arc::new(parameters)
 }
 
+/// PostgreSQL's words, where there are any.
+fn wording(fault: Fault<'_>) -> Sentences<'_> {
+    Sentences {
+        message: match fault {
+            Fault::Settings(error) => (&*error.message).into(),
+            fault => format!("{fault:?}").into(),
+        },
+        detail: None,
+        hint: None,
+    }
+}
+
 fn query(sql: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode::query(&mut bytes, sql);
@@ -89,7 +101,7 @@ fn pair(strange: bool) -> (Session<Stream, Stream>, Box<Server<Stream>>) {
         ..Stream::default()
     };
     let relay = Relay::new(Mode::Transaction, own.clone());
-    let session = Session::new(client, relay, false, NOW);
+    let session = Session::new(client, relay, wording, false, NOW);
     let upstream = Upstream::new(if strange { theirs } else { own });
     let server = Server::new(ServerId(1), Stream::default(), upstream);
     (session, Box::new(server))
@@ -103,7 +115,7 @@ fn half_a_notice_does_not_keep_an_idle_server_from_a_client() {
     for len in 1..notice.len() {
         let (mut session, mut server) = pair(false);
         server.stream.input.extend(&notice[..len]);
-        server.readable = true;
+        server.look_again();
         assert!(server.drain(&mut scratch));
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let need = session.attach(NOW, server, place(), None, &mut scratch);
@@ -124,8 +136,7 @@ fn an_error_of_the_pooler_does_not_end_up_inside_a_row() {
     let half_a_row = b"D\0\0\0\x63\0\x01\0\0\0\x59abc";
     server.stream.input.extend(half_a_row);
     server.stream.closed = true;
-    server.readable = true;
-    server.hung_up = true;
+    server.ready(true, true);
     let need = session.pump(NOW, &mut scratch);
     assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
     let need = session.pump(NOW, &mut scratch);
@@ -141,8 +152,7 @@ fn server_says(session: &mut Session<Stream, Stream>, bytes: &[u8], last: bool) 
     let server = session.server().expect("attached");
     server.stream.input.extend(bytes);
     server.stream.closed = last;
-    server.readable = true;
-    server.hung_up = last;
+    server.ready(true, last);
 }
 
 /// A client that was served before, with a server that is just given the client's settings.
@@ -219,7 +229,7 @@ fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
     encode::ready_for_query(&mut begun, TxStatus::InTransaction);
     server_says(&mut session, &begun, false);
     session.client.input.extend(query("select 2"));
-    session.readable = true;
+    session.look_again();
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
     let server = session.server().expect("in a transaction");
     assert!(!server.stream.output.ends_with(&query("select 2")));
@@ -243,13 +253,13 @@ fn a_pipeline_is_not_a_long_query() {
     let mut now = NOW;
     for _ in 0..5 {
         session.client.input.extend(query("select 1"));
-        session.readable = true;
+        session.look_again();
         now = now + second / 2;
-        server_says(&mut session, &answer(), false);
+        let server = session.server().expect("attached");
+        server.stream.input.extend(answer());
         // The next query is sent before the one before it is answered.
-        session.server().expect("attached").readable = false;
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
-        session.server().expect("attached").readable = true;
+        session.server().expect("attached").look_again();
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
         assert_eq!(session.overdue(now, &limits), None);
     }
@@ -271,7 +281,7 @@ fn times_of_queries_and_transactions_are_apart() {
     // The client thinks for 10 ms, then sends two queries at once.
     let two = [query("select 2"), query("commit")].concat();
     session.client.input.extend(&two);
-    session.readable = true;
+    session.look_again();
     assert!(matches!(session.pump(at(13), &mut scratch), Need::Nothing));
     let answers = [reply(TxStatus::InTransaction), answer()].concat();
     server_says(&mut session, &answers, false);
@@ -280,7 +290,7 @@ fn times_of_queries_and_transactions_are_apart() {
         panic!("{need:?}");
     };
     let mut totals = Totals::default();
-    totals.take(&mut server.upstream.work);
+    totals.take(&mut server.upstream.observer.work);
     assert_eq!((totals.queries, totals.transactions), (3, 1));
     let queries = &totals.query_times;
     assert_eq!((queries.count(), queries.sum_us()), (3, 23_000));
@@ -343,7 +353,7 @@ fn a_client_never_meets_the_unnamed_statement_of_another() {
         if sent[0] == &dropped {
             server.stream.input.extend(message(b'I', b""));
             server.stream.input.extend(message(b'Z', b"I"));
-            server.readable = true;
+            server.look_again();
             let need = session.pump(NOW, &mut scratch);
             assert!(matches!(need, Need::Nothing), "{need:?}");
             assert_eq!(session.client.output, b"");
@@ -394,16 +404,16 @@ fn executions_are_counted_with_their_rows_bytes_and_times() {
     for first in [message(b'1', b""), Vec::new()] {
         if first.is_empty() {
             session.client.input = execute.clone().into();
-            session.readable = true;
+            session.look_again();
             assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
         }
         now = now + second;
         let server = session.server().expect("attached");
         server.stream.input.extend([first, answer.clone()].concat());
-        server.readable = true;
+        server.look_again();
         assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
     }
-    let trace = &mut session.server().expect("pinned").upstream.trace;
+    let trace = &mut session.server().expect("pinned").upstream.observer.trace;
     let statement = Fingerprint::of(b"select x from t where y = $1", true);
     let sum = Sample {
         statement,
@@ -416,7 +426,7 @@ fn executions_are_counted_with_their_rows_bytes_and_times() {
     assert_eq!(*trace.samples(), [sum]);
     let slow = |waited| Finding::Slow {
         statement,
-        level: Level::Slow,
+        slowness: Slowness::Slow,
         waited,
         took: second,
     };
@@ -435,18 +445,18 @@ fn a_loop_of_round_trips_is_found_over_several_servers() {
     let mut found = Vec::new();
     for n in 0..12 {
         session.client.input = query(&format!("select {n} /*route='r'*/")).into();
-        session.readable = true;
+        session.look_again();
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let need = session.attach(NOW, server, place(), None, &mut scratch);
         assert!(matches!(need, Need::Nothing), "{need:?}");
         let held = session.server().expect("attached");
         held.stream.input.extend(message(b'C', b"SELECT 1\0"));
         held.stream.input.extend(message(b'Z', b"I"));
-        held.readable = true;
+        held.look_again();
         let Need::Checkin(mut free) = session.pump(NOW, &mut scratch) else {
             panic!("the query is over");
         };
-        found.extend(free.upstream.trace.take_findings());
+        found.extend(free.upstream.observer.trace.take_findings());
         server = free;
     }
     let [
@@ -458,4 +468,104 @@ fn a_loop_of_round_trips_is_found_over_several_servers() {
         panic!("{found:?}");
     };
     assert_eq!((&*tags[0].key, &*tags[0].value), ("route", "r"));
+}
+
+/// What a session says itself: whether it ends with that, and the code.
+#[test]
+fn faults_are_told_with_their_codes() {
+    let refused = |sqlstate| OwnError {
+        sqlstate,
+        message: "no".to_owned(),
+    };
+    let (coded, uncoded) = (
+        refused(Some(SqlState::INVALID_PARAMETER_VALUE)),
+        refused(None),
+    );
+    let unknown = Violation::UnknownMessage { kind: b'?' };
+    for (fault, severity, code) in [
+        (Fault::Violation(unknown), "FATAL", "08P01"),
+        (
+            Fault::Violation(Violation::ForeignStatement),
+            "FATAL",
+            "26000",
+        ),
+        (Fault::ServerGone, "FATAL", "08006"),
+        (Fault::ServerBroken, "FATAL", "08P01"),
+        (Fault::Settings(&coded), "FATAL", "22023"),
+        (Fault::Settings(&uncoded), "FATAL", "XX000"),
+        (Fault::Transaction, "FATAL", "0A000"),
+        (Fault::WaitCanceled, "ERROR", "57014"),
+    ] {
+        let mut out = Vec::new();
+        fault.encode(wording, &mut out);
+        let expected = format!("S{severity}\0V{severity}\0C{code}\0");
+        assert!(out[5..].starts_with(expected.as_bytes()), "{fault:?}");
+        assert_eq!(
+            ErrorView::parse(&out[5..]).message(),
+            wording(fault).message
+        );
+    }
+}
+
+#[test]
+fn an_end_knows_whether_the_session_told_the_client() {
+    let violation = Violation::ForeignStatement;
+    let broken = Broken::Malformed { kind: b'Z' };
+    for (end, fault) in [
+        (End::Violation(violation), Some(Fault::Violation(violation))),
+        (End::ServerGone { told: true }, Some(Fault::ServerGone)),
+        (End::ServerGone { told: false }, None),
+        (End::ServerBroken(broken), Some(Fault::ServerBroken)),
+        (End::Transaction, Some(Fault::Transaction)),
+        (End::Terminated, None),
+        (End::ClientGone, None),
+        (End::Ended, None),
+    ] {
+        assert_eq!(end.fault(), fault, "{end:?}");
+    }
+}
+
+#[test]
+fn a_cancelled_wait_ends_in_an_error_and_the_session_goes_on() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, _) = pair(false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    session.wait(place());
+    session.cancel_wait(NOW);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(session.is_idle());
+    let error = ErrorView::parse(&session.client.output[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::QUERY_CANCELED));
+    assert!(session.client.output.ends_with(b"Z\0\0\0\x05I"));
+    session.client.input.extend(query("select 2"));
+    session.ready(true, false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+}
+
+#[test]
+fn statement_mode_ends_a_session_that_opens_a_transaction() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (_, server) = pair(false);
+    let relay = Relay::new(Mode::Statement, parameters(&[("timezone", "UTC")]));
+    let client = Stream {
+        input: query("begin").into(),
+        ..Stream::default()
+    };
+    let mut session = Session::new(client, relay, wording, false, NOW);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let begun = message(b'C', b"BEGIN\0");
+    server_says(
+        &mut session,
+        &[begun.clone(), message(b'Z', b"T")].concat(),
+        false,
+    );
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Return(_)), "{need:?}");
+    let told = &session.client.output[begun.len()..];
+    let error = ErrorView::parse(&told[5..]);
+    assert_eq!(error.sqlstate(), Some(SqlState::FEATURE_NOT_SUPPORTED));
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Finish(End::Transaction)), "{need:?}");
 }

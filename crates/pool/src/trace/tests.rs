@@ -1,4 +1,5 @@
-use super::{Finding, Level, SAMPLES_MAX, Sample, Thresholds, Trace, rows};
+use super::samples::SAMPLES_MAX;
+use super::{Finding, Sample, Slowness, Thresholds, Trace, rows};
 use crate::parameters::Parameters;
 use crate::time::Time;
 use pgweir_sql::fingerprint::Fingerprint;
@@ -78,17 +79,17 @@ fn no_more_is_kept_than_there_is_room_for() {
 #[test]
 fn slow_statements_are_found_with_wait_and_time() {
     let mut trace = trace();
-    for (took, level) in [
+    for (took, slowness) in [
         (999, None),
-        (1_000, Some(Level::Slow)),
-        (2_999, Some(Level::Slow)),
-        (3_000, Some(Level::VerySlow)),
+        (1_000, Some(Slowness::Slow)),
+        (2_999, Some(Slowness::Slow)),
+        (3_000, Some(Slowness::VerySlow)),
     ] {
         trace.attach(trace.thresholds, Duration::from_millis(7));
         run(&mut trace, ms(5), ms(5 + took), &["select pg_sleep(1)"]);
-        let expected = level.map(|level| Finding::Slow {
+        let expected = slowness.map(|slowness| Finding::Slow {
             statement: Fingerprint::of(b"select pg_sleep(2)", true),
-            level,
+            slowness,
             waited: Duration::from_millis(7),
             took: Duration::from_millis(took),
         });

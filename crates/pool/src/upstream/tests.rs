@@ -4,7 +4,8 @@ use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
-use super::{Backend, Broken, SETTINGS_MAX, UNDERSTOOD_MAX, Upstream};
+use super::note::SETTINGS_MAX;
+use super::{Broken, FromServer, Transactions, UNDERSTOOD_MAX, Upstream};
 use crate::parameters::Parameters;
 use crate::replies::{OutOfStep, Reply};
 
@@ -41,9 +42,9 @@ fn forwarded(
         held.extend(piece);
         loop {
             match server.receive(Some(client), &held) {
-                Backend::Forward(len) => seen.extend(held.drain(..len)),
-                Backend::Swallow(len) => drop(held.drain(..len)),
-                Backend::Incomplete => break,
+                FromServer::Forward(len) => seen.extend(held.drain(..len)),
+                FromServer::Swallow(len) => drop(held.drain(..len)),
+                FromServer::Incomplete => break,
                 end => panic!("{end:?}"),
             }
         }
@@ -69,7 +70,13 @@ fn a_reply_is_forwarded_whatever_the_pieces() {
             "pieces of {size}"
         );
         assert!(server.is_at_rest());
-        assert_eq!((server.work.queries, server.work.transactions), (1, 1));
+        assert_eq!(
+            (
+                server.observer.work.queries,
+                server.observer.work.transactions
+            ),
+            (1, 1)
+        );
     }
 }
 
@@ -101,7 +108,7 @@ fn a_setting_that_the_server_spells_otherwise_reaches_the_client() {
     let report = message(b'S', b"DateStyle\0ISO, MDY\0");
     assert_eq!(
         server.receive(Some(&mut client), &report),
-        Backend::Forward(report.len())
+        FromServer::Forward(report.len())
     );
     assert_eq!(client.value("datestyle"), Some("ISO, MDY"));
     assert!(Arc::ptr_eq(&client, &server.parameters));
@@ -115,7 +122,7 @@ fn a_setting_changed_by_the_client_is_the_clients_and_the_servers() {
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
     assert_eq!(
         server.receive(Some(&mut client), &report),
-        Backend::Forward(report.len())
+        FromServer::Forward(report.len())
     );
     assert_eq!(client.value("timezone"), Some("Asia/Tokyo"));
     assert_eq!(server.parameters.value("timezone"), Some("Asia/Tokyo"));
@@ -128,7 +135,7 @@ fn a_setting_changed_while_nobody_holds_the_server_is_its_default() {
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
     assert_eq!(
         server.receive(None, &report),
-        Backend::Swallow(report.len())
+        FromServer::Swallow(report.len())
     );
     assert_eq!(server.defaults.value("timezone"), Some("Asia/Tokyo"));
 }
@@ -139,11 +146,17 @@ fn a_server_that_invents_settings_is_broken() {
     let report = |at: usize| message(b'S', format!("x{at}\0y\0").as_bytes());
     for at in 0..SETTINGS_MAX {
         let bytes = report(at);
-        assert_eq!(server.receive(None, &bytes), Backend::Swallow(bytes.len()));
+        assert_eq!(
+            server.receive(None, &bytes),
+            FromServer::Swallow(bytes.len())
+        );
     }
     let known = report(0);
-    assert_eq!(server.receive(None, &known), Backend::Swallow(known.len()));
-    let broken = Backend::Broken(Broken::Malformed { kind: b'S' });
+    assert_eq!(
+        server.receive(None, &known),
+        FromServer::Swallow(known.len())
+    );
+    let broken = FromServer::Broken(Broken::Malformed { kind: b'S' });
     assert_eq!(server.receive(None, &report(SETTINGS_MAX)), broken);
 }
 
@@ -158,11 +171,11 @@ fn nothing_of_an_answer_that_nobody_asked_for_is_forwarded() {
     bytes.extend(message(b'D', &[1; 10]));
     assert_eq!(
         server.receive(Some(&mut client), &bytes),
-        Backend::Forward(asked)
+        FromServer::Forward(asked)
     );
     assert_eq!(
         server.receive(Some(&mut client), &bytes[asked..]),
-        Backend::Broken(Broken::OutOfStep(OutOfStep { kind: b'D' }))
+        FromServer::Broken(Broken::OutOfStep(OutOfStep { kind: b'D' }))
     );
 }
 
@@ -173,7 +186,7 @@ fn a_message_to_be_understood_that_is_too_long_breaks_the_server() {
     bytes.extend((UNDERSTOOD_MAX + 5).to_be_bytes());
     assert_eq!(
         server.receive(None, &bytes),
-        Backend::Broken(Broken::Malformed { kind: b'S' })
+        FromServer::Broken(Broken::Malformed { kind: b'S' })
     );
 }
 
@@ -181,18 +194,18 @@ fn a_message_to_be_understood_that_is_too_long_breaks_the_server() {
 fn statement_mode_stops_before_the_client_learns_of_a_transaction() {
     let mut client = parameters(&[]);
     let mut server = Upstream::new(client.clone());
-    server.statement_mode = true;
+    server.transactions = Transactions::SingleStatement;
     server.replies.sent(Reply::Query(Fingerprint::NONE));
     let mut bytes = message(b'C', b"BEGIN\0");
     let tag = bytes.len();
     bytes.extend(ready(TxStatus::InTransaction));
     assert_eq!(
         server.receive(Some(&mut client), &bytes),
-        Backend::Forward(tag)
+        FromServer::Forward(tag)
     );
     assert_eq!(
         server.receive(Some(&mut client), &bytes[tag..]),
-        Backend::Transaction
+        FromServer::Transaction
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::relay::Hold;
 use pgweir_pool::statements::Statement;
-use pgweir_pool::trace::Level;
+use pgweir_pool::trace::Slowness;
 use pgweir_pool::waits::Cause;
 use pgweir_sql::fingerprint::Fingerprint;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::locks::Blocker;
 use crate::probe::{Origin, PostgresSnapshot, Privilege, Seen, Sight, State};
 use crate::registry::Registry;
 use crate::snapshot::{PoolSnapshot, Snapshot};
+use crate::texts;
 
 /// Statements and findings of each kind that are shown.
 const SHOWN_MAX: usize = 50;
@@ -280,9 +281,9 @@ impl Slow {
     fn of(slow: SlowStatement) -> Self {
         Self {
             at: rfc3339(slow.at),
-            level: match slow.level {
-                Level::Slow => "slow",
-                Level::VerySlow => "very slow",
+            level: match slow.slowness {
+                Slowness::Slow => "slow",
+                Slowness::VerySlow => "very slow",
             },
             by: By::of(slow.author),
             text: slow.text,
@@ -411,7 +412,7 @@ fn waits(pools: &[PoolSnapshot], blockers: &[Blocker]) -> Vec<WaitCause> {
                     Cause::Locks => blockers.first().map(Blocker::sentence),
                     _ => None,
                 },
-                hint: cause.hint(),
+                hint: texts::remedy(cause),
             }
         })
         .filter(|cause| cause.waiting > 0 || cause.total > 0)

@@ -7,13 +7,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
-use pgweir_pool::statements::{Key, Statement, Statements};
+use pgweir_pool::statements::{Statement, StatementKey, StatementTable};
 use pgweir_pool::trace::Trace;
 use pgweir_sql::fingerprint::Fingerprint;
 
 /// One table for each worker. What a server does is always counted in the same one, for the server
 /// remembers which texts that has. Each lock is held for a moment, and none while another is.
-pub(super) struct Tables(Vec<Mutex<Statements>>);
+pub(super) struct Tables(Vec<Mutex<StatementTable>>);
 
 impl Tables {
     pub(super) fn new(workers: usize) -> Self {
@@ -33,8 +33,8 @@ impl Tables {
     }
 
     /// The statements that took the most time together, with that one first.
-    pub(super) fn top(&self, many: usize) -> Vec<(Key, Statement)> {
-        let mut costs = BTreeMap::<Key, u64>::new();
+    pub(super) fn top(&self, many: usize) -> Vec<(StatementKey, Statement)> {
+        let mut costs = BTreeMap::<StatementKey, u64>::new();
         for table in 0..self.0.len() {
             for (key, us) in self.lock(table).costs() {
                 let cost = costs.entry(key).or_default();
@@ -58,7 +58,7 @@ impl Tables {
         top
     }
 
-    fn lock(&self, table: usize) -> MutexGuard<'_, Statements> {
+    fn lock(&self, table: usize) -> MutexGuard<'_, StatementTable> {
         self.0[table].lock().expect("no panic under the lock")
     }
 }

@@ -21,12 +21,12 @@ impl Worker {
             let Some(server) = session.server() else {
                 continue;
             };
-            if server.upstream.work.queries > 0 {
+            if server.upstream.observer.work.queries > 0 {
                 pool.count(server);
             }
             let application = parameters.value("application_name");
             let author = || Author::new(pool, account.pid, application);
-            let trace = &mut server.upstream.trace;
+            let trace = &mut server.upstream.observer.trace;
             let insight = &self.registry.insight;
             insight.take(pool, server.id, trace, author);
         }

@@ -20,11 +20,12 @@ use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::relay::Relay;
 use pgweir_pool::server::{Home, Server};
-use pgweir_pool::session::{End as Ending, Overdue, Session};
+use pgweir_pool::session::{End as Ending, Fault, Overdue, Sentences, Session};
 use pgweir_pool::time::Time;
 use pgweir_pool::upstream::Upstream;
 
 use super::check::bounded;
+use super::client::WAIT_CANCELED;
 use super::options::Options;
 use super::postgres::Backend;
 use super::settings::{REPORTED, Settings};
@@ -111,7 +112,7 @@ impl World {
         input.truncate(len);
         let pool = self.any_pool();
         let policy = pool.policy();
-        let session = Session::new(end, relay, self.options.reset_always, self.now);
+        let session = Session::new(end, relay, wording, self.options.reset_always, self.now);
         let mut session = session.with_input(input);
         session.thresholds = policy.thresholds;
         let adopted = Box::new(Client {
@@ -442,6 +443,23 @@ impl World {
                 }
             }
         }
+    }
+}
+
+/// Faults in plain words. Clients know the one of a cancelled wait by its end.
+fn wording(fault: Fault<'_>) -> Sentences<'_> {
+    let detail = match fault {
+        Fault::WaitCanceled => Some(WAIT_CANCELED),
+        Fault::Violation(_)
+        | Fault::ServerGone
+        | Fault::ServerBroken
+        | Fault::Settings(_)
+        | Fault::Transaction => None,
+    };
+    Sentences {
+        message: format!("{fault:?}").into(),
+        detail,
+        hint: None,
     }
 }
 

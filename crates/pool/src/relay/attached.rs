@@ -1,0 +1,117 @@
+//! A client that has a server: which of its messages the server gets, and what they are answered
+//! with.
+
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::frontend;
+
+use super::name::{closed_name, kept_name, looked_up_name};
+use super::{FromClient, Relay, Violation};
+use crate::passing::Passing;
+use crate::replies::Reply;
+use crate::upstream::Upstream;
+
+impl Relay {
+    pub(super) fn receive_attached(&mut self, server: &mut Upstream, bytes: &[u8]) -> FromClient {
+        let mut len = 0;
+        let end = loop {
+            let rest = &bytes[len..];
+            let header = match frame::header(rest) {
+                Ok(Some(header)) => header,
+                Ok(None) => break FromClient::Incomplete,
+                Err(bad) => break FromClient::Violation(bad.into()),
+            };
+            if server.replies.is_full() {
+                break FromClient::Full;
+            }
+            let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
+            let missing = header.body_len as usize - body.len();
+            match send(server, header.kind, body, missing == 0) {
+                Ok(Some(reply)) => server.replies.sent(reply),
+                Ok(None) => {}
+                Err(end) => break end,
+            }
+            len += HEADER_LEN + body.len();
+            if missing > 0 {
+                self.passing = Passing::after(true, missing);
+                break FromClient::Incomplete;
+            }
+        };
+        if len > 0 {
+            FromClient::Forward(len)
+        } else {
+            end
+        }
+    }
+}
+
+/// Notes that a message goes to the server: what it is answered with, if it is. `body` is what there
+/// is of its body; `whole` says that this is all.
+///
+/// # Errors
+/// The message does not go there.
+#[inline]
+fn send(
+    server: &mut Upstream,
+    kind: u8,
+    body: &[u8],
+    whole: bool,
+) -> Result<Option<Reply>, FromClient> {
+    let observer = &mut server.observer;
+    Ok(Some(match kind {
+        frontend::QUERY => {
+            server.prepared.query_sent();
+            Reply::Query(observer.query_sent(body, &server.parameters))
+        }
+        frontend::FUNCTION_CALL => {
+            server.prepared.query_sent();
+            Reply::Query(Fingerprint::NONE)
+        }
+        frontend::PARSE => {
+            let name = kept_name(kind, frontend::parse_name(body), body, whole)?;
+            let bytes = name.as_deref().unwrap_or_default();
+            let statement = observer.parse_sent(bytes, body, &server.parameters);
+            if name.is_none() {
+                server.prepared.unnamed_sent();
+            }
+            Reply::Parse(name.map(|name| (name, statement)))
+        }
+        frontend::BIND => {
+            let name = looked_up_name(kind, frontend::bind_statement(body), body, whole)?;
+            if name.is_empty() {
+                check_unnamed(server)?;
+            }
+            let confirmed = server.prepared.statement(name);
+            server.observer.bind_sent(name, confirmed);
+            Reply::Bind
+        }
+        frontend::DESCRIBE => match body {
+            [] | [_] if !whole => return Err(FromClient::Incomplete),
+            [frontend::TARGET_STATEMENT, 0] => {
+                check_unnamed(server)?;
+                Reply::Describe
+            }
+            _ => Reply::Describe,
+        },
+        frontend::EXECUTE => Reply::Execute(observer.execute_sent()),
+        frontend::CLOSE => Reply::Close(kept_name(kind, closed_name(body), body, whole)?),
+        frontend::SYNC => Reply::Sync,
+        frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd,
+        frontend::FLUSH | frontend::COPY_DATA => return Ok(None),
+        frontend::TERMINATE => return Err(FromClient::Terminate),
+        kind => return Err(FromClient::Violation(Violation::UnknownMessage { kind })),
+    }))
+}
+
+/// Sees whether the client may use the unnamed statement. To PostgreSQL the one that another client
+/// left there is as good.
+fn check_unnamed(server: &Upstream) -> Result<(), FromClient> {
+    if !server.prepared.unnamed_is_foreign() {
+        return Ok(());
+    }
+    Err(if server.replies.is_settled() {
+        FromClient::DropUnnamed
+    } else {
+        FromClient::Violation(Violation::ForeignStatement)
+    })
+}

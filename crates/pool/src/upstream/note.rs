@@ -1,0 +1,145 @@
+//! What a server's messages do to its session.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use pgweir_wire::backend::{self, ErrorView};
+
+use super::{Broken, OwnError, Upstream};
+use crate::parameters::Parameters;
+use crate::replies::Received;
+
+/// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
+pub(super) const SETTINGS_MAX: usize = 256;
+
+impl Upstream {
+    /// Follows what a message does to the session, of which `before` bytes were walked since the
+    /// observer was told. Its body is there if the message is understood.
+    #[inline]
+    pub(super) fn note(
+        &mut self,
+        (kind, body): (u8, Option<&[u8]>),
+        before: usize,
+        client: Option<&mut Arc<Parameters>>,
+    ) -> Result<(), Broken> {
+        let is_own = self.replies.next_is_own();
+        let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
+        match (received, kind) {
+            (Received::Ready(query), _) => {
+                let status = body.and_then(backend::ready_status);
+                self.status = status.ok_or(Broken::Malformed { kind })?;
+                if is_own {
+                    self.prepared.own_query_answered();
+                } else {
+                    self.observer.ready(query, self.status, before);
+                }
+            }
+            (Received::Executed(statement), backend::ERROR_RESPONSE) => {
+                self.observer.error_seen(client.is_some());
+                self.observer.executed(statement, before, true);
+            }
+            (Received::Executed(statement), _) => {
+                if kind == backend::COMMAND_COMPLETE {
+                    self.completed(body.unwrap_or_default(), is_own);
+                }
+                self.observer.executed(statement, before, false);
+            }
+            (Received::Part, backend::PARSE_COMPLETE) => self.prepared.unnamed_parsed(),
+            (Received::Part, backend::BIND_COMPLETE) => self.prepared.bound(),
+            (Received::Prepared(name, statement), _) => {
+                self.prepared.named_parsed(name, statement);
+            }
+            (Received::Closed(name), _) => self.prepared.closed(&name),
+            (Received::Asynchronous, backend::PARAMETER_STATUS) => {
+                self.reported(body, client)
+                    .ok_or(Broken::Malformed { kind })?;
+            }
+            (Received::Part, backend::COMMAND_COMPLETE) => {
+                self.completed(body.unwrap_or_default(), is_own);
+            }
+            (Received::Part, backend::ERROR_RESPONSE) if is_own => {
+                self.own_failed(body.unwrap_or_default());
+            }
+            (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
+                self.observer.error_seen(client.is_some());
+                self.observer.query_failed();
+            }
+            (Received::Part | Received::Asynchronous, _) => {}
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL refused a query of the pooler.
+    fn own_failed(&mut self, body: &[u8]) {
+        let error = ErrorView::parse(body);
+        self.own_error = Some(OwnError {
+            sqlstate: error.sqlstate(),
+            message: error.message().into_owned(),
+        });
+    }
+
+    fn completed(&mut self, tag: &[u8], is_own: bool) {
+        if !is_own {
+            self.observer.completed(tag);
+        }
+        match tag {
+            // Of most settings PostgreSQL does not report what became of them.
+            b"SET\0" | b"RESET\0" => self.forget_unreported(),
+            b"DISCARD ALL\0" => {
+                self.prepared.all_closed();
+                self.parameters = self.defaults.clone();
+            }
+            b"DEALLOCATE ALL\0" => self.prepared.all_closed(),
+            _ => {}
+        }
+    }
+
+    /// Settings that PostgreSQL does not report may no longer be what they were set to for a client.
+    fn forget_unreported(&mut self) {
+        if self.parameters.knows_more_than(&self.defaults) {
+            Arc::make_mut(&mut self.parameters).forget_beyond(&self.defaults);
+        }
+    }
+
+    /// A setting changed: for the session, and so for the client that holds it. While nobody does,
+    /// it is the server's default that changed. `None` if the report cannot be understood, or there
+    /// are more settings than PostgreSQL has.
+    fn reported(
+        &mut self,
+        body: Option<&[u8]>,
+        client: Option<&mut Arc<Parameters>>,
+    ) -> Option<()> {
+        let (name, value) = body.and_then(setting)?;
+        let known = self.parameters.value(&name);
+        if known.is_none() && self.parameters.len() >= SETTINGS_MAX {
+            return None;
+        }
+        if known != Some(&*value) {
+            Arc::make_mut(&mut self.parameters).set(&name, &value);
+        }
+        match client {
+            Some(client) => {
+                if client.value(&name) != Some(&*value) {
+                    Arc::make_mut(client).set(&name, &value);
+                }
+                if **client == *self.parameters {
+                    *client = self.parameters.clone();
+                }
+            }
+            None if self.replies.is_empty() => {
+                Arc::make_mut(&mut self.defaults).set(&name, &value);
+            }
+            None => {}
+        }
+        Some(())
+    }
+}
+
+/// Name and value in a ParameterStatus.
+pub(super) fn setting(body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let (name, value) = backend::parameter_status(body)?;
+    Some((
+        String::from_utf8_lossy(name),
+        String::from_utf8_lossy(value),
+    ))
+}
