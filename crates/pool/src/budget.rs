@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::pool::Pool;
 use crate::time::Time;
 
 /// A pool, as its registry numbers it.
@@ -178,18 +177,6 @@ pub struct Standing {
     pub servers: u32,
     /// Since when its longest unused server is idle.
     pub longest_idle: Option<Time>,
-}
-
-impl Standing {
-    /// The standing of `pool`.
-    pub fn of(pool: &Pool) -> Self {
-        let counts = pool.counts();
-        Self {
-            wanted_since: pool.wanted_since(),
-            servers: counts.active + counts.idle,
-            longest_idle: pool.longest_idle().map(|(since, _)| since),
-        }
-    }
 }
 
 /// A pool was denied: the rival whose server is unused for longest gives it up. Only for a pool

@@ -11,9 +11,10 @@ mod servers;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use action::{Action, Checkout, CloseReason, Condition, Config, Counts, Grant, Refusal};
+pub use action::{Action, Bounds, Checkout, CloseReason, Condition, Counts, Grant, Refusal};
 use servers::Servers;
 
+use crate::budget::Standing;
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
 pub use crate::waiters::Place;
@@ -35,7 +36,7 @@ pub const OPENING_MAX: u32 = 10;
 /// Servers, waiters and the limit of one database and user. See the module's description.
 #[derive(Debug)]
 pub struct Pool {
-    config: Config,
+    bounds: Bounds,
     servers: Servers,
     waiters: Waiters,
     clients: u32,
@@ -55,10 +56,10 @@ impl Pool {
     ///
     /// # Panics
     /// If `workers` is zero.
-    pub fn new(config: Config, workers: usize, first_id: ServerId) -> Self {
+    pub fn new(bounds: Bounds, workers: usize, first_id: ServerId) -> Self {
         assert!(workers > 0, "a pool serves at least one worker");
         Self {
-            config,
+            bounds,
             servers: Servers::new(workers, first_id),
             waiters: Waiters::new(workers),
             clients: 0,
@@ -73,7 +74,7 @@ impl Pool {
     /// A client on worker `home` needs a server for its next transaction.
     pub fn checkout(&mut self, now: Time, client: ClientId, home: WorkerId) -> Checkout {
         let place = self.waiters.next_place(now);
-        if self.waiters.len() >= self.config.waiters_max && self.servers.idle() == 0 {
+        if self.waiters.len() >= self.bounds.waiters_max && self.servers.idle() == 0 {
             return self.refuse_now(now, Refusal::QueueFull);
         }
         self.serve(
@@ -134,7 +135,7 @@ impl Pool {
         self.warm = None;
         // A login begun before a retirement says nothing about the present address.
         if !is_retired {
-            self.retry_at = Some(now + self.config.login_retry);
+            self.retry_at = Some(now + self.bounds.login_retry);
         }
         if self.login_failing(now) {
             while let Some(waiter) = self.waiters.pop_oldest() {
@@ -164,7 +165,7 @@ impl Pool {
             "a server that is returned was in use"
         );
         let is_retired = self.servers.is_retired(id);
-        let is_over = self.servers.is_over(now, id, self.config.lifetime);
+        let is_over = self.servers.is_over(now, id, self.bounds.lifetime);
         match condition {
             Condition::Dirty => self.close(id, CloseReason::Dirty),
             Condition::Clean if is_retired => self.close(id, CloseReason::Retired),
@@ -211,8 +212,8 @@ impl Pool {
     }
 
     /// The configuration was reloaded.
-    pub fn set_config(&mut self, now: Time, config: Config) {
-        self.config = config;
+    pub fn set_bounds(&mut self, now: Time, bounds: Bounds) {
+        self.bounds = bounds;
         self.settle(now);
     }
 
@@ -255,7 +256,7 @@ impl Pool {
 
     /// Since when someone wants a server that is not there: the oldest waiter, or a client that
     /// cannot be greeted before the pool has its first server.
-    pub fn wanted_since(&self) -> Option<Time> {
+    fn wanted_since(&self) -> Option<Time> {
         let greeted = self.warm.filter(|_| self.servers.is_empty());
         let waiting = self.waiters.oldest().map(|w| w.place.since);
         greeted.into_iter().chain(waiting).min()
@@ -269,6 +270,15 @@ impl Pool {
     /// Since when the longest unused server is idle, and which it is.
     pub fn longest_idle(&self) -> Option<(Time, ServerId)> {
         self.servers.longest_idle()
+    }
+
+    /// What decides between this pool and others of a shared limit.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            wanted_since: self.wanted_since(),
+            servers: self.servers.logged_in(),
+            longest_idle: self.longest_idle().map(|(since, _)| since),
+        }
     }
 
     /// Since when a server is idle; `None` if it is not, or not known.
@@ -327,7 +337,7 @@ impl Pool {
 
     /// Hands an idle server to a client; `None` if its life is over and it was closed.
     fn grant_one(&mut self, now: Time, waiter: Waiter, id: ServerId) -> Option<Grant> {
-        if self.servers.is_over(now, id, self.config.lifetime) {
+        if self.servers.is_over(now, id, self.bounds.lifetime) {
             self.close(id, CloseReason::Lifetime);
             return None;
         }
@@ -345,11 +355,11 @@ impl Pool {
     fn settle(&mut self, now: Time) {
         // The reserve may be granted on while clients wait; what is beyond it, after the limits
         // were lowered, may not, or a busy pool would never shrink.
-        let most = self.config.size_max as usize + self.config.reserve_max as usize;
+        let most = self.bounds.size_max as usize + self.bounds.reserve_max as usize;
         self.close_surplus(most);
         self.grant(now);
         self.refuse_overdue(now);
-        self.close_surplus(self.config.size_max as usize);
+        self.close_surplus(self.bounds.size_max as usize);
         while self.wants_open(now) {
             let id = self.servers.open(now);
             self.actions.push_back(Action::Open(id));
@@ -359,7 +369,7 @@ impl Pool {
 
     fn refuse_overdue(&mut self, now: Time) {
         while let Some(waiter) = self.waiters.oldest() {
-            if now < waiter.place.since + self.config.wait_max {
+            if now < waiter.place.since + self.bounds.wait_max {
                 break;
             }
             self.waiters.remove(waiter.home, waiter.place);
@@ -372,9 +382,9 @@ impl Pool {
         for id in self.servers.all_idle() {
             if self.servers.is_retired(id) {
                 due.push((id, CloseReason::Retired));
-            } else if self.servers.is_over(now, id, self.config.lifetime) {
+            } else if self.servers.is_over(now, id, self.bounds.lifetime) {
                 due.push((id, CloseReason::Lifetime));
-            } else if self.servers.idle_since(id) + self.config.idle_max <= now
+            } else if self.servers.idle_since(id) + self.bounds.idle_max <= now
                 && self.servers.len() - due.len() > self.kept_open()
             {
                 due.push((id, CloseReason::Idle));
@@ -442,13 +452,13 @@ impl Pool {
         let reserve_due = self
             .waiters
             .oldest()
-            .is_some_and(|w| w.place.since + self.config.reserve_after <= now);
+            .is_some_and(|w| w.place.since + self.bounds.reserve_after <= now);
         let reserve = if reserve_due {
-            self.config.reserve_max
+            self.bounds.reserve_max
         } else {
             0
         };
-        self.config.size_max as usize + reserve as usize
+        self.bounds.size_max as usize + reserve as usize
     }
 
     /// Servers that stay open although nobody uses them.
@@ -456,7 +466,7 @@ impl Pool {
         if self.clients == 0 {
             return 0;
         }
-        self.config.size_min as usize
+        self.bounds.size_min as usize
     }
 
     fn remove(&mut self, id: ServerId) {
@@ -482,7 +492,7 @@ impl Pool {
             "nobody waits beside an idle server"
         );
         if let Some(oldest) = self.waiters.oldest() {
-            let deadline = oldest.place.since + self.config.wait_max;
+            let deadline = oldest.place.since + self.bounds.wait_max;
             assert!(now < deadline, "nobody waits past the deadline");
         }
         self.servers.check();

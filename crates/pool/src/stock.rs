@@ -80,14 +80,14 @@ impl<S: Read + Write> Stock<S> {
     /// An empty pool for `workers` workers whose servers are numbered from `first`. A server that
     /// was idle for `check_delay` is checked before it is used.
     pub fn new(
-        config: pool::Config,
+        bounds: pool::Bounds,
         check_delay: Duration,
         workers: usize,
         first: ServerId,
     ) -> Self {
         Self {
-            wait_max: config.wait_max,
-            core: Pool::new(config, workers, first),
+            wait_max: bounds.wait_max,
+            core: Pool::new(bounds, workers, first),
             parked: BTreeMap::new(),
             totals: Totals::default(),
             full: None,
@@ -104,13 +104,13 @@ impl<S: Read + Write> Stock<S> {
     pub fn reconfigure(
         &mut self,
         now: Time,
-        config: pool::Config,
+        bounds: pool::Bounds,
         check_delay: Duration,
         retire: bool,
     ) {
         self.check_delay = check_delay;
-        self.wait_max = config.wait_max;
-        self.core.set_config(now, config);
+        self.wait_max = bounds.wait_max;
+        self.core.set_bounds(now, bounds);
         if retire {
             self.core.retire(now);
         }

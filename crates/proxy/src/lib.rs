@@ -1,8 +1,7 @@
 //! Sockets, timers and configuration around the pure core.
 //!
-//! The **data plane** is one thread per worker ([`worker`]), each with its own epoll loop, its own
-//! clients and the servers they hold; it decides through `pgweir-pool` and nothing on a query's way
-//! crosses threads. The **control plane** is the thread that called [`run`]: it accepts, logs
+//! The **data plane** is one thread per worker ([`worker`]), each with its own epoll loop around a
+//! driver of `pgweir-pool`, which decides; nothing on a query's way crosses threads. The **control plane** is the thread that called [`run`]: it accepts, logs
 //! clients and servers in, sweeps the pools ten times a second, and sees to signals. Sessions
 //! reach the workers, and servers the pools, when they are logged in.
 
@@ -35,4 +34,5 @@ mod texts;
 mod wire_io;
 mod worker;
 
-pub use run::{RunError, SetLogLevel, run};
+pub use reload::SetLogLevel;
+pub use run::{RunError, run};

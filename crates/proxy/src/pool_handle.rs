@@ -117,7 +117,7 @@ impl PoolHandle {
         workers: usize,
     ) -> Self {
         let first = ServerId(u64::from(id.0) << SERVER_ID_BITS);
-        let config = core_config(&settings.config);
+        let config = bounds(&settings.config);
         let stock = Stock::new(config, settings.policy.check_delay, workers, first);
         Self {
             id,
@@ -262,8 +262,8 @@ impl Settings {
     }
 }
 
-pub(crate) fn core_config(config: &PoolConfig) -> pool::Config {
-    pool::Config {
+pub(crate) fn bounds(config: &PoolConfig) -> pool::Bounds {
+    pool::Bounds {
         size_max: config.pool_size.map_or(u32::MAX, std::num::NonZeroU32::get),
         size_min: config.min_pool_size,
         reserve_max: config.reserve_pool_size,

@@ -8,9 +8,11 @@ use tracing::{Level, enabled, error, info, warn};
 
 use crate::config::{self, Config, Source};
 use crate::platform::PoolRef;
-use crate::pool_handle::{Settings, core_config};
+use crate::pool_handle::{Settings, bounds};
 use crate::registry::{Registry, user_limits};
-use crate::run::SetLogLevel;
+
+/// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
+pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
 
 /// Reads the configuration again. With any mistake in it, all of it stays as it was.
 pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLogLevel) {
@@ -66,7 +68,7 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             registry.lock_budget().set_limit(group, max);
             let settings = Settings::new(database.clone(), &pool.user);
             let policy = settings.policy.clone();
-            let core = core_config(&settings.config);
+            let core = bounds(&settings.config);
             let retire = pool.reconfigure(settings);
             outbox.reconfigure(registry, &PoolRef(pool), now, (core, &policy, retire));
         }

@@ -27,7 +27,7 @@ use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle};
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::reload;
+use crate::reload::{SetLogLevel, reload};
 use crate::worker::{SWEEP, WAKE, Worker};
 
 /// Workers at most: a client's name has a byte for its worker.
@@ -76,9 +76,6 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
-pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
-
 /// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
 /// not; SIGHUP reads `source` again.
 ///
@@ -86,6 +83,7 @@ pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
 /// The pooler cannot start, or a worker fails.
 pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
     set_log_level(resolved.config.log.level);
+    end_with_any_thread();
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -164,6 +162,16 @@ fn start_workers(config: Config) -> Result<(Arc<Registry>, Vec<WorkerThread>), R
         );
     }
     Ok((registry, threads))
+}
+
+/// A panic is a broken invariant, and whoever goes on serving after one may serve the wrong client.
+/// A release build aborts by itself.
+fn end_with_any_thread() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
 }
 
 /// The soft limit of open files is for programs that use `select`; we may use the hard one.

@@ -18,7 +18,7 @@ mod refusals;
 
 use std::fmt;
 
-use pgweir_pool::pool::{Action, Config, Counts, Grant};
+use pgweir_pool::pool::{Action, Bounds, Counts, Grant};
 use pgweir_pool::time::Time;
 
 pub(crate) use budget::BudgetWatch;
@@ -46,9 +46,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            model: Model::new(config),
+            model: Model::new(bounds),
             rules: vec![
                 Box::new(capacity::Capacity),
                 Box::new(closings::Closings::default()),
@@ -76,7 +76,7 @@ impl Watch {
             notable.push("leave: too late");
         }
         let total = model.total() as u64;
-        let size_max = u64::from(model.config.size_max);
+        let size_max = u64::from(model.bounds.size_max);
         if let [Action::Open(_)] = actions
             && *input == Input::Tick
             && total >= size_max

@@ -140,7 +140,7 @@ impl World {
             self.budget_watch.joined(id, database.into(), user.into());
             let workers = usize::from(self.options.workers);
             self.sites
-                .push(Site::new(options.config.clone(), workers, at));
+                .push(Site::new(options.bounds.clone(), workers, at));
         }
         for (group, limit) in self.options.limits.clone() {
             self.limit(group, limit);

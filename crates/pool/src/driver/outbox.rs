@@ -217,7 +217,7 @@ impl<P: Platform> Outbox<P> {
             Some(permit) => self.order(Order::Open(pool.clone(), id, permit)),
             None => {
                 let rivals = rivals.into_iter().map(|id| standing(shell, id));
-                let rival = rival_with_idle(pool.with(|stock| Standing::of(&stock.core)), rivals);
+                let rival = rival_with_idle(pool.with(|stock| stock.core.standing()), rivals);
                 self.surrender(shell, now, rival);
             }
         }
@@ -231,7 +231,7 @@ impl<P: Platform> Outbox<P> {
         });
         for (id, rivals) in hungry {
             let pool = shell.pool(id);
-            let claim = pool.with(|stock| Standing::of(&stock.core));
+            let claim = pool.with(|stock| stock.core.standing());
             if claim.wanted_since.is_none() {
                 continue;
             }
@@ -313,16 +313,16 @@ impl<P: Platform> Outbox<P> {
         shell: &S,
         pool: &P::Pool,
         now: Time,
-        (config, policy, retire): (pool::Config, &Policy, bool),
+        (bounds, policy, retire): (pool::Bounds, &Policy, bool),
     ) {
         self.decide(shell, pool, now, |stock| {
-            stock.reconfigure(now, config, policy.check_delay, retire);
+            stock.reconfigure(now, bounds, policy.check_delay, retire);
         });
     }
 }
 
 fn standing<S: Shell>(shell: &S, id: PoolId) -> (PoolOf<S>, Standing) {
     let pool = shell.pool(id);
-    let standing = pool.with(|stock| Standing::of(&stock.core));
+    let standing = pool.with(|stock| stock.core.standing());
     (pool, standing)
 }

@@ -8,7 +8,7 @@ use crate::time::Time;
 
 /// Limits and times of one pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct Bounds {
     /// Upper bound on open servers; `u32::MAX` is none.
     pub size_max: u32,
     /// Servers kept open while the pool has clients. At most `size_max`.

@@ -7,15 +7,15 @@ use crate::id::{ServerId, WorkerId};
 use crate::time::Time;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Use {
     Opening,
     Idle { since: Time, home: WorkerId },
     Active,
 }
 
 #[derive(Debug)]
-struct Server {
-    state: State,
+struct Member {
+    usage: Use,
     /// When its login succeeded, or began.
     opened: Time,
     /// Thousandths of its lifetime that it is spared.
@@ -30,7 +30,7 @@ struct Server {
 /// or if it does something else than the method is for: the pool would have lost count.
 #[derive(Debug)]
 pub(super) struct Servers {
-    by_id: BTreeMap<ServerId, Server>,
+    by_id: BTreeMap<ServerId, Member>,
     /// Per worker, the most recently used last, so that a quiet pool shrinks from the front.
     idle: Vec<VecDeque<ServerId>>,
     idle_count: u32,
@@ -80,8 +80,8 @@ impl Servers {
         let id = ServerId(self.next_id);
         self.next_id += 1;
         self.opening_count += 1;
-        let server = Server {
-            state: State::Opening,
+        let server = Member {
+            usage: Use::Opening,
             opened: now,
             jitter_permille: 0,
             used: false,
@@ -94,10 +94,10 @@ impl Servers {
     /// Its login succeeded; it is in use until it is made idle. Says whether it is retired.
     pub(super) fn opened(&mut self, now: Time, id: ServerId, jitter_permille: u32) -> bool {
         let server = self.by_id.get_mut(&id).expect("opened server is known");
-        assert_eq!(server.state, State::Opening);
+        assert_eq!(server.usage, Use::Opening);
         server.opened = now;
         server.jitter_permille = jitter_permille;
-        server.state = State::Active;
+        server.usage = Use::Active;
         self.opening_count -= 1;
         server.retired
     }
@@ -105,7 +105,7 @@ impl Servers {
     /// It will not log in any more. Says whether it was retired.
     pub(super) fn forget_opening(&mut self, id: ServerId) -> bool {
         let server = self.by_id.remove(&id).expect("opening server is known");
-        assert_eq!(server.state, State::Opening);
+        assert_eq!(server.usage, Use::Opening);
         self.opening_count -= 1;
         server.retired
     }
@@ -113,8 +113,8 @@ impl Servers {
     /// It was in use, and is free at `home` now.
     pub(super) fn make_idle(&mut self, now: Time, id: ServerId, home: WorkerId) {
         let server = self.by_id.get_mut(&id).expect("known server");
-        assert_eq!(server.state, State::Active);
-        server.state = State::Idle { since: now, home };
+        assert_eq!(server.usage, Use::Active);
+        server.usage = Use::Idle { since: now, home };
         self.idle[home.index()].push_back(id);
         self.idle_count += 1;
     }
@@ -124,16 +124,16 @@ impl Servers {
         let since = self.idle_since(id);
         self.unlist(id);
         let server = self.by_id.get_mut(&id).expect("idle server is known");
-        server.state = State::Active;
+        server.usage = Use::Active;
         (since, !std::mem::replace(&mut server.used, true))
     }
 
     /// It is gone, having logged in before.
     pub(super) fn remove(&mut self, id: ServerId) {
-        match self.by_id[&id].state {
-            State::Idle { .. } => self.unlist(id),
-            State::Active => {}
-            State::Opening => panic!("a login that breaks failed"),
+        match self.by_id[&id].usage {
+            Use::Idle { .. } => self.unlist(id),
+            Use::Active => {}
+            Use::Opening => panic!("a login that breaks failed"),
         }
         self.by_id.remove(&id);
     }
@@ -146,7 +146,7 @@ impl Servers {
     }
 
     pub(super) fn is_active(&self, id: ServerId) -> bool {
-        self.by_id[&id].state == State::Active
+        self.by_id[&id].usage == Use::Active
     }
 
     pub(super) fn is_retired(&self, id: ServerId) -> bool {
@@ -170,17 +170,17 @@ impl Servers {
 
     /// Since when an idle one is that.
     pub(super) fn idle_since(&self, id: ServerId) -> Time {
-        match self.by_id[&id].state {
-            State::Idle { since, .. } => since,
-            State::Opening | State::Active => unreachable!("asked of idle servers only"),
+        match self.by_id[&id].usage {
+            Use::Idle { since, .. } => since,
+            Use::Opening | Use::Active => unreachable!("asked of idle servers only"),
         }
     }
 
     /// Since when one is idle; `None` if it is not, or not known.
     pub(super) fn idle_from(&self, id: ServerId) -> Option<Time> {
-        match self.by_id.get(&id)?.state {
-            State::Idle { since, .. } => Some(since),
-            State::Opening | State::Active => None,
+        match self.by_id.get(&id)?.usage {
+            Use::Idle { since, .. } => Some(since),
+            Use::Opening | Use::Active => None,
         }
     }
 
@@ -201,9 +201,9 @@ impl Servers {
     /// An idle one, and where it is.
     pub(super) fn any_idle(&self) -> Option<(ServerId, WorkerId)> {
         let id = *self.idle.iter().find_map(|list| list.back())?;
-        match self.by_id[&id].state {
-            State::Idle { home, .. } => Some((id, home)),
-            State::Opening | State::Active => unreachable!("the idle lists hold idle servers"),
+        match self.by_id[&id].usage {
+            Use::Idle { home, .. } => Some((id, home)),
+            Use::Opening | Use::Active => unreachable!("the idle lists hold idle servers"),
         }
     }
 
@@ -216,15 +216,15 @@ impl Servers {
         debug_assert_eq!(
             self.by_id
                 .values()
-                .filter(|server| server.state == State::Opening)
+                .filter(|server| server.usage == Use::Opening)
                 .count(),
             self.opening_count as usize
         );
     }
 
-    /// Takes an idle server off its list; its state is the caller's to change.
+    /// Takes an idle server off its list; its usage is the caller's to change.
     fn unlist(&mut self, id: ServerId) {
-        let State::Idle { home, .. } = self.by_id[&id].state else {
+        let Use::Idle { home, .. } = self.by_id[&id].usage else {
             unreachable!("only idle servers are listed");
         };
         let list = &mut self.idle[home.index()];

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Action, Checkout, CloseReason, Condition, Config, Grant, Place, Pool};
+use super::{Action, Bounds, Checkout, CloseReason, Condition, Grant, Place, Pool};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
 
-fn config(size_max: u32) -> Config {
-    Config {
+fn bounds(size_max: u32) -> Bounds {
+    Bounds {
         size_max,
         size_min: 0,
         reserve_max: 0,
@@ -91,19 +91,19 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
     assert_eq!(log.join("; "), expected, "script: {script}");
 }
 
-fn check(config: Config, script: &str, expected: &str) {
-    check_on(Pool::new(config, 2, ServerId(0)), script, expected);
+fn check(bounds: Bounds, script: &str, expected: &str) {
+    check_on(Pool::new(bounds, 2, ServerId(0)), script, expected);
 }
 
 #[test]
 fn a_first_checkout_opens_and_is_granted_when_the_login_is_done() {
-    check(config(2), "c1 checkout; s0 opened", "open s0; grant c1 s0");
+    check(bounds(2), "c1 checkout; s0 opened", "open s0; grant c1 s0");
 }
 
 #[test]
 fn a_returned_server_goes_to_the_oldest_waiter() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; c3 checkout; s0 checkin; s0 checkin",
         "open s0; grant c1 s0; grant c2 s0; grant c3 s0",
     );
@@ -112,7 +112,7 @@ fn a_returned_server_goes_to_the_oldest_waiter() {
 #[test]
 fn a_waiter_that_leaves_is_passed_over() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; c3 checkout; c2 leave; s0 checkin",
         "open s0; grant c1 s0; grant c3 s0",
     );
@@ -121,7 +121,7 @@ fn a_waiter_that_leaves_is_passed_over() {
 #[test]
 fn a_requeued_client_keeps_its_place() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; s0 lost; c1 requeue; s1 opened",
         "open s0; grant c1 s0; open s1; grant c1 s1",
     );
@@ -130,7 +130,7 @@ fn a_requeued_client_keeps_its_place() {
 #[test]
 fn a_full_queue_refuses_the_next() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; c3 checkout; c4 checkout; c5 checkout",
         "open s0; grant c1 s0; refuse c5 QueueFull",
     );
@@ -139,7 +139,7 @@ fn a_full_queue_refuses_the_next() {
 #[test]
 fn a_wait_ends_after_wait_max() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; +99; +1",
         "open s0; grant c1 s0; refuse c2 Timeout",
     );
@@ -147,12 +147,12 @@ fn a_wait_ends_after_wait_max() {
 
 #[test]
 fn the_reserve_opens_after_its_wait_and_closes_when_not_needed() {
-    let config = Config {
+    let bounds = Bounds {
         reserve_max: 1,
-        ..config(1)
+        ..bounds(1)
     };
     check(
-        config,
+        bounds,
         "c1 checkout; s0 opened; c2 checkout; +49; +1; s1 opened; s1 checkin",
         "open s0; grant c1 s0; open s1; grant c2 s1; close s1 OverLimit",
     );
@@ -161,7 +161,7 @@ fn the_reserve_opens_after_its_wait_and_closes_when_not_needed() {
 #[test]
 fn a_dirty_server_is_closed_and_replaced_for_a_waiter() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; c2 checkout; s0 dirty; s1 opened",
         "open s0; grant c1 s0; close s0 Dirty; open s1; grant c2 s1",
     );
@@ -170,7 +170,7 @@ fn a_dirty_server_is_closed_and_replaced_for_a_waiter() {
 #[test]
 fn an_idle_server_is_closed_after_idle_max() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; s0 opened; s0 checkin; +999; +1",
         "open s0; grant c1 s0; close s0 Idle",
     );
@@ -178,12 +178,12 @@ fn an_idle_server_is_closed_after_idle_max() {
 
 #[test]
 fn the_minimum_is_kept_while_there_are_clients() {
-    let config = Config {
+    let bounds = Bounds {
         size_min: 1,
-        ..config(2)
+        ..bounds(2)
     };
     check(
-        config,
+        bounds,
         "client in; s0 opened; +1000; client out; +1000",
         "open s0; close s0 Idle",
     );
@@ -191,12 +191,12 @@ fn the_minimum_is_kept_while_there_are_clients() {
 
 #[test]
 fn a_server_past_its_lifetime_is_not_granted() {
-    let config = Config {
+    let bounds = Bounds {
         idle_max: Duration::MAX,
-        ..config(1)
+        ..bounds(1)
     };
     check(
-        config,
+        bounds,
         "c1 checkout; s0 opened; s0 checkin; +4999; c1 checkout; s0 checkin; +1",
         "open s0; grant c1 s0; grant c1 s0; close s0 Lifetime",
     );
@@ -204,12 +204,12 @@ fn a_server_past_its_lifetime_is_not_granted() {
 
 #[test]
 fn a_lifetime_of_zero_is_a_single_use() {
-    let config = Config {
+    let bounds = Bounds {
         lifetime: Duration::ZERO,
-        ..config(1)
+        ..bounds(1)
     };
     check(
-        config,
+        bounds,
         "c1 checkout; s0 opened; s0 checkin; c2 checkout; s1 opened",
         "open s0; grant c1 s0; close s0 Lifetime; open s1; grant c2 s1",
     );
@@ -218,7 +218,7 @@ fn a_lifetime_of_zero_is_a_single_use() {
 #[test]
 fn a_failed_login_refuses_everyone_when_nothing_is_open() {
     check(
-        config(1),
+        bounds(1),
         "c1 checkout; c2 checkout; s0 failed; c3 checkout; +200; c4 checkout; s1 opened",
         "open s0; refuse c1 LoginFailing; refuse c2 LoginFailing; refuse c3 LoginFailing; \
          open s1; grant c4 s1",
@@ -228,7 +228,7 @@ fn a_failed_login_refuses_everyone_when_nothing_is_open() {
 #[test]
 fn a_failed_login_beside_a_working_server_lets_clients_wait() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; s0 opened; c2 checkout; s1 failed; s0 checkin",
         "open s0; grant c1 s0; open s1; grant c2 s0",
     );
@@ -237,7 +237,7 @@ fn a_failed_login_beside_a_working_server_lets_clients_wait() {
 #[test]
 fn a_denied_pool_opens_again_only_when_the_budget_is_freed() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; s0 denied; +50; budget freed; s1 opened",
         "open s0; open s1; grant c1 s1",
     );
@@ -246,7 +246,7 @@ fn a_denied_pool_opens_again_only_when_the_budget_is_freed() {
 #[test]
 fn a_surrendered_connection_is_the_longest_idle_or_the_next_returned() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; c2 checkout; s0 opened; s1 opened; s0 checkin; surrender; surrender; s1 checkin",
         "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Evicted; close s1 Evicted",
     );
@@ -255,7 +255,7 @@ fn a_surrendered_connection_is_the_longest_idle_or_the_next_returned() {
 #[test]
 fn retired_servers_are_closed_when_unused() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; c2 checkout; s0 opened; s1 opened; s0 checkin; retire; s1 checkin",
         "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Retired; close s1 Retired",
     );
@@ -264,7 +264,7 @@ fn retired_servers_are_closed_when_unused() {
 #[test]
 fn a_server_that_logs_in_during_a_retirement_is_closed_and_replaced() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; retire; s0 opened; s1 opened",
         "open s0; close s0 Retired; open s1; grant c1 s1",
     );
@@ -273,7 +273,7 @@ fn a_server_that_logs_in_during_a_retirement_is_closed_and_replaced() {
 #[test]
 fn a_login_begun_before_a_retirement_may_fail_unheeded() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; retire; s0 failed; s1 opened",
         "open s0; open s1; grant c1 s1",
     );
@@ -282,7 +282,7 @@ fn a_login_begun_before_a_retirement_may_fail_unheeded() {
 #[test]
 fn a_promised_connection_is_given_up_once_however_it_ends() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; c2 checkout; s0 opened; s1 opened; surrender; s0 dirty; s1 checkin",
         "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Dirty",
     );
@@ -290,20 +290,20 @@ fn a_promised_connection_is_given_up_once_however_it_ends() {
 
 #[test]
 fn a_warm_pool_opens_one_server_for_nobody() {
-    check(config(2), "warm; warm; s0 opened; warm", "open s0");
-    check(config(2), "warm; s0 opened; warm; s0 lost", "open s0");
+    check(bounds(2), "warm; warm; s0 opened; warm", "open s0");
+    check(bounds(2), "warm; s0 opened; warm; s0 lost", "open s0");
 }
 
 #[test]
 fn lowered_limits_count_for_servers_in_use_too() {
-    let mut pool = Pool::new(config(2), 1, ServerId(0));
+    let mut pool = Pool::new(bounds(2), 1, ServerId(0));
     let home = WorkerId(0);
     for client in 1..=3 {
         pool.checkout(Time(0), ClientId(client), home);
     }
     pool.opened(Time(0), ServerId(0), home, 0);
     pool.opened(Time(0), ServerId(1), home, 0);
-    pool.set_config(Time(0), config(1));
+    pool.set_bounds(Time(0), bounds(1));
     while pool.poll_action().is_some() {}
     pool.checkin(Time(0), ServerId(0), home, Condition::Clean);
     let close = Action::Close(ServerId(0), CloseReason::OverLimit);
@@ -311,11 +311,11 @@ fn lowered_limits_count_for_servers_in_use_too() {
     assert_eq!(pool.poll_action(), None);
 
     let lifetime = Duration::from_micros(1);
-    pool.set_config(
+    pool.set_bounds(
         Time(0),
-        Config {
+        Bounds {
             lifetime,
-            ..config(1)
+            ..bounds(1)
         },
     );
     pool.checkin(Time(1), ServerId(1), home, Condition::Clean);
@@ -326,7 +326,7 @@ fn lowered_limits_count_for_servers_in_use_too() {
 #[test]
 fn an_idle_server_at_home_is_preferred() {
     check(
-        config(2),
+        bounds(2),
         "c1 checkout; c2@1 checkout; s0 opened; s1 opened; s1@1 checkin; s0 checkin; c3@1 checkout",
         "open s0; open s1; grant c1 s0; grant c2 s1; grant c3 s1",
     );
@@ -335,10 +335,10 @@ fn an_idle_server_at_home_is_preferred() {
 #[test]
 fn a_waiter_at_home_goes_first_only_within_the_stated_bound() {
     let two_ms_apart = "c1 checkout; s0 opened; c2@1 checkout; +2; c3 checkout; s0 checkin";
-    check(config(1), two_ms_apart, "open s0; grant c1 s0; grant c3 s0");
+    check(bounds(1), two_ms_apart, "open s0; grant c1 s0; grant c3 s0");
     let three_ms_apart = "c1 checkout; s0 opened; c2@1 checkout; +3; c3 checkout; s0 checkin";
     check(
-        config(1),
+        bounds(1),
         three_ms_apart,
         "open s0; grant c1 s0; grant c2 s0",
     );

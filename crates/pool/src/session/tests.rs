@@ -11,7 +11,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{End, Fault, Limits, Need, Overdue, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
-use crate::pool::{Checkout, Config, Place, Pool};
+use crate::pool::{Bounds, Checkout, Place, Pool};
 use crate::relay::{Mode, Relay, Violation};
 use crate::server::Server;
 use crate::time::Time;
@@ -75,7 +75,7 @@ fn query(sql: &str) -> Vec<u8> {
 }
 
 fn place() -> Place {
-    let config = Config {
+    let bounds = Bounds {
         size_max: 1,
         size_min: 0,
         reserve_max: 0,
@@ -86,7 +86,7 @@ fn place() -> Place {
         lifetime: Duration::MAX,
         login_retry: Duration::MAX,
     };
-    match Pool::new(config, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0)) {
+    match Pool::new(bounds, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0)) {
         Checkout::Waits(place) => place,
         other => unreachable!("an empty pool has no server, but answers {other:?}"),
     }

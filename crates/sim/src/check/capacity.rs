@@ -28,7 +28,7 @@ impl Rule for Capacity {
                 assert!(!model.denied, "capacity: opened against the budget");
             }
             Action::Grant(_) => {
-                let most = model.config.size_max as usize + model.config.reserve_max as usize;
+                let most = model.bounds.size_max as usize + model.bounds.reserve_max as usize;
                 assert!(model.total() <= most, "capacity: granted past the limit");
             }
             Action::Close(..) | Action::Refuse(..) => {}
@@ -38,7 +38,7 @@ impl Rule for Capacity {
     fn settled(&mut self, model: &Model, _input: &Input, counts: Counts) {
         let idle = model.idle().count();
         assert!(
-            model.total() <= model.config.size_max as usize || idle == 0,
+            model.total() <= model.bounds.size_max as usize || idle == 0,
             "capacity: idle above size_max"
         );
         let held = |s: &&super::model::Server| matches!(s.state, State::Held(_));

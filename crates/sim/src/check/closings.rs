@@ -40,7 +40,7 @@ impl Rule for Closings {
             }
             CloseReason::Retired => assert!(server.retired, "closings: {id} was not retired"),
             CloseReason::OverLimit => {
-                let most = model.config.size_max as usize;
+                let most = model.bounds.size_max as usize;
                 assert!(model.total() > most, "closings: {id} was within the limit");
                 let longest = longest_idle(model);
                 assert_eq!(

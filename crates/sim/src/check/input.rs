@@ -1,7 +1,7 @@
 //! What can happen to a pool, as data, so that it can be given to the pool and to its observer.
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Checkout, CloseReason, Condition, Config, Grant, Place, Pool};
+use pgweir_pool::pool::{Action, Bounds, Checkout, CloseReason, Condition, Grant, Place, Pool};
 use pgweir_pool::time::Time;
 
 /// One call of a pool's API.
@@ -39,7 +39,7 @@ pub(crate) enum Input {
     ClientOut,
     Warm,
     Tick,
-    SetConfig(Config),
+    SetBounds(Bounds),
     Retire,
     Surrender,
 }
@@ -116,7 +116,7 @@ impl Input {
             Self::ClientIn => pool.client_in(now),
             Self::ClientOut => pool.client_out(now),
             Self::Tick => pool.tick(now),
-            Self::SetConfig(ref config) => pool.set_config(now, config.clone()),
+            Self::SetBounds(ref bounds) => pool.set_bounds(now, bounds.clone()),
             Self::Retire => pool.retire(now),
         }
         Answer::Nothing
@@ -145,7 +145,7 @@ impl Input {
             Self::ClientOut => "client out",
             Self::Warm => "warm",
             Self::Tick => "tick",
-            Self::SetConfig(_) => "set config",
+            Self::SetBounds(_) => "set bounds",
             Self::Retire => "retire",
             Self::Surrender => "surrender",
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Condition, Config, Grant, Place};
+use pgweir_pool::pool::{Action, Bounds, Condition, Grant, Place};
 use pgweir_pool::time::Time;
 
 use super::input::{Answer, Input};
@@ -46,7 +46,7 @@ pub(crate) struct Waiter {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) now: Time,
-    pub(crate) config: Config,
+    pub(crate) bounds: Bounds,
     pub(crate) servers: BTreeMap<ServerId, Server>,
     /// Oldest first.
     pub(crate) queue: Vec<Waiter>,
@@ -64,10 +64,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             now: Time(0),
-            config,
+            bounds,
             servers: BTreeMap::new(),
             queue: Vec::new(),
             asked: BTreeMap::new(),
@@ -115,7 +115,7 @@ impl Model {
             Input::Failed(id) => {
                 let server = self.servers.remove(&id).expect("a login that was begun");
                 if !server.retired {
-                    self.retry_at = Some(self.now + self.config.login_retry);
+                    self.retry_at = Some(self.now + self.bounds.login_retry);
                 }
                 self.warm = false;
             }
@@ -143,7 +143,7 @@ impl Model {
             Input::ClientOut => self.clients -= 1,
             Input::Warm => self.warm |= answer.is_true() && self.open() == 0,
             Input::Tick => {}
-            Input::SetConfig(ref config) => self.config = config.clone(),
+            Input::SetBounds(ref bounds) => self.bounds = bounds.clone(),
             Input::Retire => {
                 for server in self.servers.values_mut() {
                     server.retired = true;
@@ -217,7 +217,7 @@ impl Model {
 
     /// Whether the server's life is over.
     pub(crate) fn is_expired(&self, server: &Server) -> bool {
-        let life = self.config.lifetime;
+        let life = self.bounds.lifetime;
         if life.is_zero() {
             return server.used;
         }
@@ -234,7 +234,7 @@ impl Model {
         if self.clients == 0 {
             return 0;
         }
-        self.config.size_min as usize
+        self.bounds.size_min as usize
     }
 
     /// Servers that may be open now, with the reserve if the oldest waiter has waited for it.
@@ -242,13 +242,13 @@ impl Model {
         let reserve_due = self
             .queue
             .first()
-            .is_some_and(|w| w.since + self.config.reserve_after <= self.now);
+            .is_some_and(|w| w.since + self.bounds.reserve_after <= self.now);
         let reserve = if reserve_due {
-            self.config.reserve_max
+            self.bounds.reserve_max
         } else {
             0
         };
-        self.config.size_max as usize + reserve as usize
+        self.bounds.size_max as usize + reserve as usize
     }
 
     /// Whether there is someone or something to open one more server for.

@@ -27,7 +27,7 @@ impl Rule for Punctual {
                 let State::Idle { since, .. } = model.servers[&id].state else {
                     panic!("punctual: {id} is not idle");
                 };
-                let due = since + model.config.idle_max;
+                let due = since + model.bounds.idle_max;
                 assert!(due <= model.now, "punctual: {id} closed before idle_max");
                 assert!(
                     model.total() > model.kept(),
@@ -60,7 +60,7 @@ impl Rule for Punctual {
             let expired = model.is_expired(&model.servers[&id]);
             assert!(!expired, "punctual: {id} outlives its lifetime");
             assert!(
-                model.now < since + model.config.idle_max || model.total() <= model.kept(),
+                model.now < since + model.bounds.idle_max || model.total() <= model.kept(),
                 "punctual: {id} outlives idle_max"
             );
         }
@@ -68,5 +68,5 @@ impl Rule for Punctual {
 }
 
 fn is_overdue(model: &Model, waiter: &super::model::Waiter) -> bool {
-    waiter.since + model.config.wait_max <= model.now
+    waiter.since + model.bounds.wait_max <= model.now
 }

@@ -21,7 +21,7 @@ pub(crate) struct Refusals {
 impl Rule for Refusals {
     fn input(&mut self, model: &Model, input: &Input, answer: Answer) {
         let none_idle = model.idle().next().is_none();
-        self.queue_full = none_idle && model.queue.len() >= model.config.waiters_max;
+        self.queue_full = none_idle && model.queue.len() >= model.bounds.waiters_max;
         self.login_failing = model.is_retry_pause() && model.total() == 0;
         if let Answer::Checkout(Checkout::Refused(refusal)) = answer {
             let came = matches!(input, Input::Checkout { .. });

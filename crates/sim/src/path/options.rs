@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgweir_pool::budget::{Budget, Group, PoolId};
 use pgweir_pool::driver::Policy;
 use pgweir_pool::id::ServerId;
-use pgweir_pool::pool::Config;
+use pgweir_pool::pool::Bounds;
 use pgweir_pool::relay::Mode;
 use pgweir_pool::session::Limits;
 use pgweir_pool::stock::Stock;
@@ -23,7 +23,7 @@ pub(super) struct Options {
     pub(super) clients: u64,
     pub(super) workers: u16,
     /// Pools that share a budget.
-    pub(super) pools: Vec<(Config, Limits)>,
+    pub(super) pools: Vec<(Bounds, Limits)>,
     /// What the pools may open together.
     pub(super) budget: Option<u32>,
     /// How far behind a worker's clock may be.
@@ -116,7 +116,7 @@ pub(super) struct Faults {
 
 impl Options {
     pub(super) fn draw(rng: &mut Rng) -> Self {
-        let pools = (0..rng.between(1, 3)).map(|_| (config(rng), limits(rng)));
+        let pools = (0..rng.between(1, 3)).map(|_| (bounds(rng), limits(rng)));
         let pools: Vec<_> = pools.collect();
         let mode = match rng.below(5) {
             0 => Mode::Session,
@@ -160,19 +160,19 @@ impl Options {
             budget.join(id, "d".into(), format!("u{at}").into());
         }
         let mut plant = Plant::new(net, budget);
-        for (at, (config, limits)) in self.pools.iter().enumerate() {
+        for (at, (bounds, limits)) in self.pools.iter().enumerate() {
             // Names of different pools differ, so that a trace is easier to read.
             let first = ServerId(100_000 * at as u64);
             let workers = usize::from(self.workers);
-            let stock = Stock::new(config.clone(), self.check_after, workers, first);
+            let stock = Stock::new(bounds.clone(), self.check_after, workers, first);
             plant.add_pool(stock, self.policy(*limits));
         }
         plant
     }
 
     /// Other settings for a pool.
-    pub(super) fn redraw(&self, rng: &mut Rng) -> (Config, Policy) {
-        (config(rng), self.policy(limits(rng)))
+    pub(super) fn redraw(&self, rng: &mut Rng) -> (Bounds, Policy) {
+        (bounds(rng), self.policy(limits(rng)))
     }
 
     fn policy(&self, limits: Limits) -> Policy {
@@ -243,9 +243,9 @@ impl Faults {
     }
 }
 
-fn config(rng: &mut Rng) -> Config {
+fn bounds(rng: &mut Rng) -> Bounds {
     let size_max = u32::try_from(rng.between(1, 3)).expect("small");
-    Config {
+    Bounds {
         size_max,
         size_min: u32::try_from(rng.below(u64::from(size_max) + 1)).expect("small"),
         reserve_max: u32::from(rng.one_in(4)),

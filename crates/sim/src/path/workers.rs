@@ -201,12 +201,12 @@ impl World {
     pub(super) fn reload(&mut self) {
         self.log.count("reload");
         let pool = self.any_pool();
-        let (config, policy) = self.options.redraw(&mut self.rng);
+        let (bounds, policy) = self.options.redraw(&mut self.rng);
         let retire = self.rng.one_in(3);
         let workers = self.options.workers;
         pool.set_policy(policy.clone());
         self.errand(|outbox, plant, now| {
-            outbox.reconfigure(plant, &pool, now, (config, &policy, retire));
+            outbox.reconfigure(plant, &pool, now, (bounds, &policy, retire));
             for at in 0..workers {
                 outbox.send(WorkerId(at), Message::Reloaded);
             }

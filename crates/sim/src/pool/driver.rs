@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, CloseReason, Config, Grant, Pool, Refusal};
+use pgweir_pool::pool::{Action, Bounds, CloseReason, Grant, Pool, Refusal};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
@@ -32,12 +32,12 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(config: Config, workers: usize, at: usize) -> Self {
+    pub(super) fn new(bounds: Bounds, workers: usize, at: usize) -> Self {
         // Names of different pools differ, so that a trace is easier to read.
         let first_name = ServerId(100_000 * at as u64);
         Self {
-            pool: Pool::new(config.clone(), workers, first_name),
-            watch: Watch::new(config),
+            pool: Pool::new(bounds.clone(), workers, first_name),
+            watch: Watch::new(bounds),
             permits: BTreeMap::new(),
             parameters_known: false,
             greeting: Vec::new(),
@@ -215,7 +215,7 @@ impl World {
     }
 
     fn standing(&self, at: usize) -> Standing {
-        Standing::of(&self.sites[at].pool)
+        self.sites[at].pool.standing()
     }
 
     fn rivals(&self, at: usize) -> Vec<(usize, Standing)> {

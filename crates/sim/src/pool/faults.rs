@@ -28,8 +28,8 @@ impl World {
             self.tell(at, Input::Retire);
         }
         if self.rng.happens(self.options.reconfigure) {
-            let config = options::config(&mut self.rng, self.options.clients, self.options.grid);
-            self.tell(at, Input::SetConfig(config));
+            let bounds = options::bounds(&mut self.rng, self.options.clients, self.options.grid);
+            self.tell(at, Input::SetBounds(bounds));
         }
         if self.rng.happens(self.options.change_limit) {
             let group = options::group(&mut self.rng);
@@ -57,7 +57,7 @@ impl World {
             + options.errand.most()
             + LOGIN_SLOW.most();
         // A pause that began just before the calm.
-        let pauses = self.sites.iter().map(|s| s.watch.model.config.login_retry);
+        let pauses = self.sites.iter().map(|s| s.watch.model.bounds.login_retry);
         let pause = Duration::from_millis(400).max(pauses.max().unwrap_or_default());
         let clients = u32::try_from(options.clients).expect("few clients");
         let pools = u32::try_from(self.sites.len()).expect("few pools");

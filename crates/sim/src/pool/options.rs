@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pgweir_pool::budget::Group;
-use pgweir_pool::pool::Config;
+use pgweir_pool::pool::Bounds;
 
 use crate::rng::Rng;
 use crate::swarm::{Chance, Spread};
@@ -14,7 +14,7 @@ use crate::swarm::{Chance, Spread};
 pub(super) struct PoolOptions {
     pub(super) database: &'static str,
     pub(super) user: &'static str,
-    pub(super) config: Config,
+    pub(super) bounds: Bounds,
 }
 
 /// Everything a run is drawn from.
@@ -101,7 +101,7 @@ impl Options {
             .map(|(database, user)| PoolOptions {
                 database,
                 user,
-                config: config(rng, clients, grid),
+                bounds: bounds(rng, clients, grid),
             })
             .collect();
         let limits = groups().map(|group| (group, limit(rng))).collect();
@@ -168,7 +168,7 @@ pub(super) fn limit(rng: &mut Rng) -> Option<u32> {
 }
 
 /// A pool's configuration.
-pub(super) fn config(rng: &mut Rng, clients: u64, grid: Duration) -> Config {
+pub(super) fn bounds(rng: &mut Rng, clients: u64, grid: Duration) -> Bounds {
     let size_max = match rng.below(10) {
         0 => u32::MAX,
         1 => small(rng, 1, 30),
@@ -179,7 +179,7 @@ pub(super) fn config(rng: &mut Rng, clients: u64, grid: Duration) -> Config {
     let waiters_max = if rng.one_in(2) { clients + 1 } else { 8 };
     let waiters_min = u64::from(!rng.one_in(20));
     let waiters_max = rng.between(waiters_min, waiters_max);
-    Config {
+    Bounds {
         size_max,
         size_min: size_min.min(size_max),
         reserve_max,
