@@ -22,6 +22,7 @@ pub mod plan;
 pub mod profile;
 pub mod render;
 pub mod show;
+mod text;
 pub mod units;
 
 pub use plan::{Plan, plan};

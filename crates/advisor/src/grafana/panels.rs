@@ -1,6 +1,6 @@
 //! What the dashboard shows, row by row.
 
-use super::{Panel, Row, Shape};
+use super::panel::{Panel, Row, Shape};
 
 /// A stat that is never an alarm.
 const PLAIN: Shape = Shape::Stat { red_from: None };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::findings::{Finding, Severity, gather};
+use super::finding::{Finding, Severity, gather};
 use crate::facts::{Facts, Service, Via};
 use crate::units::time_text;
 

@@ -6,6 +6,7 @@
 mod advice;
 mod capacity;
 mod changes;
+mod finding;
 mod findings;
 mod lattice;
 mod memory;
@@ -24,7 +25,7 @@ use serde::Serialize;
 pub use advice::{Advice, Basis, Reason, Topic};
 pub use capacity::Capacity;
 pub use changes::Change;
-pub use findings::{Finding, Severity};
+pub use finding::{Finding, Severity};
 pub use memory::MemoryPlan;
 pub use pooling::PoolerPlan;
 pub use queueing::{QueueingPlan, ScalingPlan};

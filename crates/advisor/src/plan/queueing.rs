@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::findings::{Finding, Severity};
+use super::finding::{Finding, Severity};
 use super::services::ServicePlan;
 use crate::facts::{Facts, Via};
 use crate::formula::queueing::{self, Goal};

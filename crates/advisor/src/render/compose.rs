@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    File, address, database_url, distinct, header, pairs, password_variable, pgweir, yaml,
-};
+use super::connect::{address, database_url, distinct, pairs, password_variable, shares_servers};
+use super::file::{File, header};
+use super::{pgweir, yaml};
 use crate::facts::{Kind, PoolerKind, Service, Via};
 use crate::plan::Plan;
 use crate::units::whole_seconds;
@@ -142,7 +142,7 @@ fn service(plan: &Plan, service: &Service) -> Value {
             environment["DB_DATABASE"] = escaped(&service.database).into();
             environment["DB_USERNAME"] = escaped(&service.user).into();
             environment["DB_PASSWORD"] = required(&variable).into();
-            let pooled = super::shares_servers(plan, service);
+            let pooled = shares_servers(plan, service);
             environment["DB_POOLED"] = pooled.to_string().into();
         }
     }

@@ -1,6 +1,5 @@
 //! The fleet itself, with every default written out but an assumed `ram`: planning it gives the same plan.
 
-use super::{File, header};
 use crate::facts::{Facts, Kind, PoolerKind, Service};
 use crate::fleet::{self, Draft, Section, Value};
 use crate::formula::base::Storage;
@@ -8,13 +7,6 @@ use crate::formula::demand::Surge;
 use crate::plan::Plan;
 use crate::units::{Bytes, Connections, time_text};
 use std::time::Duration;
-
-pub(super) fn files(plan: &Plan) -> Vec<File> {
-    vec![File {
-        path: "fleet/fleet.toml".to_owned(),
-        content: header(plan, "fleet", "#") + &text(plan),
-    }]
-}
 
 /// The description alone.
 pub(super) fn text(plan: &Plan) -> String {

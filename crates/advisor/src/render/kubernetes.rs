@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::{File, address, database_url, distinct, header, pairs, password_variable, yaml};
+use super::connect::{address, database_url, distinct, pairs, password_variable, shares_servers};
+use super::file::{File, header};
+use super::yaml;
 use crate::facts::{Kind, Pooler, PoolerKind, Service};
 use crate::formula::demand::Surge;
 use crate::plan::{Plan, PoolerPlan};
@@ -317,7 +319,7 @@ fn settings(plan: &Plan, service: &Service) -> Value {
     let mut data = json!({});
     match service.kind {
         Kind::PhpFpm | Kind::Octane | Kind::Queue => {
-            let pooled = super::shares_servers(plan, service);
+            let pooled = shares_servers(plan, service);
             for (name, value) in [
                 ("DB_HOST", host.to_owned()),
                 ("DB_PORT", port.to_string()),

@@ -1,6 +1,7 @@
 //! Laravel: connections of `config/database.php`, for 13, which knows poolers, and for 12 and older.
 
-use super::{File, address, header, of_kind, shares_servers};
+use super::connect::{address, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::whole_seconds;

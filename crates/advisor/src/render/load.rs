@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{File, header, yaml};
+use super::file::{File, header};
+use super::yaml;
 use crate::plan::Plan;
 
 /// A phase: so many seconds with so many new users per second.

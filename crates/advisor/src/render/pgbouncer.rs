@@ -1,6 +1,7 @@
 //! PgBouncer: its ini file, and a template of its users.
 
-use super::{File, distinct, header, pairs, password_variable};
+use super::connect::{distinct, pairs, password_variable};
+use super::file::{File, header};
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::short;
 use std::time::Duration;

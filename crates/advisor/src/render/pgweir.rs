@@ -1,6 +1,7 @@
 //! pgweir's own configuration.
 
-use super::{File, distinct, header, pairs, password_variable};
+use super::connect::{distinct, pairs, password_variable};
+use super::file::{File, header};
 use crate::fleet::Value;
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::{time_text, whole_seconds};

@@ -1,6 +1,7 @@
 //! PHP-FPM: a file for each pool. FPM reads no variables by itself, but expands the ones a file names.
 
-use super::{File, header, of_kind};
+use super::connect::of_kind;
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 

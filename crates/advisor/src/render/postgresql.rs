@@ -1,6 +1,7 @@
 //! PostgreSQL: settings as `postgresql.conf`, and as `ALTER SYSTEM` and `ALTER ROLE`.
 
-use super::{File, distinct, header, pairs};
+use super::connect::{distinct, pairs};
+use super::file::{File, header};
 use crate::plan::Plan;
 use crate::units::{short, time_text, whole_seconds};
 

@@ -1,7 +1,8 @@
 //! Prisma: URL parameters for 6 and older, which have a pool of their own; a factory for 7, whose
 //! `pg` adapter ignores them.
 
-use super::{File, address, database_url, header, of_kind, shares_servers};
+use super::connect::{address, database_url, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::{whole_ms, whole_seconds};

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::checklist::checklist;
-use super::{File, header, plan_id};
+use super::file::{File, header, plan_id};
 use crate::corrections;
 use crate::plan::{Plan, Severity};
 use crate::show::{picture, services_table};

@@ -1,6 +1,7 @@
 //! SQLx: pool options as Rust, with jitter on the lifetime, and the environment.
 
-use super::{File, address, database_url, header, of_kind, shares_servers};
+use super::connect::{address, database_url, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::{whole_ms, whole_seconds};

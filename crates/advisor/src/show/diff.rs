@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::push;
 use crate::plan::Plan;
+use crate::text::push;
 use crate::units::{Bytes, short};
 
 /// A number or text that differs.

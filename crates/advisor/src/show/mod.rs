@@ -1,5 +1,6 @@
 //! Tells a plan to people: the table, the picture, the derivations, and what differs between two.
 
+mod derivation;
 mod diff;
 mod explain;
 mod picture;
@@ -8,15 +9,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use derivation::Derivation;
 pub use diff::{Difference, diff, diff_text};
-pub use explain::{Derivation, explain, explain_text};
+pub use explain::{explain, explain_text};
 pub use picture::picture;
 pub use table::services_table;
 
-use std::fmt::{Arguments, Write};
-
 use crate::formula::demand::Verdict;
 use crate::plan::{Advice, Basis, Plan, Severity};
+use crate::text::push;
 use crate::units::short;
 
 /// Colours of a terminal, or none.
@@ -282,11 +283,6 @@ fn assumptions(text: &mut String, plan: &Plan, colours: Colours) {
 
 fn heading(text: &mut String, title: &str, colours: Colours) {
     push(text, format_args!("\n{}\n", colours.bold(title)));
-}
-
-fn push(text: &mut String, arguments: Arguments<'_>) {
-    text.write_fmt(arguments)
-        .expect("writing to a String cannot fail");
 }
 
 /// More reasons than that do not fit above the table.

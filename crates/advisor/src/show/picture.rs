@@ -1,9 +1,9 @@
 //! The picture at the end of S2, drawn from the plan: services, the pooler, PostgreSQL, and how full it
 //! is.
 
-use super::push;
 use crate::facts::{Facts, Kind, Service, Via};
 use crate::plan::{Plan, ServicePlan};
+use crate::text::push;
 use crate::units::{Bytes, Connections, percent_text, time_text};
 
 /// The picture, 79 columns wide at most.

@@ -1,8 +1,8 @@
 //! The table of services.
 
-use super::push;
 use crate::facts::Via;
 use crate::plan::Plan;
+use crate::text::push;
 use crate::units::{Connections, percent_text};
 
 /// One line for each service, and the sums against what PostgreSQL gives.

@@ -1,9 +1,9 @@
 //! What can be wrong with a single service: one function for each rule.
 
-use super::{Finding, Severity, corrected};
 use crate::facts::{Facts, Kind, PoolMode, Service, Via};
 use crate::formula::base::prisma_guide_use;
 use crate::plan::capacity::Capacity;
+use crate::plan::finding::{Finding, Severity, corrected};
 use crate::plan::services::ServicePlan;
 use crate::profile::Profile;
 use crate::units::{Connections, short, time_text};

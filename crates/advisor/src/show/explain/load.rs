@@ -1,9 +1,9 @@
 //! What the load needs (F8 to F10), and the law of a load test (F12).
 
-use super::{Derivation, derived, part};
 use crate::facts::Via;
 use crate::formula;
 use crate::plan::{Plan, ScalingPlan};
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::{Rate, short};
 
 pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {

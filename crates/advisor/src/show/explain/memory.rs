@@ -1,8 +1,8 @@
 //! Memory of the database machine (F6).
 
-use super::{Derivation, derived, part};
 use crate::formula;
 use crate::plan::Plan;
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::short;
 
 pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {

@@ -1,8 +1,8 @@
 //! The pooler's sizes (F11). What was given is an input, and has no formula.
 
-use super::{Derivation, derived, part};
 use crate::formula::F11;
 use crate::plan::Plan;
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::Connections;
 
 pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {

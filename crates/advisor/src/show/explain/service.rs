@@ -1,10 +1,10 @@
 //! The numbers of one service.
 
-use super::{Derivation, derived, part};
 use crate::facts::Service;
 use crate::fleet::presets::Preset;
 use crate::formula;
 use crate::plan::{Plan, ServicePlan};
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::{short, time_text};
 
 pub(super) fn explain(
