@@ -9,12 +9,16 @@
 
 mod account;
 mod cluster;
+mod command;
+mod find;
 mod install;
+mod package;
 mod postgres;
 mod random;
 mod watchdog;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions};
-pub use postgres::{Postgres, PostgresMissing};
+pub use find::PostgresMissing;
+pub use postgres::Postgres;
 pub use random::random_hex;
 pub use watchdog::{EndSignal, Watchdog};

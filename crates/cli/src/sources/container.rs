@@ -5,6 +5,7 @@ use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::postgresql::server_setting;
 use super::said::Sayings;
+use super::url::{plain, url};
 
 /// A container.
 pub(super) struct Container<'a> {
@@ -124,11 +125,6 @@ fn uses_database(variable: &str) -> bool {
         .contains(&variable)
 }
 
-/// Whether a text holds no reference to a variable.
-pub(super) fn plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains('$')
-}
-
 /// What the variables of a service say, in whatever order. Gives what is wrong with them.
 pub(super) fn variables_of_service<'a>(
     section: &mut Section,
@@ -183,55 +179,6 @@ fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
     sayings.add(key, value, name, origin);
 }
 
-/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma; whether it limits a
-/// pool. Its password is not looked at, and nothing of it is ever shown.
-pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
-    let text = without_references(text);
-    let Some((_, rest)) = text.split_once("://") else {
-        return false;
-    };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let user = login.split(':').next().unwrap_or_default();
-    let database = place.split_once('/').map_or("", |(_, database)| database);
-    for (key, value) in [("user", user), ("database", database)] {
-        if plain(value) && !value.contains('%') {
-            sayings.add(key, value.into(), "DATABASE_URL", origin);
-        }
-    }
-    let mut limits = false;
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        let (key, value) = match name {
-            "connection_limit" => ("pool", Value::from_text(value)),
-            "pool_timeout" => ("acquire_timeout", Value::from(format!("{value}s"))),
-            "connect_timeout" => ("connect_timeout", Value::from(format!("{value}s"))),
-            "socket_timeout" => ("socket_timeout", Value::from(format!("{value}s"))),
-            "max_idle_connection_lifetime" => ("idle_timeout", Value::from(format!("{value}s"))),
-            "max_connection_lifetime" => ("max_lifetime", Value::from(format!("{value}s"))),
-            _ => continue,
-        };
-        limits |= name == "connection_limit";
-        sayings.add(key, value, &format!("{name} of the URL"), origin);
-    }
-    limits
-}
-
-/// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and
-/// question marks of its own.
-fn without_references(text: &str) -> String {
-    let mut rest = text;
-    let mut plain = String::new();
-    while let Some(at) = rest.find("${").or_else(|| rest.find("$(")) {
-        let end = rest[at..]
-            .find(['}', ')'])
-            .map_or(rest.len(), |end| at + end + 1);
-        plain.push_str(&rest[..at]);
-        plain.push('$');
-        rest = &rest[end..];
-    }
-    plain + rest
-}
-
 /// Settings of a command line of PostgreSQL: `-c name=value`, `--name=value`, and the letters that stand
 /// for one.
 fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
@@ -262,11 +209,37 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
     settings
 }
 
+/// A service whose host is the pooler's goes through it.
+pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
+    let Some(pooler) = &draft.pooler else { return };
+    let host = match pooler.get("host").map(|given| &given.value) {
+        Some(Value::Text(host)) => host.to_string(),
+        _ => return,
+    };
+    for (name, addresses) in behind {
+        if addresses.iter().all(|address| address == UNKNOWN) {
+            continue;
+        }
+        let goes = addresses.iter().any(|address| {
+            let after = address.rsplit('@').next().unwrap_or(address);
+            let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
+            after[..end] == host
+        });
+        let section = draft.service(name, Origin::Nowhere);
+        let origin = section.origin.clone();
+        let via = if goes { "pooler" } else { "direct" };
+        section.give("via", via.into(), origin);
+    }
+}
+
 /// `postgres` of `registry.example:5000/library/postgres:17`.
 fn image_name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.split([':', '@']).next().unwrap_or(last)
 }
+
+/// In place of a value that stands elsewhere.
+pub(super) const UNKNOWN: &str = "$";
 
 /// Variables that say where the database is.
 pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];

@@ -12,7 +12,7 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::Names;
+use super::names::Names;
 use super::postgresql::server_setting;
 
 /// Asks the database at `url`.

@@ -4,12 +4,12 @@
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::Source;
-use super::container::plain;
+use super::file::SourceFile;
 use super::lines::assignments;
 use super::said::Sayings;
+use super::url::plain;
 
-pub(super) fn read(source: &Source<'_>) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut pooler = Section::new(source.line(0));
     pooler.set("kind", "pgbouncer");
@@ -149,7 +149,7 @@ mod tests {
     fn check(databases: &str, pool: i128, seen: &[&str]) {
         let text = format!("[databases]\n{databases}[pgbouncer]\ndefault_pool_size = 25\n");
         let name = "p.ini";
-        let draft = read(&Source { name, text: &text });
+        let draft = read(&SourceFile { name, text: &text });
         let pooler = draft.pooler.unwrap();
         let size = pooler.get("default_pool_size").unwrap();
         assert_eq!(size.value, Value::Integer(pool), "{databases}");

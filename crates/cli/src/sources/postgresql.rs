@@ -7,11 +7,11 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::Source;
+use super::file::SourceFile;
 
 /// A `postgresql.conf`: settings, and lines that would keep the server from starting. Of a setting given
 /// twice the last counts, as it does for PostgreSQL.
-pub(super) fn read(source: &Source<'_>) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft {
         database: Section::new(source.line(0)),
         ..Draft::default()
@@ -319,7 +319,7 @@ mod tests {
     fn the_last_of_a_setting_counts_and_what_is_not_read_is_said() {
         let text = "autovacuum_work_mem = 64MB\nautovacuum_work_mem = -1\ninclude 'more.conf'\nport = 6000 x\n";
         let name = "postgresql.conf";
-        let draft = read(&Source { name, text });
+        let draft = read(&SourceFile { name, text });
         assert!(!draft.database.has("autovacuum_work_mem"));
         assert_eq!(
             seen(&draft.observations),

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use pgweir_advisor::facts::{Observation, Ruling};
 use pgweir_advisor::fleet::{Draft, Value};
 
-use super::Source;
+use super::file::SourceFile;
 use super::said::Sayings;
 
-pub(super) fn read(source: &Source<'_>) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     if !source.text.contains("PgPoolOptions") {
         return draft;
@@ -227,7 +227,7 @@ mod tests {
                     // few\n    )\n    .idle_timeout(settings.idle(1))\n    .max_lifetime(None);\n\
                     PgPoolOptions::new().max_connections(4).max_connections(6);\n";
         let name = "api/src/main.rs";
-        let draft = read(&Source { name, text });
+        let draft = read(&SourceFile { name, text });
         let (service, section) = &draft.services[0];
         assert_eq!(service, "api");
         let value = |key: &str| section.get(key).map(|given| given.value.clone());

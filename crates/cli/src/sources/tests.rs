@@ -5,7 +5,8 @@ use pgweir_advisor::fleet::{self, Draft};
 use pgweir_advisor::formula::demand::replicas_during_rollout;
 use pgweir_advisor::render;
 
-use super::{read, service_name};
+use super::names::service_name;
+use super::read;
 
 /// Observations in words, each behind its place.
 pub(super) fn seen(observations: &[Observation]) -> Vec<String> {
