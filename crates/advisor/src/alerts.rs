@@ -1,7 +1,7 @@
 //! Alerting rules for Prometheus.
 //!
-//! A pool that is full because there is enough to do is healthy, so no rule looks at a pool's
-//! fullness alone: somebody has to wait. Rules keep the labels of the scrape (`job`, `instance`)
+//! A pool that is full because it is busy is healthy, so no rule looks at a pool's fullness alone:
+//! clients have to wait as well. Rules keep the labels of the scrape (`job`, `instance`)
 //! by naming the labels they sum over, so that one set of rules serves any number of poolers.
 //!
 //! docs/alerts.md has a section for each alert; its `runbook_url` points there.

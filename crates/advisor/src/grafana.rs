@@ -1,7 +1,7 @@
 //! A dashboard for Grafana, as JSON to import.
 //!
-//! Rows are in the order in which somebody on call asks: is it healthy, who waits, what do the
-//! servers do, how long does it take, how much is there, what goes wrong, what does PostgreSQL say.
+//! Rows are in the order of the questions on call: is it healthy, who waits, what do the servers do,
+//! how long does it take, how much load, what goes wrong, how is PostgreSQL.
 
 mod panel;
 mod panels;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use panel::{Row, data_source};
 
-/// Grafana's version of the format, that of Grafana 12; earlier ones ignore what they do not know.
+/// The version of the format, from Grafana 12; earlier versions ignore what they do not know.
 const SCHEMA_VERSION: u32 = 41;
 
 /// Columns of Grafana's grid.

@@ -390,7 +390,7 @@ fn an_alert_says_where_what_and_how_much() {
     exp_alerts:
     - exp_labels: {severity: warning, instance: 'a:6433', job: pgweir, server: 'db:5432'}
       exp_annotations: &near
-        summary: soon PostgreSQL takes no more connections
+        summary: PostgreSQL's limit of connections is near
         description: 91.75% of the connections that db:5432 has for ordinary users are in use.
         runbook_url: docs/alerts.md#pgweirmaxconnectionsnear
     - exp_labels: {severity: critical, instance: 'a:6433', job: pgweir, server: 'db:5432'}

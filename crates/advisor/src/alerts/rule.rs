@@ -1,6 +1,6 @@
 //! One alerting rule.
 
-/// How soon somebody has to look.
+/// How soon an operator has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
     /// Some day.
@@ -28,17 +28,16 @@ impl Urgency {
 /// One alerting rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRule {
-    /// Its name, and that of its section in docs/alerts.md. Rules that differ in their severity
-    /// alone share it.
+    /// Its name, and that of its section in docs/alerts.md. Rules that differ only in urgency share it.
     pub alert: &'static str,
     /// PromQL, one line or several.
     pub expr: String,
-    /// How long it has to be true before it fires, in Prometheus' notation.
+    /// How long it must be true before it fires, in Prometheus' notation.
     pub hold: String,
-    /// How soon somebody has to look.
+    /// How soon an operator has to act.
     pub urgency: Urgency,
     /// What is wrong, in one line.
     pub summary: &'static str,
-    /// What exactly, with the value.
+    /// The details, with the value.
     pub description: String,
 }

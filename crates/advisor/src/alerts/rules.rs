@@ -3,7 +3,7 @@
 use super::rule::{AlertRule, Urgency};
 use super::thresholds::Thresholds;
 
-/// All rules, the gravest subjects first.
+/// All rules, the most serious subjects first.
 pub(super) fn all(thresholds: &Thresholds) -> Vec<AlertRule> {
     let mut rules = process(thresholds);
     rules.extend(waits(thresholds));
@@ -39,7 +39,7 @@ fn process(thresholds: &Thresholds) -> Vec<AlertRule> {
         },
         AlertRule {
             alert: "PgweirNotReady",
-            // A pooler that shuts down is not ready by intent.
+            // A pooler that shuts down is meant to be not ready.
             expr: "pgweir_ready == 0\nunless pgweir_draining == 1".to_owned(),
             hold: "30s".to_owned(),
             urgency: Urgency::Page,
@@ -71,7 +71,7 @@ fn process(thresholds: &Thresholds) -> Vec<AlertRule> {
             expr: format!("pgweir_clients / pgweir_clients_limit > {clients_share}"),
             hold: "1m".to_owned(),
             urgency: Urgency::Warning,
-            summary: "soon no more clients are let in",
+            summary: "the limit of clients is near",
             description: "{{ $labels.instance }} has {{ $value | humanizePercentage }} of the \
                           clients that max_client_conn allows."
                 .to_owned(),
@@ -164,7 +164,7 @@ fn errors(thresholds: &Thresholds) -> Vec<AlertRule> {
         ),
         hold: "1m".to_owned(),
         urgency: Urgency::Warning,
-        summary: "clients are sent errors of the connection",
+        summary: "clients get connection errors",
         description: "{{ $labels.instance }} sends {{ $value | humanize }} errors of SQLSTATE \
                       class {{ $labels.class }} per second."
             .to_owned(),
@@ -215,7 +215,7 @@ fn statements(thresholds: &Thresholds) -> Vec<AlertRule> {
             ),
             hold: "5m".to_owned(),
             urgency: Urgency::Info,
-            summary: "an application asks the same again and again",
+            summary: "an application repeats a statement again and again",
             description: format!(
                 "{{{{ $value | humanize }}}} times a minute a client of {POOL} repeats one \
                  statement where one query would do."
@@ -233,14 +233,14 @@ fn postgres(thresholds: &Thresholds) -> Vec<AlertRule> {
     } = thresholds;
     let near = |urgency, comparison: String| AlertRule {
         alert: "PgweirMaxConnectionsNear",
-        // The probe's own session is the one more.
+        // Plus one: the probe's own session.
         expr: format!(
             "(sum without (origin, state) (pgweir_postgres_sessions) + 1) \
              / pgweir_postgres_sessions_limit {comparison}"
         ),
         hold: "1m".to_owned(),
         urgency,
-        summary: "soon PostgreSQL takes no more connections",
+        summary: "PostgreSQL's limit of connections is near",
         description:
             "{{ $value | humanizePercentage }} of the connections that {{ $labels.server }} \
                       has for ordinary users are in use."
@@ -257,7 +257,7 @@ fn postgres(thresholds: &Thresholds) -> Vec<AlertRule> {
                 .to_owned(),
             hold: "10m".to_owned(),
             urgency: Urgency::Warning,
-            summary: "PostgreSQL has more to do than cores",
+            summary: "PostgreSQL has more active sessions than cores",
             description: "On average {{ $value | humanize }} sessions are active at \
                           {{ $labels.server }}, more than it has cores."
                 .to_owned(),
@@ -268,8 +268,8 @@ fn postgres(thresholds: &Thresholds) -> Vec<AlertRule> {
             hold: "2m".to_owned(),
             urgency: Urgency::Warning,
             summary: "PostgreSQL does not answer the probe",
-            description: "The probe gets no answer of {{ $labels.server }}: alerts on its \
-                          connections are blind."
+            description: "The probe gets no answer from {{ $labels.server }}: alerts on its \
+                          connections cannot fire."
                 .to_owned(),
         },
     ]

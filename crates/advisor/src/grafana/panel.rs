@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 pub(super) enum Shape {
     /// The last value, large. Red from this value on, if there is one.
     Stat {
-        /// The least value that is shown in red.
+        /// The smallest value shown in red.
         red_from: Option<u32>,
     },
     /// Lines over time.
     Lines,
-    /// Areas over time, one upon the other.
+    /// Areas over time, stacked.
     Stack,
 }
 
-/// A panel before it has a place.
+/// A panel without its place in the grid.
 #[derive(Debug)]
 pub(super) struct Panel {
     pub(super) title: &'static str,

@@ -10,14 +10,14 @@ use crate::corrections;
 pub enum Severity {
     /// Worth knowing.
     Info,
-    /// Will hurt some day.
+    /// Will cause trouble some day.
     Warn,
     /// Does not work.
     Fail,
 }
 
 impl Severity {
-    /// In a word.
+    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -94,7 +94,7 @@ pub(super) fn corrected(
     )
 }
 
-/// The same rule for several services, told once with the numbers of the first.
+/// Reports a rule that several services break once, with the numbers of the first.
 pub(super) fn gather<'a>(
     services: impl Iterator<Item = (&'a str, Finding)>,
     into: &mut Vec<Finding>,

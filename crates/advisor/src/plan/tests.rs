@@ -221,9 +221,12 @@ fn a_reserve_that_is_too_much_by_itself_needs_more_connections() {
 
 #[test]
 fn tv_80_a_dead_peer_is_noticed_after_two_minutes() {
-    use std::time::Duration;
-    let seconds = Duration::from_secs;
-    let found = super::lattice::keepalive_detection(seconds(60), seconds(10), 6);
+    let seconds = std::time::Duration::from_secs;
+    let found = plan_of(&draft("[services.a]\n"))
+        .facts
+        .database
+        .timeouts
+        .dead_peer();
     assert_eq!(found, seconds(120), "TV-80");
 }
 

@@ -11,7 +11,7 @@ pub(super) fn address<'a>(plan: &'a Plan, service: &Service) -> (&'a str, u16) {
     }
 }
 
-/// Whether session state does not last for a service.
+/// Whether a service shares servers with others, so that session state does not outlast a transaction.
 pub(super) fn shares_servers(plan: &Plan, service: &Service) -> bool {
     service.via == Via::Pooler
         && plan
@@ -29,8 +29,8 @@ pub(super) fn of_kind<'a>(plan: &'a Plan, kinds: &'a [Kind]) -> impl Iterator<It
         .filter(move |service| kinds.contains(&service.kind))
 }
 
-/// Roles and the databases they use, each pair once; of the services behind the pooler only, if
-/// `pooled`.
+/// Roles and the databases they use, each pair once. With `pooled`, only those of services behind the
+/// pooler.
 pub(super) fn pairs(plan: &Plan, pooled: bool) -> Vec<(&str, &str)> {
     let mut pairs: Vec<(&str, &str)> = plan
         .facts
@@ -44,7 +44,7 @@ pub(super) fn pairs(plan: &Plan, pooled: bool) -> Vec<(&str, &str)> {
     pairs
 }
 
-/// Each of the first, or second, parts of pairs once, in order.
+/// Each name once, in order.
 pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
@@ -70,7 +70,7 @@ pub(super) fn password_variable(user: &str) -> String {
     format!("{start}{name}_PASSWORD")
 }
 
-/// A part of a URL, with everything escaped that may not stand there.
+/// A part of a URL, percent-encoded.
 fn url_part(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

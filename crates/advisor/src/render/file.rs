@@ -1,25 +1,25 @@
-//! A file to be written, and the lines that say which plan it comes from.
+//! A rendered file, and the header that names its plan.
 
 use super::fleet;
 use crate::formula;
 use crate::plan::Plan;
 
-/// Stands in the first line of comments of every file that is of a fleet: what has it was rendered.
+/// In the first line of every file rendered for a fleet. It tells rendered files from others.
 pub const MARK: &str = "Written by `pgweir render ";
 
-/// A file to be written.
+/// A rendered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Where, below the output folder, with `/` between folders.
+    /// Its path below the output folder, with `/` between folders.
     pub path: String,
-    /// What is in it.
+    /// Its text.
     pub content: String,
 }
 
-/// A name for the plan: equal for equal fleets, and nearly always different for others.
+/// A name for the plan: equal for equal fleets, and almost certainly different for others.
 pub fn plan_id(plan: &Plan) -> &str {
     plan.id.get(|| {
-        // FNV-1a: it has to tell fleets apart, not to withstand anyone.
+        // FNV-1a: it has to tell fleets apart, not to resist an attacker.
         let hash = fleet::text(plan)
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -29,7 +29,7 @@ pub fn plan_id(plan: &Plan) -> &str {
     })
 }
 
-/// The lines that every file begins with, each behind `comment`.
+/// The lines that every file begins with, each after `comment`.
 pub(super) fn header(plan: &Plan, target: &str, comment: &str) -> String {
     let verdict = plan.verdict;
     let lines = [

@@ -1,7 +1,7 @@
-//! Writes a plan as files, for the programs that read them.
+//! Writes a plan as files for the programs that read them.
 //!
-//! A target is a name and a function from a plan to files ([`TARGETS`]). Every file says which plan
-//! and which formulas it comes from; the same plan gives the same bytes. No secret is written:
+//! A target is a name and a function from a plan to files ([`TARGETS`]). Every file names the plan
+//! and the version of the formulas it comes from; the same plan gives the same bytes. No secret is written:
 //! passwords are references to variables, secrets or files.
 
 mod checklist;
@@ -32,14 +32,14 @@ pub use checklist::{Check, Status, checklist};
 pub use file::{File, MARK, plan_id};
 pub use load::{PHASES, Phase, arrivals};
 
-/// A program, or people, that files are written for.
+/// A program, or a group of people, that files are written for.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Its name on the command line and of its folder.
+    /// The name of it on the command line, and of its folder.
     pub name: &'static str,
     /// What is written, in a few words.
     pub about: &'static str,
-    /// Writes it; no files where the fleet has nothing for this target.
+    /// Renders it; no files if the fleet has nothing for this target.
     pub files: fn(&Plan) -> Vec<File>,
 }
 

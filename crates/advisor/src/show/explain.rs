@@ -1,4 +1,4 @@
-//! Each number with its formula, its inputs and its source.
+//! Derives each number: its formula, inputs and source.
 
 mod capacity;
 mod load;

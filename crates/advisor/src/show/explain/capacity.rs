@@ -131,7 +131,7 @@ fn demand(plan: &Plan, all: &mut Vec<Derivation>) {
         capacity.peak,
         &part(
             &formula::F5,
-            "M = max(steady, rollout); steady alone where rollouts are not to count",
+            "M = max(steady, rollout); steady alone if rollouts do not count",
         ),
         &[
             ("steady", capacity.steady.to_string()),

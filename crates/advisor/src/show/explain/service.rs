@@ -51,6 +51,12 @@ pub(super) fn explain(
             ),
         ],
     ));
+    load(plan, service, known, all);
+}
+
+/// What its load needs, where that is known.
+fn load(plan: &Plan, service: &ServicePlan, known: &Service, all: &mut Vec<Derivation>) {
+    let name = |number: &str| format!("services.{}.{number}", service.name);
     if let (Some(requests), Some(busy)) = (known.requests, service.busy) {
         all.push(derived(
             name("busy"),
