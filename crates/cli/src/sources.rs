@@ -1,7 +1,7 @@
-//! `--from`: what files of other programs say of a fleet.
+//! `--from`: reads files of other programs into a draft of a fleet.
 //!
-//! Each kind of file is read into a draft by a function of its own, from text alone. Only plain values
-//! count: what refers to a variable is left out.
+//! Each format has its own reader, which sees text alone. Only plain values count: references to
+//! variables are left out.
 
 mod compose;
 mod container;
@@ -23,7 +23,7 @@ use pgweir_advisor::fleet::{self, Draft, Problem};
 
 use file::SourceFile;
 
-/// Reads a file by what it looks like.
+/// Reads a file by its name and content.
 pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
     let source = SourceFile { name, text };
     let path = Path::new(name);
@@ -59,7 +59,7 @@ pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
             }
         }
         _ => {
-            let problem = Problem::new(&source.line(0), "", "is no kind of file that is known")
+            let problem = Problem::new(&source.line(0), "", "is not a known kind of file")
                 .with_suggestion(
                     "known are docker-compose and Kubernetes (.yaml), .env, php-fpm and PostgreSQL (.conf), \
                      pgbouncer.ini, schema.prisma, Rust with SQLx (.rs) and fleet.toml",

@@ -335,7 +335,7 @@ fn what_keeps_a_plan_from_being_made_is_no_verdict() {
         for (arguments, words) in [
             (
                 &["--from-database", "mysql://app:hunter2@h/d"][..],
-                "no URL of a database",
+                "not the URL of a database",
             ),
             (&["--from-database", &refused], "cannot connect"),
             (&[], "no fleet"),

@@ -1,4 +1,4 @@
-//! What a container's image and variables say, in docker-compose and Kubernetes alike.
+//! A container's image and variables, in docker-compose and Kubernetes.
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
@@ -9,9 +9,9 @@ use super::url::{plain, url};
 
 /// A container.
 pub(super) struct Container<'a> {
-    /// The name that others reach it by.
+    /// Its host name.
     pub(super) name: &'a str,
-    /// The service's name in the plan, if it is a service.
+    /// Its name in the plan, if it is a service.
     pub(super) service: &'a str,
     pub(super) image: &'a str,
     /// Variables, with where they are set.
@@ -22,7 +22,7 @@ pub(super) struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// Adds what it says to the draft; gives the service's name if it is a service.
+    /// Adds it to the draft; returns the service's name if it is a service.
     pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
         let image = image_name(self.image);
         if POSTGRES.contains(&image) {
@@ -74,7 +74,7 @@ impl Container<'_> {
         if let Some((replicas, origin)) = &self.replicas {
             section.give("instances", Value::from_text(replicas), origin.clone());
         }
-        // This image takes the names with a prefix, and ignores the others.
+        // This image reads names with a prefix, and ignores the others.
         let prefixed = self.image.starts_with("pgbouncer/pgbouncer");
         for (name, value, origin) in &self.variables {
             let own = name.strip_prefix("PGBOUNCER_");
@@ -125,7 +125,7 @@ fn uses_database(variable: &str) -> bool {
         .contains(&variable)
 }
 
-/// What the variables of a service say, in whatever order. Gives what is wrong with them.
+/// Reads the variables of a service, in any order; returns what is wrong with them.
 pub(super) fn variables_of_service<'a>(
     section: &mut Section,
     variables: impl Iterator<Item = (&'a str, &'a str, Origin)>,
@@ -146,8 +146,8 @@ pub(super) fn variables_of_service<'a>(
             }
         }
     }
-    // Each speaks louder than the next: FPM's workers are what counts wherever there are some, and
-    // Prisma reads no DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
+    // The first one found wins: FPM's workers count wherever there are some, and Prisma reads no
+    // DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
     let kind = ["php-fpm", "sqlx", "prisma6"]
         .iter()
         .find_map(|kind| kinds.iter().find(|(found, _)| found == kind));
@@ -156,7 +156,7 @@ pub(super) fn variables_of_service<'a>(
     {
         section.give("kind", (*kind).into(), origin.clone());
     }
-    sayings.decide(section, "nobody can know which was meant: keep one of them")
+    sayings.decide(section, "only one can be meant: keep that one")
 }
 
 fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
@@ -179,8 +179,7 @@ fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
     sayings.add(key, value, name, origin);
 }
 
-/// Settings of a command line of PostgreSQL: `-c name=value`, `--name=value`, and the letters that stand
-/// for one.
+/// Settings on a command line of PostgreSQL: `-c name=value`, `--name=value`, and short options.
 fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
     let mut words = command.iter().flat_map(|word| word.split_whitespace());
     let mut settings = Vec::new();
@@ -202,7 +201,7 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
             .trim_start_matches("-c")
             .split_once('=')
         {
-            // On its command line PostgreSQL takes dashes for underscores.
+            // PostgreSQL accepts dashes for underscores on its command line.
             settings.push((name.replace('-', "_"), value.trim_matches(QUOTES)));
         }
     }
@@ -238,10 +237,10 @@ fn image_name(image: &str) -> &str {
     last.split([':', '@']).next().unwrap_or(last)
 }
 
-/// In place of a value that stands elsewhere.
+/// Stands for a value that is defined elsewhere.
 pub(super) const UNKNOWN: &str = "$";
 
-/// Variables that say where the database is.
+/// Variables with the address of the database.
 pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
 
 /// Images of PostgreSQL.
@@ -250,10 +249,10 @@ const POSTGRES: [&str; 4] = ["postgres", "postgresql", "postgis", "timescaledb"]
 /// Images of poolers.
 const POOLERS: [&str; 2] = ["pgbouncer", "pgweir"];
 
-/// What a shell takes off.
+/// Quotes that a shell removes.
 const QUOTES: [char; 2] = ['"', '\''];
 
-/// Options of `postgres` that are settings.
+/// Short options of `postgres` and their settings.
 const LETTERS: [(&str, &str); 4] = [
     ("-N", "max_connections"),
     ("-B", "shared_buffers"),

@@ -6,11 +6,11 @@ use pgweir_advisor::facts::Origin;
 
 use super::names::service_name;
 
-/// A file's name and text, for the readers.
+/// A file's name and text.
 pub(super) struct SourceFile<'a> {
     /// As the operator named it.
     pub(super) name: &'a str,
-    /// What is in it.
+    /// Its text.
     pub(super) text: &'a str,
 }
 
@@ -20,7 +20,7 @@ impl SourceFile<'_> {
         Origin::line(self.name.into(), u32::try_from(line).unwrap_or(u32::MAX))
     }
 
-    /// A name for the service that it belongs to: the file's own, or that of its folder.
+    /// A name for the service that it belongs to: the name of the file or of its folder.
     pub(super) fn service(&self) -> String {
         let path = Path::new(self.name);
         let stem = path

@@ -17,7 +17,7 @@ pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     for document in documents {
         flatten(document, &mut objects);
     }
-    // Of an object that is written twice the last counts, as it does when both are applied.
+    // Of an object that is there twice the last counts, as when both are applied.
     let last: HashMap<_, usize> = objects
         .iter()
         .enumerate()
@@ -38,7 +38,9 @@ pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
         let mut services = Vec::new();
         for container in &workload.containers {
             let service = if container.opens_pools {
-                names.next().expect("each that opens pools has its name")
+                names
+                    .next()
+                    .expect("each container that opens pools has a name")
             } else {
                 String::new()
             };
@@ -69,11 +71,11 @@ pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     draft
 }
 
-/// The objects of a document: itself, or what a list has, as `kubectl get -o yaml` writes it.
+/// The objects of a document: itself, or those of a list, as `kubectl get -o yaml` writes it.
 fn flatten<'a>(document: &'a Node, objects: &mut Vec<&'a Node>) {
     let list = kind(document).ends_with("List");
     match document.get("items") {
-        // Documents are no deeper than their reader lets them be.
+        // The reader of documents bounds the depth.
         Some(items) if list => items
             .entries()
             .iter()
@@ -108,7 +110,7 @@ struct Workload<'a> {
     containers: Vec<Described<'a>>,
 }
 
-/// A container as the manifest has it.
+/// A container as it is in the manifest.
 struct Described<'a> {
     name: &'a str,
     image: &'a str,
@@ -123,7 +125,7 @@ impl<'a> Workload<'a> {
         if !["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"].contains(&kind) {
             return None;
         }
-        // What a Deployment owns is counted with it.
+        // Counted with the Deployment that owns it.
         if object.at(&["metadata", "ownerReferences"]).is_some() {
             return None;
         }
@@ -161,8 +163,8 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// What a rollout adds. Only a Deployment runs old and new pods side by side unless it is told to;
-    /// the others, and a Deployment that recreates, end a pod before they start its successor.
+    /// What a rollout adds. Only a Deployment runs old and new pods side by side; others, and a Deployment
+    /// of type Recreate, end a pod before they start its successor, unless they set maxSurge.
     fn surge(&self, source: &SourceFile<'_>, section: &mut Section) {
         let strategy = match self.kind {
             "Deployment" => "strategy",
@@ -238,7 +240,7 @@ fn service_names(workloads: &[Workload<'_>]) -> Vec<String> {
     }
     let mut names = Names::default();
     let choose = |wanted: &[String; 3]| {
-        // A name that several want is none's, so that no one's depends on the order.
+        // Nobody gets a name that several want, so that names do not depend on the order.
         let alone = |name: &&str| shared[&service_name(name)] == 1;
         let wanted = wanted.each_ref().map(String::as_str);
         let alone: Vec<&str> = wanted.into_iter().filter(alone).collect();
@@ -290,7 +292,7 @@ fn variables(
         let name = entry.get("name")?.text()?.to_owned();
         let (value, line) = match (entry.get("value"), entry.get("valueFrom")) {
             (Some(value), _) => (value.text()?.to_owned(), value.line),
-            // What a Secret has is not known, but that there is such a variable is.
+            // The value in a Secret is unknown, but the variable exists.
             (None, Some(reference)) => (UNKNOWN.to_owned(), reference.line),
             (None, None) => return None,
         };

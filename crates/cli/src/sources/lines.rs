@@ -8,7 +8,7 @@ use super::names::service_name;
 use super::said::Sayings;
 use super::url::{plain, url};
 
-/// Lines that assign: number, name, value without quotes.
+/// Lines of the form `name = value`: number, name, value without quotes.
 pub(super) fn assignments<'a>(
     text: &'a str,
     comments: &'a [char],
@@ -95,7 +95,7 @@ pub(super) fn prisma_schema(source: &SourceFile<'_>) -> Draft {
     for (line, key, value) in assignments(source.text, &['/']) {
         let origin = source.line(line);
         match (key, value) {
-            // The generator of 7, whose clients have no pool of their own.
+            // The generator of Prisma 7, whose clients have no pool of their own.
             ("provider", "prisma-client") => section.give("kind", "prisma7".into(), origin),
             ("provider", "prisma-client-js") => section.give("kind", "prisma6".into(), origin),
             ("url", value) if value.contains("://") => {

@@ -1,8 +1,8 @@
-//! Names of services: in the letters that the planner takes, each given out once.
+//! Names of services: made of the letters that the planner allows, and each used once.
 
 use std::collections::HashSet;
 
-/// A name that the planner takes.
+/// Turns a name into one that the planner allows.
 pub(crate) fn service_name(name: &str) -> String {
     let letter = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
@@ -17,13 +17,13 @@ pub(crate) fn service_name(name: &str) -> String {
     }
 }
 
-/// Names of services that were given out. One that was is never given again: two services under one name
-/// would count as one.
+/// Names of services in use. Each is given out once, because two services of one name would count as
+/// one.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashSet<String>);
 
 impl Names {
-    /// The first of these that is free, as a name that the planner takes; else the last with a number.
+    /// The first of these that is free, as a name that the planner allows; else the last with a number.
     pub(super) fn take(&mut self, wanted: &[&str]) -> String {
         let wanted = wanted.iter().map(|name| service_name(name));
         let mut name = String::new();
@@ -44,5 +44,5 @@ impl Names {
     }
 }
 
-/// Letters of a name that has a number behind it.
+/// Letters of a name with a number after it.
 const NUMBERED_MAX: usize = 45;

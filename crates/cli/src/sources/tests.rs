@@ -395,7 +395,7 @@ fn what_cannot_be_read_is_told_with_its_line() {
     assert!(
         problems[0]
             .to_string()
-            .contains("no kind of file that is known")
+            .contains("is not a known kind of file")
     );
     // Ten levels of ten aliases each would be ten thousand million nodes.
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");

@@ -5,8 +5,8 @@ use pgweir_advisor::fleet::Value;
 
 use super::said::Sayings;
 
-/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma; whether it limits a
-/// pool. Its password is not looked at, and nothing of it is ever shown.
+/// Reads user, database and Prisma's pool parameters of a `DATABASE_URL`; returns whether it limits a
+/// pool. It skips the password, and no message quotes the URL.
 pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
     let text = without_references(text);
     let Some((_, rest)) = text.split_once("://") else {
@@ -38,8 +38,8 @@ pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
     limits
 }
 
-/// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and
-/// question marks of its own.
+/// Replaces each `${...}` and `$(...)` by a dollar sign, because references may contain slashes and
+/// question marks.
 fn without_references(text: &str) -> String {
     let mut rest = text;
     let mut plain = String::new();
@@ -54,7 +54,7 @@ fn without_references(text: &str) -> String {
     plain + rest
 }
 
-/// Whether a text holds no reference to a variable.
+/// Whether a text has no reference to a variable.
 pub(super) fn plain(text: &str) -> bool {
     !text.is_empty() && !text.contains('$')
 }
