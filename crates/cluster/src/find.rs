@@ -14,7 +14,7 @@ use crate::postgres::Postgres;
 /// There is no PostgreSQL and it could not be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresMissing {
-    /// What was tried, with why it did not help.
+    /// What was tried, and why it failed.
     pub tried: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Postgres {
     pub fn find() -> Result<Self, PostgresMissing> {
         let mut tried = Vec::new();
         if let Some(bin_dir) = env::var_os(BIN_VARIABLE) {
-            // Someone chose this one; another in its place would be a surprise.
+            // The user chose this one; another one would be a surprise.
             return Self::in_folder(Path::new(&bin_dir), None).map_err(|why| PostgresMissing {
                 tried: vec![format!("{BIN_VARIABLE}: {why}")],
             });
@@ -57,8 +57,8 @@ impl Postgres {
         Err(PostgresMissing { tried })
     }
 
-    /// Finds a client program (`psql`, `pgbench`): beside the server, in PATH, or with another
-    /// version of PostgreSQL. Binaries from the cache come without them.
+    /// Finds a client program (`psql`, `pgbench`): next to the server, in PATH, or with another
+    /// version of PostgreSQL. Binaries from the cache have none.
     pub fn client_program(&self, program: &str) -> Option<PathBuf> {
         std::iter::once(self.bin_dir().to_owned())
             .chain(candidates().into_iter().map(|candidate| candidate.bin_dir))
@@ -67,7 +67,7 @@ impl Postgres {
     }
 }
 
-/// A folder worth a look.
+/// A folder that may have the binaries.
 struct Candidate {
     bin_dir: PathBuf,
     lib_dir: Option<PathBuf>,
@@ -77,7 +77,7 @@ fn candidates() -> Vec<Candidate> {
     let mut folders: Vec<PathBuf> = env::var_os("PATH")
         .map(|path| env::split_paths(&path).collect())
         .unwrap_or_default();
-    // A PATH folder without PostgreSQL is nothing to report, and relative ones are not ours to run.
+    // A PATH folder without PostgreSQL is not worth a report, and relative ones are not safe to run.
     folders.retain(|folder| folder.is_absolute() && folder.join("postgres").is_file());
     for (parent, prefix) in [
         ("/usr/lib/postgresql", ""),
@@ -124,7 +124,7 @@ fn version_key(name: &OsStr) -> Vec<u32> {
         .collect()
 }
 
-/// Names the folder of the binaries to use, and no others.
+/// Names the only folder to use binaries from.
 pub(crate) const BIN_VARIABLE: &str = "PGWEIR_POSTGRES_BIN";
 
 #[cfg(test)]

