@@ -35,10 +35,10 @@ fn an_exhausted_pool_says_who_holds_it() {
             assert!(waited >= ms(400) && waited < ms(5000), "{waited:?}");
             let now = pool.snapshot();
             assert_eq!((now.timeouts, now.active, now.waiting), (1, 2, 0));
-            let told = log.line("no connection within the pool's timeout");
-            assert!(told.contains("limit=2 open=2 held=2"), "{told}");
+            let logged = log.line("no connection within the pool's timeout");
+            assert!(logged.contains("limit=2 open=2 held=2"), "{logged}");
             let place = format!("1 x crates/sqlx/tests/real/acquire.rs:{line}:");
-            assert!(told.contains(&place), "{place} in {told}");
+            assert!(logged.contains(&place), "{place} in {logged}");
 
             let text = pool.prometheus_text();
             for line in [
@@ -76,8 +76,8 @@ fn a_leak_is_logged_once_with_its_place() {
             assert!(location.file().ends_with("tests/real/acquire.rs"));
             assert_eq!(location.line(), line);
             tokio::time::sleep(ms(500)).await;
-            let told = log.line("connection held too long");
-            assert!(told.contains(&format!("acquire.rs:{line}:")), "{told}");
+            let logged = log.line("connection held too long");
+            assert!(logged.contains(&format!("acquire.rs:{line}:")), "{logged}");
             drop(held);
             assert!(pool.holders().is_empty());
             assert_eq!(pool.snapshot().leaks, 1);

@@ -198,7 +198,7 @@ fn a_server_that_does_not_answer_is_given_up() {
             assert!(rows.await.is_err());
             assert_eq!(pool.snapshot().query_errors, 3);
             drop(connection);
-            // Behind pgweir the two servers are at work; what counts is that the pool goes on.
+            // Behind pgweir both servers are busy; the pool must continue to work.
             assert_eq!(pool.snapshot().discarded, 3);
         });
     }
