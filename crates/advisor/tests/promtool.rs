@@ -54,7 +54,7 @@ const CASES: &[Case] = &[
         alert: "PgweirDown",
         fault: &[("up", "1 0x40")],
         at: 1,
-        // One scrape that failed is no fault.
+        // A single failed scrape is not a fault.
         healthy: &[("up", "1 0 1x40")],
     },
     Case {
@@ -145,7 +145,7 @@ const CASES: &[Case] = &[
             ("pgweir_pool_wait_seconds_bucket{le=\"+Inf\"}", "0+1000x41"),
         ],
         at: 3,
-        // Three servers, all in use, of ten that may be: nothing idle is no exhaustion.
+        // Three servers in use, of ten allowed: that none is idle is not exhaustion.
         healthy: &[
             ("pgweir_pool_servers{state=\"active\"}", "3x41"),
             ("pgweir_pool_servers{state=\"idle\"}", "0x41"),
@@ -301,7 +301,7 @@ fn write_series(text: &mut String, series: &[Series]) {
     }
 }
 
-/// Writes that so many alerts fire at a time.
+/// Writes how many alerts fire at a time.
 fn write_firing(text: &mut String, alert: &str, at: &str, firing: bool) {
     let query = format!("count(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}) > bool 0");
     writeln!(text, "  - expr: '{query}'\n    eval_time: {at}").unwrap();

@@ -145,7 +145,7 @@ fn a_closed_pipe_changes_nothing() {
 }
 
 #[test]
-fn a_machine_without_postgres_is_told_what_to_do() {
+fn without_postgres_the_error_has_the_next_step() {
     let mut command = pgweir(&["demo", "--clients", "1"]);
     command.env("PGWEIR_POSTGRES_BIN", "/no/such/folder");
     check(command, 3, "apt-get install postgresql");

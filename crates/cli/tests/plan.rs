@@ -65,7 +65,7 @@ fn the_exit_code_is_the_verdict() {
 }
 
 #[test]
-fn a_service_of_two_files_is_told_of() {
+fn a_service_of_two_files_is_reported() {
     let compose = "services:\n  api:\n    image: api:1\n    environment: {DB_HOST: db}\n";
     let files = [
         ("a.yml", compose),
@@ -296,7 +296,7 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
 }
 
 #[test]
-fn files_of_a_service_that_is_gone_are_told_of() {
+fn files_of_a_service_that_is_gone_are_reported() {
     let both = "[services.api]\n[services.gone]\n[pooler]\nkind = \"pgbouncer\"\n";
     let folder = folder(&[("fleet.toml", both)]);
     let run = |arguments: &[&str]| pgweir(folder.path(), arguments);
@@ -325,7 +325,7 @@ fn files_of_a_service_that_is_gone_are_told_of() {
 }
 
 #[test]
-fn what_keeps_a_plan_from_being_made_is_no_verdict() {
+fn an_error_that_prevents_a_plan_is_not_a_verdict() {
     let folder = folder(&[]);
     let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = nobody.local_addr().unwrap().port();

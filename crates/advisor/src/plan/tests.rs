@@ -45,7 +45,7 @@ persistent = true
 ";
 
 #[test]
-fn memory_that_is_assumed_is_no_reason_to_fail() {
+fn assumed_memory_does_not_fail_a_plan() {
     let database = "[database]\nshared_buffers = \"128MB\"\n";
     let service = "[services.a]\npool = 5\n";
     let assumed = planned(&format!("{database}{service}"));
@@ -375,7 +375,7 @@ fn ten_thousand_services_are_planned_in_one_pass_over_them() {
     let plan = planned(&fleet(10_000));
     assert_eq!(plan.services.len(), 10_000);
     assert_eq!(plan.capacity.steady, Connections(150_000));
-    // The same rule in all of them is told once.
+    // A rule that all of them break is reported once.
     assert!(plan.findings.len() < 20, "{}", plan.findings.len());
 }
 

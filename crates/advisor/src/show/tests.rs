@@ -223,7 +223,7 @@ fn every_number_has_a_derivation_or_was_given() {
         numbers("", &serde_json::to_value(&plan).unwrap(), &mut found);
         assert!(found.len() > 60, "{}", found.len());
         for (path, value) in found {
-            let told = NO_FORMULA
+            let given = NO_FORMULA
                 .iter()
                 .any(|known| match known.split_once(".*.") {
                     Some((list, field)) => {
@@ -232,7 +232,7 @@ fn every_number_has_a_derivation_or_was_given() {
                     None => path == *known,
                 });
             let derived = derivations.iter().filter(|d| d.number == path).count();
-            assert_eq!(derived, usize::from(!told), "{path} = {value}");
+            assert_eq!(derived, usize::from(!given), "{path} = {value}");
         }
     }
 }

@@ -174,7 +174,7 @@ fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
 }
 
 #[test]
-fn variables_that_contradict_each_other_are_told_in_any_order() {
+fn variables_that_contradict_each_other_are_reported_in_any_order() {
     let lines = [
         "DATABASE_URL=postgresql://u:hunter2@h/db?connection_limit=9\n",
         "DB_MAX_CONNECTIONS=30\t# many\n",
@@ -261,7 +261,7 @@ fn what_ends_a_pod_before_the_next_has_no_surge() {
     let of = |name, spec: &str| deployment("d", name, spec, &[("x", 3)]);
     let text = [
         of("rolling", ""),
-        of("told", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
+        of("surging", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
         of("recreated", &strategy("{type: Recreate}")),
         of("stateful", "").replace("Deployment", "StatefulSet"),
         of("everywhere", "").replace("Deployment", "DaemonSet"),
@@ -269,7 +269,7 @@ fn what_ends_a_pod_before_the_next_has_no_surge() {
     let facts = facts(&[("all.yaml", &text.join("---\n"))]);
     let expected = [
         ("rolling", 5, 3),
-        ("told", 6, 3),
+        ("surging", 6, 3),
         ("recreated", 4, 3),
         ("stateful", 4, 3),
         ("everywhere", 4, 3),
@@ -288,7 +288,7 @@ fn what_kubectl_writes_is_a_list_whose_items_are_read() {
         "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: b}\n\
          spec: {scaleTargetRef: {kind: Deployment, name: api}, maxReplicas: 80}\n"
             .to_owned(),
-        // Its address stands in a Secret; that it has one is enough.
+        // Its address is in a Secret; it is enough that it has one.
         "kind: Deployment\nmetadata: {name: hidden, namespace: a}\nspec:\n  template:\n    spec:\n      \
          containers:\n      - name: x\n        env:\n        - name: DATABASE_URL\n          \
          valueFrom: {secretKeyRef: {name: s, key: url}}\n"
@@ -383,7 +383,7 @@ fn every_yaml_file_that_is_rendered_is_yaml() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_line() {
+fn what_cannot_be_read_is_reported_with_its_line() {
     let (_, problems) = read("a.yaml", "a:\n  - b\n c: [\n");
     assert_eq!(problems.len(), 1);
     assert!(

@@ -88,7 +88,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, (usize, String)> {
             }
             Event::Alias(anchor) => {
                 let node = anchored(anchor, &anchors, line)?;
-                // Aliases of aliases grow without end.
+                // Aliases of aliases grow without bound.
                 nodes += size(&node);
                 (node, 0)
             }

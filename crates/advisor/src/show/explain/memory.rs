@@ -142,7 +142,7 @@ fn documents(plan: &Plan, connections: (&str, String), all: &mut Vec<Derivation>
     ));
     let mut of_pgtune = part(
         &formula::F6,
-        "3/4 of ram / (3 * (connections + cores)), with 8 in place of fewer than 4 cores",
+        "3/4 of ram / (3 * (connections + cores)), with 8 for fewer than 4 cores",
     );
     of_pgtune.source = "PGTune, for a web application; for comparison";
     all.push(derived(
