@@ -61,7 +61,7 @@ fn misuse_exits_with_2() {
 
 #[test]
 fn top_says_what_is_missing() {
-    // Port 1 of this machine: nobody is there.
+    // Port 1 of this machine: nothing listens there.
     let nobody = "--url=http://127.0.0.1:1";
     check(pgweir(&["top", "--once", nobody]), 3, "http_listen");
     check(pgweir(&["top", "--json", nobody]), 3, "cannot be reached");

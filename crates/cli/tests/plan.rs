@@ -123,8 +123,8 @@ fn mistakes_and_misuse_exit_with_2() {
     assert_eq!(done.code, Some(2));
 }
 
-/// `cargo bench -p pgweir-cli --bench plan` measures against the goal; this notices what grows with
-/// the square, on a machine that does other things as well.
+/// `cargo bench -p pgweir-cli --bench plan` measures against the goal; this detects quadratic time
+/// even on a busy machine.
 #[test]
 fn ten_times_the_services_take_about_ten_times_as_long() {
     let fleet = |services: u32| {
@@ -198,7 +198,7 @@ fn json_is_what_its_schema_says() {
     }
 }
 
-/// Checks what the schema uses of JSON Schema, and that nothing is there that it does not name.
+/// Checks a value against the parts of JSON Schema that the schema uses, and that it has no other fields.
 fn conforms(schema: &Value, value: &Value, path: &str) {
     if let Some(constant) = schema.get("const") {
         assert_eq!(value, constant, "{path}");
@@ -282,7 +282,7 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may have refused before it reads.
+        // It may have refused before reading.
         let _ = child
             .stdin
             .take()
@@ -313,7 +313,7 @@ fn files_of_a_service_that_is_gone_are_reported() {
         assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
         assert!(done.out.contains(left), "{}", done.out);
     }
-    // A target that the fleet has nothing for any more.
+    // A target for which the fleet has nothing any more.
     let done = run(&["render", "pgbouncer", "--check", "deploy"]);
     assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
     assert!(

@@ -53,7 +53,7 @@ fn a_session_of_a_service() {
             let error = error.await.unwrap_err();
             assert_eq!(error.as_database_error().unwrap().code().unwrap(), "23505");
 
-            // Dropped is rolled back, and so is a savepoint inside of what is committed.
+            // A dropped transaction is rolled back, and so is a savepoint inside a committed one.
             let mut transaction = pool.begin().await.unwrap();
             sqlx::query("DELETE FROM t")
                 .execute(&mut *transaction)
