@@ -90,7 +90,6 @@ KNOWN_IMPORTS = {
     ("proxy::http::admin", "proxy::http::routes"),
     ("proxy::http::live", "proxy::http::routes"),
     ("proxy::http::feed", "proxy::http::live"),
-    ("advisor::plan::queueing", "advisor::plan::findings"),
     ("cli::top::act", "cli::top::view"),
     ("cli::top::act", "cli::top::tables"),
 }

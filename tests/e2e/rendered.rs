@@ -587,7 +587,7 @@ fn a_running_database_tells_of_its_fleet() {
     assert_eq!(code, Some(2));
     assert!(answer.contains("\"problems\""), "{answer}");
     assert!(
-        answer.contains("no URL of a database") && !answer.contains("secret"),
+        answer.contains("not the URL of a database") && !answer.contains("secret"),
         "{answer}"
     );
     drop(held);

@@ -1,10 +1,10 @@
-//! What the two documents say, what is true, and what the tool makes of it: 53 numbered corrections.
+//! What the two documents claim, what is true, and what the tool does about it: 53 numbered corrections.
 //!
 //! S1 is the Prisma connection pool guide, S2 the connection pooling strategy for SQLx and Laravel.
 
 use serde::Serialize;
 
-/// How a statement of the documents holds up.
+/// Whether a statement of the documents is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
@@ -14,11 +14,11 @@ pub enum Standing {
     Incomplete,
     /// It was right once.
     Outdated,
-    /// It is not so.
+    /// It is wrong.
     False,
     /// Doing it does harm.
     Dangerous,
-    /// The documents do not speak of it.
+    /// The documents do not mention it.
     Missing,
 }
 
@@ -29,13 +29,13 @@ pub struct Correction {
     pub number: u32,
     /// What the documents say.
     pub says: &'static str,
-    /// How that holds up.
+    /// Whether that is right.
     pub standing: Standing,
-    /// What is so.
+    /// What is true.
     pub truth: &'static str,
-    /// What the tool does, or one should do.
+    /// What the tool does, or operators should do.
     pub rule: &'static str,
-    /// Where that can be read or was seen.
+    /// Where that is documented or was seen.
     pub source: &'static str,
 }
 
@@ -96,10 +96,10 @@ pub const CORRECTIONS: [Correction; 53] = [
         "count backend_type = 'client backend' and leave out one's own pid",
         "PostgreSQL manual, The Statistics Collector; seen on 15 and 18"),
     c(8, "S1: active connections are state = 'active'", Incomplete,
-        "right, but a single look says little, and it counts the looker",
-        "sample once a second, without oneself", "PostgreSQL manual, pg_stat_activity"),
+        "right, but one sample says little and counts its own session",
+        "sample once a second, without one's own session", "PostgreSQL manual, pg_stat_activity"),
     c(9, "S2 I1: terminate everything idle for 10 minutes", Dangerous,
-        "those are the warm connections of pools: errors on next use, storms of reconnects, LISTEN and advisory locks lost",
+        "those are the warm connections of pools: their next use fails, pools reconnect in storms, LISTEN and advisory locks are lost",
         "never; let the owning pool shrink, and end only transactions left open",
         "PostgreSQL manual, idle_session_timeout (on pooling software)"),
     c(10, "S2: kill a long query with pg_terminate_backend", Dangerous,
@@ -117,8 +117,8 @@ pub const CORRECTIONS: [Correction; 53] = [
         "a dead peer is noticed after 60 + 10 * 6 = 120 s; a running statement does not notice at all",
         "also client_connection_check_interval from 14 on, and tcp_user_timeout", "PostgreSQL manual, Connections and Authentication"),
     c(15, "S2: shared_buffers = 256MB, 25 % of RAM", Incomplete,
-        "that is a machine of 1 GB, which the document never says",
-        "ask for ram", "PostgreSQL manual, Resource Consumption"),
+        "that is a machine of 1 GB, which the document does not state",
+        "give ram", "PostgreSQL manual, Resource Consumption"),
     c(16, "S2: with PgBouncer set max_connections to 200 to 500", False,
         "a pooler is there to need fewer server connections",
         "F11: what the poolers open, with a quarter to spare", "PgBouncer manual, default_pool_size"),
@@ -129,18 +129,18 @@ pub const CORRECTIONS: [Correction; 53] = [
         "that helps where reads dominate and may be late; an oversized pool raises CPU by itself",
         "advised only with measured sessions and a read share above 70 %", "PostgreSQL wiki, Number Of Database Connections"),
     c(19, "both: the formula of cores and spindles for each service instance", False,
-        "it is about the cores of the database and the active connections of everybody",
+        "it counts the cores of the database and the active connections of all services",
         "F1 is one number for the fleet; both readings are kept as profiles", "PostgreSQL wiki, Number Of Database Connections"),
     c(20, "S1: socket_timeout prevents deadlocks", False,
-        "the client stops waiting, the statement goes on with its locks",
+        "the client stops waiting, but the statement continues and keeps its locks",
         "lock_timeout below statement_timeout below the client's timeout", "PostgreSQL manual, Lock Management"),
     c(21, "both: parallel workers and versions are not considered", Outdated,
         "which settings need a restart differs by version: in 18 autovacuum_max_workers is reloaded and autovacuum_worker_slots is not",
         "rendered settings are marked by version", "PostgreSQL 18 release notes; seen on 18"),
     c(22, "S1: image pgbouncer/pgbouncer with POOL_MODE, MAX_CLIENT_CONN, DEFAULT_POOL_SIZE", Dangerous,
-        "that image takes PGBOUNCER_POOL_MODE and so on; the names belong to another image, so the pool is in session mode with 20 servers and 100 clients, and asks nobody for a password",
+        "that image takes PGBOUNCER_POOL_MODE and so on; the names belong to another image, so the pool is in session mode with 20 servers and 100 clients, and asks for no password",
         "mount pgbouncer.ini and userlist.txt", "sportsru/docker-pgbouncer and edoburu/docker-pgbouncer, README"),
-    c(23, "S1: transaction mode, and no word of its limits", Incomplete,
+    c(23, "S1: transaction mode, without its limits", Incomplete,
         "SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE do not last; protocol-level prepared statements do from PgBouncer 1.21 on",
         "a recipe for each kind of client", "PgBouncer manual, Features"),
     c(24, "S1: DEFAULT_POOL_SIZE = 25 is the total", Incomplete,
@@ -151,15 +151,15 @@ pub const CORRECTIONS: [Correction; 53] = [
         "the rendered manifests have all of them", "Kubernetes documentation, Pod Lifecycle"),
     c(26, "S1: PgBouncer above 50 connections; S2: above 1000 requests a minute", Incomplete,
         "1000 a minute with 3 queries of 5 ms keep a quarter of a connection busy; counts, churn and fan-out are reasons",
-        "told as rules of thumb, below the model", "F8"),
+        "listed as rules of thumb, below the model", "F8"),
     c(27, "both: silent on SQLx's pings", Missing,
         "SQLx sends a lone Sync on every acquire and release, for each of which PgBouncer links a server",
         "a pooler should answer it itself", "SQLx 0.8, PgConnection::ping"),
     c(28, "S1: Prisma opens 10 connections by default", Right,
-        "by accident: up to 6 it is twice the cores of its machine and one; the pg adapter of 7 has 10",
+        "by accident: up to 6 it is twice the cores of its machine plus one; the pg adapter of 7 has 10",
         "by version", "Prisma documentation, Connection pool"),
     c(29, "S1: URL parameters of the pool", Outdated,
-        "Prisma 7 has no pool of its own; the pg adapter ignores the parameters and waits for a connection without end",
+        "Prisma 7 has no pool of its own; the pg adapter ignores the parameters and waits forever for a connection",
         "the URL for 6 and older, a factory for 7", "Prisma documentation, Connection pool; pg-connection-string"),
     c(30, "S1: defaults pool_timeout 10, connect_timeout 5", Right,
         "for Prisma 6 and older", "kept", "Prisma documentation, Connection pool"),
@@ -187,7 +187,7 @@ pub const CORRECTIONS: [Correction; 53] = [
         "best effort; and max_lifetime has no jitter, so replicas reconnect together",
         "some jitter for each instance", "SQLx 0.8, pool::inner"),
     c(39, "S2: silent on cancellation", Missing,
-        "dropping a query's future closes or drains the connection, and the server goes on",
+        "dropping a query's future closes or drains the connection, and the server continues",
         "statement_timeout as a connection option", "SQLx 0.8, pool::inner"),
     c(40, "S2 DO 5: pool.close().await", Incomplete,
         "it waits for every connection without a deadline",
@@ -213,19 +213,19 @@ pub const CORRECTIONS: [Correction; 53] = [
         "kind octane: one for each worker", "Laravel documentation, Octane"),
     c(48, "S2 DO 6: alert below 10 % idle connections", Dangerous,
         "a pool of the right size runs nearly full, and SQLx's grows on demand: 3 open and 3 busy of 10 is 0 % idle and 70 % free",
-        "free below 10 % and somebody waits", "SQLx 0.8, Pool"),
+        "alert when less than 10 % is free and a client waits", "SQLx 0.8, Pool"),
     c(49, "S1: alert above 5 waiters", Right,
-        "a heuristic; the longest wait says more", "kept, with the wait beside it", "F10"),
+        "a heuristic; the longest wait says more", "kept, together with the wait", "F10"),
     c(50, "S1: slow above 1 s, very slow somewhere above 1.2 s", Right,
         "its samples put the second threshold between 1234 and 3456 ms",
         "1000 ms and 3000 ms", "S1, Prisma logs"),
     c(51, "serverless is not mentioned", Missing,
         "each function has a pool of its own", "kind serverless: connection_limit = 1 and a pooler", "Prisma documentation, Serverless"),
-    c(52, "max_lifetime beside load balancers is not mentioned", Incomplete,
-        "a connection must be replaced before something on the way forgets it",
+    c(52, "max_lifetime with load balancers is not mentioned", Incomplete,
+        "a connection must be replaced before something on the way drops it",
         "client below pooler below network", "AWS documentation, Network Load Balancer, idle timeout of 350 s"),
     c(53, "S2 DO 1: acquire 3 to 5 s, idle 5 to 10 min, lifetime 30 min to 1 h", Right,
-        "good bounds", "checked as such", "SQLx 0.8, PoolOptions"),
+        "good bounds", "checked as L15", "SQLx 0.8, PoolOptions"),
 ];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is known of a fleet, with nothing left open: what the operator said, and the stated default of
-//! everything else.
+//! Everything a plan needs to know about a fleet: what the operator gave, and a default for everything
+//! else.
 
 mod origin;
 mod service;
@@ -18,10 +18,10 @@ use crate::formula::scaling::Step;
 use crate::profile::Profile;
 use crate::units::{Bytes, Connections, Rate};
 
-/// A fleet: one PostgreSQL primary, the services that use it, and what stands between.
+/// A fleet: one PostgreSQL primary, the services that use it, and the pooler between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// Whose rules filled in what was not said.
+    /// The rules that filled in what was not given.
     pub profile: Profile,
     /// The PostgreSQL server.
     pub database: Database,
@@ -35,12 +35,12 @@ pub struct Facts {
     pub measured: Measured,
     /// Every default that was used.
     pub assumptions: Vec<Assumption>,
-    /// What sources showed that contradicts how things work.
+    /// What the sources have that does not do what its author meant.
     pub observations: Vec<Observation>,
 }
 
 impl Facts {
-    /// Whether nobody said what this setting is, such as `database.ram`.
+    /// Whether this setting, such as `database.ram`, has an assumed value.
     pub fn assumes(&self, key: &str) -> bool {
         self.assumptions
             .iter()
@@ -63,7 +63,7 @@ pub struct Database {
     pub physical_cores: u32,
     /// Memory of the machine or container.
     pub ram: Bytes,
-    /// What the data lies on.
+    /// The kind of disk.
     pub storage: Storage,
     /// Share of reads found in memory, between 0 and 1.
     pub cache_hit: f64,
@@ -122,6 +122,15 @@ pub struct ServerTimeouts {
     pub keepalives_count: u64,
 }
 
+impl ServerTimeouts {
+    /// Time until the keepalives notice a dead peer.
+    pub fn dead_peer(&self) -> Duration {
+        let count = u32::try_from(self.keepalives_count).unwrap_or(u32::MAX);
+        let probes = self.keepalives_interval.saturating_mul(count);
+        self.keepalives_idle.saturating_add(probes)
+    }
+}
+
 /// What operations need and want.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operations {
@@ -133,12 +142,11 @@ pub struct Operations {
     pub surge: bool,
     /// How long requests may wait for a connection.
     pub goal: Goal,
-    /// Idle time after which a load balancer or NAT on the way forgets a connection; `None`: none is
-    /// there.
+    /// Idle time after which a load balancer or NAT on the way drops a connection; `None`: there is none.
     pub network_idle: Option<Duration>,
     /// Time that Kubernetes grants an instance to end.
     pub termination_grace: Duration,
-    /// The longest transaction to be expected.
+    /// The longest transaction to expect.
     pub longest_transaction: Duration,
     /// Memory of the database's machine that other programs use.
     pub os_reserve: Bytes,
@@ -155,7 +163,7 @@ pub enum PoolerKind {
 }
 
 impl PoolerKind {
-    /// Its name as one writes it.
+    /// Its name in text.
     pub fn title(self) -> &'static str {
         match self {
             Self::Pgweir => "pgweir",
@@ -201,13 +209,13 @@ pub struct Pooler {
     pub port: u16,
     /// Multiple of the active optimum that its servers may be.
     pub kappa: u64,
-    /// `default_pool_size`; `None`: the plan says.
+    /// `default_pool_size`; `None`: the plan decides.
     pub pool: Option<Connections>,
-    /// `reserve_pool_size`; `None`: the plan says.
+    /// `reserve_pool_size`; `None`: the plan decides.
     pub reserve_pool: Option<Connections>,
-    /// `max_db_connections`; `None`: the plan says.
+    /// `max_db_connections`; `None`: the plan decides.
     pub per_database: Option<Connections>,
-    /// `max_client_conn`; `None`: the plan says.
+    /// `max_client_conn`; `None`: the plan decides.
     pub clients: Option<Connections>,
     /// `query_wait_timeout`.
     pub query_wait: Duration,
@@ -221,7 +229,7 @@ pub struct Pooler {
     pub server_idle: Duration,
 }
 
-/// What was measured; nothing of it is assumed.
+/// What was measured. Nothing in it is assumed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     /// Average active sessions, 99th percentile.
@@ -254,7 +262,7 @@ pub struct Assumption {
 /// Something in a source that does not do what its author meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// What is to be made of it.
+    /// What to do about it.
     pub ruling: Ruling,
     /// What was seen, such as `POSTGRES_MAX_CONNECTIONS=100`.
     pub what: String,
@@ -262,13 +270,13 @@ pub struct Observation {
     pub origin: Origin,
 }
 
-/// What is to be made of an observation.
+/// What to do about an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
-    /// The correction with this number says so.
+    /// The correction with this number applies.
     Correction(u32),
-    /// Something is wrong there; this is what to do.
+    /// Something is wrong there. This is what to do.
     Wrong(&'static str),
-    /// The plan leaves it out, or takes less of it than it says; this is what to do.
+    /// The plan ignores it, in part or as a whole. This is what to do.
     Left(&'static str),
 }

@@ -1,51 +1,20 @@
 //! A dashboard for Grafana, as JSON to import.
 //!
-//! Rows are in the order in which somebody on call asks: is it healthy, who waits, what do the
-//! servers do, how long does it take, how much is there, what goes wrong, what does PostgreSQL say.
+//! Rows are in the order of the questions on call: is it healthy, who waits, what do the servers do,
+//! how long does it take, how much load, what goes wrong, how is PostgreSQL.
 
+mod panel;
 mod panels;
 
 use serde_json::{Value, json};
 
-/// Grafana's version of the format, that of Grafana 12; earlier ones ignore what they do not know.
+use panel::{Row, data_source};
+
+/// The version of the format, from Grafana 12; earlier versions ignore what they do not know.
 const SCHEMA_VERSION: u32 = 41;
 
 /// Columns of Grafana's grid.
 const GRID_WIDTH: u32 = 24;
-
-/// How a panel shows its values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// The last value, large. Red from this value on, if there is one.
-    Stat {
-        /// The least value that is shown in red.
-        red_from: Option<u32>,
-    },
-    /// Lines over time.
-    Lines,
-    /// Areas over time, one upon the other.
-    Stack,
-}
-
-/// A panel before it has a place.
-#[derive(Debug)]
-struct Panel {
-    title: &'static str,
-    description: &'static str,
-    shape: Shape,
-    /// Grafana's name of the unit.
-    unit: &'static str,
-    /// Columns of the grid.
-    width: u32,
-    /// PromQL and legend of each query.
-    queries: &'static [(&'static str, &'static str)],
-}
-
-/// A row of panels with its title.
-struct Row {
-    title: &'static str,
-    panels: &'static [Panel],
-}
 
 /// The dashboard, ready for Grafana's "Import".
 pub fn render() -> String {
@@ -69,10 +38,6 @@ pub fn render() -> String {
         serde_json::to_string_pretty(&dashboard).expect("our own values have text as keys");
     text.push('\n');
     text
-}
-
-fn data_source() -> Value {
-    json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
 /// Marks restarts in all panels.
@@ -158,80 +123,6 @@ fn place(rows: &[Row]) -> Vec<Value> {
         y += height;
     }
     placed
-}
-
-impl Panel {
-    fn height(&self) -> u32 {
-        match self.shape {
-            Shape::Stat { .. } => 4,
-            Shape::Lines | Shape::Stack => 8,
-        }
-    }
-
-    fn json(&self) -> Value {
-        let targets: Vec<Value> = self
-            .queries
-            .iter()
-            .zip('A'..)
-            .map(|((expr, legend), id)| {
-                json!({
-                    "refId": id.to_string(),
-                    "datasource": data_source(),
-                    "expr": expr,
-                    "legendFormat": legend,
-                })
-            })
-            .collect();
-        let (kind, defaults, options) = match self.shape {
-            Shape::Stat { red_from } => self.stat(red_from),
-            Shape::Lines => self.lines(0, "none"),
-            Shape::Stack => self.lines(60, "normal"),
-        };
-        json!({
-            "type": kind,
-            "title": self.title,
-            "description": self.description,
-            "datasource": data_source(),
-            "targets": targets,
-            "fieldConfig": { "defaults": defaults, "overrides": [] },
-            "options": options,
-        })
-    }
-
-    fn stat(&self, red_from: Option<u32>) -> (&'static str, Value, Value) {
-        let mut steps = vec![json!({ "color": "green", "value": null })];
-        steps.extend(red_from.map(|from| json!({ "color": "red", "value": from })));
-        let defaults = json!({
-            "unit": self.unit,
-            "min": 0,
-            "thresholds": { "mode": "absolute", "steps": steps },
-        });
-        let options = json!({
-            "reduceOptions": { "calcs": ["lastNotNull"], "fields": "", "values": false },
-            "colorMode": if red_from.is_some() { "background" } else { "none" },
-            "graphMode": "area",
-        });
-        ("stat", defaults, options)
-    }
-
-    fn lines(&self, fill: u32, stacking: &str) -> (&'static str, Value, Value) {
-        let defaults = json!({
-            "unit": self.unit,
-            "min": 0,
-            "custom": {
-                "drawStyle": "line",
-                "lineWidth": 1,
-                "fillOpacity": fill,
-                "showPoints": "never",
-                "stacking": { "mode": stacking, "group": "A" },
-            },
-        });
-        let options = json!({
-            "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true },
-            "tooltip": { "mode": "multi", "sort": "desc" },
-        });
-        ("timeseries", defaults, options)
-    }
 }
 
 #[cfg(test)]

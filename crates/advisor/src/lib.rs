@@ -1,16 +1,16 @@
-//! Decides how many connections each service of a fleet opens and what PostgreSQL must allow, and
-//! writes that down for the programs that read it.
+//! Plans how many connections each service of a fleet opens and what PostgreSQL must allow, and
+//! writes the plan as configuration files.
 //!
-//! * [`fleet`] reads what an operator knows (`fleet.toml`) into [`facts::Facts`], with every mistake
-//!   at once and every default named.
+//! * [`fleet`] reads what an operator knows (`fleet.toml`) into [`facts::Facts`]. It reports all mistakes
+//!   at once and lists every default it used.
 //! * [`formula`] is the arithmetic: one function per formula, with its number and its source.
-//! * [`plan()`] puts the formulas together: `Facts` in, [`Plan`] out.
-//! * [`show`] tells a plan to people, [`render`] writes it as files.
+//! * [`plan()`] applies the formulas: `Facts` in, [`Plan`] out.
+//! * [`show`] prints a plan for people, [`render`] writes it as files.
 //! * [`alerts`] are Prometheus' alerting rules, with thresholds as parameters; [`grafana`] is a
 //!   dashboard.
 //!
 //! Deliberately not here: files, sockets, clocks and randomness. The same facts give the same plan
-//! and the same bytes, so a plan can be kept, compared and checked in.
+//! and the same bytes, so a plan can be stored, compared and checked in.
 
 pub mod alerts;
 pub mod corrections;
@@ -22,6 +22,7 @@ pub mod plan;
 pub mod profile;
 pub mod render;
 pub mod show;
+mod text;
 pub mod units;
 
 pub use plan::{Plan, plan};

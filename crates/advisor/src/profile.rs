@@ -1,11 +1,11 @@
-//! Readings of the sizing rules: the planner's own model, and those of the two documents it began
-//! with. They are kept apart and never mixed.
+//! Sources of sizing rules: the planner's own model, and the two documents it started from. A plan uses
+//! one of them and never mixes them.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Whose rules fill in what the operator did not say.
+/// The rules that fill in what the operator left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -36,9 +36,8 @@ impl Profile {
         Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
-    /// Time a request may wait for a connection where nothing is said; `deadline` is that of the
-    /// whole request. S1 says 20 s for production, S2 3 to 5 s, the model half the deadline and 5 s
-    /// at most.
+    /// Default time that a request may wait for a connection; `deadline` is that of the whole request.
+    /// S1 has 20 s for production, S2 3 to 5 s, the model half the deadline and at most 5 s.
     pub fn acquire_timeout(self, deadline: Duration) -> Duration {
         match self {
             Self::Model => (deadline / 2).min(Duration::from_secs(5)),
@@ -47,7 +46,7 @@ impl Profile {
         }
     }
 
-    /// Time a client waits for its query. S1 says 30 s, which races with a server's
+    /// Time a client waits for its query. S1 has 30 s, which races with a server's
     /// `statement_timeout` of 30 s; the model leaves the server 5 s to answer first.
     pub fn socket_timeout(self, statement_timeout: Duration) -> Duration {
         match self {

@@ -1,4 +1,4 @@
-//! Numbers that carry their unit: connections, bytes, rates, and what they are called in text.
+//! Numbers that carry their unit: connections, bytes, rates, and how they are written.
 //!
 //! Times are [`Duration`].
 
@@ -11,8 +11,8 @@ use serde::Serialize;
 
 /// A number of connections.
 ///
-/// Sums and products stop at the largest number there is: a fleet that asks for more fails every
-/// check anyway, and must not wrap around to a small one.
+/// Sums and products saturate: a fleet that asks for more fails every check anyway, and must not wrap
+/// around to a small number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Connections(pub u64);
@@ -21,13 +21,13 @@ impl Connections {
     /// No connection.
     pub const ZERO: Self = Self(0);
 
-    /// So many times as many.
+    /// This number, multiplied.
     #[must_use]
     pub fn times(self, factor: u64) -> Self {
         Self(self.0.saturating_mul(factor))
     }
 
-    /// What is left after `other` was taken, zero at least.
+    /// What is left after `other` is taken, at least zero.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -59,7 +59,7 @@ impl fmt::Display for Connections {
     }
 }
 
-/// An amount of memory in bytes. A product that is too large stays at the largest there is.
+/// An amount of memory in bytes. Sums and products saturate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
@@ -68,35 +68,35 @@ impl Bytes {
     /// No memory.
     pub const ZERO: Self = Self(0);
 
-    /// So many kilobytes of 1024 bytes, PostgreSQL's `kB`.
+    /// Kilobytes of 1024 bytes, PostgreSQL's `kB`.
     pub const fn kib(count: u64) -> Self {
         Self(count.saturating_mul(1024))
     }
 
-    /// So many megabytes of 1024² bytes, PostgreSQL's `MB`.
+    /// Megabytes of 1024² bytes, PostgreSQL's `MB`.
     pub const fn mib(count: u64) -> Self {
         Self(count.saturating_mul(1024 * 1024))
     }
 
-    /// So many gigabytes of 1024³ bytes, PostgreSQL's `GB`.
+    /// Gigabytes of 1024³ bytes, PostgreSQL's `GB`.
     pub const fn gib(count: u64) -> Self {
         Self(count.saturating_mul(1024 * 1024 * 1024))
     }
 
-    /// So many times as much.
+    /// This amount, multiplied.
     #[must_use]
     pub fn times(self, factor: u64) -> Self {
         Self(self.0.saturating_mul(factor))
     }
 
-    /// A multiple that need not be whole; what is no amount counts as nothing.
+    /// A multiple that need not be whole; negative numbers and NaN give nothing.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         // `as` clamps to the range of u64 and turns NaN into 0.
         Self((self.0 as f64 * factor) as u64)
     }
 
-    /// What is left after `other` was taken, nothing at least.
+    /// What is left after `other` is taken, at least nothing.
     #[must_use]
     pub fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -107,7 +107,7 @@ impl Bytes {
         self.0 / (1024 * 1024)
     }
 
-    /// The largest of PostgreSQL's units that divides it, as `postgresql.conf` wants it written.
+    /// In the largest of PostgreSQL's units that divides it, as `postgresql.conf` reads it.
     pub fn postgres(self) -> String {
         for (name, bytes) in [
             ("TB", 1u64 << 40),
@@ -139,7 +139,7 @@ impl Sum for Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// For people: three digits or so.
+    /// For people, in about three digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.0 as f64 / (1024.0 * 1024.0);
         if mib >= 10_240.0 {
@@ -179,7 +179,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A time as an operator writes it: `250ms`, `5s`, `10min`, `1h`.
+/// A time as operators write it: `250ms`, `5s`, `10min`, `1h`.
 pub fn time_text(time: Duration) -> String {
     let ms = time.as_millis();
     for (name, size) in [
@@ -201,8 +201,7 @@ pub fn time_text(time: Duration) -> String {
     format!("{ms}ms")
 }
 
-/// Whole seconds for programs that know no smaller unit, rounded up: a timeout of 0 would mean
-/// none.
+/// Whole seconds for programs that know no smaller unit. Rounded up, because a timeout of 0 means none.
 pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

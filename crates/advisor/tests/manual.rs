@@ -17,7 +17,7 @@ use pgweir_advisor::fleet::keys::{Fallback, Scope};
 use pgweir_advisor::formula::FORMULAS;
 use pgweir_advisor::render::TARGETS;
 
-/// Set to write the tables into the manual in place of comparing them.
+/// Set to write the tables into the manual instead of comparing them.
 const WRITE: &str = "PGWEIR_WRITE_MANUAL";
 
 #[test]
@@ -79,8 +79,8 @@ fn reference() -> String {
         writeln!(text, "| `{}` | {} |", target.name, target.about).unwrap();
     }
     text.push_str(
-        "\n## Corrections\n\nWhat the two documents say, and what is so. *Seen* means tried on a running \
-         server.\n\n| | They say | Which is | What is so | What to do | Source |\n|---|---|---|---|---|---|\n",
+        "\n## Corrections\n\nWhat the two documents say, and what is true. *Seen* means tried on a running \
+         server.\n\n| | They say | Which is | What is true | What to do | Source |\n|---|---|---|---|---|---|\n",
     );
     for correction in CORRECTIONS {
         let standing = match correction.standing {

@@ -59,7 +59,7 @@ const CASES: &[Case] = &[
         alert: "PgweirDown",
         fault: &[("up", "1 0x40")],
         at: 1,
-        // One scrape that failed is no fault.
+        // A single failed scrape is not a fault.
         healthy: &[("up", "1 0 1x40")],
     },
     Case {
@@ -150,7 +150,7 @@ const CASES: &[Case] = &[
             ("pgweir_pool_wait_seconds_bucket{le=\"+Inf\"}", "0+1000x41"),
         ],
         at: 3,
-        // Three servers, all in use, of ten that may be: nothing idle is no exhaustion.
+        // Three servers in use, of ten allowed: that none is idle is not exhaustion.
         healthy: &[
             ("pgweir_pool_servers{state=\"active\"}", "3x41"),
             ("pgweir_pool_servers{state=\"idle\"}", "0x41"),
@@ -306,7 +306,7 @@ fn write_series(text: &mut String, series: &[Series]) {
     }
 }
 
-/// Writes that so many alerts fire at a time.
+/// Writes how many alerts fire at a time.
 fn write_firing(text: &mut String, alert: &str, at: &str, firing: bool) {
     let query = format!("count(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}) > bool 0");
     writeln!(text, "  - expr: '{query}'\n    eval_time: {at}").unwrap();
@@ -395,7 +395,7 @@ fn an_alert_says_where_what_and_how_much() {
     exp_alerts:
     - exp_labels: {severity: warning, instance: 'a:6433', job: pgweir, server: 'db:5432'}
       exp_annotations: &near
-        summary: soon PostgreSQL takes no more connections
+        summary: PostgreSQL's limit of connections is near
         description: 91.75% of the connections that db:5432 has for ordinary users are in use.
         runbook_url: docs/alerts.md#pgweirmaxconnectionsnear
     - exp_labels: {severity: critical, instance: 'a:6433', job: pgweir, server: 'db:5432'}

@@ -1,7 +1,7 @@
-//! `pgweir demo`: what a pooler is for, shown on this machine in half a minute.
+//! `pgweir demo`: shows on this machine in half a minute what a pooler is for.
 //!
-//! A throw-away PostgreSQL, pgweir in front of it, and the same transactions three ways. All that
-//! is made belongs to values whose drop removes it, and to watchdogs for when nothing is dropped.
+//! A throw-away PostgreSQL, pgweir in front of it, and the same transactions three ways. Values
+//! that are dropped remove all that was made; a watchdog does if nothing is dropped.
 
 mod limits;
 mod pooler;
@@ -20,10 +20,10 @@ use tokio::task::LocalSet;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output;
-use pooler::Pooler;
+use pooler::DemoPooler;
 use progress::Progress;
 use report::Report;
-use server::Server;
+use server::DemoServer;
 
 /// Shows on this machine what pgweir does: the same load with it and without it.
 ///
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Length of each of the three runs
     #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-    /// Stay up afterwards and tell how to connect, until Ctrl-C
+    /// Stay up afterwards and print how to connect, until Ctrl-C
     #[arg(long)]
     keep: bool,
     /// Print the result as JSON
@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
             Exit::Failed
         })
     }));
-    // A cluster may be starting on a blocking thread: wait for it, so that it can be removed.
+    // A cluster may be starting on a blocking thread. Wait for it, so that it can be removed.
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     result
 }
@@ -97,21 +97,21 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 async fn measure(
     options: &Options,
     progress: &Progress,
-) -> anyhow::Result<(Report, Server, Pooler)> {
-    let server = Server::start(progress).await?;
+) -> anyhow::Result<(Report, DemoServer, DemoPooler)> {
+    let server = DemoServer::start(progress).await?;
     let (report, pooler) = runs::all(options, progress, &server).await?;
     Ok((report, server, pooler))
 }
 
-/// Stays up until a signal comes, which is the way to end this and no failure.
+/// Stays up until a signal comes, which is the normal end.
 async fn keep(
     options: &Options,
-    server: &Server,
-    pooler: &mut Pooler,
+    server: &DemoServer,
+    pooler: &mut DemoPooler,
     interrupt: &mut Interrupt,
 ) -> anyhow::Result<()> {
     let line = |port: u16| {
-        let Server { user, password, .. } = server;
+        let DemoServer { user, password, .. } = server;
         let database = &server.database;
         format!("  PGPASSWORD={password} psql -h 127.0.0.1 -p {port} -U {user} {database}\n")
     };
@@ -137,5 +137,5 @@ Next:  pgweir demo --keep        stays up, for psql and your own application
 ";
 
 /// An `initdb` and a start of PostgreSQL take two seconds. What takes longer, such as a download,
-/// ends with this process; its remains are the watchdog's.
+/// ends with this process, and the watchdog removes what it leaves.
 const BLOCKING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! How the program ends.
+//! Exit codes.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ pub(crate) enum Exit {
     Done,
     /// The configuration has mistakes, or a plan warns.
     Mistakes,
-    /// The command line, or the description of a fleet, has mistakes, or there is nothing to plan.
+    /// The command line or the description of a fleet has mistakes, or there is nothing to plan.
     Usage,
     /// Something needed is missing or failed, or a fleet does not fit.
     Failed,
@@ -40,7 +40,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Ends the top-level help. 2 is clap's.
+/// The end of the top-level help. 2 is clap's.
 pub(crate) const TOP_LEVEL: &str = "\
 Examples:
   pgweir demo
@@ -50,7 +50,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    the configuration has mistakes, all of them are listed; or a plan warns
+  1    the configuration has mistakes, which are all listed; or a plan warns
   2    the command line, or the description of a fleet, has mistakes; or there is no plan
-  3    something needed is missing or failed, the last line says what; or a plan fails
+  3    something needed is missing or failed, see the last line; or a plan fails
   130  stopped by Ctrl-C (143: by SIGTERM or SIGHUP)";

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin, for the commands that have something to clean up.
+//! Ctrl-C and similar signals, for commands that have something to clean up.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes the signals over from the system, which would end the process on the spot.
+    /// Handles the signals, which would otherwise end the process at once.
     ///
     /// # Errors
     /// The system does not allow it.
@@ -26,7 +26,7 @@ impl Interrupt {
         })
     }
 
-    /// Waits for the first of them; gives how to exit.
+    /// Waits for the first signal; returns how to exit.
     pub(crate) async fn wait(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,

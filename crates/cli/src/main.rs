@@ -1,7 +1,7 @@
 //! pgweir: plans, serves, shows and diagnoses PostgreSQL connections.
 //!
-//! The one binary. It reads arguments and the environment, calls the crates that do the work and
-//! says how it ended.
+//! The only binary. It reads arguments and the environment, calls the crates that do the work, and
+//! ends with an exit code.
 
 mod check;
 mod demo;

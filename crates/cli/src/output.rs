@@ -1,7 +1,7 @@
-//! What goes to the terminal, or to whatever stands in its place.
+//! Standard output and standard error.
 //!
-//! A reader that closes its end (`pgweir check | head -1`) has seen enough: that is no error, and
-//! the command ends as it would have. Colours are for terminals only, and not with `NO_COLOR`.
+//! A reader that closes its end (`pgweir check | head -1`) has seen enough: that is not an error, and
+//! does not change the exit code. Colours are for terminals only, and not with `NO_COLOR`.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -23,7 +23,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes a line for the person at the terminal to standard error.
 pub(crate) fn note(line: &str) {
-    // With standard error gone there is nobody left to tell.
+    // Without standard error there is nowhere left to report to.
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn stderr_has_colours() -> bool {
     io::stderr().is_terminal() && colours_allowed()
 }
 
-/// How a terminal can be drawn on.
+/// What a terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terminal {
     /// Columns.
@@ -67,7 +67,7 @@ fn terminal() -> Option<Terminal> {
             .ok()
             .filter(|value: &String| !value.is_empty())
     };
-    // The first that is set counts, as for the C library.
+    // The first one that is set counts, as for the C library.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(variable);
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+    fn a_closed_pipe_is_not_an_error_and_a_full_disk_is() {
         assert!(unless_closed(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
         assert!(unless_closed(Err(io::ErrorKind::StorageFull.into())).is_err());
     }

@@ -21,8 +21,8 @@ use crate::output;
 
 /// Plans how many connections each service opens and what PostgreSQL must allow.
 ///
-/// Reads a description of the fleet in which every value may be left out; what was assumed is
-/// listed. docs/planning.md has every setting, formula and source.
+/// Reads a description of the fleet in which every value may be left out, and lists what it assumed.
+/// docs/planning.md has every setting, formula and source.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -36,8 +36,8 @@ Examples:
 Exit codes:
   0  the fleet fits
   1  it fits, but a rule is broken (WARN)
-  2  the command line or the description has mistakes, all of them are listed; or there is no plan,
-     for the database that was asked did not answer, or a file cannot be written
+  2  the command line or the description has mistakes, which are all listed; or there is no plan,
+     because the database did not answer or a file cannot be written
   3  it does not fit (FAIL)"
 )]
 pub(crate) struct Options {
@@ -48,10 +48,10 @@ pub(crate) struct Options {
     /// Print as JSON (docs/plan.schema.json)
     #[arg(long)]
     json: bool,
-    /// Add how each number came about: formula, inputs, source
+    /// Add the derivation of each number: formula, inputs, source
     #[arg(long)]
     explain: bool,
-    /// Show what differs from the plan of another fleet, which counts as the one before
+    /// Show what differs from the plan of another fleet, which is the earlier one
     #[arg(long, value_name = "OTHER")]
     diff: Option<PathBuf>,
 }
@@ -61,13 +61,13 @@ enum Command {
     Init(init::Options),
 }
 
-/// Plans. Whatever keeps it from planning ends with [`Exit::Usage`]: 3 is a verdict.
+/// Plans. Every error ends with [`Exit::Usage`], because 3 is a verdict.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     match answer(options) {
         Ok(exit) => Ok(exit),
-        // clap words and colours its own, and ends with the same number.
+        // clap formats its own errors, and exits with the same code.
         Err(error) if error.is::<clap::Error>() && !options.json => Err(error),
-        Err(error) => tell_failure(&error, options.json),
+        Err(error) => report_failure(&error, options.json),
     }
 }
 
@@ -79,7 +79,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         Ok(plan) => plan,
         Err(NoFacts::Usage(error)) => return Err(error.into()),
         Err(NoFacts::Failed(error)) => return Err(error),
-        Err(NoFacts::Mistakes(problems)) => return tell_mistakes(&problems, options.json),
+        Err(NoFacts::Mistakes(problems)) => return report_mistakes(&problems, options.json),
     };
     let before = match &options.diff {
         None => None,
@@ -87,7 +87,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
             let (draft, problems) = read(file);
             match fleet::resolve(&draft, problems) {
                 Ok(facts) => Some(pgweir_advisor::plan(facts)),
-                Err(problems) => return tell_mistakes(&problems, options.json),
+                Err(problems) => return report_mistakes(&problems, options.json),
             }
         }
     };
@@ -98,33 +98,33 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
     };
     output::print(&text)?;
     let exit = exit(plan.verdict);
-    // The process ends here. To free the parts of a plan of ten thousand services one by one takes
-    // as long as a third of the planning.
+    // The process ends here. Freeing a plan of ten thousand services piece by piece would take a third
+    // as long as making it.
     std::mem::forget((plan, before));
     Ok(exit)
 }
 
-/// The plan of what the arguments say.
+/// Plans the fleet that the arguments name.
 pub(crate) fn planned(fleet: &Fleet) -> Result<Plan, NoFacts> {
     Ok(plan(fleet.facts()?))
 }
 
-/// Tells what kept a plan from being made, with `json` as a problem that stands in no file.
-pub(crate) fn tell_failure(error: &anyhow::Error, json: bool) -> anyhow::Result<Exit> {
+/// Reports why there is no plan; with `json` as a problem without a file.
+pub(crate) fn report_failure(error: &anyhow::Error, json: bool) -> anyhow::Result<Exit> {
     if json {
         let text = match error.downcast_ref::<clap::Error>() {
             Some(usage) => usage.to_string(),
             None => format!("{error:#}"),
         };
         let text = text.trim().trim_start_matches("error: ");
-        return tell_mistakes(&[Problem::new(&Origin::Nowhere, "", text)], true);
+        return report_mistakes(&[Problem::new(&Origin::Nowhere, "", text)], true);
     }
     output::note(&format!("pgweir: {error:#}"));
     Ok(Exit::Usage)
 }
 
-/// Tells all mistakes.
-pub(crate) fn tell_mistakes(problems: &[Problem], json: bool) -> anyhow::Result<Exit> {
+/// Reports all mistakes.
+pub(crate) fn report_mistakes(problems: &[Problem], json: bool) -> anyhow::Result<Exit> {
     if json {
         let problems: Vec<Value> = problems
             .iter()
@@ -152,7 +152,7 @@ pub(crate) fn tell_mistakes(problems: &[Problem], json: bool) -> anyhow::Result<
     Ok(Exit::Usage)
 }
 
-/// File, line and column, the last two counted from 1, as far as they are known.
+/// File, line and column, as far as they are known. Lines and columns count from 1.
 fn place(origin: &Origin) -> (Option<&str>, Option<u32>, Option<u32>) {
     match origin {
         Origin::File {

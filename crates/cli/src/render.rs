@@ -1,4 +1,4 @@
-//! `pgweir render`: a plan as files for the programs that read them.
+//! `pgweir render`: writes a plan as files for the programs that read them.
 
 mod difference;
 mod folder;
@@ -15,9 +15,9 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::fleet::{Fleet, NoFacts};
 use crate::output;
-use crate::plan::{planned, tell_failure, tell_mistakes};
+use crate::plan::{planned, report_failure, report_mistakes};
 
-/// Writes a plan down for the programs that read it.
+/// Writes a plan as configuration files of other programs.
 ///
 /// The same plan gives the same bytes. No password is written: files refer to variables and secrets.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Set a parameter of the alerts; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Compare with what lies below this folder, and show what differs or is left of an earlier plan
+    /// Compare with the files below this folder; show what differs or is left from an earlier plan
     #[arg(long, value_name = "DIR")]
     check: Option<PathBuf>,
 }
@@ -50,17 +50,17 @@ fn names() -> Vec<&'static str> {
 /// Renders.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let thresholds = thresholds(&options.set)?;
-    // What watches the pooler is the same for every fleet, and is written without one.
+    // Monitoring of the pooler is the same for every fleet and needs no plan.
     let plan = match options.target.as_str() {
         "alerts" | "grafana" => None,
         _ => match planned(&options.fleet) {
             Ok(plan) => Some(plan),
             Err(NoFacts::Usage(error)) if options.json => {
-                return tell_failure(&error.into(), true);
+                return report_failure(&error.into(), true);
             }
             Err(NoFacts::Usage(error)) => return Err(error.into()),
-            Err(NoFacts::Failed(error)) => return tell_failure(&error, options.json),
-            Err(NoFacts::Mistakes(problems)) => return tell_mistakes(&problems, options.json),
+            Err(NoFacts::Failed(error)) => return report_failure(&error, options.json),
+            Err(NoFacts::Mistakes(problems)) => return report_mistakes(&problems, options.json),
         },
     };
     let files = files(&options.target, plan.as_ref(), &thresholds);
@@ -87,13 +87,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         None => output::print(&printed(&files))?,
     }
     if let Some(plan) = plan.as_ref().filter(|_| !files.is_empty()) {
-        tell_verdict(plan);
+        report_verdict(plan);
     }
     Ok(Exit::Done)
 }
 
-/// The files of a target, the alerts among them with these thresholds. A plan is there for all that
-/// need one.
+/// The files of a target; alerts have these thresholds. `plan` is there for every target that needs
+/// one.
 fn files(target: &str, plan: Option<&Plan>, thresholds: &alerts::Thresholds) -> Vec<File> {
     let mut files = match (target, plan) {
         ("alerts", _) => vec![render::alerts(thresholds)],
@@ -136,9 +136,8 @@ Examples:
 
 Exit codes:
   0  written, or nothing differs
-  1  --check found differences, or files of an earlier plan
-  2  the command line or the description of the fleet has mistakes, or the database that was asked did
-     not answer
+  1  --check found differences, or files left from an earlier plan
+  2  the command line or the description of the fleet has mistakes, or the database did not answer
   3  a file cannot be read or written
 
 Targets:
@@ -154,8 +153,8 @@ Targets:
     text.trim_end().to_owned()
 }
 
-/// Files of a plan that does not fit are written all the same: whoever asked may want to see them.
-fn tell_verdict(plan: &Plan) {
+/// Files are written even for a plan that does not fit, because they show what was planned.
+fn report_verdict(plan: &Plan) {
     if plan.verdict != Verdict::Ok {
         let reason = plan.reasons.first().map_or("", String::as_str);
         output::note(&format!("The plan's verdict is {}: {reason}", plan.verdict));
@@ -176,7 +175,7 @@ fn check(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<Exit> {
     let mut shown = folder::compare(folder, files)?;
     for path in folder::leftovers(folder, target, files)? {
         let path = path.display();
-        shown.push_str(&format!("Only there, of an earlier plan: {path}\n"));
+        shown.push_str(&format!("Left from an earlier plan: {path}\n"));
     }
     if shown.is_empty() {
         output::note("Nothing differs.");
@@ -186,7 +185,8 @@ fn check(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<Exit> {
     Ok(Exit::Mistakes)
 }
 
-/// Writes, and tells what an earlier plan left. It is not deleted: it may be in use.
+/// Writes the files, and reports those that an earlier plan left. They are not deleted: they may be in
+/// use.
 fn write(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<()> {
     folder::write(folder, files, |path| {
         output::note(&format!("wrote {}", path.display()));
@@ -194,7 +194,7 @@ fn write(folder: &Path, target: &str, files: &[File]) -> anyhow::Result<()> {
     for path in folder::leftovers(folder, target, files)? {
         let path = path.display();
         output::note(&format!(
-            "{path} is of an earlier plan; delete it where it is not in use"
+            "{path} is left from an earlier plan; delete it if it is not in use"
         ));
     }
     Ok(())

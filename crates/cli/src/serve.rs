@@ -19,9 +19,9 @@ use crate::source::Configuration;
 
 /// Serves clients until SIGTERM; SIGHUP reads the configuration again.
 ///
-/// The log goes to standard error. Its level is `info`, or what -v or -q say, or else what
-/// PGWEIR_LOG says: `error`, `warn`, `info`, `debug`, `trace`, or one level per module. `log_level` in
-/// the configuration comes before all of these, and a reload changes it.
+/// The log goes to standard error. Its level is `info` unless -v, -q or PGWEIR_LOG set another: `error`,
+/// `warn`, `info`, `debug`, `trace`, or one level per module. `log_level` in the configuration overrides
+/// all of these, and a reload changes it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Starts the log; gives what changes its level while it runs.
+/// Starts the log; returns what changes its level at run time.
 fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
     let directives = directives(options, env::var(LOG_VARIABLE).ok());
     let filter = filter(&directives).map_err(|why| {
@@ -80,7 +80,7 @@ fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
     let lines = fmt::layer()
         .with_writer(stderr)
         .with_ansi(output::stderr_has_colours())
-        // With standard error gone, telling of it there would panic.
+        // Without standard error, reporting an error there would panic.
         .log_internal_errors(false);
     let lines = match options.log_format {
         Format::Text => lines.boxed(),
@@ -90,7 +90,7 @@ fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
         .with(lines.with_filter(filter))
         .init();
     Ok(Box::new(move |level| {
-        // Directives that were understood once, or a level. The log lives as long as the process.
+        // Cannot fail: the directives were parsed before, and the log lives as long as the process.
         let _ = handle.reload(EnvFilter::new(level.unwrap_or(&directives)));
     }))
 }
@@ -108,21 +108,21 @@ fn directives(options: &Options, variable: Option<String>) -> String {
     level.to_owned()
 }
 
-/// What the log lets through.
+/// The filter of the log.
 ///
 /// # Errors
-/// A sentence: not every directive ends in a level. A word that is none would be taken for the name
-/// of a module, and the rest of the log would be off without a word about it.
+/// A directive does not end in a level. `EnvFilter` would take such a word for the name of a module and
+/// silently switch off the rest of the log.
 fn filter(directives: &str) -> Result<EnvFilter, String> {
     for directive in directives.split(',').filter(|part| !part.is_empty()) {
-        // A span's fields, in brackets, may have signs of equality too.
+        // A span's fields, in brackets, may have equals signs too.
         let (module, level) = match directive.rsplit_once('=') {
             Some((module, level)) if !level.contains(']') => (module, level),
             _ => ("", directive),
         };
         let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
         if !is_level || (module.is_empty() && level != directive) {
-            return Err(format!("{directive:?} says no level"));
+            return Err(format!("{directive:?} has no level"));
         }
     }
     EnvFilter::try_new(directives).map_err(|error| error.to_string())
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_refused() {
+    fn a_word_that_is_not_a_level_is_refused() {
         for good in [
             "warn",
             "WARN",

@@ -1,4 +1,4 @@
-//! Where the configuration comes from: a file, or the environment.
+//! Where the configuration comes from: a file or the environment.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,7 +11,7 @@ use pgweir_proxy::config::Source;
 /// The argument that names the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Configuration {
-    /// Configuration file (TOML); without it, DATABASE_URL and the pool's variables are read
+    /// Configuration file (TOML); without it, DATABASE_URL and the pool's variables count
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `pgweir token`: a token for who looks at a pooler, or may do something to its clients.
+//! `pgweir token`: makes tokens for users and administrators of a pooler's HTTP interface.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +11,13 @@ use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
 
-/// Longest life of a token: one that is lost is good until then.
+/// Longest life of a token: a lost token is valid until then.
 const LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Makes a token that the pooler of this configuration accepts, signed with its secret.
 ///
 /// The secret is that of http_jwt_secret_file or http_jwt_secret_env. Tokens for the keys of
-/// http_jwks_file come from whoever has the private keys.
+/// http_jwks_file come from the issuer, who has the private keys.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +27,13 @@ Examples:
 pub(crate) struct Options {
     #[command(flatten)]
     configuration: Configuration,
-    /// Let its bearer cancel and end clients (http_admin_scope)
+    /// Let its bearer cancel queries and end clients (http_admin_scope)
     #[arg(long)]
     admin: bool,
-    /// Whose it is; the log names it
+    /// Name of its bearer, for the log
     #[arg(long, value_name = "NAME", default_value = "pgweir-token", value_parser = parse_subject)]
     subject: String,
-    /// How long it is good: a number with s, m, h or d
+    /// How long it is valid: a number with s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_life)]
     life: Duration,
     /// Print as JSON
@@ -53,7 +53,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     };
     let scope = config.http.admin_scope.as_deref().filter(|_| options.admin);
     if options.admin && scope.is_none() {
-        bail!("http_admin_scope is off: the pooler lets nobody do anything to clients");
+        bail!(
+            "http_admin_scope is off: the pooler has no administrators; set it in the configuration"
+        );
     }
     let expires = SystemTime::now() + options.life;
     let Some(token) = config.http.keys.sign(&options.subject, scope, expires) else {
@@ -83,7 +85,7 @@ fn parse_subject(text: &str) -> Result<String, String> {
 }
 
 fn parse_life(text: &str) -> Result<Duration, String> {
-    let wrong = || "must be a number with s, m, h or d, such as 15m, of 366d at most".to_owned();
+    let wrong = || "must be a number with s, m, h or d, such as 15m, and at most 366d".to_owned();
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let seconds = match &text[digits.len()..] {
         "s" => 1,

@@ -61,7 +61,7 @@ fn misuse_exits_with_2() {
 
 #[test]
 fn top_says_what_is_missing() {
-    // Port 1 of this machine: nobody is there.
+    // Port 1 of this machine: nothing listens there.
     let nobody = "--url=http://127.0.0.1:1";
     check(pgweir(&["top", "--once", nobody]), 3, "http_listen");
     check(pgweir(&["top", "--json", nobody]), 3, "cannot be reached");
@@ -145,7 +145,7 @@ fn a_closed_pipe_changes_nothing() {
 }
 
 #[test]
-fn a_machine_without_postgres_is_told_what_to_do() {
+fn without_postgres_the_error_has_the_next_step() {
     let mut command = pgweir(&["demo", "--clients", "1"]);
     command.env("PGWEIR_POSTGRES_BIN", "/no/such/folder");
     check(command, 3, "apt-get install postgresql");

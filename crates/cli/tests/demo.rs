@@ -41,7 +41,7 @@ fn processes() -> Vec<String> {
     text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// The folders that this process's watchdogs are to remove.
+/// The folders that this process's watchdogs must remove.
 fn folders(pid: u32) -> Vec<PathBuf> {
     processes()
         .iter()
@@ -50,7 +50,7 @@ fn folders(pid: u32) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Waits until neither the folder nor a process that names it is there.
+/// Waits until the folder and all processes that name it are gone.
 fn gone(folder: &Path) -> bool {
     let deadline = Instant::now() + Duration::from_secs(15);
     let name = folder.to_str().unwrap();

@@ -65,7 +65,7 @@ fn the_exit_code_is_the_verdict() {
 }
 
 #[test]
-fn a_service_of_two_files_is_told_of() {
+fn a_service_of_two_files_is_reported() {
     let compose = "services:\n  api:\n    image: api:1\n    environment: {DB_HOST: db}\n";
     let files = [
         ("a.yml", compose),
@@ -123,8 +123,8 @@ fn mistakes_and_misuse_exit_with_2() {
     assert_eq!(done.code, Some(2));
 }
 
-/// `cargo bench -p pgweir-cli --bench plan` measures against the goal; this notices what grows with
-/// the square, on a machine that does other things as well.
+/// `cargo bench -p pgweir-cli --bench plan` measures against the goal; this detects quadratic time
+/// even on a busy machine.
 #[test]
 fn ten_times_the_services_take_about_ten_times_as_long() {
     let fleet = |services: u32| {
@@ -198,7 +198,7 @@ fn json_is_what_its_schema_says() {
     }
 }
 
-/// Checks what the schema uses of JSON Schema, and that nothing is there that it does not name.
+/// Checks a value against the parts of JSON Schema that the schema uses, and that it has no other fields.
 fn conforms(schema: &Value, value: &Value, path: &str) {
     if let Some(constant) = schema.get("const") {
         assert_eq!(value, constant, "{path}");
@@ -282,7 +282,7 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may have refused before it reads.
+        // It may have refused before reading.
         let _ = child
             .stdin
             .take()
@@ -296,7 +296,7 @@ fn init_writes_what_plan_reads_and_overwrites_nothing() {
 }
 
 #[test]
-fn files_of_a_service_that_is_gone_are_told_of() {
+fn files_of_a_service_that_is_gone_are_reported() {
     let both = "[services.api]\n[services.gone]\n[pooler]\nkind = \"pgbouncer\"\n";
     let folder = folder(&[("fleet.toml", both)]);
     let run = |arguments: &[&str]| pgweir(folder.path(), arguments);
@@ -313,7 +313,7 @@ fn files_of_a_service_that_is_gone_are_told_of() {
         assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
         assert!(done.out.contains(left), "{}", done.out);
     }
-    // A target that the fleet has nothing for any more.
+    // A target for which the fleet has nothing any more.
     let done = run(&["render", "pgbouncer", "--check", "deploy"]);
     assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
     assert!(
@@ -325,7 +325,7 @@ fn files_of_a_service_that_is_gone_are_told_of() {
 }
 
 #[test]
-fn what_keeps_a_plan_from_being_made_is_no_verdict() {
+fn an_error_that_prevents_a_plan_is_not_a_verdict() {
     let folder = folder(&[]);
     let nobody = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = nobody.local_addr().unwrap().port();
@@ -335,7 +335,7 @@ fn what_keeps_a_plan_from_being_made_is_no_verdict() {
         for (arguments, words) in [
             (
                 &["--from-database", "mysql://app:hunter2@h/d"][..],
-                "no URL of a database",
+                "not the URL of a database",
             ),
             (&["--from-database", &refused], "cannot connect"),
             (&[], "no fleet"),

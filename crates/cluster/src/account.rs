@@ -1,4 +1,4 @@
-//! Whom PostgreSQL runs as: `initdb` and `postgres` refuse root.
+//! The account that PostgreSQL runs as, because `initdb` and `postgres` refuse root.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,7 @@ pub(crate) struct Account {
     pub(crate) gid: u32,
 }
 
-/// Who runs the server.
+/// The user that runs the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunAs {
     /// This process is not root: its own user.
@@ -22,8 +22,8 @@ pub(crate) enum RunAs {
 }
 
 impl RunAs {
-    /// Decides it for this process. Root without `postgres` and `nobody` in `/etc/passwd` takes
-    /// the number that every system gives `nobody`.
+    /// Chooses it for this process. Root without `postgres` and `nobody` in `/etc/passwd` uses
+    /// the number that every system gives to `nobody`.
     pub(crate) fn detect() -> Self {
         if !rustix::process::geteuid().is_root() {
             return Self::Caller;

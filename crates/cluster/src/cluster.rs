@@ -1,7 +1,7 @@
 //! A throw-away PostgreSQL cluster: a folder, a port, a superuser with a random password.
 //!
 //! It listens on 127.0.0.1 and on a unix socket in its folder, asks everyone for SCRAM, and
-//! gives up durability for speed unless told otherwise. Dropping it stops it at once and removes
+//! trades durability for speed by default. Dropping it stops it at once and removes
 //! the folder; the [`Watchdog`] does that when nothing is dropped any more.
 
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::postgres::Postgres;
 use crate::random::random_hex;
 use crate::watchdog::{EndSignal, Watchdog};
 
-/// How a cluster is made.
+/// Options of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterOptions {
     /// Settings for `postgresql.conf`; they win over the ones a throw-away cluster has
@@ -35,7 +35,7 @@ pub struct ClusterOptions {
 /// Why a cluster could not be made or started.
 #[derive(Debug)]
 pub enum ClusterError {
-    /// A folder or a process could not be dealt with.
+    /// The system refused an operation.
     System {
         /// What was attempted.
         what: &'static str,
@@ -90,7 +90,7 @@ impl Cluster {
     /// Makes a cluster, starts it and returns when it accepts connections.
     ///
     /// # Errors
-    /// See [`ClusterError`]; nothing is left behind then either.
+    /// See [`ClusterError`]; nothing is left behind in that case either.
     pub fn start(postgres: &Postgres, options: &ClusterOptions) -> Result<Self, ClusterError> {
         let random = |bytes| random_hex(bytes).map_err(system("read random bytes"));
         let folder = base_folder().join(format!("pgweir-{}", random(6)?));
@@ -115,7 +115,7 @@ impl Cluster {
             attempts += 1;
             cluster.port = free_port().map_err(system("find a free port"))?;
             match cluster.launch() {
-                // Between our look and the server's bind, someone else took the port.
+                // Another process took the port between our check and the server's bind.
                 Err(ClusterError::Ended(log))
                     if attempts < PORT_ATTEMPTS && log.contains("could not bind") => {}
                 Err(error) => return Err(error),
@@ -273,7 +273,7 @@ impl Cluster {
             .is_ok_and(|text| lock_file_says_ready(&text, self.pid()))
     }
 
-    /// Whether the server has ended; if so it is waited for and forgotten.
+    /// Whether the server has ended; if so, it is reaped.
     fn has_ended(&mut self) -> io::Result<bool> {
         let Some(server) = &mut self.server else {
             return Ok(true);
@@ -301,7 +301,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Signals the server. It has not been waited for, so its number is still its own.
+    /// Signals the server. It has not been reaped, so its process id is still its own.
     fn signal(&self, signal: Signal) -> io::Result<()> {
         match &self.server {
             Some(server) => Ok(kill_process(Pid::from_child(server), signal)?),
@@ -317,7 +317,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // What fails here is left to the watchdog, which is dropped next and tries harder.
+        // The watchdog, which is dropped next, cleans up what fails here.
         let _ = self.end(Signal::QUIT, IMMEDIATE_STOP_TIMEOUT);
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -327,7 +327,7 @@ fn system(what: &'static str) -> impl Fn(io::Error) -> ClusterError {
     move |error| ClusterError::System { what, error }
 }
 
-/// The folder of the clusters' folders: short, for a unix socket's path has at most 107 bytes
+/// The parent of the clusters' folders. It is short, because a unix socket's path has at most 107 bytes
 /// (103 on macOS, whose own temporary folder is already half of that).
 fn base_folder() -> PathBuf {
     let short = Path::new("/tmp");
@@ -375,7 +375,7 @@ fn tail(text: &str) -> String {
 const SUPERUSER: &str = "postgres";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const FAST_STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// PostgreSQL itself kills what does not stop within 5 seconds; killed before that, it could not.
+/// PostgreSQL kills its processes if they do not stop within 5 seconds, so it needs longer than that.
 const IMMEDIATE_STOP_TIMEOUT: Duration = Duration::from_secs(8);
 const POLL: Duration = Duration::from_millis(10);
 const PORT_ATTEMPTS: u32 = 5;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Returns `bytes` random bytes as hex digits: a password, or a name nobody else has.
+/// Returns `bytes` random bytes as hex digits: a password, or a unique name.
 ///
 /// # Errors
 /// The system's random source cannot be read.

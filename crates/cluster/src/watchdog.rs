@@ -1,8 +1,8 @@
-//! Cleans up after a process that could not: killed with -9, aborted by a panic, out of memory.
+//! Cleans up after a process that could not do it: killed with -9, aborted by a panic, out of memory.
 //!
 //! A small shell script waits for the end of its standard input. Only this process holds the other
-//! end of that pipe, so the end comes however this process dies. Then the script stops the
-//! processes it was told of and removes the folder. It needs no thread, no signal handler and no
+//! end of that pipe, so its input ends however this process dies. Then the script stops the
+//! watched processes and removes the folder. It needs no thread, no signal handler and no
 //! `unsafe` (as `PR_SET_PDEATHSIG` would).
 
 use std::io::{self, Write};
@@ -28,15 +28,15 @@ impl EndSignal {
     }
 }
 
-/// Stops processes and removes a folder when this process ends, in whatever way.
+/// Stops processes and removes a folder when this process ends, however it ends.
 #[derive(Debug)]
 pub struct Watchdog {
     script: Child,
 }
 
 impl Watchdog {
-    /// Starts the watch. The folder need not exist yet: start the watch first, then nothing is
-    /// ever without it.
+    /// Starts the watch. The folder need not exist yet: start the watch first, so that there is
+    /// always one.
     ///
     /// # Errors
     /// `sh` cannot be started.
@@ -46,7 +46,7 @@ impl Watchdog {
             .arg(folder)
             .current_dir("/")
             .stdin(Stdio::piped())
-            // An inherited stdout would keep open the pipe of whoever reads our output.
+            // An inherited stdout would keep a pipe from our output open.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // Ctrl-C on the terminal reaches our process group, not this one.
@@ -55,7 +55,7 @@ impl Watchdog {
         Ok(Self { script })
     }
 
-    /// Adds a process. Tell of it at once after its start: what dies in between is not seen.
+    /// Adds a process. Call it right after the start: if this process dies in between, the other stays.
     ///
     /// # Errors
     /// The watchdog is gone.

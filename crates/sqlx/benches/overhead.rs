@@ -1,4 +1,4 @@
-//! What an acquire and a release cost on top of bare SQLx.
+//! The cost of an acquire and a release on top of bare SQLx.
 //!
 //! ```console
 //! $ cargo bench -p pgweir-sqlx --bench overhead
@@ -6,8 +6,8 @@
 //!
 //! One connection to a throw-away PostgreSQL is acquired and given back, by SQLx's pool and by this
 //! crate's in turns, both with the same limits and a test before each acquire. Most of that is
-//! SQLx's two round trips, which vary by more than what is looked for; so the CPU time of the thread
-//! is compared, in batches that alternate, and the median of the differences counts.
+//! SQLx's two round trips, which vary by more than the difference; so this compares the CPU time of the
+//! thread in alternating batches and takes the median difference.
 
 #![allow(
     clippy::unwrap_used,
@@ -53,7 +53,7 @@ fn main() {
             let start = cpu_ns();
             for _ in 0..PAIRS {
                 drop(bare.acquire().await.unwrap());
-                // The connection comes back in a task of SQLx's.
+                // A task of SQLx returns the connection.
                 tokio::task::yield_now().await;
             }
             let middle = cpu_ns();

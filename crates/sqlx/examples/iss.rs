@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Through pgweir it is the same with pgweir's port in the URL and `DB_POOLER=pgweir`. SIGTERM and
-//! Ctrl-C let requests finish, and then say who did not let go of the database.
+//! Ctrl-C let requests finish; then the service reports who still holds a connection.
 
 use std::env;
 use std::net::SocketAddr;
@@ -65,7 +65,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let requests = axum::serve(listener, app)
         .with_graceful_shutdown(stopped.clone())
         .into_future();
-    // Kubernetes waits 30 s in all. A client that never ends its request must not take all of them.
+    // Kubernetes waits 30 s in total. A client that never ends its request must not use all of it.
     let patience = stopped.then(|()| tokio::time::sleep(Duration::from_secs(10)));
     tokio::select! {
         ended = requests => ended?,
@@ -78,7 +78,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 /// Several replicas may start at once, and each may be the first.
 async fn prepare(pool: &Pool) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    // A lock of the transaction, which is as good behind a pooler.
+    // A transaction-level lock works behind a pooler, too.
     sqlx::query("SELECT pg_advisory_xact_lock(7315)")
         .execute(&mut *transaction)
         .await?;
@@ -108,7 +108,7 @@ struct Position {
     longitude: f64,
 }
 
-/// As one statement, so that it needs neither a transaction nor a connection of its own.
+/// A single statement, so that it needs neither a transaction nor a connection of its own.
 async fn add(
     State(pool): State<Pool>,
     Json(new): Json<NewPosition>,
@@ -153,7 +153,7 @@ fn position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
     })
 }
 
-/// An error of the database as an answer. What PostgreSQL said stays in the log.
+/// Answers with a database error. PostgreSQL's message stays in the log.
 struct Failure(sqlx::Error);
 
 impl From<sqlx::Error> for Failure {
@@ -166,7 +166,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = match &self.0 {
             sqlx::Error::RowNotFound => StatusCode::NOT_FOUND,
-            // Come back later: others hold the connections, or the service is going away.
+            // Try again later: all connections are held, or the service shuts down.
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => StatusCode::SERVICE_UNAVAILABLE,
             sqlx::Error::Database(error) if error.is_check_violation() => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -182,7 +182,7 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Statistics show places in the code; they are for those who know the token.
+/// Statistics show places in the code, so they need a token.
 async fn with_token(headers: HeaderMap, request: Request, next: Next) -> Response {
     let given = headers
         .get(header::AUTHORIZATION)

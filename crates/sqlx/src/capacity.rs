@@ -1,11 +1,11 @@
-//! What the database gives, and whether that is enough for all replicas.
+//! The connections that the database allows, and whether they are enough for all replicas.
 
 use std::fmt;
 
 use crate::pool::Pool;
 use crate::sqlx::{self, Row};
 
-/// What the database gives to this role, beside what the service may ask for.
+/// The connections that the database allows this role, and those that the service may open.
 ///
 /// Source: <https://www.postgresql.org/docs/current/runtime-config-connection.html> for the reserved
 /// connections, `CREATE ROLE` and `CREATE DATABASE` for the other limits.
@@ -25,15 +25,15 @@ pub struct Capacity {
     pub wanted: u32,
 }
 
-/// How [`Capacity::wanted`] compares with what there is.
+/// How [`Capacity::wanted`] compares with what is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// At most four fifths of what there is.
+    /// At most four fifths of what is allowed.
     Enough,
     /// More than four fifths: little is left for a second service, a migration, a deployment that
     /// runs old and new replicas side by side.
     Tight,
-    /// More than there is: connections will be refused with SQLSTATE 53300.
+    /// More than is allowed: connections will be refused with SQLSTATE 53300.
     TooMany,
 }
 
@@ -60,7 +60,7 @@ impl Capacity {
     }
 
     pub(crate) async fn ask(pool: &Pool) -> Result<Self, sqlx::Error> {
-        // reserved_connections came with PostgreSQL 16. A limit of -1 is none.
+        // reserved_connections came with PostgreSQL 16. A limit of -1 means none.
         let row = sqlx::query(
             "SELECT current_setting('max_connections')::int4, \
                     current_setting('superuser_reserved_connections')::int4 \

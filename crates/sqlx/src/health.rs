@@ -1,4 +1,4 @@
-//! What is shown over HTTP: health, and statistics.
+//! Health and statistics, for HTTP.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::pool::Pool;
 use crate::sqlx;
 
-/// What every answer is wrapped in: `{"success": true, "data": {...}}`.
+/// The wrapper of every answer: `{"success": true, "data": {...}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer<T> {
-    /// Whether the question could be answered well.
+    /// Whether the request succeeded.
     pub success: bool,
     /// The answer.
     pub data: T,
@@ -33,8 +33,7 @@ pub struct Health {
     pub timestamp: String,
 }
 
-/// The health of a pool, and what it does. It shows places in the code and statements: not for
-/// everybody.
+/// The health of a pool, and its numbers. It shows places in the code and statements, so protect it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -115,8 +114,8 @@ impl Statistics {
     }
 }
 
-/// Whether the database answered a moment ago, or does now. A pool that is busy answers by its own
-/// queries, so that a load is not taken for an outage, and a probe does not join the queue.
+/// Whether the database answered a moment ago, or does now. The queries of a busy pool
+/// answer for it, so that load does not look like an outage and a probe does not join the queue.
 async fn answers(pool: &Pool) -> bool {
     if pool.is_closed() {
         return false;
@@ -134,7 +133,7 @@ fn rfc3339(time: SystemTime) -> String {
     let (seconds, ms) = (since.as_secs(), since.subsec_millis());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    // Years that begin in March end with the leap day: 400 of them have 146,097 days.
+    // A year that begins in March ends with the leap day; 400 years have 146,097 days.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era =

@@ -1,7 +1,7 @@
 //! Who holds a connection, where they took it, and since when.
 //!
-//! One short lock at an acquire and one at a release, over a list that is as long as the most
-//! connections that were ever held at once.
+//! An acquire and a release each take one short lock on a list. The list is as long as the largest number
+//! of connections that were held at once.
 
 use std::fmt;
 use std::panic::Location;
@@ -77,12 +77,12 @@ pub(crate) struct Holders(Mutex<List>);
 #[derive(Debug, Default)]
 struct List {
     /// Never shrinks; its length is bounded by the pool's limit and the connections being returned.
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<Held>>,
     free: Vec<usize>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Held {
     place: Place,
     since: Instant,
     leaked: bool,
@@ -92,7 +92,7 @@ impl Holders {
     /// A connection is held from now on, until the lease is dropped.
     pub(crate) fn hold(shared: &Arc<Shared>, place: Place, since: Instant) -> Lease {
         let mut list = shared.holders.list();
-        let entry = Some(Entry {
+        let entry = Some(Held {
             place,
             since,
             leaked: false,
@@ -117,7 +117,7 @@ impl Holders {
         list.entries.len() - list.free.len()
     }
 
-    /// Everybody, the longest first.
+    /// All holders, the longest first.
     pub(crate) fn all(&self, now: Instant) -> Vec<Holder> {
         let mut holders: Vec<Holder> = self
             .list()
@@ -130,7 +130,7 @@ impl Holders {
         holders
     }
 
-    /// Those that came to be held longer than `bound` since the last call.
+    /// Holders that exceeded `bound` since the last call.
     pub(crate) fn leaks(&self, now: Instant, bound: Duration) -> Vec<Holder> {
         let mut list = self.list();
         let entries = list.entries.iter_mut().flatten();
@@ -143,7 +143,7 @@ impl Holders {
             .collect()
     }
 
-    /// Since when the longest holder that is not known as a leak holds its connection.
+    /// When the oldest holder that is not a known leak took its connection.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         let list = self.list();
         let entries = list.entries.iter().flatten();
@@ -159,7 +159,7 @@ impl Holders {
     }
 }
 
-impl Entry {
+impl Held {
     fn holder(&self, now: Instant) -> Holder {
         Holder {
             place: self.place.clone(),
@@ -169,7 +169,7 @@ impl Entry {
     }
 }
 
-/// Says which places hold how many connections, in one line.
+/// One line with how many connections each place holds.
 pub(crate) fn by_place(holders: &[Holder]) -> String {
     let mut places: Vec<(&Place, usize, Duration)> = Vec::new();
     for holder in holders {
@@ -202,7 +202,7 @@ pub(crate) fn by_place(holders: &[Holder]) -> String {
     parts.join(", ")
 }
 
-/// A connection's entry in the list; dropping it takes it off.
+/// A connection's entry in the list; dropping it removes it.
 pub(crate) struct Lease {
     shared: Arc<Shared>,
     index: usize,
@@ -215,7 +215,7 @@ impl Drop for Lease {
         let entry = list.entries[self.index].take();
         list.free.push(self.index);
         drop(list);
-        assert!(entry.is_some(), "a lease is taken off the list once");
+        assert!(entry.is_some(), "a lease is removed from the list once");
         self.shared.meter.held.record(self.since.elapsed());
     }
 }

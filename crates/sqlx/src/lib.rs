@@ -9,20 +9,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`Pool`] wraps [`sqlx::PgPool`] and is used in its place. What it adds:
+//! [`Pool`] wraps [`sqlx::PgPool`] and takes its place. It adds:
 //!
 //! * [`PoolSettings`] from `DATABASE_URL`, the `DB_*` variables and the parameters
 //!   `connection_limit`, `pool_timeout`, `connect_timeout` and `socket_timeout`, with every mistake
 //!   reported at once ([`SettingsError`]) and no secret in any message.
-//! * [`Pool::holders`] says who holds a connection, where in the code they took it and how long
+//! * [`Pool::holders`] lists who holds a connection, where in the code they took it and how long
 //!   ago; one held longer than [`PoolSettings::leak_after`] is logged and counted.
-//! * Slow acquires and slow queries are logged on two levels, and an acquire that times out says who
+//! * Slow acquires and slow queries are logged on two levels, and an acquire that times out logs who
 //!   held the connections.
 //! * Connections end at different ages, so that a fleet does not reconnect all at once.
-//! * [`Pool::close_with_timeout`] ends, and says who did not let go.
+//! * [`Pool::close_with_timeout`] has a deadline, and reports who still holds a connection.
 //! * [`Pool::prometheus_text`], the `metrics` facade, [`Pool::health`], [`Pool::statistics`] and,
 //!   with the feature `axum`, a router for all of them.
-//! * [`Pooler`] makes it behave behind pgweir and PgBouncer in transaction mode.
+//! * [`Pooler`] adapts it to pgweir and PgBouncer in transaction mode.
 //!
 //! Deliberately not here: queries, migrations and everything else that SQLx does. The SQLx in use is
 //! [`sqlx`]: 0.8 by default, 0.9 with `default-features = false, features = ["sqlx-0_9"]`. One build

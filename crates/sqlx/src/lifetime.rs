@@ -1,9 +1,9 @@
-//! At which age a connection ends.
+//! The age at which a connection ends.
 //!
 //! SQLx ends all connections at the same age, so replicas that started together reconnect together,
-//! again and again. Here each connection's lifetime is shorter by a part of its own. SQLx tells its
-//! hooks the age of a connection and nothing that identifies it, so that part is computed from the
-//! moment it was opened: nothing is stored, and nothing has to be forgotten.
+//! again and again. Here each connection's lifetime is shorter by a random share. SQLx gives its hooks
+//! the age of a connection and nothing that identifies it, so that share is computed from the moment
+//! it was opened. Nothing is stored.
 //!
 //! A connection that is past its own lifetime is closed when it comes back, which costs no request
 //! anything. One that lies idle is closed by SQLx at the full lifetime, or when it is asked for.
@@ -21,7 +21,7 @@ pub(crate) struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// Between `max` less its part `jitter` and `max`, differently in each process.
+    /// Lifetimes between `max * (1 - jitter)` and `max`, different in each process.
     pub(crate) fn new(max: Duration, jitter: f64, start: Instant) -> Self {
         Self {
             max,
@@ -38,7 +38,7 @@ impl Lifetimes {
         // connection has two lifetimes, both within the bounds.
         let opened_ms = opened.saturating_duration_since(self.start).as_millis();
         let random = mixed(self.seed ^ opened_ms as u64);
-        // 53 bits are what a float holds.
+        // A float holds 53 bits.
         let part = (random >> 11) as f64 / (1_u64 << 53) as f64;
         self.max.mul_f64(1.0 - self.jitter * part)
     }
@@ -55,7 +55,7 @@ impl Lifetimes {
     }
 }
 
-/// SplitMix64's finalizer: neighbours in, strangers out.
+/// SplitMix64's finalizer: close inputs give unrelated outputs.
 fn mixed(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! What a pool counts, and everything that its connections share.
+//! What a pool counts, and what its connections share.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::settings::{PoolSettings, Slow};
 pub struct Snapshot {
     /// Connections that are open or being opened.
     pub size: u32,
-    /// Connections that are open and unused. SQLx counts one a moment before or after it is.
+    /// Connections that are open and idle. SQLx's count may be off for a moment.
     pub idle: u32,
     /// Connections that are held: what [`crate::Pool::holders`] lists.
     pub active: u32,
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub timeouts: u64,
     /// Acquires that failed otherwise.
     pub acquire_errors: u64,
-    /// Acquires that were given up by their caller.
+    /// Acquires that their caller gave up.
     pub cancelled: u64,
     /// Connections opened.
     pub opened: u64,
@@ -69,12 +69,12 @@ impl Shared {
             return;
         }
         let (count, level) = if time >= very_slow {
-            (&meter.acquires_very_slow, &meter.told_very_slow)
+            (&meter.acquires_very_slow, &meter.very_slow_logs)
         } else {
-            (&meter.acquires_slow, &meter.told_slow)
+            (&meter.acquires_slow, &meter.slow_logs)
         };
         count.add();
-        // In a queue of thousands each would say the same.
+        // Thousands in a queue would all log the same.
         let Some(unsaid) = level.turn(meter.now_ms()) else {
             return;
         };
@@ -91,7 +91,7 @@ impl Shared {
     pub(crate) fn timed_out(&self, place: &dyn std::fmt::Display, size: u32) {
         let meter = &self.meter;
         meter.timeouts.add();
-        let Some(unsaid) = meter.told_timeout.turn(meter.now_ms()) else {
+        let Some(unsaid) = meter.timeout_logs.turn(meter.now_ms()) else {
             return;
         };
         let holders = self.holders.all(Instant::now());
@@ -131,7 +131,7 @@ impl Shared {
         }
     }
 
-    /// Logs and counts the connections that came to be held too long. Returns when to look again.
+    /// Logs and counts connections that are held too long. Returns when to look again.
     pub(crate) fn watch(&self, now: Instant) -> Option<Instant> {
         let bound = self.settings.leak_after?;
         for leak in self.holders.leaks(now, bound) {
@@ -143,7 +143,7 @@ impl Shared {
                 "connection held too long, perhaps leaked"
             );
         }
-        // Whoever comes next cannot be due before that either.
+        // A later holder cannot be due before that.
         Some(self.holders.oldest().unwrap_or(now) + bound)
     }
 }
@@ -153,9 +153,9 @@ pub(crate) struct Meter {
     start: Instant,
     /// When the database last answered a query, in milliseconds since the start; 0 is never.
     answered_ms: AtomicU64,
-    told_timeout: Told,
-    told_slow: Told,
-    told_very_slow: Told,
+    timeout_logs: LogLimit,
+    slow_logs: LogLimit,
+    very_slow_logs: LogLimit,
     pub(crate) waiting: AtomicU32,
     pub(crate) acquire: Times,
     pub(crate) held: Times,
@@ -196,9 +196,9 @@ impl Meter {
         Self {
             start: Instant::now(),
             answered_ms: AtomicU64::new(0),
-            told_timeout: Told::default(),
-            told_slow: Told::default(),
-            told_very_slow: Told::default(),
+            timeout_logs: LogLimit::default(),
+            slow_logs: LogLimit::default(),
+            very_slow_logs: LogLimit::default(),
             waiting: AtomicU32::new(0),
             acquire: times(metrics::ACQUIRE),
             held: times(metrics::HELD),
@@ -243,7 +243,7 @@ impl Meter {
         self.start.elapsed().as_millis() as u64
     }
 
-    /// Gives the values of this moment to the facade.
+    /// Publishes the current values through the facade.
     #[cfg(feature = "metrics")]
     pub(crate) fn publish(&self, now: &Snapshot, min: u32) {
         for (gauge, value) in [
@@ -291,21 +291,21 @@ pub(crate) fn seconds(time: Duration) -> f64 {
     time.as_millis() as f64 / 1000.0
 }
 
-/// What the log was told of something, so that it is told of it once a second at most.
+/// Limits a log line to one per second.
 #[derive(Default)]
-struct Told {
+struct LogLimit {
     /// When, in milliseconds since the start; 0 is never.
     last_ms: AtomicU64,
-    /// How often it happened since without being told.
+    /// How often it happened since without being logged.
     unsaid: AtomicU64,
 }
 
-impl Told {
-    /// How often it happened since the log was last told, if it is to be told again.
+impl LogLimit {
+    /// How often it happened since the last line, if a line is due.
     fn turn(&self, now_ms: u64) -> Option<u64> {
         let now = now_ms.max(1);
         let last = self.last_ms.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last + TELL_EVERY_MS;
+        let due = last == 0 || now >= last + LOG_EVERY_MS;
         let won = due
             && self
                 .last_ms
@@ -320,16 +320,16 @@ impl Told {
     }
 }
 
-const TELL_EVERY_MS: u64 = 1000;
+const LOG_EVERY_MS: u64 = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_log_is_told_once_a_second_and_of_how_many() {
-        let told = Told::default();
-        let turns = [0, 0, 500, 1000, 1001, 1500, 2001].map(|ms| told.turn(ms));
+    fn a_line_is_logged_once_a_second_with_how_many_were_not() {
+        let limit = LogLimit::default();
+        let turns = [0, 0, 500, 1000, 1001, 1500, 2001].map(|ms| limit.turn(ms));
         let unsaid = [Some(0), None, None, None, Some(3), None, Some(1)];
         assert_eq!(turns, unsaid);
     }

@@ -1,4 +1,4 @@
-//! What is measured, under which names, and how it is written for Prometheus.
+//! Metrics: their names, their values, and their text for Prometheus.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ mod text;
 
 pub(crate) use text::Text;
 
-/// What metrics are called.
+/// Names of metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricNames {
@@ -35,7 +35,7 @@ impl MetricNames {
 pub(crate) struct Metric {
     pub(crate) sqlx: &'static str,
     pub(crate) opentelemetry: &'static str,
-    /// A label besides the service's; one that begins with `db.` is OpenTelemetry's alone.
+    /// A label besides the service's; one that begins with `db.` is for OpenTelemetry alone.
     pub(crate) label: Option<(&'static str, &'static str)>,
     pub(crate) help: &'static str,
 }
@@ -87,7 +87,7 @@ mod list {
     pub(crate) const QUERY: Metric = labelled(metric("sqlx_pool_query_seconds", "db.client.operation.duration", "Time until a query's last row was read"), "db.system.name", "postgresql");
     pub(crate) const TIMEOUTS: Metric = metric("sqlx_pool_acquire_timeouts_total", "db.client.connection.timeouts", "Acquires that timed out");
     pub(crate) const ACQUIRE_ERRORS: Metric = metric("sqlx_pool_acquire_errors_total", "sqlx.pool.acquire_errors", "Acquires that failed otherwise");
-    pub(crate) const CANCELLED: Metric = metric("sqlx_pool_acquires_cancelled_total", "sqlx.pool.acquires_cancelled", "Acquires that were given up by their caller");
+    pub(crate) const CANCELLED: Metric = metric("sqlx_pool_acquires_cancelled_total", "sqlx.pool.acquires_cancelled", "Acquires that their caller gave up");
     pub(crate) const OPENED: Metric = metric("sqlx_pool_connections_opened_total", "sqlx.pool.connections.opened", "Connections opened");
     pub(crate) const EXPIRED: Metric = metric("sqlx_pool_connections_expired_total", "sqlx.pool.connections.expired", "Connections closed at the end of their lifetime");
     pub(crate) const DISCARDED: Metric = metric("sqlx_pool_connections_discarded_total", "sqlx.pool.connections.discarded", "Connections closed because they came back in an unknown state");
@@ -109,7 +109,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// One that stands for `metric` in the metrics of `service`.
+    /// A new one for `metric` of `service`.
     pub(crate) fn new(metric: Metric, names: MetricNames, service: &str) -> Self {
         #[cfg(not(feature = "metrics"))]
         let _ = (metric, names, service);
@@ -139,7 +139,7 @@ impl Count {
 
 /// A histogram of times, here and in the facade.
 pub(crate) struct Times {
-    /// One more than there are bounds, for what is beyond the last.
+    /// One more than there are bounds, for times beyond the last.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum_ns: AtomicU64,
     #[cfg(feature = "metrics")]
@@ -147,7 +147,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// One that stands for `metric` in the metrics of `service`.
+    /// A new one for `metric` of `service`.
     pub(crate) fn new(metric: Metric, names: MetricNames, service: &str) -> Self {
         #[cfg(not(feature = "metrics"))]
         let _ = (metric, names, service);
@@ -188,7 +188,7 @@ impl Times {
     }
 }
 
-/// A value of this moment in the facade; here it is read when it is wanted.
+/// A gauge in the facade. Here its value is read on demand.
 #[cfg(feature = "metrics")]
 pub(crate) fn gauge(metric: Metric, names: MetricNames, service: &str) -> metrics::Gauge {
     let name = metric.name(names);

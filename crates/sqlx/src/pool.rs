@@ -27,9 +27,9 @@ pub use transaction::Transaction;
 
 /// A pool of connections to PostgreSQL. Clones are the same pool.
 ///
-/// It runs queries as [`sqlx::PgPool`] does (`.fetch_one(&pool)`), hands out connections and begins
-/// transactions, and knows who holds what. For what wants SQLx's own type, migrations for one, there
-/// is [`Pool::sqlx`]; what goes that way is not seen here.
+/// It runs queries as [`sqlx::PgPool`] does (`.fetch_one(&pool)`), hands out connections, begins
+/// transactions, and tracks who holds what. [`Pool::sqlx`] is for code that needs SQLx's own type, such
+/// as migrations; its use is not tracked.
 ///
 /// ```no_run
 /// # async fn run(pool: pgweir_sqlx::Pool) -> Result<(), pgweir_sqlx::sqlx::Error> {
@@ -54,15 +54,15 @@ struct Inner {
 }
 
 impl Pool {
-    /// Makes a pool and waits until the database is there, for
-    /// [`PoolSettings::connect_timeout`] at most. Logs the pool in one line, and a warning for
-    /// everything in its settings that will not do what it seems to. If
-    /// [`PoolSettings::replicas`] is set it asks once what the database gives.
+    /// Makes a pool and waits for the database, for at most
+    /// [`PoolSettings::connect_timeout`]. Logs the pool in one line, and a warning for each setting
+    /// that does not do what it seems to. If [`PoolSettings::replicas`] is set, it asks once how many
+    /// connections the database allows.
     ///
-    /// Has to be called within a tokio runtime.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The settings contradict each other, or the database is not there or refuses.
+    /// The settings contradict each other, or the database is not reachable or refuses.
     pub async fn connect(settings: PoolSettings) -> Result<Self, ConnectError> {
         let pool = Self::connect_lazy(settings)?;
         connect::first(&pool).await?;
@@ -71,9 +71,9 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Makes a pool that connects when it is first used.
+    /// Makes a pool that connects on first use.
     ///
-    /// Has to be called within a tokio runtime.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The settings contradict each other.
@@ -95,32 +95,36 @@ impl Pool {
 
     async fn check_capacity(&self) {
         let settings = &self.shared().settings;
-        // Behind a pooler it is the pooler's servers that have to fit.
+        // Behind a pooler, the pooler's servers have to fit.
         if settings.replicas.is_none() || settings.pooler != Pooler::None {
             return;
         }
         match self.capacity().await {
             Ok(capacity) => match capacity.verdict() {
                 Verdict::Enough => tracing::info!("{capacity}"),
-                Verdict::Tight => tracing::warn!("{capacity}: little is left for anybody else"),
+                Verdict::Tight => {
+                    tracing::warn!("{capacity}: this leaves little for other services")
+                }
                 Verdict::TooMany => tracing::warn!(
                     "{capacity}: connections will be refused; lower max_connections of the pool, or \
                      put a pooler in front"
                 ),
             },
-            Err(error) => tracing::warn!(%error, "cannot ask what the database gives"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask how many connections the database allows")
+            }
         }
     }
 
-    /// A connection, for the caller's line in [`Pool::holders`]. Dropping it gives it back.
+    /// A connection; [`Pool::holders`] lists it with the caller's line. Dropping it gives it back.
     ///
     /// # Errors
     /// As [`sqlx::PgPool::acquire`]: `PoolTimedOut` after [`PoolSettings::acquire_timeout`],
-    /// `PoolClosed`, or why no connection could be opened. A timeout is logged with who holds the
-    /// connections.
+    /// `PoolClosed`, or why no connection could be opened. A timeout is logged with the holders
+    /// of the connections.
     ///
     /// # Cancel safety
-    /// The place in the queue is lost; a connection that was just being opened may be closed.
+    /// The place in the queue is lost; a connection that is being opened may be closed.
     #[track_caller]
     pub fn acquire(&self) -> impl Future<Output = Result<Connection, sqlx::Error>> + Send + use<> {
         let place = Place::Code(Location::caller());
@@ -131,7 +135,7 @@ impl Pool {
         }
     }
 
-    /// A connection if one is unused at this moment; it is not tested.
+    /// A connection if one is idle; it is not tested.
     #[track_caller]
     pub fn try_acquire(&self) -> Option<Connection> {
         let connection = self.inner.sqlx.try_acquire()?;
@@ -142,14 +146,14 @@ impl Pool {
         Some(Connection::new(connection, lease, shared))
     }
 
-    /// A transaction, for the caller's line in [`Pool::holders`]. Dropping it rolls it back.
+    /// A transaction; [`Pool::holders`] lists it with the caller's line. Dropping it rolls it back.
     ///
     /// # Errors
     /// As [`Pool::acquire`], or PostgreSQL's.
     ///
     /// # Cancel safety
-    /// As [`Pool::acquire`]. If `BEGIN` was sent already, it is waited for in a task of its own and
-    /// rolled back, so that no connection comes back inside a transaction.
+    /// As [`Pool::acquire`]. If `BEGIN` was sent already, a task waits for it and rolls back, so
+    /// that no connection comes back inside a transaction.
     #[track_caller]
     pub fn begin(
         &self,
@@ -162,7 +166,7 @@ impl Pool {
     /// A transaction that begins with this statement, such as `BEGIN ISOLATION LEVEL SERIALIZABLE`.
     ///
     /// # Errors
-    /// As [`Pool::begin`], and `BeginFailed` if it begins none.
+    /// As [`Pool::begin`], and `BeginFailed` if it does not begin one.
     ///
     /// # Cancel safety
     /// As [`Pool::begin`].
@@ -202,8 +206,8 @@ impl Pool {
         }
     }
 
-    /// SQLx's own pool, for what wants that type. Nothing that is taken from it is in
-    /// [`Pool::holders`], counted or timed.
+    /// SQLx's own pool, for code that needs that type. What is taken from it is not counted, not timed,
+    /// and not in [`Pool::holders`].
     pub fn sqlx(&self) -> &PgPool {
         &self.inner.sqlx
     }
@@ -224,7 +228,7 @@ impl Pool {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Snapshot {
             size: sqlx.size(),
-            // SQLx counts an idle connection after it has put it there.
+            // SQLx counts an idle connection only after it is in the queue.
             idle: number(sqlx.num_idle()).min(sqlx.size()),
             active: number(self.shared().holders.count()),
             waiting: meter.waiting.load(Ordering::Relaxed),
@@ -243,25 +247,25 @@ impl Pool {
     }
 
     /// Metrics in Prometheus text format 0.0.4, to be served as `text/plain; version=0.0.4`.
-    /// docs/sqlx.md of the repository says what each means.
+    /// docs/sqlx.md in the repository explains each of them.
     pub fn prometheus_text(&self) -> String {
         let shared = self.shared();
         shared.meter.text(&self.snapshot(), &shared.settings)
     }
 
-    /// The pool's health. If the database answered within five seconds nothing is asked; else one
-    /// query is run, which may take two seconds.
+    /// The pool's health. If the database did not answer a query in the last five seconds, this runs
+    /// one, for at most two seconds.
     pub async fn health(&self) -> Health {
         Health::ask(self).await
     }
 
-    /// The pool's health and what it does.
+    /// The pool's health and its numbers.
     pub async fn statistics(&self) -> Statistics {
         Statistics::ask(self).await
     }
 
-    /// Asks what the database gives, with one query. Behind a pooler the answer is about the
-    /// pooler's servers and not about this pool.
+    /// Asks with one query how many connections the database allows. Behind a pooler the answer is
+    /// about the pooler's servers, not about this pool.
     ///
     /// # Errors
     /// As [`Pool::acquire`], or PostgreSQL's.
@@ -288,10 +292,10 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Looks for leaks when one is due, and gives numbers to the facade, as long as there is the pool.
+/// Looks for leaks when one is due and publishes metrics, as long as the pool exists.
 async fn watch(pool: Weak<Inner>) {
     loop {
-        // The pool must not live on because it is watched.
+        // The watcher must not keep the pool alive.
         let Some(inner) = pool.upgrade() else {
             return;
         };
@@ -309,7 +313,7 @@ async fn watch(pool: Weak<Inner>) {
     }
 }
 
-/// Gives numbers to the facade, and says when to do so again.
+/// Publishes metrics; returns when to do so again.
 #[cfg(feature = "metrics")]
 fn publish(pool: &Pool, now: Instant) -> Option<Instant> {
     let shared = pool.shared();
@@ -323,7 +327,7 @@ fn publish(_: &Pool, _: Instant) -> Option<Instant> {
     None
 }
 
-/// Someone in the queue. Dropped before it is served, it has given up.
+/// A caller in the queue. If dropped before it is served, it has given up.
 struct Waiter<'a> {
     shared: &'a Shared,
     served: bool,
@@ -353,6 +357,6 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// Gauges in the facade are as old as this at most.
+/// Gauges in the facade are at most this old.
 #[cfg(feature = "metrics")]
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);

@@ -10,18 +10,18 @@ use serde::Serialize;
 use crate::health::Answer;
 use crate::pool::Pool;
 
-/// Endpoints of a pool. Nest them where they are expected, `/api/v1/accounts` for one.
+/// Endpoints of a pool. Nest them where you need them, such as in `/api/v1/accounts`.
 ///
 /// | path | what | for |
 /// |---|---|---|
-/// | `/livez` | 200: the process lives | Kubernetes' liveness; it does not ask the database, which a restart would not mend |
+/// | `/livez` | 200: the process lives | Kubernetes' liveness; it does not ask the database, because a restart would not help |
 /// | `/readyz` | 200, or 503 without a database or after a close | readiness |
 /// | `/health` | [`crate::Health`] in [`crate::Answer`]; 503 when not healthy | people, load balancers |
 /// | `/metrics` | [`Pool::prometheus_text`] | Prometheus |
-/// | `/stats/database` | [`crate::Statistics`] in [`crate::Answer`] | people with a reason |
+/// | `/stats/database` | [`crate::Statistics`] in [`crate::Answer`] | people who debug the service |
 ///
 /// `/stats/database` shows places in the code and statements. It is a router of its own so that
-/// what checks your tokens can be laid over it alone:
+/// you can put it behind the check of your tokens:
 ///
 /// ```
 /// # async fn serve(pool: pgweir_sqlx::Pool) {
@@ -67,7 +67,7 @@ async fn health(State(pool): State<Pool>) -> Response {
 }
 
 async fn stats(State(pool): State<Pool>) -> Response {
-    // It is there to be read when things are bad as well.
+    // It has to be readable when the pool is unhealthy, too.
     json(true, pool.statistics().await)
 }
 

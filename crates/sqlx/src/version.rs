@@ -1,6 +1,6 @@
-//! What differs between SQLx 0.8 and 0.9.
+//! Differences between SQLx 0.8 and 0.9.
 //!
-//! 0.9 owns the text of a statement ([`SqlStr`](crate::sqlx)) where 0.8 borrows it, and gives it away
+//! 0.9 owns the text of a statement ([`SqlStr`](crate::sqlx)) where 0.8 borrows it, and hands it out
 //! only with the query. [`split`] takes a query apart in both.
 
 use crate::sqlx::Postgres;
@@ -47,7 +47,7 @@ mod split {
         text
     }
 
-    /// A statement that this crate has put together from its settings.
+    /// A statement that this crate built from its settings.
     pub(crate) fn begin(statement: String) -> Begin {
         Cow::Owned(statement)
     }
@@ -114,7 +114,7 @@ mod split {
         text.as_str()
     }
 
-    /// A statement that this crate has put together from its settings.
+    /// A statement that this crate built from its settings.
     pub(crate) fn begin(statement: String) -> Begin {
         AssertSqlSafe(statement).into_sql_str()
     }

@@ -29,18 +29,18 @@ pub fn pool_options() -> PgPoolOptions {
         .test_before_acquire(true)
 }
 
-/// Connects. The URL is that of `DATABASE_URL`, without parameters of other pools.
+/// Connects to the URL of `DATABASE_URL`, which has no parameters of other pools.
 ///
 /// # Errors
-/// The URL is none, or the database cannot be reached.
+/// The URL is invalid, or the database cannot be reached.
 pub async fn connect(database_url: &str) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = database_url.parse()?;
     let options = options.application_name("jobs");
     pool_options().connect_with(options).await
 }
 
-/// Takes off up to a tenth, by chance, so that instances that started together do not reconnect
-/// together.
+/// Takes off a random part of up to a tenth, so that instances that started together do not
+/// reconnect together.
 fn earlier(lifetime: Duration) -> Duration {
     let chance = RandomState::new().hash_one(0) % 1_000;
     lifetime - lifetime / 10 * u32::try_from(chance).unwrap_or(0) / 1_000

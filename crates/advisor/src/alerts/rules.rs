@@ -1,9 +1,10 @@
 //! The rules themselves.
 
-use super::{Rule, Severity, Thresholds};
+use super::rule::{AlertRule, Urgency};
+use super::thresholds::Thresholds;
 
-/// All rules, the gravest subjects first.
-pub(super) fn all(thresholds: &Thresholds) -> Vec<Rule> {
+/// All rules, the most serious subjects first.
+pub(super) fn all(thresholds: &Thresholds) -> Vec<AlertRule> {
     let mut rules = process(thresholds);
     rules.extend(waits(thresholds));
     rules.extend(errors(thresholds));
@@ -17,7 +18,7 @@ pub(super) fn all(thresholds: &Thresholds) -> Vec<Rule> {
     rules
 }
 
-fn process(thresholds: &Thresholds) -> Vec<Rule> {
+fn process(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         job,
         clients_share,
@@ -26,51 +27,51 @@ fn process(thresholds: &Thresholds) -> Vec<Rule> {
     } = thresholds;
     let restart_window = thresholds.restart_window();
     vec![
-        Rule {
+        AlertRule {
             alert: "PgweirDown",
             expr: format!("up{{job=\"{job}\"}} == 0"),
             hold: "30s".to_owned(),
-            severity: Severity::Page,
+            urgency: Urgency::Page,
             summary: "pgweir cannot be scraped",
             description: "{{ $labels.instance }} does not answer Prometheus: the process is gone, \
                           or http_listen cannot be reached."
                 .to_owned(),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirNotReady",
-            // A pooler that shuts down is not ready by intent.
+            // A pooler that shuts down is meant to be not ready.
             expr: "pgweir_ready == 0\nunless pgweir_draining == 1".to_owned(),
             hold: "30s".to_owned(),
-            severity: Severity::Page,
+            urgency: Urgency::Page,
             summary: "pgweir has no PostgreSQL",
             description: "{{ $labels.instance }} has no server open, and the last login to \
                           PostgreSQL failed: no client gets anything done."
                 .to_owned(),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirLoginFailing",
             expr: "pgweir_pool_login_failing == 1".to_owned(),
             hold: "30s".to_owned(),
-            severity: Severity::Critical,
+            urgency: Urgency::Critical,
             summary: "logins to PostgreSQL fail",
             description: format!("{POOL} cannot open servers; those that are open still serve."),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirRestarts",
             expr: format!("resets(pgweir_uptime_seconds[{restart_window}]) > {restarts}"),
             hold: "0s".to_owned(),
-            severity: Severity::Critical,
+            urgency: Urgency::Critical,
             summary: "pgweir restarts again and again",
             description: format!(
                 "{{{{ $labels.instance }}}} restarted {{{{ $value }}}} times within {restart_window}."
             ),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirClientsNearLimit",
             expr: format!("pgweir_clients / pgweir_clients_limit > {clients_share}"),
             hold: "1m".to_owned(),
-            severity: Severity::Warning,
-            summary: "soon no more clients are let in",
+            urgency: Urgency::Warning,
+            summary: "the limit of clients is near",
             description: "{{ $labels.instance }} has {{ $value | humanizePercentage }} of the \
                           clients that max_client_conn allows."
                 .to_owned(),
@@ -78,7 +79,7 @@ fn process(thresholds: &Thresholds) -> Vec<Rule> {
     ]
 }
 
-fn waits(thresholds: &Thresholds) -> Vec<Rule> {
+fn waits(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         waiters,
         acquire_timeout,
@@ -89,39 +90,39 @@ fn waits(thresholds: &Thresholds) -> Vec<Rule> {
     } = thresholds;
     let wait_max = acquire_timeout / 2.0;
     vec![
-        Rule {
+        AlertRule {
             alert: "PgweirClientsWait",
             expr: format!("pgweir_pool_waiters > {waiters}"),
             hold: "30s".to_owned(),
-            severity: Severity::Warning,
+            urgency: Urgency::Warning,
             summary: "clients wait for a server",
             description: format!("{{{{ $value }}}} clients of {POOL} wait."),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirWaitLong",
             expr: format!("pgweir_pool_oldest_wait_seconds > {wait_max}"),
             hold: "0s".to_owned(),
-            severity: Severity::Critical,
+            urgency: Urgency::Critical,
             summary: "a client waits so long that it may give up",
             description: format!(
                 "A client of {POOL} has waited for {{{{ $value | humanizeDuration }}}}; \
                  applications give up after {acquire_timeout} s."
             ),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirAcquireTimeouts",
             expr: format!(
                 "increase(pgweir_pool_refusals_total{{reason=~\"timeout|queue_full\"}}[{window}]) > 0"
             ),
             hold: "0s".to_owned(),
-            severity: Severity::Critical,
+            urgency: Urgency::Critical,
             summary: "clients got no server",
             description: format!(
                 "{{{{ $value | humanize }}}} clients of {POOL} were refused within {window} \
                  ({{{{ $labels.reason }}}})."
             ),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirPoolExhausted",
             // A full pool in which nobody waits has just the right size.
             expr: format!(
@@ -131,30 +132,30 @@ fn waits(thresholds: &Thresholds) -> Vec<Rule> {
                  histogram_quantile(0.95, rate(pgweir_pool_wait_seconds_bucket[{window}])) > {wait_p95}\n)"
             ),
             hold: "1m".to_owned(),
-            severity: Severity::Warning,
+            urgency: Urgency::Warning,
             summary: "a pool is exhausted",
             description: format!(
                 "{{{{ $value | humanizePercentage }}}} of {POOL} is free, and clients wait."
             ),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirLeak",
             expr: "pgweir_pool_leaks > 0".to_owned(),
             hold: "1m".to_owned(),
-            severity: Severity::Warning,
+            urgency: Urgency::Warning,
             summary: "a client holds a server and does not give it back",
             description: format!("{{{{ $value }}}} clients of {POOL} hold servers for too long."),
         },
     ]
 }
 
-fn errors(thresholds: &Thresholds) -> Vec<Rule> {
+fn errors(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         errors_per_second,
         window,
         ..
     } = thresholds;
-    vec![Rule {
+    vec![AlertRule {
         alert: "PgweirConnectionErrors",
         expr: format!(
             "sum without (sqlstate) (\n  label_replace(\n    \
@@ -162,15 +163,15 @@ fn errors(thresholds: &Thresholds) -> Vec<Rule> {
              \"class\", \"$1\", \"sqlstate\", \"(08|28|53|57P).*\"\n  )\n) > {errors_per_second}"
         ),
         hold: "1m".to_owned(),
-        severity: Severity::Warning,
-        summary: "clients are sent errors of the connection",
+        urgency: Urgency::Warning,
+        summary: "clients get connection errors",
         description: "{{ $labels.instance }} sends {{ $value | humanize }} errors of SQLSTATE \
                       class {{ $labels.class }} per second."
             .to_owned(),
     }]
 }
 
-fn statements(thresholds: &Thresholds) -> Vec<Rule> {
+fn statements(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         slow_share,
         slow_min,
@@ -191,30 +192,30 @@ fn statements(thresholds: &Thresholds) -> Vec<Rule> {
         format!("{{{{ $value | humanizePercentage }}}} of the queries of {POOL} were {what}.")
     };
     vec![
-        Rule {
+        AlertRule {
             alert: "PgweirSlowQueries",
             expr: slow("slow|very_slow"),
             hold: "1m".to_owned(),
-            severity: Severity::Warning,
+            urgency: Urgency::Warning,
             summary: "many queries are slow",
             description: description("slow"),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirVerySlowQueries",
             expr: slow("very_slow"),
             hold: "1m".to_owned(),
-            severity: Severity::Critical,
+            urgency: Urgency::Critical,
             summary: "many queries are very slow",
             description: description("very slow"),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirNPlusOne",
             expr: format!(
                 "rate(pgweir_pool_n_plus_one_total[{window}]) * 60 > {n_plus_one_per_minute}"
             ),
             hold: "5m".to_owned(),
-            severity: Severity::Info,
-            summary: "an application asks the same again and again",
+            urgency: Urgency::Info,
+            summary: "an application repeats a statement again and again",
             description: format!(
                 "{{{{ $value | humanize }}}} times a minute a client of {POOL} repeats one \
                  statement where one query would do."
@@ -223,52 +224,52 @@ fn statements(thresholds: &Thresholds) -> Vec<Rule> {
     ]
 }
 
-fn postgres(thresholds: &Thresholds) -> Vec<Rule> {
+fn postgres(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         sessions_warning,
         sessions_critical,
         sessions_page,
         ..
     } = thresholds;
-    let near = |severity, comparison: String| Rule {
+    let near = |urgency, comparison: String| AlertRule {
         alert: "PgweirMaxConnectionsNear",
-        // The probe's own session is the one more.
+        // Plus one: the probe's own session.
         expr: format!(
             "(sum without (origin, state) (pgweir_postgres_sessions) + 1) \
              / pgweir_postgres_sessions_limit {comparison}"
         ),
         hold: "1m".to_owned(),
-        severity,
-        summary: "soon PostgreSQL takes no more connections",
+        urgency,
+        summary: "PostgreSQL's limit of connections is near",
         description:
             "{{ $value | humanizePercentage }} of the connections that {{ $labels.server }} \
                       has for ordinary users are in use."
                 .to_owned(),
     };
     vec![
-        near(Severity::Warning, format!("> {sessions_warning}")),
-        near(Severity::Critical, format!("> {sessions_critical}")),
-        near(Severity::Page, format!(">= {sessions_page}")),
-        Rule {
+        near(Urgency::Warning, format!("> {sessions_warning}")),
+        near(Urgency::Critical, format!("> {sessions_critical}")),
+        near(Urgency::Page, format!(">= {sessions_page}")),
+        AlertRule {
             alert: "PgweirPostgresOverloaded",
             expr: "sum without (wait_event_type, wait_event) (pgweir_postgres_active_sessions)\n\
                    > pgweir_postgres_cores"
                 .to_owned(),
             hold: "10m".to_owned(),
-            severity: Severity::Warning,
-            summary: "PostgreSQL has more to do than cores",
+            urgency: Urgency::Warning,
+            summary: "PostgreSQL has more active sessions than cores",
             description: "On average {{ $value | humanize }} sessions are active at \
                           {{ $labels.server }}, more than it has cores."
                 .to_owned(),
         },
-        Rule {
+        AlertRule {
             alert: "PgweirProbeAway",
             expr: "pgweir_postgres_probe{state=\"away\"} == 1".to_owned(),
             hold: "2m".to_owned(),
-            severity: Severity::Warning,
+            urgency: Urgency::Warning,
             summary: "PostgreSQL does not answer the probe",
-            description: "The probe gets no answer of {{ $labels.server }}: alerts on its \
-                          connections are blind."
+            description: "The probe gets no answer from {{ $labels.server }}: alerts on its \
+                          connections cannot fire."
                 .to_owned(),
         },
     ]

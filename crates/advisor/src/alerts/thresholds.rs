@@ -7,8 +7,7 @@ use std::fmt;
 pub struct Thresholds {
     /// Clients that wait in one pool.
     pub waiters: f64,
-    /// Time in seconds that an application waits for a connection before it gives up. Half of it
-    /// is critical.
+    /// Seconds that an application waits for a connection before it gives up. Half of it is critical.
     pub acquire_timeout: f64,
     /// Share of a pool's limit that is free.
     pub free_share: f64,
@@ -16,7 +15,7 @@ pub struct Thresholds {
     pub wait_p95: f64,
     /// Share of queries that are slow.
     pub slow_share: f64,
-    /// Slow queries within `window` below which nothing is said.
+    /// Fewer slow queries than this within `window` raise no alert.
     pub slow_min: f64,
     /// Bursts of the same statement per minute.
     pub n_plus_one_per_minute: f64,
@@ -34,11 +33,11 @@ pub struct Thresholds {
     pub restarts: f64,
     /// Time over which rates are taken, in Prometheus' notation.
     pub window: String,
-    /// How long each alert has to be true; empty leaves each its own.
+    /// How long each alert must be true; empty keeps each rule's own time.
     pub hold: String,
     /// Prometheus' name of the scrape job.
     pub job: String,
-    /// Where docs/alerts.md is to be found.
+    /// Where docs/alerts.md is.
     pub runbook: String,
 }
 
@@ -66,7 +65,7 @@ impl Default for Thresholds {
     }
 }
 
-/// A parameter as it is told of.
+/// A parameter, for the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name.
@@ -80,10 +79,10 @@ pub struct Parameter {
 pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "waiters", meaning: "clients that wait in one pool (5)" },
     Parameter { name: "acquire_timeout", meaning: "seconds an application waits for a connection (10); half of it is critical" },
-    Parameter { name: "free_share", meaning: "free share of a pool (0.1), where somebody waits" },
+    Parameter { name: "free_share", meaning: "free share of a pool (0.1), if clients wait" },
     Parameter { name: "wait_p95", meaning: "95th percentile of waits in seconds (0.1)" },
     Parameter { name: "slow_share", meaning: "share of slow queries (0.01)" },
-    Parameter { name: "slow_min", meaning: "slow queries within the window below which nothing is said (5)" },
+    Parameter { name: "slow_min", meaning: "fewer slow queries within the window raise no alert (5)" },
     Parameter { name: "n_plus_one_per_minute", meaning: "bursts of one statement per minute (1)" },
     Parameter { name: "errors_per_second", meaning: "errors of one class per second (0.1)" },
     Parameter { name: "sessions_warning", meaning: "share of PostgreSQL's connections (0.8)" },
@@ -92,15 +91,15 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "clients_share", meaning: "share of max_client_conn (0.8)" },
     Parameter { name: "restarts", meaning: "restarts within 15 minutes, or the window if it is shorter (2)" },
     Parameter { name: "window", meaning: "time over which rates are taken (5m)" },
-    Parameter { name: "for", meaning: "how long every alert has to be true (each its own)" },
+    Parameter { name: "for", meaning: "how long every alert must be true (each its own)" },
     Parameter { name: "job", meaning: "Prometheus' name of the scrape job (pgweir)" },
-    Parameter { name: "runbook", meaning: "where docs/alerts.md is to be found (docs/alerts.md)" },
+    Parameter { name: "runbook", meaning: "where docs/alerts.md is (docs/alerts.md)" },
 ];
 
 /// Why a parameter was not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetError {
-    /// There is none of this name.
+    /// No parameter has this name.
     Unknown,
     /// It takes a number of 0 or more.
     NotANumber,
@@ -113,7 +112,7 @@ pub enum SetError {
 impl fmt::Display for SetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unknown => "is no parameter of the alerts",
+            Self::Unknown => "is not a parameter of the alerts",
             Self::NotANumber => "must be a number of 0 or more",
             Self::NotADuration => "must be a duration such as 30s, 5m or 1h",
             Self::NotText => "must be text without quotes, backslashes and line ends",

@@ -1,4 +1,4 @@
-//! Where a value comes from: a line of a file, and where in that line, or something that is no file.
+//! Where a value comes from: a place in a line of a file, or something other than a file.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Where a value comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// A line of a file, counted from 1; 0 stands for the file as a whole.
+    /// A line of a file, counted from 1; 0 is the file as a whole.
     File {
         /// The file as the operator named it.
         path: Arc<str>,
@@ -53,11 +53,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Where a setting stands in its line, in bytes from the start of the line. Empty where that is not
-/// known, or beyond 65,535.
+/// The place of a setting in its line, in bytes from the start of the line. Empty where it is unknown or
+/// beyond 65,535.
 ///
-/// What it covers may be shown as it is written: the name of a setting that is known as one, and its
-/// value, which is no secret where the problem itself says it.
+/// Only what it covers may be quoted from the file: the name of a known setting, and a value that the
+/// problem itself quotes and that is therefore no secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Columns {
     /// The name.
@@ -71,7 +71,7 @@ pub struct Columns {
 pub struct Span {
     /// The first.
     pub start: u16,
-    /// The one behind the last.
+    /// The one after the last.
     pub end: u16,
 }
 

@@ -1,4 +1,4 @@
-//! A service: what it is made of, how it reaches PostgreSQL, and what each of its instances opens.
+//! A service: its kind, how it reaches PostgreSQL, and what each of its instances opens.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::formula::demand::Surge;
 use crate::units::{Connections, Rate};
 
-/// What a service is made of, which decides how it opens connections.
+/// The kind of a service, which decides how it opens connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Prisma 6 or older, with its own pool in the query engine.
+    /// Prisma 6 or older, with a pool in the query engine.
     Prisma6,
     /// Prisma 7 with the `pg` adapter, which ignores the URL's pool parameters.
     Prisma7,
@@ -24,7 +24,7 @@ pub enum Kind {
     Octane,
     /// Queue workers and schedulers: one connection each.
     Queue,
-    /// Functions that scale with the requests.
+    /// Functions that scale with requests.
     Serverless,
     /// Anything else with a pool.
     Generic,
@@ -60,8 +60,7 @@ impl Kind {
     /// The pool that a service of this kind has when nobody sets one.
     pub fn default_pool(self) -> Connections {
         Connections(match self {
-            // Prisma 6 takes twice the cores of its own machine and one; 10 is what the pg adapter, and
-            // SQLx, have.
+            // Prisma 6 has twice the cores of its own machine plus one; the pg adapter and SQLx have 10.
             Self::Prisma6 | Self::Prisma7 | Self::Sqlx | Self::Generic => 10,
             // The example of S2; PHP-FPM itself has no default and refuses to start.
             Self::PhpFpm => 20,
@@ -69,8 +68,8 @@ impl Kind {
         })
     }
 
-    /// Whether each process holds one connection per data source name and there is no pool to
-    /// size: the number of processes is the size.
+    /// Whether each process holds one connection per data source name. There is no pool to size then:
+    /// the number of processes is the size.
     pub fn one_per_process(self) -> bool {
         match self {
             Self::PhpFpm | Self::Octane | Self::Queue | Self::Serverless => true,
@@ -78,8 +77,8 @@ impl Kind {
         }
     }
 
-    /// What replaces it during a rollout where nothing is said: Kubernetes' 25 % for what runs as
-    /// pods; PHP-FPM restarts in place, and a provider replaces functions within its limit.
+    /// Default surge of a rollout: Kubernetes' 25 % for what runs as pods. PHP-FPM restarts in place,
+    /// and a provider replaces functions within its limit.
     pub fn default_surge(self) -> Surge {
         match self {
             Self::PhpFpm | Self::Serverless => Surge::Percent(0),
@@ -130,7 +129,7 @@ impl fmt::Display for Via {
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// What it is made of.
+    /// Its kind.
     pub kind: Kind,
     /// Instances at most, without a rollout.
     pub replicas: u64,
@@ -140,7 +139,7 @@ pub struct Service {
     pub surge: Surge,
     /// Processes of one instance, each with its own pool.
     pub processes: u64,
-    /// Connections of one pool at most; of PHP-FPM `pm.max_children`.
+    /// Connections of one pool at most; `pm.max_children` for PHP-FPM.
     pub pool: Connections,
     /// Whether somebody set the pool, or the planner may choose it.
     pub pool_given: bool,
@@ -166,7 +165,7 @@ pub struct Service {
     pub hold_variation: f64,
     /// Connections that one task holds at once.
     pub connections_per_task: u64,
-    /// Tasks of one pool that do so at once.
+    /// Tasks of one pool that hold connections at once.
     pub tasks: u64,
     /// Time a request may take.
     pub request_deadline: Duration,
@@ -189,9 +188,9 @@ pub struct ClientTimeouts {
     pub acquire: Duration,
     /// Time to connect and log in.
     pub connect: Duration,
-    /// Time a client waits for its query; `None` is for ever.
+    /// Time a client waits for its query; `None` is forever.
     pub socket: Option<Duration>,
-    /// Time an unused connection is kept; `None` is for ever.
+    /// Time an unused connection is kept; `None` is forever.
     pub idle: Option<Duration>,
     /// Age at which a connection is replaced; `None` is never.
     pub max_lifetime: Option<Duration>,
@@ -199,7 +198,7 @@ pub struct ClientTimeouts {
     pub close: Duration,
 }
 
-/// The numbers of a PHP-FPM pool beside `pm.max_children`.
+/// The numbers of a PHP-FPM pool other than `pm.max_children`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fpm {
     /// `pm.start_servers`.

@@ -1,4 +1,4 @@
-//! F1 and F7: how many connections are of use at once, and how few are too few.
+//! F1 and F7: how many connections are useful at once, and how few are too few.
 
 use crate::units::Connections;
 
@@ -18,8 +18,8 @@ pub enum Storage {
     },
 }
 
-/// Spindles that add to concurrency: those whose seeks overlap with the cores' work. None where
-/// nothing rotates, or where 99 % of reads are cached.
+/// Spindles that add to concurrency: those whose seeks overlap with the cores' work. 0 where nothing
+/// rotates, or where 99 % of reads are cached.
 pub fn effective_spindles(storage: Storage, cache_hit: f64) -> u64 {
     match storage {
         Storage::Hdd { spindles } if cache_hit < FULLY_CACHED => {
@@ -40,8 +40,8 @@ pub fn active_optimum_of_documents(physical_cores: u32) -> Connections {
     active_optimum(physical_cores, 1)
 }
 
-/// What S1's quick formula says to use for a machine of so many cores, lowest and highest.
-/// It is a table of three rows, not a formula: other machines have no entry.
+/// What S1's quick formula proposes for a machine with this many cores, lowest and highest. It is a
+/// table of three rows, not a formula: other machines have no entry.
 pub fn prisma_guide_use(physical_cores: u32) -> Option<(Connections, Connections)> {
     let (low, high) = match physical_cores {
         2 => (10, 10),
@@ -57,11 +57,6 @@ pub fn up_to_ten(connections: Connections) -> Connections {
     Connections(connections.0.div_ceil(10).saturating_mul(10))
 }
 
-/// The default of `connection_limit` in Prisma 6 and older.
-pub fn prisma_default(physical_cores: u32) -> Connections {
-    active_optimum(physical_cores, 1)
-}
-
 /// F7: the smallest pool in which `tasks` tasks that each hold `connections_per_task` connections
 /// at once cannot all wait for their last one.
 pub fn deadlock_floor(tasks: u64, connections_per_task: u64) -> Connections {
@@ -72,5 +67,5 @@ pub fn deadlock_floor(tasks: u64, connections_per_task: u64) -> Connections {
     )
 }
 
-/// Share of reads found in memory from which on disks do not matter.
+/// From this share of reads found in memory on, disks do not matter.
 const FULLY_CACHED: f64 = 0.99;

@@ -1,4 +1,4 @@
-//! F2 to F5: what a fleet asks for, what PostgreSQL gives, and whether that goes together.
+//! F2 to F5: what a fleet asks for, what PostgreSQL gives, and whether it fits.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::units::Connections;
 pub enum Surge {
     /// Share of the replicas in percent, rounded up to whole instances.
     Percent(u32),
-    /// So many instances.
+    /// This many instances.
     Instances(u64),
 }
 
@@ -22,13 +22,13 @@ impl std::fmt::Display for Surge {
     }
 }
 
-/// How a plan ends.
+/// Whether a fleet fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// It fits with room to spare.
     Ok,
-    /// It fits, but too tightly, or something contradicts itself.
+    /// It fits, but too tightly, or a rule is broken.
     Warn,
     /// It does not fit.
     Fail,
@@ -71,7 +71,7 @@ pub fn usable(
     max_connections.less(superuser_reserved).less(reserved)
 }
 
-/// F5: whether `demand` and what operations reserve go into `usable`. `target` is the highest
+/// F5: whether `demand` and the reserve of operations fit into `usable`. `target` is the highest
 /// utilisation in percent that leaves enough room.
 pub fn verdict(
     demand: Connections,
@@ -102,14 +102,14 @@ pub fn need(
     Connections(u64::try_from(usable).unwrap_or(u64::MAX)) + superuser_reserved + reserved
 }
 
-/// F5: `need` as one would set it, the next multiple of 50. Never below 25, the least that Patroni
-/// accepts, which 50 implies.
+/// F5: `need` rounded up to a multiple of 50, as an operator would set it. That is also above 25, the
+/// least that Patroni accepts.
 pub fn recommended_max_connections(need: Connections) -> Connections {
     Connections(need.0.div_ceil(STEP).saturating_mul(STEP).max(STEP))
 }
 
-/// F5 inverted: the largest pool of a service with `replicas` instances (rollout included if it is to
-/// be) beside `others`, such that the verdict is OK. `None`: not even one connection fits.
+/// F5 inverted: the largest pool of a service with `instances` pools beside `others` connections whose
+/// verdict is OK. `None`: not even one connection fits.
 pub fn pool_that_fits(
     usable: Connections,
     target: u32,

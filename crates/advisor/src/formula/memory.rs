@@ -1,4 +1,4 @@
-//! F6: memory, from both sides: what to expect, and what could happen.
+//! F6: memory: what to expect, and the worst case.
 
 use crate::units::{Bytes, Connections};
 

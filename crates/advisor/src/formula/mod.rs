@@ -1,8 +1,8 @@
-//! The arithmetic: one function per formula, and a catalogue that says what each computes and
-//! where it comes from.
+//! The arithmetic: one function per formula, and a catalogue of what each computes and where it comes
+//! from.
 //!
 //! Counts and percentages are exact integers; only queueing and scaling, which are models of
-//! averages, use floating point. Nothing here knows a fleet: inputs are plain numbers with units.
+//! averages, use floating point. Nothing here knows about a fleet: inputs are plain numbers with units.
 
 pub mod base;
 pub mod demand;
@@ -19,7 +19,7 @@ use serde::Serialize;
 /// Version of the whole set. Grows when a formula gives another number for the same inputs.
 pub const VERSION: u32 = 1;
 
-/// A formula: its number, what it computes, how, and whence.
+/// A formula: its number, what it computes, how, and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Formula {
     /// The number in the manual, such as `F1`.
@@ -78,7 +78,7 @@ pub const F6: Formula = Formula {
     source: "PostgreSQL manual, Resource Consumption (work_mem is per node and process); idle backend \
              measured at 1.3 to 4.6 MB on PostgreSQL 15",
 };
-/// Connections below which nested checkouts block each other for ever.
+/// Connections below which nested checkouts block each other forever.
 pub const F7: Formula = Formula {
     id: "F7",
     name: "deadlock floor",
@@ -105,7 +105,7 @@ pub const F10: Formula = Formula {
     id: "F10",
     name: "queueing need",
     expression: "smallest c > a with C(c, a) * exp(-(c/S - rate) * t) <= epsilon",
-    source: "M/M/c waiting time; Allen-Cunneen for other variations",
+    source: "M/M/c waiting time",
 };
 /// Sizes of a pooler.
 pub const F11: Formula = Formula {

@@ -35,7 +35,7 @@ pub struct Inputs {
 pub struct Sizes {
     /// Server connections that PostgreSQL has left for poolers.
     pub cap: Connections,
-    /// Server connections that would be of use.
+    /// Server connections that would be useful.
     pub want: Connections,
     /// Server connections of all poolers together: the smaller of the two, and at least one for each
     /// database and instance.
@@ -78,21 +78,17 @@ pub fn sizes(inputs: &Inputs) -> Sizes {
     }
 }
 
-/// `max_client_conn` of each instance: a quarter more than its even share, for balance is never
-/// even.
+/// `max_client_conn` of each instance: a quarter more than its even share, because
+/// balance is never even.
 pub fn client_limit(clients: Connections, instances: u64) -> Connections {
     let quarter_more = u128::from(clients.0) * 125;
     let limit = quarter_more.div_ceil(100 * u128::from(instances.max(1)));
     Connections(u64::try_from(limit).unwrap_or(u64::MAX).max(1))
 }
 
-/// File descriptors that PgBouncer's manual asks for at least.
-pub fn descriptors_least(clients: Connections, servers: Connections) -> u64 {
-    (clients + servers).0
-}
-
-/// The same with a fifth more, and some for listeners, logs and resolvers.
+/// File descriptors: those that PgBouncer's manual asks for, a fifth more, and some for listeners,
+/// logs and resolvers.
 pub fn descriptors(clients: Connections, servers: Connections) -> u64 {
-    let least = u128::from(descriptors_least(clients, servers));
+    let least = u128::from((clients + servers).0);
     u64::try_from(least * 120 / 100 + 32).unwrap_or(u64::MAX)
 }

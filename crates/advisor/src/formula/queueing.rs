@@ -1,7 +1,6 @@
-//! F8 to F10: how many connections the load really needs.
+//! F8 to F10: how many connections the load needs.
 //!
-//! The model is a queue with `c` servers, Poisson arrivals and exponential service (M/M/c), with the
-//! correction of Allen and Cunneen where variations are known.
+//! The model is a queue with `c` servers, Poisson arrivals and exponential service (M/M/c).
 
 use std::time::Duration;
 
@@ -35,36 +34,6 @@ pub fn erlang_c(c: u64, a: f64) -> f64 {
         b = a * b / (k as f64 + a * b);
     }
     from_erlang_b(b, c, a)
-}
-
-/// Mean wait with `c` connections. `arrivals` and `service` are squared coefficients of variation, 1
-/// where they are not known. `None`: the queue grows without end.
-pub fn mean_wait(
-    c: u64,
-    rate: Rate,
-    hold: Duration,
-    arrivals: f64,
-    service: f64,
-) -> Option<Duration> {
-    let a = busy(rate, hold);
-    if a <= 0.0 {
-        return Some(Duration::ZERO);
-    }
-    let spare = c as f64 / hold.as_secs_f64() - rate.0;
-    if spare <= 0.0 {
-        return None;
-    }
-    let seconds = erlang_c(c, a) / spare * (arrivals + service) / 2.0;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Probability that a request waits longer than `wait`.
-pub fn wait_longer(c: u64, rate: Rate, hold: Duration, wait: Duration) -> f64 {
-    let a = busy(rate, hold);
-    if a <= 0.0 {
-        return 0.0;
-    }
-    tail(erlang_c(c, a), c, rate, hold, wait)
 }
 
 /// F10: the smallest number of connections with which the goal is reached. `None`: more than

@@ -43,7 +43,7 @@ pub enum Unfit {
         /// How many there are.
         steps: usize,
     },
-    /// A step is no pair of positive numbers.
+    /// A step is not a pair of positive numbers.
     Nonsense {
         /// Which, counted from 0.
         step: usize,
@@ -53,7 +53,7 @@ pub enum Unfit {
         /// Share of the variance it explains.
         r_squared: f64,
     },
-    /// The steps end before twice the peak, so that what lies behind it is a guess.
+    /// The steps end before twice the peak, so what lies beyond it is a guess.
     Short {
         /// The largest concurrency measured.
         measured: f64,
@@ -238,7 +238,7 @@ fn determinant(m: &[[f64; 3]; 3]) -> f64 {
         + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
 }
 
-/// Fewer steps than this do not tell three parameters from noise.
+/// Fewer steps than this cannot tell three parameters from noise.
 pub const STEPS_MIN: usize = 6;
 /// Share of the variance below which a law is refused.
 pub const R_SQUARED_MIN: f64 = 0.95;

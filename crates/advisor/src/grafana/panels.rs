@@ -1,10 +1,10 @@
 //! What the dashboard shows, row by row.
 
-use super::{Panel, Row, Shape};
+use super::panel::{Panel, Row, Shape};
 
-/// A stat that is never an alarm.
+/// A stat that is never red.
 const PLAIN: Shape = Shape::Stat { red_from: None };
-/// A stat that is one as soon as it is not zero.
+/// A stat that is red unless it is zero.
 const ZERO: Shape = Shape::Stat { red_from: Some(1) };
 
 // Macros, since queries are constants and `concat!` takes literals only.
@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Clients waiting", shape: Shape::Stat { red_from: Some(6) }, unit: "short", width: 4,
-            description: "Now, over all pools. A few for moments are what a pooler is for.",
+            description: "Now, over all pools. A few for a moment are normal.",
             queries: &[(of_pools!("sum(pgweir_pool_waiters", ")"), "waiting")],
         },
         Panel {
@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "PostgreSQL's connections", shape: PLAIN, unit: "percentunit", width: 4,
-            description: "Share of what ordinary users can have, at the fullest PostgreSQL.",
+            description: "Share of what ordinary users may open, at the fullest PostgreSQL.",
             queries: &[(of_instance!("max((sum without (origin, state) (pgweir_postgres_sessions", ") + 1) / pgweir_postgres_sessions_limit)"), "of the limit")],
         },
     ]},
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Servers in use", shape: Shape::Lines, unit: "percentunit", width: 8,
-            description: "Share of a pool's limit that clients hold. Full is well as long as nobody waits.",
+            description: "Share of a pool's limit that clients hold. A full pool is fine while nobody waits.",
             queries: &[(
                 "sum by (database, user) (pgweir_pool_servers{instance=~\"$instance\",database=~\"$database\",user=~\"$user\",state=\"active\"}) / sum by (database, user) (pgweir_pool_servers_limit{instance=~\"$instance\",database=~\"$database\",user=~\"$user\"})",
                 "{{database}}/{{user}}",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Logins to PostgreSQL", shape: Shape::Lines, unit: "ops", width: 8,
-            description: "Many: server_lifetime or server_idle_timeout is too short, or servers break.",
+            description: "If many: server_lifetime or server_idle_timeout is too short, or servers break.",
             queries: &[
                 (of_pools!("sum(rate(pgweir_pool_server_logins_total", "[$__rate_interval]))"), "succeeded"),
                 (of_pools!("sum(rate(pgweir_pool_server_login_failures_total", "[$__rate_interval]))"), "failed"),
@@ -131,7 +131,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Transactions, 95th percentile", shape: Shape::Lines, unit: "s", width: 8,
-            description: "From the first byte to the last answer; as long as one lasts, it holds a server.",
+            description: "From the first byte to the last answer; each holds a server while it lasts.",
             queries: &[(quantile!("0.95", "pgweir_pool_transaction_seconds"), "{{database}}/{{user}}")],
         },
         Panel {
@@ -145,7 +145,7 @@ pub(super) const ROWS: &[Row] = &[
             queries: &[(of_pools!("sum by (database, user) (rate(pgweir_pool_n_plus_one_total", "[$__rate_interval]))"), "{{database}}/{{user}}")],
         },
     ]},
-    Row { title: "How much is there?", panels: &[
+    Row { title: "How much load?", panels: &[
         Panel {
             title: "Queries", shape: Shape::Lines, unit: "ops", width: 8,
             description: "By pool.",
@@ -171,7 +171,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Logins of clients", shape: Shape::Lines, unit: "ops", width: 8,
-            description: "Many: the application does not keep its connections.",
+            description: "If many: the application does not keep its connections.",
             queries: &[(of_pools!("sum by (database, user) (rate(pgweir_pool_client_logins_total", "[$__rate_interval]))"), "{{database}}/{{user}}")],
         },
         Panel {
@@ -192,7 +192,7 @@ pub(super) const ROWS: &[Row] = &[
             queries: &[(of_pools!("sum by (database, user) (rate(pgweir_pool_errors_total", "[$__rate_interval]))"), "{{database}}/{{user}}")],
         },
     ]},
-    Row { title: "What does PostgreSQL say?", panels: &[
+    Row { title: "How is PostgreSQL?", panels: &[
         Panel {
             title: "Sessions", shape: Shape::Stack, unit: "short", width: 8,
             description: "Ours and those from elsewhere.",
@@ -200,19 +200,19 @@ pub(super) const ROWS: &[Row] = &[
         },
         Panel {
             title: "Active sessions, by what they wait for", shape: Shape::Stack, unit: "short", width: 8,
-            description: "On average over a minute. The sum above the cores for long is overload.",
+            description: "On average over a minute. A sum above the number of cores for long is overload.",
             queries: &[
                 (of_instance!("max by (server, wait_event_type) (sum without (wait_event) (pgweir_postgres_active_sessions", "))"), "{{server}} {{wait_event_type}}"),
             ],
         },
         Panel {
             title: "Oldest transaction", shape: Shape::Lines, unit: "s", width: 8,
-            description: "Old ones hold locks and keep vacuum from its work.",
+            description: "Old transactions hold locks and hold back vacuum.",
             queries: &[(of_instance!("max by (server, origin) (pgweir_postgres_oldest_transaction_seconds", ")"), "{{server}} {{origin}}")],
         },
         Panel {
             title: "Connections in use", shape: Shape::Lines, unit: "percentunit", width: 8,
-            description: "Share of what ordinary users can have.",
+            description: "Share of what ordinary users may open.",
             queries: &[(of_instance!("max by (server) ((sum without (origin, state) (pgweir_postgres_sessions", ") + 1) / pgweir_postgres_sessions_limit)"), "{{server}}")],
         },
         Panel {

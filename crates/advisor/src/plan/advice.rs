@@ -1,4 +1,4 @@
-//! Whether a pooler, replicas or a bigger machine is called for, and why.
+//! Whether the fleet needs a pooler, replicas or a bigger machine, and why.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ use super::capacity::{self, Capacity};
 use super::memory::MemoryPlan;
 use super::pooling::PoolerPlan;
 use super::queueing::{QueueingPlan, ScalingPlan};
-use crate::facts::{Facts, Kind};
+use crate::facts::{Facts, Kind, Service};
 use crate::formula::demand::Verdict;
 use crate::units::{Connections, percent_text, short};
 
-/// What might be called for.
+/// What a fleet might need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
@@ -32,33 +32,33 @@ impl std::fmt::Display for Topic {
     }
 }
 
-/// What a reason rests on.
+/// What a reason is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
     /// The model: it counts.
     Model,
-    /// A rule of thumb of the documents: it is told, and does not count by itself.
+    /// A rule of thumb of the documents: it is listed and does not count by itself.
     Heuristic,
 }
 
-/// Why something is called for.
+/// Why something is recommended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The trigger in the manual.
     pub id: &'static str,
-    /// What it rests on.
+    /// What it is based on.
     pub basis: Basis,
     /// The reason, with its numbers.
     pub text: String,
 }
 
-/// Whether something is called for.
+/// Whether something is recommended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Advice {
     /// What.
     pub topic: Topic,
-    /// Whether it is.
+    /// Whether it is recommended.
     pub called_for: bool,
     /// In a sentence.
     pub summary: String,
@@ -89,7 +89,7 @@ fn present_pooler(capacity: &Capacity, pooler: &PoolerPlan) -> Advice {
         topic: Topic::Pooler,
         called_for: true,
         summary: format!(
-            "there is one: {} connections of clients share {} servers",
+            "there is one: the clients' {} connections share {} servers",
             pooler.clients, capacity.pooler
         ),
         reasons: Vec::new(),
@@ -97,64 +97,98 @@ fn present_pooler(capacity: &Capacity, pooler: &PoolerPlan) -> Advice {
 }
 
 fn absent_pooler(facts: &Facts, capacity: &Capacity, queueing: &QueueingPlan) -> Advice {
+    let mut reasons = pooler_needed(facts, capacity, queueing);
+    let called_for = !reasons.is_empty();
+    reasons.extend(rules_of_thumb(facts, capacity));
+    let summary = if called_for {
+        let need = queueing.shared.unwrap_or(Connections(1));
+        let sizes = capacity::with_pooler(facts, need, capacity.peak);
+        format!(
+            "yes: {} servers would serve the clients' {} connections",
+            sizes.servers, capacity.peak
+        )
+    } else if reasons.is_empty() {
+        "no".to_owned()
+    } else {
+        "no: the documents' rules of thumb ask for one, the model does not".to_owned()
+    };
+    Advice {
+        topic: Topic::Pooler,
+        called_for,
+        summary,
+        reasons,
+    }
+}
+
+/// The model's reasons for a pooler.
+fn pooler_needed(facts: &Facts, capacity: &Capacity, queueing: &QueueingPlan) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let mut add = |id, basis, text: String| reasons.push(Reason { id, basis, text });
-    let total = capacity.steady;
+    let mut add = |text: String| {
+        reasons.push(Reason {
+            id: "A10",
+            basis: Basis::Model,
+            text,
+        });
+    };
     if capacity.verdict != Verdict::Ok {
         let percent = percent_text(capacity.peak + capacity.reserve, capacity.usable);
-        let text = format!("the peak is {percent} of what ordinary roles get");
-        add("A10", Basis::Model, text);
+        add(format!("the peak is {percent} of what ordinary roles get"));
     }
     if let Some(ratio) = capacity.oversubscription.filter(|ratio| *ratio > 4.0) {
-        let text = format!(
+        add(format!(
             "{} connections are {} times the {} that can usefully be active",
             capacity.peak,
             short((ratio * 100.0).round() / 100.0),
             capacity.optimum
-        );
-        add("A10", Basis::Model, text);
+        ));
     }
     if let Some(churn) = facts.measured.churn.filter(|churn| churn.0 > 10.0) {
-        add(
-            "A10",
-            Basis::Model,
-            format!("{churn} connections are opened"),
-        );
+        add(format!("{churn} connections are opened"));
     }
-    let kinds = |kind| {
-        facts
-            .services
-            .iter()
-            .filter(move |service| service.kind == kind)
+    let of_kind = |kind| {
+        let services = facts.services.iter();
+        services.filter(move |service| service.kind == kind)
     };
-    if let Some(service) = kinds(Kind::Serverless).next() {
-        let text = format!(
-            "{} is serverless: its connections scale with requests",
-            service.name
-        );
-        add("A10", Basis::Model, text);
+    if let Some(service) = of_kind(Kind::Serverless).next() {
+        let name = &service.name;
+        add(format!(
+            "{name} is serverless: its connections scale with requests"
+        ));
     }
-    if let Some(service) =
-        kinds(Kind::PhpFpm).find(|service| !service.persistent && service.pool.0 > 20)
-    {
-        let text = format!(
+    let many = |service: &&Service| !service.persistent && service.pool.0 > 20;
+    if let Some(service) = of_kind(Kind::PhpFpm).find(many) {
+        add(format!(
             "{} opens a connection for each request in {} children",
             service.name, service.pool
-        );
-        add("A10", Basis::Model, text);
+        ));
     }
     if let Some(gain) = queueing.gain.filter(|gain| *gain > 3.0) {
-        let text = format!(
-            "sharing would do with {} connections in place of {}, {} times fewer",
+        add(format!(
+            "a shared pool needs {} connections where separate ones need {}, {} times as many",
             queueing.shared.unwrap_or_default(),
             queueing.separate.unwrap_or_default(),
             short((gain * 100.0).round() / 100.0)
-        );
-        add("A10", Basis::Model, text);
+        ));
     }
+    reasons
+}
+
+/// The documents' reasons for a pooler.
+fn rules_of_thumb(facts: &Facts, capacity: &Capacity) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut add = |id, text: String| {
+        reasons.push(Reason {
+            id,
+            basis: Basis::Heuristic,
+            text,
+        });
+    };
+    let total = capacity.steady;
     if total > Connections(50) {
-        let text = format!("{total} connections are more than 50 (S1, checklist)");
-        add("A8", Basis::Heuristic, text);
+        add(
+            "A8",
+            format!("{total} connections are more than 50 (S1, checklist)"),
+        );
     }
     let per_minute: f64 = facts
         .services
@@ -167,27 +201,9 @@ fn absent_pooler(facts: &Facts, capacity: &Capacity, queueing: &QueueingPlan) ->
             "{} requests a minute are more than 1000 (S2); throughput alone is no reason",
             short(per_minute.round())
         );
-        add("A9", Basis::Heuristic, text);
+        add("A9", text);
     }
-    let called_for = reasons.iter().any(|reason| reason.basis == Basis::Model);
-    let need = queueing.shared.unwrap_or(Connections(1));
-    let sizes = capacity::with_pooler(facts, need, capacity.peak);
-    let summary = if called_for {
-        format!(
-            "yes: {} servers would serve the {} connections of clients",
-            sizes.servers, capacity.peak
-        )
-    } else if reasons.is_empty() {
-        "no".to_owned()
-    } else {
-        "no: the documents' rules of thumb say so, the model does not".to_owned()
-    };
-    Advice {
-        topic: Topic::Pooler,
-        called_for,
-        summary,
-        reasons,
-    }
+    reasons
 }
 
 fn replicas(facts: &Facts, capacity: &Capacity) -> Advice {
@@ -221,7 +237,7 @@ fn replicas(facts: &Facts, capacity: &Capacity) -> Advice {
         });
     }
     let summary = if called_for {
-        "yes: reads can go elsewhere, if they may be a little old".to_owned()
+        "yes: reads can go to a replica if they may be slightly stale".to_owned()
     } else if measured.cpu.is_none() && measured.active.is_none() {
         "not known: give measured.cpu, measured.active and measured.read_share".to_owned()
     } else if hot && !reads {
@@ -262,7 +278,7 @@ fn machine(
         add(
             "F8",
             format!(
-                "the load keeps {} connections busy, {} cores work on {most} at most",
+                "the load keeps {} connections busy, but {} cores work on {most} at most",
                 short((queueing.busy * 10.0).round() / 10.0),
                 facts.database.physical_cores
             ),
@@ -279,7 +295,7 @@ fn machine(
     }
     let called_for = !reasons.is_empty();
     let summary = if called_for {
-        "yes, or less work for this one: cache, index, shorter transactions".to_owned()
+        "yes, or less work for this one: caches, indexes, shorter transactions".to_owned()
     } else if queueing.busy > 0.0 {
         format!(
             "no: the load keeps {} connections busy on average",

@@ -20,7 +20,7 @@ pub struct Capacity {
     pub reserved: Connections,
     /// What ordinary roles get (F4).
     pub usable: Connections,
-    /// What operations keep for themselves.
+    /// What is kept for operations.
     pub reserve: Connections,
     /// Services without a pooler, without a rollout.
     pub direct: Connections,
@@ -32,13 +32,13 @@ pub struct Capacity {
     pub steady: Connections,
     /// Everything during a rollout.
     pub rollout: Connections,
-    /// What counts: the larger one, or the steady one where rollouts are not to count.
+    /// The larger of the two; the steady one where rollouts do not count.
     pub peak: Connections,
     /// Highest utilisation in percent.
     pub target_percent: u32,
     /// The smallest `max_connections` that is OK (F5).
     pub need: Connections,
-    /// The same as one would set it (F5).
+    /// The same, rounded up as an operator would set it (F5).
     pub recommended_max_connections: Connections,
     /// Connections that can usefully be active (F1).
     pub optimum: Connections,
@@ -46,7 +46,7 @@ pub struct Capacity {
     pub optimum_of_documents: Connections,
     /// Peak demand as a multiple of the optimum.
     pub oversubscription: Option<f64>,
-    /// Whether it goes together (F5).
+    /// Whether it fits (F5).
     pub verdict: Verdict,
 }
 
@@ -63,21 +63,21 @@ impl Capacity {
         } = self;
         match self.verdict {
             Verdict::Fail => format!(
-                "the fleet opens {peak} connections at its peak, PostgreSQL gives {usable} to ordinary \
-                 roles"
+                "the fleet opens {peak} connections at its peak, but PostgreSQL gives ordinary roles only \
+                 {usable}"
             ),
             Verdict::Warn => format!(
-                "the fleet opens {peak} connections at its peak, with {reserve} for operations {percent} \
-                 of the {usable} that PostgreSQL gives; {target_percent} % leaves room for surprises"
+                "the fleet opens {peak} connections at its peak; with {reserve} for operations that is {percent} \
+                 of the {usable} that PostgreSQL gives, above the target of {target_percent} %"
             ),
             Verdict::Ok => format!(
-                "the fleet opens {peak} connections at its peak, with {reserve} for operations {percent} \
+                "the fleet opens {peak} connections at its peak; with {reserve} for operations that is {percent} \
                  of the {usable} that PostgreSQL gives"
             ),
         }
     }
 
-    /// Connections that may be opened with the verdict OK; zero where the reserve alone is too much.
+    /// Connections that may be opened with the verdict OK; zero if the reserve alone is too much.
     pub fn allowed(&self) -> Connections {
         let share = u128::from(self.target_percent) * u128::from(self.usable.0) / 100;
         Connections(u64::try_from(share).unwrap_or(u64::MAX)).less(self.reserve)
@@ -145,7 +145,7 @@ pub(super) fn plan(
     }
 }
 
-/// What a pooler would open in place of all services, for advice.
+/// What a pooler would open if all services used it.
 pub(super) fn with_pooler(facts: &Facts, need: Connections, clients: Connections) -> pooler::Sizes {
     let database = &facts.database;
     let spindles = base::effective_spindles(database.storage, database.cache_hit);

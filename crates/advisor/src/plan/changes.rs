@@ -1,4 +1,4 @@
-//! What would make the capacity OK. Each change is sufficient by itself; the smallest comes first.
+//! Changes that make the capacity OK. Each is enough by itself; the smallest comes first.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::units::Connections;
 pub struct Change {
     /// What to do, in a sentence.
     pub text: String,
-    /// The same as suppositions for `--what-if`.
+    /// The same, as arguments of `--what-if`.
     pub suppose: Vec<String>,
     /// Whether PostgreSQL must be restarted.
     pub restart: bool,
@@ -66,7 +66,7 @@ fn smaller_pooler(
     })
 }
 
-/// The one pool that has to give up the fewest connections, and keeps what its load needs.
+/// The pool that gives up the fewest connections and keeps what its load needs.
 fn one_smaller_pool(
     facts: &Facts,
     capacity: &Capacity,
@@ -152,7 +152,7 @@ fn all_smaller_pools(
         .collect();
     Some(Change {
         text: format!(
-            "let no pool be larger than {cap} ({} of {} services, more only where the load needs it)",
+            "limit every pool to {cap} ({} of {} services; more only where the load needs it)",
             suppose.len(),
             services.len()
         ),
@@ -196,7 +196,7 @@ fn a_pooler(facts: &Facts, capacity: &Capacity, services: &[ServicePlan]) -> Opt
     );
     (verdict == Verdict::Ok).then(|| Change {
         text: format!(
-            "put a pooler in transaction mode in front: {clients} connections of clients share {} servers",
+            "put a pooler in transaction mode in front: the clients' {clients} connections share {} servers",
             sizes.servers
         ),
         suppose: vec![

@@ -1,130 +1,42 @@
-//! Rules that a fleet breaks, beyond its sums: the corrections of the documents where they can be
-//! seen. Here are those of the fleet as a whole, of PostgreSQL and of the pooler; those of a single
-//! service are in `service`.
+//! Rules that a fleet breaks, beyond its sums. Here are the rules about the fleet as a whole,
+//! PostgreSQL and the pooler; `service` has those about a single service.
 
 mod service;
 
-use serde::Serialize;
-
 use super::capacity::Capacity;
+use super::finding::{Finding, Severity, corrected, gather};
 use super::memory::MemoryPlan;
 use super::pooling::PoolerPlan;
 use super::queueing::ScalingPlan;
 use super::services::ServicePlan;
 use crate::corrections;
-use crate::facts::{Facts, Ruling, Via};
+use crate::facts::{Facts, Observation, Ruling, Via};
 use crate::formula::demand::Verdict;
 use crate::units::{Bytes, percent_text, short};
 
-/// How much a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Will hurt some day.
-    Warn,
-    /// Does not work.
-    Fail,
-}
+type ServerRule = fn(&Facts, &Capacity, &MemoryPlan) -> Option<Finding>;
 
-impl Severity {
-    /// In a word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
+/// Rules about PostgreSQL.
+const SERVER_RULES: &[ServerRule] = &[
+    restart_needed,
+    reserved_forgotten,
+    worst_memory,
+    large_buffers,
+    cpu_alone,
+    oversubscribed,
+];
 
-/// A rule that is broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The rule: `C` and the number of a correction, `L` and the number of a timeout rule, a
-    /// formula, or `from` for what was found in what was read.
-    pub id: String,
-    /// Number of the correction in the manual, if it is one.
-    pub correction: Option<u32>,
-    /// How much it weighs.
-    pub severity: Severity,
-    /// The services it was seen in; empty for the fleet as a whole.
-    pub subjects: Vec<String>,
-    /// What is wrong, with the numbers of the first subject.
-    pub message: String,
-    /// What to do.
-    pub remedy: String,
-    /// Where the rule comes from.
-    pub source: String,
-}
+type PoolerRule = fn(&Facts, &Capacity, &PoolerPlan) -> Option<Finding>;
 
-impl Finding {
-    pub(super) fn new(
-        id: impl Into<String>,
-        correction: Option<u32>,
-        severity: Severity,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        let source = correction.and_then(corrections::numbered);
-        Self {
-            id: id.into(),
-            correction,
-            severity,
-            subjects: Vec::new(),
-            message: message.into(),
-            remedy: remedy.into(),
-            source: source.map_or(String::new(), |correction| correction.source.to_owned()),
-        }
-    }
-
-    /// Subject, message and remedy in one line.
-    pub fn sentence(&self) -> String {
-        let subject = match self.subjects.as_slice() {
-            [] => String::new(),
-            [one] => format!("{one}: "),
-            [first, rest @ ..] => format!("{first} and {} more: ", rest.len()),
-        };
-        format!("{subject}{}; {}", self.message, self.remedy)
-    }
-}
-
-/// A finding of the correction with this number.
-fn corrected(
-    number: u32,
-    severity: Severity,
-    message: impl Into<String>,
-    remedy: impl Into<String>,
-) -> Finding {
-    Finding::new(
-        format!("C{number}"),
-        Some(number),
-        severity,
-        message,
-        remedy,
-    )
-}
-
-/// The same rule for several services, told once with the numbers of the first.
-pub(super) fn gather<'a>(
-    services: impl Iterator<Item = (&'a str, Finding)>,
-    into: &mut Vec<Finding>,
-) {
-    let start = into.len();
-    for (name, mut finding) in services {
-        let known = into[start..]
-            .iter_mut()
-            .find(|known| known.id == finding.id && known.severity == finding.severity);
-        match known {
-            Some(known) => known.subjects.push(name.to_owned()),
-            None => {
-                finding.subjects.push(name.to_owned());
-                into.push(finding);
-            }
-        }
-    }
-}
+/// Rules about the pooler.
+const POOLER_RULES: &[PoolerRule] = &[
+    max_connections_kept,
+    servers_above_cap,
+    size_multiplies,
+    servers_above_optimum,
+    clients_refused,
+    pooler_unused,
+];
 
 pub(super) fn all(
     facts: &Facts,
@@ -134,21 +46,20 @@ pub(super) fn all(
     pooler: Option<&PoolerPlan>,
     scaling: Option<&ScalingPlan>,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    observed(facts, &mut findings);
-    server(facts, capacity, memory, &mut findings);
+    let mut findings: Vec<Finding> = facts.observations.iter().map(observed).collect();
+    findings.extend(
+        SERVER_RULES
+            .iter()
+            .filter_map(|rule| rule(facts, capacity, memory)),
+    );
     if let Some(pooler) = pooler {
-        of_pooler(facts, capacity, pooler, &mut findings);
-    }
-    if let Some(scaling) = scaling.filter(|scaling| scaling.infeasible) {
-        let message = format!(
-            "the load test's law has its highest throughput at {}/s, and no number of connections \
-             carries the present load within the goal",
-            short(scaling.throughput_max)
+        findings.extend(
+            POOLER_RULES
+                .iter()
+                .filter_map(|rule| rule(facts, capacity, pooler)),
         );
-        let remedy = "cache, read from a replica, or use a larger machine; never more connections";
-        findings.push(Finding::new("F12", None, Severity::Warn, message, remedy));
     }
+    findings.extend(scaling.and_then(beyond_any_number));
     let pairs = || facts.services.iter().zip(services);
     for rule in service::RULES {
         let broken = pairs().filter_map(|(service, plan)| {
@@ -159,159 +70,206 @@ pub(super) fn all(
     findings
 }
 
-/// What sources showed.
-fn observed(facts: &Facts, findings: &mut Vec<Finding>) {
-    for observation in &facts.observations {
-        let seen = format!("{}: {}", observation.origin, observation.what);
-        findings.push(match observation.ruling {
-            Ruling::Correction(number) => {
-                let (truth, remedy) = corrections::numbered(number)
-                    .map_or(("", ""), |correction| (correction.truth, correction.rule));
-                corrected(number, Severity::Warn, format!("{seen}: {truth}"), remedy)
-            }
-            Ruling::Wrong(remedy) => Finding::new(READ, None, Severity::Warn, seen, remedy),
-            Ruling::Left(remedy) => Finding::new(READ, None, Severity::Info, seen, remedy),
-        });
+/// What a source showed.
+fn observed(observation: &Observation) -> Finding {
+    let seen = format!("{}: {}", observation.origin, observation.what);
+    match observation.ruling {
+        Ruling::Correction(number) => {
+            let (truth, remedy) = corrections::numbered(number)
+                .map_or(("", ""), |correction| (correction.truth, correction.rule));
+            corrected(number, Severity::Warn, format!("{seen}: {truth}"), remedy)
+        }
+        Ruling::Wrong(remedy) => Finding::new(READ, None, Severity::Warn, seen, remedy),
+        Ruling::Left(remedy) => Finding::new(READ, None, Severity::Info, seen, remedy),
     }
 }
 
-fn server(facts: &Facts, capacity: &Capacity, memory: &MemoryPlan, findings: &mut Vec<Finding>) {
+fn beyond_any_number(scaling: &ScalingPlan) -> Option<Finding> {
+    if !scaling.infeasible {
+        return None;
+    }
+    let message = format!(
+        "the load test's throughput peaks at {}/s, and no number of connections carries the \
+         present load within the goal",
+        short(scaling.throughput_max)
+    );
+    let remedy =
+        "cache, read from a replica, or use a larger machine; more connections do not help";
+    Some(Finding::new("F12", None, Severity::Warn, message, remedy))
+}
+
+fn restart_needed(facts: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<Finding> {
+    if capacity.verdict == Verdict::Ok
+        || capacity.recommended_max_connections <= capacity.max_connections
+    {
+        return None;
+    }
+    let standbys = &facts.database.standbys;
+    let order = if standbys.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; raise it on the standbys ({}) first, then on the primary",
+            standbys.join(", ")
+        )
+    };
+    let message =
+        "max_connections is read at server start only: pg_reload_conf() does not apply it";
+    let remedy = format!("restart PostgreSQL after the change{order}");
+    Some(corrected(1, Severity::Info, message, remedy))
+}
+
+fn reserved_forgotten(_: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<Finding> {
+    if capacity.steady > capacity.max_connections || capacity.peak <= capacity.usable {
+        return None;
+    }
+    let message = format!(
+        "{} connections are {} of max_connections, yet {} are reserved, or a rollout adds more",
+        capacity.steady,
+        percent_text(capacity.steady, capacity.max_connections),
+        capacity.superuser_reserved + capacity.reserved
+    );
+    let remedy = format!(
+        "count against the {} that ordinary roles get",
+        capacity.usable
+    );
+    Some(corrected(6, Severity::Info, message, remedy))
+}
+
+fn worst_memory(_: &Facts, capacity: &Capacity, memory: &MemoryPlan) -> Option<Finding> {
+    if memory.worst_bytes <= memory.ram_bytes {
+        return None;
+    }
+    let message = format!(
+        "if all {} connections worked at once, PostgreSQL would want {} of {}",
+        capacity.max_connections, memory.worst_bytes, memory.ram_bytes
+    );
+    let remedy = "keep max_connections near what the fleet opens, and put a pooler in front";
+    Some(corrected(4, Severity::Info, message, remedy))
+}
+
+fn large_buffers(facts: &Facts, _: &Capacity, _: &MemoryPlan) -> Option<Finding> {
     let database = &facts.database;
-    if capacity.verdict != Verdict::Ok
-        && capacity.recommended_max_connections > capacity.max_connections
-    {
-        let order = if database.standbys.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "; raise it on the standbys ({}) first, then on the primary",
-                database.standbys.join(", ")
-            )
-        };
-        let message = "max_connections is read at server start only: pg_reload_conf() does not apply \
-                       it";
-        let remedy = format!("restart PostgreSQL after the change{order}");
-        findings.push(corrected(1, Severity::Info, message, remedy));
-    }
-    let of_max = percent_text(capacity.steady, capacity.max_connections);
-    if capacity.steady <= capacity.max_connections && capacity.peak > capacity.usable {
-        let message = format!(
-            "{} connections are {of_max} of max_connections, yet {} are reserved, or a rollout adds to \
-             them",
-            capacity.steady,
-            capacity.superuser_reserved + capacity.reserved
-        );
-        let remedy = format!(
-            "count against the {} that ordinary roles get",
-            capacity.usable
-        );
-        findings.push(corrected(6, Severity::Info, message, remedy));
-    }
-    if memory.worst_bytes > memory.ram_bytes {
-        let message = format!(
-            "if all {} connections worked at once, PostgreSQL would want {} of {}",
-            capacity.max_connections, memory.worst_bytes, memory.ram_bytes
-        );
-        let remedy = "keep max_connections near what the fleet opens, and put a pooler in front";
-        findings.push(corrected(4, Severity::Info, message, remedy));
-    }
     let share = database.shared_buffers.0 as f64 / database.ram.0.max(1) as f64;
-    if share > 0.45 {
-        let message = format!(
-            "shared_buffers of {} is {} % of memory; PostgreSQL reads through the system's cache as \
-             well",
-            database.shared_buffers,
-            short((share * 100.0).round())
-        );
-        let remedy = format!(
-            "begin with a quarter, {}",
-            Bytes::mib(database.ram.whole_mib() / 4)
-        );
-        findings.push(corrected(15, Severity::Warn, message, remedy));
+    if share <= 0.45 {
+        return None;
     }
-    if facts.measured.cpu.is_some_and(|cpu| cpu > 70.0) && facts.measured.read_share.is_none() {
-        let message = "CPU above 70 % alone says nothing about replicas";
-        let remedy = "look at active sessions by wait event, the top statements and the size of pools \
-                      first; give measured.read_share";
-        findings.push(corrected(18, Severity::Info, message, remedy));
-    }
-    if capacity.oversubscription.is_some_and(|ratio| ratio > 4.0) {
-        let message = format!(
-            "{} connections are {} times the {} that can usefully be active on {} cores; the formula \
-             counts the cores of the database, once for the whole fleet",
-            capacity.peak,
-            short(capacity.oversubscription.unwrap_or_default()),
-            capacity.optimum,
-            database.physical_cores
-        );
-        let remedy = "smaller pools, or a pooler in transaction mode";
-        findings.push(corrected(19, Severity::Info, message, remedy));
-    }
+    let message = format!(
+        "shared_buffers of {} is {} % of memory; PostgreSQL also reads through the system's cache",
+        database.shared_buffers,
+        short((share * 100.0).round())
+    );
+    let quarter = Bytes::mib(database.ram.whole_mib() / 4);
+    let remedy = format!("start with a quarter, {quarter}");
+    Some(corrected(15, Severity::Warn, message, remedy))
 }
 
-fn of_pooler(facts: &Facts, capacity: &Capacity, pooler: &PoolerPlan, findings: &mut Vec<Finding>) {
+fn cpu_alone(facts: &Facts, _: &Capacity, _: &MemoryPlan) -> Option<Finding> {
+    let hot = facts.measured.cpu.is_some_and(|cpu| cpu > 70.0);
+    if !hot || facts.measured.read_share.is_some() {
+        return None;
+    }
+    let message = "CPU above 70 % alone does not call for replicas";
+    let remedy = "look at active sessions by wait event, the top statements and pool sizes first; \
+                  give measured.read_share";
+    Some(corrected(18, Severity::Info, message, remedy))
+}
+
+fn oversubscribed(facts: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<Finding> {
+    let ratio = capacity.oversubscription.filter(|ratio| *ratio > 4.0)?;
+    let message = format!(
+        "{} connections are {} times the {} that can usefully be active on {} cores; the formula \
+         counts the database's cores, once for the whole fleet",
+        capacity.peak,
+        short(ratio),
+        capacity.optimum,
+        facts.database.physical_cores
+    );
+    let remedy = "use smaller pools, or a pooler in transaction mode";
+    Some(corrected(19, Severity::Info, message, remedy))
+}
+
+fn max_connections_kept(_: &Facts, capacity: &Capacity, _: &PoolerPlan) -> Option<Finding> {
     let needed = capacity.recommended_max_connections;
-    if capacity.max_connections >= needed.times(2) {
-        let message = format!(
-            "max_connections is {}, and with the pooler {needed} would do; a pooler is there to lower \
-             the number",
-            capacity.max_connections
-        );
-        let remedy = "lower it at the next restart, the primary first, then the standbys";
-        findings.push(corrected(16, Severity::Info, message, remedy));
+    if capacity.max_connections < needed.times(2) {
+        return None;
     }
-    if pooler.servers > pooler.cap {
-        let severity = if pooler.servers + capacity.direct > capacity.usable {
-            Severity::Fail
-        } else {
-            Severity::Warn
-        };
-        let message = format!(
-            "the pooler may open {} servers, PostgreSQL has {} left for it",
-            pooler.servers, pooler.cap
-        );
-        let remedy = "lower default_pool_size, or set max_db_connections";
-        findings.push(corrected(17, severity, message, remedy));
-    }
-    if !pooler.chosen && pooler.pairs.saturating_mul(pooler.instances) > 1 {
-        let message = format!(
-            "default_pool_size {} counts for each of {} pairs of database and user and each of {} \
-             instances: {} servers in all",
-            pooler.default_pool_size, pooler.pairs, pooler.instances, pooler.servers
-        );
-        let remedy = "set max_db_connections as the cap of all";
-        findings.push(corrected(24, Severity::Info, message, remedy));
-    }
-    let ratio = pooler.servers.ratio(capacity.optimum).unwrap_or_default();
-    if ratio > 3.0 {
-        let message = format!(
-            "{} servers are {} times the {} that can usefully be active",
-            pooler.servers,
-            short((ratio * 10.0).round() / 10.0),
-            capacity.optimum
-        );
-        let remedy = format!("{} would keep the database busy", pooler.want);
-        findings.push(corrected(24, Severity::Info, message, remedy));
-    }
-    if pooler.clients > pooler.max_client_conn.times(pooler.instances) {
-        let message = format!(
-            "clients open {} connections at their peak, max_client_conn lets {} in",
-            pooler.clients,
-            pooler.max_client_conn.times(pooler.instances)
-        );
-        let remedy = "raise max_client_conn, or lower the clients' pools";
-        findings.push(corrected(24, Severity::Fail, message, remedy));
-    }
-    if facts
-        .services
-        .iter()
-        .all(|service| service.via == Via::Direct)
-    {
-        let message = "no service uses the pooler";
-        let remedy = "write via = \"pooler\" where it should be used";
-        findings.push(corrected(23, Severity::Warn, message, remedy));
-    }
+    let message = format!(
+        "max_connections is {}, but behind the pooler {needed} are enough; a pooler is there to \
+         lower the number",
+        capacity.max_connections
+    );
+    let remedy = "lower it at the next restart, the primary first, then the standbys";
+    Some(corrected(16, Severity::Info, message, remedy))
 }
 
-/// The rule of what `--from` and `--from-database` found and no correction speaks of.
+fn servers_above_cap(_: &Facts, capacity: &Capacity, pooler: &PoolerPlan) -> Option<Finding> {
+    if pooler.servers <= pooler.cap {
+        return None;
+    }
+    let severity = if pooler.servers + capacity.direct > capacity.usable {
+        Severity::Fail
+    } else {
+        Severity::Warn
+    };
+    let message = format!(
+        "the pooler may open {} servers, but PostgreSQL has {} left for it",
+        pooler.servers, pooler.cap
+    );
+    let remedy = "lower default_pool_size, or set max_db_connections";
+    Some(corrected(17, severity, message, remedy))
+}
+
+fn size_multiplies(_: &Facts, _: &Capacity, pooler: &PoolerPlan) -> Option<Finding> {
+    if pooler.chosen || pooler.pairs.saturating_mul(pooler.instances) <= 1 {
+        return None;
+    }
+    let message = format!(
+        "default_pool_size {} counts for each of {} pairs of database and user and each of {} \
+         instances: {} servers in all",
+        pooler.default_pool_size, pooler.pairs, pooler.instances, pooler.servers
+    );
+    let remedy = "set max_db_connections to cap them all";
+    Some(corrected(24, Severity::Info, message, remedy))
+}
+
+fn servers_above_optimum(_: &Facts, capacity: &Capacity, pooler: &PoolerPlan) -> Option<Finding> {
+    let ratio = pooler.servers.ratio(capacity.optimum)?;
+    if ratio <= 3.0 {
+        return None;
+    }
+    let message = format!(
+        "{} servers are {} times the {} that can usefully be active",
+        pooler.servers,
+        short((ratio * 10.0).round() / 10.0),
+        capacity.optimum
+    );
+    let remedy = format!("{} keep the database busy", pooler.want);
+    Some(corrected(24, Severity::Info, message, remedy))
+}
+
+fn clients_refused(_: &Facts, _: &Capacity, pooler: &PoolerPlan) -> Option<Finding> {
+    let admitted = pooler.max_client_conn.times(pooler.instances);
+    if pooler.clients <= admitted {
+        return None;
+    }
+    let message = format!(
+        "clients open {} connections at their peak, but max_client_conn admits {admitted}",
+        pooler.clients
+    );
+    let remedy = "raise max_client_conn, or lower the clients' pools";
+    Some(corrected(24, Severity::Fail, message, remedy))
+}
+
+fn pooler_unused(facts: &Facts, _: &Capacity, _: &PoolerPlan) -> Option<Finding> {
+    let mut services = facts.services.iter();
+    if services.any(|service| service.via == Via::Pooler) {
+        return None;
+    }
+    let message = "no service uses the pooler";
+    let remedy = "write via = \"pooler\" where it should be used";
+    Some(corrected(23, Severity::Warn, message, remedy))
+}
+
+/// The id of what `--from` and `--from-database` found where no correction applies.
 const READ: &str = "from";

@@ -1,9 +1,9 @@
-//! Memory of the database machine, from both sides.
+//! Memory of the database machine: what to expect, and the worst case.
 
 use serde::Serialize;
 
 use super::capacity::Capacity;
-use crate::facts::Facts;
+use crate::facts::{Database, Facts};
 use crate::formula::demand::Verdict;
 use crate::formula::memory::{self, Inputs};
 use crate::units::{Bytes, Connections};
@@ -13,17 +13,18 @@ use crate::units::{Bytes, Connections};
 pub struct MemoryPlan {
     /// Memory of the machine.
     pub ram_bytes: Bytes,
-    /// Whether that is assumed, as nobody said it.
+    /// Whether that is assumed.
     pub ram_assumed: bool,
     /// Nine tenths of it, less what other programs use.
     pub budget_bytes: Bytes,
-    /// What to expect: as many active connections as are of use, one sort or hash each.
+    /// What to expect: as many active connections as are useful, one sort or hash each.
     pub expected_bytes: Bytes,
-    /// What could happen: every allowed connection active, one sort or hash each.
+    /// The worst case: every allowed connection active, one sort or hash each.
     pub worst_bytes: Bytes,
     /// The same with three sorts or hashes each, as in reports.
     pub pessimistic_bytes: Bytes,
-    /// S1's formula as its example computes it, with 2 workers per gather. Neither bound.
+    /// S1's formula as its example computes it, with 2 workers per gather. Neither an upper nor a lower
+    /// bound.
     pub prisma_guide_bytes: Bytes,
     /// S1's formula as its text says it, with `max_parallel_workers`.
     pub prisma_guide_literal_bytes: Bytes,
@@ -31,9 +32,9 @@ pub struct MemoryPlan {
     pub active: Connections,
     /// The largest `work_mem` that keeps `expected` within the budget.
     pub work_mem_max_bytes: Bytes,
-    /// What PGTune would propose for `work_mem`, for comparison.
+    /// What PGTune proposes for `work_mem`, for comparison.
     pub pgtune_work_mem_bytes: Bytes,
-    /// WARN where what is expected leaves the budget, FAIL where it leaves a machine whose memory is
+    /// WARN if the expected memory exceeds the budget, FAIL if it exceeds a machine whose memory is
     /// known.
     pub verdict: Verdict,
 }
@@ -54,16 +55,16 @@ impl MemoryPlan {
         };
         match self.verdict {
             Verdict::Fail | Verdict::Warn if expected_bytes > ram_bytes => format!(
-                "PostgreSQL is to be expected at {expected_bytes} of memory, the machine {has} \
+                "PostgreSQL is expected to use {expected_bytes} of memory, the machine {has} \
                  {ram_bytes}{remedy}"
             ),
             Verdict::Fail | Verdict::Warn => format!(
-                "PostgreSQL is to be expected at {expected_bytes} of memory, more than the {budget_bytes} \
+                "PostgreSQL is expected to use {expected_bytes} of memory, more than the {budget_bytes} \
                  that nine tenths of {ram_bytes}{} leave{remedy}",
                 if self.ram_assumed { ", assumed," } else { "" }
             ),
             Verdict::Ok => format!(
-                "PostgreSQL is to be expected at {expected_bytes} of memory, within {budget_bytes}"
+                "PostgreSQL is expected to use {expected_bytes} of memory, within {budget_bytes}"
             ),
         }
     }
@@ -78,28 +79,7 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
         Connections(active as u64).min(capacity.optimum)
     });
     let active = active.min(connections);
-    let inputs = |active: Connections, nodes: u64| Inputs {
-        connections,
-        active,
-        work_mem: database.work_mem,
-        hash_factor: database.hash_mem_multiplier,
-        nodes,
-        workers_per_gather: database.max_parallel_workers_per_gather,
-        parallel_workers_max: database
-            .max_parallel_workers
-            .min(database.max_worker_processes),
-        shared_buffers: database.shared_buffers,
-        idle_backend: database.idle_backend,
-        page_table_owners: if database.huge_pages {
-            Connections::ZERO
-        } else {
-            active
-        },
-        autovacuum_workers: database.autovacuum_max_workers,
-        autovacuum_work_mem: database.autovacuum_work_mem,
-        maintenance_work_mem: database.maintenance_work_mem,
-        maintenance_sessions: 1,
-    };
+    let inputs = |active: Connections, nodes: u64| inputs(&facts.database, active, nodes);
     let expected = memory::total(&inputs(active, 1));
     let budget = memory::budget(database.ram, facts.operations.os_reserve);
     let ram_assumed = facts.assumes("database.ram");
@@ -120,7 +100,7 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
             connections,
             u64::from(database.physical_cores),
         ),
-        // An assumption is no reason to say that something does not work.
+        // An assumption must not fail a plan.
         verdict: if expected > database.ram && !ram_assumed {
             Verdict::Fail
         } else if expected > budget {
@@ -128,5 +108,30 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
         } else {
             Verdict::Ok
         },
+    }
+}
+
+fn inputs(database: &Database, active: Connections, nodes: u64) -> Inputs {
+    Inputs {
+        connections: database.max_connections,
+        active,
+        work_mem: database.work_mem,
+        hash_factor: database.hash_mem_multiplier,
+        nodes,
+        workers_per_gather: database.max_parallel_workers_per_gather,
+        parallel_workers_max: database
+            .max_parallel_workers
+            .min(database.max_worker_processes),
+        shared_buffers: database.shared_buffers,
+        idle_backend: database.idle_backend,
+        page_table_owners: if database.huge_pages {
+            Connections::ZERO
+        } else {
+            active
+        },
+        autovacuum_workers: database.autovacuum_max_workers,
+        autovacuum_work_mem: database.autovacuum_work_mem,
+        maintenance_work_mem: database.maintenance_work_mem,
+        maintenance_sessions: 1,
     }
 }

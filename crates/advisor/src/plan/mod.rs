@@ -1,11 +1,12 @@
-//! The plan: what a fleet asks for, whether that goes together, and what to change.
+//! The plan: what a fleet asks for, whether it fits, and what to change.
 //!
-//! [`plan`] puts the formulas together; each file here is one part of the answer. Nothing is decided
-//! twice: the table, the JSON and the rendered files all read this one value.
+//! [`plan`] applies the formulas; each file here is one part of the answer. Nothing is decided twice:
+//! the table, the JSON and the rendered files all read this one value.
 
 mod advice;
 mod capacity;
 mod changes;
+mod finding;
 mod findings;
 mod lattice;
 mod memory;
@@ -24,7 +25,7 @@ use serde::Serialize;
 pub use advice::{Advice, Basis, Reason, Topic};
 pub use capacity::Capacity;
 pub use changes::Change;
-pub use findings::{Finding, Severity};
+pub use finding::{Finding, Severity};
 pub use memory::MemoryPlan;
 pub use pooling::PoolerPlan;
 pub use queueing::{QueueingPlan, ScalingPlan};
@@ -35,24 +36,24 @@ use crate::facts::{Assumption, Facts};
 use crate::formula::{self, demand::Verdict};
 use crate::profile::Profile;
 
-/// Version of the JSON form. Grows when a field changes its meaning or goes away; a field more
-/// does not change it.
+/// Version of the JSON form. Grows when a field changes its meaning or is removed; a new field does not
+/// change it.
 pub const SCHEMA: &str = "pgweir-plan/1";
 
-/// What a fleet asks for and what to make of it.
+/// What a fleet asks for, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// [`formula::VERSION`].
     pub formulas: u32,
-    /// Whose rules filled in what was not said.
+    /// The rules that filled in what was not given.
     pub profile: Profile,
     /// The worst of capacity, memory and findings.
     pub verdict: Verdict,
     /// Why, the worst first.
     pub reasons: Vec<String>,
-    /// What would make the capacity OK, the smallest change first. Each is sufficient by itself.
+    /// Changes that make the capacity OK, the smallest first. Each is enough by itself.
     pub changes: Vec<Change>,
     /// Demand against what PostgreSQL gives.
     pub capacity: Capacity,
@@ -60,29 +61,29 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Memory of the database machine.
     pub memory: MemoryPlan,
-    /// What the load needs, beside what is configured.
+    /// What the load needs.
     pub queueing: QueueingPlan,
     /// How throughput grows, where a load test was given.
     pub scaling: Option<ScalingPlan>,
-    /// The pooler; `None`: there is none.
+    /// The pooler, if there is one.
     pub pooler: Option<PoolerPlan>,
     /// Whether a pooler, replicas or a bigger machine is called for.
     pub advice: Vec<Advice>,
     /// Rules that are broken, the worst first.
     pub findings: Vec<Finding>,
-    /// What the documents and the model say for this fleet, where they differ.
+    /// Where the documents and the model differ for this fleet.
     pub readings: Vec<Reading>,
     /// Every default that was used.
     pub assumptions: Vec<Assumption>,
-    /// What the plan was made of; the renderers write it down.
+    /// What the plan was made from; the renderers need it.
     #[serde(skip)]
     pub facts: Facts,
-    /// Its name in rendered files, made when the first of them is: all of the fleet is read for it.
+    /// Its name in rendered files. Computed on first use, because that reads the whole fleet.
     #[serde(skip)]
     pub(crate) id: Id,
 }
 
-/// A name that follows from the facts, so that plans of equal facts are equal with and without it.
+/// A name that follows from the facts, so plans of equal facts are equal with and without it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Id(OnceLock<String>);
 

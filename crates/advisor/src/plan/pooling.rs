@@ -1,4 +1,4 @@
-//! The pooler's sizes: those given, and those that F11 gives where nothing is said.
+//! The pooler's sizes: those given, and those of F11 for the rest.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::queueing::QueueingPlan;
 use super::services::ServicePlan;
-use crate::facts::{Facts, PoolMode, PoolerKind, Via};
+use crate::facts::{Facts, PoolMode, Pooler, PoolerKind, Via};
 use crate::formula::{base, demand, pooler};
 use crate::units::Connections;
 
@@ -25,7 +25,7 @@ pub struct PoolerPlan {
     pub databases: u64,
     /// Server connections that PostgreSQL has left for it (F11).
     pub cap: Connections,
-    /// Server connections that would be of use (F11).
+    /// Server connections that would be useful (F11).
     pub want: Connections,
     /// Server connections of all instances together at most.
     pub servers: Connections,
@@ -51,37 +51,7 @@ pub(super) fn plan(
     queueing: &QueueingPlan,
 ) -> Option<PoolerPlan> {
     let pooler = facts.pooler.as_ref()?;
-    let surge = facts.operations.surge;
-    let peak = |via: Via| -> Connections {
-        let behind = services.iter().filter(|service| service.via == via);
-        behind.map(|service| service.peak(surge)).sum()
-    };
-    let pairs: BTreeSet<(&str, &str)> = facts
-        .services
-        .iter()
-        .filter(|service| service.via == Via::Pooler)
-        .map(|service| (service.database.as_str(), service.user.as_str()))
-        .collect();
-    let databases: BTreeSet<&str> = pairs.iter().map(|(database, _)| *database).collect();
-    let database = &facts.database;
-    let spindles = base::effective_spindles(database.storage, database.cache_hit);
-    let inputs = pooler::Inputs {
-        usable: demand::usable(
-            database.max_connections,
-            database.superuser_reserved,
-            database.reserved,
-        ),
-        target: facts.operations.target,
-        reserve: facts.operations.reserve,
-        direct: peak(Via::Direct),
-        need: queueing.pooled,
-        optimum: base::active_optimum(database.physical_cores, spindles),
-        kappa: pooler.kappa,
-        pairs: pairs.len().max(1) as u64,
-        databases: databases.len().max(1) as u64,
-        instances: pooler.instances,
-        clients: peak(Via::Pooler),
-    };
+    let inputs = inputs(facts, pooler, services, queueing);
     let sizes = pooler::sizes(&inputs);
     let pool = pooler.pool.unwrap_or(sizes.pool);
     let reserve = pooler.reserve_pool.unwrap_or(if pooler.pool.is_some() {
@@ -89,7 +59,7 @@ pub(super) fn plan(
     } else {
         sizes.reserve_pool
     });
-    // Without a cap of its own, a given pool size would multiply unseen.
+    // Without a cap, a given pool size would multiply unnoticed.
     let of_pools = (pool + reserve).times(inputs.pairs);
     let per_database = match (pooler.per_database, pooler.pool) {
         (Some(given), _) => given,
@@ -115,4 +85,43 @@ pub(super) fn plan(
         descriptors: pooler::descriptors(max_client_conn, of_instance),
         chosen: pooler.pool.is_none() && pooler.per_database.is_none(),
     })
+}
+
+fn inputs(
+    facts: &Facts,
+    pooler: &Pooler,
+    services: &[ServicePlan],
+    queueing: &QueueingPlan,
+) -> pooler::Inputs {
+    let surge = facts.operations.surge;
+    let peak = |via: Via| -> Connections {
+        let behind = services.iter().filter(|service| service.via == via);
+        behind.map(|service| service.peak(surge)).sum()
+    };
+    let pairs: BTreeSet<(&str, &str)> = facts
+        .services
+        .iter()
+        .filter(|service| service.via == Via::Pooler)
+        .map(|service| (service.database.as_str(), service.user.as_str()))
+        .collect();
+    let databases: BTreeSet<&str> = pairs.iter().map(|(database, _)| *database).collect();
+    let database = &facts.database;
+    let spindles = base::effective_spindles(database.storage, database.cache_hit);
+    pooler::Inputs {
+        usable: demand::usable(
+            database.max_connections,
+            database.superuser_reserved,
+            database.reserved,
+        ),
+        target: facts.operations.target,
+        reserve: facts.operations.reserve,
+        direct: peak(Via::Direct),
+        need: queueing.pooled,
+        optimum: base::active_optimum(database.physical_cores, spindles),
+        kappa: pooler.kappa,
+        pairs: pairs.len().max(1) as u64,
+        databases: databases.len().max(1) as u64,
+        instances: pooler.instances,
+        clients: peak(Via::Pooler),
+    }
 }

@@ -1,10 +1,11 @@
-//! What the load of the fleet needs, apart and together, and what a load test says of its limits.
+//! What the fleet's load needs in separate pools and in a shared one, and the limits that a load test
+//! shows.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::findings::{Finding, Severity};
+use super::finding::{Finding, Severity};
 use super::services::ServicePlan;
 use crate::facts::{Facts, Via};
 use crate::formula::queueing::{self, Goal};
@@ -31,7 +32,7 @@ pub struct QueueingPlan {
     pub gain: Option<f64>,
     /// Connections that the services behind the pooler need together (F10).
     pub pooled: Connections,
-    /// Whether some load is more than any number of connections carries.
+    /// Whether there is a load that no number of connections carries.
     pub overloaded: bool,
     /// How long a request may wait, in milliseconds.
     pub wait_ms: f64,
@@ -39,7 +40,7 @@ pub struct QueueingPlan {
     pub wait_share: f64,
 }
 
-/// What a load test says.
+/// The result of a load test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScalingPlan {
     /// Throughput of one (F12).
@@ -143,7 +144,7 @@ pub(super) fn plan(facts: &Facts, services: &[ServicePlan]) -> QueueingPlan {
     }
 }
 
-/// The law of the load test, or why there is none.
+/// The law fitted to the load test, or why none fits.
 pub(super) fn scaling(
     facts: &Facts,
     queueing: &QueueingPlan,
@@ -178,19 +179,19 @@ pub(super) fn scaling(
 fn refused(unfit: Unfit) -> Finding {
     let (message, remedy) = match unfit {
         Unfit::Few { steps } => (
-            format!("the load test has {steps} steps, which fit any law"),
-            format!("measure at {} concurrencies or more", scaling::STEPS_MIN),
+            format!("the load test has {steps} steps, too few to fit a law"),
+            format!("measure at {} or more concurrencies", scaling::STEPS_MIN),
         ),
         Unfit::Nonsense { step } => (
             format!(
-                "step {} of the load test is no pair of positive numbers",
+                "step {} of the load test is not a pair of positive numbers",
                 step + 1
             ),
             "remove it".to_owned(),
         ),
         Unfit::Loose { r_squared } => (
             format!(
-                "the law explains {} of the load test's variance, less than {}",
+                "the law explains only {} of the load test's variance, less than {}",
                 short(r_squared),
                 scaling::R_SQUARED_MIN
             ),
@@ -198,7 +199,7 @@ fn refused(unfit: Unfit) -> Finding {
         ),
         Unfit::Short { measured, peak } => (
             format!(
-                "the load test ends at {}, and the peak would be at {}",
+                "the load test ends at {}, but the fitted peak is at {}",
                 short(measured),
                 short(peak)
             ),

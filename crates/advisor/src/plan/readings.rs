@@ -1,4 +1,4 @@
-//! What the two documents and the model say for one fleet, side by side.
+//! What the two documents and the model propose for one fleet, side by side.
 
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Reading> {
         },
         Reading {
             topic: "spindles",
-            prisma_guide: "1 always".to_owned(),
+            prisma_guide: "always 1".to_owned(),
             sqlx_strategy: "1 (SSD)".to_owned(),
             model: format!("{spindles} here; 0 on SSD, NVMe, cloud volumes or when cached"),
         },
@@ -72,13 +72,13 @@ pub(super) fn all(facts: &Facts) -> Vec<Reading> {
             ),
             sqlx_strategy: format!("3s to 5s; here {}", acquire(Profile::SqlxStrategy)),
             model: format!(
-                "half of the request's deadline, 5s at most; here {}",
+                "half of the request's deadline, at most 5s; here {}",
                 acquire(Profile::Model)
             ),
         },
         Reading {
             topic: "max_connections with a pooler",
-            prisma_guide: "a pooler in place of raising it".to_owned(),
+            prisma_guide: "use a pooler instead of raising it".to_owned(),
             sqlx_strategy: "raise it to 200 to 500".to_owned(),
             model: "lower it to what the pooler opens, with a quarter to spare".to_owned(),
         },
@@ -105,8 +105,9 @@ pub(super) fn all(facts: &Facts) -> Vec<Reading> {
             topic: "when connections run out",
             prisma_guide: "raise the limit first".to_owned(),
             sqlx_strategy: "raise it, kill idle ones, shrink pools; a pooler is best".to_owned(),
-            model: "mend slow statements and leaks, then a pooler, then sizes, then raise"
-                .to_owned(),
+            model:
+                "fix slow statements and leaks, then add a pooler, then resize pools, then raise"
+                    .to_owned(),
         },
     ];
     if requests > 0.0 {
@@ -117,7 +118,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Reading> {
                 preset.pool.0, preset.pool.1, preset.name
             ),
             sqlx_strategy: format!("{rounded}"),
-            model: "what the queueing need says; see the table".to_owned(),
+            model: "the queueing need; see the table".to_owned(),
         });
     }
     readings

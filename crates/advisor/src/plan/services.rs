@@ -14,7 +14,7 @@ use crate::units::{Connections, Rate};
 pub struct ServicePlan {
     /// Its name.
     pub name: String,
-    /// What it is made of.
+    /// Its kind.
     pub kind: Kind,
     /// How it reaches PostgreSQL.
     pub via: Via,
@@ -43,12 +43,12 @@ pub struct ServicePlan {
     pub ceiling: Option<Connections>,
     /// The smallest pool that nested checkouts cannot block (F7).
     pub floor: Connections,
-    /// Whether the load is known and more than any number of connections carries.
+    /// Whether the load is known and no number of connections carries it.
     pub overloaded: bool,
 }
 
 impl ServicePlan {
-    /// Pools that hold connections at the peak; a rollout counts if it is to.
+    /// Pools that hold connections at the peak, including a rollout if `surge`.
     pub fn pools(&self, surge: bool) -> u64 {
         let replicas = if surge {
             self.replicas_rollout
@@ -60,7 +60,7 @@ impl ServicePlan {
             .saturating_mul(self.dsns)
     }
 
-    /// Connections at the peak; a rollout counts if it is to.
+    /// Connections at the peak, including a rollout if `surge`.
     pub fn peak(&self, surge: bool) -> Connections {
         if surge {
             self.steady.max(self.rollout)

@@ -45,7 +45,7 @@ persistent = true
 ";
 
 #[test]
-fn memory_that_is_assumed_is_no_reason_to_fail() {
+fn assumed_memory_does_not_fail_a_plan() {
     let database = "[database]\nshared_buffers = \"128MB\"\n";
     let service = "[services.a]\npool = 5\n";
     let assumed = planned(&format!("{database}{service}"));
@@ -221,9 +221,12 @@ fn a_reserve_that_is_too_much_by_itself_needs_more_connections() {
 
 #[test]
 fn tv_80_a_dead_peer_is_noticed_after_two_minutes() {
-    use std::time::Duration;
-    let seconds = Duration::from_secs;
-    let found = super::lattice::keepalive_detection(seconds(60), seconds(10), 6);
+    let seconds = std::time::Duration::from_secs;
+    let found = plan_of(&draft("[services.a]\n"))
+        .facts
+        .database
+        .timeouts
+        .dead_peer();
     assert_eq!(found, seconds(120), "TV-80");
 }
 
@@ -372,7 +375,7 @@ fn ten_thousand_services_are_planned_in_one_pass_over_them() {
     let plan = planned(&fleet(10_000));
     assert_eq!(plan.services.len(), 10_000);
     assert_eq!(plan.capacity.steady, Connections(150_000));
-    // The same rule in all of them is told once.
+    // A rule that all of them break is reported once.
     assert!(plan.findings.len() < 20, "{}", plan.findings.len());
 }
 

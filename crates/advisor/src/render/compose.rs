@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    File, address, database_url, distinct, header, pairs, password_variable, pgweir, yaml,
-};
+use super::connect::{address, database_url, distinct, pairs, password_variable, shares_servers};
+use super::file::{File, header};
+use super::{pgweir, yaml};
 use crate::facts::{Kind, PoolerKind, Service, Via};
 use crate::plan::Plan;
 use crate::units::whole_seconds;
@@ -27,8 +27,8 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     });
     let mut text = header(plan, "compose", "#");
     text.push_str(
-        "# Passwords come from the environment or from .env beside this file. The pooler's files are those\n\
-         # of `pgweir render all`, in the folder above.\n",
+        "# Passwords come from the environment or from .env next to this file. `pgweir render all`\n\
+         # writes the pooler's files into the folder above.\n",
     );
     text.push_str(&yaml::document(&document));
     vec![File {
@@ -37,7 +37,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     }]
 }
 
-/// A reference that stops the start when it is not set.
+/// A reference that keeps compose from starting while it is not set.
 fn required(variable: &str) -> String {
     format!("${{{variable}:?set {variable}}}")
 }
@@ -57,7 +57,7 @@ fn postgres(plan: &Plan) -> Value {
     }
     json!({
         "image": format!("postgres:{}", database.version),
-        // The image knows no variable for settings: they are arguments.
+        // The image has no variables for settings: they are arguments.
         "command": command,
         "environment": {
             "POSTGRES_DB": escaped(&database.name),
@@ -69,7 +69,7 @@ fn postgres(plan: &Plan) -> Value {
             "timeout": "3s",
             "retries": 12,
         },
-        // Connections of a large fleet and parallel queries share memory through it.
+        // Parallel queries share memory through it.
         "shm_size": "256mb",
         "volumes": [format!("postgres-data:{data}")],
         "stop_grace_period": "60s",
@@ -114,7 +114,7 @@ fn pooler(plan: &Plan) -> Option<(String, Value)> {
     Some((settings.host.clone(), service))
 }
 
-/// A dollar sign is the beginning of a reference to compose.
+/// To compose, a dollar sign begins a reference.
 fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
@@ -142,7 +142,7 @@ fn service(plan: &Plan, service: &Service) -> Value {
             environment["DB_DATABASE"] = escaped(&service.database).into();
             environment["DB_USERNAME"] = escaped(&service.user).into();
             environment["DB_PASSWORD"] = required(&variable).into();
-            let pooled = super::shares_servers(plan, service);
+            let pooled = shares_servers(plan, service);
             environment["DB_POOLED"] = pooled.to_string().into();
         }
     }

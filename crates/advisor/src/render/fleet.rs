@@ -1,6 +1,6 @@
-//! The fleet itself, with every default written out but an assumed `ram`: planning it gives the same plan.
+//! The fleet itself, with every default written out except an assumed `ram`: planning it gives the same
+//! plan.
 
-use super::{File, header};
 use crate::facts::{Facts, Kind, PoolerKind, Service};
 use crate::fleet::{self, Draft, Section, Value};
 use crate::formula::base::Storage;
@@ -9,13 +9,6 @@ use crate::plan::Plan;
 use crate::units::{Bytes, Connections, time_text};
 use std::time::Duration;
 
-pub(super) fn files(plan: &Plan) -> Vec<File> {
-    vec![File {
-        path: "fleet/fleet.toml".to_owned(),
-        content: header(plan, "fleet", "#") + &text(plan),
-    }]
-}
-
 /// The description alone.
 pub(super) fn text(plan: &Plan) -> String {
     let text = fleet::write(&draft(plan));
@@ -23,7 +16,7 @@ pub(super) fn text(plan: &Plan) -> String {
         return text;
     }
     let assumed = format!(
-        "[database]\n# ram = \"{}\" is assumed; say here what the machine has\n",
+        "[database]\n# ram = \"{}\" is assumed; set it to what the machine has\n",
         plan.memory.ram_bytes.postgres()
     );
     text.replacen("[database]\n", &assumed, 1)
@@ -76,7 +69,7 @@ fn database(facts: &Facts) -> Section {
     set("port", u64::from(database.port).into());
     set("version", u64::from(database.version).into());
     set("physical_cores", u64::from(database.physical_cores).into());
-    // Written down it would look like something that is known.
+    // Written out, it would look like a known value.
     if !facts.assumes("database.ram") {
         set("ram", size(database.ram));
     }
@@ -203,7 +196,7 @@ fn pooler(plan: &Plan) -> Option<Section> {
     set("host", settings.host.as_str().into());
     set("port", u64::from(settings.port).into());
     set("kappa", settings.kappa.into());
-    // Sizes that the plan chose stay to be chosen: written down, they would be given ones.
+    // Sizes that the plan chose are left out: written out, they would count as given.
     if !sizes.chosen {
         for (name, given) in [
             ("default_pool_size", settings.pool),

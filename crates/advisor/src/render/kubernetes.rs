@@ -1,9 +1,11 @@
-//! Kubernetes: services and the pooler as manifests that survive rollouts and drained nodes, and the same
-//! numbers as Helm values.
+//! Kubernetes: manifests of the services and the pooler that survive rollouts and drained nodes, and the
+//! same numbers as Helm values.
 
 use serde_json::{Value, json};
 
-use super::{File, address, database_url, distinct, header, pairs, password_variable, yaml};
+use super::connect::{address, database_url, distinct, pairs, password_variable, shares_servers};
+use super::file::{File, header};
+use super::yaml;
 use crate::facts::{Kind, Pooler, PoolerKind, Service};
 use crate::formula::demand::Surge;
 use crate::plan::{Plan, PoolerPlan};
@@ -27,7 +29,7 @@ pub(super) fn manifests(plan: &Plan) -> Vec<File> {
 fn file(plan: &Plan, name: &str, documents: &[Value]) -> File {
     let mut text = header(plan, "kubernetes", "#");
     text.push_str(&format!(
-        "# Secrets are made elsewhere: {} with a key for each role.\n",
+        "# Create the Secret {} elsewhere, with a key for each role.\n",
         SECRET
     ));
     for document in documents {
@@ -51,7 +53,7 @@ fn service_documents(plan: &Plan, service: &Service) -> Vec<Value> {
     });
     if serves {
         container["ports"] = json!([{ "name": PORT, "containerPort": port(service) }]);
-        // A socket that accepts is all that is known of an application.
+        // All that is known about an application is that its port accepts connections.
         container["readinessProbe"] = json!({
             "tcpSocket": { "port": PORT }, "periodSeconds": 5, "failureThreshold": 3,
         });
@@ -61,7 +63,7 @@ fn service_documents(plan: &Plan, service: &Service) -> Vec<Value> {
         container["lifecycle"] = pre_stop();
     }
     let scales = service.replicas > service.replicas_min;
-    // What the autoscaler decides is not to be set back by the next apply.
+    // The next apply must not undo what the autoscaler decides.
     let replicas = (!scales).then_some(service.replicas);
     if scales {
         // Utilisation is a share of what was requested.
@@ -89,29 +91,34 @@ fn service_documents(plan: &Plan, service: &Service) -> Vec<Value> {
     }
     documents.push(budget(name));
     if scales {
-        documents.push(json!({
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": metadata(name, name),
-            "spec": {
-                "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": name },
-                "minReplicas": service.replicas_min.max(1),
-                // The plan counts the connections of so many.
-                "maxReplicas": service.replicas,
-                "metrics": [{
-                    "type": "Resource",
-                    "resource": {
-                        "name": "cpu",
-                        "target": { "type": "Utilization", "averageUtilization": 70 },
-                    },
-                }],
-            },
-        }));
+        documents.push(autoscaler(service));
     }
     documents
 }
 
-/// The port a service listens on: PHP-FPM speaks FastCGI, to a web server that is no part of the plan.
+fn autoscaler(service: &Service) -> Value {
+    let name = service.name.as_str();
+    json!({
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(name, name),
+        "spec": {
+            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": name },
+            "minReplicas": service.replicas_min.max(1),
+            // The plan counts the connections of this many.
+            "maxReplicas": service.replicas,
+            "metrics": [{
+                "type": "Resource",
+                "resource": {
+                    "name": "cpu",
+                    "target": { "type": "Utilization", "averageUtilization": 70 },
+                },
+            }],
+        },
+    })
+}
+
+/// The port a service listens on: PHP-FPM speaks FastCGI to a web server that is not part of the plan.
 fn port(service: &Service) -> u16 {
     match service.kind {
         Kind::PhpFpm => 9000,
@@ -127,61 +134,19 @@ fn port(service: &Service) -> u16 {
 
 fn pooler_documents(plan: &Plan, pooler: &Pooler, sizes: &PoolerPlan) -> Vec<Value> {
     let name = pooler.host.split('.').next().unwrap_or("pooler");
-    let (file, content, folder, image, command) = match pooler.kind {
-        PoolerKind::Pgweir => (
-            "pgweir.toml",
-            super::pgweir::toml(plan, sizes),
-            "/etc/pgweir",
-            "pgweir:latest",
-            json!(["serve", "/etc/pgweir/pgweir.toml"]),
-        ),
-        PoolerKind::Pgbouncer => (
-            "pgbouncer.ini",
-            super::pgbouncer::ini(plan, sizes),
-            "/etc/pgbouncer",
-            "edoburu/pgbouncer:latest",
-            json!([]),
-        ),
+    let (file, content) = match pooler.kind {
+        PoolerKind::Pgweir => ("pgweir.toml", super::pgweir::toml(plan, sizes)),
+        PoolerKind::Pgbouncer => ("pgbouncer.ini", super::pgbouncer::ini(plan, sizes)),
     };
-    let mut mounts = vec![json!({
-        "name": "config", "mountPath": format!("{folder}/{file}"), "subPath": file, "readOnly": true,
-    })];
     let mut volumes = vec![json!({ "name": "config", "configMap": { "name": name } })];
-    let mut ports = vec![json!({ "name": "postgres", "containerPort": pooler.port })];
-    let mut container = json!({ "name": name, "image": image, "lifecycle": pre_stop() });
-    match pooler.kind {
-        PoolerKind::Pgweir => {
-            let pairs = pairs(plan, true);
-            let users = distinct(pairs.iter().map(|(user, _)| *user));
-            container["env"] = users.iter().map(|user| secret(user, None)).collect();
-            container["args"] = command;
-            let http = super::pgweir::http_port(pooler.port);
-            ports.push(json!({ "name": "http", "containerPort": http }));
-            container["readinessProbe"] = json!({
-                "httpGet": { "path": "/readyz", "port": "http" }, "periodSeconds": 5,
-            });
-            container["livenessProbe"] = json!({
-                "httpGet": { "path": "/livez", "port": "http" }, "periodSeconds": 10,
-                "failureThreshold": 6,
-            });
-        }
+    let container = match pooler.kind {
+        PoolerKind::Pgweir => pgweir_container(plan, pooler, name),
         PoolerKind::Pgbouncer => {
-            mounts.push(json!({
-                "name": "users", "mountPath": "/etc/pgbouncer/userlist.txt",
-                "subPath": "userlist.txt", "readOnly": true,
-            }));
             volumes
                 .push(json!({ "name": "users", "secret": { "secretName": "pgbouncer-userlist" } }));
-            container["readinessProbe"] = json!({
-                "tcpSocket": { "port": "postgres" }, "periodSeconds": 5,
-            });
-            container["livenessProbe"] = json!({
-                "tcpSocket": { "port": "postgres" }, "periodSeconds": 10, "failureThreshold": 6,
-            });
+            pgbouncer_container(pooler, name)
         }
-    }
-    container["ports"] = ports.into();
-    container["volumeMounts"] = mounts.into();
+    };
     vec![
         json!({
             "apiVersion": "v1",
@@ -189,7 +154,7 @@ fn pooler_documents(plan: &Plan, pooler: &Pooler, sizes: &PoolerPlan) -> Vec<Val
             "metadata": metadata(name, name),
             "data": { file: content },
         }),
-        // One more instance would open servers of its own: an old one goes before a new one comes.
+        // One more instance would open servers of its own, so an old one goes before a new one comes.
         deployment(
             plan,
             name,
@@ -211,11 +176,62 @@ fn pooler_documents(plan: &Plan, pooler: &Pooler, sizes: &PoolerPlan) -> Vec<Val
     ]
 }
 
+fn pgweir_container(plan: &Plan, pooler: &Pooler, name: &str) -> Value {
+    let pairs = pairs(plan, true);
+    let users = distinct(pairs.iter().map(|(user, _)| *user));
+    let environment: Vec<Value> = users.iter().map(|user| secret(user, None)).collect();
+    json!({
+        "name": name,
+        "image": "pgweir:latest",
+        "lifecycle": pre_stop(),
+        "env": environment,
+        "args": ["serve", "/etc/pgweir/pgweir.toml"],
+        "readinessProbe": {
+            "httpGet": { "path": "/readyz", "port": "http" }, "periodSeconds": 5,
+        },
+        "livenessProbe": {
+            "httpGet": { "path": "/livez", "port": "http" }, "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "ports": [
+            { "name": "postgres", "containerPort": pooler.port },
+            { "name": "http", "containerPort": super::pgweir::http_port(pooler.port) },
+        ],
+        "volumeMounts": [mount("config", "/etc/pgweir", "pgweir.toml")],
+    })
+}
+
+fn pgbouncer_container(pooler: &Pooler, name: &str) -> Value {
+    json!({
+        "name": name,
+        "image": "edoburu/pgbouncer:latest",
+        "lifecycle": pre_stop(),
+        "readinessProbe": {
+            "tcpSocket": { "port": "postgres" }, "periodSeconds": 5,
+        },
+        "livenessProbe": {
+            "tcpSocket": { "port": "postgres" }, "periodSeconds": 10, "failureThreshold": 6,
+        },
+        "ports": [{ "name": "postgres", "containerPort": pooler.port }],
+        "volumeMounts": [
+            mount("config", "/etc/pgbouncer", "pgbouncer.ini"),
+            mount("users", "/etc/pgbouncer", "userlist.txt"),
+        ],
+    })
+}
+
+/// One file of a volume.
+fn mount(volume: &str, folder: &str, file: &str) -> Value {
+    json!({
+        "name": volume, "mountPath": format!("{folder}/{file}"), "subPath": file, "readOnly": true,
+    })
+}
+
 fn metadata(name: &str, part: &str) -> Value {
     json!({ "name": name, "labels": { "app.kubernetes.io/name": part } })
 }
 
-/// Connections that come while the endpoints change still find somebody.
+/// Serves connections that arrive while the endpoints change.
 fn pre_stop() -> Value {
     json!({ "preStop": { "exec": { "command": ["sleep", "5"] } } })
 }
@@ -232,11 +248,11 @@ fn deployment(
         Surge::Percent(percent) => Value::from(format!("{percent}%")),
         Surge::Instances(count) => count.into(),
     };
-    // One of both must not be zero, or nothing would ever be replaced.
+    // One of the two must not be zero, or nothing would ever be replaced.
     let none = surge == json!(0) || surge == json!("0%");
     let mut spec = json!({
         "containers": [container],
-        // Longer than the pool takes to close, and a little for preStop.
+        // Time for the pool to close, and a little for preStop.
         "terminationGracePeriodSeconds":
             whole_seconds(plan.facts.operations.termination_grace).saturating_add(5),
     });
@@ -280,7 +296,7 @@ fn budget(name: &str) -> Value {
     })
 }
 
-/// A variable with the password of a role, out of the secret.
+/// A variable with the password of a role, from the Secret.
 fn secret(user: &str, variable: Option<&str>) -> Value {
     let own = password_variable(user);
     json!({
@@ -289,11 +305,11 @@ fn secret(user: &str, variable: Option<&str>) -> Value {
     })
 }
 
-/// Variables that hold secrets, or are made of them.
+/// Variables that hold secrets or contain them.
 fn environment(plan: &Plan, service: &Service) -> Value {
     let (host, port) = address(plan, service);
     let variable = password_variable(&service.user);
-    // Kubernetes expands $(NAME), of variables that stand before.
+    // Kubernetes expands $(NAME) if that variable comes first.
     let url = database_url(&service.user, host, port, &service.database)
         .replace(&format!("${{{variable}}}"), &format!("$({variable})"));
     match service.kind {
@@ -317,7 +333,7 @@ fn settings(plan: &Plan, service: &Service) -> Value {
     let mut data = json!({});
     match service.kind {
         Kind::PhpFpm | Kind::Octane | Kind::Queue => {
-            let pooled = super::shares_servers(plan, service);
+            let pooled = shares_servers(plan, service);
             for (name, value) in [
                 ("DB_HOST", host.to_owned()),
                 ("DB_PORT", port.to_string()),

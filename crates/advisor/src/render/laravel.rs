@@ -1,6 +1,7 @@
-//! Laravel: connections of `config/database.php`, for 13, which knows poolers, and for 12 and older.
+//! Laravel: connections of `config/database.php` for 13, which supports poolers, and for 12 and older.
 
-use super::{File, address, header, of_kind, shares_servers};
+use super::connect::{address, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::whole_seconds;
@@ -53,7 +54,7 @@ fn environment(plan: &Plan, service: &Service) -> String {
     text
 }
 
-/// As dotenv wants it.
+/// Quoted for dotenv.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
     if value.chars().all(plain) {
@@ -68,7 +69,7 @@ fn quoted(value: &str) -> String {
     )
 }
 
-/// What both versions have.
+/// The part that both versions have.
 fn connection(service: &Service, host: &str, port: &str) -> String {
     let lines = [
         "'driver' => 'pgsql',".to_owned(),
@@ -96,15 +97,15 @@ fn options(service: &Service, emulate: Option<bool>) -> String {
          // {}\n            PDO::ATTR_PERSISTENT => {},\n",
         whole_seconds(service.timeouts.connect),
         if service.persistent {
-            "Kept by each worker between requests, with the state of the last one."
+            "Each worker keeps it between requests, with the state of the last one."
         } else {
-            "A connection of its own for each request: nothing is left over from the last one."
+            "Each request has a connection of its own, without state from the last one."
         },
         service.persistent
     );
     if let Some(emulate) = emulate {
         text.push_str(&format!(
-            "            // Prepared statements do not last behind a pooler in transaction mode.\n            \
+            "            // Prepared statements do not outlast a transaction behind a pooler.\n            \
              PDO::ATTR_EMULATE_PREPARES => {emulate},\n"
         ));
     }
@@ -186,7 +187,7 @@ return [
     )
 }
 
-/// A text in PHP.
+/// A string in PHP.
 fn php(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

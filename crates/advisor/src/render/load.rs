@@ -1,11 +1,12 @@
-//! A load test: the phases of S1, in artillery's words.
+//! A load test: the phases of S1, for artillery.
 
 use serde_json::json;
 
-use super::{File, header, yaml};
+use super::file::{File, header};
+use super::yaml;
 use crate::plan::Plan;
 
-/// A phase: so many seconds with so many new users per second.
+/// A phase: new users per second, for a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Phase {
     /// Its length.
@@ -26,7 +27,7 @@ pub const PHASES: [Phase; 2] = [
     },
 ];
 
-/// New users in all.
+/// New users in total.
 pub fn arrivals(phases: &[Phase]) -> u64 {
     phases
         .iter()
@@ -64,7 +65,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
         "config": {
             "target": format!("http://localhost:{port}"),
             "phases": listed,
-            // Without the plugin nobody looks at what is to be ensured.
+            // Without the plugin artillery ignores `ensure`.
             "plugins": { "ensure": {} },
             "ensure": { "maxErrorRate": 1 },
         },

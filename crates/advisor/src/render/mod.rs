@@ -1,11 +1,13 @@
-//! Writes a plan as files, for the programs that read them.
+//! Writes a plan as files for the programs that read them.
 //!
-//! A target is a name and a function from a plan to files ([`TARGETS`]). Every file says which plan
-//! and which formulas it comes from; the same plan gives the same bytes. No secret is written:
+//! A target is a name and a function from a plan to files ([`TARGETS`]). Every file names the plan
+//! and the version of the formulas it comes from; the same plan gives the same bytes. No secret is written:
 //! passwords are references to variables, secrets or files.
 
 mod checklist;
 mod compose;
+mod connect;
+mod file;
 mod fleet;
 mod kubernetes;
 mod laravel;
@@ -23,34 +25,21 @@ mod yaml;
 mod tests;
 
 use crate::alerts::{self, Thresholds};
-use crate::facts::{Kind, Service, Via};
-use crate::formula;
 use crate::grafana;
 use crate::plan::Plan;
 
 pub use checklist::{Check, Status, checklist};
+pub use file::{File, MARK, plan_id};
 pub use load::{PHASES, Phase, arrivals};
 
-/// Stands in the first line of comments of every file that is of a fleet: what has it was rendered.
-pub const MARK: &str = "Written by `pgweir render ";
-
-/// A file to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Where, below the output folder, with `/` between folders.
-    pub path: String,
-    /// What is in it.
-    pub content: String,
-}
-
-/// A program, or people, that files are written for.
+/// A program, or a group of people, that files are written for.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Its name on the command line and of its folder.
+    /// The name of it on the command line, and of its folder.
     pub name: &'static str,
     /// What is written, in a few words.
     pub about: &'static str,
-    /// Writes it; no files where the fleet has nothing for this target.
+    /// Renders it; no files if the fleet has nothing for this target.
     pub files: fn(&Plan) -> Vec<File>,
 }
 
@@ -59,7 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "fleet",
         about: "fleet.toml with every default written out",
-        files: fleet::files,
+        files: |plan| vec![description(plan)],
     },
     Target {
         name: "prisma",
@@ -143,6 +132,14 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
+/// The fleet itself: planning it again gives the same plan.
+fn description(plan: &Plan) -> File {
+    File {
+        path: "fleet/fleet.toml".to_owned(),
+        content: file::header(plan, "fleet", "#") + &fleet::text(plan),
+    }
+}
+
 /// Alerting rules for Prometheus; the same for every fleet.
 pub fn alerts(thresholds: &Thresholds) -> File {
     File {
@@ -165,129 +162,4 @@ pub fn all(plan: &Plan) -> Vec<File> {
         .iter()
         .flat_map(|target| (target.files)(plan))
         .collect()
-}
-
-/// A name for the plan: equal for equal fleets, and nearly always different for others.
-pub fn plan_id(plan: &Plan) -> &str {
-    plan.id.get(|| {
-        // FNV-1a: it has to tell fleets apart, not to withstand anyone.
-        let hash = fleet::text(plan)
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-        format!("{hash:016x}")
-    })
-}
-
-/// The lines that every file begins with, each behind `comment`.
-fn header(plan: &Plan, target: &str, comment: &str) -> String {
-    let verdict = plan.verdict;
-    let lines = [
-        format!(
-            "{MARK}{target}`: plan {}, formulas {}, verdict {verdict}.",
-            plan_id(plan),
-            formula::VERSION
-        ),
-        "Change the fleet and render again; changes made here are lost.".to_owned(),
-    ];
-    lines
-        .iter()
-        .map(|line| format!("{comment} {line}\n"))
-        .collect()
-}
-
-/// Where a service connects to: host and port.
-fn address<'a>(plan: &'a Plan, service: &Service) -> (&'a str, u16) {
-    match (&plan.facts.pooler, service.via) {
-        (Some(pooler), Via::Pooler) => (&pooler.host, pooler.port),
-        (None, _) | (_, Via::Direct) => (&plan.facts.database.host, plan.facts.database.port),
-    }
-}
-
-/// Whether session state does not last for a service.
-fn shares_servers(plan: &Plan, service: &Service) -> bool {
-    service.via == Via::Pooler
-        && plan
-            .facts
-            .pooler
-            .as_ref()
-            .is_some_and(|pooler| pooler.pool_mode != crate::facts::PoolMode::Session)
-}
-
-/// The services of these kinds.
-fn of_kind<'a>(plan: &'a Plan, kinds: &'a [Kind]) -> impl Iterator<Item = &'a Service> {
-    plan.facts
-        .services
-        .iter()
-        .filter(move |service| kinds.contains(&service.kind))
-}
-
-/// Roles and the databases they use, each pair once; of the services behind the pooler only, if
-/// `pooled`.
-fn pairs(plan: &Plan, pooled: bool) -> Vec<(&str, &str)> {
-    let mut pairs: Vec<(&str, &str)> = plan
-        .facts
-        .services
-        .iter()
-        .filter(|service| !pooled || service.via == Via::Pooler)
-        .map(|service| (service.user.as_str(), service.database.as_str()))
-        .collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    pairs
-}
-
-/// Each of the first, or second, parts of pairs once, in order.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// The variable that holds the password of a role: `APP_PASSWORD` for `app`.
-fn password_variable(user: &str) -> String {
-    let upper = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        }
-    };
-    let name: String = user.chars().map(upper).collect();
-    let start = if name.starts_with(|c: char| c.is_ascii_digit()) {
-        "_"
-    } else {
-        ""
-    };
-    format!("{start}{name}_PASSWORD")
-}
-
-/// A part of a URL, with everything escaped that may not stand there.
-fn url_part(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
-}
-
-/// A URL whose password is a reference to a variable.
-fn database_url(user: &str, host: &str, port: u16, database: &str) -> String {
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        url_part(host)
-    };
-    format!(
-        "postgresql://{}:${{{}}}@{host}:{port}/{}",
-        url_part(user),
-        password_variable(user),
-        url_part(database)
-    )
 }

@@ -1,6 +1,7 @@
-//! PgBouncer: its ini file, and a template of its users.
+//! PgBouncer: its ini file, and a template for its users.
 
-use super::{File, distinct, header, pairs, password_variable};
+use super::connect::{distinct, pairs, password_variable};
+use super::file::{File, header};
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::short;
 use std::time::Duration;
@@ -32,19 +33,7 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
         "; For each of {} instances. Needs {} file descriptors (ulimit -n, LimitNOFILE).\n\n[databases]\n",
         sizes.instances, sizes.descriptors
     ));
-    let pairs = pairs(plan, true);
-    let names = distinct(pairs.iter().map(|(_, database)| *database));
-    let server = format!("host={} port={}", value(&database.host), database.port);
-    for name in names.iter().filter(|name| is_key(name)) {
-        text.push_str(&format!("{name} = {server} dbname={name}\n"));
-    }
-    if !names.iter().all(|name| is_key(name)) {
-        text.push_str(&format!(
-            "; Any other database: PgBouncer reads no name here that has more than letters, digits, `_`,\n\
-             ; `-` and `.`, not even in quotes. Users are still those of auth_file alone.\n\
-             * = {server}\n"
-        ));
-    }
+    text.push_str(&databases(plan));
     let seconds = |time: Duration| short(time.as_secs_f64());
     let or_none = |time: Option<Duration>| time.map_or("0".to_owned(), seconds);
     text.push_str(&format!(
@@ -55,11 +44,11 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
          auth_file = /etc/pgbouncer/userlist.txt\n\
          pool_mode = {mode}\n\
          max_client_conn = {clients}\n\
-         ; Of each database and user, and of this process alone.\n\
+         ; For each database and user, in this process alone.\n\
          default_pool_size = {pool}\n\
          reserve_pool_size = {reserve}\n\
          reserve_pool_timeout = 3\n\
-         ; The cap of all users of a database.\n\
+         ; The cap for all users of a database.\n\
          max_db_connections = {per_database}\n\
          ; Seconds; 0 is none.\n\
          query_wait_timeout = {wait}\n\
@@ -72,7 +61,7 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
          tcp_keepidle = {keepidle}\n\
          tcp_keepintvl = {keepintvl}\n\
          tcp_keepcnt = {keepcnt}\n\
-         ; JDBC and others send it, and mean no harm.\n\
+         ; JDBC and others send it; it is harmless.\n\
          ignore_startup_parameters = extra_float_digits\n\
          ; From 1.21 on, max_prepared_statements lets transactions share prepared statements; 200 is its\n\
          ; default from 1.24 on.\n\
@@ -95,11 +84,31 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
     text
 }
 
+/// The entries of the section `databases`.
+fn databases(plan: &Plan) -> String {
+    let database = &plan.facts.database;
+    let mut text = String::new();
+    let pairs = pairs(plan, true);
+    let names = distinct(pairs.iter().map(|(_, database)| *database));
+    let server = format!("host={} port={}", value(&database.host), database.port);
+    for name in names.iter().filter(|name| is_key(name)) {
+        text.push_str(&format!("{name} = {server} dbname={name}\n"));
+    }
+    if !names.iter().all(|name| is_key(name)) {
+        text.push_str(&format!(
+            "; Any other database: names with anything but letters, digits, `_`, `-` and `.` cannot be\n\
+             ; written here, not even in quotes. Only users of auth_file may log in.\n\
+             * = {server}\n"
+        ));
+    }
+    text
+}
+
 fn users(plan: &Plan) -> String {
     let mut text = header(plan, "pgbouncer", ";");
     text.push_str(
-        "; Put the variables' values in and save it as userlist.txt, readable by PgBouncer alone. A SCRAM\n\
-         ; verifier does as well as a password: SELECT rolpassword FROM pg_authid WHERE rolname = '...'\n",
+        "; Fill in the variables' values and save it as userlist.txt, readable by PgBouncer alone. A SCRAM\n\
+         ; verifier works as well as a password: SELECT rolpassword FROM pg_authid WHERE rolname = '...'\n",
     );
     let pairs = pairs(plan, true);
     for user in distinct(pairs.iter().map(|(user, _)| *user)) {
@@ -112,8 +121,8 @@ fn users(plan: &Plan) -> String {
     text
 }
 
-/// Whether PgBouncer reads this as the name of a database. Its manual has names in quotes; up to 1.18 at
-/// least, its parser ends at the first quote with "syntax error in configuration".
+/// Whether PgBouncer reads this as the name of a database. Its manual allows names in quotes, but up to at
+/// least 1.18 its parser stops at the first quote with "syntax error in configuration".
 fn is_key(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
     name.chars().all(plain)

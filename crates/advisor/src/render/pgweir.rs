@@ -1,6 +1,7 @@
 //! pgweir's own configuration.
 
-use super::{File, distinct, header, pairs, password_variable};
+use super::connect::{distinct, pairs, password_variable};
+use super::file::{File, header};
 use crate::fleet::Value;
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::{time_text, whole_seconds};
@@ -34,11 +35,11 @@ pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan) -> String {
          auth_type = \"scram-sha-256\"\n\
          pool_mode = \"{mode}\"\n\
          max_client_conn = {clients}\n\
-         # Of each database and user.\n\
+         # For each database and user.\n\
          default_pool_size = {pool}\n\
          reserve_pool_size = {reserve}\n\
          reserve_pool_timeout = \"3s\"\n\
-         # The cap of all users of a database.\n\
+         # The cap for all users of a database.\n\
          max_db_connections = {per_database}\n\
          query_wait_timeout = {wait}\n\
          idle_transaction_timeout = {idle_transaction}\n\
@@ -69,6 +70,13 @@ pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan) -> String {
         keepcnt = database.timeouts.keepalives_count,
         http = http_port(pooler.port),
     ));
+    out.push_str(&databases_and_users(plan));
+    out
+}
+
+fn databases_and_users(plan: &Plan) -> String {
+    let database = &plan.facts.database;
+    let mut out = String::new();
     let pairs = pairs(plan, true);
     for name in distinct(pairs.iter().map(|(_, database)| *database)) {
         out.push_str(&format!(
@@ -88,7 +96,7 @@ pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan) -> String {
     out
 }
 
-/// The port beside the pooler's own.
+/// The port next to the pooler's own.
 pub(super) fn http_port(port: u16) -> u16 {
     port.checked_add(1).unwrap_or(port - 1)
 }

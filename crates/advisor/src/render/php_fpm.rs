@@ -1,6 +1,7 @@
-//! PHP-FPM: a file for each pool. FPM reads no variables by itself, but expands the ones a file names.
+//! PHP-FPM: a file for each pool. FPM reads no variables by itself, but expands those that a file names.
 
-use super::{File, header, of_kind};
+use super::connect::of_kind;
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 
@@ -46,7 +47,7 @@ fn pool(plan: &Plan, service: &Service) -> String {
     let deadline = crate::units::whole_seconds(service.request_deadline);
     let mut text = header(plan, "php-fpm", ";");
     text.push_str(&format!(
-        "; All variables of {name}.env must be set: FPM takes one that is not for an empty value.\n\
+        "; Set all variables of {name}.env: to FPM, one that is not set is empty.\n\
          \n\
          [{name}]\n\
          user = www-data\n\
@@ -59,7 +60,7 @@ fn pool(plan: &Plan, service: &Service) -> String {
         text.push_str(&format!("{setting} = ${{{variable}}}\n"));
     }
     text.push_str(&format!(
-        "; Each child holds up to {} connections of the database.\n\
+        "; Each child holds up to {} database connections.\n\
          request_terminate_timeout = {deadline}s\n\
          ; Lets the children see DB_HOST, DB_PASSWORD and the others.\n\
          clear_env = no\n\

@@ -1,10 +1,12 @@
 //! PostgreSQL: settings as `postgresql.conf`, and as `ALTER SYSTEM` and `ALTER ROLE`.
 
-use super::{File, distinct, header, pairs};
+use super::connect::{distinct, pairs};
+use super::file::{File, header};
+use crate::facts::Database;
 use crate::plan::Plan;
 use crate::units::{short, time_text, whole_seconds};
 
-/// When a changed setting counts.
+/// When a changed setting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Applies {
     /// From the next start of the server.
@@ -22,6 +24,8 @@ impl Applies {
     }
 }
 
+use Applies::{Reload, Restart};
+
 /// A setting of the server.
 pub(super) struct Setting {
     pub(super) name: &'static str,
@@ -32,145 +36,166 @@ pub(super) struct Setting {
 
 /// The settings that the plan decides, for its version of PostgreSQL.
 pub(super) fn settings(plan: &Plan) -> Vec<Setting> {
-    use Applies::{Reload, Restart};
     let database = &plan.facts.database;
-    let limits = &database.timeouts;
-    let mut all = Vec::new();
-    let mut add = |name, value: String, applies, why| {
-        all.push(Setting {
-            name,
-            value,
-            applies,
-            why,
-        });
-    };
-    add(
-        "max_connections",
-        database.max_connections.to_string(),
-        Restart,
-        "standbys must allow as many",
-    );
-    add(
-        "superuser_reserved_connections",
-        database.superuser_reserved.to_string(),
-        Restart,
-        "left to administrators when all else is full",
-    );
+    let mut all = connections(database);
+    all.extend(memory(database));
+    all.extend(workers(database));
+    all.extend(silence(database));
+    all
+}
+
+fn setting(name: &'static str, value: String, applies: Applies, why: &'static str) -> Setting {
+    Setting {
+        name,
+        value,
+        applies,
+        why,
+    }
+}
+
+fn connections(database: &Database) -> Vec<Setting> {
+    let mut all = vec![
+        setting(
+            "max_connections",
+            database.max_connections.to_string(),
+            Restart,
+            "standbys must allow as many",
+        ),
+        setting(
+            "superuser_reserved_connections",
+            database.superuser_reserved.to_string(),
+            Restart,
+            "kept for administrators when everything else is full",
+        ),
+    ];
     if database.version >= 16 {
-        add(
+        all.push(setting(
             "reserved_connections",
             database.reserved.to_string(),
             Restart,
-            "left to members of pg_use_reserved_connections",
-        );
+            "kept for members of pg_use_reserved_connections",
+        ));
     }
-    add(
+    all
+}
+
+fn memory(database: &Database) -> Vec<Setting> {
+    let mut all = vec![setting(
         "shared_buffers",
         database.shared_buffers.postgres(),
         Restart,
         "cache of the server",
-    );
+    )];
     if database.huge_pages {
-        add(
+        all.push(setting(
             "huge_pages",
             "try".to_owned(),
             Restart,
-            "spares each connection its page tables",
-        );
+            "saves each connection its page tables",
+        ));
     }
-    add(
-        "work_mem",
-        database.work_mem.postgres(),
-        Reload,
-        "for each sort or hash of each process",
-    );
-    add(
-        "hash_mem_multiplier",
-        short(database.hash_mem_multiplier),
-        Reload,
-        "times work_mem for hashes",
-    );
-    add(
-        "maintenance_work_mem",
-        database.maintenance_work_mem.postgres(),
-        Reload,
-        "for VACUUM and CREATE INDEX",
-    );
-    add(
-        "autovacuum_work_mem",
-        database.autovacuum_work_mem.postgres(),
-        Reload,
-        "for each autovacuum worker",
-    );
+    all.extend([
+        setting(
+            "work_mem",
+            database.work_mem.postgres(),
+            Reload,
+            "for each sort or hash of each process",
+        ),
+        setting(
+            "hash_mem_multiplier",
+            short(database.hash_mem_multiplier),
+            Reload,
+            "times work_mem for hashes",
+        ),
+        setting(
+            "maintenance_work_mem",
+            database.maintenance_work_mem.postgres(),
+            Reload,
+            "for VACUUM and CREATE INDEX",
+        ),
+        setting(
+            "autovacuum_work_mem",
+            database.autovacuum_work_mem.postgres(),
+            Reload,
+            "for each autovacuum worker",
+        ),
+    ]);
+    all
+}
+
+fn workers(database: &Database) -> Vec<Setting> {
     // From 18 on the slots need a restart, and the number of workers does not.
     let autovacuum = if database.version >= 18 {
         Reload
     } else {
         Restart
     };
-    add(
-        "autovacuum_max_workers",
-        database.autovacuum_max_workers.to_string(),
-        autovacuum,
-        "at once",
-    );
-    add(
-        "max_worker_processes",
-        database.max_worker_processes.to_string(),
-        Restart,
-        "at once; standbys must allow as many",
-    );
-    add(
-        "max_parallel_workers",
-        database.max_parallel_workers.to_string(),
-        Reload,
-        "of all queries together",
-    );
-    add(
-        "max_parallel_workers_per_gather",
-        database.max_parallel_workers_per_gather.to_string(),
-        Reload,
-        "of one query",
-    );
-    add(
-        "tcp_keepalives_idle",
-        whole_seconds(limits.keepalives_idle).to_string(),
-        Reload,
-        "seconds of silence before the first probe",
-    );
-    add(
-        "tcp_keepalives_interval",
-        whole_seconds(limits.keepalives_interval).to_string(),
-        Reload,
-        "seconds between probes",
-    );
-    add(
-        "tcp_keepalives_count",
-        limits.keepalives_count.to_string(),
-        Reload,
-        "probes before a client counts as dead",
-    );
-    add(
-        "tcp_user_timeout",
-        format!("{}s", detection(plan)),
-        Reload,
-        "the same for data that is not acknowledged",
-    );
+    vec![
+        setting(
+            "autovacuum_max_workers",
+            database.autovacuum_max_workers.to_string(),
+            autovacuum,
+            "at once",
+        ),
+        setting(
+            "max_worker_processes",
+            database.max_worker_processes.to_string(),
+            Restart,
+            "at once; standbys must allow as many",
+        ),
+        setting(
+            "max_parallel_workers",
+            database.max_parallel_workers.to_string(),
+            Reload,
+            "of all queries together",
+        ),
+        setting(
+            "max_parallel_workers_per_gather",
+            database.max_parallel_workers_per_gather.to_string(),
+            Reload,
+            "of one query",
+        ),
+    ]
+}
+
+/// How soon a peer that went silent is noticed.
+fn silence(database: &Database) -> Vec<Setting> {
+    let limits = &database.timeouts;
+    let mut all = vec![
+        setting(
+            "tcp_keepalives_idle",
+            whole_seconds(limits.keepalives_idle).to_string(),
+            Reload,
+            "seconds of silence before the first probe",
+        ),
+        setting(
+            "tcp_keepalives_interval",
+            whole_seconds(limits.keepalives_interval).to_string(),
+            Reload,
+            "seconds between probes",
+        ),
+        setting(
+            "tcp_keepalives_count",
+            limits.keepalives_count.to_string(),
+            Reload,
+            "probes before a client counts as dead",
+        ),
+        setting(
+            "tcp_user_timeout",
+            format!("{}s", whole_seconds(limits.dead_peer())),
+            Reload,
+            "the same for data that is not acknowledged",
+        ),
+    ];
     if database.version >= 14 {
-        add(
+        all.push(setting(
             "client_connection_check_interval",
             "10s".to_owned(),
             Reload,
-            "a query whose client has left is ended",
-        );
+            "ends a query whose client has left",
+        ));
     }
     all
-}
-
-fn detection(plan: &Plan) -> u64 {
-    let limits = &plan.facts.database.timeouts;
-    let count = u32::try_from(limits.keepalives_count).unwrap_or(1);
-    whole_seconds(limits.keepalives_idle + limits.keepalives_interval * count)
 }
 
 pub(super) fn conf(plan: &Plan) -> Vec<File> {
@@ -215,7 +240,7 @@ pub(super) fn sql(plan: &Plan) -> Vec<File> {
     files
 }
 
-/// Settings of which a standby must have as much as its primary.
+/// Settings that must be at least as high on a standby as on its primary.
 const AT_LEAST_AS_PRIMARY: [&str; 2] = ["max_connections", "max_worker_processes"];
 
 fn order(plan: &Plan) -> String {
@@ -265,17 +290,17 @@ fn alter_system(setting: &Setting) -> String {
     format!("{line:<64} -- {}\n", setting.applies.word())
 }
 
-/// A reload takes a moment to reach the session that asks.
+/// A reload takes a moment to reach this session.
 const PENDING: &str = "SELECT pg_sleep(1);\n\
-                       -- What is listed here counts after the next restart only.\n\
+                       -- Settings listed here take effect at the next restart only.\n\
                        SELECT name, setting FROM pg_settings WHERE pending_restart ORDER BY name;\n";
 
 fn roles(plan: &Plan) -> String {
     let mut text = header(plan, "sql", "--");
     let limits = &plan.facts.database.timeouts;
     text.push_str(
-        "-- Time limits of the application's roles; they count from the next connection on. Roles for\n\
-         -- migrations, backups and maintenance are left without.\n",
+        "-- Time limits of the application's roles, from the next connection on. Roles for migrations,\n\
+         -- backups and maintenance get none.\n",
     );
     let or_none = |time: Option<_>| time.map_or("0".to_owned(), time_text);
     let mut settings = vec![

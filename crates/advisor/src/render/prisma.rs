@@ -1,7 +1,8 @@
-//! Prisma: URL parameters for 6 and older, which have a pool of their own; a factory for 7, whose
+//! Prisma: URL parameters for 6 and older, which have a pool of their own, and a factory for 7, whose
 //! `pg` adapter ignores them.
 
-use super::{File, address, database_url, header, of_kind, shares_servers};
+use super::connect::{address, database_url, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::{whole_ms, whole_seconds};
@@ -26,7 +27,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     old.chain(new).collect()
 }
 
-/// What stands behind the `?` of the URL.
+/// The query of the URL, after the `?`.
 pub(super) fn parameters(plan: &Plan, service: &Service) -> String {
     let times = &service.timeouts;
     let seconds = |time: Option<_>| time.map_or(0, whole_seconds);
@@ -41,7 +42,7 @@ pub(super) fn parameters(plan: &Plan, service: &Service) -> String {
         seconds(times.max_lifetime),
     );
     if shares_servers(plan, service) {
-        // Without it the query engine names its prepared statements.
+        // Without it the query engine uses named prepared statements.
         text.push_str("&pgbouncer=true");
     }
     text
@@ -51,9 +52,7 @@ fn environment(plan: &Plan, service: &Service) -> String {
     let (host, port) = address(plan, service);
     let url = database_url(&service.user, host, port, &service.database);
     let mut text = header(plan, "prisma", "#");
-    text.push_str(
-        "# The password is taken from a variable; a password in a URL is percent-encoded.\n",
-    );
+    text.push_str("# The password comes from a variable; percent-encode it for a URL.\n");
     text.push_str(&format!(
         "DATABASE_URL=\"{url}?{}\"\n",
         parameters(plan, service)
@@ -66,15 +65,13 @@ fn plain_environment(plan: &Plan, service: &Service) -> String {
     let (host, port) = address(plan, service);
     let url = database_url(&service.user, host, port, &service.database);
     let mut text = header(plan, "prisma", "#");
-    text.push_str(
-        "# The pool is set in the factory; parameters here would be for the factory only.\n",
-    );
+    text.push_str("# The factory sets the pool; only the factory reads parameters in this URL.\n");
     text.push_str(&format!("DATABASE_URL=\"{url}\"\n"));
     text.push_str(&direct(plan, service));
     text
 }
 
-/// Migrations need a session of their own: past the pooler, with one connection.
+/// Migrations need a session of their own: without the pooler, with one connection.
 fn direct(plan: &Plan, service: &Service) -> String {
     let database = &plan.facts.database;
     let url = database_url(
@@ -93,7 +90,7 @@ fn factory(plan: &Plan, service: &Service) -> String {
     format!(
         "{header}//
 // Prisma 7 has no pool of its own. The pool of `pg` ignores connection_limit, pool_timeout and the
-// other URL parameters of Prisma 6: they are taken out of the URL here and given to it by its names.
+// other URL parameters of Prisma 6: this file takes them out of the URL and passes them by the names of `pg`.
 import {{ PrismaPg }} from \"@prisma/adapter-pg\";
 
 /** Settings of `pg`'s pool. Milliseconds where the name says so, and in query_timeout. */
@@ -102,7 +99,7 @@ export interface PoolSettings {{
   application_name: string;
   /** Connections at most. */
   max: number;
-  /** Wait for a connection, be it a free or a new one. 0 waits without end. */
+  /** Wait for a connection, free or new. 0 waits forever. */
   connectionTimeoutMillis: number;
   /** Time an unused connection is kept. 0 keeps it. */
   idleTimeoutMillis: number;
@@ -112,7 +109,7 @@ export interface PoolSettings {{
   query_timeout: number;
 }}
 
-/** Takes the pool's parameters out of the URL; what is not there is as planned. */
+/** Takes the pool's parameters out of the URL; those that are missing are as planned. */
 export function poolSettings(databaseUrl: string): PoolSettings {{
   const url = new URL(databaseUrl);
   const take = (name: string, planned: number, factor: number): number => {{

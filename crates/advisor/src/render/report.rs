@@ -1,13 +1,14 @@
-//! The plan for the team: in Markdown, and in HTML with figures. The checklists at the end of both
-//! documents are filled in ([`super::checklist()`]).
+//! The plan for the team, in Markdown and in HTML with figures, with the checklists of both documents
+//! filled in ([`super::checklist()`]).
 
 use std::fmt::Write;
 
 use super::checklist::checklist;
-use super::{File, header, plan_id};
+use super::file::{File, header, plan_id};
 use crate::corrections;
-use crate::plan::{Plan, Severity};
+use crate::plan::Plan;
 use crate::show::{picture, services_table};
+use crate::units::{Bytes, Connections};
 
 pub(super) fn files(plan: &Plan) -> Vec<File> {
     vec![
@@ -38,7 +39,7 @@ fn markdown(plan: &Plan) -> String {
     if !plan.changes.is_empty() {
         put!(
             text,
-            "\n## What would mend it\n\nEach by itself; the smallest first.\n"
+            "\n## Changes that make it fit\n\nEach is enough by itself; the smallest comes first.\n"
         );
         for (at, change) in plan.changes.iter().enumerate() {
             put!(text, "{}. {}", at + 1, md(&change.text));
@@ -46,80 +47,28 @@ fn markdown(plan: &Plan) -> String {
     }
     put!(text, "\n## Services\n\n```\n{}```", services_table(plan));
     put!(text, "\n## Picture\n\n```\n{}```", picture(plan));
-    put!(
-        text,
-        "\n## What is called for\n\n| What | Answer | Why |\n|---|---|---|"
+    md_table(
+        &mut text,
+        "Recommendations",
+        &["What", "Answer", "Why"],
+        advice(plan),
     );
-    for advice in &plan.advice {
-        let why: Vec<String> = advice
-            .reasons
-            .iter()
-            .map(|reason| format!("{}: {}", reason.id, reason.text))
-            .collect();
-        put!(
-            text,
-            "| {} | {} | {} |",
-            advice.topic,
-            md(&advice.summary),
-            md(&why.join("; "))
-        );
-    }
-    put!(
-        text,
-        "\n## Findings\n\n| Rule | Weight | What | Source |\n|---|---|---|---|"
+    md_table(&mut text, "Findings", &FINDINGS, findings(plan));
+    md_table(&mut text, "Checklists", &CHECKLISTS, checklists(plan));
+    md_table(&mut text, DIFFERENCES, &READINGS, readings(plan));
+    let assumed = plan.assumptions.iter().map(|assumption| {
+        [
+            format!("`{}`", assumption.key),
+            format!("`{}`", assumption.value),
+            assumption.why.to_owned(),
+        ]
+    });
+    md_table(
+        &mut text,
+        "Assumptions",
+        &["Setting", "Value", "Why"],
+        assumed,
     );
-    for finding in &plan.findings {
-        put!(
-            text,
-            "| {} | {} | {} | {} |",
-            finding.id,
-            weight(finding.severity),
-            md(&finding.sentence()),
-            md(&finding.source)
-        );
-    }
-    put!(
-        text,
-        "\n## Checklists\n\n| Entry | Asks | Status | Why |\n|---|---|---|---|"
-    );
-    for check in checklist(plan) {
-        put!(
-            text,
-            "| {} | {} | {} | {} |",
-            check.id,
-            check.asks,
-            check.status.word(),
-            md(&check.why)
-        );
-    }
-    put!(text, "\n## Where the documents and the model differ\n");
-    put!(
-        text,
-        "| Topic | prisma-guide (S1) | sqlx-strategy (S2) | model |\n|---|---|---|---|"
-    );
-    for reading in &plan.readings {
-        put!(
-            text,
-            "| {} | {} | {} | {} |",
-            reading.topic,
-            md(&reading.prisma_guide),
-            md(&reading.sqlx_strategy),
-            md(&reading.model)
-        );
-    }
-    put!(
-        text,
-        "\n## Assumptions\n\n| Setting | Value | Why |\n|---|---|---|"
-    );
-    for assumption in &plan.assumptions {
-        put!(
-            text,
-            "| `{}` | `{}` | {} |",
-            assumption.key,
-            assumption.value,
-            md(assumption.why)
-        );
-    }
     put!(
         text,
         "\nThe corrections of the documents ({} of them) and all formulas are in docs/planning.md.",
@@ -128,12 +77,76 @@ fn markdown(plan: &Plan) -> String {
     text
 }
 
-fn weight(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warn => "warn",
-        Severity::Fail => "fail",
+fn md_table<const N: usize>(
+    text: &mut String,
+    title: &str,
+    columns: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
+    put!(text, "\n## {title}\n");
+    put!(
+        text,
+        "| {} |\n|{}",
+        columns.join(" | "),
+        "---|".repeat(columns.len())
+    );
+    for row in rows {
+        let cells = row.map(|cell| md(&cell));
+        put!(text, "| {} |", cells.join(" | "));
     }
+}
+
+const FINDINGS: [&str; 4] = ["Rule", "Weight", "What", "Source"];
+const CHECKLISTS: [&str; 4] = ["Entry", "Asks", "Status", "Why"];
+const READINGS: [&str; 4] = ["Topic", "prisma-guide (S1)", "sqlx-strategy (S2)", "model"];
+const DIFFERENCES: &str = "Where the documents and the model differ";
+
+fn advice(plan: &Plan) -> impl Iterator<Item = [String; 3]> {
+    plan.advice.iter().map(|advice| {
+        let why: Vec<String> = advice
+            .reasons
+            .iter()
+            .map(|reason| format!("{}: {}", reason.id, reason.text))
+            .collect();
+        [
+            advice.topic.to_string(),
+            advice.summary.clone(),
+            why.join("; "),
+        ]
+    })
+}
+
+fn findings(plan: &Plan) -> impl Iterator<Item = [String; 4]> {
+    plan.findings.iter().map(|finding| {
+        [
+            finding.id.clone(),
+            finding.severity.word().to_owned(),
+            finding.sentence(),
+            finding.source.clone(),
+        ]
+    })
+}
+
+fn checklists(plan: &Plan) -> impl Iterator<Item = [String; 4]> {
+    checklist(plan).into_iter().map(|check| {
+        [
+            check.id.to_owned(),
+            check.asks.to_owned(),
+            check.status.word().to_owned(),
+            check.why,
+        ]
+    })
+}
+
+fn readings(plan: &Plan) -> impl Iterator<Item = [String; 4]> {
+    plan.readings.iter().map(|reading| {
+        [
+            reading.topic.to_owned(),
+            reading.prisma_guide.clone(),
+            reading.sqlx_strategy.clone(),
+            reading.model.clone(),
+        ]
+    })
 }
 
 /// A text in a cell of a table.
@@ -158,7 +171,8 @@ fn html(plan: &Plan) -> String {
     if !plan.changes.is_empty() {
         put!(
             body,
-            "<h2>What would mend it</h2><p>Each by itself; the smallest first.</p><ol>"
+            "<h2>Changes that make it fit</h2><p>Each is enough by itself; the smallest comes \
+             first.</p><ol>"
         );
         for change in &plan.changes {
             put!(body, "<li>{}</li>", escaped(&change.text));
@@ -176,50 +190,10 @@ fn html(plan: &Plan) -> String {
         "<h2>Picture</h2><pre>{}</pre>",
         escaped(&picture(plan))
     );
-    let rows = plan.findings.iter().map(|finding| {
-        [
-            finding.id.clone(),
-            weight(finding.severity).to_owned(),
-            finding.sentence(),
-            finding.source.clone(),
-        ]
-    });
-    table(
-        &mut body,
-        "Findings",
-        &["Rule", "Weight", "What", "Source"],
-        rows,
-    );
-    let rows = checklist(plan).into_iter().map(|check| {
-        [
-            check.id.to_owned(),
-            check.asks.to_owned(),
-            check.status.word().to_owned(),
-            check.why,
-        ]
-    });
-    table(
-        &mut body,
-        "Checklists",
-        &["Entry", "Asks", "Status", "Why"],
-        rows,
-    );
-    let rows = plan.readings.iter().map(|reading| {
-        [
-            reading.topic.to_owned(),
-            reading.prisma_guide.clone(),
-            reading.sqlx_strategy.clone(),
-            reading.model.clone(),
-        ]
-    });
-    let columns = ["Topic", "prisma-guide (S1)", "sqlx-strategy (S2)", "model"];
-    table(
-        &mut body,
-        "Where the documents and the model differ",
-        &columns,
-        rows,
-    );
-    let rows = plan.assumptions.iter().map(|assumption| {
+    table(&mut body, "Findings", &FINDINGS, findings(plan));
+    table(&mut body, "Checklists", &CHECKLISTS, checklists(plan));
+    table(&mut body, DIFFERENCES, &READINGS, readings(plan));
+    let assumed = plan.assumptions.iter().map(|assumption| {
         [
             assumption.key.clone(),
             assumption.value.clone(),
@@ -227,12 +201,8 @@ fn html(plan: &Plan) -> String {
             assumption.first.clone(),
         ]
     });
-    table(
-        &mut body,
-        "Assumptions",
-        &["Setting", "Value", "Why", "First service"],
-        rows,
-    );
+    let columns = ["Setting", "Value", "Why", "First service"];
+    table(&mut body, "Assumptions", &columns, assumed);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<!--\n{}-->\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -263,47 +233,15 @@ fn table(
 /// The bars as a figure: what is used beside what there is.
 fn bars(plan: &Plan) -> String {
     let capacity = &plan.capacity;
-    let memory = &plan.memory;
-    let rows = [
-        (
-            "connections",
-            capacity.steady.0 as f64,
-            capacity.usable.0 as f64,
-            format!("{} of {}", capacity.steady, capacity.usable),
-        ),
-        (
-            "in a rollout",
-            capacity.rollout.0 as f64,
-            capacity.usable.0 as f64,
-            format!("{} of {}", capacity.rollout, capacity.usable),
-        ),
-        (
-            "memory, expected",
-            memory.expected_bytes.0 as f64,
-            memory.ram_bytes.0 as f64,
-            format!("{} of {}", memory.expected_bytes, memory.ram_bytes),
-        ),
-        (
-            "memory, at worst",
-            memory.worst_bytes.0 as f64,
-            memory.ram_bytes.0 as f64,
-            format!("{} of {}", memory.worst_bytes, memory.ram_bytes),
-        ),
-    ];
+    let target = f64::from(capacity.target_percent);
     let mut svg = String::from(
         "<svg viewBox=\"0 0 640 120\" width=\"640\" role=\"img\" aria-label=\"How full it is\">",
     );
-    let target = 150.0 + 300.0 * f64::from(capacity.target_percent) / 100.0;
-    for (at, (name, used, whole, label)) in rows.iter().enumerate() {
+    for (at, (name, share, label)) in shares(plan).into_iter().enumerate() {
         let y = 10 + at * 27;
-        let share = if *whole > 0.0 {
-            used / whole
-        } else {
-            f64::INFINITY
-        };
         let class = if share > 1.0 {
             "over"
-        } else if share * 100.0 > f64::from(capacity.target_percent) {
+        } else if share * 100.0 > target {
             "tight"
         } else {
             "fits"
@@ -318,12 +256,37 @@ fn bars(plan: &Plan) -> String {
             y + 14
         );
     }
+    let line = 150.0 + 300.0 * target / 100.0;
     put!(
         svg,
-        "<line x1=\"{target}\" y1=\"4\" x2=\"{target}\" y2=\"58\" stroke=\"currentColor\" \
+        "<line x1=\"{line}\" y1=\"4\" x2=\"{line}\" y2=\"58\" stroke=\"currentColor\" \
          stroke-dasharray=\"3\"/></svg>"
     );
     svg
+}
+
+/// A name, the share that is used, and both numbers.
+fn shares(plan: &Plan) -> [(&'static str, f64, String); 4] {
+    let connections = |name, used: Connections| {
+        let usable = plan.capacity.usable;
+        let share = used.ratio(usable).unwrap_or(f64::INFINITY);
+        (name, share, format!("{used} of {usable}"))
+    };
+    let memory = |name, used: Bytes| {
+        let ram = plan.memory.ram_bytes;
+        let share = if ram == Bytes::ZERO {
+            f64::INFINITY
+        } else {
+            used.0 as f64 / ram.0 as f64
+        };
+        (name, share, format!("{used} of {ram}"))
+    };
+    [
+        connections("connections", plan.capacity.steady),
+        connections("in a rollout", plan.capacity.rollout),
+        memory("memory, expected", plan.memory.expected_bytes),
+        memory("memory, at worst", plan.memory.worst_bytes),
+    ]
 }
 
 fn escaped(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! SQLx: pool options as Rust, with jitter on the lifetime, and the environment.
 
-use super::{File, address, database_url, header, of_kind, shares_servers};
+use super::connect::{address, database_url, of_kind, shares_servers};
+use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
 use crate::units::{whole_ms, whole_seconds};
@@ -51,8 +52,8 @@ fn code(plan: &Plan, service: &Service) -> String {
     };
     let (cache, cache_line) = if shares_servers(plan, service) {
         (
-            "/// Prepared statements kept on a connection. The pooler gives each transaction another server, \
-             on\n/// which none of them may be.\nconst STATEMENT_CACHE: usize = 0;\n",
+            "/// Prepared statements kept on a connection. The pooler may give each transaction another server,\n/// \
+             which does not have them.\nconst STATEMENT_CACHE: usize = 0;\n",
             "\n        .statement_cache_capacity(STATEMENT_CACHE)",
         )
     } else {
@@ -88,18 +89,18 @@ pub fn pool_options() -> PgPoolOptions {{
         .test_before_acquire(true)
 }}
 
-/// Connects. The URL is that of `DATABASE_URL`, without parameters of other pools.
+/// Connects to the URL of `DATABASE_URL`, which has no parameters of other pools.
 ///
 /// # Errors
-/// The URL is none, or the database cannot be reached.
+/// The URL is invalid, or the database cannot be reached.
 pub async fn connect(database_url: &str) -> Result<PgPool, sqlx::Error> {{
     let options: PgConnectOptions = database_url.parse()?;
     let options = options{application}{cache_line};
     pool_options().connect_with(options).await
 }}
 
-/// Takes off up to a tenth, by chance, so that instances that started together do not reconnect
-/// together.
+/// Takes off a random part of up to a tenth, so that instances that started together do not
+/// reconnect together.
 fn earlier(lifetime: Duration) -> Duration {{
     let chance = RandomState::new().hash_one(0) % 1_000;
     lifetime - lifetime / 10 * u32::try_from(chance).unwrap_or(0) / 1_000

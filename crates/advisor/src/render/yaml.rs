@@ -1,4 +1,4 @@
-//! Writes data as YAML: block style, keys in order, texts in quotes unless they are plainly words.
+//! Writes data as YAML: block style, keys in order, text in quotes unless it is a plain word.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn block(text: &mut String, value: &Value, depth: usize) {
         }
         Value::Array(entries) if !entries.is_empty() => {
             for entry in entries {
-                // An entry that is a mapping begins behind its hyphen.
+                // An entry that is a mapping begins after its hyphen.
                 let mut inner = String::new();
                 block(&mut inner, entry, depth + 1);
                 text.push_str(&format!("{indent}- {}", inner.trim_start()));
@@ -85,7 +85,7 @@ fn scalar_text(text: &str) -> String {
     }
 }
 
-/// What some reader of YAML 1.1 takes for something else than text.
+/// Words that readers of YAML 1.1 do not read as text.
 const RESERVED: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 #[cfg(test)]

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::push;
 use crate::plan::Plan;
+use crate::text::push;
 use crate::units::{Bytes, short};
 
 /// A number or text that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where it stands in the JSON form; list entries by name, assumptions and findings each as a whole.
+    /// Its path in the JSON form; list entries by name, assumptions and findings each as a whole.
     pub path: String,
-    /// What it was; `None`: it was not there.
+    /// What it was; `None` if it was not there.
     pub from: Option<String>,
-    /// What it is; `None`: it is not there.
+    /// What it is; `None` if it is not there.
     pub to: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub fn diff_text(differences: &[Difference]) -> String {
     text
 }
 
-/// What a number counts, as the end of its name in the JSON form says.
+/// What a number counts, by the end of its name in the JSON form.
 #[derive(Clone, Copy)]
 enum Unit {
     Bytes,
@@ -91,7 +91,7 @@ impl Unit {
     }
 }
 
-/// What people call the number at this path, and its unit.
+/// The name of the number at this path for people, and its unit.
 fn named(path: &str) -> (String, Unit) {
     let units = [
         ("_bytes", Unit::Bytes),
@@ -127,11 +127,11 @@ fn leaves(plan: &Plan) -> BTreeMap<String, String> {
             .or_insert_with(|| value.to_owned());
     }
     for finding in &plan.findings {
-        let whom = match finding.subjects.as_slice() {
+        let services = match finding.subjects.as_slice() {
             [] => String::new(),
             subjects => format!(" for {}", subjects.join(", ")),
         };
-        let text = format!("{}{whom}", finding.severity.word());
+        let text = format!("{}{services}", finding.severity.word());
         found.insert(format!("findings.{}", finding.id), text);
     }
     found
@@ -172,8 +172,8 @@ fn walk(path: String, value: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Fields that put into words what other fields are numbers of, that never change by themselves, or that
-/// are told as a whole.
+/// Fields that describe other fields in words, that never change by themselves, or that are shown as a
+/// whole.
 const LEFT_OUT: [&str; 17] = [
     "assumptions",
     "changes",

@@ -1,39 +1,19 @@
-//! Each number with its formula, its inputs and its source.
+//! Derives each number: its formula, inputs and source.
 
+mod capacity;
 mod load;
 mod memory;
 mod pooler;
 mod service;
 
-use serde::Serialize;
-
-use super::push;
-use crate::facts::Via;
-use crate::formula::{self, Formula};
+use super::derivation::Derivation;
 use crate::plan::Plan;
-use crate::units::{Connections, short};
-
-/// How a number came about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Derivation {
-    /// What it is, such as `services.api.steady`.
-    pub number: String,
-    /// Its value with its unit.
-    pub value: String,
-    /// Number of the formula.
-    pub formula: &'static str,
-    /// The formula.
-    pub expression: &'static str,
-    /// The formula's inputs, by name.
-    pub inputs: Vec<(String, String)>,
-    /// Where the formula comes from.
-    pub source: &'static str,
-}
+use crate::text::push;
 
 /// Every number of the plan that a formula gave.
 pub fn explain(plan: &Plan) -> Vec<Derivation> {
     let mut all = Vec::new();
-    capacity(plan, &mut all);
+    capacity::explain(plan, &mut all);
     memory::explain(plan, &mut all);
     load::explain(plan, &mut all);
     pooler::explain(plan, &mut all);
@@ -66,166 +46,4 @@ pub fn explain_text(plan: &Plan) -> String {
         );
     }
     text
-}
-
-fn derived(
-    number: impl Into<String>,
-    value: impl ToString,
-    formula: &Formula,
-    inputs: &[(&str, String)],
-) -> Derivation {
-    Derivation {
-        number: number.into(),
-        value: value.to_string(),
-        formula: formula.id,
-        expression: formula.expression,
-        inputs: inputs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect(),
-        source: formula.source,
-    }
-}
-
-/// A part of a formula of the catalogue, in its own words.
-fn part(formula: &Formula, expression: &'static str) -> Formula {
-    Formula {
-        expression,
-        ..*formula
-    }
-}
-
-fn capacity(plan: &Plan, all: &mut Vec<Derivation>) {
-    let capacity = &plan.capacity;
-    let database = &plan.facts.database;
-    let cores = ("physical_cores", database.physical_cores.to_string());
-    let spindles = formula::base::effective_spindles(database.storage, database.cache_hit);
-    all.push(derived(
-        "capacity.optimum",
-        capacity.optimum,
-        &formula::F1,
-        &[cores.clone(), ("effective_spindles", spindles.to_string())],
-    ));
-    all.push(derived(
-        "capacity.optimum_of_documents",
-        capacity.optimum_of_documents,
-        &part(
-            &formula::F1,
-            "2 * physical_cores + 1, as both documents count it",
-        ),
-        &[cores],
-    ));
-    all.push(derived(
-        "capacity.usable",
-        capacity.usable,
-        &formula::F4,
-        &[
-            ("max_connections", capacity.max_connections.to_string()),
-            (
-                "superuser_reserved_connections",
-                capacity.superuser_reserved.to_string(),
-            ),
-            ("reserved_connections", capacity.reserved.to_string()),
-        ],
-    ));
-    demand(plan, all);
-    let demand = [
-        ("M", capacity.peak.to_string()),
-        ("U", capacity.usable.to_string()),
-        ("reserve", capacity.reserve.to_string()),
-        ("target", capacity.target_percent.to_string()),
-    ];
-    all.push(derived(
-        "capacity.verdict",
-        capacity.verdict,
-        &formula::F5,
-        &demand,
-    ));
-    all.push(derived(
-        "capacity.need",
-        capacity.need,
-        &formula::F5,
-        &demand,
-    ));
-    all.push(derived(
-        "capacity.recommended_max_connections",
-        capacity.recommended_max_connections,
-        &part(&formula::F5, "need up to the next 50"),
-        &[("need", capacity.need.to_string())],
-    ));
-    if let Some(ratio) = capacity.oversubscription {
-        all.push(derived(
-            "capacity.oversubscription",
-            short(ratio),
-            &part(&formula::F1, "M / F1"),
-            &[
-                ("M", capacity.peak.to_string()),
-                ("F1", capacity.optimum.to_string()),
-            ],
-        ));
-    }
-}
-
-/// The sums over services.
-fn demand(plan: &Plan, all: &mut Vec<Derivation>) {
-    let capacity = &plan.capacity;
-    let direct = plan
-        .services
-        .iter()
-        .filter(|service| service.via == Via::Direct);
-    let services = ("services without a pooler", direct.count().to_string());
-    let pooler = ("pooler", capacity.pooler.to_string());
-    let sum = |of: Connections| [("direct", of.to_string()), pooler.clone()];
-    all.push(derived(
-        "capacity.direct",
-        capacity.direct,
-        &part(&formula::F3, "sum of steady of services without a pooler"),
-        std::slice::from_ref(&services),
-    ));
-    all.push(derived(
-        "capacity.direct_rollout",
-        capacity.direct_rollout,
-        &part(&formula::F3, "sum of rollout of services without a pooler"),
-        &[services],
-    ));
-    all.push(derived(
-        "capacity.pooler",
-        capacity.pooler,
-        &part(
-            &formula::F11,
-            "pooler.servers; 0 without a pooler, or where no service uses it",
-        ),
-        &[(
-            "servers",
-            plan.pooler
-                .as_ref()
-                .map_or(Connections::ZERO, |pooler| pooler.servers)
-                .to_string(),
-        )],
-    ));
-    all.push(derived(
-        "capacity.steady",
-        capacity.steady,
-        &part(&formula::F3, "direct + pooler"),
-        &sum(capacity.direct),
-    ));
-    all.push(derived(
-        "capacity.rollout",
-        capacity.rollout,
-        &part(&formula::F3, "direct + pooler, during a rollout"),
-        &sum(capacity.direct_rollout),
-    ));
-    all.push(derived(
-        "capacity.peak",
-        capacity.peak,
-        &part(
-            &formula::F5,
-            "M = max(steady, rollout); steady alone where rollouts are not to count",
-        ),
-        &[
-            ("steady", capacity.steady.to_string()),
-            ("rollout", capacity.rollout.to_string()),
-            ("surge", plan.facts.operations.surge.to_string()),
-        ],
-    ));
 }

@@ -1,5 +1,6 @@
-//! Tells a plan to people: the table, the picture, the derivations, and what differs between two.
+//! A plan for people: the table, the picture, the derivations, and what differs between two plans.
 
+mod derivation;
 mod diff;
 mod explain;
 mod picture;
@@ -8,15 +9,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use derivation::Derivation;
 pub use diff::{Difference, diff, diff_text};
-pub use explain::{Derivation, explain, explain_text};
+pub use explain::{explain, explain_text};
 pub use picture::picture;
 pub use table::services_table;
 
-use std::fmt::{Arguments, Write};
-
 use crate::formula::demand::Verdict;
 use crate::plan::{Advice, Basis, Plan, Severity};
+use crate::text::push;
 use crate::units::short;
 
 /// Colours of a terminal, or none.
@@ -86,7 +87,7 @@ fn verdict(text: &mut String, plan: &Plan, colours: Colours) {
         push(
             text,
             format_args!(
-                "\nThe smallest change that mends the capacity:\n  {}\n",
+                "\nThe smallest change that makes it fit:\n  {}\n",
                 first.text
             ),
         );
@@ -112,9 +113,14 @@ fn what_if(suppose: &[String]) -> Option<String> {
 
 fn facts(text: &mut String, plan: &Plan, colours: Colours) {
     heading(text, "Numbers", colours);
-    let capacity = &plan.capacity;
-    let memory = &plan.memory;
     let mut row = |name: &str, value: String| push(text, format_args!("{name:<26} {value}\n"));
+    connections(plan, &mut row);
+    memory(plan, &mut row);
+    load(plan, &mut row);
+}
+
+fn connections(plan: &Plan, row: &mut dyn FnMut(&str, String)) {
+    let capacity = &plan.capacity;
     row(
         "max_connections",
         format!(
@@ -136,64 +142,6 @@ fn facts(text: &mut String, plan: &Plan, colours: Colours) {
                 ))
         ),
     );
-    row(
-        "memory, to be expected",
-        format!(
-            "{} with {} active (budget {} of {}{})",
-            memory.expected_bytes,
-            memory.active,
-            memory.budget_bytes,
-            memory.ram_bytes,
-            if memory.ram_assumed { ", assumed" } else { "" }
-        ),
-    );
-    row(
-        "memory, could happen",
-        format!(
-            "{} with all {} active, {} if each sorts three times",
-            memory.worst_bytes, capacity.max_connections, memory.pessimistic_bytes
-        ),
-    );
-    row(
-        "memory, formula of S1",
-        format!(
-            "{} as its example counts, {} as its text says; neither is a bound",
-            memory.prisma_guide_bytes, memory.prisma_guide_literal_bytes
-        ),
-    );
-    row(
-        "work_mem at most",
-        format!(
-            "{} ({} now; PGTune would say {})",
-            memory.work_mem_max_bytes.postgres(),
-            plan.facts.database.work_mem.postgres(),
-            memory.pgtune_work_mem_bytes.postgres()
-        ),
-    );
-    let queueing = &plan.queueing;
-    if let (Some(separate), Some(shared)) = (queueing.separate, queueing.shared) {
-        row(
-            "queueing need",
-            format!(
-                "{separate} connections in separate pools, {shared} shared ({} busy on average)",
-                short((queueing.busy * 100.0).round() / 100.0)
-            ),
-        );
-    }
-    if let Some(scaling) = &plan.scaling {
-        row(
-            "load test",
-            format!(
-                "most work at {} connections ({}/s), best at {}{}",
-                short(scaling.peak.round()),
-                short(scaling.throughput_max.round()),
-                scaling.operating_point,
-                scaling
-                    .need
-                    .map_or(String::new(), |need| format!("; the load needs {need}"))
-            ),
-        );
-    }
     if let Some(pooler) = &plan.pooler {
         row(
             "pooler, each instance",
@@ -210,8 +158,73 @@ fn facts(text: &mut String, plan: &Plan, colours: Colours) {
     }
 }
 
+fn memory(plan: &Plan, row: &mut dyn FnMut(&str, String)) {
+    let (capacity, memory) = (&plan.capacity, &plan.memory);
+    row(
+        "expected memory",
+        format!(
+            "{} with {} active (budget {} of {}{})",
+            memory.expected_bytes,
+            memory.active,
+            memory.budget_bytes,
+            memory.ram_bytes,
+            if memory.ram_assumed { ", assumed" } else { "" }
+        ),
+    );
+    row(
+        "worst-case memory",
+        format!(
+            "{} with all {} active, {} if each sorts three times",
+            memory.worst_bytes, capacity.max_connections, memory.pessimistic_bytes
+        ),
+    );
+    row(
+        "memory by S1's formula",
+        format!(
+            "{} as its example counts, {} as its text says; neither is a bound",
+            memory.prisma_guide_bytes, memory.prisma_guide_literal_bytes
+        ),
+    );
+    row(
+        "work_mem at most",
+        format!(
+            "{} ({} now; PGTune proposes {})",
+            memory.work_mem_max_bytes.postgres(),
+            plan.facts.database.work_mem.postgres(),
+            memory.pgtune_work_mem_bytes.postgres()
+        ),
+    );
+}
+
+fn load(plan: &Plan, row: &mut dyn FnMut(&str, String)) {
+    let queueing = &plan.queueing;
+    if let (Some(separate), Some(shared)) = (queueing.separate, queueing.shared) {
+        row(
+            "queueing need",
+            format!(
+                "{separate} connections in separate pools, {shared} shared ({} busy on average)",
+                short((queueing.busy * 100.0).round() / 100.0)
+            ),
+        );
+    }
+    if let Some(scaling) = &plan.scaling {
+        row(
+            "load test",
+            format!(
+                "highest throughput at {} connections ({}/s), best at {}{}",
+                short(scaling.peak.round()),
+                short(scaling.throughput_max.round()),
+                scaling.operating_point,
+                scaling
+                    .need
+                    .map_or(String::new(), |need| format!("; the load needs {need}"))
+            ),
+        );
+    }
+}
+
 fn advice(text: &mut String, plan: &Plan, colours: Colours) {
-    heading(text, "What is called for", colours);
+    heading(text, "Recommendations", colours);
     for Advice {
         topic,
         summary,
@@ -239,12 +252,12 @@ fn findings(text: &mut String, plan: &Plan, colours: Colours) {
     }
     heading(text, "Findings", colours);
     for finding in &plan.findings {
-        let (word, code) = match finding.severity {
-            Severity::Info => ("info", "36"),
-            Severity::Warn => ("warn", "33"),
-            Severity::Fail => ("fail", "31"),
+        let code = match finding.severity {
+            Severity::Info => "36",
+            Severity::Warn => "33",
+            Severity::Fail => "31",
         };
-        let word = colours.paint(code, word);
+        let word = colours.paint(code, finding.severity.word());
         push(
             text,
             format_args!("{word} {:<13} {}\n", finding.id, finding.sentence()),
@@ -269,14 +282,17 @@ fn assumptions(text: &mut String, plan: &Plan, colours: Colours) {
     heading(text, "Assumptions", colours);
     for assumption in &plan.assumptions {
         let line = format!("{} = {}", assumption.key, assumption.value);
-        let whom = if assumption.first.is_empty() {
+        let services = if assumption.first.is_empty() {
             String::new()
         } else if assumption.count == 1 {
             format!(" ({})", assumption.first)
         } else {
             format!(" ({} and {} more)", assumption.first, assumption.count - 1)
         };
-        push(text, format_args!("{line:<52} {}{whom}\n", assumption.why));
+        push(
+            text,
+            format_args!("{line:<52} {}{services}\n", assumption.why),
+        );
     }
 }
 
@@ -284,10 +300,5 @@ fn heading(text: &mut String, title: &str, colours: Colours) {
     push(text, format_args!("\n{}\n", colours.bold(title)));
 }
 
-fn push(text: &mut String, arguments: Arguments<'_>) {
-    text.write_fmt(arguments)
-        .expect("writing to a String cannot fail");
-}
-
-/// More reasons than that do not fit above the table.
+/// More reasons than this do not fit above the table.
 const REASONS_MAX: usize = 4;

@@ -1,9 +1,9 @@
 //! The picture at the end of S2, drawn from the plan: services, the pooler, PostgreSQL, and how full it
 //! is.
 
-use super::push;
 use crate::facts::{Facts, Kind, Service, Via};
 use crate::plan::{Plan, ServicePlan};
+use crate::text::push;
 use crate::units::{Bytes, Connections, percent_text, time_text};
 
 /// The picture, 79 columns wide at most.
@@ -23,10 +23,10 @@ pub fn picture(plan: &Plan) -> String {
         }
         let more = of_via().count().saturating_sub(BOXES_MAX);
         if more > 0 {
-            frame(&mut text, &[format!("and {more} services more")]);
+            frame(&mut text, &[format!("and {more} more services")]);
         }
         let past = match (via, &plan.pooler) {
-            (Via::Direct, Some(_)) => " past the pooler",
+            (Via::Direct, Some(_)) => " bypassing the pooler",
             _ => "",
         };
         arrow(&mut text, &format!("{}{past}", rise(all, rollout)));
@@ -45,7 +45,7 @@ pub fn picture(plan: &Plan) -> String {
                     pooler.default_pool_size, pooler.pairs
                 ),
                 format!(
-                    "└─ {} servers of a database at most",
+                    "└─ at most {} servers for a database",
                     pooler.max_db_connections
                 ),
             ],
@@ -79,12 +79,12 @@ fn service_box(text: &mut String, service: &Service, plan: &ServicePlan) {
         lines.push(format!("├─ each pool needs {need} for its load"));
     }
     let times = &service.timeouts;
-    let or_ever = |time: Option<_>| time.map_or("for ever".to_owned(), time_text);
+    let or_forever = |time: Option<_>| time.map_or("forever".to_owned(), time_text);
     lines.push(format!(
         "└─ waits {}, idle {}, lifetime {}",
         time_text(times.acquire),
-        or_ever(times.idle),
-        or_ever(times.max_lifetime)
+        or_forever(times.idle),
+        or_forever(times.max_lifetime)
     ));
     frame(text, &lines);
 }
@@ -173,7 +173,7 @@ fn arrow(text: &mut String, label: &str) {
     push(text, format_args!("{:14}│ {label}\n{:14}▼\n", "", ""));
 }
 
-/// Services beyond that are counted.
+/// More services than this are only counted.
 const BOXES_MAX: usize = 8;
 /// Inside the frame.
 const WIDTH: usize = 62;

@@ -65,7 +65,7 @@ fn the_picture_is_drawn_from_the_data_and_straight() {
         }
     }
     let past = picture(&planned(&format!("[pooler]\n{FLEET}via = \"direct\"\n")));
-    assert!(past.contains("past the pooler"), "{past}");
+    assert!(past.contains("bypassing the pooler"), "{past}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_whole_text_has_the_verdict_first_and_every_assumption() {
     let plan = planned(FLEET);
     let plain = text(&plan, Colours(false));
     assert!(
-        plain.starts_with("WARN  PostgreSQL is to be expected at"),
+        plain.starts_with("WARN  PostgreSQL is expected to use"),
         "{plain}"
     );
     assert!(!plain.contains('\x1b'));
@@ -166,7 +166,7 @@ fn a_diff_speaks_of_units_and_not_of_bookkeeping() {
     }
 }
 
-/// Numbers of the JSON form that no formula gave: they were told or counted, or count the form's own parts.
+/// Numbers of the JSON form that no formula gave: they were given or counted, or count parts of the form.
 const NO_FORMULA: &[&str] = &[
     "formulas",
     "capacity.max_connections",
@@ -210,7 +210,7 @@ fn numbers(path: &str, value: &serde_json::Value, found: &mut Vec<(String, Strin
 }
 
 #[test]
-fn every_number_has_a_derivation_or_was_told() {
+fn every_number_has_a_derivation_or_was_given() {
     let steps = "[measured]\nsteps = [[1,65],[18,996],[36,1652],[72,1853],[108,1829],[144,1775],[216,1702]]\n";
     for fleet in [
         FLEET.to_owned(),
@@ -223,7 +223,7 @@ fn every_number_has_a_derivation_or_was_told() {
         numbers("", &serde_json::to_value(&plan).unwrap(), &mut found);
         assert!(found.len() > 60, "{}", found.len());
         for (path, value) in found {
-            let told = NO_FORMULA
+            let given = NO_FORMULA
                 .iter()
                 .any(|known| match known.split_once(".*.") {
                     Some((list, field)) => {
@@ -232,7 +232,7 @@ fn every_number_has_a_derivation_or_was_told() {
                     None => path == *known,
                 });
             let derived = derivations.iter().filter(|d| d.number == path).count();
-            assert_eq!(derived, usize::from(!told), "{path} = {value}");
+            assert_eq!(derived, usize::from(!given), "{path} = {value}");
         }
     }
 }

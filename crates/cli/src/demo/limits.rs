@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Raises this process's limit, which pgweir inherits, to what the demo needs.
 ///
 /// # Errors
-/// The system allows fewer; the error says how many clients would do.
+/// The system allows fewer; the error names a number of clients that works.
 pub(crate) fn raise(clients: u32, servers: u32) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let needed = needed(clients, servers);
@@ -33,8 +33,8 @@ pub(crate) fn raise(clients: u32, servers: u32) -> anyhow::Result<()> {
         .with_context(|| format!("cannot raise the limit of open files to {needed}"))
 }
 
-/// Open files of pgweir, which has more of them than the demo: clients, servers, and for its own
-/// listeners, epolls and logs far below 128.
+/// Open files of pgweir, which needs more than the demo: clients, servers, and far fewer than 128 for
+/// listeners, epolls and logs.
 fn needed(clients: u32, servers: u32) -> u64 {
     u64::from(clients) + u64::from(servers) + 128
 }

@@ -15,21 +15,25 @@ use pgweir_cluster::{EndSignal, Watchdog, random_hex};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
-use super::server::Server;
+use super::server::DemoServer;
 use super::usage::Usage;
 use crate::load::client::{Client, ClientError};
 
-/// A running pgweir. Dropped, it ends and its folder is gone.
-pub(crate) struct Pooler {
+/// A running pgweir. Dropping it stops it and removes its folder.
+pub(crate) struct DemoPooler {
     child: Child,
     port: u16,
     folder: PathBuf,
     watchdog: Watchdog,
 }
 
-impl Pooler {
+impl DemoPooler {
     /// Starts pgweir in front of `server` and returns when a client can log in.
-    pub(crate) async fn start(server: &Server, clients: u32, servers: u32) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        server: &DemoServer,
+        clients: u32,
+        servers: u32,
+    ) -> anyhow::Result<Self> {
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -49,12 +53,12 @@ impl Pooler {
         self.port
     }
 
-    /// What it has used so far; `None` where the system does not tell.
+    /// What it has used so far; `None` if the system does not report it.
     pub(crate) fn usage(&self) -> Option<Usage> {
         Usage::of(self.child.id())
     }
 
-    /// Waits until it ends by itself, which it should not; gives the error to report.
+    /// Waits until it ends by itself, which it should not; returns the error to report.
     pub(crate) async fn ended(&mut self) -> anyhow::Error {
         loop {
             match self.child.try_wait() {
@@ -99,7 +103,7 @@ impl Pooler {
     }
 
     /// Logs in until that works.
-    async fn ready(&mut self, server: &Server) -> anyhow::Result<()> {
+    async fn ready(&mut self, server: &DemoServer) -> anyhow::Result<()> {
         let target = server.target(self.port);
         let deadline = Instant::now() + READY_TIMEOUT;
         loop {
@@ -113,7 +117,7 @@ impl Pooler {
             if let Some(status) = self.child.try_wait()? {
                 return Err(self.epitaph(status));
             }
-            // It does not listen yet; any other answer will not get better.
+            // It does not listen yet. Any other error is final.
             let early = matches!(&error, ClientError::Io(e) if e.kind() == io::ErrorKind::ConnectionRefused);
             if !early || Instant::now() > deadline {
                 return Err(anyhow!(error)
@@ -150,17 +154,17 @@ impl Pooler {
     }
 }
 
-impl Drop for Pooler {
+impl Drop for DemoPooler {
     fn drop(&mut self) {
-        // What fails here is left to the watchdog, which is dropped next and tries harder.
+        // The watchdog, which is dropped next, cleans up what fails here.
         let _ = self.end();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 /// The configuration, as someone would write it by hand.
-fn config(server: &Server, port: u16, clients: u32, servers: u32) -> String {
-    let Server {
+fn config(server: &DemoServer, port: u16, clients: u32, servers: u32) -> String {
+    let DemoServer {
         database,
         user,
         password,
@@ -176,7 +180,7 @@ auth_type = "scram-sha-256"
 pool_mode = "transaction"
 default_pool_size = {servers}
 max_client_conn = {clients_max}
-probe_interval = 0  # it would be one connection more than what is shown
+probe_interval = 0  # it would add a connection to those shown
 
 [databases.{database}]
 host = "127.0.0.1"
@@ -197,7 +201,7 @@ fn log_path(folder: &Path) -> PathBuf {
     folder.join("pgweir.log")
 }
 
-/// Clients of the user's own beside those of the load, after `--keep`.
+/// Room for the user's own clients after `--keep`.
 const CLIENTS_SPARE: u32 = 100;
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const READY_POLL: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! What is going on, on standard error: a bar on a terminal, a line per step elsewhere.
+//! Progress on standard error: a bar on a terminal, a line per step elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
 
-/// Shows one step after the other. A clone shows on the same line.
+/// Shows one step after another. Clones share the line.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,

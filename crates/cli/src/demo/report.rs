@@ -14,7 +14,7 @@ pub(crate) struct Report {
     pub(crate) pool_size: u32,
     pub(crate) seconds: u32,
     pub(crate) runs: Vec<Run>,
-    /// Whether the sum of the accounts is that of their history.
+    /// Whether the sum of the accounts matches their history.
     pub(crate) balanced: bool,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Run {
     pub(crate) way: &'static str,
     pub(crate) clients: u32,
     pub(crate) clients_served: usize,
-    /// Clients that were not let in, by SQLSTATE.
+    /// Clients that were refused, by SQLSTATE.
     pub(crate) refused: Refusals,
     pub(crate) transactions: u64,
     pub(crate) transactions_per_second: f64,
@@ -34,10 +34,10 @@ pub(crate) struct Run {
     pub(crate) latency_p99_ms: f64,
     /// Transactions that failed, by SQLSTATE.
     pub(crate) errors: Refusals,
-    /// Answers that belonged to another question.
+    /// Answers to another client's query.
     pub(crate) mixed_answers: u64,
     pub(crate) server_connections_max: u32,
-    /// Absent without pgweir, and where the system does not tell.
+    /// Absent without pgweir, and if the system does not report it.
     pub(crate) pgweir: Option<PoolerUse>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct PoolerUse {
 }
 
 impl Report {
-    /// Whether every answer was right. Refusals are what the demo shows; wrong answers are not.
+    /// Whether every answer was right. Refusals are expected; wrong answers are bugs.
     pub(crate) fn sound(&self) -> bool {
         self.balanced && self.runs.iter().all(|run| run.mixed_answers == 0)
     }
@@ -77,7 +77,7 @@ impl Report {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{verdict}");
         text +=
-            "Clients ask without a pause, so a latency is mostly the wait for the others' turns.\n";
+            "Clients send without a pause, so latency is mostly time spent waiting for a turn.\n";
         text
     }
 

@@ -1,4 +1,4 @@
-//! The three runs, one after the other, and what is watched during each.
+//! The three runs, one after another, and what is observed during each.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,19 +9,19 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{interval, sleep};
 
 use super::Options;
-use super::pooler::Pooler;
+use super::pooler::DemoPooler;
 use super::progress::Progress;
 use super::report::{PoolerUse, Report, Run, thousands};
-use super::server::{CONNECTIONS_MAX, Server};
+use super::server::{CONNECTIONS_MAX, DemoServer};
 use crate::load::client::{Client, ClientError, Target};
 use crate::load::{Fleet, mix};
 
-/// Makes the three runs; starts pgweir for the last, so that it is fresh and in nobody's way before.
+/// Makes the three runs. pgweir starts for the last one, so it cannot disturb the others.
 pub(crate) async fn all(
     options: &Options,
     progress: &Progress,
-    server: &Server,
-) -> anyhow::Result<(Report, Pooler)> {
+    server: &DemoServer,
+) -> anyhow::Result<(Report, DemoPooler)> {
     let stage = Stage {
         duration: Duration::from_secs(options.seconds.into()),
         progress,
@@ -36,7 +36,7 @@ pub(crate) async fn all(
     }
     let observer = Observer::start(server).await?;
     progress.step("starting pgweir");
-    let pooler = Pooler::start(server, options.clients, options.servers).await?;
+    let pooler = DemoPooler::start(server, options.clients, options.servers).await?;
     let pooled = Rc::new(server.target(pooler.port()));
     runs.push(stage.run(&pooled, many, observer, Some(&pooler)).await);
 
@@ -66,7 +66,7 @@ impl Stage<'_> {
         target: &Rc<Target>,
         clients_count: u32,
         observer: Observer,
-        pooler: Option<&Pooler>,
+        pooler: Option<&DemoPooler>,
     ) -> Run {
         let way = if pooler.is_some() {
             "through pgweir"
@@ -86,7 +86,7 @@ impl Stage<'_> {
         let refused = fleet.refused.clone();
 
         self.progress.start(&name, millis(self.duration));
-        let before = pooler.and_then(Pooler::usage);
+        let before = pooler.and_then(DemoPooler::usage);
         let outcome = fleet
             .drive(self.duration, |passed, done| {
                 let rate = done as f64 / passed.as_secs_f64().max(0.001);
@@ -95,7 +95,7 @@ impl Stage<'_> {
                     .at(millis(passed), &format!("{name}: {rate} per second"));
             })
             .await;
-        let after = pooler.and_then(Pooler::usage);
+        let after = pooler.and_then(DemoPooler::usage);
         let server_connections_max = observer.stop().await;
         let pooler_use = before.zip(after).map(|(before, after)| PoolerUse {
             cpu_us_per_transaction: (after.cpu.saturating_sub(before.cpu)).as_secs_f64() * 1e6
@@ -120,16 +120,16 @@ impl Stage<'_> {
     }
 }
 
-/// Counts the connections that the load's user has at PostgreSQL, some times per second.
+/// Counts the connections that the load's user has at PostgreSQL, several times per second.
 struct Observer {
     max: Rc<Cell<u32>>,
     task: JoinHandle<()>,
 }
 
 impl Observer {
-    /// Begins to count once the connections of what went before are gone: one ends a moment after
-    /// its client, and until then it takes a place.
-    async fn start(server: &Server) -> anyhow::Result<Self> {
+    /// Starts counting when the connections of the previous run are gone: a connection ends a moment
+    /// after its client, and takes a place until then.
+    async fn start(server: &DemoServer) -> anyhow::Result<Self> {
         let what = "cannot watch pg_stat_activity";
         let mut client = Client::connect(&server.superuser_target())
             .await
@@ -161,7 +161,7 @@ impl Observer {
 
     async fn stop(self) -> u32 {
         self.task.abort();
-        // An aborted task ends with an error, which is what was asked for.
+        // An aborted task always ends with an error.
         let _ = self.task.await;
         self.max.get()
     }
@@ -176,7 +176,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Clients that PostgreSQL's 100 connections take at once, with a few left for others.
+/// Clients that fit into PostgreSQL's 100 connections, with a few left for others.
 const STRAIGHT_CLIENTS_MAX: u32 = 90;
 const OBSERVE_PERIOD: Duration = Duration::from_millis(200);
 const SETTLE_POLL: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use crate::load::client::{Client, Target};
 use crate::load::mix;
 
 /// The demo's PostgreSQL.
-pub(crate) struct Server {
+pub(crate) struct DemoServer {
     cluster: Cluster,
     pub(crate) version: String,
     pub(crate) database: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Server {
     pub(crate) password: String,
 }
 
-impl Server {
+impl DemoServer {
     pub(crate) async fn start(progress: &Progress) -> anyhow::Result<Self> {
         let shown = progress.clone();
         let (version, cluster) = tokio::task::spawn_blocking(move || {
@@ -54,7 +54,7 @@ impl Server {
         self.cluster.port()
     }
 
-    /// As the load's user, at this port of this machine.
+    /// Connects as the load's user to this port of this machine.
     pub(crate) fn target(&self, port: u16) -> Target {
         Target::new(
             (Ipv4Addr::LOCALHOST, port),
@@ -64,7 +64,7 @@ impl Server {
         )
     }
 
-    /// As the superuser, straight at PostgreSQL.
+    /// Connects as the superuser, directly to PostgreSQL.
     pub(crate) fn superuser_target(&self) -> Target {
         Target::new(
             (Ipv4Addr::LOCALHOST, self.port()),

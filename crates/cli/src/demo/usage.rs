@@ -1,4 +1,4 @@
-//! What a process has used of the machine.
+//! CPU time and memory of a process.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 /// CPU time and memory of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// In user and system mode, of all its threads.
+    /// User and system time of all its threads.
     pub(crate) cpu: Duration,
     /// Resident set.
     pub(crate) memory_kib: u64,
 }
 
 impl Usage {
-    /// Looks at a process: in `/proc`, or with `ps` where there is none.
+    /// Reads `/proc`, or runs `ps` where there is none.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let file = |name| std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
         match (file("stat"), file("status")) {

@@ -1,4 +1,4 @@
-//! `pgweir plan init`: asks what a fleet consists of and writes its description.
+//! `pgweir plan init`: asks about a fleet and writes its description.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
@@ -17,7 +17,7 @@ use crate::output;
 /// Asks a few questions and writes a description of the fleet.
 ///
 /// An empty answer takes the default. Answers are read from standard input, so a file with one
-/// answer per line does as well.
+/// answer per line works as well.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -53,51 +53,51 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Asks until every answer is one that its setting allows.
-fn ask(answers: &mut dyn BufRead, tell: &mut dyn FnMut(&str)) -> io::Result<Draft> {
+/// Asks until its setting allows every answer.
+fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft> {
     let mut draft = Draft {
         database: Section::new(Origin::Answer),
         operations: Section::new(Origin::Answer),
         ..Draft::default()
     };
-    tell("The database. An empty answer takes the default.");
+    say("The database. An empty answer takes the default.");
     for name in ["version", "physical_cores", "ram", "max_connections"] {
-        setting(Scope::Database, name, &mut draft.database, answers, tell)?;
+        setting(Scope::Database, name, &mut draft.database, answers, say)?;
     }
     loop {
-        tell("Name of a service (empty: no more services)");
+        say("Name of a service (empty: no more services)");
         let name = line(answers)?;
         if name.is_empty() {
             if draft.services.is_empty() {
-                tell("A fleet has at least one service.");
+                say("A fleet has at least one service.");
                 continue;
             }
             break;
         }
-        // Before five more questions; what is wrong with a name shows in a service that has no more.
+        // Check the name before five more questions, in a service that has nothing else.
         let mut named = Draft::default();
         named.service(&name, Origin::Answer);
         if let Err(problems) = fleet::resolve(&named, Vec::new()) {
             problems
                 .iter()
-                .for_each(|problem| tell(&problem.to_string()));
+                .for_each(|problem| say(&problem.to_string()));
             continue;
         }
         let mut section = Section::new(Origin::Answer);
         for key in ["kind", "replicas", "pool", "requests", "hold"] {
-            setting(Scope::Service, key, &mut section, answers, tell)?;
+            setting(Scope::Service, key, &mut section, answers, say)?;
         }
-        // Checked as a whole, for values may contradict each other.
+        // Check the service as a whole, because values may contradict each other.
         let mut alone = Draft::default();
         *alone.service(&name, Origin::Answer) = section.clone();
         match fleet::resolve(&alone, Vec::new()) {
             Ok(_) => *draft.service(&name, Origin::Answer) = section,
             Err(problems) => problems
                 .iter()
-                .for_each(|problem| tell(&problem.to_string())),
+                .for_each(|problem| say(&problem.to_string())),
         }
     }
-    tell("A pooler in front of PostgreSQL: pgweir, pgbouncer or none [none]");
+    say("A pooler in front of PostgreSQL: pgweir, pgbouncer or none [none]");
     loop {
         let answer = line(answers)?;
         match answer.as_str() {
@@ -105,11 +105,11 @@ fn ask(answers: &mut dyn BufRead, tell: &mut dyn FnMut(&str)) -> io::Result<Draf
             "pgweir" | "pgbouncer" => {
                 let mut pooler = Section::new(Origin::Answer);
                 pooler.set("kind", answer);
-                setting(Scope::Pooler, "instances", &mut pooler, answers, tell)?;
+                setting(Scope::Pooler, "instances", &mut pooler, answers, say)?;
                 draft.pooler = Some(pooler);
                 break;
             }
-            _ => tell("pgweir, pgbouncer or none?"),
+            _ => say("pgweir, pgbouncer or none?"),
         }
     }
     Ok(draft)
@@ -120,16 +120,16 @@ fn setting(
     name: &str,
     section: &mut Section,
     answers: &mut dyn BufRead,
-    tell: &mut dyn FnMut(&str),
+    say: &mut dyn FnMut(&str),
 ) -> io::Result<()> {
-    let key: &Key = find(scope, name).expect("the table has what is asked for");
+    let key: &Key = find(scope, name).expect("the table has every setting that is asked for");
     let default = match key.fallback {
         Fallback::Is(text) => text.trim_matches('"').to_owned(),
         Fallback::Follows => key.why.to_owned(),
         Fallback::Unknown => "not known".to_owned(),
     };
     loop {
-        tell(&format!("{}: {} [{default}]", key.name, key.about));
+        say(&format!("{}: {} [{default}]", key.name, key.about));
         let answer = line(answers)?;
         if answer.is_empty() {
             return Ok(());
@@ -139,7 +139,7 @@ fn setting(
             section.set(name, value);
             return Ok(());
         }
-        tell(&format!("It must be {}.", key.kind.allowed()));
+        say(&format!("It must be {}.", key.kind.allowed()));
     }
 }
 
@@ -156,12 +156,12 @@ mod tests {
     use super::*;
 
     fn asked(answers: &str) -> (io::Result<Draft>, String) {
-        let mut told = String::new();
+        let mut said = String::new();
         let draft = ask(&mut answers.as_bytes(), &mut |line| {
-            told.push_str(line);
-            told.push('\n');
+            said.push_str(line);
+            said.push('\n');
         });
-        (draft, told)
+        (draft, said)
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_asked_for_again() {
-        let (draft, told) = asked("twelve\n17\n\n\n\n\nBad Name\napi\n\n\n\n\n\n\nmaybe\nnone\n");
+        let (draft, said) = asked("twelve\n17\n\n\n\n\nBad Name\napi\n\n\n\n\n\n\nmaybe\nnone\n");
         assert_eq!(draft.unwrap().services.len(), 1);
         for words in [
             "It must be a whole number from 13 to 18.",
@@ -189,7 +189,7 @@ mod tests {
             "call it bad-name",
             "pgweir, pgbouncer or none?",
         ] {
-            assert!(told.contains(words), "{words} in\n{told}");
+            assert!(said.contains(words), "{words} in\n{said}");
         }
     }
 

@@ -1,10 +1,9 @@
-//! What differs between two texts, line by line.
+//! Differences between two texts, line by line.
 
-/// The lines that differ, each behind `-` (there) or `+` (as it should be), with what is between
-/// equal parts left out.
+/// The lines that differ, each after `-` (there) or `+` (planned), without the equal lines at both ends.
 pub(super) fn difference(there: &str, planned: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (there.lines().collect(), planned.lines().collect());
-    // Equal beginnings and ends cost nothing; as a rule little is left between them.
+    // Equal beginnings and ends cost nothing, and little is usually left between them.
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let (old, new) = (&old[start..], &new[start..]);
     let end = old

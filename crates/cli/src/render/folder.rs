@@ -1,5 +1,5 @@
-//! The folder that files are rendered into: written whole or not at all, compared, and searched for what
-//! an earlier plan left there.
+//! The folder that files are rendered into. Each file is written as a whole or not at all. Existing files
+//! are compared, and the folder is searched for those that an earlier plan left.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::difference::difference;
 /// Writes all files.
 ///
 /// # Errors
-/// One cannot be written. It is then as it was before, and no part of it lies about.
+/// One cannot be written. It is then as it was before, without a partial copy next to it.
 pub(super) fn write(
     folder: &Path,
     files: &[render::File],
@@ -33,7 +33,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// What differs from the files, in words; empty if nothing does.
+/// The differences from the files as text; empty if there are none.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -57,7 +57,7 @@ pub(super) fn compare(folder: &Path, files: &[render::File]) -> anyhow::Result<S
     Ok(shown)
 }
 
-/// Files that were rendered and that the plan does not have, in the folders of this target, or of all.
+/// Rendered files that the plan does not have, in the folders of this target or of all.
 ///
 /// # Errors
 /// A folder or a file in it cannot be read.
@@ -82,7 +82,7 @@ pub(super) fn leftovers(
 fn search(folder: &Path, planned: &HashSet<PathBuf>, left: &mut Vec<PathBuf>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // Nothing was rendered here, or what is called so is no folder.
+        // Nothing was rendered here.
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             return Ok(());
         }
@@ -91,7 +91,7 @@ fn search(folder: &Path, planned: &HashSet<PathBuf>, left: &mut Vec<PathBuf>) ->
     for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        // A link may lead anywhere, and is nothing that was rendered.
+        // Links are not rendered, and may lead anywhere.
         let kind = entry.file_type()?;
         if kind.is_dir() {
             search(&path, planned, left)?;
@@ -102,17 +102,17 @@ fn search(folder: &Path, planned: &HashSet<PathBuf>, left: &mut Vec<PathBuf>) ->
     Ok(())
 }
 
-/// Whether a file begins as rendered ones do.
+/// Whether a file begins like a rendered one.
 fn is_rendered(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     File::open(path)?.take(HEADER_MAX).read_to_end(&mut start)?;
     Ok(String::from_utf8_lossy(&start).contains(MARK))
 }
 
-/// Puts a file in place in one step: whoever reads it sees the old or the new one, and a full disk leaves
-/// the old one.
+/// Replaces a file in one step: a reader sees the old or the new one, and a full disk leaves the old
+/// one.
 fn replace(path: &Path, content: &str) -> io::Result<()> {
-    // What a link leads to is replaced, not the link.
+    // Replace what a link leads to, not the link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -120,7 +120,7 @@ fn replace(path: &Path, content: &str) -> io::Result<()> {
     let beside = path.with_file_name(name);
     let written = write_new(&beside, &path, content);
     if written.is_err() {
-        // Whatever kept it from being written is what is told.
+        // The first error is the one to report.
         let _ = fs::remove_file(&beside);
     }
     written
@@ -132,7 +132,7 @@ fn write_new(beside: &Path, path: &Path, content: &str) -> io::Result<()> {
         .create_new(true)
         .open(beside)?;
     file.write_all(content.as_bytes())?;
-    // Some file systems tell only now that there is no room.
+    // Some file systems report a full disk only now.
     file.sync_all()?;
     if let Ok(there) = fs::metadata(path) {
         file.set_permissions(there.permissions())?;
@@ -140,7 +140,7 @@ fn write_new(beside: &Path, path: &Path, content: &str) -> io::Result<()> {
     fs::rename(beside, path)
 }
 
-/// The mark stands in the first two lines.
+/// The mark is in the first two lines.
 const HEADER_MAX: u64 = 1024;
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! docker-compose files.
 
+use pgweir_advisor::facts::Origin;
 use pgweir_advisor::fleet::Draft;
 
-use super::container::{Container, HOSTS, plain};
+use super::container::{Container, HOSTS, via};
+use super::file::SourceFile;
+use super::names::Names;
+use super::url::plain;
 use super::yaml::{Data, Node};
-use super::{Names, Source};
 
-pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
     let services = documents
         .iter()
@@ -39,15 +42,12 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
             behind.push((added, hosts.collect::<Vec<_>>()));
         }
     }
-    super::kubernetes::via(&mut draft, &behind);
+    via(&mut draft, &behind);
     draft
 }
 
 /// Variables as a mapping or as a list of `NAME=value`.
-fn variables(
-    source: &Source<'_>,
-    service: &Node,
-) -> Vec<(String, String, pgweir_advisor::facts::Origin)> {
+fn variables(source: &SourceFile<'_>, service: &Node) -> Vec<(String, String, Origin)> {
     let Some(environment) = service.get("environment") else {
         return Vec::new();
     };

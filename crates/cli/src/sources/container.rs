@@ -1,16 +1,17 @@
-//! What a container's image and variables say, in docker-compose and Kubernetes alike.
+//! A container's image and variables, in docker-compose and Kubernetes.
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::postgresql::server_setting;
 use super::said::Sayings;
+use super::url::{plain, url};
 
 /// A container.
 pub(super) struct Container<'a> {
-    /// The name that others reach it by.
+    /// Its host name.
     pub(super) name: &'a str,
-    /// The service's name in the plan, if it is a service.
+    /// Its name in the plan, if it is a service.
     pub(super) service: &'a str,
     pub(super) image: &'a str,
     /// Variables, with where they are set.
@@ -21,7 +22,7 @@ pub(super) struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// Adds what it says to the draft; gives the service's name if it is a service.
+    /// Adds it to the draft; returns the service's name if it is a service.
     pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
         let image = image_name(self.image);
         if POSTGRES.contains(&image) {
@@ -73,7 +74,7 @@ impl Container<'_> {
         if let Some((replicas, origin)) = &self.replicas {
             section.give("instances", Value::from_text(replicas), origin.clone());
         }
-        // This image takes the names with a prefix, and ignores the others.
+        // This image reads names with a prefix, and ignores the others.
         let prefixed = self.image.starts_with("pgbouncer/pgbouncer");
         for (name, value, origin) in &self.variables {
             let own = name.strip_prefix("PGBOUNCER_");
@@ -124,12 +125,7 @@ fn uses_database(variable: &str) -> bool {
         .contains(&variable)
 }
 
-/// Whether a text holds no reference to a variable.
-pub(super) fn plain(text: &str) -> bool {
-    !text.is_empty() && !text.contains('$')
-}
-
-/// What the variables of a service say, in whatever order. Gives what is wrong with them.
+/// Reads the variables of a service, in any order; returns what is wrong with them.
 pub(super) fn variables_of_service<'a>(
     section: &mut Section,
     variables: impl Iterator<Item = (&'a str, &'a str, Origin)>,
@@ -150,8 +146,8 @@ pub(super) fn variables_of_service<'a>(
             }
         }
     }
-    // Each speaks louder than the next: FPM's workers are what counts wherever there are some, and
-    // Prisma reads no DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
+    // The first one found wins: FPM's workers count wherever there are some, and Prisma reads no
+    // DB_MAX_CONNECTIONS, while pgweir-sqlx reads a connection_limit.
     let kind = ["php-fpm", "sqlx", "prisma6"]
         .iter()
         .find_map(|kind| kinds.iter().find(|(found, _)| found == kind));
@@ -160,7 +156,7 @@ pub(super) fn variables_of_service<'a>(
     {
         section.give("kind", (*kind).into(), origin.clone());
     }
-    sayings.decide(section, "nobody can know which was meant: keep one of them")
+    sayings.decide(section, "only one can be meant: keep that one")
 }
 
 fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
@@ -183,57 +179,7 @@ fn variable(sayings: &mut Sayings, name: &str, value: &str, origin: &Origin) {
     sayings.add(key, value, name, origin);
 }
 
-/// What a `DATABASE_URL` says: user, database, and the pool's parameters of Prisma; whether it limits a
-/// pool. Its password is not looked at, and nothing of it is ever shown.
-pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
-    let text = without_references(text);
-    let Some((_, rest)) = text.split_once("://") else {
-        return false;
-    };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let user = login.split(':').next().unwrap_or_default();
-    let database = place.split_once('/').map_or("", |(_, database)| database);
-    for (key, value) in [("user", user), ("database", database)] {
-        if plain(value) && !value.contains('%') {
-            sayings.add(key, value.into(), "DATABASE_URL", origin);
-        }
-    }
-    let mut limits = false;
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        let (key, value) = match name {
-            "connection_limit" => ("pool", Value::from_text(value)),
-            "pool_timeout" => ("acquire_timeout", Value::from(format!("{value}s"))),
-            "connect_timeout" => ("connect_timeout", Value::from(format!("{value}s"))),
-            "socket_timeout" => ("socket_timeout", Value::from(format!("{value}s"))),
-            "max_idle_connection_lifetime" => ("idle_timeout", Value::from(format!("{value}s"))),
-            "max_connection_lifetime" => ("max_lifetime", Value::from(format!("{value}s"))),
-            _ => continue,
-        };
-        limits |= name == "connection_limit";
-        sayings.add(key, value, &format!("{name} of the URL"), origin);
-    }
-    limits
-}
-
-/// A text in which each `${...}` and `$(...)` is a dollar sign: what stands inside has slashes and
-/// question marks of its own.
-fn without_references(text: &str) -> String {
-    let mut rest = text;
-    let mut plain = String::new();
-    while let Some(at) = rest.find("${").or_else(|| rest.find("$(")) {
-        let end = rest[at..]
-            .find(['}', ')'])
-            .map_or(rest.len(), |end| at + end + 1);
-        plain.push_str(&rest[..at]);
-        plain.push('$');
-        rest = &rest[end..];
-    }
-    plain + rest
-}
-
-/// Settings of a command line of PostgreSQL: `-c name=value`, `--name=value`, and the letters that stand
-/// for one.
+/// Settings on a command line of PostgreSQL: `-c name=value`, `--name=value`, and short options.
 fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
     let mut words = command.iter().flat_map(|word| word.split_whitespace());
     let mut settings = Vec::new();
@@ -255,11 +201,34 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
             .trim_start_matches("-c")
             .split_once('=')
         {
-            // On its command line PostgreSQL takes dashes for underscores.
+            // PostgreSQL accepts dashes for underscores on its command line.
             settings.push((name.replace('-', "_"), value.trim_matches(QUOTES)));
         }
     }
     settings
+}
+
+/// A service whose host is the pooler's goes through it.
+pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
+    let Some(pooler) = &draft.pooler else { return };
+    let host = match pooler.get("host").map(|given| &given.value) {
+        Some(Value::Text(host)) => host.to_string(),
+        _ => return,
+    };
+    for (name, addresses) in behind {
+        if addresses.iter().all(|address| address == UNKNOWN) {
+            continue;
+        }
+        let goes = addresses.iter().any(|address| {
+            let after = address.rsplit('@').next().unwrap_or(address);
+            let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
+            after[..end] == host
+        });
+        let section = draft.service(name, Origin::Nowhere);
+        let origin = section.origin.clone();
+        let via = if goes { "pooler" } else { "direct" };
+        section.give("via", via.into(), origin);
+    }
 }
 
 /// `postgres` of `registry.example:5000/library/postgres:17`.
@@ -268,7 +237,10 @@ fn image_name(image: &str) -> &str {
     last.split([':', '@']).next().unwrap_or(last)
 }
 
-/// Variables that say where the database is.
+/// Stands for a value that is defined elsewhere.
+pub(super) const UNKNOWN: &str = "$";
+
+/// Variables with the address of the database.
 pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
 
 /// Images of PostgreSQL.
@@ -277,10 +249,10 @@ const POSTGRES: [&str; 4] = ["postgres", "postgresql", "postgis", "timescaledb"]
 /// Images of poolers.
 const POOLERS: [&str; 2] = ["pgbouncer", "pgweir"];
 
-/// What a shell takes off.
+/// Quotes that a shell removes.
 const QUOTES: [char; 2] = ['"', '\''];
 
-/// Options of `postgres` that are settings.
+/// Short options of `postgres` and their settings.
 const LETTERS: [(&str, &str); 4] = [
     ("-N", "max_connections"),
     ("-B", "shared_buffers"),

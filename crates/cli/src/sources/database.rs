@@ -1,4 +1,4 @@
-//! `--from-database`: what a running PostgreSQL knows of its fleet.
+//! `--from-database`: what a running PostgreSQL knows about its fleet.
 //!
 //! Its version and settings, the time limits that application roles get, its standbys, and who is
 //! connected: one service for each application name, with the number of its client addresses as replicas.
@@ -12,20 +12,19 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::Names;
+use super::names::Names;
 use super::postgresql::server_setting;
 
 /// Asks the database at `url`.
 ///
 /// # Errors
-/// It cannot be reached, asks for TLS, or does not answer. The URL is in no message.
+/// It cannot be reached, asks for TLS, or does not answer. No message has the URL.
 pub(crate) fn read(url: &str) -> anyhow::Result<Draft> {
-    let mut config: Config = url
-        .parse()
-        .ok()
-        .context("--from-database: this is no URL of a database; write postgres://user:password@host/database")?;
+    let mut config: Config = url.parse().ok().context(
+        "--from-database: not the URL of a database; write postgres://user:password@host/database",
+    )?;
     if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-        bail!("--from-database: TLS is not supported; use a tunnel, and sslmode=disable");
+        bail!("--from-database: TLS is not supported; use a tunnel and sslmode=disable");
     }
     config.connect_timeout(PATIENCE);
     config.application_name("pgweir plan");
@@ -44,7 +43,7 @@ pub(crate) fn read(url: &str) -> anyhow::Result<Draft> {
                 .await
                 .context("--from-database: the database refused");
             drop(client);
-            // The connection ends with its client; how is of no interest any more.
+            // The connection ends with its client. How it ends does not matter: the answers are here.
             let _ = driven.await;
             draft
         });
@@ -59,7 +58,15 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
         database: Section::new(Origin::Database),
         ..Draft::default()
     };
-    let database = &mut draft.database;
+    server(client, &mut draft.database).await?;
+    time_limits(client, &mut draft).await?;
+    services(client, &mut draft).await?;
+    draft.observations.extend(unseen(client).await?);
+    Ok(draft)
+}
+
+/// Version, settings, name, cache hits and standbys.
+async fn server(client: &Client, database: &mut Section) -> Result<(), tokio_postgres::Error> {
     for row in client.query(SETTINGS, &[]).await? {
         let (name, value): (String, String) = (row.get(0), row.get(1));
         match name.as_str() {
@@ -77,16 +84,10 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
             _ => server_setting(database, &name, &value, &Origin::Database),
         }
     }
-    let name: String = client
-        .query_one("SELECT current_database()::text", &[])
-        .await?
-        .get(0);
-    database.set("name", name);
-    if let Some(hit) = client
-        .query_one(CACHE_HIT, &[])
-        .await?
-        .get::<_, Option<f64>>(0)
-    {
+    let name = client.query_one("SELECT current_database()::text", &[]);
+    database.set("name", name.await?.get::<_, String>(0));
+    let hit: Option<f64> = client.query_one(CACHE_HIT, &[]).await?.get(0);
+    if let Some(hit) = hit {
         database.set("cache_hit", (hit * 1000.0).round() / 1000.0);
     }
     let standbys = client.query(STANDBYS, &[]).await?;
@@ -96,6 +97,10 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
             .map(|row| Value::from(row.get::<_, String>(0)));
         database.set("standbys", Value::List(names.collect()));
     }
+    Ok(())
+}
+
+async fn time_limits(client: &Client, draft: &mut Draft) -> Result<(), tokio_postgres::Error> {
     let mut limits: BTreeMap<String, Vec<Limit>> = BTreeMap::new();
     for row in client.query(LIMITS, &[]).await? {
         let (role, millis) = (row.get(1), row.get(2));
@@ -107,8 +112,13 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
     for (name, limits) in limits {
         draft
             .observations
-            .extend(time_limit(database, &name, limits));
+            .extend(time_limit(&mut draft.database, &name, limits));
     }
+    Ok(())
+}
+
+/// One service for each application name.
+async fn services(client: &Client, draft: &mut Draft) -> Result<(), tokio_postgres::Error> {
     let mut names = Names::default();
     for row in client.query(SERVICES, &[]).await? {
         let (application, user, name): (String, String, String) =
@@ -125,34 +135,40 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
         service.set("user", user);
         service.set("database", name);
     }
+    Ok(())
+}
+
+/// What the database shows only for this moment, or not at all.
+async fn unseen(client: &Client) -> Result<Vec<Observation>, tokio_postgres::Error> {
     let counts = client.query_one(COUNTS, &[]).await?;
     let (active, hidden): (i64, i64) = (counts.get(0), counts.get(1));
+    let mut observations = Vec::new();
     if active > 0 {
-        draft.observations.push(Observation {
-            ruling: Ruling::Left("give measured.active what monitoring saw in a day or more"),
+        observations.push(Observation {
+            ruling: Ruling::Left("set measured.active to what monitoring saw over a day or more"),
             what: format!(
-                "connections active at this moment: {active}, which is no 99th percentile"
+                "connections active at this moment: {active}, which is not a 99th percentile"
             ),
             origin: Origin::Database,
         });
     }
     if hidden > 0 {
-        draft.observations.push(Observation {
-            ruling: Ruling::Wrong("ask as a member of pg_monitor"),
-            what: format!("connections of other roles that are hidden, and not counted: {hidden}"),
+        observations.push(Observation {
+            ruling: Ruling::Wrong("connect as a member of pg_monitor"),
+            what: format!("connections of other roles that are hidden and not counted: {hidden}"),
             origin: Origin::Database,
         });
     }
-    Ok(draft)
+    Ok(observations)
 }
 
-/// A time limit as sessions of a role get it; 0 is none.
+/// A time limit that sessions of a role get; 0 is none.
 struct Limit {
     role: String,
     millis: f64,
 }
 
-/// Gives the longest of a limit, for a plan that hopes for a limit which some role does not have is wrong.
+/// Sets the longest limit: a plan must not rely on a limit that some role does not have.
 fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<Observation> {
     let length = |limit: &Limit| match limit.millis {
         0.0 => f64::INFINITY,
@@ -169,7 +185,7 @@ fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<
         &Origin::Database,
     );
     (length(longest) > length(shortest)).then(|| Observation {
-        ruling: Ruling::Left("say in fleet.toml what is meant for the services"),
+        ruling: Ruling::Left("set the limit that you mean in fleet.toml"),
         what: format!(
             "{name} is {} for {} and {} for {}: the longer counts",
             shown(shortest.millis),
@@ -189,8 +205,8 @@ fn shown(millis: f64) -> String {
     }
 }
 
-/// Settings in the units that `SHOW` has, as the planner reads them. By name, so that what is known of
-/// huge pages comes after what was asked for.
+/// Settings in the units that `SHOW` has, as the planner reads them. Ordered by name, so that
+/// `huge_pages_status` comes after `huge_pages` and wins.
 const SETTINGS: &str = "\
 SELECT name::text, current_setting(name)::text FROM pg_settings WHERE name IN (\
 'server_version_num', 'max_connections', 'superuser_reserved_connections', 'reserved_connections', \
@@ -199,10 +215,10 @@ SELECT name::text, current_setting(name)::text FROM pg_settings WHERE name IN (\
 'max_worker_processes', 'huge_pages', 'huge_pages_status', 'tcp_keepalives_idle', \
 'tcp_keepalives_interval', 'tcp_keepalives_count') ORDER BY name COLLATE \"C\"";
 
-/// Time limits in milliseconds as each application role gets them in the database that it uses: its own there, its own, those
-/// of the database, those of all roles, the server's. Application roles are those that are connected
-/// and no superusers; where there are none, those that may log in. The server's own value is only to be seen
-/// where our session has no other.
+/// Time limits in milliseconds that each application role gets in the database it uses: those of the
+/// role there, of the role, of the database, of all roles, of the server, in this order. Application
+/// roles are those that are connected and not superusers; where there are none, those that may log in.
+/// The server's own value is visible only where our session has no other.
 const LIMITS: &str = r"
 WITH connected AS (
     SELECT DISTINCT usesysid AS role, datid AS database
@@ -238,8 +254,8 @@ FROM effective
 WHERE value ~ '^\s*\d+(\.\d+)?\s*(us|ms|s|min|h|d)?\s*$'
 ORDER BY name, rolname LIMIT 10000";
 
-/// Those that follow by themselves: who copies a cluster, or streams to a file, opens to no clients. A
-/// name that several have is told apart by the address.
+/// Standbys that serve clients: pg_basebackup and pg_receivewal do not. The address tells apart those
+/// that share a name.
 const STANDBYS: &str = "\
 SELECT CASE WHEN count(*) OVER (PARTITION BY r.application_name) > 1 \
             THEN concat_ws(' at ', r.application_name, host(r.client_addr)) \
@@ -251,8 +267,7 @@ ORDER BY 1 LIMIT 1000";
 const CACHE_HIT: &str = "\
 SELECT (sum(blks_hit) / nullif(sum(blks_hit) + sum(blks_read), 0))::float8 FROM pg_stat_database";
 
-/// Clients only, without ourselves: background processes and walsenders take none of these
-/// connections.
+/// Clients without ourselves: background processes and walsenders take none of these connections.
 const SERVICES: &str = "\
 SELECT coalesce(nullif(application_name, ''), usename::text, 'app'), \
        min(usename::text), min(datname::text), count(DISTINCT client_addr), count(*) \
@@ -260,7 +275,7 @@ FROM pg_stat_activity \
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND usename IS NOT NULL \
 GROUP BY 1 ORDER BY 1 LIMIT 1000";
 
-/// How many are active, and how many we may not look at: of those only the role is shown.
+/// How many are active, and how many are hidden from us: PostgreSQL shows only their role.
 const COUNTS: &str = "\
 SELECT count(*) FILTER (WHERE backend_type = 'client backend' AND state = 'active'), \
        count(*) FILTER (WHERE backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) \

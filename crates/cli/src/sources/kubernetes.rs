@@ -6,17 +6,18 @@ use std::collections::HashMap;
 use pgweir_advisor::facts::Origin;
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::container::{Container, HOSTS, opens_pools};
+use super::container::{Container, HOSTS, UNKNOWN, opens_pools, via};
+use super::file::SourceFile;
+use super::names::{Names, service_name};
 use super::yaml::Node;
-use super::{Names, Source};
 
-pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
     let mut objects = Vec::new();
     for document in documents {
         flatten(document, &mut objects);
     }
-    // Of an object that is written twice the last counts, as it does when both are applied.
+    // Of an object that is there twice the last counts, as when both are applied.
     let last: HashMap<_, usize> = objects
         .iter()
         .enumerate()
@@ -37,7 +38,9 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
         let mut services = Vec::new();
         for container in &workload.containers {
             let service = if container.opens_pools {
-                names.next().expect("each that opens pools has its name")
+                names
+                    .next()
+                    .expect("each container that opens pools has a name")
             } else {
                 String::new()
             };
@@ -68,11 +71,11 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
     draft
 }
 
-/// The objects of a document: itself, or what a list has, as `kubectl get -o yaml` writes it.
+/// The objects of a document: itself, or those of a list, as `kubectl get -o yaml` writes it.
 fn flatten<'a>(document: &'a Node, objects: &mut Vec<&'a Node>) {
     let list = kind(document).ends_with("List");
     match document.get("items") {
-        // Documents are no deeper than their reader lets them be.
+        // The reader of documents bounds the depth.
         Some(items) if list => items
             .entries()
             .iter()
@@ -107,7 +110,7 @@ struct Workload<'a> {
     containers: Vec<Described<'a>>,
 }
 
-/// A container as the manifest has it.
+/// A container as it is in the manifest.
 struct Described<'a> {
     name: &'a str,
     image: &'a str,
@@ -117,12 +120,12 @@ struct Described<'a> {
 }
 
 impl<'a> Workload<'a> {
-    fn of(source: &Source<'_>, object: &'a Node, objects: &[&'a Node]) -> Option<Self> {
+    fn of(source: &SourceFile<'_>, object: &'a Node, objects: &[&'a Node]) -> Option<Self> {
         let kind = kind(object);
         if !["Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"].contains(&kind) {
             return None;
         }
-        // What a Deployment owns is counted with it.
+        // Counted with the Deployment that owns it.
         if object.at(&["metadata", "ownerReferences"]).is_some() {
             return None;
         }
@@ -160,9 +163,9 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// What a rollout adds. Only a Deployment runs old and new pods side by side unless it is told to;
-    /// the others, and a Deployment that recreates, end a pod before they start its successor.
-    fn surge(&self, source: &Source<'_>, section: &mut Section) {
+    /// What a rollout adds. Only a Deployment runs old and new pods side by side; others, and a Deployment
+    /// of type Recreate, end a pod before they start its successor, unless they set maxSurge.
+    fn surge(&self, source: &SourceFile<'_>, section: &mut Section) {
         let strategy = match self.kind {
             "Deployment" => "strategy",
             _ => "updateStrategy",
@@ -233,12 +236,12 @@ fn service_names(workloads: &[Workload<'_>]) -> Vec<String> {
     }
     let mut shared = HashMap::new();
     for name in wanted.iter().flatten() {
-        *shared.entry(super::service_name(name)).or_insert(0) += 1;
+        *shared.entry(service_name(name)).or_insert(0) += 1;
     }
     let mut names = Names::default();
     let choose = |wanted: &[String; 3]| {
-        // A name that several want is none's, so that no one's depends on the order.
-        let alone = |name: &&str| shared[&super::service_name(name)] == 1;
+        // Nobody gets a name that several want, so that names do not depend on the order.
+        let alone = |name: &&str| shared[&service_name(name)] == 1;
         let wanted = wanted.each_ref().map(String::as_str);
         let alone: Vec<&str> = wanted.into_iter().filter(alone).collect();
         names.take(if alone.is_empty() {
@@ -250,7 +253,7 @@ fn service_names(workloads: &[Workload<'_>]) -> Vec<String> {
     wanted.iter().map(choose).collect()
 }
 
-fn scale(source: &Source<'_>, autoscaler: &Node, section: &mut Section) {
+fn scale(source: &SourceFile<'_>, autoscaler: &Node, section: &mut Section) {
     for (field, key) in [("maxReplicas", "replicas"), ("minReplicas", "replicas_min")] {
         if let Some(node) = autoscaler.at(&["spec", field])
             && let Some(text) = node.text()
@@ -261,7 +264,7 @@ fn scale(source: &Source<'_>, autoscaler: &Node, section: &mut Section) {
 }
 
 fn variables(
-    source: &Source<'_>,
+    source: &SourceFile<'_>,
     container: &Node,
     of: &str,
     objects: &[&Node],
@@ -289,7 +292,7 @@ fn variables(
         let name = entry.get("name")?.text()?.to_owned();
         let (value, line) = match (entry.get("value"), entry.get("valueFrom")) {
             (Some(value), _) => (value.text()?.to_owned(), value.line),
-            // What a Secret has is not known, but that there is such a variable is.
+            // The value in a Secret is unknown, but the variable exists.
             (None, Some(reference)) => (UNKNOWN.to_owned(), reference.line),
             (None, None) => return None,
         };
@@ -297,29 +300,3 @@ fn variables(
     }));
     found
 }
-
-/// A service whose host is the pooler's goes through it.
-pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
-    let Some(pooler) = &draft.pooler else { return };
-    let host = match pooler.get("host").map(|given| &given.value) {
-        Some(Value::Text(host)) => host.to_string(),
-        _ => return,
-    };
-    for (name, addresses) in behind {
-        if addresses.iter().all(|address| address == UNKNOWN) {
-            continue;
-        }
-        let goes = addresses.iter().any(|address| {
-            let after = address.rsplit('@').next().unwrap_or(address);
-            let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
-            after[..end] == host
-        });
-        let section = draft.service(name, Origin::Nowhere);
-        let origin = section.origin.clone();
-        let via = if goes { "pooler" } else { "direct" };
-        section.give("via", via.into(), origin);
-    }
-}
-
-/// In place of a value that stands elsewhere.
-const UNKNOWN: &str = "$";

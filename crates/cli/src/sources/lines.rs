@@ -2,11 +2,13 @@
 
 use pgweir_advisor::fleet::{Draft, Value};
 
-use super::container::{plain, url, variables_of_service};
+use super::container::variables_of_service;
+use super::file::SourceFile;
+use super::names::service_name;
 use super::said::Sayings;
-use super::{Source, service_name};
+use super::url::{plain, url};
 
-/// Lines that assign: number, name, value without quotes.
+/// Lines of the form `name = value`: number, name, value without quotes.
 pub(super) fn assignments<'a>(
     text: &'a str,
     comments: &'a [char],
@@ -35,7 +37,7 @@ pub(super) fn assignments<'a>(
     })
 }
 
-pub(super) fn environment(source: &Source<'_>) -> Draft {
+pub(super) fn environment(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));
@@ -49,7 +51,7 @@ pub(super) fn environment(source: &Source<'_>) -> Draft {
     draft
 }
 
-pub(super) fn php_fpm(source: &Source<'_>) -> Draft {
+pub(super) fn php_fpm(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut name = source.service();
     for (at, line) in source.text.lines().enumerate() {
@@ -84,7 +86,7 @@ pub(super) fn php_fpm(source: &Source<'_>) -> Draft {
     draft
 }
 
-pub(super) fn prisma_schema(source: &Source<'_>) -> Draft {
+pub(super) fn prisma_schema(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));
@@ -93,7 +95,7 @@ pub(super) fn prisma_schema(source: &Source<'_>) -> Draft {
     for (line, key, value) in assignments(source.text, &['/']) {
         let origin = source.line(line);
         match (key, value) {
-            // The generator of 7, whose clients have no pool of their own.
+            // The generator of Prisma 7, whose clients have no pool of their own.
             ("provider", "prisma-client") => section.give("kind", "prisma7".into(), origin),
             ("provider", "prisma-client-js") => section.give("kind", "prisma6".into(), origin),
             ("url", value) if value.contains("://") => {

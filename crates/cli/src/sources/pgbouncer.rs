@@ -1,15 +1,15 @@
-//! `pgbouncer.ini`. The plan has one pool size for all databases: a size of a database's own is read where
-//! all of them have the same, and is told of elsewhere.
+//! `pgbouncer.ini`. The plan has one pool size for all databases: a database's own size counts if all of
+//! them have the same, and is reported otherwise.
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::Source;
-use super::container::plain;
+use super::file::SourceFile;
 use super::lines::assignments;
 use super::said::Sayings;
+use super::url::plain;
 
-pub(super) fn read(source: &Source<'_>) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut pooler = Section::new(source.line(0));
     pooler.set("kind", "pgbouncer");
@@ -63,7 +63,7 @@ fn setting<'a>(name: &'a str, value: &str) -> Option<(&'a str, Value)> {
         "default_pool_size" | "reserve_pool_size" | "max_client_conn" => {
             (name, Value::from_text(value))
         }
-        // 0 is no limit, which the planner has as not given.
+        // 0 is no limit, which to the planner is a setting that is not given.
         "max_db_connections" if value != "0" => (name, Value::from_text(value)),
         "query_wait_timeout"
         | "idle_transaction_timeout"
@@ -105,23 +105,23 @@ fn of_databases(draft: &mut Draft, pooler: &mut Section, databases: &[Database<'
             }
         }
     }
-    let remedy = "a plan is of one PostgreSQL: make one for each";
+    let remedy = "a plan covers one PostgreSQL: make a plan for each";
     let observations = sayings.decide(&mut draft.database, remedy);
     draft.observations.extend(observations);
 }
 
 /// Something that the plan does not use.
-fn left(key: &str, value: &str, whose: &str, name: &str, origin: &Origin) -> Observation {
+fn left(key: &str, value: &str, owner: &str, name: &str, origin: &Origin) -> Observation {
     Observation {
         ruling: Ruling::Left(
-            "the plan has one pool size for all: see whether that is at least as large",
+            "the plan has one pool size for all: check that it is at least as large",
         ),
-        what: format!("{key}={value} of the {whose} {name} is not used"),
+        what: format!("{key}={value} of the {owner} {name} is not used"),
         origin: origin.clone(),
     }
 }
 
-/// `key=value` of a line of words; text may stand in single quotes.
+/// `key=value` pairs of a line; values may be in single quotes.
 fn words(line: &str) -> Vec<(&str, &str)> {
     line.split_whitespace()
         .filter_map(|pair| pair.split_once('='))
@@ -129,7 +129,7 @@ fn words(line: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// What a database or a user may have of its own that says how many servers are opened.
+/// Settings of a single database or user that limit its servers.
 const LIMITS: [&str; 8] = [
     "pool_size",
     "min_pool_size",
@@ -149,7 +149,7 @@ mod tests {
     fn check(databases: &str, pool: i128, seen: &[&str]) {
         let text = format!("[databases]\n{databases}[pgbouncer]\ndefault_pool_size = 25\n");
         let name = "p.ini";
-        let draft = read(&Source { name, text: &text });
+        let draft = read(&SourceFile { name, text: &text });
         let pooler = draft.pooler.unwrap();
         let size = pooler.get("default_pool_size").unwrap();
         assert_eq!(size.value, Value::Integer(pool), "{databases}");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_databases_have_of_their_own_is_read_or_told() {
+    fn settings_of_single_databases_are_read_or_reported() {
         check("a = host=h port=5433\n", 25, &[]);
         check("a = host=h pool_size=12\n", 12, &[]);
         check(

@@ -7,11 +7,11 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
-use super::Source;
+use super::file::SourceFile;
 
-/// A `postgresql.conf`: settings, and lines that would keep the server from starting. Of a setting given
-/// twice the last counts, as it does for PostgreSQL.
-pub(super) fn read(source: &Source<'_>) -> Draft {
+/// Reads a `postgresql.conf`, and reports lines that would keep the server from starting. Of a setting
+/// given twice the last counts, as in PostgreSQL.
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft {
         database: Section::new(source.line(0)),
         ..Draft::default()
@@ -33,7 +33,7 @@ pub(super) fn read(source: &Source<'_>) -> Draft {
                 }
                 if name.starts_with("include") {
                     draft.observations.push(Observation {
-                        ruling: Ruling::Left("name the other file behind --from too"),
+                        ruling: Ruling::Left("name the other file after --from too"),
                         what: format!("{name} '{value}' is not followed"),
                         origin: origin.clone(),
                     });
@@ -57,7 +57,7 @@ pub(super) fn read(source: &Source<'_>) -> Draft {
 fn unreadable(what: &str, origin: &Origin) -> Observation {
     Observation {
         ruling: Ruling::Wrong("write NAME = VALUE, text in single quotes, comments behind #"),
-        what: format!("{what} is no setting that PostgreSQL can read: it would not start"),
+        what: format!("{what} is not a setting that PostgreSQL can read: it would not start"),
         origin: origin.clone(),
     }
 }
@@ -66,7 +66,7 @@ fn unreadable(what: &str, origin: &Origin) -> Observation {
 enum Line<'a> {
     /// Nothing, or a comment.
     Empty,
-    /// A setting, its name in lower case, and what stands behind it that is no comment.
+    /// A setting, its name in lower case, and any text after it that is not a comment.
     Setting {
         name: String,
         value: String,
@@ -77,7 +77,7 @@ enum Line<'a> {
     Unreadable,
 }
 
-/// A line as PostgreSQL takes it apart: a name, `=` if one likes, a value, a comment.
+/// Reads a line as PostgreSQL does: a name, an optional `=`, a value, a comment.
 fn line(text: &str) -> Line<'_> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
@@ -113,13 +113,13 @@ fn line(text: &str) -> Line<'_> {
 fn bare_text(text: &str) -> Option<(String, &str)> {
     let letter = |c: char| c.is_ascii_alphanumeric() || "_-+.:/".contains(c) || !c.is_ascii();
     let end = text.find(|c| !letter(c)).unwrap_or(text.len());
-    // `100--` is a number and a comment of SQL.
+    // `100--` is a number and the start of an SQL comment.
     let end = text[..end].find("--").unwrap_or(end);
     (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
 }
 
-/// A value behind its opening quote, and what follows the closing one. A quote inside is doubled or stands
-/// behind a backslash.
+/// A value after its opening quote, and what follows the closing one. A quote inside is doubled or comes
+/// after a backslash.
 fn quoted_text(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices().peekable();
@@ -142,8 +142,7 @@ fn quoted_text(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A setting of PostgreSQL, if the planner knows it. Values that stand for a default which the planner
-/// has as not given are left out.
+/// Sets a setting of PostgreSQL, if the planner knows it. Values that mean the default are left out.
 pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
     let name = name.to_ascii_lowercase();
     let Some((name, unit)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
@@ -162,7 +161,7 @@ pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, or
         _ => number(value, *unit),
     };
     let allowed = find(Scope::Database, name).is_some_and(|key| key.kind.allows(&meant));
-    // What does not fit is given as it is written, so that the planner says why.
+    // The planner reports a value that does not fit as it is written.
     let meant = if allowed {
         meant
     } else {
@@ -171,7 +170,7 @@ pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, or
     database.give(name, meant, origin.clone());
 }
 
-/// A number with the unit that it has in PostgreSQL where none is written.
+/// A number; without a unit it has that of its setting.
 fn number(value: &str, unit: Unit) -> Value {
     let hexadecimal = value
         .strip_prefix("0x")
@@ -186,7 +185,7 @@ fn number(value: &str, unit: Unit) -> Value {
     }
 }
 
-/// A word of PostgreSQL for true or false.
+/// PostgreSQL's words for true and false.
 fn truth(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Some(true),
@@ -206,7 +205,7 @@ enum Unit {
     Named(&'static str),
 }
 
-/// The settings of PostgreSQL that the planner has, with their units.
+/// PostgreSQL's settings that the planner knows, with their units.
 const SETTINGS: [(&str, Unit); 22] = [
     ("port", Unit::None),
     ("max_connections", Unit::None),
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_taken_apart_as_postgresql_does() {
+    fn lines_are_read_as_postgresql_does() {
         for (text, expected) in [
             ("", Line::Empty),
             ("  # max_connections = 1", Line::Empty),
@@ -316,16 +315,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_setting_counts_and_what_is_not_read_is_said() {
+    fn the_last_of_a_setting_counts_and_what_is_not_read_is_reported() {
         let text = "autovacuum_work_mem = 64MB\nautovacuum_work_mem = -1\ninclude 'more.conf'\nport = 6000 x\n";
         let name = "postgresql.conf";
-        let draft = read(&Source { name, text });
+        let draft = read(&SourceFile { name, text });
         assert!(!draft.database.has("autovacuum_work_mem"));
         assert_eq!(
             seen(&draft.observations),
             [
                 "postgresql.conf:3: include 'more.conf' is not followed",
-                "postgresql.conf:4: port is no setting that PostgreSQL can read: it would not start",
+                "postgresql.conf:4: port is not a setting that PostgreSQL can read: it would not start",
             ]
         );
     }

@@ -1,27 +1,27 @@
-//! What several lines say of one service, put together: which counts where they contradict each other, so
-//! that it does not depend on their order, and what to tell of it.
+//! Combines what several lines say about one service. Where they contradict each other, the choice does
+//! not depend on their order and is reported.
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Section, Value, without_secrets};
 
-/// Something that was said of a service.
+/// A statement about a service.
 #[derive(Debug, Clone)]
 struct Said {
     key: &'static str,
     value: Value,
-    /// What said it, such as `DB_MAX_CONNECTIONS`.
+    /// Its name there, such as `DB_MAX_CONNECTIONS`.
     by: String,
     origin: Origin,
 }
 
-/// What was said of one service.
+/// All statements about one service.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sayings {
     all: Vec<Said>,
 }
 
 impl Sayings {
-    /// Adds what `by` says in the line `origin`.
+    /// Adds the value of `by` in the line `origin`.
     pub(super) fn add(&mut self, key: &'static str, value: Value, by: &str, origin: &Origin) {
         self.all.push(Said {
             key,
@@ -31,8 +31,8 @@ impl Sayings {
         });
     }
 
-    /// Gives all of it to a section. Of numbers that differ the larger counts, for a plan that counts too
-    /// little is worse than one that counts too much; of other values the last.
+    /// Sets all of them in a section. Of different numbers the larger counts, because a plan that counts
+    /// too little is worse than one that counts too much; of other values the last.
     pub(super) fn decide(self, section: &mut Section, remedy: &'static str) -> Vec<Observation> {
         let mut decided: Vec<Said> = Vec::new();
         let mut observations = Vec::new();

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use pgweir_advisor::facts::{Observation, Ruling};
 use pgweir_advisor::fleet::{Draft, Value};
 
-use super::Source;
+use super::file::SourceFile;
 use super::said::Sayings;
 
-pub(super) fn read(source: &Source<'_>) -> Draft {
+pub(super) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     if !source.text.contains("PgPoolOptions") {
         return draft;
@@ -27,11 +27,11 @@ pub(super) fn read(source: &Source<'_>) -> Draft {
             let meant = plain_value(argument, &constants, DEPTH_MAX);
             match meant.map(|meant| meant.value(key)) {
                 Some(Some(value)) => sayings.add(key, value, method, &origin),
-                // `None`: no limit, which the planner has as 0 where it has it at all.
+                // `None`: no limit, which is 0 to the planner, where it has such a limit.
                 Some(None) => {}
                 None => unread.push(Observation {
-                    ruling: Ruling::Left("say it in fleet.toml"),
-                    what: format!("{method} is no plain value, and is not read"),
+                    ruling: Ruling::Left("set it in fleet.toml"),
+                    what: format!("{method} is not a plain value, and is not read"),
                     origin,
                 }),
             }
@@ -46,15 +46,15 @@ pub(super) fn read(source: &Source<'_>) -> Draft {
     draft
 }
 
-/// The text with spaces in place of what `//` begins; lines stay where they are.
+/// The text without `//` comments; lines keep their numbers.
 fn without_comments(text: &str) -> String {
     let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
     let lines: Vec<String> = text.lines().map(code).collect();
     lines.join("\n")
 }
 
-/// What stands behind the `=` of constants and plain bindings, by name. One that is there twice with
-/// different values is left out: which is meant takes a compiler to know.
+/// The right sides of constants and plain bindings, by name. A name with two different values is left
+/// out: only a compiler knows which is meant.
 fn constants(code: &str) -> HashMap<&str, Option<&str>> {
     let mut constants = HashMap::new();
     for statement in code.split([';', '{', '}']) {
@@ -103,7 +103,7 @@ fn calls<'a>(code: &'a str, method: &str) -> impl Iterator<Item = (usize, &'a st
     })
 }
 
-/// A value that can be read off.
+/// A plain value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Plain {
     Number(u64),
@@ -154,7 +154,7 @@ fn plain_value(text: &str, constants: &HashMap<&str, Option<&str>>, depth: u32) 
         };
     }
     let (path, name) = text.rsplit_once("::").unwrap_or(("", text));
-    // The largest number of a type is no constant of this file.
+    // `u32::MAX` and its like are not constants of this file.
     if INTEGERS.contains(&path) {
         return None;
     }
@@ -172,7 +172,7 @@ fn literal(text: &str) -> Option<u64> {
     starts.then(|| digits.parse().ok())?
 }
 
-/// Options of SQLx and the settings that they are.
+/// Options of SQLx and their settings.
 const OPTIONS: [(&str, &str); 5] = [
     ("max_connections", "pool"),
     ("min_connections", "pool_min"),
@@ -184,7 +184,7 @@ const OPTIONS: [(&str, &str); 5] = [
 /// Types of numbers.
 const INTEGERS: [&str; 7] = ["u8", "u16", "u32", "u64", "usize", "i32", "i64"];
 
-/// Constants that are named by constants, and so on.
+/// Length of a chain of constants that refer to constants.
 const DEPTH_MAX: u32 = 16;
 
 #[cfg(test)]
@@ -222,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_or_there_twice_is_told_with_its_line() {
+    fn what_is_not_plain_or_there_twice_is_reported_with_its_line() {
         let text = "use sqlx::postgres::PgPoolOptions;\nPgPoolOptions::new()\n    .max_connections(\n        5, \
                     // few\n    )\n    .idle_timeout(settings.idle(1))\n    .max_lifetime(None);\n\
                     PgPoolOptions::new().max_connections(4).max_connections(6);\n";
         let name = "api/src/main.rs";
-        let draft = read(&Source { name, text });
+        let draft = read(&SourceFile { name, text });
         let (service, section) = &draft.services[0];
         assert_eq!(service, "api");
         let value = |key: &str| section.get(key).map(|given| given.value.clone());
@@ -241,7 +241,7 @@ mod tests {
                  the larger counts",
                 "api/src/main.rs:8: max_connections says 6, and max_connections (api/src/main.rs:3) says 5: \
                  the larger counts",
-                "api/src/main.rs:6: idle_timeout is no plain value, and is not read",
+                "api/src/main.rs:6: idle_timeout is not a plain value, and is not read",
             ]
         );
     }

@@ -5,7 +5,8 @@ use pgweir_advisor::fleet::{self, Draft};
 use pgweir_advisor::formula::demand::replicas_during_rollout;
 use pgweir_advisor::render;
 
-use super::{read, service_name};
+use super::names::service_name;
+use super::read;
 
 /// Observations in words, each behind its place.
 pub(super) fn seen(observations: &[Observation]) -> Vec<String> {
@@ -173,7 +174,7 @@ fn the_command_of_a_container_is_read_as_postgresql_reads_it() {
 }
 
 #[test]
-fn variables_that_contradict_each_other_are_told_in_any_order() {
+fn variables_that_contradict_each_other_are_reported_in_any_order() {
     let lines = [
         "DATABASE_URL=postgresql://u:hunter2@h/db?connection_limit=9\n",
         "DB_MAX_CONNECTIONS=30\t# many\n",
@@ -260,7 +261,7 @@ fn what_ends_a_pod_before_the_next_has_no_surge() {
     let of = |name, spec: &str| deployment("d", name, spec, &[("x", 3)]);
     let text = [
         of("rolling", ""),
-        of("told", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
+        of("surging", &strategy("{rollingUpdate: {maxSurge: 50%}}")),
         of("recreated", &strategy("{type: Recreate}")),
         of("stateful", "").replace("Deployment", "StatefulSet"),
         of("everywhere", "").replace("Deployment", "DaemonSet"),
@@ -268,7 +269,7 @@ fn what_ends_a_pod_before_the_next_has_no_surge() {
     let facts = facts(&[("all.yaml", &text.join("---\n"))]);
     let expected = [
         ("rolling", 5, 3),
-        ("told", 6, 3),
+        ("surging", 6, 3),
         ("recreated", 4, 3),
         ("stateful", 4, 3),
         ("everywhere", 4, 3),
@@ -287,7 +288,7 @@ fn what_kubectl_writes_is_a_list_whose_items_are_read() {
         "kind: HorizontalPodAutoscaler\nmetadata: {name: api, namespace: b}\n\
          spec: {scaleTargetRef: {kind: Deployment, name: api}, maxReplicas: 80}\n"
             .to_owned(),
-        // Its address stands in a Secret; that it has one is enough.
+        // Its address is in a Secret; it is enough that it has one.
         "kind: Deployment\nmetadata: {name: hidden, namespace: a}\nspec:\n  template:\n    spec:\n      \
          containers:\n      - name: x\n        env:\n        - name: DATABASE_URL\n          \
          valueFrom: {secretKeyRef: {name: s, key: url}}\n"
@@ -382,7 +383,7 @@ fn every_yaml_file_that_is_rendered_is_yaml() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_line() {
+fn what_cannot_be_read_is_reported_with_its_line() {
     let (_, problems) = read("a.yaml", "a:\n  - b\n c: [\n");
     assert_eq!(problems.len(), 1);
     assert!(
@@ -394,7 +395,7 @@ fn what_cannot_be_read_is_told_with_its_line() {
     assert!(
         problems[0]
             .to_string()
-            .contains("no kind of file that is known")
+            .contains("is not a known kind of file")
     );
     // Ten levels of ten aliases each would be ten thousand million nodes.
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");

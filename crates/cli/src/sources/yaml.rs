@@ -1,4 +1,4 @@
-//! YAML as a tree with lines. Scalars stay text: what they mean is for the planner's table to say.
+//! YAML as a tree with lines. Scalars stay text: the planner's table says what they mean.
 
 use saphyr_parser::{Event, Parser};
 
@@ -30,7 +30,7 @@ impl Node {
         path.iter().try_fold(self, |node, name| node.get(name))
     }
 
-    /// Its text, if it is one.
+    /// Its text, if it is a scalar.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
@@ -38,7 +38,7 @@ impl Node {
         }
     }
 
-    /// Its entries; none if it is no list.
+    /// Its entries; none if it is not a list.
     pub(super) fn entries(&self) -> &[Self] {
         match &self.data {
             Data::List(entries) => entries,
@@ -46,7 +46,7 @@ impl Node {
         }
     }
 
-    /// Its fields; none if it is no mapping.
+    /// Its fields; none if it is not a mapping.
     pub(super) fn fields(&self) -> &[(String, Self)] {
         match &self.data {
             Data::Map(fields) => fields,
@@ -55,8 +55,8 @@ impl Node {
     }
 }
 
-/// A collection that is being read: where it began, its anchor, what it has, and the key that waits for
-/// its value.
+/// A collection that is being read: where it began, its anchor, and its nodes so far, keys and values
+/// in turn.
 struct Open {
     line: usize,
     anchor: usize,
@@ -87,13 +87,10 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, (usize, String)> {
                 (Node { line, data }, anchor)
             }
             Event::Alias(anchor) => {
-                let known = anchors.iter().rev().find(|(id, _)| *id == anchor);
-                let Some((_, node)) = known else {
-                    return Err((line, "refers to an anchor that is not there".to_owned()));
-                };
-                // Aliases of aliases grow without end.
-                nodes += size(node);
-                (node.clone(), 0)
+                let node = anchored(anchor, &anchors, line)?;
+                // Aliases of aliases grow without bound.
+                nodes += size(&node);
+                (node, 0)
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 open.push(Open {
@@ -129,6 +126,16 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, (usize, String)> {
         }
     }
     Ok(documents)
+}
+
+fn anchored(
+    anchor: usize,
+    anchors: &[(usize, Node)],
+    line: usize,
+) -> Result<Node, (usize, String)> {
+    let known = anchors.iter().rev().find(|(id, _)| *id == anchor);
+    let unknown = || (line, "refers to an unknown anchor".to_owned());
+    known.map(|(_, node)| node.clone()).ok_or_else(unknown)
 }
 
 /// Keys and values in turn. `<<` brings the fields of another mapping.

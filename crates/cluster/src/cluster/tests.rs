@@ -41,7 +41,7 @@ fn a_cluster_runs_restarts_and_leaves_nothing() {
 }
 
 #[test]
-fn a_setting_that_postgres_refuses_is_told_from_its_log() {
+fn a_setting_that_postgres_refuses_is_reported_from_its_log() {
     let postgres = Postgres::find_or_install(&mut |step| eprintln!("{step}")).unwrap();
     let options = ClusterOptions {
         settings: vec![("no_such_setting".to_owned(), "it's".to_owned())],

@@ -55,7 +55,7 @@ fn a_leak_is_reported_once() {
 }
 
 #[test]
-fn holders_are_told_by_place() {
+fn holders_are_counted_by_place() {
     let shared = shared();
     let now = Instant::now();
     let mut leases = Vec::new();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{BOUNDS, Count, Metric, MetricNames, Times};
 
-/// Metrics as text. Those that share a name have to be added one behind the other.
+/// Metrics as text. Those that share a name must be added one after another.
 pub(crate) struct Text {
     names: MetricNames,
     /// The service's label, ready to print.
@@ -16,7 +16,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Nothing yet, of `service`.
+    /// Empty text for `service`.
     pub(crate) fn new(names: MetricNames, service: &str) -> Self {
         let service = format!("{}=\"{}\"", plain(names.label()), escaped(service));
         Self {
@@ -27,7 +27,7 @@ impl Text {
         }
     }
 
-    /// A value of this moment.
+    /// A gauge.
     pub(crate) fn gauge(&mut self, metric: Metric, value: u64) -> &mut Self {
         let name = plain(metric.name(self.names));
         self.head(&name, "gauge", metric);

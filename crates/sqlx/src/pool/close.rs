@@ -1,4 +1,4 @@
-//! The end of a pool.
+//! Closing a pool.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::meter::seconds;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StillHeld {
-    /// How long it was waited.
+    /// How long the close waited.
     pub waited: Duration,
-    /// Who holds a connection, the longest first. Nobody if connections are on their way back but
-    /// the server has not ended their last statements.
+    /// Who holds a connection, the longest first. Empty if connections are on their way back but the
+    /// server has not ended their last statements.
     pub holders: Vec<Holder>,
     /// Connections that are open.
     pub open: u32,
@@ -39,15 +39,15 @@ impl fmt::Display for StillHeld {
 impl std::error::Error for StillHeld {}
 
 impl Pool {
-    /// Closes the pool and waits until all connections are back and closed, for `timeout` at most.
-    /// Whoever waits for a connection gets `PoolClosed` at once, and so does whoever comes later.
+    /// Closes the pool and waits until all connections are back and closed, for at most `timeout`.
+    /// Callers that wait for a connection get `PoolClosed` at once, and so do later ones.
     /// Connections that come back after the timeout are closed then.
     ///
-    /// A timeout below the grace period of whatever stops the service (30 s in Kubernetes) leaves
-    /// time to say who did not let go. It is logged as well.
+    /// A timeout below the grace period of the service (30 s in Kubernetes) leaves time to report who
+    /// still holds a connection. It is logged, too.
     ///
     /// # Errors
-    /// Connections are still held, with by whom.
+    /// Connections are still held; the error lists the holders.
     ///
     /// # Cancel safety
     /// The pool stays closed; the call can be repeated.

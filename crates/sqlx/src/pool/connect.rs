@@ -1,4 +1,4 @@
-//! How a pool comes to be: SQLx's options and hooks, and the first connection.
+//! Making a pool: SQLx's options and hooks, and the first connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::sqlx::{self, ConnectOptions, Connection as _};
 pub enum ConnectError {
     /// The settings contradict each other.
     Settings(SettingsError),
-    /// The database refused, or the connection failed in a way that waiting does not mend (TLS, the
+    /// The database refused, or the connection failed in a way that waiting does not help (TLS, the
     /// password).
     Database(sqlx::Error),
-    /// The database was not there in time.
+    /// The database was not reachable in time.
     Unreachable {
-        /// How long it was waited for: [`crate::PoolSettings::connect_timeout`].
+        /// How long the start waited: [`crate::PoolSettings::connect_timeout`].
         waited: Duration,
-        /// What the last attempt came to, if it came to anything.
+        /// The error of the last attempt, if it ended.
         cause: Option<sqlx::Error>,
     },
 }
@@ -65,10 +65,10 @@ pub(super) fn pool_options(shared: &Arc<Shared>) -> PgPoolOptions {
         .min_connections(settings.min_connections)
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(settings.idle_timeout)
-        // SQLx looks first, and what it ends is not counted.
+        // SQLx checks first, and connections that it closes are not counted.
         .max_lifetime(settings.max_lifetime.map(|max| max + AFTER_OUR_OWN))
         .test_before_acquire(settings.test_before_acquire && direct)
-        // Logged here, with who held the connections.
+        // This crate logs slow acquires itself, with the holders.
         .acquire_slow_level("off".parse().expect("a level"));
     let counted = Arc::clone(shared);
     let options = options.after_connect(move |_, _| {
@@ -114,8 +114,8 @@ pub(super) async fn first(pool: &Pool) -> Result<(), ConnectError> {
             }
             // The pool's own timeout may be the shorter one.
             Ok(Err(sqlx::Error::PoolTimedOut)) => {}
-            // SQLx waits for a server that refuses, and for nothing else: not for a name that is
-            // not known yet, for a socket that is not there yet, for a server that stops just then.
+            // SQLx waits only for a server that refuses, not for a name that does not resolve yet, a
+            // socket that does not exist yet or a server that stops at that moment.
             Ok(Err(sqlx::Error::Io(_))) => {
                 let retry = tokio::time::Instant::now() + RETRY_AFTER;
                 tokio::time::sleep_until(retry.min(deadline)).await;
@@ -124,13 +124,13 @@ pub(super) async fn first(pool: &Pool) -> Result<(), ConnectError> {
             Err(_) => break,
         }
     }
-    // SQLx tries again and again, and does not say what it ran into.
+    // SQLx retries without reporting the error.
     let options = pool.inner.sqlx.connect_options();
     let attempt = tokio::time::timeout(LAST_ATTEMPT, options.connect());
     match attempt.await {
-        // It came at the last moment; the pool will find it as well.
+        // It became reachable at the last moment; the pool will reach it, too.
         Ok(Ok(connection)) => {
-            // Nothing was asked of it, so nothing is lost if it does not end well.
+            // It was not used, so an error while closing it does not matter.
             let _ = connection.close().await;
             Ok(())
         }
@@ -146,9 +146,9 @@ pub(super) async fn first(pool: &Pool) -> Result<(), ConnectError> {
 }
 
 const AFTER_OUR_OWN: Duration = Duration::from_secs(1);
-/// Behind a pooler an unused connection is tested from then on. The pooler tests its servers; what
-/// is tested here is the way to the pooler.
+/// Behind a pooler, a connection is tested once it was idle for this long. The pooler tests its servers;
+/// this tests the way to the pooler.
 const TEST_AFTER: Duration = Duration::from_secs(1);
-/// A start is noticed that late, and a name server is asked that often.
+/// Delay of noticing that the database started, and interval of name lookups.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);

@@ -14,9 +14,9 @@ use crate::sqlx::{self, Connection as _, Executor, PgConnection, Postgres, Row};
 
 /// A connection of a pool; dropping it gives it back. Queries run on `&mut *connection`.
 ///
-/// If it comes back in the middle of a query, because the future of that query was dropped, or after
-/// a `BEGIN` that was sent as a query, it is looked at first: in the background, for five seconds at
-/// most, and it is closed if it is not as it was.
+/// It may come back in the middle of a query, if the future of that query was dropped, or after a
+/// `BEGIN` that was sent as a query. Then it is checked in the background, for at most five seconds, and
+/// closed if it is not clean.
 pub struct Connection {
     session: Session<'static>,
     /// `None` when it is on its way back.
@@ -24,34 +24,34 @@ pub struct Connection {
 }
 
 /// What queries run on: a [`Connection`] or a [`Transaction`]. `&mut Session` is an
-/// [`sqlx::Executor`] that times queries; it derefs to [`PgConnection`], for whatever takes that and
-/// then is not timed.
+/// [`sqlx::Executor`] that times queries; it derefs to [`PgConnection`], whose use is
+/// not timed.
 pub struct Session<'c> {
     pub(super) raw: Raw<'c>,
     pub(super) shared: Arc<Shared>,
-    pub(super) state: State,
+    pub(super) state: QueryState,
 }
 
 /// What a session is on.
 pub(super) enum Raw<'c> {
     Pooled(PoolConnection<Postgres>),
     Transaction(sqlx::Transaction<'c, Postgres>),
-    /// It was taken out, to be ended.
+    /// It was taken out to be closed or given back.
     Gone,
 }
 
-/// What is known of a session between queries.
+/// What a session knows between queries.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct State {
+pub(super) struct QueryState {
     /// A query was begun and has not ended.
     pub(super) in_flight: bool,
-    /// A transaction may be open that SQLx does not know of.
+    /// A transaction may be open that SQLx does not know about.
     pub(super) begun: bool,
-    /// A query was given up; the server may go on with it for ever.
+    /// A query was given up; the server may continue it forever.
     pub(super) given_up: bool,
 }
 
-impl State {
+impl QueryState {
     /// Notes what a statement does to the transaction.
     pub(super) fn note(&mut self, statement: &str) {
         let word = statement.split_whitespace().next().unwrap_or_default();
@@ -62,7 +62,7 @@ impl State {
         if is(&["begin", "start"]) {
             self.begun = true;
         } else if is(&["commit", "rollback", "end", "abort"]) {
-            // ROLLBACK TO goes on with the transaction.
+            // ROLLBACK TO continues the transaction.
             self.begun &= statement.to_ascii_lowercase().contains(" to ");
         }
     }
@@ -83,7 +83,7 @@ impl<'c> Session<'c> {
         Self {
             raw,
             shared: Arc::clone(shared),
-            state: State::default(),
+            state: QueryState::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'c> Session<'c> {
     /// PostgreSQL's.
     ///
     /// # Cancel safety
-    /// The connection is looked at before anybody else gets it.
+    /// The connection is checked before anyone else gets it.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, sqlx::Error> {
         let Self { raw, shared, state } = self;
         state.begun = true;
@@ -117,15 +117,15 @@ impl Connection {
         }
     }
 
-    /// Takes the connection out of the pool, which may open another one in its place.
+    /// Takes the connection out of the pool, which may open another one for it.
     pub fn detach(mut self) -> PgConnection {
         self.take().detach()
     }
 
-    /// Closes the connection in place of giving it back.
+    /// Closes the connection instead of giving it back.
     ///
     /// # Errors
-    /// Those of saying goodbye; it is closed nevertheless.
+    /// Those of the last message; it is closed nevertheless.
     pub async fn close(mut self) -> Result<(), sqlx::Error> {
         self.take().close().await
     }
@@ -144,7 +144,7 @@ impl Drop for Connection {
             return;
         }
         let mut connection = self.take();
-        let State {
+        let QueryState {
             in_flight,
             begun,
             given_up,
@@ -154,26 +154,25 @@ impl Drop for Connection {
             connection.close_on_drop();
         } else if in_flight || begun {
             let (lease, shared) = (self.lease.take(), Arc::clone(&self.session.shared));
-            // Without a runtime SQLx cannot take it back either.
+            // Without a runtime, SQLx cannot take it back either.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(look_at(connection, lease, shared));
+                runtime.spawn(check(connection, lease, shared));
             }
         }
     }
 }
 
-/// Gives a connection back if it is ready for a query and outside of any transaction, and closes it
-/// if it is not.
-async fn look_at(
+/// Gives a connection back if it is ready for a query outside of any transaction; otherwise closes it.
+async fn check(
     mut connection: PoolConnection<Postgres>,
     _lease: Option<Lease>,
     shared: Arc<Shared>,
 ) {
-    // As a simple query, alone, the two times are the same outside of a transaction, and in one that
-    // was begun before they are not. In one that has failed it is an error.
+    // In a simple query outside of a transaction the two times are the same; in a transaction that began
+    // earlier they differ. In a failed transaction the query is an error.
     let question =
         connection.fetch_one("SELECT pg_catalog.now() = pg_catalog.statement_timestamp()");
-    let answer = tokio::time::timeout(LOOK_TIMEOUT, question).await;
+    let answer = tokio::time::timeout(CHECK_TIMEOUT, question).await;
     let clean = match &answer {
         Ok(Ok(row)) => row.try_get(0).unwrap_or(false),
         Ok(Err(_)) | Err(_) => false,
@@ -188,8 +187,8 @@ async fn look_at(
     };
     tracing::warn!("a connection came back {why}; it is closed");
     shared.meter.discarded.add();
-    // A goodbye that does not get through is no loss: the socket is closed either way.
-    let _ = tokio::time::timeout(LOOK_TIMEOUT, connection.close()).await;
+    // The last message may be lost: the socket is closed either way.
+    let _ = tokio::time::timeout(CHECK_TIMEOUT, connection.close()).await;
 }
 
 impl Deref for Connection {
@@ -240,8 +239,8 @@ impl fmt::Debug for Session<'_> {
     }
 }
 
-const GONE: &str = "a session is taken out by what ends it";
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+const GONE: &str = "only the end of a session takes its connection out";
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -250,7 +249,7 @@ mod tests {
     #[test]
     fn transactions_that_are_begun_by_hand_are_noticed() {
         let begun = |statements: &[&str]| {
-            let mut state = State::default();
+            let mut state = QueryState::default();
             for statement in statements {
                 state.note(statement);
             }

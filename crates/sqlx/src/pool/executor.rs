@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use super::Pool;
-use super::connection::{Connection, Session, State};
+use super::connection::{Connection, QueryState, Session};
 use crate::holders::{Place, excerpt};
 use crate::meter::Shared;
 use crate::settings::Pooler;
@@ -135,17 +135,17 @@ fn named(shared: &Shared) -> bool {
     }
 }
 
-/// A query that runs. Dropped before its end it leaves the session in flight.
+/// A running query. Dropped before its end, it leaves the session in flight.
 struct Run<'r> {
     text: &'r str,
     shared: &'r Shared,
-    state: &'r mut State,
+    state: &'r mut QueryState,
     start: Instant,
     deadline: Option<tokio::time::Instant>,
 }
 
 impl<'r> Run<'r> {
-    fn start(text: &'r str, shared: &'r Shared, state: &'r mut State) -> Self {
+    fn start(text: &'r str, shared: &'r Shared, state: &'r mut QueryState) -> Self {
         state.note(text);
         state.in_flight = true;
         let start = Instant::now();
@@ -159,7 +159,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// What the future gives, unless the time is up before that.
+    /// The future's output, unless the time is up first.
     async fn bounded<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         match self.deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),

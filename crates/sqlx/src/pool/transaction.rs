@@ -17,7 +17,7 @@ use crate::version;
 /// A transaction or a savepoint. Queries run on `&mut *transaction`; dropping it rolls it back.
 pub struct Transaction<'c> {
     session: Session<'c>,
-    /// `None` inside of something that has one.
+    /// `None` inside a connection or transaction that has one.
     _lease: Option<Lease>,
 }
 
@@ -43,7 +43,7 @@ impl<'c> Transaction<'c> {
         }
     }
 
-    /// Rolls it back, which a drop does as well, later.
+    /// Rolls it back at once; a drop does it later.
     ///
     /// # Errors
     /// PostgreSQL's, or those of a broken connection.
@@ -72,10 +72,10 @@ pub(super) async fn begin(
     Ok(Transaction::new(session, Some(lease)))
 }
 
-/// A future that is run to its end even if nobody waits for it any more; then its value is dropped.
+/// A future that runs to its end even if it is dropped; its value is dropped then.
 ///
-/// SQLx knows that it is in a transaction from the answer to `BEGIN` on. Dropped between the two, it
-/// would hand the connection to the next one with the transaction open.
+/// SQLx learns from the answer to `BEGIN` that it is in a transaction. Dropped before the answer, it
+/// would hand out the connection again with the transaction open.
 struct Finished<T: Send + 'static>(Option<BoxFuture<'static, T>>);
 
 impl<T: Send + 'static> Future for Finished<T> {

@@ -35,10 +35,10 @@ fn an_exhausted_pool_says_who_holds_it() {
             assert!(waited >= ms(400) && waited < ms(5000), "{waited:?}");
             let now = pool.snapshot();
             assert_eq!((now.timeouts, now.active, now.waiting), (1, 2, 0));
-            let told = log.line("no connection within the pool's timeout");
-            assert!(told.contains("limit=2 open=2 held=2"), "{told}");
+            let logged = log.line("no connection within the pool's timeout");
+            assert!(logged.contains("limit=2 open=2 held=2"), "{logged}");
             let place = format!("1 x crates/sqlx/tests/real/acquire.rs:{line}:");
-            assert!(told.contains(&place), "{place} in {told}");
+            assert!(logged.contains(&place), "{place} in {logged}");
 
             let text = pool.prometheus_text();
             for line in [
@@ -76,13 +76,13 @@ fn a_leak_is_logged_once_with_its_place() {
             assert!(location.file().ends_with("tests/real/acquire.rs"));
             assert_eq!(location.line(), line);
             tokio::time::sleep(ms(500)).await;
-            let told = log.line("connection held too long");
-            assert!(told.contains(&format!("acquire.rs:{line}:")), "{told}");
+            let logged = log.line("connection held too long");
+            assert!(logged.contains(&format!("acquire.rs:{line}:")), "{logged}");
             drop(held);
             assert!(pool.holders().is_empty());
             assert_eq!(pool.snapshot().leaks, 1);
 
-            // Forgotten is the real thing: it never comes back.
+            // A forgotten connection never comes back.
             std::mem::forget(pool.acquire().await.unwrap());
             eventually(&pool, "a second leak", |now| now.leaks == 2).await;
             assert_eq!(pool.holders().len(), 1);
@@ -115,7 +115,7 @@ fn queries_on_the_pool_are_held_by_their_statement() {
 #[test]
 fn connections_end_within_their_lifetime() {
     let setup = Setup::new();
-    // Behind pgweir the process at the other end is not the connection's.
+    // Behind pgweir the connection has no process of its own.
     let [settings, _] = setup.both();
     block_on(async {
         let settings = settings
@@ -141,7 +141,7 @@ fn connections_end_within_their_lifetime() {
         let now = pool.snapshot();
         assert_eq!((now.expired, now.opened), (1, 2));
 
-        // One that nobody used is not handed out either.
+        // An unused one is not handed out either.
         let second = pid(&mut pool.acquire().await.unwrap()).await;
         tokio::time::sleep(ms(2500)).await;
         assert_ne!(pid(&mut pool.acquire().await.unwrap()).await, second);
@@ -189,7 +189,7 @@ fn a_connection_can_be_taken_out_or_closed() {
             let pool = connect(settings.max_connections(1).min_connections(0)).await;
             let mut own = pool.acquire().await.unwrap().detach();
             assert_eq!(pool.snapshot().active, 0);
-            // The pool opens another one beside it.
+            // The pool opens another one.
             let one: i32 = sqlx::query_scalar("SELECT 1")
                 .fetch_one(&pool)
                 .await

@@ -9,7 +9,7 @@ use pgweir_sqlx::sqlx::{self, Executor};
 
 use crate::{Setup, block_on, connect, eventually, ms};
 
-/// Whether the pool's only connection is outside of any transaction, and answers what it is asked.
+/// Whether the pool's only connection is outside of any transaction and gives the right answer.
 async fn is_clean(pool: &Pool) -> bool {
     let mut connection = pool.acquire().await.unwrap();
     let row = connection
@@ -42,7 +42,7 @@ fn cancelled_acquires_leave_nothing_behind() {
             drop(held);
             assert!(is_clean(&pool).await);
 
-            // At every point of an acquire that could succeed.
+            // Cancel at every point of an acquire that could succeed.
             for polls in 1..8 {
                 let mut waiter = Box::pin(pool.acquire());
                 for _ in 0..polls {
@@ -106,12 +106,12 @@ fn a_query_that_does_not_end_costs_its_connection_and_not_the_pool() {
             let settings = settings
                 .max_connections(1)
                 .min_connections(0)
-                // The server ends it some time after the test.
+                // The server ends it after the test.
                 .statement_timeout(ms(15_000));
             let pool = connect(settings).await;
             let query = sqlx::query("SELECT pg_sleep(30)").execute(&pool);
             assert!(tokio::time::timeout(ms(100), query).await.is_err());
-            // It is looked at for five seconds, and still held meanwhile.
+            // The check takes five seconds, and the connection is held until then.
             assert_eq!(pool.holders().len(), 1);
             let start = Instant::now();
             assert!(is_clean(&pool).await);
@@ -148,7 +148,7 @@ fn a_cancelled_begin_does_not_leave_a_transaction() {
                         if poll_immediate(begin.as_mut()).await.is_some() {
                             break;
                         }
-                        // Not a moment passes, so that no answer is read.
+                        // Without a pause, so that no answer is read.
                     }
                 }
                 drop(connection);
@@ -167,7 +167,7 @@ fn a_transaction_that_was_begun_by_hand_is_noticed() {
             for (statement, discarded) in [("BEGIN", 1), ("BEGIN; SELECT 1/0", 2), ("SELECT 1", 2)]
             {
                 let mut connection = pool.acquire().await.unwrap();
-                // One of them fails, which is the point.
+                // One of them must fail.
                 let _ = connection.execute(statement).await;
                 drop(connection);
                 assert!(is_clean(&pool).await, "{statement}");

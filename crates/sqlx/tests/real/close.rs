@@ -1,4 +1,4 @@
-//! The end of a pool.
+//! Closing a pool.
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ fn a_close_says_who_did_not_let_go() {
             assert!(left.to_string().contains(&place), "{left}");
             assert!(log.line("connections are still open").contains(&place));
 
-            // Nobody waits any longer, and nobody comes in.
+            // Nobody waits any longer, and later callers are refused.
             let waited = waiting.await.unwrap().map(drop);
             assert!(matches!(waited, Err(sqlx::Error::PoolClosed)), "{waited:?}");
             let late = pool.acquire().await.map(drop);

@@ -70,7 +70,7 @@ fn three_lines_are_enough() {
 #[test]
 fn a_database_that_is_not_there_is_an_error_with_its_cause() {
     let mut target = shared().role().direct();
-    // Nobody listens on it: the port was free a moment ago.
+    // Nothing listens on it: the port was free a moment ago.
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     target.port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -101,7 +101,7 @@ fn a_server_that_hangs_up_at_first_is_waited_for() {
         tokio::spawn(async move {
             for number in 0.. {
                 let (mut client, _) = listener.accept().await.unwrap();
-                // As one that shuts down, or that is only half way up.
+                // Like a server that shuts down or is still starting.
                 if number < 2 {
                     continue;
                 }
@@ -199,7 +199,7 @@ fn a_restart_of_the_server_is_survived() {
             assert!(query.await.unwrap().is_err());
         }
         for pool in &pools {
-            // The idle connection is found dead and replaced, unseen. pgweir opens its servers anew.
+            // The pool replaces the dead idle connection unnoticed. pgweir reopens its servers.
             let one: i32 = sqlx::query_scalar("SELECT 1")
                 .fetch_one(pool)
                 .await

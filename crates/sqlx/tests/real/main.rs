@@ -1,7 +1,6 @@
 //! The pool on a real PostgreSQL, directly and through a running pgweir.
 //!
-//! Tests take times, so bounds are generous where they end something and strict where they must not
-//! be cut short.
+//! Tests measure times: bounds are generous for what must end, and strict for what must not end early.
 
 #![allow(
     clippy::unwrap_used,
@@ -82,7 +81,7 @@ async fn connect(settings: PoolSettings) -> Pool {
     Pool::connect(settings).await.unwrap()
 }
 
-/// Waits until the pool's numbers are as they should be.
+/// Waits until the pool's numbers are as expected.
 #[track_caller]
 fn eventually(
     pool: &Pool,
@@ -146,7 +145,7 @@ impl Log {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// The only line with this in it.
+    /// The only line that contains this.
     #[track_caller]
     fn line(&self, with: &str) -> String {
         let text = self.text();

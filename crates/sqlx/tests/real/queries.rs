@@ -53,7 +53,7 @@ fn a_session_of_a_service() {
             let error = error.await.unwrap_err();
             assert_eq!(error.as_database_error().unwrap().code().unwrap(), "23505");
 
-            // Dropped is rolled back, and so is a savepoint inside of what is committed.
+            // A dropped transaction is rolled back, and so is a savepoint inside a committed one.
             let mut transaction = pool.begin().await.unwrap();
             sqlx::query("DELETE FROM t")
                 .execute(&mut *transaction)
@@ -198,7 +198,7 @@ fn a_server_that_does_not_answer_is_given_up() {
             assert!(rows.await.is_err());
             assert_eq!(pool.snapshot().query_errors, 3);
             drop(connection);
-            // Behind pgweir the two servers are at work; what counts is that the pool goes on.
+            // Behind pgweir both servers are busy; the pool must continue to work.
             assert_eq!(pool.snapshot().discarded, 3);
         });
     }

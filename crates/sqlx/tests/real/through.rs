@@ -1,4 +1,4 @@
-//! What is special behind pgweir in transaction mode.
+//! Behind pgweir in transaction mode.
 
 use pgweir_e2e::{Pooler as Process, shared};
 use pgweir_sqlx::sqlx::{self, Connection as _, Row};
@@ -15,7 +15,7 @@ fn connections_share_a_server_between_queries_with_arguments() {
             .pooler(Pooler::Pgweir)
             .socket_timeout(ms(5000));
         let pool = connect(settings).await;
-        // All are held, so none of them may keep the only server.
+        // All are held, so none may keep the only server.
         let mut connections = Vec::new();
         for _ in 0..5 {
             connections.push(pool.acquire().await.unwrap());
@@ -35,8 +35,8 @@ fn connections_share_a_server_between_queries_with_arguments() {
     });
 }
 
-/// One that would notice if it ran on the server's last statement of somebody else: each statement has
-/// another number of arguments or other types.
+/// A query that fails if it runs another client's unnamed statement: each has a different number or type
+/// of arguments.
 async fn ask(session: &mut Session<'_>, number: i32, named: bool) {
     let text = format!("of {number}");
     let query = match number % 3 {
@@ -50,7 +50,7 @@ async fn ask(session: &mut Session<'_>, number: i32, named: bool) {
             .bind("ab"),
     };
     let row = if named {
-        // Past this crate, which would leave the name away.
+        // Bypass this crate, which would leave out the name.
         query.fetch_one(&mut **session).await
     } else {
         query.fetch_one(session).await
@@ -68,7 +68,7 @@ fn statements_of_many_do_not_meet() {
         let behind = settings(&role.through(&process)).max_connections(9);
         let pool = connect(behind.pooler(Pooler::Pgweir)).await;
         let mut tasks = tokio::task::JoinSet::new();
-        // Nine take turns on two servers, of which one belongs to the names of the first.
+        // Nine clients take turns on two servers, one of which holds the first client's named statements.
         for task in 0..9 {
             let pool = pool.clone();
             tasks.spawn(async move {
@@ -126,7 +126,7 @@ fn an_unused_connection_is_tested_and_a_used_one_is_not() {
         let pool = connect(settings).await;
         sqlx::query("SELECT 1").execute(&pool).await.unwrap();
         let before = pool.snapshot().opened;
-        // pgweir goes away: what was used a moment ago is not asked for a sign of life.
+        // pgweir goes away: a connection used a moment ago is not pinged.
         process.signal(pgweir_e2e::Signal::KILL);
         process.wait();
         tokio::time::sleep(ms(1200)).await;

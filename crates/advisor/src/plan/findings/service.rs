@@ -1,16 +1,16 @@
-//! What can be wrong with a single service: one function for each rule.
+//! Rules about a single service: one function for each.
 
-use super::{Finding, Severity, corrected};
 use crate::facts::{Facts, Kind, PoolMode, Service, Via};
 use crate::formula::base::prisma_guide_use;
 use crate::plan::capacity::Capacity;
+use crate::plan::finding::{Finding, Severity, corrected};
 use crate::plan::services::ServicePlan;
 use crate::profile::Profile;
 use crate::units::{Connections, short, time_text};
 
 type Rule = fn(&Facts, &Capacity, &Service, &ServicePlan) -> Option<Finding>;
 
-/// What can be wrong with a single service.
+/// Rules about a single service.
 pub(super) const RULES: &[Rule] = &[
     pool_of_all,
     outside_table,
@@ -37,13 +37,13 @@ fn pool_of_all(
         return None;
     }
     let message = format!(
-        "one pool of {} takes all of the {} connections that ordinary roles get",
+        "a single pool of {} takes all {} connections that ordinary roles get",
         plan.pool, capacity.usable
     );
     Some(corrected(17, Severity::Fail, message, "make it smaller"))
 }
 
-/// The profile has three sizes of machines and nothing for others.
+/// The profile's table has three sizes of machines.
 fn outside_table(
     facts: &Facts,
     _: &Capacity,
@@ -58,11 +58,10 @@ fn outside_table(
         return None;
     }
     let message = format!(
-        "{cores} cores are outside the table of the Prisma guide, which has 2, 4 and 8: its pool of {} is \
-         the model's",
+        "{cores} cores are outside the table of the Prisma guide (2, 4 and 8): the pool of {} is the model's",
         plan.pool
     );
-    let remedy = "write pool, or plan with profile model";
+    let remedy = "set pool, or plan with profile model";
     Some(Finding::new("F1", None, Severity::Warn, message, remedy))
 }
 
@@ -78,13 +77,13 @@ fn below_need(
     }
     let goal = facts.operations.goal;
     let message = format!(
-        "a pool of {} is less than the {need} that its load needs for {} % of requests to wait no longer \
+        "a pool of {} is less than the {need} that its load needs so that {} % of requests wait no longer \
          than {}",
         service.pool,
         short(100.0 * (1.0 - goal.probability)),
         time_text(goal.wait)
     );
-    let remedy = format!("{need} connections, or a shorter hold time");
+    let remedy = format!("set the pool to {need}, or shorten the hold time");
     Some(Finding::new("F10", None, Severity::Warn, message, remedy))
 }
 
@@ -108,11 +107,11 @@ fn below_floor(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -
         return None;
     }
     let message = format!(
-        "{} tasks that hold {} connections each can all wait for their last one: a pool of {} blocks for \
-         ever",
+        "{} tasks that hold {} connections each can all wait for their last one: a pool of {} can block \
+         forever",
         service.tasks, service.connections_per_task, service.pool
     );
-    let remedy = format!("{} connections, or no nested checkout", plan.floor);
+    let remedy = format!("set the pool to {}, or avoid nested checkouts", plan.floor);
     Some(Finding::new("F7", None, Severity::Fail, message, remedy))
 }
 
@@ -127,7 +126,7 @@ fn above_ceiling(
         return None;
     }
     let message = format!(
-        "a pool of {} is more than the {ceiling} that the sizing table has for such a load",
+        "a pool of {} is more than the {ceiling} that the sizing table allows for this load",
         service.pool
     );
     let need = plan.need.unwrap_or(Connections(2));
@@ -147,7 +146,7 @@ fn transaction_mode(
     }
     let recipe = match service.kind {
         Kind::Sqlx => {
-            "set statement_cache_capacity(0), or a pooler that shares prepared statements"
+            "set statement_cache_capacity(0), or use a pooler that shares prepared statements"
         }
         Kind::Prisma6 => "add pgbouncer=true to the URL; migrations need a direct URL",
         Kind::Prisma7 => "migrations need a direct URL",
@@ -155,15 +154,15 @@ fn transaction_mode(
             "use Laravel 13's `pooled` connection, or PDO::ATTR_EMULATE_PREPARES; migrations need a \
              direct connection"
         }
-        Kind::Serverless | Kind::Generic => "keep session state out of it",
+        Kind::Serverless | Kind::Generic => "do not rely on session state",
     };
     let message = format!(
         "in {} mode SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE \
-         do not last",
+         do not outlast a transaction",
         pooler.pool_mode
     );
     let mut finding = corrected(23, Severity::Info, message, recipe);
-    // One for each kind of client, as their recipes differ.
+    // One for each kind of client, because their remedies differ.
     finding.id = format!("C23-{}", service.kind);
     Some(finding)
 }
@@ -174,7 +173,7 @@ fn prisma_7_url(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> 
     }
     let message = format!(
         "Prisma 7's pg adapter ignores connection_limit and the other URL parameters; without a factory it \
-         opens 10 connections, not {}, and waits for one without end",
+         opens 10 connections, not {}, and waits forever for one",
         service.pool
     );
     let remedy = "use the factory of `pgweir render prisma`";
@@ -193,15 +192,15 @@ fn persistent_pdo(
     if service.via == Via::Pooler {
         let message = "persistent PDO connections gain little behind a pooler, and carry SET, temporary \
                        tables, advisory locks and open transactions into the next request";
-        let remedy = "write persistent = false";
+        let remedy = "set persistent = false";
         return Some(corrected(44, Severity::Warn, message, remedy));
     }
     let message = format!(
-        "persistent PDO connections are no pool: each of {} workers keeps one for each data source name, \
+        "persistent PDO connections are not a pool: each of {} workers keeps one for each data source name, \
          idle or not, with the state of the last request",
         plan.steady
     );
-    let remedy = "use them only where connecting was measured to be slow";
+    let remedy = "use them only where measurements show that connecting is slow";
     Some(corrected(44, Severity::Info, message, remedy))
 }
 
@@ -213,7 +212,7 @@ fn octane(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Opt
         "Octane's workers never close their connections between requests: {} stay open",
         plan.steady
     );
-    let remedy = "decide on the listener DisconnectFromDatabases";
+    let remedy = "enable the listener DisconnectFromDatabases if they should be closed";
     Some(corrected(47, Severity::Info, message, remedy))
 }
 
@@ -222,7 +221,7 @@ fn serverless(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) ->
         return None;
     }
     let message = format!(
-        "{} functions at once open {} connections without a pooler",
+        "{} concurrent functions open {} connections without a pooler",
         plan.replicas, plan.steady
     );
     let remedy = "put a pooler in front, and connection_limit=1 into the URL";
@@ -233,7 +232,7 @@ fn fpm_environment(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) 
     if service.kind != Kind::PhpFpm {
         return None;
     }
-    let message = "PHP-FPM reads no PHP_FPM_MAX_CHILDREN by itself";
-    let remedy = "use the pool file of `pgweir render php-fpm`, which names the variables";
+    let message = "PHP-FPM does not read PHP_FPM_MAX_CHILDREN by itself";
+    let remedy = "use the pool file of `pgweir render php-fpm`, which refers to the variables";
     Some(corrected(46, Severity::Info, message, remedy))
 }

@@ -1,9 +1,9 @@
 //! What the load needs (F8 to F10), and the law of a load test (F12).
 
-use super::{Derivation, derived, part};
 use crate::facts::Via;
 use crate::formula;
 use crate::plan::{Plan, ScalingPlan};
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::{Rate, short};
 
 pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {
@@ -81,6 +81,17 @@ fn queue(plan: &Plan, all: &mut Vec<Derivation>) {
         ),
         &load[..2],
     ));
+    sharing(plan, services, &load, all);
+}
+
+/// What separate pools need, what a shared one needs, and what sharing gains.
+fn sharing(
+    plan: &Plan,
+    services: (&str, String),
+    load: &[(&str, String)],
+    all: &mut Vec<Derivation>,
+) {
+    let queueing = &plan.queueing;
     if let Some(separate) = queueing.separate {
         all.push(derived(
             "queueing.separate",
@@ -94,7 +105,7 @@ fn queue(plan: &Plan, all: &mut Vec<Derivation>) {
     }
     if let Some(shared) = queueing.shared {
         let waits = formula::queueing::erlang_c(shared.0, queueing.busy);
-        all.push(derived("queueing.shared", shared, &formula::F10, &load));
+        all.push(derived("queueing.shared", shared, &formula::F10, load));
         all.push(derived(
             "probability to wait with queueing.shared",
             short(waits),

@@ -1,30 +1,39 @@
 //! The pooler's sizes (F11). What was given is an input, and has no formula.
 
-use super::{Derivation, derived, part};
+use crate::facts::{Pooler, Via};
 use crate::formula::F11;
-use crate::plan::Plan;
+use crate::plan::{Plan, PoolerPlan};
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::Connections;
 
 pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {
     let (Some(pooler), Some(settings)) = (&plan.pooler, &plan.facts.pooler) else {
         return;
     };
+    servers(plan, pooler, settings, all);
+    pools(pooler, settings, all);
+    clients(plan, pooler, settings, all);
+}
+
+fn size(name: &str, value: Connections, expression: &'static str, inputs: &[Input]) -> Derivation {
+    let name = format!("pooler.{name}");
+    derived(name, value, &part(&F11, expression), inputs)
+}
+
+type Input = (&'static str, String);
+
+fn number(name: &'static str, value: Connections) -> Input {
+    (name, value.to_string())
+}
+
+fn count(name: &'static str, value: u64) -> Input {
+    (name, value.to_string())
+}
+
+/// What PostgreSQL has left, what is useful, and what may be open.
+fn servers(plan: &Plan, pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<Derivation>) {
     let capacity = &plan.capacity;
-    let number = |name: &'static str, value: Connections| (name, value.to_string());
-    let count = |name: &'static str, value: u64| (name, value.to_string());
-    let instances = count("instances", pooler.instances);
-    let pairs = count("pairs", pooler.pairs);
-    let databases = count("databases", pooler.databases);
-    let pool = number("default_pool_size", pooler.default_pool_size);
-    let reserve_pool = number("reserve_pool_size", pooler.reserve_pool_size);
-    let per_database = number("max_db_connections", pooler.max_db_connections);
-    let clients = number("clients", pooler.clients);
-    let both = [number("cap", pooler.cap), number("want", pooler.want)];
-    let mut push = |name: &str, value: Connections, expression: &'static str, inputs: &[_]| {
-        let name = format!("pooler.{name}");
-        all.push(derived(name, value, &part(&F11, expression), inputs));
-    };
-    push(
+    all.push(size(
         "cap",
         pooler.cap,
         "floor(target * U / 100) - reserve - direct",
@@ -34,8 +43,8 @@ pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {
             number("reserve", capacity.reserve),
             number("direct", capacity.peak.less(capacity.pooler)),
         ],
-    );
-    push(
+    ));
+    all.push(size(
         "want",
         pooler.want,
         "max(need, kappa * F1)",
@@ -44,94 +53,103 @@ pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {
             count("kappa", settings.kappa),
             number("F1", capacity.optimum),
         ],
-    );
-    if settings.pool.is_none() {
-        let [cap, want] = both.clone();
-        push(
-            "default_pool_size",
-            pooler.default_pool_size,
-            "floor(max(min(cap, want), databases * instances) / (pairs * instances)), 1 at least",
-            &[
-                cap,
-                want,
-                databases.clone(),
-                pairs.clone(),
-                instances.clone(),
-            ],
-        );
-    }
-    if settings.reserve_pool.is_none() {
-        let inputs = std::slice::from_ref(&pool);
-        let expression = "ceil(default_pool_size / 5)";
-        push(
-            "reserve_pool_size",
-            pooler.reserve_pool_size,
-            expression,
-            inputs,
-        );
-    }
-    match (settings.per_database, settings.pool) {
-        (Some(_), _) => {}
-        (None, Some(_)) => push(
-            "max_db_connections",
-            pooler.max_db_connections,
-            "ceil((default_pool_size + reserve_pool_size) * pairs / databases)",
-            &[
-                pool.clone(),
-                reserve_pool.clone(),
-                pairs.clone(),
-                databases.clone(),
-            ],
-        ),
-        (None, None) => {
-            let [cap, want] = both;
-            push(
-                "max_db_connections",
-                pooler.max_db_connections,
-                "floor(min(cap, want) / (databases * instances)), 1 at least",
-                &[cap, want, databases.clone(), instances.clone()],
-            );
-        }
-    }
-    push(
+    ));
+    all.push(size(
         "servers",
         pooler.servers,
         "min((default_pool_size + reserve_pool_size) * pairs, max_db_connections * databases) * instances",
         &[
-            pool,
-            reserve_pool,
-            pairs,
-            per_database,
-            databases,
-            instances.clone(),
+            number("default_pool_size", pooler.default_pool_size),
+            number("reserve_pool_size", pooler.reserve_pool_size),
+            count("pairs", pooler.pairs),
+            number("max_db_connections", pooler.max_db_connections),
+            count("databases", pooler.databases),
+            count("instances", pooler.instances),
         ],
-    );
-    let behind = plan
-        .services
-        .iter()
-        .filter(|service| service.via == crate::facts::Via::Pooler);
-    push(
+    ));
+}
+
+/// The sizes of pools that were not given.
+fn pools(pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<Derivation>) {
+    let pool = number("default_pool_size", pooler.default_pool_size);
+    let pairs = count("pairs", pooler.pairs);
+    let databases = count("databases", pooler.databases);
+    let instances = count("instances", pooler.instances);
+    let (cap, want) = (number("cap", pooler.cap), number("want", pooler.want));
+    if settings.pool.is_none() {
+        all.push(size(
+            "default_pool_size",
+            pooler.default_pool_size,
+            "floor(max(min(cap, want), databases * instances) / (pairs * instances)), 1 at least",
+            &[
+                cap.clone(),
+                want.clone(),
+                databases.clone(),
+                pairs.clone(),
+                instances.clone(),
+            ],
+        ));
+    }
+    if settings.reserve_pool.is_none() {
+        all.push(size(
+            "reserve_pool_size",
+            pooler.reserve_pool_size,
+            "ceil(default_pool_size / 5)",
+            std::slice::from_ref(&pool),
+        ));
+    }
+    let (expression, inputs) = match (settings.per_database, settings.pool) {
+        (Some(_), _) => return,
+        (None, Some(_)) => (
+            "ceil((default_pool_size + reserve_pool_size) * pairs / databases)",
+            [
+                pool,
+                number("reserve_pool_size", pooler.reserve_pool_size),
+                pairs,
+                databases,
+            ],
+        ),
+        (None, None) => (
+            "floor(min(cap, want) / (databases * instances)), 1 at least",
+            [cap, want, databases, instances],
+        ),
+    };
+    all.push(size(
+        "max_db_connections",
+        pooler.max_db_connections,
+        expression,
+        &inputs,
+    ));
+}
+
+/// Clients, and the file descriptors that they and the servers need.
+fn clients(plan: &Plan, pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<Derivation>) {
+    let behind = plan.services.iter().filter(|s| s.via == Via::Pooler);
+    all.push(size(
         "clients",
         pooler.clients,
-        "sum of what the services behind the pooler open, rollout included if it is to count",
+        "sum of what the services behind the pooler open, rollout included if it counts",
         &[count("services", behind.count() as u64)],
-    );
+    ));
     if settings.clients.is_none() {
-        push(
+        all.push(size(
             "max_client_conn",
             pooler.max_client_conn,
-            "ceil(1.25 * clients / instances): a quarter more, for balance is never even",
-            &[clients, instances.clone()],
-        );
+            "ceil(1.25 * clients / instances): a quarter more, because balance is never even",
+            &[
+                number("clients", pooler.clients),
+                count("instances", pooler.instances),
+            ],
+        ));
     }
-    push(
+    all.push(size(
         "descriptors",
         Connections(pooler.descriptors),
         "floor(1.2 * (max_client_conn + servers / instances)) + 32 for listeners and logs",
         &[
             number("max_client_conn", pooler.max_client_conn),
             number("servers", pooler.servers),
-            instances,
+            count("instances", pooler.instances),
         ],
-    );
+    ));
 }

@@ -1,10 +1,10 @@
 //! The numbers of one service.
 
-use super::{Derivation, derived, part};
 use crate::facts::Service;
 use crate::fleet::presets::Preset;
 use crate::formula;
 use crate::plan::{Plan, ServicePlan};
+use crate::show::derivation::{Derivation, derived, part};
 use crate::units::{short, time_text};
 
 pub(super) fn explain(
@@ -51,6 +51,12 @@ pub(super) fn explain(
             ),
         ],
     ));
+    load(plan, service, known, all);
+}
+
+/// What its load needs, where that is known.
+fn load(plan: &Plan, service: &ServicePlan, known: &Service, all: &mut Vec<Derivation>) {
+    let name = |number: &str| format!("services.{}.{number}", service.name);
     if let (Some(requests), Some(busy)) = (known.requests, service.busy) {
         all.push(derived(
             name("busy"),

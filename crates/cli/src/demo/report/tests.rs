@@ -87,7 +87,7 @@ fn thousands_are_grouped() {
 }
 
 #[test]
-fn a_wrong_answer_or_lost_money_is_no_success() {
+fn a_wrong_answer_or_lost_money_is_a_failure() {
     assert!(report().sound());
     let mut mixed = report();
     mixed.runs[1].mixed_answers = 1;
