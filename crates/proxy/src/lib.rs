@@ -15,7 +15,6 @@ pub mod config;
 mod connect;
 mod effects;
 mod errors;
-mod http;
 mod insight;
 mod link;
 mod listen;
@@ -24,14 +23,18 @@ mod login;
 mod outbox;
 mod pool_handle;
 mod probe;
+mod recovery;
 mod registry;
 mod reload;
 mod run;
+mod shown;
 mod snapshot;
 mod socket;
 mod stats;
 mod texts;
 mod wire_io;
 mod worker;
+#[cfg(test)]
+mod world;
 
 pub use run::{RunError, SetLogLevel, run};

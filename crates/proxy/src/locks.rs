@@ -15,7 +15,7 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 
-pub(crate) use blocker::Blocker;
+pub(crate) use blocker::{Blocker, Kind};
 
 /// What one look at a PostgreSQL found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

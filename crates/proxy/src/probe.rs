@@ -25,14 +25,13 @@ use std::time::Duration;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
+use pgweir_telemetry::postgres::{Activity, PostgresSnapshot, Privilege, Seen, Sight};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
-pub(crate) use activity::{Activity, Origin, Privilege, State};
 use averages::Averages;
-pub(crate) use averages::Wait;
 use chains::Chains;
 use session::{Entry, Failure, Session};
 use target::Target;
@@ -55,38 +54,6 @@ const BLAMED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a look at short waits for locks may be taken for the present, whatever the period.
 const CROWDED_MAX: Duration = Duration::from_secs(3);
-
-/// One PostgreSQL as it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PostgresSnapshot {
-    /// Host and port, or the path of the unix socket.
-    pub(crate) server: Arc<str>,
-    /// Cores of its machine, where the configuration says.
-    pub(crate) cores: Option<u32>,
-    pub(crate) sight: Sight,
-}
-
-/// What is known of a PostgreSQL.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) enum Sight {
-    /// It is not looked at: `probe_interval` is 0, or HTTP is not served.
-    Off,
-    /// No user of the configuration can log in without a client's help, and none has come.
-    NoUser,
-    /// It was not asked yet, or does not answer.
-    #[default]
-    Away,
-    /// What it said last.
-    Seen(Arc<Seen>),
-}
-
-/// What PostgreSQL said, and what it said before.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
-    pub(crate) activity: Activity,
-    /// Average of active sessions over the last minute by what they wait for, most first.
-    pub(crate) averages: Vec<(Wait, f64)>,
-}
 
 /// What the last look at a PostgreSQL came to.
 #[derive(Debug, Clone)]

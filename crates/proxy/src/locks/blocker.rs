@@ -49,19 +49,6 @@ pub(crate) enum Kind {
     Prepared,
 }
 
-impl Kind {
-    /// The word for it in JSON.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Client(_) => "client",
-            Self::Clients => "clients",
-            Self::Server => "server",
-            Self::Elsewhere => "elsewhere",
-            Self::Prepared => "prepared",
-        }
-    }
-}
-
 impl Registry {
     /// Whose locks most of the pool's servers wait for that wait for any; or else those of the pools
     /// that may share a limit with it.

@@ -11,8 +11,8 @@ use pgweir_sql::fingerprint::Fingerprint;
 use super::blocker::Kind;
 use super::{LockBoard, Locks, Root, Session, Sighting, Stranger};
 use crate::effects::Effect;
-use crate::http::tests::world;
 use crate::insight::Locking;
+use crate::world::world;
 
 fn root(session: Session, sessions: u32) -> Root {
     Root {
