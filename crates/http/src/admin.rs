@@ -14,8 +14,9 @@ use serde::Serialize;
 use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 
+use crate::answers::{challenge, json, problem};
 use crate::pooler::{ActionOutcome, Administrator, ClientAction};
-use crate::routes::{View, bearer, challenge, json, problem};
+use crate::view::{View, bearer};
 
 /// Time for a worker's answer. It has one within milliseconds unless it is badly overloaded.
 const ANSWER_MAX: Duration = Duration::from_secs(5);

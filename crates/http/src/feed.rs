@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
-use pgweir_telemetry::live::Findings;
+use pgweir_telemetry::findings::Findings;
 use pgweir_telemetry::{Recorder, Snapshot};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,17 +30,17 @@ pub(super) const STREAM_LIFE: Duration = Duration::from_secs(600);
 /// What is known of the past, and who watches.
 pub(super) struct Feed {
     pooler: Arc<dyn Pooler>,
-    watch: Mutex<Watch>,
+    audience: Mutex<Audience>,
 }
 
 #[derive(Default)]
-struct Watch {
+struct Audience {
     recorder: Recorder,
     /// At most [`STREAMS_MAX`].
-    streams: Vec<Stream>,
+    watchers: Vec<Watcher>,
 }
 
-struct Stream {
+struct Watcher {
     outbox: mpsc::Sender<Bytes>,
     /// Since the start of the process.
     ends: Duration,
@@ -50,7 +50,7 @@ impl Feed {
     pub(super) fn new(pooler: Arc<dyn Pooler>) -> Self {
         Self {
             pooler,
-            watch: Mutex::default(),
+            audience: Mutex::default(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Feed {
     pub(super) fn document(&self) -> String {
         let snapshot = self.pooler.snapshot();
         let findings = self.pooler.findings();
-        self.with_watch(|watch| watch.render(&snapshot, findings))
+        self.with_audience(|audience| audience.render(&snapshot, findings))
     }
 
     /// Begins a stream of server-sent events, the first of which is there at once; `None` if there
@@ -76,16 +76,18 @@ impl Feed {
     pub(super) fn subscribe(&self) -> Option<mpsc::Receiver<Bytes>> {
         let snapshot = self.pooler.snapshot();
         let findings = self.pooler.findings();
-        self.with_watch(|watch| {
-            watch.streams.retain(|stream| !stream.outbox.is_closed());
-            if watch.streams.len() >= STREAMS_MAX {
+        self.with_audience(|audience| {
+            audience
+                .watchers
+                .retain(|stream| !stream.outbox.is_closed());
+            if audience.watchers.len() >= STREAMS_MAX {
                 return None;
             }
             let (outbox, inbox) = mpsc::channel(PENDING_MAX);
-            let first = event(&watch.render(&snapshot, findings));
+            let first = event(&audience.render(&snapshot, findings));
             outbox.try_send(first).expect("a new channel has room");
             let ends = snapshot.uptime + STREAM_LIFE;
-            watch.streams.push(Stream { outbox, ends });
+            audience.watchers.push(Watcher { outbox, ends });
             Some(inbox)
         })
     }
@@ -93,29 +95,29 @@ impl Feed {
     /// Notes what an administrator did.
     pub(super) fn note(&self, text: String) {
         let now = SystemTime::now();
-        self.with_watch(|watch| watch.recorder.note(now, text));
+        self.with_audience(|audience| audience.recorder.note(now, text));
     }
 
     fn look(&self) {
         let snapshot = self.pooler.snapshot();
-        self.with_watch(|watch| watch.look(&snapshot, || self.pooler.findings()));
+        self.with_audience(|audience| audience.look(&snapshot, || self.pooler.findings()));
     }
 
-    fn with_watch<T>(&self, run: impl FnOnce(&mut Watch) -> T) -> T {
-        run(&mut self.watch.lock().expect("no panic under the lock"))
+    fn with_audience<T>(&self, run: impl FnOnce(&mut Audience) -> T) -> T {
+        run(&mut self.audience.lock().expect("no panic under the lock"))
     }
 }
 
-impl Watch {
+impl Audience {
     fn look(&mut self, snapshot: &Snapshot, findings: impl FnOnce() -> Findings) {
         self.recorder.observe(snapshot);
-        self.streams
+        self.watchers
             .retain(|stream| !stream.outbox.is_closed() && snapshot.uptime < stream.ends);
-        if self.streams.is_empty() {
+        if self.watchers.is_empty() {
             return;
         }
         let event = event(&self.render(snapshot, findings()));
-        for stream in &self.streams {
+        for stream in &self.watchers {
             // A full one has two to read already; a closed one is gone at the next look.
             let _ = stream.outbox.try_send(event.clone());
         }
@@ -136,7 +138,7 @@ fn event(json: &str) -> Bytes {
 mod tests {
     use std::time::Duration;
 
-    use pgweir_telemetry::live::Findings;
+    use pgweir_telemetry::findings::Findings;
 
     use super::{Feed, PENDING_MAX, STREAM_LIFE, STREAMS_MAX};
     use crate::tests::FakePooler;
@@ -189,10 +191,10 @@ mod tests {
         let mut stream = feed.subscribe().unwrap();
         let mut snapshot = feed.pooler.snapshot();
         snapshot.uptime += STREAM_LIFE - Duration::from_secs(1);
-        feed.with_watch(|watch| watch.look(&snapshot, Findings::default));
+        feed.with_audience(|audience| audience.look(&snapshot, Findings::default));
         assert!(!stream.is_closed());
         snapshot.uptime += Duration::from_secs(1);
-        feed.with_watch(|watch| watch.look(&snapshot, Findings::default));
+        feed.with_audience(|audience| audience.look(&snapshot, Findings::default));
         while stream.try_recv().is_ok() {}
         assert!(stream.is_closed());
     }

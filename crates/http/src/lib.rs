@@ -7,6 +7,7 @@
 //! time for it, and the life of a connection. Bodies of requests are never read.
 
 mod admin;
+mod answers;
 mod feed;
 mod jwt;
 mod live;
@@ -17,10 +18,11 @@ mod push;
 mod routes;
 mod serve;
 mod tls;
+mod view;
 
 pub use jwt::Keys;
 pub use pooler::{
-    Access, ActionOutcome, Administrator, ClientAction, Collector, Options, Pooler, Push,
+    Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
 };
 pub use serve::{Bound, Serving, bind, start};
 pub use tls::{Tls, Unusable};

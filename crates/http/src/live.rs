@@ -19,8 +19,9 @@ use axum::http::{Response, StatusCode};
 use hyper::body::{Bytes, Frame};
 use tokio::sync::mpsc;
 
+use crate::answers::{JSON, problem, respond};
 use crate::feed::{STREAM_LIFE, STREAMS_MAX};
-use crate::routes::{JSON, View, bearer, problem, respond};
+use crate::view::{View, bearer};
 
 /// Answers with the document.
 pub(super) async fn document(State(view): State<View>, headers: HeaderMap) -> Response<Body> {
@@ -49,7 +50,7 @@ pub(super) async fn stream(
     if let Some(Extension(life)) = life {
         life.prolong();
     }
-    let body = Body::new(Stream { inbox });
+    let body = Body::new(EventStream { inbox });
     let mut response = respond(StatusCode::OK, "text/event-stream", body);
     // nginx would collect the events to send them by the dozen.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
@@ -101,11 +102,11 @@ fn is_own_name(host: &str) -> bool {
 }
 
 /// The body of a stream.
-struct Stream {
+struct EventStream {
     inbox: mpsc::Receiver<Bytes>,
 }
 
-impl hyper::body::Body for Stream {
+impl hyper::body::Body for EventStream {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -7,7 +7,7 @@ use pgweir_telemetry::schema;
 use serde_json::{Value, json};
 
 use crate::admin::Done;
-use crate::routes::Problem;
+use crate::answers::ProblemObject;
 
 /// What stands in the paths where the prefix goes.
 const PREFIX_PLACE: &str = "{prefix}";
@@ -22,7 +22,7 @@ fn compose() -> Value {
     let mut document: Value =
         serde_json::from_str(include_str!("openapi/paths.json")).expect("it is part of the code");
     let mut schemas = schema::all();
-    schema::add::<Problem>(&mut schemas);
+    schema::add::<ProblemObject>(&mut schemas);
     schema::add::<Done>(&mut schemas);
     for data in ["Health", "Stats", "Done"] {
         schemas.insert(format!("{data}Answer"), answer(data));

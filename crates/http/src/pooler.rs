@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgweir_telemetry::Snapshot;
 use pgweir_telemetry::compat::ApplicationNames;
-use pgweir_telemetry::live::Findings;
+use pgweir_telemetry::findings::Findings;
 use pgweir_telemetry::snapshot::Readiness;
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ pub struct Access {
 
 /// What stays as it is until a restart.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct HttpOptions {
     /// What stands before `/health` and `/stats/database`: empty, or a path that begins with a slash
     /// and does not end with one.
     pub path_prefix: String,

@@ -1,7 +1,5 @@
 //! Which path shows what, and to whom.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -11,27 +9,13 @@ use axum::routing::{get, post};
 use pgweir_telemetry::exposition::{Exposition, TextFormat};
 use pgweir_telemetry::report::{Answer, Health, Stats};
 use pgweir_telemetry::{compat, metrics};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::admin;
-use crate::feed::Feed;
-use crate::jwt::{Bearer, Keys};
+use crate::answers::{JSON, PLAIN, json, problem, respond};
 use crate::live as live_document;
 use crate::openapi;
 use crate::page;
-use crate::pooler::Pooler;
-
-/// What all paths look at.
-#[derive(Clone)]
-pub(super) struct View {
-    pub(super) pooler: Arc<dyn Pooler>,
-    pub(super) feed: Arc<Feed>,
-    /// What stands before most paths.
-    pub(super) prefix: Arc<str>,
-    /// Whether only this machine can connect.
-    pub(super) is_local: bool,
-}
+use crate::view::{View, bearer};
 
 /// All paths there are. Two of them change something, and take POST; the others GET and HEAD.
 pub(super) fn router(view: View) -> Router {
@@ -123,81 +107,6 @@ async fn scrape(State(view): State<View>, headers: HeaderMap) -> Response<Body> 
 async fn open_api(State(view): State<View>) -> Response<Body> {
     respond(StatusCode::OK, JSON, openapi::document(&view.prefix))
 }
-
-/// The token of a request, if these keys are good for it; else the answer.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, made once"
-)]
-pub(super) fn bearer(keys: &Keys, headers: &HeaderMap) -> Result<Bearer, Response<Body>> {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .map(HeaderValue::as_bytes);
-    keys.check(authorization).map_err(|_| {
-        let bearer = HeaderValue::from_static("Bearer");
-        challenge(StatusCode::UNAUTHORIZED, "a valid token is needed", bearer)
-    })
-}
-
-/// A problem that another token would solve, and which one (RFC 6750, section 3).
-pub(super) fn challenge(status: StatusCode, detail: &str, wanted: HeaderValue) -> Response<Body> {
-    let mut response = problem(status, detail);
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, wanted);
-    response
-}
-
-/// What is wrong (RFC 9457).
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(crate) struct Problem {
-    /// The status in words.
-    title: &'static str,
-    /// The status.
-    status: u16,
-    /// What happened, and what to do.
-    detail: String,
-}
-
-/// Answers that something is wrong.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    let text = encode(&Problem {
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        detail: detail.to_owned(),
-    });
-    respond(status, "application/problem+json", text)
-}
-
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    respond(status, JSON, encode(value))
-}
-
-fn encode(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("our own types have text as keys")
-}
-
-pub(super) fn respond(
-    status: StatusCode,
-    kind: &'static str,
-    body: impl Into<Body>,
-) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    for (name, value) in [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-const PLAIN: &str = "text/plain; charset=utf-8";
-pub(super) const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests;

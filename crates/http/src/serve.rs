@@ -22,10 +22,11 @@ use tracing::{debug, info};
 
 use crate::feed::Feed;
 use crate::live::Life;
-use crate::pooler::{Options, Pooler};
+use crate::pooler::{HttpOptions, Pooler};
 use crate::push;
-use crate::routes::{self, View};
+use crate::routes;
 use crate::tls::Tls;
+use crate::view::View;
 
 /// Connections at once; further ones wait in the kernel's queue. Scrapers and probes are a few; the
 /// rest is room for those that open connections and say nothing, at 16 KiB each at most.
@@ -38,7 +39,7 @@ const HEAD_LEN_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 
 /// Time for a request's head, and so how long a connection may be idle between requests.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Life of a connection, after which it ends with the response that is under way. One that carries
 /// a stream may live as long as that.
@@ -90,7 +91,7 @@ impl Drop for Serving {
 pub fn start(
     bound: Bound,
     pooler: Arc<dyn Pooler>,
-    options: Options,
+    options: HttpOptions,
     beside: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Serving> {
     let runtime = tokio::runtime::Builder::new_current_thread()

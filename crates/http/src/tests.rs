@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use pgweir_telemetry::Snapshot;
-use pgweir_telemetry::live::{Findings, LiveMode};
+use pgweir_telemetry::findings::Findings;
+use pgweir_telemetry::live::LiveMode;
 use pgweir_telemetry::pools::PoolSnapshot;
 use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, WorkerSnapshot};
 use tokio::sync::oneshot;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::feed::Feed;
 use crate::jwt::Keys;
 use crate::pooler::{Access, ActionOutcome, Administrator, ClientAction, Pooler};
-use crate::routes::View;
+use crate::view::View;
 
 /// What tokens of tests are signed with.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -13,7 +14,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use crate::serve::HEAD_TIMEOUT;
+/// Time for a handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A certificate with its key. TLS 1.2 and 1.3, HTTP/1.1.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ impl Tls {
     /// # Errors
     /// The peer speaks no TLS that we speak, or takes too long.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        timeout(HEAD_TIMEOUT, self.0.accept(stream))
+        timeout(HANDSHAKE_TIMEOUT, self.0.accept(stream))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -33,7 +33,7 @@ use tracing::{info, warn};
 
 use averages::Averages;
 use chains::Chains;
-use session::{Entry, Failure, Session};
+use session::{Failure, ProbeLogin, ProbeSession};
 use target::Target;
 
 use crate::config::{Config, Tcp};
@@ -206,7 +206,7 @@ impl Drop for Running {
 }
 
 /// Asks once.
-async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+async fn ask(session: &mut ProbeSession, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
     timeout(ANSWER_TIMEOUT, session.ask(sql))
         .await
         .unwrap_or(Err(Failure::Timeout(ANSWER_TIMEOUT)))
@@ -215,7 +215,7 @@ async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> 
 /// Finds out who holds the locks that sessions of ours wait for. What begins with the look `at`
 /// is asked for only if there are any.
 async fn locks(
-    session: &mut Session,
+    session: &mut ProbeSession,
     at: Time,
     activity: &Activity,
     ours: &HashMap<u32, ServerId>,
@@ -270,7 +270,7 @@ impl Watch {
         let server = self.plan.target.name.clone();
         let mut pause = PAUSE_MIN;
         loop {
-            let Some(entry) = self.entry() else {
+            let Some(login) = self.login() else {
                 if self.told != Told::NoUser {
                     info!(
                         server = &*server,
@@ -282,10 +282,10 @@ impl Watch {
                 sleep(PAUSE_MIN).await;
                 continue;
             };
-            self.user.clone_from(&entry.user);
+            self.user.clone_from(&login.user);
             let probes = &self.registry.probes;
             let mut known = None;
-            let failure = match Session::open(&self.plan.target, entry, &self.plan.tcp).await {
+            let failure = match ProbeSession::open(&self.plan.target, login, &self.plan.tcp).await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let failure = self.look(&mut session).await;
@@ -314,10 +314,10 @@ impl Watch {
     }
 
     /// As whom to log in: as the target says, or with the key that a client's login brought.
-    fn entry(&self) -> Option<Entry> {
+    fn login(&self) -> Option<ProbeLogin> {
         let target = &self.plan.target;
         if let Some(account) = &target.account {
-            return Some(Entry {
+            return Some(ProbeLogin {
                 user: account.user.clone(),
                 secret: account.secret.clone(),
                 keys: Keys::default(),
@@ -331,7 +331,7 @@ impl Watch {
                 return None;
             }
             let keys = pool.keys.lock().expect("no panic under the lock").clone();
-            keys.passed.is_some().then(|| Entry {
+            keys.passed.is_some().then(|| ProbeLogin {
                 user: pool.user.to_string(),
                 secret: None,
                 keys,
@@ -344,7 +344,7 @@ impl Watch {
     }
 
     /// Looks again and again, until that fails.
-    async fn look(&mut self, session: &mut Session) -> Failure {
+    async fn look(&mut self, session: &mut ProbeSession) -> Failure {
         let mut due = interval(self.plan.period);
         // A slow answer must not be followed by a burst of questions.
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use pgweir_http::{
-    Access, ActionOutcome, Administrator, ClientAction, Collector, Options, Pooler, Push,
+    Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
 };
 use pgweir_pool::relay::Hold;
 use pgweir_pool::trace::Level;
 use pgweir_telemetry::Snapshot;
 use pgweir_telemetry::compat::ApplicationNames;
+use pgweir_telemetry::findings::{FINDINGS_MAX, Findings};
 use pgweir_telemetry::live::{
-    BlockerKind, FINDINGS_MAX, Findings, HolderState, LiveBlocker, LiveHolder, LiveWaiter,
-    NPlusOne, SlowLevel, SlowQuery, TopStatement,
+    BlockerKind, LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowLevel, SlowQuery, TopStatement,
 };
 use pgweir_telemetry::millis;
 use pgweir_telemetry::snapshot::Readiness;
@@ -19,8 +19,8 @@ use pgweir_telemetry::timestamp::rfc3339;
 use tokio::sync::oneshot;
 
 use crate::config;
-use crate::insight::{Holder, Locking, RepeatedStatement, SlowStatement, Waiter};
-use crate::locks::{Blocker, Kind};
+use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
+use crate::locks::{Blocker, LockHolder};
 use crate::registry::Registry;
 use crate::snapshot;
 
@@ -70,7 +70,7 @@ impl Pooler for Shown {
 }
 
 /// What stays as it is until a restart.
-pub(crate) fn options(http: &config::Http) -> Options {
+pub(crate) fn options(http: &config::Http) -> HttpOptions {
     let to = http.otlp.as_ref().map(|otlp| Collector {
         host: otlp.host.clone(),
         port: otlp.port,
@@ -78,7 +78,7 @@ pub(crate) fn options(http: &config::Http) -> Options {
         path: otlp.path.clone(),
     });
     let push = to.zip(http.otlp_interval);
-    Options {
+    HttpOptions {
         path_prefix: http.path_prefix.clone(),
         push: push.map(|(to, interval)| Push { to, interval }),
     }
@@ -149,12 +149,7 @@ fn n_plus_one(repeated: RepeatedStatement) -> NPlusOne {
 
 fn holder(holder: Holder, text: String) -> LiveHolder {
     LiveHolder {
-        state: match holder.hold {
-            Hold::Busy if holder.locking == Locking::Waits => HolderState::WaitingForLock,
-            Hold::Busy => HolderState::Active,
-            Hold::InTransaction => HolderState::IdleInTransaction,
-            Hold::Pinned(_) | Hold::Free => HolderState::IdlePinned,
-        },
+        state: holder.state(),
         address: holder.address.map(|address| address.to_string()),
         held_ms: millis(holder.held),
         since_ms: millis(match holder.hold {
@@ -193,11 +188,11 @@ fn blocker(blocker: Blocker) -> LiveBlocker {
     LiveBlocker {
         server: blocker.postgres.to_string(),
         kind: match blocker.kind {
-            Kind::Client(_) => BlockerKind::Client,
-            Kind::Clients => BlockerKind::Clients,
-            Kind::Server => BlockerKind::Server,
-            Kind::Elsewhere => BlockerKind::Elsewhere,
-            Kind::Prepared => BlockerKind::Prepared,
+            LockHolder::Client(_) => BlockerKind::Client,
+            LockHolder::Clients => BlockerKind::Clients,
+            LockHolder::Server => BlockerKind::Server,
+            LockHolder::Elsewhere => BlockerKind::Elsewhere,
+            LockHolder::Prepared => BlockerKind::Prepared,
         },
         client: blocker.client().map(|number| number.to_string()),
         database: blocker.database,

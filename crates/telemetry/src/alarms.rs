@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use crate::headline;
-use crate::live::{Live, LivePool, Severity};
+use crate::live::{Alarm, Live, LivePool};
+use crate::pools;
 use crate::refusals::RefusedLately;
+use crate::terms::Severity;
 use crate::words::{clients_wait, count, duration, span};
 
 /// How long a queue has been long before it is worth a warning: shorter ones are what a pooler is
@@ -22,24 +21,6 @@ const CLIENTS_SHARE: f64 = 0.9;
 
 /// The last refusal of a series is told the age of from this on.
 const JUST_NOW: Duration = Duration::from_secs(2);
-
-/// Something to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Alarm {
-    /// Stays the same while the alarm goes on.
-    pub key: String,
-    /// How bad it is: `warning` or `error`.
-    pub severity: Severity,
-    /// What is the matter.
-    pub what: String,
-    /// What to look at, or do.
-    pub next: String,
-    /// The section of this document that shows more of it.
-    pub section: Option<String>,
-    /// All of it in one line, for where there is no room for sentences.
-    pub line: String,
-}
 
 impl Alarm {
     fn new(severity: Severity, key: String, what: String, next: &str) -> Self {
@@ -72,6 +53,19 @@ impl Live {
         alarms.sort_by_key(|alarm| alarm.severity);
         self.headline = Some(headline::of(self));
         self.alarms = Some(alarms);
+    }
+
+    /// Adds what an older pooler leaves to those who look: which figures to list, what to be alarmed
+    /// of, and the headline.
+    #[must_use]
+    pub fn completed(mut self) -> Self {
+        if self.columns.is_empty() {
+            self.columns = pools::columns();
+        }
+        if self.alarms.is_none() || self.headline.is_none() {
+            self.judge(&[]);
+        }
+        self
     }
 }
 

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::work::Totals;
 
-use crate::exposition::{Exposition, Label, MetricKind, Reading, SampleValue};
+use crate::exposition::Exposition;
 use crate::pools::PoolSnapshot;
+use crate::sample::{Label, MetricKind, Reading, SampleValue};
 use crate::snapshot::{DatabaseSnapshot, Snapshot};
 
 /// Names that applications give their own metrics, shown where a dashboard expects them.

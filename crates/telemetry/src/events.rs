@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::live::{LiveEvent, Severity};
+use crate::live::LiveEvent;
 use crate::pools::PoolSnapshot;
 use crate::queues::QUEUE_MIN;
 use crate::snapshot::Snapshot;
+use crate::terms::Severity;
 use crate::timestamp::rfc3339;
 
 /// Events kept.
@@ -19,13 +20,13 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// The newest events, and what is needed to tell the next.
 #[derive(Debug, Default)]
-pub struct Events {
+pub(crate) struct Events {
     /// The oldest first; at most [`EVENTS_MAX`].
     kept: VecDeque<LiveEvent>,
     /// `None` before the first look.
     ready: Option<bool>,
     draining: bool,
-    pools: BTreeMap<(Arc<str>, Arc<str>), Known>,
+    pools: BTreeMap<(Arc<str>, Arc<str>), PoolMemory>,
 }
 
 /// How many clients were refused, by the reason.
@@ -68,7 +69,7 @@ impl Reasons {
 
 /// A pool at the look before.
 #[derive(Debug, Default)]
-struct Known {
+struct PoolMemory {
     login_failing: bool,
     /// The queue that goes on: the most that waited at once, and the last look that saw one.
     queue: Option<(u32, Duration)>,
@@ -80,7 +81,7 @@ struct Known {
 
 impl Events {
     /// Notes what has changed since the look before.
-    pub fn observe(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
         let ready = snapshot.readiness.is_ready();
         let draining = snapshot.readiness.draining;
         if draining && !self.draining {
@@ -110,12 +111,12 @@ impl Events {
     }
 
     /// The events, the newest first.
-    pub fn newest_first(&self) -> Vec<LiveEvent> {
+    pub(crate) fn newest_first(&self) -> Vec<LiveEvent> {
         self.kept.iter().rev().cloned().collect()
     }
 
     /// Something happened at `at`.
-    pub fn note(&mut self, at: SystemTime, severity: Severity, text: String) {
+    pub(crate) fn note(&mut self, at: SystemTime, severity: Severity, text: String) {
         self.kept.push_back(LiveEvent {
             at: rfc3339(at),
             severity,
@@ -127,7 +128,7 @@ impl Events {
     }
 }
 
-impl Known {
+impl PoolMemory {
     /// Takes over what the pool is like; gives what that means.
     fn change(&mut self, pool: &PoolSnapshot, now: Duration) -> Vec<(Severity, String)> {
         let mut news = Vec::new();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pgweir_pool::histogram::Histogram;
 
 use crate::otlp::OtlpMetrics;
+use crate::sample::{Label, MetricKind, SampleValue};
 
 /// Which of the two formats is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +94,6 @@ fn permille(value: &str) -> Option<u16> {
     let thousandths: u16 = format!("{rest:0<3}").parse().ok()?;
     Some(whole * 1000 + thousandths).filter(|permille| *permille <= 1000)
 }
-
-/// What a family of metrics is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MetricKind {
-    /// It only rises. Its samples are named with `_total` behind, which the family's name leaves
-    /// out.
-    Counter,
-    /// It rises and falls.
-    Gauge,
-    /// Durations in buckets.
-    Histogram,
-}
-
-/// A family with a sample for each of several `T`: its name, its help, and how a sample is read.
-pub(crate) type Reading<T, V> = (&'static str, &'static str, fn(&T) -> V);
-
-/// A label's name and value.
-pub(crate) type Label<'a> = (&'a str, &'a str);
 
 /// What is written so far.
 pub enum Exposition {
@@ -234,62 +217,6 @@ impl Family<'_> {
         push(text, format_args!("{name}_count"));
         write_labels(text, labels, None);
         push(text, format_args!(" {}\n", of.count()));
-    }
-}
-
-/// A sample's value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum SampleValue {
-    /// Things.
-    Count(u64),
-    /// Anything else.
-    Real(f64),
-}
-
-impl SampleValue {
-    /// Microseconds, as seconds.
-    pub(crate) fn micros(us: u64) -> Self {
-        Self::Real(us as f64 / 1e6)
-    }
-}
-
-impl From<u64> for SampleValue {
-    fn from(count: u64) -> Self {
-        Self::Count(count)
-    }
-}
-
-impl From<u32> for SampleValue {
-    fn from(count: u32) -> Self {
-        Self::Count(count.into())
-    }
-}
-
-impl From<usize> for SampleValue {
-    fn from(count: usize) -> Self {
-        Self::Count(count as u64)
-    }
-}
-
-impl From<bool> for SampleValue {
-    fn from(fact: bool) -> Self {
-        Self::Count(fact.into())
-    }
-}
-
-impl From<Duration> for SampleValue {
-    fn from(duration: Duration) -> Self {
-        Self::Real(duration.as_secs_f64())
-    }
-}
-
-impl std::fmt::Display for SampleValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Count(count) => write!(f, "{count}"),
-            // OpenMetrics wants bounds of buckets as floats: 1.0, not 1.
-            Self::Real(real) => write!(f, "{real:?}"),
-        }
     }
 }
 

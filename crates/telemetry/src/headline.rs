@@ -1,24 +1,7 @@
 //! How it goes, in a sentence.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-use crate::live::{BlockerKind, Live, LiveBlocker, LiveHolder};
+use crate::live::{BlockerKind, Headline, Live, LiveBlocker, LiveHolder};
 use crate::words::{clients_wait, count, duration, plural, who};
-
-/// How it goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Headline {
-    /// The state of things, or what is most wrong.
-    pub text: String,
-    /// For one line, and only where there is no alarm: who waits, for whose locks, and who has
-    /// forgotten a server.
-    pub line: String,
-    /// Nobody waits for a lock, and nobody has forgotten a server. A short queue is what a pooler is
-    /// for.
-    pub is_well: bool,
-}
 
 pub(crate) fn of(live: &Live) -> Headline {
     let waiting = waiting(live);

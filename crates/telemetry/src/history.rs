@@ -30,7 +30,7 @@ const RATE_SPAN_MIN: Duration = Duration::from_secs(2);
 
 /// The last quarter of an hour.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     points: VecDeque<Point>,
     /// The oldest first. Never empty after the first look.
     marks: VecDeque<Mark>,
@@ -75,7 +75,7 @@ pub(crate) struct Recent {
 
 impl History {
     /// Takes a look. To be called once per second or so.
-    pub fn observe(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
         let sum = snapshot.sum();
         self.waiting_max = self.waiting_max.max(sum.counts.waiting);
         self.active_max = self.active_max.max(sum.counts.active);

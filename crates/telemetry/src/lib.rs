@@ -5,23 +5,27 @@
 //! `pgweir top` draw, the statistics ([`report`]) and the metrics ([`metrics`], [`compat`]), as text
 //! to be scraped or as OTLP to be pushed. Nothing here has a lock, a clock, a socket or a file.
 
-pub mod alarms;
+mod alarms;
 pub mod compat;
-pub mod events;
+mod events;
 pub mod exposition;
-pub mod headline;
-pub mod history;
+pub mod findings;
+mod headline;
+mod history;
 pub mod live;
 pub mod metrics;
 pub mod otlp;
 pub mod pools;
 pub mod postgres;
-pub mod queues;
+mod queues;
 pub mod recorder;
 pub mod refusals;
+pub mod remedies;
 pub mod report;
+mod sample;
 pub mod schema;
 pub mod snapshot;
+pub mod terms;
 pub mod timestamp;
 pub mod words;
 

@@ -5,27 +5,20 @@
 //! is taken as absent or zero, so that a new `top` shows an old pooler, and the other way round.
 
 mod findings;
+mod judged;
 mod servers;
-mod words;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use crate::alarms::Alarm;
-pub use crate::headline::Headline;
-pub use crate::pools::{FigureUnit, PoolColumn, PoolStats, Times};
+pub use crate::pools::{PoolColumn, PoolStats, Times};
+pub use crate::terms::{FigureUnit, LiveMode, Severity};
 pub use findings::{
-    BlockerKind, FINDINGS_MAX, Findings, HolderState, LiveBlocker, LiveHolder, LiveWaiter,
-    NPlusOne, SlowLevel, SlowQuery, TopStatement, WaitCause,
+    BlockerKind, HolderState, LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowLevel, SlowQuery,
+    TopStatement, WaitCause,
 };
+pub use judged::{Alarm, Headline};
 pub use servers::{LivePostgres, ServerSessions, SightWord, WaitEvent};
-pub use words::{LiveMode, Severity};
-
-use crate::millis;
-use crate::pools::{self, PoolSnapshot};
-use crate::recorder::Recorder;
-use crate::snapshot::Snapshot;
-use crate::timestamp::rfc3339;
 
 /// The pooler at one moment. Times are milliseconds unless named otherwise. A section that is absent
 /// is off or unknown.
@@ -168,81 +161,7 @@ pub struct LiveEvent {
     pub text: String,
 }
 
-impl Live {
-    /// The document of a snapshot, what is remembered of earlier ones, and what was found out.
-    pub fn of(snapshot: &Snapshot, past: &Recorder, findings: Findings) -> Self {
-        let workers = snapshot.workers.iter().map(|worker| LiveWorker {
-            busy: f64::from(worker.busy_permille) / 1000.0,
-            clients: worker.clients,
-        });
-        let errors = snapshot.errors.iter().map(|(sqlstate, count)| ErrorCount {
-            sqlstate: sqlstate.clone(),
-            count: *count,
-        });
-        let pools = snapshot.pools.iter();
-        let waits = findings::waits(&snapshot.pools, findings.blame);
-        let mut waiters = findings.waiters;
-        findings::explain(&mut waiters, &snapshot.pools);
-        let mut live = Self {
-            version: snapshot.version.to_owned(),
-            timestamp: rfc3339(snapshot.taken_at),
-            uptime_seconds: snapshot.uptime.as_secs(),
-            ready: snapshot.readiness.is_ready(),
-            draining: snapshot.readiness.draining,
-            clients: snapshot.clients,
-            clients_limit: snapshot.clients_max,
-            alarms: None,
-            headline: None,
-            workers: workers.collect(),
-            errors: errors.collect(),
-            times_seconds: past.history.times_span(snapshot).as_secs(),
-            columns: pools::columns(),
-            pools: pools
-                .map(|pool| LivePool::of(snapshot, pool, past))
-                .collect(),
-            history: past.history.columns(snapshot),
-            statements: Some(findings.statements),
-            slow: Some(findings.slow),
-            n_plus_one: Some(findings.n_plus_one),
-            holders: Some(findings.holders),
-            waiters: Some(waiters),
-            waits: Some(waits),
-            blockers: Some(findings.blockers),
-            postgres: Some(snapshot.postgres.iter().map(LivePostgres::of).collect()),
-            events: Some(past.events.newest_first()),
-        };
-        live.judge(&past.refusals.lately(snapshot));
-        live
-    }
-
-    /// Adds what an older pooler leaves to those who look: which figures to list, what to be alarmed
-    /// of, and the headline.
-    #[must_use]
-    pub fn completed(mut self) -> Self {
-        if self.columns.is_empty() {
-            self.columns = pools::columns();
-        }
-        if self.alarms.is_none() || self.headline.is_none() {
-            self.judge(&[]);
-        }
-        self
-    }
-}
-
 impl LivePool {
-    fn of(snapshot: &Snapshot, pool: &PoolSnapshot, past: &Recorder) -> Self {
-        let recent = past.history.recent(snapshot, pool);
-        Self {
-            stats: PoolStats::with_times(pool, recent.times),
-            reserve_limit: pool.reserve_max,
-            wait_limit_ms: pool.wait_max.map(millis),
-            queued_ms: past.queues.age(snapshot, pool).map(millis),
-            transactions_per_second: recent.transactions_per_second,
-            queries_per_second: recent.queries_per_second,
-            trouble: None,
-        }
-    }
-
     /// Its figures of these columns; `None` where nothing was measured.
     ///
     /// # Panics

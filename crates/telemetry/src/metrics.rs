@@ -5,8 +5,9 @@ mod postgres;
 
 use pgweir_pool::histogram::Histogram;
 
-use crate::exposition::{Exposition, Label, MetricKind, SampleValue};
+use crate::exposition::Exposition;
 use crate::pools::{self, PoolSnapshot};
+use crate::sample::{Label, MetricKind, SampleValue};
 use crate::snapshot::Snapshot;
 
 /// A histogram of each pool: its name, its help, and how it is read.

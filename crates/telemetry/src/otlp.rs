@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pgweir_pool::histogram::Histogram;
 use serde_json::{Value as Json, json};
 
-use crate::exposition::{Label, MetricKind, SampleValue};
+use crate::sample::{Label, MetricKind, SampleValue};
 use crate::snapshot::Snapshot;
 
 /// Counters are since the start, never since the push before.

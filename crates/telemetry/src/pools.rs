@@ -11,10 +11,13 @@ use pgweir_pool::work::Totals;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::exposition::{MetricKind, SampleValue};
-use crate::live::LiveMode;
 use crate::millis;
-use crate::snapshot::OTHER;
+use crate::sample::{MetricKind, SampleValue};
+use crate::terms::{FigureUnit, LiveMode};
+
+/// Name of the database and the user under which pools are summed up. No client can ask for it by
+/// accident: PostgreSQL has such names only in quotes.
+pub const OTHER: &str = "(other)";
 
 /// One pool at one moment, or several summed up.
 #[derive(Debug, Clone)]
@@ -233,22 +236,6 @@ pub struct PoolColumn {
     pub unit: FigureUnit,
     /// Where there is no room for all, those of the highest rank go first; 0 stays.
     pub rank: u8,
-}
-
-/// What a figure is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FigureUnit {
-    /// Things.
-    Count,
-    /// Things per second.
-    Rate,
-    /// A time.
-    Milliseconds,
-    /// A unit of a newer version; written as a count.
-    #[default]
-    #[serde(other)]
-    Unknown,
 }
 
 /// The figures that the page and `pgweir top` list of each pool.

@@ -13,14 +13,14 @@ pub(crate) const QUEUE_MIN: u32 = 5;
 
 /// Since when each pool has a queue, at every look.
 #[derive(Debug, Default)]
-pub struct Queues {
+pub(crate) struct Queues {
     /// Times since the start of the process, by database and user.
     since: BTreeMap<(Arc<str>, Arc<str>), Duration>,
 }
 
 impl Queues {
     /// Takes a look. To be called once per second or so.
-    pub fn observe(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
         let mut before = std::mem::take(&mut self.since);
         for pool in snapshot.pools.iter().filter(|pool| is_queue(pool)) {
             let name = (pool.database.clone(), pool.user.clone());
@@ -31,7 +31,7 @@ impl Queues {
 
     /// How long a pool of this snapshot has had more than [`QUEUE_MIN`] waiters at every look;
     /// `None` if it has not as many now.
-    pub fn age(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> Option<Duration> {
+    pub(crate) fn age(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> Option<Duration> {
         let name = (pool.database.clone(), pool.user.clone());
         let since = self.since.get(&name).copied().unwrap_or(snapshot.uptime);
         is_queue(pool).then(|| snapshot.uptime.saturating_sub(since))

@@ -7,12 +7,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::alarms::Alarm;
-use crate::headline::Headline;
 use crate::live::{
-    BlockerKind, ErrorCount, FigureUnit, HistoryColumns, HolderState, Live, LiveBlocker, LiveEvent,
-    LiveHolder, LiveMode, LivePool, LivePostgres, LiveWaiter, LiveWorker, NPlusOne, PoolColumn,
-    ServerSessions, Severity, SightWord, SlowLevel, SlowQuery, TopStatement, WaitCause, WaitEvent,
+    Alarm, BlockerKind, ErrorCount, FigureUnit, Headline, HistoryColumns, HolderState, Live,
+    LiveBlocker, LiveEvent, LiveHolder, LiveMode, LivePool, LivePostgres, LiveWaiter, LiveWorker,
+    NPlusOne, PoolColumn, ServerSessions, Severity, SightWord, SlowLevel, SlowQuery, TopStatement,
+    WaitCause, WaitEvent,
 };
 use crate::pools::{PoolStats, Times};
 use crate::report::{Health, Stats};

@@ -6,17 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use pgweir_pool::pool::Counts;
 
-use crate::live::LiveMode;
 use crate::pools::PoolSnapshot;
 use crate::postgres::PostgresSnapshot;
+use crate::terms::LiveMode;
 
 /// Pools, and databases, that are shown one by one; the rest is summed up. The first ones stay the
 /// first ones, so that no counter ever falls.
 pub const SHOWN_MAX: usize = 200;
-
-/// Name of the database and the user under which the rest is summed up. No client can ask for it
-/// by accident: PostgreSQL has such names only in quotes.
-pub const OTHER: &str = "(other)";
 
 /// The pooler at one moment.
 #[derive(Debug, Clone)]

@@ -1,7 +1,5 @@
 //! Numbers, times and names as short texts.
 
-use crate::pools::FigureUnit;
-
 /// What stands where nothing is known.
 pub const ABSENT: &str = "–";
 
@@ -97,18 +95,6 @@ pub fn plural(many: impl Into<u64>, one: &str) -> String {
 /// Database and user, and the application where it says.
 pub fn who(database: &str, user: &str, application: &str) -> String {
     flat(&format!("{database}/{user} {application}"))
-}
-
-/// A figure as its unit wants it; empty room is marked where nothing was measured.
-pub fn figure(value: Option<f64>, unit: FigureUnit) -> String {
-    let Some(value) = value else {
-        return ABSENT.to_owned();
-    };
-    match unit {
-        FigureUnit::Rate => rate(value),
-        FigureUnit::Milliseconds => duration(Some(value)),
-        FigureUnit::Count | FigureUnit::Unknown => count(value.max(0.0) as u64),
-    }
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ function options(
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: "courses" },
+      sync: { key: "charts" },
       drag: { x: false, y: false },
       y: false,
       points: { size: 6 },

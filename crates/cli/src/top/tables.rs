@@ -6,9 +6,7 @@ use std::cmp::Ordering;
 
 use pgweir_telemetry::Live;
 use pgweir_telemetry::live::{LiveHolder, LivePool, Severity, WaitCause};
-use pgweir_telemetry::words::{
-    self, ABSENT, clients_wait, count, duration, flat, time_of_day, who,
-};
+use pgweir_telemetry::words::{ABSENT, clients_wait, count, duration, flat, time_of_day, who};
 
 use super::act::Choice;
 use super::grid::{Grid, Tone, figure, left, rest, right};
@@ -97,7 +95,7 @@ fn pools(look: &Look, live: &Live) -> Grid {
             count(pool.stats.clients),
         ];
         let figures = live.columns.iter().zip(pool.figures(&live.columns));
-        cells.extend(figures.map(|(column, value)| words::figure(value, column.unit)));
+        cells.extend(figures.map(|(column, value)| column.unit.write(value)));
         (tone, cells)
     });
     let servers = u16::try_from(SERVERS_WIDTH).expect("it is 20");

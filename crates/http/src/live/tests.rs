@@ -9,8 +9,9 @@ use tower::ServiceExt;
 
 use super::{Life, is_own_name};
 use crate::feed::{STREAM_LIFE, STREAMS_MAX};
-use crate::routes::{View, router};
+use crate::routes::router;
 use crate::tests::{FakePooler, SECRET, keys};
+use crate::view::View;
 
 struct Got {
     status: u16,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pgweir_pool::time::Time;
+use pgweir_telemetry::pools::OTHER;
 use pgweir_telemetry::postgres::Wait;
-use pgweir_telemetry::snapshot::OTHER;
 
 /// Time over which is averaged.
 const SPAN: Duration = Duration::from_secs(60);

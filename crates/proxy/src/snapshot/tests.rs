@@ -1,5 +1,6 @@
+use pgweir_telemetry::pools::OTHER;
 use pgweir_telemetry::postgres::Sight;
-use pgweir_telemetry::snapshot::{OTHER, SHOWN_MAX};
+use pgweir_telemetry::snapshot::SHOWN_MAX;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::{readiness, take};

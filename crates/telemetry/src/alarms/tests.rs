@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use crate::live::tests::sample;
-use crate::live::{Alarm, Live, Severity};
+use crate::live::{Alarm, Live};
 use crate::refusals::RefusedLately;
+use crate::terms::Severity;
 
 fn queue(live: &mut Live, queued_ms: Option<f64>) {
     live.pools[0].stats.waiting = 6;

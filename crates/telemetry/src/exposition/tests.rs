@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use pgweir_pool::histogram::Histogram;
 
-use super::{Exposition, MetricKind, TextFormat, permille};
+use super::{Exposition, TextFormat, permille};
+use crate::sample::MetricKind;
 
 fn example(format: TextFormat) -> String {
     let mut histogram = Histogram::default();

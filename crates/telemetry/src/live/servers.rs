@@ -112,7 +112,7 @@ impl SightWord {
 }
 
 impl LivePostgres {
-    pub(super) fn of(postgres: &PostgresSnapshot) -> Self {
+    pub(crate) fn of(postgres: &PostgresSnapshot) -> Self {
         Self {
             server: postgres.server.to_string(),
             sight: SightWord::of(&postgres.sight),

@@ -4,7 +4,8 @@ use pgweir_pool::waits::Cause;
 use pgweir_pool::work::Waited;
 
 use super::labels;
-use crate::exposition::{Exposition, Label, MetricKind, SampleValue};
+use crate::exposition::Exposition;
+use crate::sample::{Label, MetricKind, SampleValue};
 use crate::snapshot::Snapshot;
 
 pub(super) fn write(snapshot: &Snapshot, out: &mut Exposition) {

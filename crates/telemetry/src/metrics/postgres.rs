@@ -1,8 +1,9 @@
 //! Metrics of what PostgreSQL tells of itself. docs/metrics.md explains each of them.
 
-use crate::exposition::{Exposition, MetricKind, Reading, SampleValue};
+use crate::exposition::Exposition;
 use crate::live::SightWord;
 use crate::postgres::{Activity, Origin, Seen, SessionState, Sight};
+use crate::sample::{MetricKind, Reading, SampleValue};
 use crate::snapshot::Snapshot;
 
 /// Writes what the probes saw. Of a PostgreSQL that does not answer nothing is said but that.

@@ -1,8 +1,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{DatabaseSnapshot, OTHER, Readiness, SHOWN_MAX, Snapshot, WorkerSnapshot};
-use crate::live::LiveMode;
-use crate::pools::PoolSnapshot;
+use super::{DatabaseSnapshot, Readiness, SHOWN_MAX, Snapshot, WorkerSnapshot};
+use crate::pools::{OTHER, PoolSnapshot};
+use crate::terms::LiveMode;
 
 /// A pooler with one pool that has done nothing yet.
 pub(crate) fn quiet() -> Snapshot {
