@@ -144,14 +144,14 @@ impl Keys {
         Ok(())
     }
 
-    /// Accepts tokens signed by one of the keys of a JSON Web TokenKey Set (RS256, ES256, EdDSA). Keys
+    /// Accepts tokens signed by one of the keys of a JSON Web Key Set (RS256, ES256, EdDSA). Keys
     /// of other kinds are left out, as RFC 7517, section 5 asks for.
     ///
     /// # Errors
     /// A sentence: the text is no key set, or has no key that can be used, or too many.
     pub fn add_set(&mut self, text: &str) -> Result<(), String> {
         let set: JwkSet = serde_json::from_str(text).map_err(|error| {
-            format!("is no JSON Web TokenKey Set from line {} on", error.line())
+            format!("is no JSON Web Key Set from line {} on", error.line())
         })?;
         if set.keys.len() > KEYS_MAX {
             return Err(format!(
