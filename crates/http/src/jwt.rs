@@ -150,9 +150,8 @@ impl Keys {
     /// # Errors
     /// A sentence: the text is no key set, or has no key that can be used, or too many.
     pub fn add_set(&mut self, text: &str) -> Result<(), String> {
-        let set: JwkSet = serde_json::from_str(text).map_err(|error| {
-            format!("is no JSON Web Key Set from line {} on", error.line())
-        })?;
+        let set: JwkSet = serde_json::from_str(text)
+            .map_err(|error| format!("is no JSON Web Key Set from line {} on", error.line()))?;
         if set.keys.len() > KEYS_MAX {
             return Err(format!(
                 "has {} keys; at most {KEYS_MAX} are tried",

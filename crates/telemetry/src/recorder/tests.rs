@@ -60,14 +60,24 @@ fn the_document_has_what_a_view_needs() {
 fn every_column_that_is_listed_is_a_figure_of_the_pool() {
     let mut snapshot = quiet();
     let totals = &mut snapshot.pools[0].totals;
+    totals.refusals_timeout = 7;
     totals.query_times.record_us(1);
-    totals.wait_times.record_us(1);
     let document = Recorder::default().document(&snapshot, Findings::default());
     assert_eq!(document.columns, columns());
-    let figures = document.pools[0].figures(&document.columns);
-    for (figure, column) in figures.iter().zip(&document.columns) {
-        assert!(figure.is_some(), "{}", column.field);
+    let json = serde_json::to_value(&document.pools[0]).unwrap();
+    for column in &document.columns {
+        let pointer = format!("/{}", column.field.replace('.', "/"));
+        let figure = json.pointer(&pointer);
+        assert!(
+            figure.is_some_and(|at| at.is_number() || at.is_null()),
+            "{pointer}"
+        );
     }
+    let figures = document.pools[0].figures(&document.columns);
+    let at = |field| columns().iter().position(|column| column.field == field);
+    assert_eq!(figures[at("refused").unwrap()], Some(7.0));
+    assert!(figures[at("queryMs.p99").unwrap()].is_some());
+    assert_eq!(figures[at("waitMs.p99").unwrap()], None, "nobody waited");
 }
 
 #[test]
