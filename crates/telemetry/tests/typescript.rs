@@ -1,6 +1,10 @@
 //! The page's types are made from the schema of the live document. With RECORD set, makes them anew.
 
-#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "all of it is a test, of a file of the page"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;

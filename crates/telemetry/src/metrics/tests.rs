@@ -169,6 +169,7 @@ fn more_pools_than_are_shown_one_by_one_are_well_formed_too() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "reads the manual")]
 fn the_manual_explains_every_metric() {
     let text = render(&busy(), TextFormat::Prometheus);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
