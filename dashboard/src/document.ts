@@ -33,10 +33,10 @@ export type FigureUnit = "count" | "rate" | "milliseconds";
 
 /** How it goes. */
 export interface Headline {
-  /** Nobody waits for a lock, and nobody has forgotten a server. A short queue is what a pooler is
-   * for. */
+  /** There is no alarm, nobody waits for a lock, and nobody has forgotten a server. A short queue
+   * is what a pooler is for. */
   isWell: boolean;
-  /** For one line, and only where there is no alarm: who waits, for whose locks, and who has
+  /** For one line: the worst alarm; where there is none, who waits, for whose locks, and who has
    * forgotten a server. */
   line: string;
   /** The state of things, or what is most wrong. */

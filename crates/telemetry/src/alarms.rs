@@ -51,7 +51,12 @@ impl Live {
         }
         alarms.extend(refused.iter().map(of_refusals));
         alarms.sort_by_key(|alarm| alarm.severity);
-        self.headline = Some(headline::of(self));
+        let mut headline = headline::of(self);
+        if let Some(worst) = alarms.first() {
+            headline.line.clone_from(&worst.line);
+            headline.is_well = false;
+        }
+        self.headline = Some(headline);
         self.alarms = Some(alarms);
     }
 

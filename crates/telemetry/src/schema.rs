@@ -91,6 +91,10 @@ pub fn add<T: ToSchema + Serialize + Default>(schemas: &mut Schemas) {
         }
     }
     properties.extend(own);
+    // What is taken for what is absent is the reader's business, and not sent.
+    for property in properties.values_mut().filter_map(Value::as_object_mut) {
+        property.remove("default");
+    }
     let mut object = Map::new();
     if let Some(description) = schema.get("description") {
         object.insert("description".to_owned(), description.clone());

@@ -166,6 +166,11 @@ fn the_worst_comes_first_and_marks_its_pool() {
     live.pools[2].stats.login_failing = true;
     live.judge(&[]);
     let alarms = live.alarms.unwrap();
+    let headline = live.headline.unwrap();
+    assert_eq!(
+        (headline.is_well, headline.line),
+        (false, alarms[0].line.clone())
+    );
     let keys: Vec<_> = alarms.iter().map(|alarm| &*alarm.key).collect();
     assert_eq!(keys, ["login shop/jobs", "clients", "waiting shop/web"]);
     let troubles: Vec<_> = live.pools.iter().map(|pool| pool.trouble).collect();

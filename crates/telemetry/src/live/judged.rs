@@ -29,10 +29,10 @@ pub struct Alarm {
 pub struct Headline {
     /// The state of things, or what is most wrong.
     pub text: String,
-    /// For one line, and only where there is no alarm: who waits, for whose locks, and who has
+    /// For one line: the worst alarm; where there is none, who waits, for whose locks, and who has
     /// forgotten a server.
     pub line: String,
-    /// Nobody waits for a lock, and nobody has forgotten a server. A short queue is what a pooler is
-    /// for.
+    /// There is no alarm, nobody waits for a lock, and nobody has forgotten a server. A short queue
+    /// is what a pooler is for.
     pub is_well: bool,
 }
