@@ -3,6 +3,9 @@ import { alarms } from "./store";
 /** Alarms shown; the rest is counted. */
 const SHOWN_MAX = 5;
 
+/** The sections of the page that an alarm leads to, by their names in the document. */
+const LINKS: Record<string, string> = { holders: "Who holds the servers" };
+
 /**
  * What somebody has to look at. The numbers in it change every second, which nobody wants to have
  * read out: a screen reader is told of alarms when they come and when the last has gone.
@@ -20,7 +23,7 @@ export function Alarms() {
             {shown.map((alarm) => (
               <li key={alarm.key} class={alarm.severity} data-alarm={alarm.key}>
                 <strong>{alarm.what}</strong> <span>{alarm.next}</span>
-                {alarm.link && <a href={alarm.link.to}>{alarm.link.text}</a>}
+                {alarm.section && LINKS[alarm.section] && <a href={`#${alarm.section}`}>{LINKS[alarm.section]}</a>}
               </li>
             ))}
             {more > 0 && <li class="more">and {more} more</li>}

@@ -1,214 +1,489 @@
-// The live document as the pooler sends it. Times are milliseconds unless named otherwise. What is
-// optional is absent where the pooler does not know it or has it switched off.
+// The live document as the pooler sends it. Made from crates/telemetry by its test `typescript`
+// (`RECORD=1 cargo test -p pgweir-telemetry --test typescript`); not to be changed by hand.
 
-export interface Times {
-  mean: number | null;
-  p50: number | null;
-  p95: number | null;
-  p99: number | null;
+/** Something to look at. */
+export interface Alarm {
+  /** Stays the same while the alarm goes on. */
+  key: string;
+  /** All of it in one line, for where there is no room for sentences. */
+  line: string;
+  /** What to look at, or do. */
+  next: string;
+  /** The section of this document that shows more of it. */
+  section: string | null;
+  /** How bad it is: `warning` or `error`. */
+  severity: Severity;
+  /** What is the matter. */
+  what: string;
 }
 
-export interface Pool {
-  database: string;
-  user: string;
-  mode: "session" | "transaction" | "statement" | null;
-  limit: number | null;
-  reserveLimit: number;
-  clients: number;
-  active: number;
-  idle: number;
-  opening: number;
-  waiting: number;
-  oldestWaitMs: number | null;
-  waitLimitMs: number | null;
-  /** How long more than 5 clients have waited, at every look. */
-  queuedMs: number | null;
-  loginFailing: boolean;
-  transactions: number;
-  queries: number;
-  errors: number;
-  refused: number;
-  receivedBytes: number;
-  sentBytes: number;
-  transactionsPerSecond: number;
-  queriesPerSecond: number;
-  waitMs: Times;
-  transactionMs: Times;
-  queryMs: Times;
+/** What somebody is who holds locks. */
+export type BlockerKind = "client" | "clients" | "server" | "elsewhere" | "prepared";
+
+/** How often an error was sent. */
+export interface ErrorCount {
+  /** How often. */
+  count: number;
+  /** Which. */
+  sqlstate: string;
 }
 
-export interface History {
-  seconds: number[];
-  transactionsPerSecond: number[];
-  queriesPerSecond: number[];
-  waitP99Ms: (number | null)[];
-  queryP99Ms: (number | null)[];
-  waiting: number[];
+/** What a figure is of. */
+export type FigureUnit = "count" | "rate" | "milliseconds";
+
+/** How it goes. */
+export interface Headline {
+  /** There is no alarm, nobody waits for a lock, and nobody has forgotten a server. A short queue
+   * is what a pooler is for. */
+  isWell: boolean;
+  /** For one line: the worst alarm; where there is none, who waits, for whose locks, and who has
+   * forgotten a server. */
+  line: string;
+  /** The state of things, or what is most wrong. */
+  text: string;
+}
+
+/** Columns of equal length, a row per five seconds, the oldest first. */
+export interface HistoryColumns {
+  /** The most at once. */
   active: number[];
+  /** Of all pools. */
+  queriesPerSecond: number[];
+  /** Null where no query ended. */
+  queryP99Ms: (number | null)[];
+  /** Ends of the rows, since 1970. */
+  seconds: number[];
+  /** Of all pools. */
+  transactionsPerSecond: number[];
+  /** Null where nobody got a server. */
+  waitP99Ms: (number | null)[];
+  /** The most at once. */
+  waiting: number[];
 }
 
-export interface Statement {
-  fingerprint: string;
-  text: string;
-  database: string;
-  user: string;
-  calls: number;
-  totalMs: number;
-  meanMs: number;
-  p99Ms: number | null;
-  maxMs: number;
-  rows: number;
-  bytes: number;
-  errors: number;
-}
+/** What a client does with the server it holds. */
+export type HolderState = "active" | "waiting for a lock" | "idle in transaction" | "idle, pinned";
 
-export interface SlowQuery {
-  at: string;
-  level: "slow" | "very slow";
-  database: string;
-  user: string;
-  client?: string;
-  applicationName?: string;
-  text: string;
-  fingerprint: string;
-  waitMs: number;
-  serverMs: number;
-}
-
-export interface NPlusOne {
-  at: string;
-  database: string;
-  user: string;
-  applicationName?: string;
-  text: string;
-  fingerprint: string;
-  times: number;
-  found: number;
-  tags?: Record<string, string>;
-}
-
-export interface Holder {
-  client: string | number;
-  address?: string;
-  database: string;
-  user: string;
-  applicationName?: string;
-  state: "idle in transaction" | "active" | "waiting for a lock" | "idle, pinned";
-  /** How long it has the server. */
-  heldMs?: number;
-  /** How long it has been in that state. */
-  sinceMs: number;
-  pin?: string | null;
-  lastText?: string | null;
-  serverPid?: number | null;
-  waitersBehind: number;
-  /** Sessions that wait for locks it holds. */
-  lockWaiters?: number;
-  /** The pooler takes it for one that was forgotten. */
-  leak?: boolean;
-}
-
-export interface WaitCause {
-  cause: string;
-  waiting: number;
-  total: number;
-  totalMs: number;
-  /** Of locks: who holds those that most wait for. */
-  who?: string | null;
-  hint?: string | null;
-}
-
-/** A client that waits for a server. */
-export interface Waiter {
-  database: string;
-  user: string;
-  client: string;
-  applicationName: string;
-  address: string | null;
-  waitedMs: number;
-  cause: string | null;
+/** The pooler at one moment. Times are milliseconds unless named otherwise. A section that is absent
+ * is off or unknown. */
+export interface Live {
+  /** What somebody has to look at, the worst first. */
+  alarms?: Alarm[];
+  /** Who holds locks that servers of pools wait for, as the probe saw it last; the one that most
+   * wait for first. */
+  blockers?: LiveBlocker[];
+  /** Clients logged in. */
+  clients: number;
+  /** Limit of `clients`. */
+  clientsLimit: number;
+  /** Which figures of a pool to list. */
+  columns: PoolColumn[];
+  /** The pooler shuts down. */
+  draining: boolean;
+  /** Errors of the pooler since the start. */
+  errors: ErrorCount[];
+  /** What happened, the newest first. */
+  events?: LiveEvent[];
+  headline?: Headline;
+  /** The last quarter of an hour. */
+  history: HistoryColumns;
+  /** Clients that have held a server for longer than a moment. */
+  holders?: LiveHolder[];
+  /** Statements that a client repeated, a round trip each, the latest first. */
+  nPlusOne?: NPlusOne[];
+  /** At most 201. */
+  pools: LivePool[];
+  /** What each PostgreSQL says of itself. */
+  postgres?: LivePostgres[];
+  /** Whether clients should come here. */
+  ready: boolean;
+  /** Slow statements, the latest first. */
+  slow?: SlowQuery[];
+  /** Those that took the most time together; texts without literals. */
+  statements?: TopStatement[];
+  /** What the times of the pools are of: about the last minute. */
+  timesSeconds: number;
+  /** When this was; RFC 3339, UTC. */
+  timestamp: string;
+  /** Time since the start. */
+  uptimeSeconds: number;
+  /** The pooler's version. */
+  version: string;
+  /** Clients that wait for a server for longer than a moment, the longest wait first. */
+  waiters?: LiveWaiter[];
+  /** Why clients wait now, and have waited. */
+  waits?: WaitCause[];
+  /** The threads of the data plane. */
+  workers: LiveWorker[];
 }
 
 /** Somebody who holds locks that others wait for. Texts are empty where PostgreSQL hides them. */
-export interface Blocker {
+export interface LiveBlocker {
+  /** What it calls itself. */
+  applicationName: string;
+  /** The number of a client of ours. */
+  client: string | null;
+  /** Where it is. */
+  database: string;
+  /** What it is. client: one of the pooler. clients: several in turn, each for a moment. server:
+   * one that no client holds. elsewhere: a session that does not come through the pooler.
+   * prepared: a prepared transaction. */
+  kind: BlockerKind;
+  /** Without literals. */
+  lastText: string | null;
+  /** Sessions that wait for its locks, also those behind others that do. */
+  lockWaiters: number;
   /** The PostgreSQL where that is. */
   server: string;
-  kind: "client" | "clients" | "server" | "elsewhere" | "prepared";
-  client?: string | null;
-  database: string;
-  user: string;
-  applicationName: string;
-  state: string;
-  sinceMs: number | null;
-  lastText: string | null;
+  /** PostgreSQL's process. */
   serverPid: number | null;
-  lockWaiters: number;
+  /** How long it has been in that state. */
+  sinceMs: number | null;
+  /** What it does. */
+  state: string;
+  /** Whose it is. */
+  user: string;
 }
 
-export interface Postgres {
-  /** Host and port, or a path. */
-  server: string;
-  /** How much of it the pooler sees. */
-  sight: "full" | "reduced" | "away" | "no_user" | "off";
-  maxConnections?: number;
-  reserved?: number;
-  ours?: number;
-  elsewhere?: number;
-  /** Absent where what other users' sessions do is hidden. */
-  activeSessions?: number | null;
-  cores?: number | null;
-  waitEvents?: { event: string; sessions: number }[];
-}
-
-export interface PoolerEvent {
+/** Something that happened. */
+export interface LiveEvent {
+  /** When; RFC 3339, UTC. */
   at: string;
-  severity: "info" | "warning" | "error";
+  /** How much it matters. */
+  severity: Severity;
+  /** What. */
   text: string;
 }
 
-export interface Live {
-  version: string;
-  timestamp: string;
-  uptimeSeconds: number;
-  ready: boolean;
-  draining: boolean;
+/** A client that has held a server for longer than a moment. */
+export interface LiveHolder {
+  /** Null over a unix socket. */
+  address: string | null;
+  /** What it calls itself; may be empty. */
+  applicationName: string;
+  /** Its number, by which something is done to it. */
+  client: string;
+  /** Of its pool. */
+  database: string;
+  /** How long it has the server. */
+  heldMs: number;
+  /** Without literals. */
+  lastText: string | null;
+  /** The pooler takes it for one that was forgotten. */
+  leak: boolean;
+  /** Sessions that wait for its locks, as the probe saw it last. */
+  lockWaiters: number;
+  /** What keeps the server with it, if something does. */
+  pin: string | null;
+  /** PostgreSQL's process. */
+  serverPid: number | null;
+  /** How long it has been in that state. */
+  sinceMs: number;
+  /** What it does. */
+  state: HolderState;
+  /** Of its pool. */
+  user: string;
+  /** Clients that wait for a server in its pool. */
+  waitersBehind: number;
+}
+
+/** When a server goes back to its pool. */
+export type LiveMode = "session" | "transaction" | "statement";
+
+/** A pool. Counts are those since the start, times those of the last minute, rates those of the last
+ * seconds. */
+export interface LivePool {
+  /** Servers held by clients. */
+  active: number;
+  /** Clients logged in. */
   clients: number;
-  clientsLimit: number;
-  workers: { busy: number; clients: number }[];
-  errors: { sqlstate: string; count: number }[];
-  timesSeconds?: number;
-  pools: Pool[];
-  history: History;
-  statements?: Statement[];
-  slow?: SlowQuery[];
-  nPlusOne?: NPlusOne[];
-  holders?: Holder[];
-  waiters?: Waiter[];
-  waits?: WaitCause[];
-  blockers?: Blocker[];
-  postgres?: Postgres[];
-  events?: PoolerEvent[];
+  /** As clients ask for it. */
+  database: string;
+  /** Errors of PostgreSQL that clients were sent. */
+  errors: number;
+  /** Servers free for use. */
+  idle: number;
+  /** Servers at most; null is no limit. */
+  limit: number | null;
+  /** The last login to PostgreSQL failed. */
+  loginFailing: boolean;
+  mode: LiveMode | null;
+  /** How long the client that is first in the queue has waited. */
+  oldestWaitMs: number | null;
+  /** Servers logging in. */
+  opening: number;
+  /** Queries that ended. */
+  queries: number;
+  /** Over the last seconds. */
+  queriesPerSecond: number;
+  /** From sending to the answer. */
+  queryMs: Times;
+  /** How long more than 5 clients have waited, at every look; null while no more than 5 do. */
+  queuedMs: number | null;
+  /** Bytes from clients to servers. */
+  receivedBytes: number;
+  /** Clients that did not get a server. */
+  refused: number;
+  /** Servers beyond the limit for clients that waited long. */
+  reserveLimit: number;
+  /** Bytes from servers to clients. */
+  sentBytes: number;
+  /** From the first byte to the last answer. */
+  transactionMs: Times;
+  /** Transactions that ended. */
+  transactions: number;
+  /** Over the last seconds. */
+  transactionsPerSecond: number;
+  trouble: Severity | null;
+  /** As whom they log in. */
+  user: string;
+  /** How long a client may wait; null is no bound. */
+  waitLimitMs: number | null;
+  /** Waits of clients for the server they got. */
+  waitMs: Times;
+  /** Clients that wait for a server. */
+  waiting: number;
 }
 
-/** How a pool is called everywhere. */
-export function poolName(of: { database: string; user: string }): string {
-  return `${of.database}/${of.user}`;
+/** A PostgreSQL of the configuration. All but its name, how much is seen of it and its cores is
+ * absent where it says nothing. */
+export interface LivePostgres {
+  /** Null where what other users' sessions do is hidden from the probe. */
+  activeSessions?: number | null;
+  /** Cores of its machine, where the configuration says. */
+  cores: number | null;
+  /** The others. */
+  elsewhere?: number;
+  /** Its limit. Without it nothing else is known. */
+  maxConnections?: number;
+  /** Sessions that are servers of our pools. */
+  ours?: number;
+  /** Connections that ordinary users cannot have. */
+  reserved?: number;
+  /** Host and port, or a path. */
+  server: string;
+  /** How much is seen of it. reduced: what other users' sessions do is hidden, for want of
+   * pg_monitor. away: it does not answer. no_user: nobody to ask as. off: it is not asked. */
+  sight: SightWord;
+  /** Averages of the last minute, the greatest first. */
+  waitEvents?: WaitEvent[];
 }
 
-/** What the pooler calls causes of waits, in words. */
-const CAUSES: Record<string, string> = {
-  locks: "Locks that others hold",
-  slow_statements: "Slow statements",
-  idle_in_transaction: "Clients idle in transactions",
-  pinned: "Servers that stay with their clients",
-  pool_limit: "The limit of the pool",
-  database_limit: "The limit of the database",
-  user_limit: "The limit of the user",
-  opening: "Servers that are logging in",
-  login_failing: "Logins that fail",
-  postgres_full: "PostgreSQL is full",
-};
+/** A client that waits for a server. */
+export interface LiveWaiter {
+  /** Null over a unix socket. */
+  address: string | null;
+  /** What it calls itself; may be empty. */
+  applicationName: string;
+  /** What keeps the servers of its pool from it, as in `waits`. */
+  cause: string | null;
+  /** Its number. */
+  client: string;
+  /** Of its pool. */
+  database: string;
+  /** Of its pool. */
+  user: string;
+  /** So far. */
+  waitedMs: number;
+}
 
-export function causeName(cause: string): string {
-  return CAUSES[cause] ?? cause.replaceAll("_", " ");
+/** A thread of the data plane. */
+export interface LiveWorker {
+  /** Share of its time, 0 to 1. */
+  busy: number;
+  /** Clients that live there. */
+  clients: number;
+}
+
+/** A statement that a client repeated, a round trip each. */
+export interface NPlusOne {
+  /** What the client calls itself; may be empty. */
+  applicationName: string;
+  /** When last; RFC 3339, UTC. */
+  at: string;
+  /** The client's number. */
+  client: string;
+  /** Of its pool. */
+  database: string;
+  /** What it is recognised by. */
+  fingerprint: string;
+  /** How many clients and transactions did that. */
+  found: number;
+  /** Of the comment that came with it (sqlcommenter). */
+  tags: Record<string, string>;
+  /** Without literals. */
+  text: string;
+  /** In a row, at least. */
+  times: number;
+  /** Of its pool. */
+  user: string;
+}
+
+/** A figure of each pool that views list beside what they draw of it. */
+export interface PoolColumn {
+  /** Where it is in a pool: a name, or two with a dot between. */
+  field: string;
+  /** What to call it. */
+  label: string;
+  /** Where there is no room for all, those of the highest rank go first; 0 stays. */
+  rank: number;
+  /** How to write it. */
+  unit: FigureUnit;
+}
+
+/** One pool in JSON. Counts are those since the start; times are milliseconds, and an absent one is
+ * of nothing. */
+export interface PoolStats {
+  /** Servers held by clients. */
+  active: number;
+  /** Clients logged in. */
+  clients: number;
+  /** As clients ask for it. */
+  database: string;
+  /** Errors of PostgreSQL that clients were sent. */
+  errors: number;
+  /** Servers free for use. */
+  idle: number;
+  /** Servers at most; null is no limit. */
+  limit: number | null;
+  /** The last login to PostgreSQL failed. */
+  loginFailing: boolean;
+  mode: LiveMode | null;
+  /** How long the client that is first in the queue has waited. */
+  oldestWaitMs: number | null;
+  /** Servers logging in. */
+  opening: number;
+  /** Queries that ended. */
+  queries: number;
+  /** From sending to the answer. */
+  queryMs: Times;
+  /** Bytes from clients to servers. */
+  receivedBytes: number;
+  /** Clients that did not get a server. */
+  refused: number;
+  /** Bytes from servers to clients. */
+  sentBytes: number;
+  /** From the first byte to the last answer. */
+  transactionMs: Times;
+  /** Transactions that ended. */
+  transactions: number;
+  /** As whom they log in. */
+  user: string;
+  /** Waits of clients for the server they got. */
+  waitMs: Times;
+  /** Clients that wait for a server. */
+  waiting: number;
+}
+
+/** What a PostgreSQL says. */
+export interface ServerSessions {
+  /** Null where what other users' sessions do is hidden from the probe. */
+  activeSessions: number | null;
+  /** The others. */
+  elsewhere: number;
+  /** Its limit. Without it nothing else is known. */
+  maxConnections: number;
+  /** Sessions that are servers of our pools. */
+  ours: number;
+  /** Connections that ordinary users cannot have. */
+  reserved: number;
+  /** Averages of the last minute, the greatest first. */
+  waitEvents: WaitEvent[];
+}
+
+/** How much something matters; the worst first. */
+export type Severity = "error" | "warning" | "info";
+
+/** How much is seen of a PostgreSQL. */
+export type SightWord = "full" | "reduced" | "away" | "no_user" | "off";
+
+/** How slow a statement was. */
+export type SlowLevel = "slow" | "very slow";
+
+/** A slow statement. */
+export interface SlowQuery {
+  /** What the client calls itself; may be empty. */
+  applicationName: string;
+  /** When it ended; RFC 3339, UTC. */
+  at: string;
+  /** The client's number. */
+  client: string;
+  /** Of its pool. */
+  database: string;
+  /** What it is recognised by. */
+  fingerprint: string;
+  /** How slow. */
+  level: SlowLevel;
+  /** How long PostgreSQL took. */
+  serverMs: number;
+  /** Without literals. */
+  text: string;
+  /** Of its pool. */
+  user: string;
+  /** How long the client had waited for a server. */
+  waitMs: number;
+}
+
+/** What a histogram says, in milliseconds; null where nothing was counted yet. */
+export interface Times {
+  /** The mean. */
+  mean: number | null;
+  /** Half of all took no longer. */
+  p50: number | null;
+  /** 95 % took no longer. */
+  p95: number | null;
+  /** 99 % took no longer. */
+  p99: number | null;
+}
+
+/** A statement of a pool. Times are those of executions. */
+export interface TopStatement {
+  /** That PostgreSQL answered. */
+  bytes: number;
+  /** Executions. */
+  calls: number;
+  /** Of its pool. */
+  database: string;
+  /** Those that failed. */
+  errors: number;
+  /** What it is recognised by. */
+  fingerprint: string;
+  /** The longest. */
+  maxMs: number;
+  /** On average. */
+  meanMs: number;
+  /** 99 % took no longer. */
+  p99Ms: number | null;
+  /** Returned or changed. */
+  rows: number;
+  /** Without literals. */
+  text: string;
+  /** All together. */
+  totalMs: number;
+  /** Of its pool. */
+  user: string;
+}
+
+/** Why clients wait now, and have waited. */
+export interface WaitCause {
+  /** Its name, as in metrics. */
+  cause: string;
+  /** What to do about it. */
+  hint: string | null;
+  /** Waits that have ended. */
+  total: number;
+  /** All of those together. */
+  totalMs: number;
+  /** Clients that wait for it now. */
+  waiting: number;
+  /** Of locks: who holds those that most wait for. */
+  who: string | null;
+}
+
+/** What active sessions wait for. */
+export interface WaitEvent {
+  /** Its kind and name, as PostgreSQL has them. */
+  event: string;
+  /** How many at once. */
+  sessions: number;
 }

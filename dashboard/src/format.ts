@@ -1,5 +1,7 @@
 // Numbers, times and sizes as text. Always the same width class, so that columns do not jump.
 
+import type { PoolColumn } from "./document";
+
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
@@ -41,6 +43,21 @@ export function span(seconds: number): string {
   if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
   const days = Math.floor(hours / 24);
   return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+/** What is at `column.field` of this, as its unit wants it. */
+export function figure(of: object, column: PoolColumn): string {
+  let at: unknown = of;
+  for (const name of column.field.split(".")) at = (at as Record<string, unknown> | null | undefined)?.[name];
+  const value = typeof at === "number" ? at : null;
+  switch (column.unit) {
+    case "rate":
+      return rate(value);
+    case "milliseconds":
+      return duration(value);
+    case "count":
+      return count(value);
+  }
 }
 
 /** Bytes, in powers of 1024. */

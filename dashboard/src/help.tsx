@@ -10,7 +10,7 @@ export function Help() {
     <dialog ref={dialog} aria-labelledby="help-title" onClose={() => (helpOpen.value = false)}>
       <h2 id="help-title">How to read this page</h2>
       <p>
-        It is drawn anew once per second. Times of pools are those of the last minute, the courses those of the last
+        It is drawn anew once per second. Times of pools are those of the last minute, the charts those of the last
         quarter of an hour, counts those since pgweir started.
       </p>
       <ul class="legend">

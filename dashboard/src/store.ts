@@ -1,14 +1,12 @@
 // What the page knows, and what the person looking at it chose.
 
 import { computed, effect, signal } from "@preact/signals";
-import { documentAlarms, lostAlarm, refusalAlarm, type Alarm } from "./alarms";
-import { poolName, type Live } from "./document";
+import type { Alarm, Live } from "./document";
 import { Feed, type Connection } from "./feed";
+import { span } from "./format";
 
 /** An alarm stays this long after its reason has gone, so that it does not flicker. */
 const LINGER_MS = 3_000;
-/** A refusal is worth a banner for this long. */
-const REFUSED_MS = 30_000;
 /** A line may be cut this long before it is an alarm: a restart of the pooler takes a second. */
 const LOST_MS = 3_000;
 
@@ -36,47 +34,25 @@ export function matches(...texts: (string | number | null | undefined)[]): boole
   return words.every((word) => text.includes(word));
 }
 
-interface Refusals {
-  seen: number;
-  /** How many there were before the series that goes on. */
-  start: number;
-  last: number | undefined;
+function lostAlarm(seconds: number, reason: string): Alarm {
+  const what = `No word from pgweir for ${span(seconds)}`;
+  return {
+    key: "lost",
+    severity: "error",
+    what,
+    next: `${reason} What is shown below is old. Trying again.`,
+    section: null,
+    line: what,
+  };
 }
 
-const refusals = new Map<string, Refusals>();
-
-function countRefusals(document: Live, at: number): void {
-  for (const pool of document.pools) {
-    const name = poolName(pool);
-    const known = refusals.get(name);
-    if (!known || pool.refused < known.seen) {
-      // The first look, or the pooler was started anew.
-      refusals.set(name, { seen: pool.refused, start: pool.refused, last: undefined });
-    } else if (pool.refused > known.seen) {
-      const goesOn = known.last !== undefined && at - known.last < REFUSED_MS;
-      const start = goesOn ? known.start : known.seen;
-      refusals.set(name, { seen: pool.refused, start, last: at });
-    }
-  }
-}
-
+/** What the pooler is alarmed of, and what only this page can know: that it hears nothing of it. */
 const current = computed<Alarm[]>(() => {
   const at = now.value;
-  const alarms: Alarm[] = [];
   const line = connection.value;
-  if (line.state === "lost" && newest.value && at - line.since >= LOST_MS) {
-    alarms.push(lostAlarm((at - line.since) / 1000, line.reason));
-  }
-  const document = newest.value;
-  if (!document) return alarms;
-  alarms.push(...documentAlarms(document));
-  for (const pool of document.pools) {
-    const known = refusals.get(poolName(pool));
-    if (known?.last !== undefined && at - known.last < REFUSED_MS) {
-      alarms.push(refusalAlarm(pool, known.seen - known.start, (at - known.last) / 1000));
-    }
-  }
-  return alarms;
+  const sent = newest.value?.alarms ?? [];
+  const isLost = line.state === "lost" && newest.value !== undefined && at - line.since >= LOST_MS;
+  return isLost ? [lostAlarm((at - line.since) / 1000, line.reason), ...sent] : sent;
 });
 
 /** The alarms to show: what holds, and what held a moment ago; the worst first. */
@@ -101,7 +77,6 @@ const path = [api, "live/events"].filter(Boolean).join("/");
 export const feed = new Feed(new URL(path, document.baseURI).href, {
   live(document) {
     now.value = Date.now();
-    countRefusals(document, now.value);
     newest.value = document;
   },
   connection(value) {

@@ -12,6 +12,7 @@ test.afterEach(async () => {
 });
 
 test("a pool under load is seen to work, to be short of servers, and to recover", async ({ page }) => {
+  test.setTimeout(150_000);
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
@@ -31,7 +32,8 @@ test("a pool under load is seen to work, to be short of servers, and to recover"
   const calm = machine.load(2, "SELECT pg_sleep(0.02);");
   await expect(card.locator("dt:text-is('tx/s') + dd")).not.toHaveText("0");
   await expect(page.getByTestId("verdict")).toHaveText(/All is well|wait/);
-  await expect(page.getByTestId("alarms")).toHaveCount(0);
+  // Clients that came before PostgreSQL did were refused, which the pooler is alarmed of for half a minute.
+  await expect(page.getByTestId("alarms")).toHaveCount(0, { timeout: 40_000 });
   const clock = page.getByTestId("clock");
   const before = (await clock.textContent()) ?? "";
   await expect(clock).not.toHaveText(before);

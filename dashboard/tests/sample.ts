@@ -1,12 +1,12 @@
 // A document with every section filled, as of a pooler on a bad day.
 
-import type { Live, Pool, Times } from "../src/document";
+import type { Alarm, Headline, Live, LivePool, PoolColumn, Times } from "../src/document";
 
 function times(p50: number, p99: number): Times {
   return { mean: p50 * 1.2, p50, p95: p99 * 0.7, p99 };
 }
 
-export function pool(changes: Partial<Pool>): Pool {
+export function pool(changes: Partial<LivePool>): LivePool {
   return {
     database: "shop",
     user: "web",
@@ -21,6 +21,7 @@ export function pool(changes: Partial<Pool>): Pool {
     oldestWaitMs: null,
     waitLimitMs: 20_000,
     queuedMs: null,
+    trouble: null,
     loginFailing: false,
     transactions: 8_412_210,
     queries: 21_884_133,
@@ -37,8 +38,27 @@ export function pool(changes: Partial<Pool>): Pool {
   };
 }
 
-/** A course that wanders, the same at every run. */
-function course(points: number, middle: number, spread: number, bump: number): number[] {
+/** The figures that the pooler has listed of each pool. */
+const COLUMNS: PoolColumn[] = [
+  { field: "transactionsPerSecond", label: "tx/s", unit: "rate", rank: 0 },
+  { field: "queriesPerSecond", label: "queries/s", unit: "rate", rank: 9 },
+  { field: "waitMs.p99", label: "wait p99", unit: "milliseconds", rank: 2 },
+  { field: "queryMs.p99", label: "query p99", unit: "milliseconds", rank: 4 },
+  { field: "refused", label: "refused", unit: "count", rank: 6 },
+];
+
+/** What a pooler says of this, of which it tells one line too. */
+export function alarm(changes: Partial<Alarm>): Alarm {
+  const what = changes.what ?? "";
+  return { key: "", severity: "warning", next: "", section: null, line: what, ...changes, what };
+}
+
+export function headline(text: string): Headline {
+  return { text, line: text, isWell: text.startsWith("All is well") };
+}
+
+/** A time series that wanders, the same at every run. */
+function wandering(points: number, middle: number, spread: number, bump: number): number[] {
   return Array.from({ length: points }, (_, index) => {
     const wave = Math.sin(index / 9) + 0.6 * Math.sin(index / 3.7 + 1) + 0.3 * Math.sin(index * 1.7);
     const late = index > points - 26 ? bump * Math.min(1, (index - (points - 26)) / 8) : 0;
@@ -63,12 +83,22 @@ export function busy(at: number = Date.now()): Live {
     draining: false,
     clients: 471,
     clientsLimit: 1_000,
+    alarms: [
+      alarm({
+        key: "waiting shop/web",
+        what: "shop/web: 8 clients wait, the first for 2.3 s",
+        next: "More than 5 have for 42 s: all servers are in use.",
+        section: "holders",
+      }),
+    ],
+    headline: headline("8 clients wait in 1 of 4 pools, the first for 2.3 s."),
+    columns: COLUMNS,
     workers: [{ busy: 0.38, clients: 301 }, { busy: 0.21, clients: 170 }],
     errors: [{ sqlstate: "57P03", count: 12 }, { sqlstate: "28P01", count: 3 }],
     timesSeconds: 60,
     pools: [
       pool({
-        active: 20, idle: 0, waiting: 8, oldestWaitMs: 2_340, queuedMs: 42_000, refused: 4,
+        active: 20, idle: 0, waiting: 8, oldestWaitMs: 2_340, queuedMs: 42_000, trouble: "warning", refused: 4,
         waitMs: times(210, 2_400), queryMs: times(1.1, 640), transactionMs: times(5, 1_900),
       }),
       pool({ user: "jobs", clients: 24, active: 3, idle: 5, limit: 10, reserveLimit: 3, opening: 1, transactionsPerSecond: 41.2, queriesPerSecond: 380, mode: "session" }),
@@ -77,12 +107,12 @@ export function busy(at: number = Date.now()): Live {
     ],
     history: {
       seconds: Array.from({ length: points }, (_, index) => Math.round(at / 1000) - 5 * (points - 1 - index)),
-      transactionsPerSecond: round(course(points, 1_880, 90, -260)),
-      queriesPerSecond: round(course(points, 3_900, 220, -600)),
-      waitP99Ms: round(course(points, 1.2, 0.4, 2_100)),
-      queryP99Ms: round(course(points, 14, 3, 540)),
-      waiting: course(points, 0, 0.4, 8).map(Math.round),
-      active: course(points, 13, 2, 9).map(Math.round),
+      transactionsPerSecond: round(wandering(points, 1_880, 90, -260)),
+      queriesPerSecond: round(wandering(points, 3_900, 220, -600)),
+      waitP99Ms: round(wandering(points, 1.2, 0.4, 2_100)),
+      queryP99Ms: round(wandering(points, 14, 3, 540)),
+      waiting: wandering(points, 0, 0.4, 8).map(Math.round),
+      active: wandering(points, 13, 2, 9).map(Math.round),
     },
     statements: [
       { fingerprint: "8d41c0aa91f2", text: ORDERS, database: "shop", user: "web", calls: 812_400, totalMs: 9_812_000, meanMs: 12.1, p99Ms: 610, maxMs: 4_210, rows: 40_620_000, bytes: 6.1e9, errors: 0 },
@@ -97,14 +127,14 @@ export function busy(at: number = Date.now()): Live {
       { at: iso(77), level: "slow", database: "shop", user: "jobs", applicationName: "importer", client: "10.0.2.4:39980", text: STOCK, fingerprint: "c0ffee00c0ff", waitMs: 0.4, serverMs: 2_870 },
     ],
     nPlusOne: [
-      { at: iso(3), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, found: 1, tags: { route: "/orders", controller: "orders" } },
-      { at: iso(4), database: "shop", user: "web", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 51, found: 1, tags: { route: "/orders", controller: "orders" } },
-      { at: iso(122), database: "ledger", user: "api", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12, found: 1 },
+      { at: iso(3), database: "shop", user: "web", client: "17", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, found: 1, tags: { route: "/orders", controller: "orders" } },
+      { at: iso(4), database: "shop", user: "web", client: "17", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 51, found: 1, tags: { route: "/orders", controller: "orders" } },
+      { at: iso(122), database: "ledger", user: "api", client: "40", applicationName: "", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12, found: 1, tags: {} },
     ],
     holders: [
-      { client: 91, address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, lockWaiters: 19, leak: true },
-      { client: 17, address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", sinceMs: 71_240, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0 },
-      { client: 203, address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0 },
+      { client: "91", address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", heldMs: 84_400, sinceMs: 84_300, pin: null, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, lockWaiters: 19, leak: true },
+      { client: "17", address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", heldMs: 71_300, sinceMs: 71_240, pin: null, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0, leak: false },
+      { client: "203", address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", heldMs: 612_100, sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0, lockWaiters: 0, leak: false },
     ],
     waiters: [
       { client: "407", database: "shop", user: "web", applicationName: "storefront", address: "10.0.1.18:40410", waitedMs: 2_310, cause: "locks" },
@@ -112,9 +142,9 @@ export function busy(at: number = Date.now()): Live {
     ],
     waits: [
       { cause: "locks", waiting: 8, total: 214, totalMs: 402_000, who: "The locks are held by client 91 of shop/web (application_name importer, server process 20411), idle in transaction for 84 s; its last statement: UPDATE stock SET quantity = quantity - $1 WHERE sku = $2 RETURNING quantity.", hint: "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL." },
-      { cause: "slow_statements", waiting: 0, total: 1_940, totalMs: 610_000, hint: "Most servers run slow statements: make those faster, or raise the pool’s size if PostgreSQL has cores to spare." },
-      { cause: "pool_limit", waiting: 0, total: 88, totalMs: 9_100 },
-      { cause: "login_failing", waiting: 0, total: 0, totalMs: 0 },
+      { cause: "slow_statements", waiting: 0, total: 1_940, totalMs: 610_000, who: null, hint: "Most servers run slow statements: make those faster, or raise the pool’s size if PostgreSQL has cores to spare." },
+      { cause: "pool_limit", waiting: 0, total: 88, totalMs: 9_100, who: null, hint: null },
+      { cause: "login_failing", waiting: 0, total: 0, totalMs: 0, who: null, hint: null },
     ],
     blockers: [
       { server: "db1.internal:5432", kind: "client", client: "91", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", sinceMs: 84_300, lastText: STOCK, serverPid: 20_411, lockWaiters: 19 },
@@ -136,16 +166,18 @@ export function busy(at: number = Date.now()): Live {
 export function calm(at: number = Date.now()): Live {
   const live = busy(at);
   const points = live.history.seconds.length;
-  live.pools = live.pools.map((one) => ({ ...one, active: Math.min(one.active, 9), idle: 6, waiting: 0, oldestWaitMs: null, queuedMs: null, refused: 0, waitMs: times(0, 1.2), queryMs: times(0.8, 12) }));
-  live.history.waitP99Ms = course(points, 1.2, 0.4, 0);
-  live.history.queryP99Ms = course(points, 14, 3, 0);
-  live.history.waiting = course(points, 0, 0.1, 0).map(Math.floor);
-  live.history.active = course(points, 13, 2, 0).map(Math.round);
+  live.pools = live.pools.map((one) => ({ ...one, active: Math.min(one.active, 9), idle: 6, waiting: 0, oldestWaitMs: null, queuedMs: null, trouble: null, refused: 0, waitMs: times(0, 1.2), queryMs: times(0.8, 12) }));
+  live.history.waitP99Ms = wandering(points, 1.2, 0.4, 0);
+  live.history.queryP99Ms = wandering(points, 14, 3, 0);
+  live.history.waiting = wandering(points, 0, 0.1, 0).map(Math.floor);
+  live.history.active = wandering(points, 13, 2, 0).map(Math.round);
   live.waits = live.waits?.map((cause) => ({ ...cause, waiting: 0 })) ?? [];
   live.holders = [];
   live.waiters = [];
   live.blockers = [];
   live.events = [];
+  live.alarms = [];
+  live.headline = headline("All is well. 4 pools serve 471 clients; nobody waits.");
   return live;
 }
 

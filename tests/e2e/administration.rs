@@ -166,7 +166,7 @@ fn nobody_else_does_anything_to_a_client() {
 
 #[test]
 fn top_asks_an_encrypted_pooler_whose_certificate_it_trusts() {
-    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/proxy/src/http/tls");
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/http/src/tls");
     let file = |name: &str| certificates.join(name).to_str().unwrap().to_owned();
     let role = shared().role();
     let config = role

@@ -5,16 +5,14 @@
 //! something to say.
 
 mod act;
-mod alarms;
-mod document;
 mod fetch;
-mod format;
 mod grid;
+mod look;
 mod picture;
 mod sessions;
+mod tab;
 mod tables;
 mod tls;
-mod verdict;
 mod view;
 
 use std::fs;
@@ -27,6 +25,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use clap::error::ErrorKind;
+use pgweir_telemetry::Live;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::sync::mpsc;
@@ -36,9 +35,9 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output;
 use act::Act;
-use document::Live;
 use fetch::{FetchError, Pooler};
-use view::{After, Tab, View};
+use tab::Tab;
+use view::{After, View};
 
 /// Shows what a running pooler does, as it does it.
 ///

@@ -8,6 +8,7 @@ use pgweir_pool::id::ServerId;
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
 use pgweir_pool::waits::Cause;
+use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::{self, AuthRequest, ErrorView, TxStatus};
 use pgweir_wire::encode;
@@ -20,7 +21,7 @@ use crate::config::{Secret, ServerAddress, Tcp};
 use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
-use crate::texts::{self, ClientError, seconds};
+use crate::texts::{ClientError, seconds};
 use crate::wire_io::{Inbound, ReadError};
 
 /// Largest message taken from PostgreSQL before it is ready; an error with its fields is the
@@ -75,8 +76,8 @@ impl ConnectError {
             )
             .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry).")
             .hint(match sqlstate {
-                Some(SqlState::TOO_MANY_CONNECTIONS) => texts::remedy(Cause::PostgresFull),
-                _ => texts::remedy(Cause::LoginFailing),
+                Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
+                _ => remedy(Cause::LoginFailing),
             }),
             Self::NoSecret(what) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,

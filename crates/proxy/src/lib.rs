@@ -13,7 +13,6 @@ mod clock;
 pub mod config;
 mod connect;
 mod errors;
-mod http;
 mod insight;
 mod link;
 mod listen;
@@ -23,16 +22,20 @@ mod mailbox;
 mod platform;
 mod pool_handle;
 mod probe;
+mod recovery;
 mod registry;
 mod reload;
 mod run;
 mod shell;
+mod shown;
 mod snapshot;
 mod socket;
 mod stats;
 mod texts;
 mod wire_io;
 mod worker;
+#[cfg(test)]
+mod world;
 
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};

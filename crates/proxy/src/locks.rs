@@ -15,7 +15,7 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 
-pub(crate) use blocker::Blocker;
+pub(crate) use blocker::{Blocker, LockHolder};
 
 /// What one look at a PostgreSQL found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,7 +62,7 @@ pub(crate) struct Sighting<'a> {
 pub(crate) struct Root {
     /// PostgreSQL's process; `None` for a prepared transaction.
     pub(crate) pid: Option<u32>,
-    pub(crate) session: Session,
+    pub(crate) session: LockOwner,
     /// Sessions that wait for its locks, also those behind others that do.
     pub(crate) sessions: u32,
     /// How long the statement that has waited for longest has run.
@@ -71,7 +71,7 @@ pub(crate) struct Root {
 
 /// Whose session it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Session {
+pub(crate) enum LockOwner {
     /// One of our servers.
     Ours(ServerId),
     /// One that does not come through here.
@@ -119,7 +119,7 @@ impl Looks {
     pub(crate) fn behind(&self, server: ServerId, since: Time) -> u32 {
         let looks = self.by_server.values().filter(|locks| since < locks.at);
         let roots = looks.flat_map(|locks| &locks.roots);
-        let own = roots.filter(|root| root.session == Session::Ours(server));
+        let own = roots.filter(|root| root.session == LockOwner::Ours(server));
         own.map(|root| root.sessions).sum()
     }
 

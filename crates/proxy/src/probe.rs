@@ -25,16 +25,15 @@ use std::time::Duration;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
+use pgweir_telemetry::postgres::{Activity, PostgresSnapshot, Privilege, Seen, Sight};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
-pub(crate) use activity::{Activity, Origin, Privilege, State};
 use averages::Averages;
-pub(crate) use averages::Wait;
 use chains::Chains;
-use session::{Entry, Failure, Session};
+use session::{Failure, ProbeLogin, ProbeSession};
 use target::Target;
 
 use crate::config::{Config, Tcp};
@@ -55,38 +54,6 @@ const BLAMED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a look at short waits for locks may be taken for the present, whatever the period.
 const CROWDED_MAX: Duration = Duration::from_secs(3);
-
-/// One PostgreSQL as it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PostgresSnapshot {
-    /// Host and port, or the path of the unix socket.
-    pub(crate) server: Arc<str>,
-    /// Cores of its machine, where the configuration says.
-    pub(crate) cores: Option<u32>,
-    pub(crate) sight: Sight,
-}
-
-/// What is known of a PostgreSQL.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) enum Sight {
-    /// It is not looked at: `probe_interval` is 0, or HTTP is not served.
-    Off,
-    /// No user of the configuration can log in without a client's help, and none has come.
-    NoUser,
-    /// It was not asked yet, or does not answer.
-    #[default]
-    Away,
-    /// What it said last.
-    Seen(Arc<Seen>),
-}
-
-/// What PostgreSQL said, and what it said before.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
-    pub(crate) activity: Activity,
-    /// Average of active sessions over the last minute by what they wait for, most first.
-    pub(crate) averages: Vec<(Wait, f64)>,
-}
 
 /// What the last look at a PostgreSQL came to.
 #[derive(Debug, Clone)]
@@ -239,7 +206,7 @@ impl Drop for Running {
 }
 
 /// Asks once.
-async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+async fn ask(session: &mut ProbeSession, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
     timeout(ANSWER_TIMEOUT, session.ask(sql))
         .await
         .unwrap_or(Err(Failure::Timeout(ANSWER_TIMEOUT)))
@@ -248,7 +215,7 @@ async fn ask(session: &mut Session, sql: &str) -> Result<Vec<Vec<u8>>, Failure> 
 /// Finds out who holds the locks that sessions of ours wait for. What begins with the look `at`
 /// is asked for only if there are any.
 async fn locks(
-    session: &mut Session,
+    session: &mut ProbeSession,
     at: Time,
     activity: &Activity,
     ours: &HashMap<u32, ServerId>,
@@ -303,7 +270,7 @@ impl Watch {
         let server = self.plan.target.name.clone();
         let mut pause = PAUSE_MIN;
         loop {
-            let Some(entry) = self.entry() else {
+            let Some(login) = self.login() else {
                 if self.told != Told::NoUser {
                     info!(
                         server = &*server,
@@ -315,10 +282,10 @@ impl Watch {
                 sleep(PAUSE_MIN).await;
                 continue;
             };
-            self.user.clone_from(&entry.user);
+            self.user.clone_from(&login.user);
             let probes = &self.registry.probes;
             let mut known = None;
-            let failure = match Session::open(&self.plan.target, entry, &self.plan.tcp).await {
+            let failure = match ProbeSession::open(&self.plan.target, login, &self.plan.tcp).await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let failure = self.look(&mut session).await;
@@ -347,10 +314,10 @@ impl Watch {
     }
 
     /// As whom to log in: as the target says, or with the key that a client's login brought.
-    fn entry(&self) -> Option<Entry> {
+    fn login(&self) -> Option<ProbeLogin> {
         let target = &self.plan.target;
         if let Some(account) = &target.account {
-            return Some(Entry {
+            return Some(ProbeLogin {
                 user: account.user.clone(),
                 secret: account.secret.clone(),
                 keys: Keys::default(),
@@ -364,7 +331,7 @@ impl Watch {
                 return None;
             }
             let keys = pool.keys.lock().expect("no panic under the lock").clone();
-            keys.passed.is_some().then(|| Entry {
+            keys.passed.is_some().then(|| ProbeLogin {
                 user: pool.user.to_string(),
                 secret: None,
                 keys,
@@ -377,7 +344,7 @@ impl Watch {
     }
 
     /// Looks again and again, until that fails.
-    async fn look(&mut self, session: &mut Session) -> Failure {
+    async fn look(&mut self, session: &mut ProbeSession) -> Failure {
         let mut due = interval(self.plan.period);
         // A slow answer must not be followed by a burst of questions.
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use mio::{Poll, Waker};
+use pgweir_http::Serving;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ServerId, WorkerId};
@@ -20,14 +21,16 @@ use crate::cancel;
 use crate::clock::Clock;
 use crate::config::{self, Config, Http, Resolved, Secret, Source, Workers};
 use crate::connect;
-use crate::http;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle};
+use crate::probe;
+use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{SetLogLevel, reload};
+use crate::shown::{self, Shown};
 use crate::worker::{SWEEP, WAKE, Worker};
 
 /// Workers at most: a client's name has a byte for its worker.
@@ -97,9 +100,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
         .map_err(|(address, error)| RunError::Listen { address, error })?;
     let http = bind_http(&config.http)?;
     let (registry, threads) = start_workers(config)?;
-    let _http = http
-        .map(|bound| http::start(bound, registry.clone()))
-        .transpose()?;
+    let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
         source,
         registry: registry.clone(),
@@ -119,11 +120,22 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     served
 }
 
-fn bind_http(http: &Http) -> Result<Option<http::Bound>, RunError> {
+/// Starts to serve HTTP, with what only HTTP shows, or has to be ready for it, on the same thread.
+fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result<Serving> {
+    let pooler = Arc::new(Shown(registry.clone()));
+    let options = shown::options(&registry.config().http);
+    let registry = registry.clone();
+    let beside = async move {
+        tokio::join!(probe::run(registry.clone()), recovery::run(registry));
+    };
+    pgweir_http::start(bound, pooler, options, beside)
+}
+
+fn bind_http(http: &Http) -> Result<Option<pgweir_http::Bound>, RunError> {
     let Some(address) = http.listen else {
         return Ok(None);
     };
-    match http::bind(address) {
+    match pgweir_http::bind(address) {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if http.listen_is_default => {
             warn!(%error, "HTTP is not served: {address} cannot be had; set http_listen");

@@ -7,6 +7,7 @@ use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::relay::{NAME_MAX, Violation};
 use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
 use pgweir_pool::waits::Cause;
+use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::config::PoolConfig;
@@ -74,40 +75,6 @@ fn pool_state(config: &PoolConfig, counts: Counts) -> String {
         "Pool size {limit}: {} servers in use, {} idle, {} logging in; {} clients wait.",
         counts.active, counts.idle, counts.opening, counts.waiting
     )
-}
-
-/// What to do about the cause of a wait.
-pub(crate) fn remedy(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Locks => {
-            "Most servers run statements that wait for locks: commit sooner in the transactions that hold them, and set idle_transaction_timeout here and lock_timeout in PostgreSQL."
-        }
-        Cause::SlowStatements => {
-            "Most servers run slow statements: make those faster (the slow-query log names them), or raise the pool's size if PostgreSQL has cores to spare."
-        }
-        Cause::IdleInTransaction => {
-            "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout."
-        }
-        Cause::Pinned => {
-            "Most servers stay with clients outside transactions: use transaction mode, and unnamed prepared statements or none."
-        }
-        Cause::PoolLimit => {
-            "All servers of the pool are busy with short work: raise default_pool_size if PostgreSQL has cores to spare."
-        }
-        Cause::DatabaseLimit => {
-            "max_db_connections is reached: raise it if PostgreSQL has room, or make the pools of the database smaller."
-        }
-        Cause::UserLimit => {
-            "max_user_connections is reached: raise it if PostgreSQL has room, or make the pools of the user smaller."
-        }
-        Cause::Opening => {
-            "Servers are logging in: set min_pool_size so that they are there before the load is."
-        }
-        Cause::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
-        Cause::PostgresFull => {
-            "PostgreSQL has no connection left: raise its max_connections, or make the pools smaller."
-        }
-    }
 }
 
 /// What a session has to tell its client.

@@ -15,7 +15,7 @@ type Events = BTreeSet<String>;
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// Crates whose code is in the pooler.
-const CRATES: [&str; 4] = ["cli", "pool", "proxy", "wire"];
+const CRATES: [&str; 5] = ["cli", "http", "pool", "proxy", "wire"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

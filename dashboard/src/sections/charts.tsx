@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
-import type { History } from "../document";
+import type { HistoryColumns } from "../document";
 import { ABSENT, count, duration, moment, rate } from "../format";
 import { Nothing, Section } from "../section";
 import { colour, colours } from "../theme";
@@ -27,12 +27,12 @@ interface ChartProps {
 }
 
 /** The last quarter of an hour, of all pools. */
-export function Charts({ history }: { history: History }) {
+export function Charts({ history }: { history: HistoryColumns }) {
   const { seconds } = history;
   return (
     <Section title="The last 15 minutes" note="all pools, every 5 seconds">
       {seconds.length < 2 ? (
-        <Nothing>The courses begin ten seconds after pgweir has started.</Nothing>
+        <Nothing>The charts begin ten seconds after pgweir has started.</Nothing>
       ) : (
         <div class="charts">
           <Chart
@@ -137,7 +137,7 @@ function options(
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: "courses" },
+      sync: { key: "charts" },
       drag: { x: false, y: false },
       y: false,
       points: { size: 6 },

@@ -1,11 +1,11 @@
-import type { Holder, Live } from "../document";
+import type { Live, LiveHolder } from "../document";
 import { count, duration, plural } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-const COLUMNS: Column<Holder>[] = [
+const COLUMNS: Column<LiveHolder>[] = [
   {
     name: "Client",
     show: (holder) => (
@@ -29,7 +29,7 @@ const COLUMNS: Column<Holder>[] = [
       </>
     ),
     // Who holds locks holds up the others, in whichever pool they are waited for.
-    sort: (holder) => (holder.lockWaiters ?? 0) * 1e18 + holder.waitersBehind * 1e12 + holder.sinceMs,
+    sort: (holder) => holder.lockWaiters * 1e18 + holder.waitersBehind * 1e12 + holder.sinceMs,
   },
   {
     name: "Last statement",

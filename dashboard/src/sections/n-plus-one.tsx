@@ -5,12 +5,7 @@ import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-/** One loop of an application, however many of its clients went through it. */
-interface Loop extends NPlusOne {
-  found: number;
-}
-
-const COLUMNS: Column<Loop>[] = [
+const COLUMNS: Column<NPlusOne>[] = [
   { name: "Last", show: (one) => <time dateTime={one.at}>{moment(one.at)}</time> },
   { name: "Times", numeric: true, sort: (one) => one.times, show: (one) => <b>{count(one.times)}×</b> },
   { name: "Found", numeric: true, sort: (one) => one.found, show: (one) => count(one.found) },
@@ -22,7 +17,7 @@ const COLUMNS: Column<Loop>[] = [
         <Sql text={one.text} />
         <small class="block">
           <Who {...one} />
-          {Object.entries(one.tags ?? {}).map(([name, value]) => (
+          {Object.entries(one.tags).map(([name, value]) => (
             <span key={name} class="pair-tag">{name}={value}</span>
           ))}
         </small>
@@ -35,7 +30,7 @@ const COLUMNS: Column<Loop>[] = [
 export function NPlusOnes({ live }: { live: Live }) {
   const all = live.nPlusOne && grouped(live.nPlusOne);
   const fitting = all?.filter((one) =>
-    matches(one.database, one.user, one.applicationName, one.text, one.fingerprint, JSON.stringify(one.tags ?? {})),
+    matches(one.database, one.user, one.applicationName, one.text, one.fingerprint, JSON.stringify(one.tags)),
   );
   return (
     <Section title="Queries in loops (N+1)" note={all && "newest first"}>
@@ -55,9 +50,9 @@ export function NPlusOnes({ live }: { live: Live }) {
   );
 }
 
-/** The newest of each loop, with the most times, and how often it was found. */
-function grouped(all: NPlusOne[]): Loop[] {
-  const loops = new Map<string, Loop>();
+/** The newest of each loop of an application, however many of its clients went through it, with the most times, and how often it was found. */
+function grouped(all: NPlusOne[]): NPlusOne[] {
+  const loops = new Map<string, NPlusOne>();
   for (const one of all) {
     const key = JSON.stringify([one.database, one.user, one.applicationName, one.fingerprint]);
     const known = loops.get(key);

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import { poolAlarms } from "../alarms";
-import { poolName, type Live, type Pool } from "../document";
-import { clientsWait, count, duration, plural, rate } from "../format";
+import type { Live, LivePool, PoolColumn } from "../document";
+import { clientsWait, count, duration, figure, plural } from "../format";
+import { poolName } from "../names";
 import { Nothing, Section } from "../section";
 import { filter, matches } from "../store";
 
@@ -29,7 +29,7 @@ export function Pools({ live }: { live: Live }) {
       {live.pools.length > 0 && pools.length === 0 && <Nothing>No pool fits the filter.</Nothing>}
       <ul class={pools.length === 1 ? "pools one" : "pools"}>
         {shown.map((pool) => (
-          <PoolCard key={poolName(pool)} pool={pool} />
+          <PoolCard key={poolName(pool)} pool={pool} columns={live.columns} />
         ))}
       </ul>
       {ordered.length > SHOWN_MAX && (
@@ -41,13 +41,13 @@ export function Pools({ live }: { live: Live }) {
   );
 }
 
-function trouble(pool: Pool): number {
-  if (pool.loginFailing) return 3;
-  if (poolAlarms(pool).length > 0) return 2;
+function trouble(pool: LivePool): number {
+  if (pool.trouble === "error") return 3;
+  if (pool.trouble === "warning") return 2;
   return 0;
 }
 
-function PoolCard({ pool }: { pool: Pool }) {
+function PoolCard({ pool, columns }: { pool: LivePool; columns: PoolColumn[] }) {
   const worst = trouble(pool);
   const tone = worst === 3 ? "error" : worst === 2 ? "warning" : "";
   return (
@@ -84,11 +84,9 @@ function PoolCard({ pool }: { pool: Pool }) {
         )}
       </p>
       <dl class="measures">
-        <Measure name="tx/s" value={rate(pool.transactionsPerSecond)} />
-        <Measure name="queries/s" value={rate(pool.queriesPerSecond)} />
-        <Measure name="wait p99" value={duration(pool.waitMs.p99)} />
-        <Measure name="query p99" value={duration(pool.queryMs.p99)} />
-        <Measure name="refused" value={count(pool.refused)} />
+        {columns.map((column) => (
+          <Measure key={column.field} name={column.label} value={figure(pool, column)} />
+        ))}
       </dl>
     </li>
   );
@@ -104,7 +102,7 @@ function Measure({ name, value }: { name: string; value: string }) {
 }
 
 /** Those who wait, in front of the gate. */
-function Queue({ pool }: { pool: Pool }) {
+function Queue({ pool }: { pool: LivePool }) {
   const dots = Math.min(pool.waiting, DOTS_MAX);
   const more = pool.waiting - dots;
   return (
@@ -119,7 +117,7 @@ function Queue({ pool }: { pool: Pool }) {
 
 type CellKind = "active" | "idle" | "opening" | "free" | "reserve";
 
-function Cells({ pool }: { pool: Pool }) {
+function Cells({ pool }: { pool: LivePool }) {
   const { kinds, each } = cells(pool);
   return (
     <div class="servers">
@@ -134,7 +132,7 @@ function Cells({ pool }: { pool: Pool }) {
 }
 
 /** The connections in the order: held, free, logging in, not open; several in a cell if need be. */
-export function cells(pool: Pool): { kinds: CellKind[]; each: number } {
+export function cells(pool: LivePool): { kinds: CellKind[]; each: number } {
   const open = pool.active + pool.idle + pool.opening;
   const free = pool.limit === null ? 0 : Math.max(0, pool.limit - open);
   const reserve = pool.limit === null ? 0 : pool.reserveLimit - Math.max(0, open - pool.limit);
@@ -158,7 +156,7 @@ export function cells(pool: Pool): { kinds: CellKind[]; each: number } {
   return { kinds, each };
 }
 
-function spoken(pool: Pool): string {
+function spoken(pool: LivePool): string {
   const limit = pool.limit === null ? "without limit" : `of at most ${count(pool.limit)}`;
   const queue = pool.waiting > 0
     ? `${clientsWait(pool.waiting)}, the first for ${duration(pool.oldestWaitMs)}.`

@@ -1,4 +1,4 @@
-import type { Live, Postgres } from "../document";
+import type { Live, LivePostgres, SightWord } from "../document";
 import { count, plural } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 import { matches } from "../store";
@@ -24,7 +24,7 @@ export function Sessions({ live }: { live: Live }) {
 }
 
 /** Why there is less to see than there could be, and what helps. */
-const SIGHTS: Record<Postgres["sight"], string | undefined> = {
+const SIGHTS: Record<SightWord, string | undefined> = {
   full: undefined,
   reduced: "What other users’ sessions do is hidden from the probe: GRANT pg_monitor to its user, or name another as probe_user.",
   away: "It has not answered the probe yet, or does not any more.",
@@ -32,7 +32,7 @@ const SIGHTS: Record<Postgres["sight"], string | undefined> = {
   off: "It is not asked: probe_interval is 0.",
 };
 
-function Server({ of }: { of: Postgres }) {
+function Server({ of }: { of: LivePostgres }) {
   const { maxConnections, reserved = 0, ours = 0, elsewhere = 0 } = of;
   const why = SIGHTS[of.sight];
   return (
@@ -85,7 +85,7 @@ function Shares({ of }: { of: { ours: number; elsewhere: number; reserved: numbe
 }
 
 /** Sessions that work now, and what they waited for in the last minute, against the cores there are. */
-function Work({ of }: { of: Postgres }) {
+function Work({ of }: { of: LivePostgres }) {
   if (of.activeSessions == null) return null;
   const events = [...(of.waitEvents ?? [])].sort((a, b) => b.sessions - a.sessions).slice(0, EVENTS_MAX);
   const scale = Math.max(of.cores ?? 0, ...events.map((event) => event.sessions), 1);

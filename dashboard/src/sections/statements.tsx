@@ -1,4 +1,4 @@
-import type { Live, Statement } from "../document";
+import type { Live, TopStatement } from "../document";
 import { bytes, count, duration } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 import { Sql, Who } from "../sql";
@@ -30,7 +30,7 @@ export function Statements({ live }: { live: Live }) {
   );
 }
 
-function columns(whole: number): Column<Statement>[] {
+function columns(whole: number): Column<TopStatement>[] {
   return [
     {
       name: "Statement",

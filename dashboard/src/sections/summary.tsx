@@ -1,5 +1,6 @@
-import { causeName, poolName, type Live } from "../document";
-import { ABSENT, clientsWait, count, duration, plural, rate } from "../format";
+import type { Live } from "../document";
+import { ABSENT, count, duration, rate } from "../format";
+import { causeName, poolName } from "../names";
 
 /** The state of things in a sentence, and six figures. */
 export function Summary({ live }: { live: Live }) {
@@ -37,7 +38,7 @@ export function Summary({ live }: { live: Live }) {
   ];
   return (
     <section class="summary" aria-label="Summary">
-      <p class="verdict" data-testid="verdict">{verdict(live, waiting, oldest)}</p>
+      <p class="verdict" data-testid="verdict">{live.headline?.text}</p>
       {waiting > 0 && <Reason live={live} />}
       <dl class="figures">
         {figures.map((figure) => (
@@ -78,38 +79,4 @@ function parts(ms: number | null | undefined): { value: string; note: string } {
   const text = duration(ms);
   const at = text.lastIndexOf(" ");
   return { value: text.slice(0, at), note: `${text.slice(at + 1)}, last 5 s` };
-}
-
-/** Who waits for locks, although nobody waits for a server. */
-function lockTrouble(live: Live): string | undefined {
-  const [most] = [...(live.blockers ?? [])].sort((a, b) => b.lockWaiters - a.lockWaiters);
-  if (!most || most.lockWaiters === 0) return undefined;
-  return most.lockWaiters === 1 ? "1 session waits for a lock" : `${count(most.lockWaiters)} sessions wait for the locks of one`;
-}
-
-/** Who has probably forgotten a server. */
-function leakTrouble(live: Live): string | undefined {
-  const leaks = (live.holders ?? []).filter((holder) => holder.leak).length;
-  if (leaks === 0) return undefined;
-  return leaks === 1 ? "1 client has probably leaked a server" : `${count(leaks)} clients have probably leaked servers`;
-}
-
-function verdict(live: Live, waiting: number, oldest: number): string {
-  const pools = live.pools;
-  if (pools.length === 0) return "No client has come yet, so there is no pool.";
-  const failing = pools.filter((pool) => pool.loginFailing);
-  const [first] = failing;
-  if (first && failing.length === 1) return `${poolName(first)} cannot log in to PostgreSQL.`;
-  if (first) return `${count(failing.length)} of ${plural(pools.length, "pool")} cannot log in to PostgreSQL.`;
-  if (waiting > 0) {
-    const queued = pools.filter((pool) => pool.waiting > 0).length;
-    const where = pools.length === 1 ? "" : ` in ${count(queued)} of ${plural(pools.length, "pool")}`;
-    return `${clientsWait(waiting)}${where}, the first for ${duration(oldest)}.`;
-  }
-  const troubles = [lockTrouble(live), leakTrouble(live)].filter(Boolean);
-  if (troubles.length > 0) return `${troubles.join("; ")}.`;
-  const working = pools.some((pool) => pool.active > 0 || pool.transactionsPerSecond > 0);
-  const serve = pools.length === 1 ? "1 pool serves" : `${count(pools.length)} pools serve`;
-  if (!working) return `All is quiet. ${plural(pools.length, "pool")}, nobody waits.`;
-  return `All is well. ${serve} ${plural(live.clients, "client")}; nobody waits.`;
 }

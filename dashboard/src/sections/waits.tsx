@@ -1,5 +1,6 @@
-import { causeName, poolName, type Blocker, type Live, type WaitCause, type Waiter } from "../document";
+import type { Live, LiveBlocker, LiveWaiter, WaitCause } from "../document";
 import { clientsWait, count, duration } from "../format";
+import { causeName, poolName } from "../names";
 import { Nothing, Section, Unknown } from "../section";
 import { Sql } from "../sql";
 
@@ -42,7 +43,7 @@ function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live 
 const WAITERS_MAX = 5;
 
 /** Who has waited longest. */
-function Waiters({ waiters }: { waiters: Waiter[] }) {
+function Waiters({ waiters }: { waiters: LiveWaiter[] }) {
   return (
     <>
       <h3>Who waits longest</h3>
@@ -64,7 +65,7 @@ function Waiters({ waiters }: { waiters: Waiter[] }) {
 const BLOCKERS_MAX = 3;
 
 /** Who holds the locks. */
-function Blockers({ blockers }: { blockers: Blocker[] }) {
+function Blockers({ blockers }: { blockers: LiveBlocker[] }) {
   const more = blockers.length - BLOCKERS_MAX;
   return (
     <>
@@ -86,7 +87,7 @@ function Blockers({ blockers }: { blockers: Blocker[] }) {
   );
 }
 
-function blockerName({ kind, client, database, user, applicationName }: Blocker): string {
+function blockerName({ kind, client, database, user, applicationName }: LiveBlocker): string {
   const name = [database && `${database}/${user}`, applicationName].filter(Boolean).join(" ");
   switch (kind) {
     case "client":
@@ -102,7 +103,7 @@ function blockerName({ kind, client, database, user, applicationName }: Blocker)
   }
 }
 
-function blockerState({ state, sinceMs, server, serverPid }: Blocker): string {
+function blockerState({ state, sinceMs, server, serverPid }: LiveBlocker): string {
   const since = state && sinceMs !== null ? ` for ${duration(sinceMs)}` : "";
   const process = serverPid === null ? server : `process ${serverPid} of ${server}`;
   return [`${state}${since}`, process].filter(Boolean).join(", ");

@@ -1,13 +1,11 @@
 //! What an administrator does to a client from here, and the question that comes before it.
 
-use super::document::{Holder, Live};
-use super::format::duration;
-use super::tables;
-use super::view::View;
+use pgweir_telemetry::live::LiveHolder;
+use pgweir_telemetry::words::{duration, who};
 
 /// What is done to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum ClientAct {
     /// What it runs is cancelled.
     Cancel,
     /// Its session is ended.
@@ -17,7 +15,7 @@ pub(crate) enum Action {
 /// To be sent to the pooler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Act {
-    pub(crate) action: Action,
+    pub(crate) action: ClientAct,
     /// The client's number.
     pub(crate) client: String,
 }
@@ -40,7 +38,7 @@ pub(crate) struct Choice {
     pub(crate) said: Option<String>,
 }
 
-impl Action {
+impl ClientAct {
     /// The last part of its path.
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -54,23 +52,21 @@ impl Act {
     /// What to say when the pooler has done it.
     pub(crate) fn done(&self) -> String {
         match self.action {
-            Action::Cancel => format!("Client {} was told to stop what it does.", self.client),
-            Action::End => format!("Client {} was ended.", self.client),
+            ClientAct::Cancel => format!("Client {} was told to stop what it does.", self.client),
+            ClientAct::End => format!("Client {} was ended.", self.client),
         }
     }
 }
 
 impl Choice {
     /// Where the chosen client is among these.
-    pub(crate) fn position(&self, holders: &[&Holder]) -> Option<usize> {
+    pub(crate) fn position(&self, holders: &[&LiveHolder]) -> Option<usize> {
         let chosen = self.client.as_deref()?;
-        holders
-            .iter()
-            .position(|holder| holder.client.as_deref() == Some(chosen))
+        holders.iter().position(|holder| holder.client == chosen)
     }
 
     /// Chooses the client `by` rows below the chosen one, or the first.
-    pub(crate) fn step(&mut self, holders: &[&Holder], by: isize) {
+    pub(crate) fn step(&mut self, holders: &[&LiveHolder], by: isize) {
         let Some(last) = holders.len().checked_sub(1) else {
             return;
         };
@@ -78,15 +74,15 @@ impl Choice {
             Some(at) => at.saturating_add_signed(by).min(last),
             None => 0,
         };
-        self.client = holders[at].client.clone();
+        // Without a number nothing can be done to it.
+        let client = &holders[at].client;
+        self.client = (!client.is_empty()).then(|| client.clone());
     }
 
     /// Asks whether the chosen client is meant.
-    pub(crate) fn ask(&mut self, holders: &[&Holder], action: Action) {
+    pub(crate) fn ask(&mut self, holders: &[&LiveHolder], action: ClientAct) {
         let chosen = self.position(holders).map(|at| holders[at]);
-        let Some((holder, client)) =
-            chosen.and_then(|holder| Some((holder, holder.client.clone()?)))
-        else {
+        let Some(holder) = chosen else {
             let text = match &self.client {
                 Some(client) => format!("Client {client} holds no server any more."),
                 None => "Choose a client first, with j and k.".to_owned(),
@@ -94,28 +90,24 @@ impl Choice {
             self.said = Some(text);
             return;
         };
-        let whom = tables::who(
-            &holder.database,
-            &holder.user,
-            holder.application_name.as_deref(),
+        let client = holder.client.clone();
+        let whom = who(&holder.database, &holder.user, &holder.application_name);
+        let state = format!(
+            "{} for {}",
+            holder.state.words(),
+            duration(Some(holder.since_ms))
         );
-        let state = format!("{} for {}", holder.state, duration(Some(holder.since_ms)));
         let what = match action {
-            Action::Cancel => "Cancel what client",
-            Action::End => "End client",
+            ClientAct::Cancel => "Cancel what client",
+            ClientAct::End => "End client",
         };
         let does = match action {
-            Action::Cancel => " does",
-            Action::End => "",
+            ClientAct::Cancel => " does",
+            ClientAct::End => "",
         };
         self.question = Some(Question {
             text: format!("{what} {client} ({whom}, {state}){does}?  y: yes, any other key: no"),
             act: Act { action, client },
         });
     }
-}
-
-/// The holders as they are shown.
-pub(crate) fn shown<'a>(view: &View, live: Option<&'a Live>) -> Vec<&'a Holder> {
-    live.map_or_else(Vec::new, |live| tables::sorted_holders(view, live))
 }

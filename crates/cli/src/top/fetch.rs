@@ -10,12 +10,12 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use pgweir_telemetry::Live;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::act::Act;
-use super::document::Live;
 use super::tls::Tls;
 
 /// Time for one answer.
@@ -143,7 +143,9 @@ impl Pooler {
     /// See [`FetchError`].
     pub(crate) async fn live(&self) -> Result<Live, FetchError> {
         let text = self.text().await?;
-        serde_json::from_str(&text).map_err(|error| FetchError::Foreign(error.to_string()))
+        let live: Result<Live, _> = serde_json::from_str(&text);
+        live.map(Live::completed)
+            .map_err(|error| FetchError::Foreign(error.to_string()))
     }
 
     /// The document as it came.

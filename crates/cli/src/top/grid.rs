@@ -1,6 +1,9 @@
 //! What a table is made of: columns, rows with their tone, and which columns go where there is no
 //! room for all.
 
+use std::borrow::Cow;
+
+use pgweir_telemetry::live::PoolColumn;
 use ratatui::layout::Constraint;
 
 /// How a row is to be noticed.
@@ -12,9 +15,9 @@ pub(crate) enum Tone {
 }
 
 /// A column of a table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Column {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Characters; with `grows` the least.
     width: u16,
     grows: bool,
@@ -22,6 +25,10 @@ pub(crate) struct Column {
     /// Where there is no room for all, the columns of the highest rank go first; those of 0 stay.
     rank: u8,
 }
+
+/// Characters of a figure that the pooler lists: what a time takes, and at most.
+const FIGURE_WIDTH_MIN: u16 = 7;
+const FIGURE_WIDTH_MAX: u16 = 20;
 
 /// Characters between columns.
 pub(crate) const SPACING: u16 = 2;
@@ -72,9 +79,9 @@ impl Grid {
 }
 
 /// A column whose texts begin at the left.
-pub(super) const fn left(rank: u8, name: &'static str, width: u16) -> Column {
+pub(super) fn left(rank: u8, name: &'static str, width: u16) -> Column {
     Column {
-        name,
+        name: Cow::Borrowed(name),
         width,
         grows: false,
         is_right: false,
@@ -82,8 +89,21 @@ pub(super) const fn left(rank: u8, name: &'static str, width: u16) -> Column {
     }
 }
 
+/// A column of a figure that the pooler lists.
+pub(super) fn figure(column: &PoolColumn) -> Column {
+    let len = u16::try_from(column.label.chars().count()).unwrap_or(u16::MAX);
+    Column {
+        name: column.label.clone().into(),
+        ..right(
+            column.rank,
+            "",
+            len.clamp(FIGURE_WIDTH_MIN, FIGURE_WIDTH_MAX),
+        )
+    }
+}
+
 /// A column of numbers.
-pub(super) const fn right(rank: u8, name: &'static str, width: u16) -> Column {
+pub(super) fn right(rank: u8, name: &'static str, width: u16) -> Column {
     Column {
         is_right: true,
         ..left(rank, name, width)
@@ -91,7 +111,7 @@ pub(super) const fn right(rank: u8, name: &'static str, width: u16) -> Column {
 }
 
 /// Takes what is left of the width.
-pub(super) const fn rest(rank: u8, name: &'static str, width: u16) -> Column {
+pub(super) fn rest(rank: u8, name: &'static str, width: u16) -> Column {
     Column {
         grows: true,
         ..left(rank, name, width)

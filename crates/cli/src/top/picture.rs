@@ -1,5 +1,8 @@
 //! The picture: a line of state, what is wrong, lines of figures, a table, and the keys.
 
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::{Alarm, Headline, LivePool, Severity};
+use pgweir_telemetry::words::{count, duration, flat, rate, span, time_of_day};
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -8,14 +11,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Clear, Paragraph, Row, Sparkline, Table, Wrap};
 use ratatui::{Frame, Terminal};
 
-use super::alarms::{Alarm, alarms};
-use super::document::Live;
-use super::format::{count, duration, rate, span, time_of_day};
 use super::grid::{Column, Grid, SPACING, Tone};
-use super::sessions::{Sessions, sessions};
+use super::sessions::{SessionsText, sessions};
+use super::tab::Tab;
 use super::tables::grid;
-use super::verdict::{Verdict, verdict};
-use super::view::{Tab, View};
+use super::view::View;
 
 /// Alarms shown.
 const ALARMS_MAX: usize = 3;
@@ -53,7 +53,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View, colours: bool) {
     draw_figures(frame, figures, live, paint);
     frame.render_widget(session_line(servers, paint), limits);
     frame.render_widget(tab_line(view, paint), tabs);
-    let mut grid = grid(view, live);
+    let mut grid = grid(&view.look, &view.choice, live);
     grid.fit(table.width);
     draw_table(frame, table, view, &grid, paint);
     frame.render_widget(key_line(view, paint), keys);
@@ -64,7 +64,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, view: &View, colours: bool) {
 
 /// The picture as text, for no terminal: without keys, and with every row.
 pub(crate) fn plain(view: &View, width: u16) -> String {
-    let rows = view.live().map_or(0, |live| grid(view, live).rows.len());
+    let rows = view
+        .live()
+        .map_or(0, |live| grid(&view.look, &view.choice, live).rows.len());
     let height = u16::try_from(rows.min(PLAIN_ROWS_MAX) + 13).expect("513 at most");
     let mut terminal = match Terminal::new(TestBackend::new(width, height)) {
         Ok(terminal) => terminal,
@@ -133,47 +135,49 @@ impl Paint {
 
 /// A line between the state and the figures.
 enum Trouble {
-    Alarm(Alarm),
+    Error(String),
+    Warning(String),
     More(usize),
-    None(Verdict),
+    None(Headline),
 }
 
 impl Trouble {
     fn line(self, paint: Paint) -> Line<'static> {
         match self {
-            Self::Alarm(alarm) if alarm.is_error => {
-                Line::styled(format!("!! {}", alarm.text), paint.error())
-            }
-            Self::Alarm(alarm) => Line::styled(format!("!  {}", alarm.text), paint.warning()),
+            Self::Error(text) => Line::styled(format!("!! {text}"), paint.error()),
+            Self::Warning(text) => Line::styled(format!("!  {text}"), paint.warning()),
             Self::More(more) => Line::styled(format!("   and {more} more"), paint.muted()),
-            Self::None(Verdict { is_well, text }) => {
-                let style = if is_well {
+            Self::None(headline) => {
+                let style = if headline.is_well {
                     paint.good()
                 } else {
                     paint.warning()
                 };
-                Line::styled(text, style)
+                Line::styled(flat(&headline.line), style)
             }
+        }
+    }
+
+    fn of(alarm: &Alarm) -> Self {
+        let text = flat(&alarm.line);
+        match alarm.severity {
+            Severity::Error => Self::Error(text),
+            Severity::Warning | Severity::Info | Severity::Unknown => Self::Warning(text),
         }
     }
 }
 
 fn troubles(view: &View, live: &Live) -> Vec<Trouble> {
-    let mut alarms = alarms(live);
-    if let Some(failure) = &view.failure {
-        let text = format!("{failure}; what is shown is old");
-        let is_error = true;
-        alarms.insert(0, Alarm { is_error, text });
+    let failure = view.failure.as_ref();
+    let failure = failure.map(|why| Trouble::Error(format!("{why}; what is shown is old")));
+    let alarms = live.alarms.iter().flatten().map(Trouble::of);
+    let mut troubles: Vec<Trouble> = failure.into_iter().chain(alarms).collect();
+    if troubles.is_empty() {
+        let headline = live.headline.clone().unwrap_or_default();
+        return vec![Trouble::None(headline)];
     }
-    if alarms.is_empty() {
-        return vec![Trouble::None(verdict(live))];
-    }
-    let more = alarms.len().saturating_sub(ALARMS_MAX);
-    let mut troubles: Vec<Trouble> = alarms
-        .into_iter()
-        .take(ALARMS_MAX)
-        .map(Trouble::Alarm)
-        .collect();
+    let more = troubles.len().saturating_sub(ALARMS_MAX);
+    troubles.truncate(ALARMS_MAX);
     if more > 0 {
         troubles.push(Trouble::More(more));
     }
@@ -206,11 +210,19 @@ fn state(view: &View, live: &Live, paint: Paint) -> Line<'static> {
 }
 
 fn draw_figures(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
-    let sum = |of: fn(&super::document::Pool) -> u64| live.pools.iter().map(of).sum::<u64>();
-    let limits: Option<u64> = live.pools.iter().map(|pool| pool.limit).sum();
+    let sum = |of: fn(&LivePool) -> u32| -> u64 {
+        let pools = live.pools.iter().map(of);
+        pools.map(u64::from).sum()
+    };
+    let limits = live.pools.iter().map(|pool| pool.stats.limit);
+    let limits: Option<u64> = limits.map(|limit| limit.map(u64::from)).sum();
     let in_use = match limits {
-        Some(limit) => format!("{} of {}", count(sum(|pool| pool.active)), count(limit)),
-        None => count(sum(|pool| pool.active)),
+        Some(limit) => format!(
+            "{} of {}",
+            count(sum(|pool| pool.stats.active)),
+            count(limit)
+        ),
+        None => count(sum(|pool| pool.stats.active)),
     };
     let transactions: f64 = live
         .pools
@@ -220,7 +232,7 @@ fn draw_figures(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
     let last = |column: &[Option<f64>]| duration(column.last().copied().flatten());
     let clients = format!("{} of {}", count(live.clients), count(live.clients_limit));
     let figures = [
-        ("waiting", count(sum(|pool| pool.waiting))),
+        ("waiting", count(sum(|pool| pool.stats.waiting))),
         ("servers in use", in_use),
         ("tx/s", rate(transactions)),
         ("wait p99", last(&live.history.wait_p99_ms)),
@@ -257,9 +269,9 @@ fn draw_figures(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
 }
 
 /// The sessions of each PostgreSQL, as far as there is room.
-fn session_line(servers: Vec<Sessions>, paint: Paint) -> Line<'static> {
+fn session_line(servers: Vec<SessionsText>, paint: Paint) -> Line<'static> {
     let mut spans = vec![Span::styled("sessions ", paint.muted())];
-    for Sessions {
+    for SessionsText {
         server,
         is_tight,
         text,
@@ -284,7 +296,7 @@ fn tab_line(view: &View, paint: Paint) -> Line<'static> {
     let mut spans = Vec::new();
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
         let text = format!(" {} {} ", index + 1, tab.title());
-        let style = if tab == view.tab {
+        let style = if tab == view.look.tab {
             Style::new().add_modifier(Modifier::REVERSED)
         } else {
             paint.muted()
@@ -292,11 +304,14 @@ fn tab_line(view: &View, paint: Paint) -> Line<'static> {
         spans.push(Span::styled(text, style));
     }
     spans.push(Span::styled(
-        format!("  by {}", view.order()),
+        format!("  by {}", view.look.order()),
         paint.muted(),
     ));
-    if !view.filter.is_empty() && !view.typing {
-        spans.push(Span::styled(format!("  /{}", view.filter), paint.warning()));
+    if !view.look.filter.is_empty() && !view.typing {
+        spans.push(Span::styled(
+            format!("  /{}", view.look.filter),
+            paint.warning(),
+        ));
     }
     Line::from(spans)
 }
@@ -313,7 +328,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, view: &View, grid: &Grid, paint
         Cell::from(if is_right { line.right_aligned() } else { line })
     };
     let names = grid.columns.iter().enumerate();
-    let header = Row::new(names.map(|(index, column)| align(column.name.to_owned(), index)));
+    let header = Row::new(names.map(|(index, column)| align(column.name.to_string(), index)));
     let visible = usize::from(area.height.saturating_sub(1));
     let scroll = match grid.chosen {
         // The chosen row is always to be seen.
@@ -346,7 +361,10 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, view: &View, grid: &Grid, paint
 
 fn key_line(view: &View, paint: Paint) -> Line<'static> {
     if view.typing {
-        let text = format!("filter: {}_   Enter keeps it, Esc drops it", view.filter);
+        let text = format!(
+            "filter: {}_   Enter keeps it, Esc drops it",
+            view.look.filter
+        );
         return Line::raw(text);
     }
     if let Some(question) = &view.choice.question {
@@ -358,7 +376,7 @@ fn key_line(view: &View, paint: Paint) -> Line<'static> {
     if let Some(said) = &view.choice.said {
         return Line::raw(said.clone());
     }
-    let text = match view.tab {
+    let text = match view.look.tab {
         Tab::Holders => {
             "q quit   Tab table   s order   / filter   h hold   j k choose   c cancel   e end   ? help"
         }

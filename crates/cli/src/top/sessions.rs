@@ -2,15 +2,16 @@
 
 use std::cmp::Ordering;
 
-use super::document::{Live, Postgres};
-use super::format::{count, flat};
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::{LivePostgres, ServerSessions, SightWord};
+use pgweir_telemetry::words::{count, flat, plural};
 
 /// Share of `max_connections` below which what is free is nearly nothing.
 const FREE_SHARE: f64 = 0.1;
 
 /// A PostgreSQL in a few words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionsText {
     pub(crate) server: String,
     /// It has no room, or nearly none.
     pub(crate) is_tight: bool,
@@ -18,70 +19,70 @@ pub(crate) struct Sessions {
 }
 
 /// Every PostgreSQL that is known, the fullest first.
-pub(crate) fn sessions(live: &Live) -> Vec<Sessions> {
-    let mut all: Vec<&Postgres> = live.postgres.iter().flatten().collect();
+pub(crate) fn sessions(live: &Live) -> Vec<SessionsText> {
+    let mut all: Vec<&LivePostgres> = live.postgres.iter().flatten().collect();
     all.sort_by(|a, b| fullness(a, b));
     all.into_iter().map(of_server).collect()
 }
 
-fn fullness(a: &Postgres, b: &Postgres) -> Ordering {
+fn fullness(a: &LivePostgres, b: &LivePostgres) -> Ordering {
     // One that is not seen is as good as empty.
-    let free = |one: &Postgres| share_free(one).unwrap_or(1.0);
+    let free = |one: &LivePostgres| one.sessions.as_ref().and_then(share_free).unwrap_or(1.0);
     free(a).total_cmp(&free(b))
 }
 
-fn share_free(one: &Postgres) -> Option<f64> {
-    let max = one.max_connections.filter(|max| *max > 0)?;
-    Some(free(one, max) as f64 / max as f64)
+fn share_free(seen: &ServerSessions) -> Option<f64> {
+    let max = Some(seen.max_connections).filter(|max| *max > 0)?;
+    Some(f64::from(free(seen)) / f64::from(max))
 }
 
 /// What ordinary users can still have.
-fn free(one: &Postgres, max: u64) -> u64 {
-    max.saturating_sub(one.reserved + one.ours + one.elsewhere)
+fn free(seen: &ServerSessions) -> u32 {
+    seen.max_connections
+        .saturating_sub(seen.reserved + seen.ours + seen.elsewhere)
 }
 
-fn of_server(one: &Postgres) -> Sessions {
+fn of_server(one: &LivePostgres) -> SessionsText {
     let server = flat(&one.server);
-    let Some(max) = one.max_connections else {
-        let why = match one.sight.as_str() {
-            "off" => "not asked, probe_interval is 0",
-            "no_user" => "not asked, no probe_user",
-            _ => "no answer",
+    let Some(seen) = &one.sessions else {
+        let why = match one.sight {
+            SightWord::Off => "not asked, probe_interval is 0",
+            SightWord::NoUser => "not asked, no probe_user",
+            SightWord::Full | SightWord::Reduced | SightWord::Away | SightWord::Unknown => {
+                "no answer"
+            }
         };
         let (is_tight, text) = (false, why.to_owned());
-        return Sessions {
+        return SessionsText {
             server,
             is_tight,
             text,
         };
     };
-    let is_tight = share_free(one).is_some_and(|share| share < FREE_SHARE);
-    let word = match (free(one, max), is_tight) {
+    let is_tight = share_free(seen).is_some_and(|share| share < FREE_SHARE);
+    let word = match (free(seen), is_tight) {
         (0, _) => ", full",
         (_, true) => ", nearly full",
         (_, false) => "",
     };
-    let work = one.active_sessions.map(|active| {
-        let cores = one.cores.map(|cores| format!(" on {}", plural(cores)));
+    let work = seen.active_sessions.map(|active| {
+        let cores = one
+            .cores
+            .map(|cores| format!(" on {}", plural(cores, "core")));
         format!(", {} at work{}", count(active), cores.unwrap_or_default())
     });
     let text = format!(
         "{} of {}{word} ({} ours, {} elsewhere, {} reserved{})",
-        count(one.ours + one.elsewhere + one.reserved),
-        count(max),
-        count(one.ours),
-        count(one.elsewhere),
-        count(one.reserved),
+        count(seen.ours + seen.elsewhere + seen.reserved),
+        count(seen.max_connections),
+        count(seen.ours),
+        count(seen.elsewhere),
+        count(seen.reserved),
         work.unwrap_or_default(),
     );
-    Sessions {
+    SessionsText {
         server,
         is_tight,
         text,
     }
-}
-
-fn plural(cores: u64) -> String {
-    let noun = if cores == 1 { "core" } else { "cores" };
-    format!("{} {noun}", count(cores))
 }

@@ -4,27 +4,30 @@ mod statements;
 
 use std::cmp::Ordering;
 
-use super::alarms::clients_wait;
-use super::document::{Holder, Live, Pool, WaitCause};
-use super::format::{ABSENT, count, duration, flat, rate, time_of_day};
-use super::grid::{Grid, Tone, left, rest, right};
-use super::view::{Tab, View};
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::{LiveHolder, LivePool, Severity, WaitCause};
+use pgweir_telemetry::words::{ABSENT, clients_wait, count, duration, flat, time_of_day, who};
+
+use super::act::Choice;
+use super::grid::{Grid, Tone, figure, left, rest, right};
+use super::look::Look;
+use super::tab::Tab;
 
 /// Characters of the picture of a pool's servers.
-const SERVERS_WIDTH: u64 = 20;
+const SERVERS_WIDTH: u32 = 20;
 
 /// The table that is chosen.
-pub(crate) fn grid(view: &View, live: &Live) -> Grid {
-    let mut grid = match view.tab {
-        Tab::Pools => pools(view, live),
-        Tab::Holders => holders(view, live),
-        Tab::Waits => waits(view, live),
-        Tab::Statements => statements::statements(view, live),
-        Tab::Slow => statements::slow(view, live),
-        Tab::Loops => statements::loops(view, live),
-        Tab::Events => events(view, live),
+pub(crate) fn grid(look: &Look, choice: &Choice, live: &Live) -> Grid {
+    let mut grid = match look.tab {
+        Tab::Pools => pools(look, live),
+        Tab::Holders => holders(look, choice, live),
+        Tab::Waits => waits(look, live),
+        Tab::Statements => statements::statements(look, live),
+        Tab::Slow => statements::slow(look, live),
+        Tab::Loops => statements::loops(look, live),
+        Tab::Events => events(look, live),
     };
-    if !view.filter.is_empty() && known(view.tab, live) {
+    if !look.filter.is_empty() && known(look.tab, live) {
         grid.nothing = "Nothing fits the filter.".to_owned();
     }
     grid
@@ -52,68 +55,63 @@ fn nothing<T>(section: Option<&Vec<T>>, none: &str, what: &str) -> String {
     }
 }
 
-fn pools(view: &View, live: &Live) -> Grid {
-    let mut pools: Vec<&Pool> = live.pools.iter().collect();
-    pools.retain(|pool| view.fits(&[&pool.database, &pool.user]));
-    match view.order() {
+fn pools(look: &Look, live: &Live) -> Grid {
+    let mut pools: Vec<&LivePool> = live.pools.iter().collect();
+    pools.retain(|pool| look.fits(&[&pool.stats.database, &pool.stats.user]));
+    match look.order() {
         "transactions" => {
             pools.sort_by(|a, b| falling(a.transactions_per_second, b.transactions_per_second))
         }
-        "waiting" => pools.sort_by_key(|pool| std::cmp::Reverse(pool.waiting)),
-        "clients" => pools.sort_by_key(|pool| std::cmp::Reverse(pool.clients)),
-        "name" => pools.sort_by_key(|pool| pool.name()),
-        _ => pools.sort_by_key(|pool| std::cmp::Reverse((pool.login_failing, pool.waiting))),
+        "waiting" => pools.sort_by_key(|pool| std::cmp::Reverse(pool.stats.waiting)),
+        "clients" => pools.sort_by_key(|pool| std::cmp::Reverse(pool.stats.clients)),
+        "name" => pools.sort_by_key(|pool| pool.stats.name()),
+        _ => pools
+            .sort_by_key(|pool| std::cmp::Reverse((pool.stats.login_failing, pool.stats.waiting))),
     }
     let rows = pools.into_iter().map(|pool| {
-        let tone = match (pool.login_failing, pool.waiting) {
+        let tone = match (pool.stats.login_failing, pool.stats.waiting) {
             (true, _) => Tone::Error,
             (false, 0) => Tone::Plain,
             (false, _) => Tone::Warning,
         };
-        let limit = pool.limit.map_or_else(|| "none".to_owned(), count);
-        let name = if pool.login_failing {
-            format!("! {}", pool.name())
+        let limit = pool.stats.limit.map_or_else(|| "none".to_owned(), count);
+        let name = if pool.stats.login_failing {
+            format!("! {}", pool.stats.name())
         } else {
-            pool.name()
+            pool.stats.name()
         };
         let wait = pool
+            .stats
             .oldest_wait_ms
             .map_or_else(String::new, |ms| duration(Some(ms)));
-        let cells = vec![
+        let mut cells = vec![
             flat(&name),
             picture(pool),
-            count(pool.active),
-            count(pool.idle),
+            count(pool.stats.active),
+            count(pool.stats.idle),
             limit,
-            count(pool.waiting),
+            count(pool.stats.waiting),
             wait,
-            count(pool.clients),
-            rate(pool.transactions_per_second),
-            duration(pool.wait_ms.p99),
-            duration(pool.query_ms.p99),
-            count(pool.refused),
+            count(pool.stats.clients),
         ];
+        let figures = live.columns.iter().zip(pool.figures(&live.columns));
+        cells.extend(figures.map(|(column, value)| column.unit.write(value)));
         (tone, cells)
     });
+    let servers = u16::try_from(SERVERS_WIDTH).expect("it is 20");
+    let mut columns = vec![
+        rest(0, "pool", 14),
+        left(3, "servers", servers),
+        right(0, "active", 6),
+        right(1, "idle", 5),
+        right(0, "limit", 5),
+        right(0, "wait", 5),
+        right(2, "first", 8),
+        right(5, "clients", 7),
+    ];
+    columns.extend(live.columns.iter().map(figure));
     Grid {
-        columns: vec![
-            rest(0, "pool", 14),
-            left(
-                3,
-                "servers",
-                u16::try_from(SERVERS_WIDTH).expect("it is 20"),
-            ),
-            right(0, "active", 6),
-            right(1, "idle", 5),
-            right(0, "limit", 5),
-            right(0, "wait", 5),
-            right(2, "first", 8),
-            right(5, "clients", 7),
-            right(0, "tx/s", 7),
-            right(2, "wait p99", 8),
-            right(4, "query p99", 9),
-            right(6, "refused", 7),
-        ],
+        columns,
         rows: rows.collect(),
         chosen: None,
         nothing: "A pool appears with its first client.".to_owned(),
@@ -121,16 +119,16 @@ fn pools(view: &View, live: &Live) -> Grid {
 }
 
 /// The servers of a pool as a bar: `█` held, `▒` free, `░` logging in, `·` not open.
-fn picture(pool: &Pool) -> String {
-    let open = pool.active + pool.idle + pool.opening;
-    let whole = open.max(pool.limit.unwrap_or(open)).max(1);
+fn picture(pool: &LivePool) -> String {
+    let open = pool.stats.active + pool.stats.idle + pool.stats.opening;
+    let whole = open.max(pool.stats.limit.unwrap_or(open)).max(1);
     let width = whole.min(SERVERS_WIDTH);
     let mut text = String::new();
     let (mut upto, mut drawn) = (0, 0);
     for (sign, many) in [
-        ('█', pool.active),
-        ('▒', pool.idle),
-        ('░', pool.opening),
+        ('█', pool.stats.active),
+        ('▒', pool.stats.idle),
+        ('░', pool.stats.opening),
         ('·', whole - open),
     ] {
         upto += many;
@@ -143,50 +141,45 @@ fn picture(pool: &Pool) -> String {
 }
 
 /// The holders in the order of the table.
-pub(crate) fn sorted_holders<'a>(view: &View, live: &'a Live) -> Vec<&'a Holder> {
-    let mut holders: Vec<&Holder> = live.holders.iter().flatten().collect();
+pub(crate) fn sorted_holders<'a>(look: &Look, live: &'a Live) -> Vec<&'a LiveHolder> {
+    let mut holders: Vec<&LiveHolder> = live.holders.iter().flatten().collect();
     holders.retain(|holder| {
-        let application = holder.application_name.as_deref().unwrap_or_default();
         let text = holder.last_text.as_deref().unwrap_or_default();
-        view.fits(&[
+        look.fits(&[
             &holder.database,
             &holder.user,
-            application,
-            &holder.state,
+            &holder.application_name,
+            holder.state.words(),
             leak(holder),
             text,
         ])
     });
     holders.sort_by(|a, b| falling(a.since_ms, b.since_ms));
-    if view.order() == "behind" {
+    if look.order() == "behind" {
         // Who holds locks holds up the others, in whichever pool they are waited for.
-        let behind = |holder: &&Holder| (holder.lock_waiters, holder.waiters_behind);
+        let behind = |holder: &&LiveHolder| (holder.lock_waiters, holder.waiters_behind);
         holders.sort_by_key(|holder| std::cmp::Reverse(behind(holder)));
     }
     holders
 }
 
-fn holders(view: &View, live: &Live) -> Grid {
-    let holders = sorted_holders(view, live);
-    let chosen = view.choice.position(&holders);
+fn holders(look: &Look, choice: &Choice, live: &Live) -> Grid {
+    let holders = sorted_holders(look, live);
+    let chosen = choice.position(&holders);
     let rows = holders.into_iter().map(|holder| {
         let tone = match () {
             () if holder.leak => Tone::Error,
             () if holder.waiters_behind + holder.lock_waiters > 0 => Tone::Warning,
             () => Tone::Plain,
         };
-        let who = who(
-            &holder.database,
-            &holder.user,
-            holder.application_name.as_deref(),
-        );
+        let who = who(&holder.database, &holder.user, &holder.application_name);
         let pin = holder.pin.as_ref().map(|pin| format!("[pinned: {pin}] "));
         let text = holder.last_text.as_deref().unwrap_or("no statement yet");
         let cells = vec![
             who,
             flat(holder.address.as_deref().unwrap_or(ABSENT)),
             leak(holder).to_owned(),
-            flat(&holder.state),
+            holder.state.words().to_owned(),
             duration(Some(holder.since_ms)),
             count(holder.waiters_behind),
             count(holder.lock_waiters),
@@ -218,18 +211,18 @@ fn holders(view: &View, live: &Live) -> Grid {
 
 /// The word for a holder that has probably forgotten its server, for colour alone is not seen by
 /// everybody.
-fn leak(holder: &Holder) -> &'static str {
+fn leak(holder: &LiveHolder) -> &'static str {
     if holder.leak { "leak" } else { "" }
 }
 
-fn waits(view: &View, live: &Live) -> Grid {
+fn waits(look: &Look, live: &Live) -> Grid {
     let causes = live.waits.iter().flatten();
     let mut causes: Vec<_> = causes
         .filter(|cause| cause.total > 0 || cause.waiting > 0)
-        .filter(|cause| view.fits(&[&cause.cause, &hint(cause)]))
+        .filter(|cause| look.fits(&[&cause.cause, &hint(cause)]))
         .collect();
     causes.sort_by(|a, b| falling(a.total_ms, b.total_ms));
-    if view.order() == "now" {
+    if look.order() == "now" {
         causes.sort_by_key(|cause| std::cmp::Reverse(cause.waiting));
     }
     let rows = causes.into_iter().map(|cause| {
@@ -253,7 +246,7 @@ fn waits(view: &View, live: &Live) -> Grid {
         "No client has waited since pgweir started.",
         "the causes of waits",
     );
-    let waiting: u64 = live.pools.iter().map(|pool| pool.waiting).sum();
+    let waiting: u32 = live.pools.iter().map(|pool| pool.stats.waiting).sum();
     if live.waits.is_none() && waiting > 0 {
         said = format!("{} now. {said}", clients_wait(waiting));
     }
@@ -278,18 +271,18 @@ fn hint(cause: &WaitCause) -> String {
     parts.join(" ")
 }
 
-fn events(view: &View, live: &Live) -> Grid {
+fn events(look: &Look, live: &Live) -> Grid {
     let events = live.events.iter().flatten();
-    let events = events.filter(|event| view.fits(&[&event.severity, &event.text]));
+    let events = events.filter(|event| look.fits(&[event.severity.word(), &event.text]));
     let rows = events.map(|event| {
-        let tone = match event.severity.as_str() {
-            "error" => Tone::Error,
-            "warning" => Tone::Warning,
-            _ => Tone::Plain,
+        let tone = match event.severity {
+            Severity::Error => Tone::Error,
+            Severity::Warning => Tone::Warning,
+            Severity::Info | Severity::Unknown => Tone::Plain,
         };
         let cells = vec![
             flat(time_of_day(&event.at)),
-            flat(&event.severity),
+            event.severity.word().to_owned(),
             flat(&event.text),
         ];
         (tone, cells)
@@ -305,14 +298,6 @@ fn events(view: &View, live: &Live) -> Grid {
         chosen: None,
         nothing: nothing(live.events.as_ref(), none, "events"),
     }
-}
-
-/// Database and user, and the application where it says.
-pub(crate) fn who(database: &str, user: &str, application: Option<&str>) -> String {
-    let application = application
-        .map(|name| format!(" {name}"))
-        .unwrap_or_default();
-    flat(&format!("{database}/{user}{application}"))
 }
 
 fn falling(a: f64, b: f64) -> Ordering {

@@ -3,22 +3,25 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::SightWord;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
-use super::act::{Act, Action};
-use super::alarms::alarms;
-use super::document::Live;
+use super::act::{Act, ClientAct};
 use super::fetch::{FetchError, Pooler};
 use super::picture::{draw, lines, plain};
 use super::sessions::sessions;
-use super::verdict::verdict;
-use super::view::{After, Tab, View};
+use super::tab::Tab;
+use super::view::{After, View};
+
+/// The document of a bad day, as an older pooler sends it.
+const SAMPLE: &str = include_str!("../../../telemetry/testdata/live.json");
 
 fn sample() -> Live {
-    serde_json::from_str(include_str!("sample.json")).unwrap()
+    serde_json::from_str::<Live>(SAMPLE).unwrap().completed()
 }
 
 fn view(tab: Tab) -> View {
@@ -74,7 +77,8 @@ fn the_screens_are_as_recorded() {
 #[test]
 fn what_is_wrong_is_red_where_colours_are_wanted_and_only_there() {
     let mut live = sample();
-    live.pools[0].login_failing = true;
+    live.pools[0].stats.login_failing = true;
+    live.judge(&[]);
     let mut view = View::new(Tab::Pools, "");
     view.came(Ok(live));
     let has_red = |terminal: &Terminal<TestBackend>| {
@@ -106,74 +110,32 @@ fn a_leak_is_a_word_and_not_a_colour_alone() {
     assert!(!text(&view).contains("storefront"));
 }
 
-/// A document with nothing to alarm of.
-fn calm() -> Live {
+#[test]
+fn where_there_is_no_alarm_the_headline_says_how_it_goes() {
     let mut live = sample();
-    for pool in &mut live.pools {
-        (pool.waiting, pool.oldest_wait_ms, pool.queued_ms) = (0, None, None);
-    }
-    live.blockers = Some(Vec::new());
-    live.holders = Some(Vec::new());
-    live
+    live.alarms = Some(Vec::new());
+    let headline = live.headline.as_mut().unwrap();
+    headline.line = "All is\x1b[2J well.".to_owned();
+    headline.is_well = true;
+    let mut view = View::new(Tab::Pools, "");
+    view.came(Ok(live));
+    assert!(plain(&view, 132).contains("\nAll is[2J well.\n"));
+    let cells = &screen(&view).backend().buffer().content.clone();
+    assert!(cells[132].fg == Color::Green);
 }
 
 #[test]
-fn all_is_well_only_while_nobody_waits_for_a_lock_or_has_forgotten_a_server() {
-    let well = "All is well: nobody waits.";
-    let said = |live: &Live| {
-        let verdict = verdict(live);
-        assert_eq!(verdict.is_well, verdict.text == well, "{}", verdict.text);
-        verdict.text
-    };
-    assert_eq!(said(&calm()), well);
-
-    let mut locked = calm();
-    locked.blockers = sample().blockers;
-    let by_importer = "sessions wait for locks of shop/web importer, idle in transaction for";
-    assert_eq!(said(&locked), format!("18 {by_importer} 1 min 24 s."));
-    locked.holders = sample().holders;
-    let leak = "1 probable leak.";
-    assert_eq!(
-        said(&locked),
-        format!("18 {by_importer} 1 min 24 s; {leak}")
-    );
+fn the_worst_alarms_are_shown_and_the_rest_counted() {
+    let mut live = sample();
+    for pool in &mut live.pools {
+        pool.stats.login_failing = true;
+    }
+    live.judge(&[]);
     let mut view = View::new(Tab::Pools, "");
-    view.came(Ok(locked.clone()));
-    assert!(plain(&view, 132).contains(by_importer));
-
-    let mut leaking = calm();
-    leaking.holders = sample().holders;
-    let leak = "1 probable leak: shop/web importer for 1 min 24 s.";
-    assert_eq!(said(&leaking), leak);
-    leaking.holders.as_mut().unwrap()[2].leak = true;
-    let leaks = "2 probable leaks, the oldest shop/jobs importer for 10 min 12 s.";
-    assert_eq!(said(&leaking), leaks);
-
-    let mut foreign = calm();
-    foreign.blockers = serde_json::from_str(
-        r#"[{"kind": "elsewhere", "database": "shop", "user": "root", "applicationName": "psql",
-             "state": "", "sinceMs": null, "lockWaiters": 1},
-            {"kind": "client", "lockWaiters": 0}]"#,
-    )
-    .unwrap();
-    let session = "1 session waits for a lock of a session from elsewhere (shop/root psql).";
-    assert_eq!(said(&foreign), session);
-
-    let mut short = calm();
-    short.pools[0].waiting = 2;
-    let queue = verdict(&short);
-    assert_eq!(
-        (queue.is_well, &*queue.text),
-        (true, "2 clients wait; no alarm.")
-    );
-    assert_eq!(
-        verdict(&Live {
-            pools: Vec::new(),
-            ..calm()
-        })
-        .text,
-        "No client has come yet, so there is no pool."
-    );
+    view.came(Ok(live));
+    let plain = plain(&view, 132);
+    assert_eq!(plain.matches("!! ").count(), 3, "{plain}");
+    assert!(plain.contains("\n   and 1 more\n"), "{plain}");
 }
 
 #[test]
@@ -193,9 +155,9 @@ fn the_sessions_of_each_postgres_stand_against_its_limit() {
         [(false, seen.to_owned()), (false, unseen.to_owned())]
     );
     let servers = live.postgres.as_mut().unwrap();
-    servers[1].active_sessions = None;
-    servers[1].ours = 81;
-    servers[0].sight = "away".to_owned();
+    let seen = servers[1].sessions.as_mut().unwrap();
+    (seen.active_sessions, seen.ours) = (None, 81);
+    servers[0].sight = SightWord::Away;
     let nearly = "db1:5432 91 of 100, nearly full (81 ours, 7 elsewhere, 3 reserved)";
     assert_eq!(
         texts(&live),
@@ -204,7 +166,8 @@ fn the_sessions_of_each_postgres_stand_against_its_limit() {
             (false, "db2:5432 no answer".to_owned())
         ]
     );
-    live.postgres.as_mut().unwrap()[1].elsewhere = 30;
+    let servers = live.postgres.as_mut().unwrap();
+    servers[1].sessions.as_mut().unwrap().elsewhere = 30;
     assert!(texts(&live)[0].1.starts_with("db1:5432 114 of 100, full ("));
     live.postgres = None;
     let mut view = View::new(Tab::Pools, "");
@@ -219,17 +182,20 @@ fn the_sessions_of_each_postgres_stand_against_its_limit() {
 fn keys_choose_the_table_and_its_order() {
     let mut view = view(Tab::Pools);
     press(&mut view, "4");
-    assert_eq!((view.tab, view.order()), (Tab::Statements, "total"));
+    assert_eq!(
+        (view.look.tab, view.look.order()),
+        (Tab::Statements, "total")
+    );
     assert!(text(&view).find("orders").unwrap() < text(&view).find("order_items").unwrap());
     press(&mut view, "s");
-    assert_eq!(view.order(), "calls");
+    assert_eq!(view.look.order(), "calls");
     assert!(text(&view).find("order_items").unwrap() < text(&view).find("FROM orders").unwrap());
     press(&mut view, "\t\t\t\t");
-    assert_eq!(view.tab, Tab::Pools);
+    assert_eq!(view.look.tab, Tab::Pools);
     press(&mut view, "9");
-    assert_eq!(view.tab, Tab::Pools, "there is no ninth");
+    assert_eq!(view.look.tab, Tab::Pools, "there is no ninth");
     assert_eq!(view.press(KeyEvent::from(KeyCode::Left)), After::GoOn);
-    assert_eq!(view.tab, Tab::Events);
+    assert_eq!(view.look.tab, Tab::Events);
 }
 
 #[test]
@@ -244,7 +210,10 @@ fn the_filter_leaves_what_has_all_its_words() {
     view.press(KeyEvent::from(KeyCode::Esc));
     assert!(text(&view).contains("shop/web"));
     press(&mut view, "/q\n");
-    assert_eq!(view.filter, "q", "letters are letters while it is typed");
+    assert_eq!(
+        view.look.filter, "q",
+        "letters are letters while it is typed"
+    );
 }
 
 #[test]
@@ -298,7 +267,7 @@ fn plain_text_has_every_row_and_no_keys() {
     let pool = live.pools[2].clone();
     for index in 0..60 {
         let mut pool = pool.clone();
-        pool.database = format!("db{index}");
+        pool.stats.database = format!("db{index}");
         live.pools.push(pool);
     }
     let mut view = View::new(Tab::Pools, "");
@@ -384,59 +353,6 @@ fn scrolling_stops_where_the_rows_end() {
     assert!(text(&view).contains("shop/jobs"));
 }
 
-fn queue(live: &mut Live, queued_ms: Option<f64>) {
-    live.pools[0].waiting = 6;
-    live.pools[0].oldest_wait_ms = Some(800.0);
-    live.pools[0].queued_ms = queued_ms;
-}
-
-#[test]
-fn alarms_are_those_of_the_page() {
-    let texts = |change: fn(&mut Live)| {
-        let mut live = sample();
-        live.pools.truncate(1);
-        change(&mut live);
-        let alarms = alarms(&live);
-        alarms
-            .into_iter()
-            .map(|alarm| (alarm.is_error, alarm.text))
-            .collect::<Vec<_>>()
-    };
-    let one = |is_error, text: &str| vec![(is_error, text.to_owned())];
-    assert_eq!(texts(|_| {}), []);
-    assert_eq!(texts(|live| queue(live, None)), []);
-    assert_eq!(texts(|live| queue(live, Some(29_999.0))), []);
-    assert_eq!(
-        texts(|live| queue(live, Some(30_000.0))),
-        one(
-            false,
-            "ledger/api: 6 clients wait, the first for 800 ms; more than 5 have for 30.0 s"
-        )
-    );
-    assert_eq!(
-        texts(|live| {
-            live.pools[0].waiting = 1;
-            live.pools[0].oldest_wait_ms = Some(10_000.0);
-        }),
-        one(
-            true,
-            "ledger/api: 1 client waits, the first for 10.0 s; refused after 20.0 s"
-        )
-    );
-    assert_eq!(
-        texts(|live| live.pools[0].login_failing = true),
-        one(true, "ledger/api: logins to PostgreSQL fail")
-    );
-    assert_eq!(
-        texts(|live| live.clients = 900),
-        one(false, "900 of at most 1,000 clients are connected")
-    );
-    assert_eq!(
-        texts(|live| live.draining = true),
-        one(false, "pgweir is shutting down")
-    );
-}
-
 /// Answers one request with this; gives what was asked.
 fn answer(response: String) -> (String, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -469,7 +385,7 @@ fn response(status: &str, body: &str) -> String {
 
 #[test]
 fn a_document_is_asked_for_as_the_pooler_wants_it() {
-    let (url, asked) = answer(response("200 OK", include_str!("sample.json")));
+    let (url, asked) = answer(response("200 OK", SAMPLE));
     let live = ask(&format!("{url}/api/v2/"), Some("abc.def")).unwrap();
     assert_eq!(live.pools.len(), 3);
     let asked = asked.join().unwrap();
@@ -554,7 +470,7 @@ fn a_client_is_acted_on_after_a_question_and_only_the_one_that_was_chosen() {
     press(&mut view, "c");
     assert!(text(&view).contains("Cancel what client 91 (shop/web importer, idle in transaction"));
     let act = Act {
-        action: Action::Cancel,
+        action: ClientAct::Cancel,
         client: "91".to_owned(),
     };
     let pressed = view.press(KeyEvent::from(KeyCode::Char('y')));
@@ -565,7 +481,7 @@ fn a_client_is_acted_on_after_a_question_and_only_the_one_that_was_chosen() {
     live.holders
         .as_mut()
         .unwrap()
-        .retain(|holder| holder.client.as_deref() != Some("91"));
+        .retain(|holder| holder.client != "91");
     view.came(Ok(live));
     press(&mut view, "e");
     assert!(text(&view).contains("Client 91 holds no server any more."));
@@ -584,7 +500,7 @@ fn the_chosen_client_is_always_to_be_seen() {
         (0..50)
             .map(|index| {
                 let mut holder = holder.clone();
-                holder.client = Some(index.to_string());
+                holder.client = index.to_string();
                 holder.user = format!("user{index}");
                 holder.since_ms = 1000.0 - f64::from(index);
                 holder
@@ -609,7 +525,7 @@ fn the_chosen_client_is_always_to_be_seen() {
 #[test]
 fn an_act_is_posted_and_its_refusal_is_told() {
     let act = Act {
-        action: Action::End,
+        action: ClientAct::End,
         client: "91".to_owned(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -648,7 +564,7 @@ fn a_document_of_another_version_is_shown_as_far_as_it_goes() {
 fn text_of_all(view: &mut View) -> String {
     let mut all = String::new();
     for tab in Tab::ALL {
-        view.tab = tab;
+        view.look.tab = tab;
         all += &text(view);
     }
     all

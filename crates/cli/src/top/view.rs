@@ -1,74 +1,14 @@
 //! What is shown, and what keys do to it. Pure: documents and keys in, nothing out but how to go on.
 
-use clap::ValueEnum;
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::LiveHolder;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::act::{self, Act, Action, Choice};
-use super::document::{Holder, Live};
+use super::act::{Act, Choice, ClientAct};
 use super::fetch::FetchError;
-
-/// A table to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Tab {
-    /// The pools
-    Pools,
-    /// Clients that hold a server
-    Holders,
-    /// Why clients wait
-    Waits,
-    /// The statements that cost most
-    Statements,
-    /// Slow queries
-    Slow,
-    /// Queries in loops (N+1)
-    Loops,
-    /// What happened
-    Events,
-}
-
-impl Tab {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Pools,
-        Self::Holders,
-        Self::Waits,
-        Self::Statements,
-        Self::Slow,
-        Self::Loops,
-        Self::Events,
-    ];
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Pools => "Pools",
-            Self::Holders => "Holders",
-            Self::Waits => "Waits",
-            Self::Statements => "Statements",
-            Self::Slow => "Slow",
-            Self::Loops => "N+1",
-            Self::Events => "Events",
-        }
-    }
-
-    /// Names of the orders its rows can have; the first is that at the beginning.
-    pub(crate) fn orders(self) -> &'static [&'static str] {
-        match self {
-            Self::Pools => &["trouble", "transactions", "waiting", "clients", "name"],
-            Self::Holders => &["behind", "time"],
-            Self::Waits => &["now", "total"],
-            Self::Statements => &["total", "calls", "mean", "p99", "rows", "errors"],
-            Self::Slow => &["newest", "time"],
-            Self::Loops => &["newest", "times"],
-            Self::Events => &["newest"],
-        }
-    }
-
-    pub(crate) fn position(self) -> usize {
-        Self::ALL
-            .iter()
-            .position(|tab| *tab == self)
-            .expect("all are in the list")
-    }
-}
+use super::look::Look;
+use super::tab::Tab;
+use super::tables;
 
 /// What a key asks for beyond a change of the view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +24,8 @@ pub(crate) enum After {
 /// What is shown.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) tab: Tab,
-    /// Of each tab, which of its orders.
-    orders: [usize; Tab::ALL.len()],
-    pub(crate) filter: String,
+    /// Which rows, and in which order.
+    pub(crate) look: Look,
     /// The filter is being typed.
     pub(crate) typing: bool,
     pub(crate) helping: bool,
@@ -106,9 +44,7 @@ impl View {
     /// A view that has seen nothing yet.
     pub(crate) fn new(tab: Tab, filter: &str) -> Self {
         Self {
-            tab,
-            orders: [0; Tab::ALL.len()],
-            filter: filter.to_owned(),
+            look: Look::new(tab, filter),
             typing: false,
             helping: false,
             choice: Choice::default(),
@@ -168,10 +104,7 @@ impl View {
                 };
             }
             KeyCode::Char('/') => self.typing = true,
-            KeyCode::Char('s') => {
-                let order = &mut self.orders[self.tab.position()];
-                *order = (*order + 1) % self.tab.orders().len();
-            }
+            KeyCode::Char('s') => self.look.next_order(),
             KeyCode::Char(digit @ '1'..='9') => {
                 let index = digit as usize - '1' as usize;
                 if let Some(tab) = Tab::ALL.get(index) {
@@ -184,10 +117,10 @@ impl View {
             KeyCode::Up | KeyCode::Char('k') => self.go(-1),
             KeyCode::PageDown => self.go(PAGE),
             KeyCode::PageUp => self.go(-PAGE),
-            KeyCode::Char('c') if self.tab == Tab::Holders => self.ask(Action::Cancel),
-            KeyCode::Char('e') if self.tab == Tab::Holders => self.ask(Action::End),
+            KeyCode::Char('c') if self.look.tab == Tab::Holders => self.ask(ClientAct::Cancel),
+            KeyCode::Char('e') if self.look.tab == Tab::Holders => self.ask(ClientAct::End),
             KeyCode::Home => self.scroll = 0,
-            KeyCode::Esc => self.filter.clear(),
+            KeyCode::Esc => self.look.filter.clear(),
             _ => {}
         }
         After::GoOn
@@ -202,29 +135,17 @@ impl View {
         self.held.is_some()
     }
 
-    /// The order of the rows that are shown.
-    pub(crate) fn order(&self) -> &'static str {
-        self.tab.orders()[self.orders[self.tab.position()]]
-    }
-
-    /// Whether all words of the filter occur in one of these texts.
-    pub(crate) fn fits(&self, texts: &[&str]) -> bool {
-        let text = texts.join(" ").to_lowercase();
-        let filter = self.filter.to_lowercase();
-        filter.split_whitespace().all(|word| text.contains(word))
-    }
-
     fn type_filter(&mut self, code: KeyCode) {
         match code {
             KeyCode::Enter => self.typing = false,
             KeyCode::Esc => {
                 self.typing = false;
-                self.filter.clear();
+                self.look.filter.clear();
             }
             KeyCode::Backspace => {
-                self.filter.pop();
+                self.look.filter.pop();
             }
-            KeyCode::Char(c) if self.filter.len() < FILTER_LEN_MAX => self.filter.push(c),
+            KeyCode::Char(c) if self.look.filter.len() < FILTER_LEN_MAX => self.look.filter.push(c),
             _ => {}
         }
         self.scroll = 0;
@@ -232,31 +153,31 @@ impl View {
 
     /// Scrolls, or chooses another client where one can be chosen.
     fn go(&mut self, rows: isize) {
-        if self.tab == Tab::Holders {
+        if self.look.tab == Tab::Holders {
             self.with_holders(|choice, holders| choice.step(holders, rows));
         } else {
             self.scroll = self.scroll.saturating_add_signed(rows);
         }
     }
 
-    fn ask(&mut self, action: Action) {
+    fn ask(&mut self, action: ClientAct) {
         self.with_holders(|choice, holders| choice.ask(holders, action));
     }
 
-    fn with_holders(&mut self, run: impl FnOnce(&mut Choice, &[&Holder])) {
-        // Taken out meanwhile, for the order of the holders needs the rest of the view.
-        let mut choice = std::mem::take(&mut self.choice);
-        run(&mut choice, &act::shown(self, self.live()));
-        self.choice = choice;
+    fn with_holders(&mut self, run: impl FnOnce(&mut Choice, &[&LiveHolder])) {
+        // Not by `live`, which would borrow the choice too.
+        let live = self.held.as_ref().or(self.newest.as_ref());
+        let shown = live.map(|live| tables::sorted_holders(&self.look, live));
+        run(&mut self.choice, &shown.unwrap_or_default());
     }
 
     fn choose(&mut self, tab: Tab) {
-        self.tab = tab;
+        self.look.tab = tab;
         self.scroll = 0;
     }
 
     fn step(&mut self, by: usize) {
-        self.choose(Tab::ALL[(self.tab.position() + by) % Tab::ALL.len()]);
+        self.choose(Tab::ALL[(self.look.tab.position() + by) % Tab::ALL.len()]);
     }
 }
 

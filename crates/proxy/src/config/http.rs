@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgweir_http::Unusable;
+
 use super::level::Chain;
 use super::problem::Problem;
 use super::raw::Origin;
 use super::secrets::Outside;
 use super::{Keys, Tls};
-use crate::http::Unusable;
 
 /// What is served over HTTP.
 #[derive(Debug, Clone)]

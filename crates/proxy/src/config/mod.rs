@@ -36,9 +36,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::http::{Keys, Tls};
 pub use http::{Compat, Http, Otlp};
 pub use listing::Shown;
+pub use pgweir_http::{Keys, Tls};
 pub use problem::Problem;
 pub use resolve::{Resolved, resolve};
 pub use secrets::Outside;

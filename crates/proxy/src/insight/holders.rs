@@ -11,6 +11,7 @@ use pgweir_pool::session::Holding;
 use pgweir_pool::time::Time;
 use pgweir_pool::waits::Held;
 use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_telemetry::live::HolderState;
 use tracing::warn;
 
 use crate::config::PoolConfig;
@@ -190,18 +191,18 @@ impl Holder {
             statement = text,
             waiting,
             "leak suspected: a client holds a server, {}, and has done nothing for {} s",
-            self.state(),
+            self.state().words(),
             self.quiet.as_secs(),
         );
     }
 
-    /// What it does, in words.
-    pub(crate) fn state(&self) -> &'static str {
+    /// What it does.
+    pub(crate) fn state(&self) -> HolderState {
         match self.hold {
-            Hold::Busy if self.locking == Locking::Waits => "waiting for a lock",
-            Hold::Busy => "active",
-            Hold::InTransaction => "idle in transaction",
-            Hold::Pinned(_) | Hold::Free => "idle, pinned",
+            Hold::Busy if self.locking == Locking::Waits => HolderState::WaitingForLock,
+            Hold::Busy => HolderState::Active,
+            Hold::InTransaction => HolderState::IdleInTransaction,
+            Hold::Pinned(_) | Hold::Free => HolderState::IdlePinned,
         }
     }
 }

@@ -8,7 +8,7 @@ use pgweir_pool::relay::Hold;
 use pgweir_pool::time::Time;
 use tracing::warn;
 
-use super::{Session, Sighting, Stranger};
+use super::{LockOwner, Sighting, Stranger};
 use crate::insight::Holder;
 use crate::pool_handle::{PoolHandle, pool_of};
 use crate::registry::Registry;
@@ -18,7 +18,7 @@ use crate::registry::Registry;
 pub(crate) struct Blocker {
     /// The PostgreSQL where that is.
     pub(crate) postgres: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: LockHolder,
     /// PostgreSQL's process; `None` for a prepared transaction.
     pub(crate) pid: Option<u32>,
     pub(crate) database: String,
@@ -36,7 +36,7 @@ pub(crate) struct Blocker {
 
 /// What a [`Blocker`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum LockHolder {
     /// A client of ours, by its number for cancel requests.
     Client(u32),
     /// Clients of ours that hold a server for moments only, one after another.
@@ -47,19 +47,6 @@ pub(crate) enum Kind {
     Elsewhere,
     /// A transaction that was prepared.
     Prepared,
-}
-
-impl Kind {
-    /// The word for it in JSON.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Client(_) => "client",
-            Self::Clients => "clients",
-            Self::Server => "server",
-            Self::Elsewhere => "elsewhere",
-            Self::Prepared => "prepared",
-        }
-    }
 }
 
 impl Registry {
@@ -92,7 +79,7 @@ impl Registry {
         let Sighting { postgres, at, root } = seen;
         let nobody = Blocker {
             postgres: postgres.clone(),
-            kind: Kind::Elsewhere,
+            kind: LockHolder::Elsewhere,
             pid: root.pid,
             database: String::new(),
             user: String::new(),
@@ -103,13 +90,13 @@ impl Registry {
             sessions: root.sessions,
         };
         match &root.session {
-            Session::Gone => nobody,
-            Session::Prepared => Blocker {
-                kind: Kind::Prepared,
+            LockOwner::Gone => nobody,
+            LockOwner::Prepared => Blocker {
+                kind: LockHolder::Prepared,
                 ..nobody
             },
-            Session::Stranger(stranger) => nobody.of_stranger(stranger),
-            Session::Ours(server) => match self.insight.holder_of(*server) {
+            LockOwner::Stranger(stranger) => nobody.of_stranger(stranger),
+            LockOwner::Ours(server) => match self.insight.holder_of(*server) {
                 Some((holder, text)) if holder.since < at => nobody.of_client(&holder, text),
                 // The next one has the server already.
                 Some(_) | None => self.unheld(nobody, *server, at),
@@ -124,8 +111,8 @@ impl Registry {
         };
         Blocker {
             kind: match pool.idle_from(server) {
-                Some(since) if since < at => Kind::Server,
-                Some(_) | None => Kind::Clients,
+                Some(since) if since < at => LockHolder::Server,
+                Some(_) | None => LockHolder::Clients,
             },
             database: pool.database.to_string(),
             user: pool.user.to_string(),
@@ -137,11 +124,11 @@ impl Registry {
 impl Blocker {
     fn of_client(self, holder: &Holder, text: String) -> Self {
         Self {
-            kind: Kind::Client(holder.author.client),
+            kind: LockHolder::Client(holder.author.client),
             database: holder.author.database.to_string(),
             user: holder.author.user.to_string(),
             application: holder.author.application.clone(),
-            state: holder.state().to_owned(),
+            state: holder.state().words().to_owned(),
             since: Some(match holder.hold {
                 Hold::Busy => holder.running,
                 Hold::InTransaction | Hold::Pinned(_) | Hold::Free => holder.quiet,
@@ -194,8 +181,11 @@ impl Blocker {
     /// The client's number, if it is one of ours.
     pub(crate) fn client(&self) -> Option<u32> {
         match self.kind {
-            Kind::Client(number) => Some(number),
-            Kind::Clients | Kind::Server | Kind::Elsewhere | Kind::Prepared => None,
+            LockHolder::Client(number) => Some(number),
+            LockHolder::Clients
+            | LockHolder::Server
+            | LockHolder::Elsewhere
+            | LockHolder::Prepared => None,
         }
     }
 
@@ -211,16 +201,18 @@ impl Blocker {
     fn who(&self) -> String {
         let name = format!("{}/{}", self.database, self.user);
         let who = match self.kind {
-            Kind::Client(number) => format!("client {number} of {name}"),
-            Kind::Clients => format!("clients of {name}, each for a moment"),
-            Kind::Server => format!(
+            LockHolder::Client(number) => format!("client {number} of {name}"),
+            LockHolder::Clients => format!("clients of {name}, each for a moment"),
+            LockHolder::Server => format!(
                 "a free server of {name}, on which a client left them as pg_advisory_lock does"
             ),
-            Kind::Elsewhere if self.user.is_empty() => {
+            LockHolder::Elsewhere if self.user.is_empty() => {
                 "a process that does not serve the pooler".to_owned()
             }
-            Kind::Elsewhere => format!("a session of {name} that does not come through the pooler"),
-            Kind::Prepared => "a prepared transaction (see pg_prepared_xacts)".to_owned(),
+            LockHolder::Elsewhere => {
+                format!("a session of {name} that does not come through the pooler")
+            }
+            LockHolder::Prepared => "a prepared transaction (see pg_prepared_xacts)".to_owned(),
         };
         let mut marks = Vec::new();
         if !self.application.is_empty() {

@@ -9,14 +9,14 @@ use pgweir_pool::session::Holding;
 use pgweir_pool::time::Time;
 use pgweir_sql::fingerprint::Fingerprint;
 
-use super::blocker::Kind;
-use super::{LockBoard, Locks, Root, Session, Sighting, Stranger};
-use crate::http::tests::world;
+use super::blocker::LockHolder;
+use super::{LockBoard, LockOwner, Locks, Root, Sighting, Stranger};
 use crate::insight::Locking;
+use crate::world::world;
 
-fn root(session: Session, sessions: u32) -> Root {
+fn root(session: LockOwner, sessions: u32) -> Root {
     Root {
-        pid: (session != Session::Prepared).then_some(42),
+        pid: (session != LockOwner::Prepared).then_some(42),
         session,
         sessions,
         longest: Duration::from_secs(2),
@@ -33,8 +33,8 @@ fn locks(at: u64, blocked: &[(u64, Option<usize>)], roots: &[Root]) -> Locks {
     }
 }
 
-fn stranger(user: &str) -> Session {
-    Session::Stranger(Stranger {
+fn stranger(user: &str) -> LockOwner {
+    LockOwner::Stranger(Stranger {
         database: "bank".to_owned(),
         user: user.to_owned(),
         application: "psql".to_owned(),
@@ -49,7 +49,7 @@ fn a_statement_waits_if_it_is_the_one_that_was_seen() {
     let board = LockBoard::default();
     let (one, other): (Arc<str>, Arc<str>) = ("a:1".into(), "b:1".into());
     assert!(board.looks().is_empty());
-    let held = root(Session::Ours(ServerId(9)), 3);
+    let held = root(LockOwner::Ours(ServerId(9)), 3);
     board.set(&one, Some(locks(1_000, &[(1, Some(0))], &[held])));
     board.set(&other, Some(locks(2_000, &[(5, None)], &[])));
     let looks = board.looks();
@@ -88,7 +88,7 @@ fn a_client_waits_for_locks_or_holds_them_as_its_server_was_seen_to() {
         Locking::of(&board.looks(), now, &holding)
     };
     assert_eq!(locking(&board, 1, Hold::Busy, 900, 900), Locking::Free);
-    let holder = root(Session::Ours(ServerId(9)), 3);
+    let holder = root(LockOwner::Ours(ServerId(9)), 3);
     let look = locks(9_500_000, &[(1, Some(0)), (2, None)], &[holder]);
     board.set(&"a:1".into(), Some(look));
     for (server, hold, held_ms, running_ms, expected) in [
@@ -109,7 +109,10 @@ fn a_client_waits_for_locks_or_holds_them_as_its_server_was_seen_to() {
 #[test]
 fn the_one_to_blame_is_whom_most_of_the_pools_servers_wait_for() {
     let board = LockBoard::default();
-    let roots = [root(Session::Gone, 9), root(Session::Ours(ServerId(3)), 2)];
+    let roots = [
+        root(LockOwner::Gone, 9),
+        root(LockOwner::Ours(ServerId(3)), 2),
+    ];
     let blocked = [
         (1, Some(0)),
         (2, Some(1)),
@@ -150,16 +153,16 @@ fn who_holds_locks_is_named_and_statements_are_shown_to_their_own_user() {
     assert!(told.ends_with("idle in transaction for 12 s."), "{told}");
     for (session, told) in [
         (
-            Session::Prepared,
+            LockOwner::Prepared,
             "The locks are held by a prepared transaction (see pg_prepared_xacts).",
         ),
         (
-            Session::Gone,
+            LockOwner::Gone,
             "The locks are held by a process that does not serve the pooler (server process 42).",
         ),
         (
             // The number of the pool is in the upper bits.
-            Session::Ours(ServerId(5)),
+            LockOwner::Ours(ServerId(5)),
             "The locks are held by clients of app/bob, each for a moment (server process 42).",
         ),
     ] {
@@ -186,19 +189,25 @@ fn a_free_server_holds_locks_if_it_was_free_when_that_was_seen() {
         let seen = Sighting {
             postgres: &"db:5432".into(),
             at: Time(at),
-            root: &root(Session::Ours(server), 2),
+            root: &root(LockOwner::Ours(server), 2),
         };
         registry.blocker(seen).kind
     };
-    assert_eq!(kind(11), Kind::Server);
-    assert_eq!(kind(10), Kind::Clients, "some client had it then");
+    assert_eq!(kind(11), LockHolder::Server);
+    assert_eq!(kind(10), LockHolder::Clients, "some client had it then");
 }
 
 #[test]
 fn all_who_hold_locks_are_listed_the_worst_first() {
     let world = world("");
     let registry = &world.registry;
-    let look = |sessions| Some(locks(0, &[(1, Some(0))], &[root(Session::Gone, sessions)]));
+    let look = |sessions| {
+        Some(locks(
+            0,
+            &[(1, Some(0))],
+            &[root(LockOwner::Gone, sessions)],
+        ))
+    };
     registry.locks.set(&"a:1".into(), look(2));
     registry.locks.set(&"b:1".into(), look(7));
     let all = registry.blockers();

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
+use pgweir_telemetry::postgres::{Activity, Origin, Privilege, SessionState, Wait};
 use pgweir_wire::backend;
-
-use super::averages::Wait;
 
 /// Two statements in one query: a row of settings, then a row per session. Every name is
 /// qualified, so that no `search_path` changes what is called. Where the kind of a process is
@@ -28,115 +27,15 @@ WHERE (backend_type = 'client backend' \
 OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) \
 AND pid <> pg_catalog.pg_backend_pid()";
 
-/// What PostgreSQL does at one moment. The probe's own session is left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Activity {
-    pub(crate) privilege: Privilege,
-    pub(crate) max_connections: u32,
-    /// Connections of those that only superusers get (`superuser_reserved_connections`).
-    pub(crate) superuser_reserved: u32,
-    /// Connections of those that only members of a role get (`reserved_connections`; 16 and later).
-    pub(crate) reserved: u32,
-    /// Sessions of clients.
-    pub(crate) sessions: BTreeMap<(Origin, State), u32>,
-    /// Age of the oldest open transaction.
-    pub(crate) oldest_transaction: BTreeMap<Origin, Duration>,
-    /// Active sessions by what they wait for.
-    pub(crate) waits: BTreeMap<Wait, u32>,
-    /// The processes of those that wait for a lock, and how long their statements have run.
-    pub(crate) blocked: BTreeMap<u32, Duration>,
-}
-
-/// How much PostgreSQL lets the probe see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Privilege {
-    /// Everything.
-    Full,
-    /// Of other users' sessions only that they are there.
-    Reduced,
-}
-
-/// Whose session it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Origin {
-    /// A server of one of our pools.
-    Pools,
-    /// Somebody else's.
-    Elsewhere,
-}
-
-impl Origin {
-    pub(crate) const ALL: [Self; 2] = [Self::Pools, Self::Elsewhere];
-
-    /// The word for it in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pools => "pools",
-            Self::Elsewhere => "elsewhere",
-        }
-    }
-}
-
-/// What a session is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
-    /// It runs a query or a function.
-    Active,
-    /// It waits for a query, outside of a transaction.
-    Idle,
-    /// It waits for a query inside a transaction.
-    IdleInTransaction,
-    /// It waits inside a transaction that failed.
-    IdleInFailedTransaction,
-    /// It is hidden from us, not tracked, or one that we do not know.
-    Unknown,
-}
-
-impl State {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Active,
-        Self::Idle,
-        Self::IdleInTransaction,
-        Self::IdleInFailedTransaction,
-        Self::Unknown,
-    ];
-
-    /// The word for it in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Idle => "idle",
-            Self::IdleInTransaction => "idle_in_transaction",
-            Self::IdleInFailedTransaction => "idle_in_failed_transaction",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn read(text: Option<&str>) -> Self {
-        match text {
-            Some("active" | "fastpath function call") => Self::Active,
-            Some("idle") => Self::Idle,
-            Some("idle in transaction") => Self::IdleInTransaction,
-            Some("idle in transaction (aborted)") => Self::IdleInFailedTransaction,
-            // `disabled` (track_activities is off), `starting` (18 and later), NULL.
-            _ => Self::Unknown,
-        }
-    }
-}
-
-impl Activity {
-    /// Sessions in `state`, of whomever.
-    #[cfg(test)]
-    pub(crate) fn in_state(&self, state: State) -> u32 {
-        let counts = Origin::ALL.map(|origin| self.sessions.get(&(origin, state)));
-        counts.into_iter().flatten().sum()
-    }
-
-    /// Sessions that users without a claim to reserved connections can have.
-    pub(crate) fn limit(&self) -> u32 {
-        let reserved = u64::from(self.superuser_reserved) + u64::from(self.reserved);
-        let left = u64::from(self.max_connections).saturating_sub(reserved);
-        u32::try_from(left).expect("at most max_connections")
+/// The state that PostgreSQL calls so.
+fn state(text: Option<&str>) -> SessionState {
+    match text {
+        Some("active" | "fastpath function call") => SessionState::Active,
+        Some("idle") => SessionState::Idle,
+        Some("idle in transaction") => SessionState::IdleInTransaction,
+        Some("idle in transaction (aborted)") => SessionState::IdleInFailedTransaction,
+        // `disabled` (track_activities is off), `starting` (18 and later), NULL.
+        _ => SessionState::Unknown,
     }
 }
 
@@ -162,45 +61,45 @@ pub(super) fn read(rows: &[Vec<u8>], ours: &HashMap<u32, ServerId>) -> Option<Ac
         blocked: BTreeMap::new(),
     };
     for session in sessions {
-        activity.add(session, ours)?;
+        add(&mut activity, session, ours)?;
     }
     Some(activity)
 }
 
-impl Activity {
-    fn add(&mut self, row: &[u8], ours: &HashMap<u32, ServerId>) -> Option<()> {
-        let row = columns(row)?;
-        let [pid, state, kind, event, age_us, running_us] = row[..] else {
-            return None;
-        };
-        let pid = pid?.parse().ok()?;
-        let origin = if ours.contains_key(&pid) {
-            Origin::Pools
-        } else {
-            Origin::Elsewhere
-        };
-        let state = State::read(state);
-        *self.sessions.entry((origin, state)).or_default() += 1;
-        if state == State::Active {
-            if kind == Some("Lock") {
-                self.blocked
-                    .insert(pid, age(running_us)?.unwrap_or_default());
-            }
-            let wait = match (kind, event) {
-                (Some(kind), Some(event)) => Wait {
-                    kind: kind.to_owned(),
-                    event: event.to_owned(),
-                },
-                _ => Wait::cpu(),
-            };
-            *self.waits.entry(wait).or_default() += 1;
+/// Takes one session into account.
+fn add(activity: &mut Activity, row: &[u8], ours: &HashMap<u32, ServerId>) -> Option<()> {
+    let row = columns(row)?;
+    let [pid, state, kind, event, age_us, running_us] = row[..] else {
+        return None;
+    };
+    let pid = pid?.parse().ok()?;
+    let origin = if ours.contains_key(&pid) {
+        Origin::Pools
+    } else {
+        Origin::Elsewhere
+    };
+    let state = self::state(state);
+    *activity.sessions.entry((origin, state)).or_default() += 1;
+    if state == SessionState::Active {
+        if kind == Some("Lock") {
+            activity
+                .blocked
+                .insert(pid, age(running_us)?.unwrap_or_default());
         }
-        if let Some(age) = age(age_us)? {
-            let oldest = self.oldest_transaction.entry(origin).or_default();
-            *oldest = age.max(*oldest);
-        }
-        Some(())
+        let wait = match (kind, event) {
+            (Some(kind), Some(event)) => Wait {
+                kind: kind.to_owned(),
+                event: event.to_owned(),
+            },
+            _ => Wait::cpu(),
+        };
+        *activity.waits.entry(wait).or_default() += 1;
     }
+    if let Some(age) = age(age_us)? {
+        let oldest = activity.oldest_transaction.entry(origin).or_default();
+        *oldest = age.max(*oldest);
+    }
+    Some(())
 }
 
 /// A time in microseconds; `None` if it is not one.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pgweir_pool::time::Time;
-
-use crate::snapshot::OTHER;
+use pgweir_telemetry::pools::OTHER;
+use pgweir_telemetry::postgres::Wait;
 
 /// Time over which is averaged.
 const SPAN: Duration = Duration::from_secs(60);
@@ -15,25 +15,6 @@ const SAMPLES_MAX: usize = 61;
 
 /// Waits that are shown one by one; PostgreSQL knows more than two hundred.
 pub(super) const SHOWN_MAX: usize = 20;
-
-/// What a session does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Wait {
-    /// `Lock`, `IO`, `LWLock` and so on, in PostgreSQL's words; `CPU` where it waits for nothing.
-    pub(crate) kind: String,
-    /// PostgreSQL's name of the event.
-    pub(crate) event: String,
-}
-
-impl Wait {
-    /// It waits for nothing that PostgreSQL has a name for, so it computes.
-    pub(super) fn cpu() -> Self {
-        Self {
-            kind: "CPU".to_owned(),
-            event: "running".to_owned(),
-        }
-    }
-}
 
 /// Samples of the last minute.
 #[derive(Debug, Default)]

@@ -19,7 +19,7 @@ use pgweir_sql::normalise::normalise;
 use pgweir_wire::backend;
 
 use crate::insight::NOTED_AFTER;
-use crate::locks::{Locks, Root, Session, Stranger};
+use crate::locks::{LockOwner, Locks, Root, Stranger};
 use crate::pool_handle::pool_of;
 
 /// Sessions asked about in one look. Each costs PostgreSQL some microseconds under the locks of
@@ -221,10 +221,10 @@ impl Ends {
         let roots = self.roots.iter().map(|&(pid, sessions)| Root {
             pid: (pid != PREPARED).then_some(pid),
             session: match (ours.get(&pid), strangers.remove(&pid)) {
-                _ if pid == PREPARED => Session::Prepared,
-                (Some(&server), _) => Session::Ours(server),
-                (None, Some(stranger)) => Session::Stranger(stranger),
-                (None, None) => Session::Gone,
+                _ if pid == PREPARED => LockOwner::Prepared,
+                (Some(&server), _) => LockOwner::Ours(server),
+                (None, Some(stranger)) => LockOwner::Stranger(stranger),
+                (None, None) => LockOwner::Gone,
             },
             sessions,
             longest: self.longest(pid, blocked),

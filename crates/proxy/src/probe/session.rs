@@ -80,7 +80,7 @@ impl From<ReadError> for Failure {
 }
 
 /// As whom to log in, and where.
-pub(super) struct Entry {
+pub(super) struct ProbeLogin {
     pub(super) user: String,
     pub(super) secret: Option<Secret>,
     /// A client's proof, where there is no secret.
@@ -96,18 +96,22 @@ impl Duplex for TcpStream {}
 impl Duplex for UnixStream {}
 
 /// A connection that is logged in.
-pub(super) struct Session {
+pub(super) struct ProbeSession {
     stream: Box<dyn Duplex>,
     inbound: Inbound,
     peer: CancelAddress,
 }
 
-impl Session {
+impl ProbeSession {
     /// Connects and logs in.
     ///
     /// # Errors
     /// PostgreSQL cannot be reached or does not let us in, or takes too long.
-    pub(super) async fn open(target: &Target, entry: Entry, tcp: &Tcp) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        target: &Target,
+        entry: ProbeLogin,
+        tcp: &Tcp,
+    ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
         timeout(limit, Self::connect(target, entry, tcp))
             .await
@@ -115,7 +119,11 @@ impl Session {
             .map_err(Failure::Login)
     }
 
-    async fn connect(target: &Target, mut entry: Entry, tcp: &Tcp) -> Result<Self, ConnectError> {
+    async fn connect(
+        target: &Target,
+        mut entry: ProbeLogin,
+        tcp: &Tcp,
+    ) -> Result<Self, ConnectError> {
         let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
             ServerAddress::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port))

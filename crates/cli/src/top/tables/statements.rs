@@ -1,16 +1,18 @@
 //! The tables of statements: those that cost most, slow ones, and those in loops.
 
-use super::{falling, nothing, who};
-use crate::top::document::{Live, NPlusOne, Statement};
-use crate::top::format::{count, duration, flat, time_of_day};
+use pgweir_telemetry::Live;
+use pgweir_telemetry::live::{NPlusOne, SlowLevel, TopStatement};
+use pgweir_telemetry::words::{count, duration, flat, time_of_day, who};
+
+use super::{falling, nothing};
 use crate::top::grid::{Grid, Tone, left, rest, right};
-use crate::top::view::View;
+use crate::top::look::Look;
 
 /// The statements that cost most.
-pub(super) fn statements(view: &View, live: &Live) -> Grid {
-    let mut statements: Vec<&Statement> = live.statements.iter().flatten().collect();
-    statements.retain(|one| view.fits(&[&one.database, &one.user, &one.text]));
-    let measure = |one: &Statement| match view.order() {
+pub(super) fn statements(look: &Look, live: &Live) -> Grid {
+    let mut statements: Vec<&TopStatement> = live.statements.iter().flatten().collect();
+    statements.retain(|one| look.fits(&[&one.database, &one.user, &one.text]));
+    let measure = |one: &TopStatement| match look.order() {
         "calls" => one.calls as f64,
         "mean" => one.mean_ms,
         "p99" => one.p99_ms.unwrap_or_default(),
@@ -32,7 +34,7 @@ pub(super) fn statements(view: &View, live: &Live) -> Grid {
             duration(one.p99_ms),
             count(one.rows),
             count(one.errors),
-            who(&one.database, &one.user, None),
+            who(&one.database, &one.user, ""),
             flat(&one.text),
         ];
         (tone, cells)
@@ -56,23 +58,30 @@ pub(super) fn statements(view: &View, live: &Live) -> Grid {
 }
 
 /// Slow queries.
-pub(super) fn slow(view: &View, live: &Live) -> Grid {
+pub(super) fn slow(look: &Look, live: &Live) -> Grid {
     let mut slow: Vec<_> = live.slow.iter().flatten().collect();
     slow.retain(|one| {
-        let application = one.application_name.as_deref().unwrap_or_default();
-        view.fits(&[&one.database, &one.user, application, &one.text, &one.level])
+        look.fits(&[
+            &one.database,
+            &one.user,
+            &one.application_name,
+            &one.text,
+            one.level.words(),
+        ])
     });
-    if view.order() == "time" {
+    if look.order() == "time" {
         slow.sort_by(|a, b| falling(a.server_ms, b.server_ms));
     }
     let rows = slow.into_iter().map(|one| {
-        let is_very = one.level == "very slow";
-        let tone = if is_very { Tone::Error } else { Tone::Warning };
+        let tone = match one.level {
+            SlowLevel::VerySlow => Tone::Error,
+            SlowLevel::Slow | SlowLevel::Unknown => Tone::Warning,
+        };
         let cells = vec![
             flat(time_of_day(&one.at)),
             duration(Some(one.server_ms)),
             duration(Some(one.wait_ms)),
-            who(&one.database, &one.user, one.application_name.as_deref()),
+            who(&one.database, &one.user, &one.application_name),
             flat(&one.text),
         ];
         (tone, cells)
@@ -93,14 +102,15 @@ pub(super) fn slow(view: &View, live: &Live) -> Grid {
 }
 
 /// Statements that a client ran over and over.
-pub(super) fn loops(view: &View, live: &Live) -> Grid {
-    let fitting = live.n_plus_one.iter().flatten().filter(|one| {
-        let application = one.application_name.as_deref().unwrap_or_default();
-        view.fits(&[&one.database, &one.user, application, &one.text])
-    });
+pub(super) fn loops(look: &Look, live: &Live) -> Grid {
+    let fitting = live
+        .n_plus_one
+        .iter()
+        .flatten()
+        .filter(|one| look.fits(&[&one.database, &one.user, &one.application_name, &one.text]));
     // One row for a loop of an application, however many of its clients went through it: the newest
     // finding, the most times, and how often it was found.
-    let mut loops: Vec<(&NPlusOne, u64, u64)> = Vec::new();
+    let mut loops: Vec<(&NPlusOne, u32, u64)> = Vec::new();
     for one in fitting {
         let is_same = |known: &NPlusOne| {
             known.fingerprint == one.fingerprint
@@ -116,7 +126,7 @@ pub(super) fn loops(view: &View, live: &Live) -> Grid {
             None => loops.push((one, one.times, one.found.max(1))),
         }
     }
-    if view.order() == "times" {
+    if look.order() == "times" {
         loops.sort_by_key(|(_, times, _)| std::cmp::Reverse(*times));
     }
     let rows = loops.into_iter().map(|(one, times, found)| {
@@ -129,7 +139,7 @@ pub(super) fn loops(view: &View, live: &Live) -> Grid {
             flat(time_of_day(&one.at)),
             format!("{}x", count(times)),
             count(found),
-            who(&one.database, &one.user, one.application_name.as_deref()),
+            who(&one.database, &one.user, &one.application_name),
             flat(&tags.join(" ")),
             flat(&one.text),
         ];

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
 
-use super::{Activity, Origin, Privilege, State, read};
-use crate::probe::averages::Wait;
+use pgweir_telemetry::postgres::{Activity, Origin, Privilege, SessionState, Wait};
+
+use super::read;
 
 /// The body of a DataRow from columns separated by `|`; `-` is NULL.
 pub(in crate::probe) fn row(columns: &str) -> Vec<u8> {
@@ -19,6 +20,11 @@ pub(in crate::probe) fn row(columns: &str) -> Vec<u8> {
         body.extend(column.as_bytes());
     }
     body
+}
+
+/// Sessions in `state`, of whomever.
+fn in_state(activity: &Activity, state: SessionState) -> u32 {
+    activity.count(|_, other| other == state)
 }
 
 fn activity(rows: &[&str]) -> Option<Activity> {
@@ -58,12 +64,15 @@ fn rows_become_facts() {
         superuser_reserved: 3,
         reserved: 7,
         sessions: BTreeMap::from([
-            ((Origin::Pools, State::Active), 2),
-            ((Origin::Pools, State::Idle), 1),
-            ((Origin::Elsewhere, State::Active), 2),
-            ((Origin::Elsewhere, State::IdleInTransaction), 1),
-            ((Origin::Elsewhere, State::IdleInFailedTransaction), 1),
-            ((Origin::Elsewhere, State::Unknown), 2),
+            ((Origin::Pools, SessionState::Active), 2),
+            ((Origin::Pools, SessionState::Idle), 1),
+            ((Origin::Elsewhere, SessionState::Active), 2),
+            ((Origin::Elsewhere, SessionState::IdleInTransaction), 1),
+            (
+                (Origin::Elsewhere, SessionState::IdleInFailedTransaction),
+                1,
+            ),
+            ((Origin::Elsewhere, SessionState::Unknown), 2),
         ]),
         oldest_transaction: BTreeMap::from([
             (Origin::Pools, Duration::from_secs(2)),
@@ -74,15 +83,15 @@ fn rows_become_facts() {
     };
     assert_eq!(activity, expected);
     assert_eq!(activity.limit(), 90);
-    assert_eq!(activity.in_state(State::Active), 4);
+    assert_eq!(in_state(&activity, SessionState::Active), 4);
 }
 
 #[test]
 fn without_the_privilege_sessions_are_counted_and_no_more() {
     let activity = activity(&["10|20|0|f", "1|active|-|-|1|1", "9|-|-|-|-|-"]).unwrap();
     assert_eq!(activity.privilege, Privilege::Reduced);
-    assert_eq!(activity.in_state(State::Unknown), 1);
-    assert_eq!(activity.in_state(State::Active), 1);
+    assert_eq!(in_state(&activity, SessionState::Unknown), 1);
+    assert_eq!(in_state(&activity, SessionState::Active), 1);
     assert_eq!(activity.limit(), 0, "more reserved than there are");
 }
 

@@ -6,7 +6,7 @@ use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 
 use super::{ASKED_MAX, BATCH, Chains, Ends};
-use crate::locks::{Root, Session, Stranger};
+use crate::locks::{LockOwner, Root, Stranger};
 use crate::probe::activity::tests::row;
 
 /// Sessions from 100 on are strangers' in these tests; session `n` has run its statement for
@@ -133,10 +133,10 @@ fn who_holds_locks_is_ours_or_asked_about() {
         text: "select * from t where n = $1".to_owned(),
     };
     let expected = [
-        root(Some(9), Session::Ours(ServerId(9)), 3, 999),
-        root(None, Session::Prepared, 1, 996),
-        root(Some(200), Session::Stranger(carol), 1, 997),
-        root(Some(201), Session::Gone, 1, 995),
+        root(Some(9), LockOwner::Ours(ServerId(9)), 3, 999),
+        root(None, LockOwner::Prepared, 1, 996),
+        root(Some(200), LockOwner::Stranger(carol), 1, 997),
+        root(Some(201), LockOwner::Gone, 1, 995),
     ];
     assert_eq!(locks.roots, expected);
     let of = |pid: u64| locks.blocked.get(&ServerId(pid)).copied();
@@ -154,7 +154,7 @@ fn what_a_stranger_does_may_be_hidden() {
     let ours = HashMap::from([(1, ServerId(1))]);
     let locks = |text: &str| ends.locks(Time(0), &blocked([1]), &ours, &[row(text)]);
     let hidden = locks("200|-|-|psql|-|-|-").unwrap();
-    let Session::Stranger(stranger) = &hidden.roots[0].session else {
+    let LockOwner::Stranger(stranger) = &hidden.roots[0].session else {
         panic!("{hidden:?}");
     };
     assert_eq!(stranger.application, "psql");

@@ -1,0 +1,243 @@
+//! The pooler as HTTP sees it: what it shows, and what an administrator does to clients.
+
+use std::sync::Arc;
+
+use pgweir_http::{
+    Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
+};
+use pgweir_pool::relay::Hold;
+use pgweir_pool::trace::Slowness;
+use pgweir_telemetry::Snapshot;
+use pgweir_telemetry::compat::ApplicationNames;
+use pgweir_telemetry::findings::{FINDINGS_MAX, Findings};
+use pgweir_telemetry::live::{
+    BlockerKind, LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowLevel, SlowQuery, TopStatement,
+};
+use pgweir_telemetry::millis;
+use pgweir_telemetry::snapshot::Readiness;
+use pgweir_telemetry::timestamp::rfc3339;
+use tokio::sync::oneshot;
+
+use crate::config;
+use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
+use crate::locks::{Blocker, LockHolder};
+use crate::registry::Registry;
+use crate::snapshot;
+
+/// The registry, as HTTP sees it.
+pub(crate) struct Shown(pub(crate) Arc<Registry>);
+
+impl Pooler for Shown {
+    fn snapshot(&self) -> Snapshot {
+        snapshot::take(&self.0)
+    }
+
+    fn readiness(&self) -> Readiness {
+        snapshot::readiness(&self.0)
+    }
+
+    fn findings(&self) -> Findings {
+        findings(&self.0)
+    }
+
+    fn access(&self) -> Access {
+        let config::Http {
+            keys,
+            admin_scope,
+            tls,
+            compat,
+            ..
+        } = &self.0.config().http;
+        Access {
+            keys: keys.clone(),
+            admin_scope: admin_scope.clone(),
+            tls: tls.clone(),
+            names: ApplicationNames {
+                prisma: compat.prisma,
+                sqlx: compat.sqlx,
+            },
+        }
+    }
+
+    fn administer(
+        &self,
+        client: u32,
+        action: ClientAction,
+        by: Administrator,
+    ) -> Option<oneshot::Receiver<ActionOutcome>> {
+        self.0.administer(client, action, by)
+    }
+}
+
+/// What stays as it is until a restart.
+pub(crate) fn options(http: &config::Http) -> HttpOptions {
+    let to = http.otlp.as_ref().map(|otlp| Collector {
+        host: otlp.host.clone(),
+        port: otlp.port,
+        authority: otlp.authority(),
+        path: otlp.path.clone(),
+    });
+    let push = to.zip(http.otlp_interval);
+    HttpOptions {
+        path_prefix: http.path_prefix.clone(),
+        push: push.map(|(to, interval)| Push { to, interval }),
+    }
+}
+
+fn findings(registry: &Registry) -> Findings {
+    let insight = &registry.insight;
+    let pools = registry.pools();
+    // A table may know a pool that was made after the list was copied.
+    let statements = insight.top(FINDINGS_MAX).into_iter();
+    let statements = statements.filter_map(|((pool, id), statement)| {
+        let pool = pools.get(pool.0 as usize)?;
+        Some(TopStatement::of(&pool.database, &pool.user, id, statement))
+    });
+    let blockers = registry.blockers();
+    let holders = insight.holders().into_iter();
+    Findings {
+        statements: statements.collect(),
+        slow: first(insight.slow(), slow),
+        n_plus_one: first(insight.repeated(), n_plus_one),
+        holders: holders
+            .take(FINDINGS_MAX)
+            .map(|(one, text)| holder(one, text))
+            .collect(),
+        waiters: first(insight.waiters(), waiter),
+        blame: blockers.first().map(Blocker::sentence),
+        blockers: first(blockers, blocker),
+    }
+}
+
+fn first<T, U>(all: Vec<T>, shown: fn(T) -> U) -> Vec<U> {
+    all.into_iter().take(FINDINGS_MAX).map(shown).collect()
+}
+
+fn slow(slow: SlowStatement) -> SlowQuery {
+    SlowQuery {
+        at: rfc3339(slow.at),
+        level: match slow.slowness {
+            Slowness::Slow => SlowLevel::Slow,
+            Slowness::VerySlow => SlowLevel::VerySlow,
+        },
+        database: slow.author.database.to_string(),
+        user: slow.author.user.to_string(),
+        client: slow.author.client.to_string(),
+        application_name: slow.author.application,
+        text: slow.text,
+        fingerprint: slow.statement.to_string(),
+        wait_ms: millis(slow.waited),
+        server_ms: millis(slow.took),
+    }
+}
+
+fn n_plus_one(repeated: RepeatedStatement) -> NPlusOne {
+    let tags = repeated.tags.into_iter();
+    NPlusOne {
+        at: rfc3339(repeated.at),
+        database: repeated.author.database.to_string(),
+        user: repeated.author.user.to_string(),
+        client: repeated.author.client.to_string(),
+        application_name: repeated.author.application,
+        text: repeated.text,
+        fingerprint: repeated.statement.to_string(),
+        times: repeated.times,
+        found: repeated.found,
+        tags: tags.map(|tag| (tag.key, tag.value)).collect(),
+    }
+}
+
+fn holder(holder: Holder, text: String) -> LiveHolder {
+    LiveHolder {
+        state: holder.state(),
+        address: holder.address.map(|address| address.to_string()),
+        held_ms: millis(holder.held),
+        since_ms: millis(match holder.hold {
+            Hold::Busy => holder.running,
+            Hold::InTransaction | Hold::Pinned(_) | Hold::Free => holder.quiet,
+        }),
+        pin: match holder.hold {
+            Hold::Pinned(pin) => Some(pin.to_string()),
+            Hold::Busy | Hold::InTransaction | Hold::Free => None,
+        },
+        last_text: (!text.is_empty()).then_some(text),
+        server_pid: holder.server_pid,
+        waiters_behind: holder.pool.counts().waiting,
+        lock_waiters: holder.locking.behind(),
+        leak: holder.is_leak,
+        database: holder.author.database.to_string(),
+        user: holder.author.user.to_string(),
+        client: holder.author.client.to_string(),
+        application_name: holder.author.application,
+    }
+}
+
+fn waiter(waiter: Waiter) -> LiveWaiter {
+    LiveWaiter {
+        database: waiter.pool.database.to_string(),
+        user: waiter.pool.user.to_string(),
+        client: waiter.author.client.to_string(),
+        application_name: waiter.author.application,
+        address: waiter.address.map(|address| address.to_string()),
+        waited_ms: millis(waiter.waited),
+        cause: None,
+    }
+}
+
+fn blocker(blocker: Blocker) -> LiveBlocker {
+    LiveBlocker {
+        server: blocker.postgres.to_string(),
+        kind: match blocker.kind {
+            LockHolder::Client(_) => BlockerKind::Client,
+            LockHolder::Clients => BlockerKind::Clients,
+            LockHolder::Server => BlockerKind::Server,
+            LockHolder::Elsewhere => BlockerKind::Elsewhere,
+            LockHolder::Prepared => BlockerKind::Prepared,
+        },
+        client: blocker.client().map(|number| number.to_string()),
+        database: blocker.database,
+        user: blocker.user,
+        application_name: blocker.application,
+        state: blocker.state,
+        since_ms: blocker.since.map(millis),
+        last_text: (!blocker.text.is_empty()).then_some(blocker.text),
+        server_pid: blocker.pid,
+        lock_waiters: blocker.sessions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgweir_http::Pooler;
+    use pgweir_telemetry::Recorder;
+
+    use super::{Shown, options};
+    use crate::world::world;
+
+    #[test]
+    fn the_settings_of_http_are_passed_on() {
+        let world = world(
+            "http_jwt_secret_file = \"secret\"\nmetrics_compat = \"sqlx\"\n\
+             http_admin_scope = \"ops\"\nhttp_path_prefix = \"/x\"\n\
+             otlp_endpoint = \"http://[::1]:4318\"",
+        );
+        let access = Shown(world.registry.clone()).access();
+        assert!(!access.keys.is_empty());
+        assert_eq!(access.admin_scope.as_deref(), Some("ops"));
+        assert_eq!((access.names.prisma, access.names.sqlx), (false, true));
+        let options = options(&world.registry.config().http);
+        assert_eq!(options.path_prefix, "/x");
+        let to = options.push.unwrap().to;
+        assert_eq!(to.to_string(), "http://[::1]:4318/v1/metrics");
+        assert_eq!((&*to.host, to.port), ("::1", 4318));
+    }
+
+    #[test]
+    fn a_pooler_that_has_done_nothing_has_a_document() {
+        let shown = Shown(world("").registry);
+        let live = Recorder::default().document(&shown.snapshot(), shown.findings());
+        assert!(live.ready);
+        assert_eq!(live.pools[0].stats.name(), "app/bob");
+        assert_eq!(live.holders, Some(Vec::new()));
+    }
+}

@@ -1,0 +1,181 @@
+//! When somebody has to look.
+
+use std::time::Duration;
+
+use crate::headline;
+use crate::live::{Alarm, Live, LivePool};
+use crate::pools;
+use crate::refusals::RefusedLately;
+use crate::terms::Severity;
+use crate::words::{clients_wait, count, duration, span};
+
+/// How long a queue has been long before it is worth a warning: shorter ones are what a pooler is
+/// for.
+const QUEUED_MS: f64 = 30_000.0;
+
+/// Share of the time a client may wait at which the first in the queue will soon be refused.
+const WAIT_SHARE: f64 = 0.5;
+
+/// Share of the limit of clients at which the next will soon be refused.
+const CLIENTS_SHARE: f64 = 0.9;
+
+/// The last refusal of a series is told the age of from this on.
+const JUST_NOW: Duration = Duration::from_secs(2);
+
+impl Alarm {
+    fn new(severity: Severity, key: String, what: String, next: &str) -> Self {
+        Self {
+            key,
+            severity,
+            line: what.clone(),
+            what,
+            next: next.to_owned(),
+            section: None,
+        }
+    }
+}
+
+impl Live {
+    /// Finds out what is to be looked at, and how it goes. `refused` are pools that refused clients
+    /// lately, which no single document shows.
+    pub fn judge(&mut self, refused: &[RefusedLately]) {
+        let mut alarms = of_pooler(self);
+        for pool in &mut self.pools {
+            let found = of_pool(pool);
+            pool.trouble = match (pool.stats.login_failing, found.is_empty()) {
+                (true, _) => Some(Severity::Error),
+                (false, false) => Some(Severity::Warning),
+                (false, true) => None,
+            };
+            alarms.extend(found);
+        }
+        alarms.extend(refused.iter().map(of_refusals));
+        alarms.sort_by_key(|alarm| alarm.severity);
+        let mut headline = headline::of(self);
+        if let Some(worst) = alarms.first() {
+            headline.line.clone_from(&worst.line);
+            headline.is_well = false;
+        }
+        self.headline = Some(headline);
+        self.alarms = Some(alarms);
+    }
+
+    /// Adds what an older pooler leaves to those who look: which figures to list, what to be alarmed
+    /// of, and the headline.
+    #[must_use]
+    pub fn completed(mut self) -> Self {
+        if self.columns.is_empty() {
+            self.columns = pools::columns();
+        }
+        if self.alarms.is_none() || self.headline.is_none() {
+            self.judge(&[]);
+        }
+        self
+    }
+}
+
+fn of_pooler(live: &Live) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    if live.draining {
+        let next = format!(
+            "{} clients may finish their transactions; new ones are not accepted.",
+            count(live.clients)
+        );
+        let what = "pgweir is shutting down".to_owned();
+        alarms.push(Alarm::new(
+            Severity::Warning,
+            "draining".to_owned(),
+            what,
+            &next,
+        ));
+    } else if !live.ready {
+        let next = "No server is open and the last login failed. The log of pgweir has \
+                    PostgreSQL’s reason.";
+        let what = "PostgreSQL cannot be reached".to_owned();
+        alarms.push(Alarm {
+            line: "PostgreSQL cannot be reached; the log of pgweir has the reason".to_owned(),
+            ..Alarm::new(Severity::Error, "not ready".to_owned(), what, next)
+        });
+    }
+    if f64::from(live.clients) >= CLIENTS_SHARE * f64::from(live.clients_limit) {
+        let (clients, limit) = (count(live.clients), count(live.clients_limit));
+        let what = format!("{clients} of at most {limit} clients are connected");
+        let next = "The next ones are refused at the limit. Find who opens so many, or raise \
+                    max_client_conn.";
+        alarms.push(Alarm::new(
+            Severity::Warning,
+            "clients".to_owned(),
+            what,
+            next,
+        ));
+    }
+    alarms
+}
+
+fn of_pool(pool: &LivePool) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    let name = pool.stats.name();
+    if pool.stats.login_failing {
+        let what = format!("{name}: logins to PostgreSQL fail");
+        let next = "The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at \
+                    the address.";
+        alarms.push(Alarm::new(
+            Severity::Error,
+            format!("login {name}"),
+            what,
+            next,
+        ));
+    }
+    alarms.extend(of_queue(pool, &name));
+    alarms
+}
+
+fn of_queue(pool: &LivePool, name: &str) -> Option<Alarm> {
+    let oldest = pool.stats.oldest_wait_ms;
+    let limit = pool.wait_limit_ms.filter(|_| pool.stats.waiting > 0);
+    let near = limit
+        .zip(oldest)
+        .filter(|(limit, wait)| *wait >= WAIT_SHARE * limit);
+    let first = oldest.map(|wait| format!(", the first for {}", duration(Some(wait))));
+    let waits = clients_wait(pool.stats.waiting);
+    let what = format!("{name}: {waits}{}", first.unwrap_or_default());
+    let key = format!("waiting {name}");
+    let (severity, next, more) = if let Some((limit, _)) = near {
+        let limit = duration(Some(limit));
+        let next = format!("They are refused after {limit}.");
+        (Severity::Error, next, format!("refused after {limit}"))
+    } else {
+        let queued = pool.queued_ms.filter(|queued| *queued >= QUEUED_MS)?;
+        let age = span((queued / 1e3).round() as u64);
+        let next = format!("More than 5 have for {age}: all servers are in use.");
+        let more = format!("more than 5 have for {}", duration(Some(queued)));
+        (Severity::Warning, next, more)
+    };
+    Some(Alarm {
+        line: format!("{what}; {more}"),
+        section: Some("holders".to_owned()),
+        ..Alarm::new(severity, key, what, &next)
+    })
+}
+
+fn of_refusals(refused: &RefusedLately) -> Alarm {
+    let RefusedLately { pool, clients, ago } = refused;
+    let were = match clients {
+        1 => "1 client was".to_owned(),
+        more => format!("{} clients were", count(*more)),
+    };
+    let what = format!("{pool}: {were} refused");
+    let mut next = "They got no server in time and saw an error".to_owned();
+    if *ago >= JUST_NOW {
+        next += &format!("; the last {} ago", span(ago.as_secs()));
+    }
+    Alarm::new(
+        Severity::Error,
+        format!("refused {pool}"),
+        what,
+        &(next + "."),
+    )
+}
+
+#[cfg(test)]
+mod tests;

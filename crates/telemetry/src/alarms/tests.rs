@@ -1,0 +1,179 @@
+use std::time::Duration;
+
+use crate::live::tests::sample;
+use crate::live::{Alarm, Live};
+use crate::refusals::RefusedLately;
+use crate::terms::Severity;
+
+fn queue(live: &mut Live, queued_ms: Option<f64>) {
+    live.pools[0].stats.waiting = 6;
+    live.pools[0].stats.oldest_wait_ms = Some(800.0);
+    live.pools[0].queued_ms = queued_ms;
+}
+
+fn alarms(change: fn(&mut Live)) -> Vec<Alarm> {
+    let mut live = sample();
+    live.pools.truncate(1);
+    change(&mut live);
+    live.judge(&[]);
+    live.alarms.unwrap()
+}
+
+#[test]
+fn alarms_come_at_their_thresholds_with_a_line_each() {
+    let lines = |change: fn(&mut Live)| {
+        let alarms = alarms(change).into_iter();
+        let lines: Vec<_> = alarms.map(|alarm| (alarm.severity, alarm.line)).collect();
+        lines
+    };
+    let one = |severity, text: &str| vec![(severity, text.to_owned())];
+    assert_eq!(lines(|_| {}), []);
+    assert_eq!(lines(|live| queue(live, None)), []);
+    assert_eq!(lines(|live| queue(live, Some(29_999.0))), []);
+    assert_eq!(
+        lines(|live| queue(live, Some(30_000.0))),
+        one(
+            Severity::Warning,
+            "ledger/api: 6 clients wait, the first for 800 ms; more than 5 have for 30.0 s"
+        )
+    );
+    assert_eq!(
+        lines(|live| {
+            live.pools[0].stats.waiting = 1;
+            live.pools[0].stats.oldest_wait_ms = Some(10_000.0);
+        }),
+        one(
+            Severity::Error,
+            "ledger/api: 1 client waits, the first for 10.0 s; refused after 20.0 s"
+        )
+    );
+    assert_eq!(
+        lines(|live| live.pools[0].stats.login_failing = true),
+        one(Severity::Error, "ledger/api: logins to PostgreSQL fail")
+    );
+    assert_eq!(
+        lines(|live| live.clients = 900),
+        one(
+            Severity::Warning,
+            "900 of at most 1,000 clients are connected"
+        )
+    );
+    assert_eq!(
+        lines(|live| (live.draining, live.ready) = (true, false)),
+        one(Severity::Warning, "pgweir is shutting down")
+    );
+    assert_eq!(
+        lines(|live| live.ready = false),
+        one(
+            Severity::Error,
+            "PostgreSQL cannot be reached; the log of pgweir has the reason"
+        )
+    );
+}
+
+#[test]
+fn an_alarm_says_what_to_do_and_where_to_look() {
+    for (change, key, what, next, section) in [
+        (
+            (|live: &mut Live| queue(live, Some(30_000.0))) as fn(&mut Live),
+            "waiting ledger/api",
+            "ledger/api: 6 clients wait, the first for 800 ms",
+            "More than 5 have for 30 s: all servers are in use.",
+            Some("holders"),
+        ),
+        (
+            |live| {
+                live.pools[0].stats.waiting = 1;
+                live.pools[0].stats.oldest_wait_ms = Some(10_000.0);
+            },
+            "waiting ledger/api",
+            "ledger/api: 1 client waits, the first for 10.0 s",
+            "They are refused after 20.0 s.",
+            Some("holders"),
+        ),
+        (
+            |live| live.pools[0].stats.login_failing = true,
+            "login ledger/api",
+            "ledger/api: logins to PostgreSQL fail",
+            "The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at the address.",
+            None,
+        ),
+        (
+            |live| live.ready = false,
+            "not ready",
+            "PostgreSQL cannot be reached",
+            "No server is open and the last login failed. The log of pgweir has PostgreSQL’s reason.",
+            None,
+        ),
+        (
+            |live| live.draining = true,
+            "draining",
+            "pgweir is shutting down",
+            "471 clients may finish their transactions; new ones are not accepted.",
+            None,
+        ),
+        (
+            |live| live.clients = 950,
+            "clients",
+            "950 of at most 1,000 clients are connected",
+            "The next ones are refused at the limit. Find who opens so many, or raise max_client_conn.",
+            None,
+        ),
+    ] {
+        let alarms = alarms(change);
+        let [alarm] = &alarms[..] else {
+            panic!("{alarms:?}")
+        };
+        assert_eq!((&*alarm.key, &*alarm.what, &*alarm.next), (key, what, next));
+        assert_eq!(alarm.section.as_deref(), section);
+    }
+}
+
+#[test]
+fn refusals_are_an_alarm_by_themselves_and_no_trouble_of_the_pool_now() {
+    for (clients, ago, what, next) in [
+        (
+            1,
+            1,
+            "ledger/api: 1 client was refused",
+            "They got no server in time and saw an error.",
+        ),
+        (
+            3,
+            12,
+            "ledger/api: 3 clients were refused",
+            "They got no server in time and saw an error; the last 12 s ago.",
+        ),
+    ] {
+        let mut live = sample();
+        live.pools.truncate(1);
+        live.judge(&[RefusedLately {
+            pool: "ledger/api".to_owned(),
+            clients,
+            ago: Duration::from_secs(ago),
+        }]);
+        let alarms = live.alarms.unwrap();
+        assert_eq!((&*alarms[0].key, alarms.len()), ("refused ledger/api", 1));
+        assert_eq!((&*alarms[0].what, &*alarms[0].next), (what, next));
+        assert_eq!(live.pools[0].trouble, None);
+    }
+}
+
+#[test]
+fn the_worst_comes_first_and_marks_its_pool() {
+    let mut live = sample();
+    live.clients = 1_000;
+    live.pools[2].stats.login_failing = true;
+    live.judge(&[]);
+    let alarms = live.alarms.unwrap();
+    let headline = live.headline.unwrap();
+    assert_eq!(
+        (headline.is_well, headline.line),
+        (false, alarms[0].line.clone())
+    );
+    let keys: Vec<_> = alarms.iter().map(|alarm| &*alarm.key).collect();
+    assert_eq!(keys, ["login shop/jobs", "clients", "waiting shop/web"]);
+    let troubles: Vec<_> = live.pools.iter().map(|pool| pool.trouble).collect();
+    let expected = [None, Some(Severity::Warning), Some(Severity::Error)];
+    assert_eq!(troubles, expected);
+}

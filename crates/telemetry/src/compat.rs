@@ -1,0 +1,274 @@
+//! Metrics under names that dashboards and alerts have already: those of pgbouncer_exporter, and
+//! those that applications with Prisma and SQLx give their own pools.
+//!
+//! Only what is known is written. What cannot occur here (paused or disabled databases, servers
+//! that are tested apart from the pool) is 0, for sums over it would come out empty without. Left out
+//! is `pgbouncer_client_connections` too: its label `application_name` is the clients' choice, and
+//! so would be the number of series.
+
+use std::collections::BTreeMap;
+
+use pgweir_pool::work::Totals;
+
+use crate::exposition::Exposition;
+use crate::pools::PoolSnapshot;
+use crate::sample::{Label, MetricKind, Reading, SampleValue};
+use crate::snapshot::{DatabaseSnapshot, Snapshot};
+
+/// Names that applications give their own metrics, shown where a dashboard expects them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ApplicationNames {
+    /// `prisma_pool_size` and the like.
+    pub prisma: bool,
+    /// `sqlx_pool_connections_active` and the like.
+    pub sqlx: bool,
+}
+
+/// Bounds of `prisma_query_duration_seconds`, in microseconds.
+const PRISMA_BOUNDS_US: [u64; 7] = [
+    1_000, 10_000, 100_000, 500_000, 1_000_000, 2_000_000, 5_000_000,
+];
+
+/// Writes what pgbouncer_exporter would.
+pub fn write_pgbouncer(snapshot: &Snapshot, out: &mut Exposition) {
+    let version = format!("pgweir {}", snapshot.version);
+    out.family(MetricKind::Gauge, "pgbouncer_up", "Always 1.")
+        .sample(&[], 1u32);
+    let help = "The version that runs.";
+    out.family(MetricKind::Gauge, "pgbouncer_version_info", help)
+        .sample(&[("version", &version)], 1u32);
+    for name in [
+        "pgbouncer_config_max_client_connections",
+        // By this name alert rules ask for it that were written for another exporter.
+        "pgbouncer_config_max_client_conn",
+    ] {
+        out.family(
+            MetricKind::Gauge,
+            name,
+            "Limit of clients: max_client_conn.",
+        )
+        .sample(&[], snapshot.clients_max);
+    }
+    let name = "pgbouncer_config_max_user_connections";
+    let help = "Servers of a user at most: max_user_connections; 0 is no limit.";
+    let max = snapshot.user_servers_max.unwrap_or(0);
+    out.family(MetricKind::Gauge, name, help).sample(&[], max);
+    let sum = snapshot.sum();
+    let servers = sum.counts.active + sum.counts.idle + sum.counts.opening;
+    for (name, help, value) in [
+        (
+            "pgbouncer_databases",
+            "Databases of the configuration.",
+            snapshot.databases.len(),
+        ),
+        ("pgbouncer_users", "Users that may log in.", snapshot.users),
+        ("pgbouncer_pools", "Pools.", snapshot.pools_count),
+        (
+            "pgbouncer_used_clients",
+            "Clients logged in.",
+            snapshot.clients as usize,
+        ),
+        ("pgbouncer_used_servers", "Servers.", servers as usize),
+    ] {
+        out.family(MetricKind::Gauge, name, help).sample(&[], value);
+    }
+    databases(snapshot, out);
+    pools(snapshot, out);
+    stats(snapshot, out);
+}
+
+fn databases(snapshot: &Snapshot, out: &mut Exposition) {
+    let gauges: [Reading<DatabaseSnapshot, u32>; 6] = [
+        (
+            "pgbouncer_databases_pool_size",
+            "Servers of one pool at most; 0 is no limit.",
+            |of| of.pool_size.unwrap_or(0),
+        ),
+        (
+            "pgbouncer_databases_reserve_pool",
+            "Servers beyond that for clients that waited long.",
+            |of| of.reserve,
+        ),
+        (
+            "pgbouncer_databases_max_connections",
+            "Servers of the database at most; 0 is no limit.",
+            |of| of.servers_max.unwrap_or(0),
+        ),
+        (
+            "pgbouncer_databases_current_connections",
+            "Servers of the database.",
+            |of| of.servers,
+        ),
+        ("pgbouncer_databases_paused", "Always 0.", |_| 0),
+        ("pgbouncer_databases_disabled", "Always 0.", |_| 0),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = out.family(MetricKind::Gauge, name, help);
+        for of in &snapshot.databases {
+            let labels = [
+                ("name", of.name.as_str()),
+                ("host", &of.host),
+                ("port", &of.port),
+                ("database", &of.dbname),
+                ("force_user", &of.forced_user),
+                ("pool_mode", of.mode.word()),
+            ];
+            family.sample(&labels, value(of));
+        }
+    }
+}
+
+fn pools(snapshot: &Snapshot, out: &mut Exposition) {
+    let gauges: [Reading<PoolSnapshot, u32>; 7] = [
+        (
+            "pgbouncer_pools_client_active_connections",
+            "Clients that do not wait for a server.",
+            |pool| pool.clients.saturating_sub(pool.counts.waiting),
+        ),
+        (
+            "pgbouncer_pools_client_waiting_connections",
+            "Clients that wait for a server.",
+            |pool| pool.counts.waiting,
+        ),
+        (
+            "pgbouncer_pools_server_active_connections",
+            "Servers held by clients.",
+            |pool| pool.counts.active,
+        ),
+        (
+            "pgbouncer_pools_server_idle_connections",
+            "Servers free for use.",
+            |pool| pool.counts.idle,
+        ),
+        (
+            "pgbouncer_pools_server_used_connections",
+            "Always 0: they are counted as idle.",
+            |_| 0,
+        ),
+        (
+            "pgbouncer_pools_server_testing_connections",
+            "Always 0: they are counted as active.",
+            |_| 0,
+        ),
+        (
+            "pgbouncer_pools_server_login_connections",
+            "Servers logging in.",
+            |pool| pool.counts.opening,
+        ),
+    ];
+    let labels = |pool: &PoolSnapshot| [pool.database.clone(), pool.user.clone()];
+    for (name, help, value) in gauges {
+        let mut family = out.family(MetricKind::Gauge, name, help);
+        for pool in &snapshot.pools {
+            let [database, user] = &labels(pool);
+            family.sample(&[("database", database), ("user", user)], value(pool));
+        }
+    }
+    let name = "pgbouncer_pools_client_maxwait_seconds";
+    let help = "How long the client that is first in the queue has waited.";
+    let mut family = out.family(MetricKind::Gauge, name, help);
+    for pool in &snapshot.pools {
+        let [database, user] = &labels(pool);
+        let wait = pool.oldest_wait.unwrap_or_default();
+        family.sample(&[("database", database), ("user", user)], wait);
+    }
+}
+
+fn stats(snapshot: &Snapshot, out: &mut Exposition) {
+    let mut totals: BTreeMap<&str, Totals> = BTreeMap::new();
+    for pool in &snapshot.pools {
+        totals.entry(&pool.database).or_default().add(&pool.totals);
+    }
+    let counters: [Reading<Totals, SampleValue>; 11] = [
+        (
+            "pgbouncer_stats_totals_queries_pooled",
+            "Queries that ended.",
+            |totals| totals.queries.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_queries_duration_seconds",
+            "Time that queries took.",
+            |totals| SampleValue::micros(totals.query_times.sum_us()),
+        ),
+        (
+            "pgbouncer_stats_totals_received_bytes",
+            "Bytes from clients.",
+            |totals| totals.received_bytes.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_sent_bytes",
+            "Bytes to clients.",
+            |totals| totals.sent_bytes.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_client_wait_seconds",
+            "Time that clients waited for a server.",
+            |totals| SampleValue::micros(totals.wait_times.sum_us()),
+        ),
+        (
+            "pgbouncer_stats_totals_sql_transactions_pooled",
+            "Transactions that ended.",
+            |totals| totals.transactions.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_server_in_transaction_seconds",
+            "Time that transactions took.",
+            |totals| SampleValue::micros(totals.transaction_times.sum_us()),
+        ),
+        (
+            "pgbouncer_stats_totals_client_parses",
+            "Parse messages of clients.",
+            |totals| totals.parses.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_server_parses",
+            "The same: each is passed on.",
+            |totals| totals.parses.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_binds",
+            "Bind messages of clients.",
+            |totals| totals.binds.into(),
+        ),
+        (
+            "pgbouncer_stats_totals_server_assignments",
+            "Servers given to clients.",
+            |totals| totals.wait_times.count().into(),
+        ),
+    ];
+    for (name, help, value) in counters {
+        let mut family = out.family(MetricKind::Counter, name, help);
+        for (database, totals) in &totals {
+            let labels: [Label<'_>; 1] = [("database", database)];
+            family.sample(&labels, value(totals));
+        }
+    }
+}
+
+/// Writes what an application would about its own pool, for all pools together.
+pub fn write_applications(snapshot: &Snapshot, names: ApplicationNames, out: &mut Exposition) {
+    let sum = snapshot.sum();
+    if names.prisma {
+        let help = "Servers at most, over all pools; without a limit, servers open.";
+        let open = sum.counts.active + sum.counts.idle;
+        out.family(MetricKind::Gauge, "prisma_pool_size", help)
+            .sample(&[], sum.size_max.unwrap_or(open));
+        let help = "Servers held by clients.";
+        out.family(MetricKind::Gauge, "prisma_active_connections", help)
+            .sample(&[], sum.counts.active);
+        let help = "Clients that wait for a server.";
+        out.family(MetricKind::Gauge, "prisma_waiting_requests", help)
+            .sample(&[], sum.counts.waiting);
+        let help = "Queries, from sending to the answer.";
+        out.family(MetricKind::Histogram, "prisma_query_duration_seconds", help)
+            .histogram(&[], &sum.totals.query_times, &PRISMA_BOUNDS_US);
+    }
+    if names.sqlx {
+        let help = "Servers held by clients.";
+        out.family(MetricKind::Gauge, "sqlx_pool_connections_active", help)
+            .sample(&[], sum.counts.active);
+        let help = "Servers free for use.";
+        out.family(MetricKind::Gauge, "sqlx_pool_connections_idle", help)
+            .sample(&[], sum.counts.idle);
+    }
+}

@@ -1,0 +1,100 @@
+//! What is remembered from one look to the next, and the live document that comes of it.
+
+use std::time::SystemTime;
+
+use crate::events::Events;
+use crate::findings::{self, Findings};
+use crate::history::History;
+use crate::live::{ErrorCount, Live, LivePool, LivePostgres, LiveWorker};
+use crate::millis;
+use crate::pools::{self, PoolSnapshot, PoolStats};
+use crate::queues::Queues;
+use crate::refusals::Refusals;
+use crate::snapshot::Snapshot;
+use crate::terms::Severity;
+use crate::timestamp::rfc3339;
+
+/// The past of a pooler, as far as views show it. Takes a look once per second, whether anybody
+/// watches or not, so that a view that was opened a moment ago knows as much as any other.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    history: History,
+    events: Events,
+    queues: Queues,
+    refusals: Refusals,
+}
+
+impl Recorder {
+    /// Takes a look. To be called once per second or so.
+    pub fn observe(&mut self, snapshot: &Snapshot) {
+        self.history.observe(snapshot);
+        self.events.observe(snapshot);
+        self.queues.observe(snapshot);
+        self.refusals.observe(snapshot);
+    }
+
+    /// Something happened at `at` that is no difference between two looks.
+    pub fn note(&mut self, at: SystemTime, text: String) {
+        self.events.note(at, Severity::Info, text);
+    }
+
+    /// The live document as of a snapshot.
+    pub fn document(&self, snapshot: &Snapshot, findings: Findings) -> Live {
+        let workers = snapshot.workers.iter().map(|worker| LiveWorker {
+            busy: f64::from(worker.busy_permille) / 1000.0,
+            clients: worker.clients,
+        });
+        let errors = snapshot.errors.iter().map(|(sqlstate, count)| ErrorCount {
+            sqlstate: sqlstate.clone(),
+            count: *count,
+        });
+        let pools = snapshot.pools.iter();
+        let waits = findings::waits(&snapshot.pools, findings.blame);
+        let mut waiters = findings.waiters;
+        findings::explain(&mut waiters, &snapshot.pools);
+        let mut live = Live {
+            version: snapshot.version.to_owned(),
+            timestamp: rfc3339(snapshot.taken_at),
+            uptime_seconds: snapshot.uptime.as_secs(),
+            ready: snapshot.readiness.is_ready(),
+            draining: snapshot.readiness.draining,
+            clients: snapshot.clients,
+            clients_limit: snapshot.clients_max,
+            alarms: None,
+            headline: None,
+            workers: workers.collect(),
+            errors: errors.collect(),
+            times_seconds: self.history.times_span(snapshot).as_secs(),
+            columns: pools::columns(),
+            pools: pools.map(|pool| self.pool(snapshot, pool)).collect(),
+            history: self.history.columns(snapshot),
+            statements: Some(findings.statements),
+            slow: Some(findings.slow),
+            n_plus_one: Some(findings.n_plus_one),
+            holders: Some(findings.holders),
+            waiters: Some(waiters),
+            waits: Some(waits),
+            blockers: Some(findings.blockers),
+            postgres: Some(snapshot.postgres.iter().map(LivePostgres::of).collect()),
+            events: Some(self.events.newest_first()),
+        };
+        live.judge(&self.refusals.lately(snapshot));
+        live
+    }
+
+    fn pool(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> LivePool {
+        let recent = self.history.recent(snapshot, pool);
+        LivePool {
+            stats: PoolStats::with_times(pool, recent.times),
+            reserve_limit: pool.reserve_max,
+            wait_limit_ms: pool.wait_max.map(millis),
+            queued_ms: self.queues.age(snapshot, pool).map(millis),
+            transactions_per_second: recent.transactions_per_second,
+            queries_per_second: recent.queries_per_second,
+            trouble: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
