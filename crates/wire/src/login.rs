@@ -43,7 +43,7 @@ const _: () = assert!(scram::SERVER_MESSAGE_MAX < MESSAGE_MAX);
 /// A method of authentication, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
-    /// The password in clear text: whoever listens, or poses as the server, has it.
+    /// The password in clear text: an eavesdropper or an impostor gets it.
     Cleartext,
     /// The password, hashed with MD5.
     Md5,
@@ -81,9 +81,9 @@ pub struct Identity {
     pub database: String,
     /// Startup parameters beside the two above. Names are not empty.
     pub parameters: Vec<(String, String)>,
-    /// What the user can be proven with.
+    /// What proves the user's identity.
     pub secrets: Secrets,
-    /// The weakest method that is answered. A server that asks for none at all is always let be.
+    /// The weakest method that is answered. A server that asks for no proof at all is accepted.
     pub weakest: Method,
 }
 
@@ -100,7 +100,7 @@ impl Identity {
     }
 }
 
-/// What a user can be proven with; a server decides which of it is of use.
+/// What proves a user's identity. The server's method decides which of it is used.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// The password, for every method.
@@ -141,7 +141,7 @@ impl Secrets {
     }
 }
 
-/// What the server said of a session that is ready.
+/// What the server reported about a session that is ready.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Opened {
     /// Settings in the order they were reported, at most [`REPORTED_MAX`] bytes. What is not UTF-8
@@ -171,28 +171,28 @@ pub enum Turn {
 /// A login in progress.
 #[derive(Debug)]
 pub struct Handshake {
-    phase: Phase,
+    awaits: Awaits,
     /// Messages that came so far.
     messages: usize,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum Awaits {
     /// The startup packet was sent; what the server asks for has not come.
-    Asked { nonce: String },
+    Request { nonce: String },
     /// The first SCRAM message was sent.
     Challenge(First),
     /// The last SCRAM message was sent; the server has to prove itself.
     Proof(Final),
     /// Everything that was asked for is answered.
-    Answered,
+    Success,
     /// The server reports settings until it is ready.
-    Settling { opened: Opened, reported_len: usize },
+    Ready { opened: Opened, reported_len: usize },
 }
 
-impl Phase {
+impl Awaits {
     fn settling() -> Self {
-        Self::Settling {
+        Self::Ready {
             opened: Opened::default(),
             reported_len: 0,
         }
@@ -212,7 +212,7 @@ impl Handshake {
         let parameters: Vec<_> = own.into_iter().chain(others).collect();
         startup::encode_startup(out, &parameters);
         Self {
-            phase: Phase::Asked { nonce },
+            awaits: Awaits::Request { nonce },
             messages: 0,
         }
     }
@@ -222,7 +222,7 @@ impl Handshake {
     pub fn set_up(sql: &str, out: &mut Vec<u8>) -> Self {
         encode::query(out, sql);
         Self {
-            phase: Phase::settling(),
+            awaits: Awaits::settling(),
             messages: 0,
         }
     }
@@ -289,36 +289,31 @@ impl Handshake {
                 message: error.message().into_owned(),
             });
         }
-        let phase = match (self.phase, kind) {
+        let awaits = match (self.awaits, kind) {
+            (Awaits::Ready { opened, .. }, backend::READY_FOR_QUERY) => return ready(body, opened),
             (
-                Phase::Settling {
+                Awaits::Ready {
                     mut opened,
                     reported_len,
                 },
                 _,
-            ) => {
-                if kind == backend::READY_FOR_QUERY {
-                    return ready(body, opened);
-                }
-                let reported_len = settle(&mut opened, reported_len, kind, body)?;
-                Phase::Settling {
-                    opened,
-                    reported_len,
-                }
-            }
-            (phase, backend::AUTHENTICATION) => phase.on_request(body, identity, out)?,
+            ) => Awaits::Ready {
+                reported_len: settle(&mut opened, reported_len, kind, body)?,
+                opened,
+            },
+            (awaits, backend::AUTHENTICATION) => awaits.on_request(body, identity, out)?,
             // Version 3.0 and no extensions were asked for: the server cannot offer less.
-            (phase, backend::NOTICE_RESPONSE | backend::NEGOTIATE_PROTOCOL_VERSION) => phase,
+            (awaits, backend::NOTICE_RESPONSE | backend::NEGOTIATE_PROTOCOL_VERSION) => awaits,
             (_, kind) => return Err(Breach::Unexpected { kind }.into()),
         };
         Ok(Turn::Wait(Self {
-            phase,
+            awaits,
             messages: self.messages,
         }))
     }
 }
 
-impl Phase {
+impl Awaits {
     /// Answers the body of an Authentication message.
     fn on_request(
         self,
@@ -329,8 +324,8 @@ impl Phase {
         let kind = backend::AUTHENTICATION;
         let request = AuthRequest::parse(body).ok_or(Breach::Malformed { kind })?;
         match (self, request) {
-            (Self::Asked { .. } | Self::Answered, AuthRequest::Ok) => Ok(Self::settling()),
-            (Self::Asked { nonce }, request) => answer_first(nonce, &request, identity, out),
+            (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
+            (Self::Request { nonce }, request) => answer_first(nonce, &request, identity, out),
             (Self::Challenge(first), AuthRequest::SaslContinue(data)) => {
                 let (data, last) = first.on_server_first(data)?;
                 encode::sasl_response(out, &data);
@@ -341,9 +336,9 @@ impl Phase {
             }
             (Self::Proof(last), AuthRequest::SaslFinal(data)) => {
                 last.on_server_final(data)?;
-                Ok(Self::Answered)
+                Ok(Self::Success)
             }
-            (Self::Challenge(_) | Self::Proof(_) | Self::Answered | Self::Settling { .. }, _) => {
+            (Self::Challenge(_) | Self::Proof(_) | Self::Success | Self::Ready { .. }, _) => {
                 Err(Breach::OutOfOrder.into())
             }
         }
@@ -356,7 +351,7 @@ fn answer_first(
     request: &AuthRequest<'_>,
     identity: &Identity,
     out: &mut Vec<u8>,
-) -> Result<Phase, LoginError> {
+) -> Result<Awaits, LoginError> {
     let secrets = &identity.secrets;
     match request {
         AuthRequest::CleartextPassword => {
@@ -364,14 +359,14 @@ fn answer_first(
             let password = secrets.password.as_ref();
             let password = password.ok_or(LoginError::NoSecret { method })?;
             encode::password(out, password.as_bytes());
-            Ok(Phase::Answered)
+            Ok(Awaits::Success)
         }
         AuthRequest::Md5 { salt } => {
             let method = identity.permits(Method::Md5)?;
             let verifier = secrets.md5_verifier(&identity.user);
             let verifier = verifier.ok_or(LoginError::NoSecret { method })?;
             encode::password(out, md5::response(&verifier, *salt).as_bytes());
-            Ok(Phase::Answered)
+            Ok(Awaits::Success)
         }
         AuthRequest::Sasl { mechanisms } if mechanisms.contains(&scram::MECHANISM) => {
             let method = identity.permits(Method::Scram)?;
@@ -379,7 +374,7 @@ fn answer_first(
             let credentials = credentials.ok_or(LoginError::NoSecret { method })?;
             let (data, first) = First::new(credentials, &nonce);
             encode::sasl_initial_response(out, scram::MECHANISM, &data);
-            Ok(Phase::Challenge(first))
+            Ok(Awaits::Challenge(first))
         }
         AuthRequest::Sasl { .. } => Err(Breach::UnknownMechanisms.into()),
         AuthRequest::Unsupported(number) => Err(Breach::UnknownMethod(*number).into()),

@@ -85,7 +85,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(FirstPacket, usize)>, StartupError>
     let Some((code, _)) = split_u32(rest) else {
         return Ok(None);
     };
-    // The code decides before the rest of the packet is waited for: who is refused is refused early.
+    // The code decides before the rest of the packet is waited for: a bad peer is refused early.
     let [major, minor] = [(code >> 16) as u16, code as u16];
     match code {
         SSL_CODE | GSSENC_CODE if packet_len != REQUEST_LEN => {

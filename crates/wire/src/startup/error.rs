@@ -70,7 +70,7 @@ pub enum StartupError {
 }
 
 impl StartupError {
-    /// What the client is told: the cause, the value and the next step.
+    /// The message for the client: the cause, the value and the next step.
     pub fn client_message(&self) -> String {
         self.to_string()
     }
