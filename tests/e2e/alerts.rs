@@ -7,12 +7,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
-    Batch, Client, Config, PATIENCE, Pooler, Postgres, Prometheus, Role, Target, free_port,
+    Batch, Client, Config, Pooler, Postgres, Prometheus, Role, Target, eventually_every, free_port,
     pgbench, pgweir,
 };
 
 /// Servers of the pool; as many clients fill it and do not wait.
 const POOL: u16 = 4;
+
+/// Pause between two questions to Prometheus, which evaluates its rules each second.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The usual rules, in seconds in place of minutes, and with limits that a test can reach.
 const PARAMETERS: &[&str] = &[
@@ -57,17 +60,12 @@ fn config(role: &Role, http_port: u16) -> Config {
 /// Waits until nothing fires any more.
 #[track_caller]
 fn quiet(prometheus: &Prometheus) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually_every(PAUSE, "no alert fires", || {
         let mut firing = prometheus.firing();
         // Its average is over a minute.
         firing.remove("PgweirPostgresOverloaded/warning");
-        if firing.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{firing:?} still fire");
-        thread::sleep(Duration::from_millis(200));
-    }
+        firing.is_empty().then_some(())
+    });
 }
 
 /// Waits until all of these fire.
@@ -82,7 +80,8 @@ fn fire(prometheus: &Prometheus, alerts: &[&str]) {
             Instant::now() < deadline,
             "{missing:?} do not fire, but {firing:?}"
         );
-        thread::sleep(Duration::from_millis(200));
+        // More patient than `eventually`: some alerts take that long.
+        thread::sleep(PAUSE);
     }
 }
 
@@ -100,7 +99,8 @@ fn healthy_full_load(prometheus: &Prometheus, target: &Target, script: &std::pat
         let load = scope.spawn(|| pgbench(target, &arguments));
         while !load.is_finished() {
             assert_eq!(prometheus.firing(), BTreeSet::new(), "under healthy load");
-            thread::sleep(Duration::from_millis(200));
+            // A sample at a time, while the load lasts.
+            thread::sleep(PAUSE);
         }
         let output = load.join().expect("it runs");
         assert!(output.success, "{}", output.err);
@@ -186,7 +186,7 @@ fn bad_manners(prometheus: &Prometheus, target: &Target) {
                     let sql = format!("select pg_sleep(0.004) where {id} >= 0");
                     client.query(&sql).success();
                 }
-                // A new moment begins, and with it another burst.
+                // Longer than the moment in which repeats count as one burst: another begins.
                 thread::sleep(Duration::from_millis(300));
             }
         });

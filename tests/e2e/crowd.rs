@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pgweir_e2e::{Batch, Config, Pooler, Target, shared};
 use pgweir_wire::backend;
 use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::login::{Handshake, Turn};
 use pgweir_wire::startup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,6 +19,9 @@ use tokio::task::JoinSet;
 const CLIENTS: u32 = 1000;
 const SERVERS: u16 = 20;
 const TIME: Duration = Duration::from_secs(5);
+
+/// Nobody has to prove anything here, so that it is never used.
+const NONCE: &str = "none";
 
 /// What was done, over all clients.
 #[derive(Debug, Default)]
@@ -49,20 +53,20 @@ impl Client {
             pid: 0,
             key: Vec::new(),
         };
+        let mut identity = target.identity(&[]);
         let mut out = Vec::new();
-        let pairs = [("user", &*target.user), ("database", &*target.database)];
-        startup::encode_startup(&mut out, &pairs);
-        client.stream.write_all(&out).await.unwrap();
+        let mut login = Handshake::start(&identity, NONCE.to_owned(), &mut out);
         loop {
+            client.stream.write_all(&out).await.unwrap();
+            out.clear();
             let (kind, body) = client.receive().await;
-            match kind {
-                backend::READY_FOR_QUERY => return client,
-                backend::BACKEND_KEY_DATA => {
-                    let (pid, key) = backend::key_data(&body).unwrap();
-                    (client.pid, client.key) = (pid, key.to_vec());
+            match login.on_message(kind, &body, &mut identity, &mut out) {
+                Ok(Turn::Wait(next)) => login = next,
+                Ok(Turn::Ready(opened)) => {
+                    (client.pid, client.key) = opened.cancel_key.unwrap();
+                    return client;
                 }
-                backend::ERROR_RESPONSE => panic!("{}", String::from_utf8_lossy(&body)),
-                _ => {}
+                Err(error) => panic!("login failed: {error}"),
             }
         }
     }
@@ -187,6 +191,7 @@ async fn live(target: Target, number: u32, until: Instant, tally: Arc<Tally>) {
                     _ => Batch::new().run("select $1::text", &[&tag]).flush(),
                 };
                 client.send(&batch).await;
+                // So that departures hit every moment of a query's life.
                 tokio::time::sleep(Duration::from_millis(u64::from(number % 10))).await;
                 client = Client::log_in(&target).await;
                 tally.departures.fetch_add(1, Ordering::Relaxed);
@@ -257,6 +262,7 @@ fn crowd(workers: impl Fn(Config) -> Config) {
     let mut most = 0;
     while !done.load(Ordering::SeqCst) && !clients.is_finished() {
         most = most.max(shared().pids(&role).len());
+        // A sample at a time, while the crowd lasts: more would cost the machine too much.
         thread::sleep(Duration::from_millis(50));
     }
     clients.join().unwrap();

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use pgweir_e2e::{Pooler, Role, Target, shared};
+use pgweir_e2e::{Pooler, Role, Target, eventually, shared};
 use sqlx::{Connection, Executor, Row};
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, CancelToken, NoTls};
@@ -193,7 +193,14 @@ fn tokio_postgres_cancels() {
         let start = Instant::now();
         let sleep = client.batch_execute("select pg_sleep(60)");
         let cancel = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // Waiting blocks, and the connection is driven by this thread.
+            let runs = move || {
+                let state = shared().activity(&role, "state");
+                state.filter(|state| state == "active")
+            };
+            tokio::task::spawn_blocking(move || eventually("the query runs", runs))
+                .await
+                .unwrap();
             token.cancel_query(NoTls).await.unwrap();
         };
         let (slept, ()) = tokio::join!(sleep, cancel);

@@ -70,6 +70,7 @@ fn load(
                 Ok(new) => client = Some(new),
                 Err(refused) => {
                     note(&refused);
+                    // As real clients do, or their attempts would be all that the machine does.
                     thread::sleep(Duration::from_millis(20));
                     continue;
                 }
@@ -93,6 +94,18 @@ fn load(
     (after, errors)
 }
 
+/// Waits until a server process of `role` runs a query; gives its process number.
+#[track_caller]
+fn running(postgres: &Postgres, role: &Role) -> u32 {
+    let sql = format!(
+        "select pid from pg_stat_activity where usename = '{}' and state = 'active' limit 1",
+        role.name
+    );
+    eventually("a server runs a query", || {
+        postgres.try_value(&sql)?.parse().ok()
+    })
+}
+
 #[track_caller]
 fn all_expected(errors: &BTreeMap<String, u32>) {
     let unexpected: Vec<_> = errors
@@ -114,14 +127,7 @@ fn kill_9_of_server_processes_in_the_middle_of_queries() {
     let (after, errors) = under_load(&pooler, &role, || {
         for _ in 0..3 {
             // PostgreSQL ends all sessions when one of its processes is killed, and recovers.
-            let pid = eventually("a server runs a query", || {
-                let sql = format!(
-                    "select pid from pg_stat_activity \
-                     where usename = '{}' and state = 'active' limit 1",
-                    role.name
-                );
-                postgres.try_value(&sql)?.parse().ok()
-            });
+            let pid = running(&postgres, &role);
             kill(pid, Signal::KILL);
             eventually("PostgreSQL noticed", || {
                 let sql = format!("select count(*) from pg_stat_activity where pid = {pid}");
@@ -146,7 +152,7 @@ fn a_restart_of_postgres_under_load() {
     open.query("begin").success();
     let (after, errors) = under_load(&pooler, &role, || {
         for _ in 0..2 {
-            thread::sleep(Duration::from_millis(200));
+            running(&postgres, &role);
             postgres.restart();
         }
     });

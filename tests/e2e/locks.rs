@@ -43,7 +43,7 @@ fn crowd(target: &Target, table: &str, count: u16) -> Vec<JoinHandle<Transcript>
 }
 
 fn document(pooler: &Pooler) -> Value {
-    // Not as often as it can be had: that costs the machine more than what is tested.
+    // Asking as often as possible would cost the machine more than what is tested.
     thread::sleep(Duration::from_millis(50));
     serde_json::from_str(&pooler.get("/api/v1/live")).unwrap()
 }

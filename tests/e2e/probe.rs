@@ -1,9 +1,9 @@
 //! The probe on a real PostgreSQL: what it sees with and without the privilege, and that it comes
 //! back by itself.
 
-use std::thread;
+use std::time::Duration;
 
-use pgweir_e2e::{Client, Config, Pooler, Postgres, Role, Scrape, eventually};
+use pgweir_e2e::{Client, Config, Pooler, Postgres, Role, Scrape, eventually, eventually_every};
 
 fn config(role: &Role) -> Config {
     role.config().set("http_listen", "127.0.0.1:0")
@@ -17,8 +17,7 @@ fn is(scrape: &Scrape, state: &str) -> bool {
 /// Waits for a scrape of which `condition` is true.
 #[track_caller]
 fn scrape(pooler: &Pooler, what: &str, condition: impl Fn(&Scrape) -> bool) -> Scrape {
-    eventually(what, || {
-        thread::sleep(std::time::Duration::from_millis(50));
+    eventually_every(Duration::from_millis(50), what, || {
         let scrape = pooler.scrape();
         condition(&scrape).then_some(scrape)
     })

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use pgweir_e2e::{Client, PATIENCE, Pooler, eventually, shared};
 
@@ -36,9 +35,11 @@ fn a_collector_that_hangs_delays_nobody_and_gets_all_of_it_later() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (requests, taken) = mpsc::channel();
+    let (hanging, hangs) = mpsc::channel();
     thread::spawn(move || {
         // This one says nothing, and nothing is read of it.
         let hung = listener.accept();
+        hanging.send(()).expect("the test waits for it");
         while let Ok((mut stream, _)) = listener.accept() {
             if requests.send(take(&mut stream)).is_err() {
                 break;
@@ -53,11 +54,11 @@ fn a_collector_that_hangs_delays_nobody_and_gets_all_of_it_later() {
         .set("otlp_interval", 1);
     let pooler = Pooler::start(&config);
     let mut client = Client::log_in(&role.through(&pooler));
+    hangs.recv_timeout(PATIENCE).expect("a push that hangs");
     for _ in 0..10 {
         assert_eq!(client.value("select 1"), "1");
         let ready = pooler.scrape().sum("pgweir_ready", &[]);
         assert_eq!(ready, Some(1.0));
-        thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(pooler.logged("metrics are pushed"), 0, "it still hangs");
     let request = taken.recv_timeout(PATIENCE).expect("a push");

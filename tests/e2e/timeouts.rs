@@ -1,11 +1,11 @@
 //! Every timeout: when it strikes, what the client is told, and that its server is usable after.
 
 use std::net::TcpListener;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
     Batch, Client, Config, Fake, Message, Pooler, Role, Signal, eventually, kill, shared,
+    throughout,
 };
 
 /// Timeouts strike within a tenth of a second on an idle machine; two cores may be compiling.
@@ -193,7 +193,13 @@ fn server_login_retry_is_the_pause_between_attempts() {
         Client::try_log_in(&role.through(&pooler), &[]).unwrap_err();
     }
     let attempts = fake.peers();
-    assert!((2..=4).contains(&attempts), "{attempts} attempts in 1.2 s");
+    // One at once, one after each pause, and one that may have begun since.
+    let most = start.elapsed().as_millis() / 500 + 2;
+    assert!(attempts >= 2, "{attempts} attempts in 1.2 s");
+    assert!(
+        attempts as u128 <= most,
+        "{attempts} attempts, at most {most}"
+    );
 }
 
 #[test]
@@ -228,12 +234,9 @@ fn server_lifetime_renews_servers_between_uses() {
     let role = shared().role();
     let (_pooler, mut client, first) = one_server(&role, "server_lifetime", 0.5);
     client.query("begin").success();
-    thread::sleep(Duration::from_millis(800));
-    assert_eq!(
-        client.value("select pg_backend_pid()"),
-        first,
-        "not while it is in use"
-    );
+    throughout(Duration::from_millis(800), "the server in use", || {
+        client.value("select pg_backend_pid()") == first
+    });
     client.query("commit").success();
     eventually("another server", || {
         (client.value("select pg_backend_pid()") != first).then_some(())

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use pgweir_cluster::random_hex;
-use pgweir_wire::auth::{md5, scram};
-use pgweir_wire::backend::{self, AuthRequest};
+use pgweir_wire::backend;
 use pgweir_wire::frame::{self, HEADER_LEN};
-use pgweir_wire::{encode, startup};
+use pgweir_wire::login::{Handshake, Identity, LoginError, Method, Secrets, Turn};
+use pgweir_wire::startup;
 
 use crate::batch::Batch;
 use crate::stream::Stream;
@@ -55,6 +55,21 @@ impl Target {
     pub fn host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
         self
+    }
+
+    /// For a login with startup parameters.
+    pub fn identity(&self, parameters: &[(&str, &str)]) -> Identity {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Identity {
+            user: self.user.clone(),
+            database: self.database.clone(),
+            parameters: parameters.iter().map(owned).collect(),
+            secrets: Secrets {
+                password: Some(self.password.clone()),
+                ..Secrets::default()
+            },
+            weakest: Method::Cleartext,
+        }
     }
 
     /// For drivers that take key and value pairs.
@@ -137,69 +152,30 @@ impl Client {
     #[track_caller]
     pub fn try_log_in(target: &Target, parameters: &[(&str, &str)]) -> Result<Self, Transcript> {
         let mut client = Self::connect(target).expect("the server listens");
-        let mut pairs = vec![("user", &*target.user), ("database", &*target.database)];
-        pairs.extend(parameters);
+        let mut identity = target.identity(parameters);
+        let nonce = random_hex(12).expect("random bytes");
         let mut out = Vec::new();
-        startup::encode_startup(&mut out, &pairs);
-        client.send(&out);
-        let transcript = client.authenticate();
-        let ready = transcript.messages.last().map(|message| message.kind);
-        if ready == Some(backend::READY_FOR_QUERY) {
-            return Ok(client);
-        }
-        Err(transcript)
-    }
-
-    /// Answers authentication requests until ReadyForQuery or the end.
-    #[track_caller]
-    fn authenticate(&mut self) -> Transcript {
-        let (user, password) = (self.target.user.clone(), self.target.password.clone());
+        let mut login = Handshake::start(&identity, nonce, &mut out);
         let mut transcript = Transcript::default();
-        let (mut first, mut last) = (None, None);
         loop {
-            let Some(message) = self.receive() else {
+            client.send(&out);
+            out.clear();
+            let Some(message) = client.receive() else {
                 transcript.ended = true;
-                return transcript;
+                return Err(transcript);
             };
             transcript.messages.push(message.clone());
-            let mut out = Vec::new();
-            match message.kind {
-                backend::READY_FOR_QUERY => return transcript,
-                backend::AUTHENTICATION => {
-                    match AuthRequest::parse(&message.body).expect("a known request") {
-                        AuthRequest::CleartextPassword => {
-                            encode::password(&mut out, password.as_bytes());
-                        }
-                        AuthRequest::Md5 { salt } => {
-                            let verifier = md5::verifier(&user, &password);
-                            let response = md5::response(&verifier, salt);
-                            encode::password(&mut out, response.as_bytes());
-                        }
-                        AuthRequest::Sasl { .. } => {
-                            let credentials =
-                                scram::client::Credentials::Password(password.clone());
-                            let nonce = random_hex(12).expect("random bytes");
-                            let (data, next) = scram::client::First::new(credentials, &nonce);
-                            encode::sasl_initial_response(&mut out, scram::MECHANISM, &data);
-                            first = Some(next);
-                        }
-                        AuthRequest::SaslContinue(data) => {
-                            let state = first.take().expect("SASL in order");
-                            let (data, next) = state.on_server_first(data).expect("a challenge");
-                            encode::sasl_response(&mut out, &data);
-                            last = Some(next);
-                        }
-                        AuthRequest::SaslFinal(data) => {
-                            let state = last.take().expect("SASL in order");
-                            state.on_server_final(data).expect("the server's proof");
-                        }
-                        AuthRequest::Ok => {}
-                        AuthRequest::Unsupported(request) => panic!("request {request}"),
-                    }
+            match login.on_message(message.kind, &message.body, &mut identity, &mut out) {
+                Ok(Turn::Wait(next)) => login = next,
+                Ok(Turn::Ready(_)) => return Ok(client),
+                Err(LoginError::Refused { .. }) => {
+                    let rest = client.until_end();
+                    transcript.messages.extend(rest.messages);
+                    transcript.ended = rest.ended;
+                    return Err(transcript);
                 }
-                _ => {}
+                Err(error) => panic!("the server breaks the login: {error}"),
             }
-            self.send(&out);
         }
     }
 

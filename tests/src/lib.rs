@@ -36,4 +36,4 @@ pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use stream::Stream;
 pub use transcript::{Message, Transcript};
-pub use wait::{PATIENCE, eventually};
+pub use wait::{PATIENCE, eventually, eventually_every, throughout};

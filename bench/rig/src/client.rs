@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use mio::{Registry, Token};
 use pgweir_wire::backend;
 use pgweir_wire::encode;
+use pgweir_wire::login::{Handshake, Turn};
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::connection::Connection;
-use crate::login::{Account, Login, is_report};
+use crate::login::Account;
 use crate::message::{Stop, walk};
 
 /// What the server told a client.
@@ -35,7 +36,7 @@ pub(crate) enum Report {
 pub(crate) struct Client {
     connection: Connection,
     /// `None` once logged in.
-    login: Option<Login>,
+    login: Option<Handshake>,
     rows: u32,
     error: Option<SqlState>,
 }
@@ -44,15 +45,15 @@ impl Client {
     /// Starts to connect and to log in.
     pub(crate) fn dial(
         addr: SocketAddr,
-        account: &Account,
+        account: &mut Account,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
         let mut connection = Connection::dial(addr, registry, token)?;
-        account.push_startup(connection.output());
+        let login = account.start(connection.output());
         Ok(Self {
             connection,
-            login: Some(Login::Asked),
+            login: Some(login),
             rows: 0,
             error: None,
         })
@@ -117,7 +118,7 @@ impl Client {
 
 /// The parts of a client that messages change, apart from the connection they come from.
 struct Inbox<'a> {
-    login: &'a mut Option<Login>,
+    login: &'a mut Option<Handshake>,
     rows: &'a mut u32,
     error: &'a mut Option<SqlState>,
     account: &'a mut Account,
@@ -127,31 +128,27 @@ struct Inbox<'a> {
 
 impl Inbox<'_> {
     fn on_message(&mut self, kind: u8, body: &[u8]) -> Result<(), Stop> {
+        if kind == backend::ERROR_RESPONSE {
+            let code = backend::ErrorView::parse(body).sqlstate();
+            self.error
+                .get_or_insert(code.unwrap_or(SqlState::INTERNAL_ERROR));
+        }
+        if let Some(login) = self.login.take() {
+            match self.account.on_message(login, kind, body, self.out)? {
+                Turn::Wait(next) => *self.login = Some(next),
+                Turn::Ready(_) => self.reports.push(Report::LoggedIn),
+            }
+            return Ok(());
+        }
         match kind {
             backend::DATA_ROW => *self.rows += 1,
-            backend::READY_FOR_QUERY => {
-                let report = match self.login.take() {
-                    Some(Login::Asked) => Report::LoggedIn,
-                    Some(Login::First(_) | Login::Final(_)) => return Err(Stop),
-                    None => Report::Ready {
-                        rows: std::mem::take(self.rows),
-                        error: self.error.take(),
-                    },
-                };
-                self.reports.push(report);
-            }
-            backend::ERROR_RESPONSE => {
-                let code = backend::ErrorView::parse(body).sqlstate();
-                self.error
-                    .get_or_insert(code.unwrap_or(SqlState::INTERNAL_ERROR));
-            }
-            backend::AUTHENTICATION => {
-                let login = self.login.take().ok_or(Stop)?;
-                *self.login = Some(login.on_request(body, self.account, self.out)?);
-            }
-            // What is neither a report nor known before login is nonsense; after it, the parts of
-            // an answer that nobody counts.
-            _ if self.login.is_some() && !is_report(kind) => return Err(Stop),
+            backend::READY_FOR_QUERY => self.reports.push(Report::Ready {
+                rows: std::mem::take(self.rows),
+                error: self.error.take(),
+            }),
+            // After its login a client is never asked for anything.
+            backend::AUTHENTICATION => return Err(Stop),
+            // The parts of an answer that nobody counts.
             _ => {}
         }
         Ok(())

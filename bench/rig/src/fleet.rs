@@ -50,7 +50,7 @@ impl Fleet {
     /// Starts a client and returns its number; numbers of closed clients are used again.
     pub(crate) fn dial(&mut self) -> io::Result<usize> {
         let token = Token(self.clients.next_id());
-        let client = Client::dial(self.addr, &self.account, self.poll.registry(), token)?;
+        let client = Client::dial(self.addr, &mut self.account, self.poll.registry(), token)?;
         Ok(self.clients.insert(client))
     }
 

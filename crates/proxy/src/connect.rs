@@ -9,11 +9,11 @@ use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
 use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
-use pgweir_wire::auth::{md5, scram};
-use pgweir_wire::backend::{self, AuthRequest, ErrorView, TxStatus};
-use pgweir_wire::encode;
+use pgweir_wire::auth::scram;
+use pgweir_wire::login::{
+    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Opened, Secrets, Turn,
+};
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::startup;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -22,14 +22,7 @@ use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
-use crate::wire_io::{Inbound, ReadError};
-
-/// Largest message taken from PostgreSQL before it is ready; an error with its fields is the
-/// largest of them, and PostgreSQL bounds its own at less than this.
-const MESSAGE_MAX: usize = 32 * 1024;
-
-/// Messages between startup and ready; PostgreSQL sends about twenty.
-const MESSAGES_MAX: usize = 1000;
+use crate::wire_io::Inbound;
 
 /// Why a server could not be opened.
 #[derive(Debug)]
@@ -39,18 +32,9 @@ pub(crate) enum ConnectError {
     /// It took longer than `server_connect_timeout`.
     Timeout(std::time::Duration),
     /// The connection broke during login.
-    Broken(ReadError),
-    /// PostgreSQL refused the login, or the connect query.
-    Refused {
-        sqlstate: Option<SqlState>,
-        message: String,
-    },
-    /// PostgreSQL wants a proof that we cannot give.
-    NoSecret(&'static str),
-    /// SCRAM failed on PostgreSQL's side of it.
-    Scram(scram::ScramError),
-    /// PostgreSQL sent what has no place in a login.
-    Protocol(&'static str),
+    Broken(io::Error),
+    /// PostgreSQL refused the login or the connect query, or the login failed on its side or ours.
+    Login(LoginError),
 }
 
 impl ConnectError {
@@ -70,7 +54,7 @@ impl ConnectError {
                 ),
             )
             .hint("Retry later; if it lasts, see the pooler's log."),
-            Self::Refused { sqlstate, message } => ClientError::new(
+            Self::Login(LoginError::Refused { sqlstate, message }) => ClientError::new(
                 sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE),
                 format!("server login has been failing: {message}"),
             )
@@ -79,12 +63,18 @@ impl ConnectError {
                 Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
                 _ => remedy(Cause::LoginFailing),
             }),
-            Self::NoSecret(what) => ClientError::new(
+            Self::Login(LoginError::NoSecret { method }) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,
-                format!("the pooler has no {what} to log in to PostgreSQL with"),
+                format!(
+                    "the pooler has no {} to log in to PostgreSQL with",
+                    method.needs()
+                ),
             )
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
-            Self::Broken(_) | Self::Scram(_) | Self::Protocol(_) => ClientError::new(
+            Self::Broken(_)
+            | Self::Login(
+                LoginError::TooWeak { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
+            ) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,
                 "the login to PostgreSQL broke off",
             )
@@ -104,35 +94,21 @@ impl std::fmt::Display for ConnectError {
                     seconds(*limit)
                 )
             }
-            Self::Broken(ReadError::Io(error)) => {
-                write!(f, "connection broke during login: {error}")
-            }
-            Self::Broken(ReadError::TooLong { kind, length }) => {
-                let kind = kind.escape_ascii();
-                write!(f, "message \"{kind}\" of length {length} during login")
-            }
-            Self::Refused { sqlstate, message } => match sqlstate {
-                Some(sqlstate) => write!(f, "{message} ({sqlstate})"),
-                None => f.write_str(message),
-            },
-            Self::NoSecret(what) => {
-                write!(f, "PostgreSQL asks for a proof, and there is no {what}")
-            }
-            Self::Scram(error) => write!(f, "SCRAM with PostgreSQL failed: {error:?}"),
-            Self::Protocol(what) => write!(f, "PostgreSQL sent {what} during login"),
+            Self::Broken(error) => write!(f, "connection broke during login: {error}"),
+            Self::Login(error) => error.fmt(f),
         }
     }
 }
 
-impl From<ReadError> for ConnectError {
-    fn from(error: ReadError) -> Self {
-        Self::Broken(error)
+impl From<LoginError> for ConnectError {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
     }
 }
 
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
-        Self::Broken(ReadError::Io(error))
+        Self::Broken(error)
     }
 }
 
@@ -151,6 +127,22 @@ pub(crate) struct Login<'a> {
 pub(crate) struct LoggedIn {
     welcome: Welcome,
     key: Option<(u32, Vec<u8>)>,
+}
+
+impl LoggedIn {
+    fn new(opened: Opened) -> Self {
+        let mut parameters = Parameters::default();
+        for (name, value) in &opened.reported {
+            parameters.set(name, value);
+        }
+        Self {
+            welcome: Welcome {
+                reported: opened.reported,
+                parameters: Arc::new(parameters),
+            },
+            key: opened.cancel_key,
+        }
+    }
 }
 
 /// Opens a server for `pool`. On failure the permit comes back.
@@ -236,198 +228,75 @@ pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
-    let mut out = Vec::new();
-    let mut parameters = vec![
-        ("user", login.user.as_str()),
-        ("database", login.database.as_str()),
-    ];
-    parameters.extend(
-        login
-            .parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    startup::encode_startup(&mut out, &parameters);
-    stream.write_all(&out).await?;
-    let mut inbound = Inbound::new(MESSAGE_MAX);
-    authenticate(stream, &mut inbound, &login.user, login.secret, login.keys).await?;
-    let mut logged_in = settle(stream, &mut inbound).await?;
-    if let Some(sql) = login.connect_query {
-        let mut out = Vec::new();
-        encode::query(&mut out, sql);
-        stream.write_all(&out).await?;
-        // What the query sets is what a fresh server has.
-        let changes = settle(stream, &mut inbound).await?.welcome.reported;
-        logged_in.welcome.change(changes);
-    }
-    if !inbound.bytes().is_empty() {
-        return Err(ConnectError::Protocol("bytes after it was ready"));
-    }
-    Ok(logged_in)
-}
-
-async fn authenticate(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    inbound: &mut Inbound,
-    user: &str,
-    secret: Option<&Secret>,
-    keys: &mut Keys,
-) -> Result<(), ConnectError> {
-    loop {
-        let body = match inbound.message(stream).await? {
-            (backend::AUTHENTICATION, body) => body,
-            (backend::ERROR_RESPONSE, body) => return Err(refused(&body)),
-            (backend::NOTICE_RESPONSE | backend::NEGOTIATE_PROTOCOL_VERSION, _) => continue,
-            _ => return Err(ConnectError::Protocol("an unexpected message")),
-        };
-        let request = AuthRequest::parse(&body)
-            .ok_or(ConnectError::Protocol("a malformed authentication request"))?;
-        let mut out = Vec::new();
-        match request {
-            AuthRequest::Ok => return Ok(()),
-            AuthRequest::CleartextPassword => match secret {
-                Some(Secret::Plain(password)) => encode::password(&mut out, password.as_bytes()),
-                _ => return Err(ConnectError::NoSecret("plain password")),
-            },
-            AuthRequest::Md5 { salt } => {
-                let verifier = match secret {
-                    Some(Secret::Plain(password)) => md5::verifier(user, password),
-                    Some(Secret::Md5(verifier)) => verifier.clone(),
-                    _ => return Err(ConnectError::NoSecret("plain or md5 password")),
-                };
-                encode::password(&mut out, md5::response(&verifier, salt).as_bytes());
-            }
-            AuthRequest::Sasl { mechanisms } => {
-                if !mechanisms.contains(&scram::MECHANISM) {
-                    return Err(ConnectError::Protocol(
-                        "only SASL mechanisms that are not known",
-                    ));
-                }
-                prove_by_scram(stream, inbound, secret, keys).await?;
-                continue;
-            }
-            AuthRequest::SaslContinue(_) | AuthRequest::SaslFinal(_) => {
-                return Err(ConnectError::Protocol("SASL out of order"));
-            }
-            AuthRequest::Unsupported(_) => {
-                return Err(ConnectError::Protocol(
-                    "an authentication request that is not known",
-                ));
-            }
-        }
-        stream.write_all(&out).await?;
-    }
-}
-
-async fn prove_by_scram(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    inbound: &mut Inbound,
-    secret: Option<&Secret>,
-    keys: &mut Keys,
-) -> Result<(), ConnectError> {
-    let credentials = match (secret, &keys.derived, &keys.passed) {
-        (Some(Secret::Plain(password)), Some(cache), _) => scram::client::Credentials::Cached {
-            password: password.clone(),
-            cache: cache.clone(),
-        },
-        (Some(Secret::Plain(password)), None, _) => {
-            scram::client::Credentials::Password(password.clone())
-        }
-        (_, _, Some((client_key, server_key))) => scram::client::Credentials::Keys {
-            client_key: client_key.clone(),
-            server_key: *server_key,
-        },
-        _ => {
-            return Err(ConnectError::NoSecret(
-                "password, nor a key of a client's SCRAM login,",
-            ));
-        }
+    let mut identity = Identity {
+        secrets: secrets(login.secret, login.keys),
+        user: login.user,
+        database: login.database,
+        parameters: login.parameters.to_vec(),
+        weakest: Method::Cleartext,
     };
     let mut random = [0; 18];
     getrandom::fill(&mut random).expect("the system gives random numbers");
-    let (data, first) = scram::client::First::new(credentials, &scram::nonce(&random));
     let mut out = Vec::new();
-    encode::sasl_initial_response(&mut out, scram::MECHANISM, &data);
-    stream.write_all(&out).await?;
-
-    let body = sasl_message(stream, inbound).await?;
-    let Some(AuthRequest::SaslContinue(data)) = AuthRequest::parse(&body) else {
-        return Err(ConnectError::Protocol("SASL out of order"));
-    };
-    let (data, last) = first.on_server_first(data).map_err(ConnectError::Scram)?;
-    let mut out = Vec::new();
-    encode::sasl_response(&mut out, &data);
-    stream.write_all(&out).await?;
-
-    let body = sasl_message(stream, inbound).await?;
-    let Some(AuthRequest::SaslFinal(data)) = AuthRequest::parse(&body) else {
-        return Err(ConnectError::Protocol("SASL out of order"));
-    };
-    let derived = matches!(secret, Some(Secret::Plain(_))).then(|| last.derived());
-    last.on_server_final(data).map_err(ConnectError::Scram)?;
-    keys.derived = derived;
-    Ok(())
+    let mut inbound = Inbound::new(MESSAGE_MAX);
+    let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+    let mut logged_in = LoggedIn::new(opened);
+    if let Some(sql) = login.connect_query {
+        let mut out = Vec::new();
+        let handshake = Handshake::set_up(sql, &mut out);
+        let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+        // What the query sets is what a fresh server has.
+        logged_in.welcome.change(opened.reported);
+    }
+    let got = inbound.bytes().len();
+    if got > 0 {
+        return Err(LoginError::from(Breach::AfterReady { got }).into());
+    }
+    login.keys.derived = identity.secrets.cache;
+    Ok(logged_in)
 }
 
-async fn sasl_message(
-    stream: &mut (impl AsyncRead + Unpin),
+/// What there is to prove the user with: the configured secret, and keys of earlier logins.
+fn secrets(secret: Option<&Secret>, keys: &Keys) -> Secrets {
+    let mut secrets = Secrets {
+        scram_keys: keys.passed.clone(),
+        ..Secrets::default()
+    };
+    match secret {
+        Some(Secret::Plain(password)) => {
+            secrets.password = Some(password.clone());
+            secrets.cache.clone_from(&keys.derived);
+        }
+        Some(Secret::Md5(verifier)) => secrets.md5_verifier = Some(verifier.clone()),
+        // A verifier proves nothing; the keys that a client's login revealed do.
+        Some(Secret::Scram(_)) | None => {}
+    }
+    secrets
+}
+
+/// Sends `out`, then whatever `handshake` answers, until PostgreSQL is ready.
+async fn finish(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     inbound: &mut Inbound,
-) -> Result<Vec<u8>, ConnectError> {
+    mut handshake: Handshake,
+    identity: &mut Identity,
+    mut out: Vec<u8>,
+) -> Result<Opened, ConnectError> {
     loop {
-        match inbound.message(stream).await? {
-            (backend::AUTHENTICATION, body) => return Ok(body),
-            (backend::ERROR_RESPONSE, body) => return Err(refused(&body)),
-            (backend::NOTICE_RESPONSE, _) => {}
-            _ => return Err(ConnectError::Protocol("an unexpected message")),
+        if !out.is_empty() {
+            stream.write_all(&out).await?;
+            out.clear();
         }
-    }
-}
-
-/// Reads up to ReadyForQuery.
-async fn settle(
-    stream: &mut (impl AsyncRead + Unpin),
-    inbound: &mut Inbound,
-) -> Result<LoggedIn, ConnectError> {
-    let mut reported = Vec::new();
-    let mut parameters = Parameters::default();
-    let mut key = None;
-    for _ in 0..MESSAGES_MAX {
-        match inbound.message(stream).await? {
-            (backend::PARAMETER_STATUS, body) => {
-                let (name, value) = backend::parameter_status(&body)
-                    .ok_or(ConnectError::Protocol("a malformed setting"))?;
-                let name = String::from_utf8_lossy(name).into_owned();
-                let value = String::from_utf8_lossy(value).into_owned();
-                parameters.set(&name, &value);
-                reported.push((name, value));
-            }
-            (backend::BACKEND_KEY_DATA, body) => {
-                key = backend::key_data(&body).map(|(pid, key)| (pid, key.to_vec()));
-            }
-            (backend::READY_FOR_QUERY, body) => {
-                if backend::ready_status(&body) != Some(TxStatus::Idle) {
-                    return Err(ConnectError::Protocol("an open transaction"));
-                }
-                return Ok(LoggedIn {
-                    welcome: Welcome {
-                        reported,
-                        parameters: Arc::new(parameters),
-                    },
-                    key,
-                });
-            }
-            (backend::ERROR_RESPONSE, body) => return Err(refused(&body)),
-            _ => {}
+        let (consumed, turn) = handshake.on_bytes(inbound.bytes(), identity, &mut out)?;
+        inbound.consume(consumed);
+        match turn {
+            Turn::Ready(opened) => return Ok(opened),
+            Turn::Wait(next) => handshake = next,
         }
-    }
-    Err(ConnectError::Protocol("too many messages"))
-}
-
-fn refused(body: &[u8]) -> ConnectError {
-    let error = ErrorView::parse(body);
-    ConnectError::Refused {
-        sqlstate: error.sqlstate(),
-        message: error.message().into_owned(),
+        if out.is_empty() {
+            inbound.more(stream).await?;
+        }
     }
 }
 
@@ -437,6 +306,7 @@ mod tests {
     use crate::pool_handle::Keys;
     use pgweir_wire::backend::TxStatus;
     use pgweir_wire::encode;
+    use pgweir_wire::login::{Breach, LoginError};
 
     /// A login with a connect query at a server that lets everyone in. It reports a setting, and
     /// another value of it for the query; this is its status after that.
@@ -469,6 +339,11 @@ mod tests {
     #[tokio::test]
     async fn a_connect_query_that_leaves_a_transaction_open_fails() {
         let outcome = connect(TxStatus::InTransaction).await;
-        assert!(matches!(outcome, Err(ConnectError::Protocol(_))));
+        let status = TxStatus::InTransaction;
+        assert!(matches!(
+            outcome,
+            Err(ConnectError::Login(LoginError::Protocol(Breach::OpenTransaction { status: got })))
+                if got == status
+        ));
     }
 }

@@ -10,7 +10,7 @@ use crate::frontend;
 use crate::sqlstate::SqlState;
 use crate::startup::CANCEL_KEY_LEN;
 
-/// How grave an error or notice is.
+/// How severe an error or notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The command failed, the session goes on.
@@ -35,7 +35,7 @@ impl Severity {
 /// What an error or notice says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorFields<'a> {
-    /// How grave it is.
+    /// How severe it is.
     pub severity: Severity,
     /// What programs decide on.
     pub sqlstate: SqlState,

@@ -1,8 +1,8 @@
 //! The borders of messages in a byte stream, without holding a message.
 //!
 //! Every message after startup is a type byte, a big-endian length that counts itself but not the
-//! type byte, and a body. [`header`] reads the five bytes at the front; whoever walks a buffer
-//! keeps, for a message that does not end in it, only the number of body bytes still to come. So
+//! type byte, and a body. [`header`] reads the five bytes at the front; a caller that walks a
+//! buffer keeps, for a message that does not end in it, only the number of body bytes still to come. So
 //! a message of any size passes through a buffer of any size.
 //!
 //! Source: PostgreSQL documentation, chapter "Message Formats".

@@ -5,7 +5,9 @@
 //! crate hold more than the bound stated at each parser.
 //!
 //! * [`frame`] finds the borders of messages, also of messages larger than any buffer.
+//! * [`login`] is the client's side of logging in to a server.
 //! * [`startup`] reads what a client may send before it is logged in.
+//! * [`login`] is the client's side of logging in.
 //! * [`backend`] gives borrowed views of the few server messages a pooler has to understand.
 //! * [`frontend`] does the same for client messages.
 //! * [`encode`] writes messages.
@@ -17,5 +19,6 @@ pub mod backend;
 pub mod encode;
 pub mod frame;
 pub mod frontend;
+pub mod login;
 pub mod sqlstate;
 pub mod startup;

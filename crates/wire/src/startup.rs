@@ -7,11 +7,13 @@
 //!
 //! Source: PostgreSQL documentation, "Message Flow / Start-up" and "Message Formats".
 
-use std::fmt;
-
 use crate::encode;
 use crate::frame::c_string;
-use crate::sqlstate::SqlState;
+
+mod error;
+mod options;
+
+pub use error::StartupError;
 
 /// Longest packet that is read before login, counting its length field: PostgreSQL's
 /// `MAX_STARTUP_PACKET_LENGTH`, so that what is refused here would be refused there.
@@ -64,159 +66,6 @@ pub struct Startup {
     pub unknown_protocol_options: Vec<String>,
 }
 
-/// Why the first bytes of a connection are not a packet that PostgreSQL would take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StartupError {
-    /// The length field cannot even hold a protocol version.
-    TooShort {
-        /// Length field as sent.
-        length: u32,
-    },
-    /// The length field is above [`PACKET_MAX`].
-    TooLong {
-        /// Length field as sent.
-        length: u32,
-    },
-    /// The peer speaks HTTP.
-    Http,
-    /// The peer began with a TLS handshake without asking for one first.
-    Tls,
-    /// Protocol 2, last spoken by PostgreSQL 13.
-    OldProtocol {
-        /// Minor version asked for.
-        minor: u16,
-    },
-    /// A major version other than 3.
-    UnsupportedProtocol {
-        /// Major version asked for.
-        major: u16,
-        /// Minor version asked for.
-        minor: u16,
-    },
-    /// A request for encryption that is longer than its eight bytes.
-    RequestLength {
-        /// Length field as sent.
-        length: u32,
-    },
-    /// A cancel key outside [`CANCEL_KEY_LEN`].
-    CancelKeyLength {
-        /// Bytes of the key as sent.
-        got: usize,
-    },
-    /// A name or value without its NUL, or bytes after the end of the list.
-    MissingTerminator,
-    /// More than [`PARAMETERS_MAX`] parameters.
-    TooManyParameters,
-    /// A name or value that is not UTF-8.
-    NotUtf8 {
-        /// Which parameter, made printable and cut.
-        name: String,
-    },
-    /// No user, or an empty one.
-    NoUser,
-    /// The name of the user or database is longer than [`NAME_MAX`].
-    NameTooLong {
-        /// `user` or `database`.
-        parameter: &'static str,
-        /// Bytes of the name as sent.
-        got: usize,
-    },
-    /// A word in `options` that is not a setting.
-    BadOption {
-        /// The word, cut.
-        option: String,
-    },
-}
-
-impl StartupError {
-    /// What the client is told: the cause, the value and the next step.
-    pub fn client_message(&self) -> String {
-        self.to_string()
-    }
-
-    /// The code that goes with [`client_message`](Self::client_message).
-    pub fn sqlstate(&self) -> SqlState {
-        match self {
-            Self::TooShort { .. }
-            | Self::TooLong { .. }
-            | Self::Http
-            | Self::RequestLength { .. }
-            | Self::CancelKeyLength { .. }
-            | Self::MissingTerminator
-            | Self::NotUtf8 { .. } => SqlState::PROTOCOL_VIOLATION,
-            Self::Tls | Self::OldProtocol { .. } | Self::UnsupportedProtocol { .. } => {
-                SqlState::FEATURE_NOT_SUPPORTED
-            }
-            Self::TooManyParameters => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
-            Self::NoUser => SqlState::INVALID_AUTHORIZATION,
-            Self::NameTooLong { .. } | Self::BadOption { .. } => SqlState::INVALID_PARAMETER_VALUE,
-        }
-    }
-}
-
-impl fmt::Display for StartupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort { length } => write!(
-                f,
-                "invalid length of startup packet: {length} bytes, at least {REQUEST_LEN} needed"
-            ),
-            Self::TooLong { length } => write!(
-                f,
-                "invalid length of startup packet: {length} bytes, at most {PACKET_MAX} allowed"
-            ),
-            Self::Http => f.write_str(
-                "received an HTTP request; this port speaks the PostgreSQL protocol, check the \
-                 host and port of the HTTP client",
-            ),
-            Self::Tls => f.write_str(
-                "received a TLS handshake without a request for it; direct TLS is not supported, \
-                 use sslnegotiation=postgres",
-            ),
-            Self::OldProtocol { minor } => write!(
-                f,
-                "old V2 protocol not supported: version 2.{minor} asked for, 3.0 or later needed"
-            ),
-            Self::UnsupportedProtocol { major, minor } => write!(
-                f,
-                "unsupported frontend protocol {major}.{minor}: 3.0 or a later 3.x is needed"
-            ),
-            Self::RequestLength { length } => write!(
-                f,
-                "invalid length of encryption request: {length} bytes, {REQUEST_LEN} expected"
-            ),
-            Self::CancelKeyLength { got } => write!(
-                f,
-                "invalid length of cancel key: {got} bytes, {} to {} expected",
-                CANCEL_KEY_LEN.start(),
-                CANCEL_KEY_LEN.end()
-            ),
-            Self::MissingTerminator => {
-                f.write_str("invalid startup packet layout: expected terminator as last byte")
-            }
-            Self::TooManyParameters => write!(
-                f,
-                "too many startup parameters: at most {PARAMETERS_MAX} allowed"
-            ),
-            Self::NotUtf8 { name } => {
-                write!(f, "startup parameter \"{name}\" is not valid UTF-8")
-            }
-            Self::NoUser => f.write_str("no PostgreSQL user name specified in startup packet"),
-            Self::NameTooLong { parameter, got } => write!(
-                f,
-                "{parameter} name too long: {got} bytes, at most {NAME_MAX} allowed"
-            ),
-            Self::BadOption { option } => write!(
-                f,
-                "unsupported options startup parameter: \"{option}\"; only '-c name=value' and \
-                 '--name=value' are allowed"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartupError {}
-
 /// Reads the packet at the front of `bytes`, and how many bytes it took; `None` when it is not
 /// complete yet.
 ///
@@ -236,7 +85,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(FirstPacket, usize)>, StartupError>
     let Some((code, _)) = split_u32(rest) else {
         return Ok(None);
     };
-    // The code decides before the rest of the packet is waited for: who is refused is refused early.
+    // The code decides before the rest of the packet is waited for: a bad peer is refused early.
     let [major, minor] = [(code >> 16) as u16, code as u16];
     match code {
         SSL_CODE | GSSENC_CODE if packet_len != REQUEST_LEN => {
@@ -327,43 +176,61 @@ fn stray(bytes: &[u8]) -> Option<StartupError> {
         .then_some(StartupError::Http)
 }
 
-fn startup(minor: u16, mut body: &[u8]) -> Result<Startup, StartupError> {
-    let (mut user, mut database, mut replication, mut options) = (None, None, None, None);
-    let mut others = Vec::new();
-    let mut unknown_protocol_options = Vec::new();
-    let mut count = 0;
-    loop {
-        let (name, rest) = c_string(body).ok_or(StartupError::MissingTerminator)?;
-        if name.is_empty() {
-            if !rest.is_empty() {
-                return Err(StartupError::MissingTerminator);
+/// The parameters of a startup packet as they were sent, of which a repeated one replaces the one
+/// before, as in PostgreSQL.
+#[derive(Default)]
+struct Sent<'a> {
+    user: Option<&'a str>,
+    database: Option<&'a str>,
+    replication: Option<&'a str>,
+    options: Option<&'a str>,
+    others: Vec<(String, String)>,
+    unknown_protocol_options: Vec<String>,
+    /// How many there were, repeated ones included.
+    count: usize,
+}
+
+impl<'a> Sent<'a> {
+    fn parse(mut body: &'a [u8]) -> Result<Self, StartupError> {
+        let mut sent = Self::default();
+        loop {
+            let (name, rest) = c_string(body).ok_or(StartupError::MissingTerminator)?;
+            if name.is_empty() {
+                if !rest.is_empty() {
+                    return Err(StartupError::MissingTerminator);
+                }
+                return Ok(sent);
             }
-            break;
-        }
-        let (value, rest) = c_string(rest).ok_or(StartupError::MissingTerminator)?;
-        body = rest;
-        count += 1;
-        if count > PARAMETERS_MAX {
-            return Err(StartupError::TooManyParameters);
-        }
-        let not_utf8 = |_| StartupError::NotUtf8 {
-            name: excerpt(&String::from_utf8_lossy(name)),
-        };
-        let name = str::from_utf8(name).map_err(not_utf8)?;
-        let value = str::from_utf8(value).map_err(not_utf8)?;
-        // A repeated name overwrites, as in PostgreSQL.
-        match name {
-            "user" => user = Some(value),
-            "database" => database = Some(value),
-            "replication" => replication = Some(value.to_owned()),
-            "options" => options = Some(value),
-            _ if name.starts_with("_pq_.") => unknown_protocol_options.push(name.to_owned()),
-            _ => others.push((name.to_owned(), value.to_owned())),
+            let (value, rest) = c_string(rest).ok_or(StartupError::MissingTerminator)?;
+            body = rest;
+            sent.count += 1;
+            if sent.count > PARAMETERS_MAX {
+                return Err(StartupError::TooManyParameters);
+            }
+            let not_utf8 = |_| StartupError::NotUtf8 {
+                name: excerpt(&String::from_utf8_lossy(name)),
+            };
+            let name = str::from_utf8(name).map_err(not_utf8)?;
+            let value = str::from_utf8(value).map_err(not_utf8)?;
+            match name {
+                "user" => sent.user = Some(value),
+                "database" => sent.database = Some(value),
+                "replication" => sent.replication = Some(value),
+                "options" => sent.options = Some(value),
+                _ if name.starts_with("_pq_.") => {
+                    sent.unknown_protocol_options.push(name.to_owned());
+                }
+                _ => sent.others.push((name.to_owned(), value.to_owned())),
+            }
         }
     }
-    let user = user.filter(|user| !user.is_empty());
+}
+
+fn startup(minor: u16, body: &[u8]) -> Result<Startup, StartupError> {
+    let mut sent = Sent::parse(body)?;
+    let user = sent.user.filter(|user| !user.is_empty());
     let user = user.ok_or(StartupError::NoUser)?;
-    let database = database.filter(|database| !database.is_empty());
+    let database = sent.database.filter(|database| !database.is_empty());
     let database = database.unwrap_or(user);
     for (parameter, name) in [("user", user), ("database", database)] {
         let got = name.len();
@@ -372,84 +239,22 @@ fn startup(minor: u16, mut body: &[u8]) -> Result<Startup, StartupError> {
         }
     }
     let mut parameters = Vec::new();
-    for setting in settings(options.unwrap_or_default()) {
+    for setting in options::settings(sent.options.unwrap_or_default()) {
         parameters.push(setting?);
-        count += 1;
-        if count > PARAMETERS_MAX {
+        sent.count += 1;
+        if sent.count > PARAMETERS_MAX {
             return Err(StartupError::TooManyParameters);
         }
     }
-    parameters.append(&mut others);
+    parameters.append(&mut sent.others);
     Ok(Startup {
         minor,
         user: user.to_owned(),
         database: database.to_owned(),
-        replication,
+        replication: sent.replication.map(str::to_owned),
         parameters,
-        unknown_protocol_options,
+        unknown_protocol_options: sent.unknown_protocol_options,
     })
-}
-
-/// The settings in a value of `options`. The other switches of the `postgres` program would need
-/// a server process of their own and are errors.
-fn settings(
-    options: &str,
-) -> impl Iterator<Item = Result<(String, String), StartupError>> + use<'_> {
-    let mut words = Words(options);
-    std::iter::from_fn(move || {
-        let word = words.next()?;
-        let setting = match word.strip_prefix("--") {
-            Some(setting) => setting.to_owned(),
-            None => match word.strip_prefix("-c") {
-                Some("") => words.next().unwrap_or_default(),
-                Some(setting) => setting.to_owned(),
-                None => String::new(),
-            },
-        };
-        Some(match setting.split_once('=') {
-            // PostgreSQL writes names with underscores and takes dashes in their place here.
-            Some((name, value)) if !name.is_empty() => {
-                Ok((name.replace('-', "_"), value.to_owned()))
-            }
-            _ => Err(StartupError::BadOption {
-                option: excerpt(if setting.is_empty() { &word } else { &setting }),
-            }),
-        })
-    })
-}
-
-/// Words between white space, where a backslash takes the next character as it is.
-struct Words<'a>(&'a str);
-
-impl Iterator for Words<'_> {
-    type Item = String;
-
-    fn next(&mut self) -> Option<String> {
-        // C's isspace(), which unlike Rust's ASCII white space has the vertical tab.
-        let is_space = |c: char| c.is_ascii_whitespace() || c == '\x0b';
-        self.0 = self.0.trim_start_matches(is_space);
-        if self.0.is_empty() {
-            return None;
-        }
-        let mut word = String::new();
-        let mut escaped = false;
-        let mut end = self.0.len();
-        for (at, c) in self.0.char_indices() {
-            if escaped {
-                word.push(c);
-                escaped = false;
-            } else if c == '\\' {
-                escaped = true;
-            } else if is_space(c) {
-                end = at;
-                break;
-            } else {
-                word.push(c);
-            }
-        }
-        self.0 = &self.0[end..];
-        Some(word)
-    }
 }
 
 /// Makes text of a peer fit for a message: no control characters, at most 64 characters.

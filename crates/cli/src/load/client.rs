@@ -11,22 +11,20 @@ use std::ops::Range;
 use std::time::Duration;
 
 use pgweir_wire::auth::scram;
-use pgweir_wire::auth::scram::client::{Credentials, First, KeyCache};
-use pgweir_wire::backend::{self, AuthRequest, ErrorView, TxStatus};
+use pgweir_wire::backend::{self, ErrorView, TxStatus};
+use pgweir_wire::login::{Handshake, Identity, LoginError, Method, Secrets, Turn};
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::{encode, frame, startup};
+use pgweir_wire::{encode, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Where clients connect, and as whom.
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    pub(crate) database: String,
-    pub(crate) user: String,
-    pub(crate) password: String,
-    /// The password's keys: hashing it takes milliseconds, and a thousand clients share it.
-    keys: RefCell<Option<KeyCache>>,
+    address: SocketAddr,
+    /// Shared, with the keys of the password: hashing it takes milliseconds, and a thousand
+    /// clients log in with it.
+    identity: RefCell<Identity>,
 }
 
 impl Target {
@@ -38,18 +36,16 @@ impl Target {
     ) -> Self {
         Self {
             address: address.into(),
-            database: database.to_owned(),
-            user: user.to_owned(),
-            password: password.to_owned(),
-            keys: RefCell::new(None),
-        }
-    }
-
-    fn credentials(&self) -> Credentials {
-        let password = self.password.clone();
-        match self.keys.borrow().clone() {
-            Some(cache) => Credentials::Cached { password, cache },
-            None => Credentials::Password(password),
+            identity: RefCell::new(Identity {
+                user: user.to_owned(),
+                database: database.to_owned(),
+                parameters: vec![("application_name".to_owned(), "pgweir load".to_owned())],
+                secrets: Secrets {
+                    password: Some(password.to_owned()),
+                    ..Secrets::default()
+                },
+                weakest: Method::Scram,
+            }),
         }
     }
 }
@@ -64,6 +60,8 @@ pub(crate) enum ClientError {
     },
     /// The connection could not be made or broke.
     Io(io::Error),
+    /// The other side let nobody in by SCRAM, or did not speak the protocol while it did.
+    Login(LoginError),
     /// The other side did not speak the protocol.
     Protocol(&'static str),
     /// Nothing came in time.
@@ -78,6 +76,7 @@ impl fmt::Display for ClientError {
                 write!(f, "{message} ({code})")
             }
             Self::Io(error) => error.fmt(f),
+            Self::Login(error) => write!(f, "login failed: {error}"),
             Self::Protocol(what) => write!(f, "not PostgreSQL's protocol: {what}"),
             Self::Timeout => f.write_str("no answer in time"),
         }
@@ -85,6 +84,18 @@ impl fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+impl From<LoginError> for ClientError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused { sqlstate, message } => Self::Refused { sqlstate, message },
+            LoginError::NoSecret { .. }
+            | LoginError::TooWeak { .. }
+            | LoginError::Scram(_)
+            | LoginError::Protocol(_) => Self::Login(error),
+        }
+    }
+}
 
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
@@ -160,80 +171,18 @@ impl Client {
             consumed: 0,
             output: Vec::new(),
         };
-        let parameters = [
-            ("user", target.user.as_str()),
-            ("database", target.database.as_str()),
-            ("application_name", "pgweir load"),
-        ];
-        startup::encode_startup(&mut client.output, &parameters);
-        client.flush().await?;
-        client.authenticate(target).await?;
-        loop {
-            let (kind, body) = client.message().await?;
-            match kind {
-                b'Z' => return Ok(client),
-                b'E' => return Err(refusal(&client.input[body])),
-                _ => {}
-            }
-        }
-    }
-
-    async fn authenticate(&mut self, target: &Target) -> Result<(), ClientError> {
-        let body = self.authentication().await?;
-        match auth_request(&self.input[body])? {
-            AuthRequest::Ok => return Ok(()),
-            AuthRequest::Sasl { mechanisms } if mechanisms.contains(&MECHANISM) => {}
-            AuthRequest::Sasl { .. }
-            | AuthRequest::CleartextPassword
-            | AuthRequest::Md5 { .. }
-            | AuthRequest::SaslContinue(_)
-            | AuthRequest::SaslFinal(_)
-            | AuthRequest::Unsupported(_) => {
-                return Err(ClientError::Protocol("a login other than SCRAM-SHA-256"));
-            }
-        }
         let mut random = [0; 18];
         getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
-        let (first, state) = First::new(target.credentials(), &scram::nonce(&random));
-        encode::sasl_initial_response(&mut self.output, MECHANISM, &first);
-        self.flush().await?;
-
-        let body = self.authentication().await?;
-        let AuthRequest::SaslContinue(challenge) = auth_request(&self.input[body])? else {
-            return Err(ClientError::Protocol("no SCRAM challenge"));
-        };
-        let (response, state) = state
-            .on_server_first(challenge)
-            .map_err(|_| ClientError::Protocol("a broken SCRAM challenge"))?;
-        encode::sasl_response(&mut self.output, &response);
-        self.flush().await?;
-
-        let body = self.authentication().await?;
-        let AuthRequest::SaslFinal(proof) = auth_request(&self.input[body])? else {
-            return Err(ClientError::Protocol("no SCRAM proof"));
-        };
-        let keys = state.derived();
-        state
-            .on_server_final(proof)
-            .map_err(|_| ClientError::Protocol("a wrong SCRAM proof"))?;
-        *target.keys.borrow_mut() = Some(keys);
-
-        let body = self.authentication().await?;
-        match auth_request(&self.input[body])? {
-            AuthRequest::Ok => Ok(()),
-            _ => Err(ClientError::Protocol("no end of the login")),
-        }
-    }
-
-    /// The body of the next message, which has to be about the login.
-    async fn authentication(&mut self) -> Result<Range<usize>, ClientError> {
+        let nonce = scram::nonce(&random);
+        let mut login = Handshake::start(&target.identity.borrow(), nonce, &mut client.output);
         loop {
-            let (kind, body) = self.message().await?;
-            match kind {
-                b'R' => return Ok(body),
-                b'E' => return Err(refusal(&self.input[body])),
-                b'N' | b'v' => {}
-                _ => return Err(ClientError::Protocol("an unexpected message in the login")),
+            client.flush().await?;
+            let (kind, body) = client.message().await?;
+            let identity = &mut target.identity.borrow_mut();
+            let body = &client.input[body];
+            match login.on_message(kind, body, identity, &mut client.output)? {
+                Turn::Wait(next) => login = next,
+                Turn::Ready(_) => return Ok(client),
             }
         }
     }
@@ -292,6 +241,9 @@ impl Client {
     }
 
     async fn flush(&mut self) -> Result<(), ClientError> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         let written = self.stream.write_all(&self.output).await;
         self.output.clear();
         match written {
@@ -309,10 +261,6 @@ impl Client {
             }
         }
     }
-}
-
-fn auth_request(body: &[u8]) -> Result<AuthRequest<'_>, ClientError> {
-    AuthRequest::parse(body).ok_or(ClientError::Protocol("a broken Authentication message"))
 }
 
 fn refusal(body: &[u8]) -> ClientError {
@@ -334,8 +282,6 @@ fn first_column(body: &[u8]) -> Option<String> {
     let len = usize::try_from(i32::from_be_bytes(*len)).ok()?;
     String::from_utf8(rest.get(..len)?.to_owned()).ok()
 }
-
-const MECHANISM: &str = "SCRAM-SHA-256";
 
 /// Largest message taken from the other side.
 const MESSAGE_MAX: usize = 64 * 1024;

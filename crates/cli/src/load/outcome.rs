@@ -76,7 +76,7 @@ pub(crate) fn count(refusals: &mut Refusals, error: &ClientError) {
             sqlstate.as_ref().map_or("no SQLSTATE", SqlState::as_str)
         }
         ClientError::Io(_) => "connection broke",
-        ClientError::Protocol(_) => "not the protocol",
+        ClientError::Login(_) | ClientError::Protocol(_) => "not the protocol",
         ClientError::Timeout => "timeout",
     };
     *refusals.entry(key.to_owned()).or_default() += 1;

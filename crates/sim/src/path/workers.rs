@@ -55,6 +55,10 @@ pub(super) struct Workers {
 }
 
 impl Workers {
+    #[expect(
+        clippy::arc_with_non_send_sync,
+        reason = "drivers share their shell by Arc; here all of them run on one thread"
+    )]
     pub(super) fn new(plant: Plant, options: &Options) -> Self {
         let mut defaults = Parameters::default();
         for (name, value) in REPORTED {

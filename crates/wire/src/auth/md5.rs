@@ -1,7 +1,7 @@
 //! PostgreSQL's MD5 challenge.
 //!
 //! The server stores a *verifier*, `md5` and 32 hexadecimal digits, which is as good as the
-//! password to whoever steals it: nothing here can change that.
+//! password to an attacker who steals it: nothing here can change that.
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -11,8 +11,8 @@ pub fn verifier(user: &str, password: &str) -> String {
     digest(password.as_bytes(), user.as_bytes())
 }
 
-/// Whether `text` has the form of a verifier. A password of this form cannot be told apart from
-/// one; PostgreSQL takes it for a verifier too.
+/// Whether `text` has the form of a verifier. A password of this form cannot be
+/// distinguished from one; PostgreSQL takes it for a verifier too.
 pub fn is_verifier(text: &str) -> bool {
     text.strip_prefix(PREFIX).is_some_and(|hex| {
         hex.len() == 32 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -39,7 +39,7 @@ pub const SALT_MAX: usize = 1024;
 pub const SERVER_MESSAGE_MAX: usize = 4 * 1024;
 
 /// Most iterations that a client does for a server: some tenths of a second of CPU. PostgreSQL
-/// uses 4,096 unless told otherwise.
+/// uses 4,096 unless configured otherwise.
 pub const ITERATIONS_MAX: u32 = 600_000;
 
 /// PostgreSQL's iteration count where nothing else is configured.

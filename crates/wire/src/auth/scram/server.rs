@@ -96,7 +96,8 @@ impl Final {
     /// [`client`](super::client) can log in where the same verifier is stored.
     ///
     /// # Errors
-    /// [`ScramError::WrongPassword`] when the proof is wrong, others when the message is.
+    /// [`ScramError::WrongPassword`] when the proof is wrong, other errors when the message
+    /// is malformed.
     pub fn on_client_final(self, data: &[u8]) -> Result<(Vec<u8>, ClientKey), ScramError> {
         check_len(data)?;
         // The proof is the last attribute, and no base64 text has a comma.

@@ -9,7 +9,7 @@ use hmac::Mac;
 
 use super::{ClientKey, ITERATIONS_DEFAULT, MECHANISM, SALT_MAX, decode_32, hmac, keyed};
 
-/// A stored verifier. Who has it can check a password and pose as the server, but not log in.
+/// A stored verifier. Anyone who has it can check a password and pose as the server, but not log in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
     /// Rounds of hashing between the password and the keys. At least 1.
