@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ bench: ## Compares the speed of pgweir and PgBouncer
 
 soak: ## Runs a longer simulation (SEEDS=100000)
 	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
+
+races: ## Removes guards of the drivers one at a time, and sees the simulator notice
+	python3 tests/races.py $(ARGS)
 
 lint: ## Checks formatting, lints, the stated Rust version and the structure of the crates
 	$(CARGO) fmt --all --check

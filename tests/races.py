@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts back, one at a time, each race that the drivers guard against, and sees the simulator notice.
+"""Removes, one at a time, guards of the drivers and of the budget, and sees the simulator notice.
 
 Each entry removes one guard from a copy of the sources and runs seeds until a checker fails. Exits with 1 if
 one of them goes unnoticed. `make races` runs all, `tests/races.py NAME…` some; it takes about half a minute for each.
@@ -19,42 +19,6 @@ DRIVER = "crates/pool/src/driver/"
 # Name, file, what is there, what takes its place.
 RACES = [
     (
-        "a grant reaches a client that waits for a later one",
-        DRIVER + "clients.rs",
-        "Some(mut client) if client.session.place() == Some(granted.place) => {",
-        "Some(mut client) if client.session.place().is_some() => {",
-    ),
-    (
-        "a refusal of an earlier wait ends a later one",
-        DRIVER + "clients.rs",
-        "if client.session.place() != Some(place) {",
-        "if client.session.place().is_none() {",
-    ),
-    (
-        "a message for a client reaches the next one in its slot",
-        DRIVER + "clients.rs",
-        "generation.is_some_and(|generation| ClientRef { generation, ..name }.id() == name.id())",
-        "generation.is_some()",
-    ),
-    (
-        "a server ends on its way to a client that left, and nobody hears it",
-        DRIVER + "clients.rs",
-        "let is_alive = (0..2).all(|_| {",
-        "let is_alive = (0..0).all(|_| {",
-    ),
-    (
-        "a server that moved takes the entry of the next one in its slot along",
-        DRIVER + "servers.rs",
-        "if self.servers.get(slot).is_some_and(|entry| entry.id == id) {",
-        "if self.servers.get(slot).is_some() {",
-    ),
-    (
-        "a cancel request that arrived is counted for another server",
-        DRIVER + "servers.rs",
-        "let Some(resident) = self.servers.get_mut(slot).filter(|entry| entry.id == id) else {",
-        "let Some(resident) = self.servers.get_mut(slot) else {",
-    ),
-    (
         "a server goes back with a cancel request under way",
         DRIVER + "endings.rs",
         "            server.cancels += 1;\n",
@@ -73,30 +37,6 @@ RACES = [
         "",
     ),
     (
-        "a cancel request that was put off is forgotten",
-        DRIVER + "clients.rs",
-        "        self.send_due_cancel(&mut client);\n",
-        "",
-    ),
-    (
-        "a slot is used again while an event of its last stream is under way",
-        DRIVER + "../driver.rs",
-        "            Peer::Server(slot) => self.server_ready(slot, readiness),\n        }\n",
-        "            Peer::Server(slot) => self.server_ready(slot, readiness),\n        }\n        self.handle_local();\n",
-    ),
-    (
-        "a client that hangs up leaves its place to nobody",
-        DRIVER + "clients.rs",
-        "                self.leave_queue(&client.pool, place);\n                client.session.end(End::ClientGone, None)",
-        "                client.session.end(End::ClientGone, None)",
-    ),
-    (
-        "a wait that is cancelled goes on in the queue",
-        DRIVER + "endings.rs",
-        "            self.leave_queue(&client.pool, place);\n            client.session.cancel_wait(self.now);",
-        "            client.session.cancel_wait(self.now);",
-    ),
-    (
         "a server that its client lost keeps its connection of the budget",
         DRIVER + "outbox.rs",
         "        self.release(shell, now, permit);\n    }\n\n    /// Gives a connection back",
@@ -113,12 +53,6 @@ RACES = [
         DRIVER + "outbox.rs",
         "        self.press(shell, now);\n",
         "",
-    ),
-    (
-        "a server is cleaned for as long as it likes",
-        DRIVER + "servers.rs",
-        "Next::Wait if self.now < until => None,",
-        "Next::Wait if self.now <= until || self.now > until => None,",
     ),
 ]
 
