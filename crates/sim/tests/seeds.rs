@@ -49,14 +49,20 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 26] = [
+const PATH_EVENTS: [&str; 30] = [
     "cancel: server",
     "cancel: waiter",
     "checkin",
-    "checkout",
     "client",
+    "close: dirty",
+    "close: evicted",
+    "close: idle",
+    "close: lifetime",
+    "close: lost",
+    "close: retired",
     "compared in part",
     "compared to the end",
+    "end: administrator",
     "end: client gone",
     "end: ended",
     "end: server gone",
@@ -64,18 +70,16 @@ const PATH_EVENTS: [&str; 26] = [
     "end: terminated",
     "end: transaction",
     "end: violation",
-    "grant: check",
-    "grant: moved",
     "login fails",
-    "lost",
+    "open",
     "parked server lost",
-    "recovery: clean",
-    "recovery: hopeless",
-    "return",
+    "refuse: login failing",
+    "refuse: queue full",
+    "reload",
     "server breaks",
     "server chats",
     "server ends",
-    "waiter gone",
+    "stale event",
 ];
 
 #[test]

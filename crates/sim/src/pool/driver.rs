@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, Bounds, CloseReason, Grant, Pool, Refusal};
+use pgweir_pool::pool::{Action, Bounds, Checkout, CloseReason, Grant, Pool, Refusal};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
@@ -62,6 +62,9 @@ impl World {
             self.log.line(now, format_args!("pool {at}: {input:?}"));
         }
         let (answer, actions) = input.give(&mut site.pool, now);
+        if let Answer::Checkout(Checkout::Refused(refusal)) = answer {
+            self.log.count(refusal_name(refusal));
+        }
         for action in &actions {
             self.log
                 .line(now, format_args!("pool {at}:     {action:?}"));
@@ -245,10 +248,14 @@ fn name(action: &Action) -> &'static str {
             CloseReason::Retired => "close: retired",
             CloseReason::Evicted => "close: evicted",
         },
-        Action::Refuse(_, _, refusal) => match refusal {
-            Refusal::QueueFull => "refuse: queue full",
-            Refusal::Timeout => "refuse: timeout",
-            Refusal::LoginFailing => "refuse: login failing",
-        },
+        Action::Refuse(_, _, refusal) => refusal_name(*refusal),
+    }
+}
+
+fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::QueueFull => "refuse: queue full",
+        Refusal::Timeout => "refuse: timeout",
+        Refusal::LoginFailing => "refuse: login failing",
     }
 }
