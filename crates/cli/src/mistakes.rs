@@ -15,7 +15,7 @@ use miette::{
 };
 use pgweir_advisor::facts;
 use pgweir_advisor::fleet;
-use pgweir_proxy::config::{self, raw};
+use pgweir_config::{self as config, raw};
 
 use crate::output::Terminal;
 

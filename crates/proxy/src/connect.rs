@@ -16,12 +16,12 @@ use pgweir_wire::startup;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::{Secret, ServerAddress, Tcp};
 use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
 use crate::wire_io::{Inbound, ReadError};
+use pgweir_config::{Secret, ServerAddress, Tcp};
 
 /// Largest message taken from PostgreSQL before it is ready; an error with its fields is the
 /// largest of them, and PostgreSQL bounds its own at less than this.

@@ -6,6 +6,7 @@
 //! is bounded: connections, the size of a request's head, the time for it, and the life of a
 //! connection. Bodies of requests are never read.
 
+mod access;
 mod admin;
 mod body;
 mod compat;
@@ -46,11 +47,11 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 pub use jwt::Keys;
-pub use tls::Tls;
-pub(crate) use tls::Unusable;
+pub(crate) use tls::Tls;
 
 use crate::probe;
 use crate::registry::Registry;
+use access::Access;
 use feed::Feed;
 use live::Life;
 use routes::View;
@@ -119,9 +120,11 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
         .build()?;
     let (stop, stopped) = oneshot::channel();
     let feed = Arc::new(Feed::new(registry.clone()));
+    let access = Arc::new(Access::new(registry.clone()));
     let router = routes::router(View {
         registry: registry.clone(),
         feed: feed.clone(),
+        access: access.clone(),
         is_local: bound.address.ip().is_loopback(),
     });
     let listener = {
@@ -134,7 +137,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, &registry, router) => {}
+                    () = accept(listener, &access, router) => {}
                     () = probe::run(registry.clone()) => {}
                     () = otlp::run(registry.clone()) => {}
                     () = feed.run() => {}
@@ -150,7 +153,7 @@ pub(crate) fn start(bound: Bound, registry: Arc<Registry>) -> io::Result<Server>
 }
 
 /// Accepts connections until the future is dropped.
-async fn accept(listener: tokio::net::TcpListener, registry: &Registry, router: Router) {
+async fn accept(listener: tokio::net::TcpListener, access: &Access, router: Router) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = connections.clone().acquire_owned().await;
@@ -158,7 +161,7 @@ async fn accept(listener: tokio::net::TcpListener, registry: &Registry, router: 
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let router = router.clone();
-                let tls = registry.config().http.tls.clone();
+                let tls = access.tls();
                 tokio::spawn(async move {
                     if let Err(error) = admit(stream, tls, router).await {
                         debug!(%peer, error, "HTTP connection ended");

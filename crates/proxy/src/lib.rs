@@ -1,4 +1,4 @@
-//! Sockets, timers and configuration around the pure core.
+//! Sockets and timers around the pure core.
 //!
 //! The **data plane** is one thread per worker ([`worker`]), each with its own epoll loop, its own
 //! clients and the servers they hold; it decides through `pgweir-pool` and nothing on a query's way
@@ -11,7 +11,6 @@ mod backends;
 mod cancel;
 mod clients;
 mod clock;
-pub mod config;
 mod connect;
 mod effects;
 mod errors;
@@ -22,6 +21,7 @@ mod listen;
 mod locks;
 mod login;
 mod outbox;
+mod outside;
 mod pool_handle;
 mod probe;
 mod registry;
@@ -34,4 +34,6 @@ mod texts;
 mod wire_io;
 mod worker;
 
+pub use http::Keys;
+pub use outside::load;
 pub use run::{RunError, SetLogLevel, run};

@@ -37,10 +37,10 @@ use chains::Chains;
 use session::{Entry, Failure, Session};
 use target::Target;
 
-use crate::config::{Config, Tcp};
 use crate::locks::Locks;
 use crate::pool_handle::Keys;
 use crate::registry::Registry;
+use pgweir_config::{Config, Tcp};
 
 /// Time for an answer, the query's running time included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

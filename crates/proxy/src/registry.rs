@@ -22,7 +22,6 @@ use tracing::{debug, info};
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::{Config, Database, Workers};
 use crate::effects::{ClientRef, Effect};
 use crate::errors::Errors;
 use crate::insight::Insight;
@@ -32,6 +31,7 @@ use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::{PoolHandle, Settings, Shared};
 use crate::probe::Probes;
 use crate::texts::ClientError;
+use pgweir_config::{Config, Database, Workers};
 
 /// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
 const POOLS_MAX: usize = 10_000;

@@ -2,15 +2,16 @@
 
 use tracing::{Level, enabled, error, info, warn};
 
-use crate::config::{self, Source};
+use crate::outside::load;
 use crate::registry::Registry;
 use crate::run::SetLogLevel;
+use pgweir_config::{Source, reload::merge};
 
 /// Reads the configuration again. With any mistake in it, all of it stays as it was.
 pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLogLevel) {
-    match config::load(source) {
+    match load(source) {
         Ok(resolved) => {
-            let (config, reload) = config::reload::merge(&registry.config(), resolved.config);
+            let (config, reload) = merge(&registry.config(), resolved.config);
             for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }

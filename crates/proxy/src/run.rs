@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::config::{self, Config, Http, Resolved, Secret, Source, Workers};
 use crate::connect;
 use crate::http;
 use crate::listen::{self, Listener};
@@ -28,6 +27,7 @@ use crate::pool_handle::{Greeting, PoolHandle};
 use crate::registry::{Order, Registry};
 use crate::reload::reload;
 use crate::worker::{SWEEP, WAKE, Worker};
+use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;

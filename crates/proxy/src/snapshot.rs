@@ -12,10 +12,10 @@ use pgweir_pool::pool::Counts;
 use pgweir_pool::waits::{Cause, Held};
 use pgweir_pool::work::Totals;
 
-use crate::config::{Database, PoolMode, ServerAddress};
 use crate::pool_handle::PoolHandle;
 use crate::probe::PostgresSnapshot;
 use crate::registry::Registry;
+use pgweir_config::{Database, PoolMode, ServerAddress};
 
 /// Pools, and databases, that are shown one by one; the rest is summed up. The first ones stay the
 /// first ones, so that no counter ever falls.

@@ -8,7 +8,7 @@ use pgweir_pool::waits::Cause;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
-use crate::config::PoolConfig;
+use pgweir_config::PoolConfig;
 
 /// An error for a client, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]

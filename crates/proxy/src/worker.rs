@@ -19,11 +19,11 @@ use pgweir_pool::time::Time;
 
 pub(crate) use clients::Client;
 
-use crate::config::Workers;
 use crate::effects::Effect;
 use crate::outbox::{Message, Outbox};
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
+use pgweir_config::Workers;
 use servers::Entry;
 use slots::Slots;
 

@@ -94,13 +94,14 @@ async fn act(view: &View, client: &str, headers: &HeaderMap, action: Action) -> 
 )]
 fn administrator(view: &View, headers: &HeaderMap) -> Result<Administrator, Response<Body>> {
     let config = view.registry.config();
+    let keys = view.access.keys();
     let scope = config.http.admin_scope.as_deref();
-    let Some(scope) = scope.filter(|_| !config.http.keys.is_empty()) else {
+    let Some(scope) = scope.filter(|_| !keys.is_empty()) else {
         let text = "nothing can be changed here: that needs a key (http_jwt_secret_file, \
                     http_jwks_file) and http_admin_scope";
         return Err(problem(StatusCode::NOT_FOUND, text));
     };
-    let bearer = bearer(&config.http.keys, headers)?;
+    let bearer = bearer(&keys, headers)?;
     if bearer.has_scope(scope) {
         return Ok(Administrator::new(bearer.subject.as_deref()));
     }

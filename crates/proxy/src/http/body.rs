@@ -6,8 +6,8 @@ use pgweir_pool::histogram::Histogram;
 use serde::Serialize;
 
 use super::timestamp::rfc3339;
-use crate::config::{PoolMode, pool_info};
 use crate::snapshot::{PoolSnapshot, Snapshot};
+use pgweir_config::{PoolMode, pool_info};
 
 /// Databases whose pools are described one by one in `poolInfo`.
 const DESCRIBED_MAX: usize = 20;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use pgweir_pool::work::Totals;
 
 use super::exposition::{Column, Exposition, Kind, Label, Value};
-use crate::config::{Compat, Config, PoolMode};
 use crate::snapshot::{DatabaseSnapshot, PoolSnapshot, Snapshot};
+use pgweir_config::{Compat, Config, PoolMode};
 
 /// Bounds of `prisma_query_duration_seconds`, in microseconds.
 const PRISMA_BOUNDS_US: [u64; 7] = [

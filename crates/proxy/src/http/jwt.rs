@@ -14,6 +14,7 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
 };
+use pgweir_config::TokenKeys;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -122,6 +123,22 @@ impl Keys {
             signer: None,
             audience,
         }
+    }
+
+    /// The keys that a configuration names.
+    ///
+    /// # Panics
+    /// They were not found good when it was read.
+    pub fn of(texts: &TokenKeys) -> Self {
+        const GOOD: &str = "was found good when the configuration was read";
+        let mut keys = Self::new(texts.audience.clone());
+        if let Some(secret) = &texts.secret {
+            keys.add_secret(secret.as_bytes()).expect(GOOD);
+        }
+        if let Some(set) = &texts.set {
+            keys.add_set(set).expect(GOOD);
+        }
+        keys
     }
 
     /// Accepts tokens signed with this secret (HS256).

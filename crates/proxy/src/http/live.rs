@@ -179,9 +179,9 @@ pub(super) async fn stream(
     reason = "the error is the answer, made once"
 )]
 fn admit(view: &View, headers: &HeaderMap) -> Result<(), Response<Body>> {
-    let config = view.registry.config();
-    if !config.http.keys.is_empty() {
-        return bearer(&config.http.keys, headers).map(|_| ());
+    let keys = view.access.keys();
+    if !keys.is_empty() {
+        return bearer(&keys, headers).map(|_| ());
     }
     if !view.is_local {
         let text = "the live view is off: without a key it is shown on a loopback address only; \

@@ -23,9 +23,9 @@ pub(super) use metrics::Metrics;
 
 use super::exposition::Exposition;
 use super::metrics as names;
-use crate::config::Otlp;
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
+use pgweir_config::Otlp;
 
 /// Time for one push, from connecting to the answer.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);

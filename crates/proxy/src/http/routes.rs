@@ -10,6 +10,7 @@ use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::access::Access;
 use super::admin;
 use super::body::{Answer, Health, Stats};
 use super::compat;
@@ -31,6 +32,7 @@ const RETRIES_MAX: usize = 8;
 pub(super) struct View {
     pub(super) registry: Arc<Registry>,
     pub(super) feed: Arc<Feed>,
+    pub(super) access: Arc<Access>,
     /// Whether only this machine can connect.
     pub(super) is_local: bool,
 }
@@ -116,17 +118,17 @@ async fn health(State(registry): State<Arc<Registry>>) -> Response<Body> {
     json(status, &Answer::new(healthy, Health::of(&snapshot)))
 }
 
-async fn stats(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Response<Body> {
-    let config = registry.config();
-    if config.http.keys.is_empty() {
+async fn stats(State(view): State<View>, headers: HeaderMap) -> Response<Body> {
+    let keys = view.access.keys();
+    if keys.is_empty() {
         let text =
             "statistics are off: no key is configured (http_jwt_secret_file, http_jwks_file)";
         return problem(StatusCode::NOT_FOUND, text);
     }
-    if let Err(refusal) = bearer(&config.http.keys, &headers) {
+    if let Err(refusal) = bearer(&keys, &headers) {
         return refusal;
     }
-    let snapshot = Snapshot::take(&registry);
+    let snapshot = Snapshot::take(&view.registry);
     json(StatusCode::OK, &Answer::new(true, Stats::of(&snapshot)))
 }
 

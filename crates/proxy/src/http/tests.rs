@@ -7,11 +7,11 @@ use pgweir_pool::id::WorkerId;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::config::{self, Source};
 use crate::outbox::WorkerHandle;
 use crate::pool_handle::PoolHandle;
 use crate::registry::{Order, Registry};
 use crate::worker::WAKE;
+use pgweir_config::Source;
 
 /// What tokens of tests are signed with.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -47,7 +47,7 @@ pub(crate) fn world(settings: &str) -> World {
          [databases.app]\n[users.bob]\npassword = \"x\"\n"
     );
     std::fs::write(&path, text).unwrap();
-    let config = config::load(&Source::File(path)).unwrap().config;
+    let config = crate::outside::load(&Source::File(path)).unwrap().config;
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     let handle = WorkerHandle::new(WorkerId(0), poll.registry().try_clone().unwrap(), waker);

@@ -14,22 +14,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
 use super::HEAD_TIMEOUT;
+use pgweir_config::Unusable;
 
 /// A certificate with its key. TLS 1.2 and 1.3, HTTP/1.1.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub(crate) struct Tls(TlsAcceptor);
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls(..)")
     }
-}
-
-/// Which of the two is wrong, and how.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
-    Certificate(String),
-    Key(String),
 }
 
 impl Tls {

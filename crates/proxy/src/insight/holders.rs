@@ -13,10 +13,10 @@ use pgweir_pool::waits::Held;
 use pgweir_sql::fingerprint::Fingerprint;
 use tracing::warn;
 
-use crate::config::PoolConfig;
 use crate::insight::Author;
 use crate::locks::Looks;
 use crate::pool_handle::PoolHandle;
+use pgweir_config::PoolConfig;
 
 /// Holders that are shown per worker.
 const HOLDERS_MAX: usize = 100;

@@ -11,9 +11,9 @@ use pgweir_pool::time::Time;
 use pgweir_pool::waits::Load;
 
 use super::{Order, Registry};
-use crate::config::Config;
 use crate::outbox::Outbox;
 use crate::pool_handle::PoolHandle;
+use pgweir_config::Config;
 
 impl Registry {
     /// Gives a connection back to the budget, and tells the pools that there is room for now.

@@ -11,12 +11,12 @@ use tracing::debug;
 use super::{Order, Registry};
 use crate::admin;
 use crate::clients::CancelKey;
-use crate::config::Workers;
 use crate::effects::ClientRef;
 use crate::outbox::{Message, Outbox, WorkerHandle};
 use crate::pool_handle::PoolHandle;
 use crate::texts::ClientError;
 use crate::worker::Client;
+use pgweir_config::Workers;
 
 /// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
 /// the next: a worker at 70 % still batches well and has room for a burst.

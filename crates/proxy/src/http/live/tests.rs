@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{Life, is_own_name};
+use crate::http::access::Access;
 use crate::http::feed::{Feed, STREAM_LIFE, STREAMS_MAX};
 use crate::http::routes::{View, router};
 use crate::http::tests::{SECRET, World, world};
@@ -28,6 +29,7 @@ fn view(world: &World, is_local: bool) -> View {
     View {
         registry: world.registry.clone(),
         feed: Arc::new(Feed::new(world.registry.clone())),
+        access: Arc::new(Access::new(world.registry.clone())),
         is_local,
     }
 }

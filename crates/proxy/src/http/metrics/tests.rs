@@ -3,11 +3,11 @@ use std::path::Path;
 
 use pgweir_wire::sqlstate::SqlState;
 
-use crate::config::Compat;
 use crate::http::compat;
 use crate::http::exposition::{Exposition, Format};
 use crate::http::tests::{World, world};
 use crate::snapshot::{OTHER, SHOWN_MAX, Snapshot};
+use pgweir_config::Compat;
 
 const ALL: Compat = Compat {
     prisma: true,

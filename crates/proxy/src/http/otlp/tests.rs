@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{Failure, push, render};
-use crate::config::Otlp;
 use crate::http::tests::world;
+use pgweir_config::Otlp;
 
 /// What is pushed of a pooler that did something.
 fn pushed() -> Value {

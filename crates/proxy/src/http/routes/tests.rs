@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{View, router};
+use crate::http::access::Access;
 use crate::http::feed::Feed;
 use crate::http::tests::{SECRET, World, world};
 use crate::texts::ClientError;
@@ -42,6 +43,7 @@ fn ask(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Got
         let router = router(View {
             registry: world.registry.clone(),
             feed: std::sync::Arc::new(Feed::new(world.registry.clone())),
+            access: std::sync::Arc::new(Access::new(world.registry.clone())),
             is_local: false,
         });
         let response: Response<Body> = router.oneshot(request).await.unwrap();

@@ -1,16 +1,14 @@
 //! Settings of the HTTP side: where it listens, whom it tells what.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::level::Chain;
 use super::problem::Problem;
 use super::raw::Origin;
 use super::secrets::Outside;
-use super::{Keys, Tls};
-use crate::http::Unusable;
 
 /// What is served over HTTP.
 #[derive(Debug, Clone)]
@@ -20,12 +18,12 @@ pub struct Http {
     /// Nobody asked for that address, so the pooler serves without HTTP if it is taken.
     pub listen_is_default: bool,
     /// What it is encrypted with (`http_tls_cert_file`, `http_tls_key_file`); `None` is not.
-    pub tls: Option<Tls>,
+    pub tls: Option<Pem>,
     /// What stands before `/health` and `/stats/database` (`http_path_prefix`): empty, or a path
     /// that begins with a slash and does not end with one. Not changed by a reload.
     pub path_prefix: String,
     /// Keys of the tokens that statistics are shown for; without any they are shown to nobody.
-    pub keys: Arc<Keys>,
+    pub keys: TokenKeys,
     /// What a token must be good for before its bearer may do something to clients
     /// (`http_admin_scope`); `None` lets nobody.
     pub admin_scope: Option<String>,
@@ -35,6 +33,55 @@ pub struct Http {
     pub otlp: Option<Otlp>,
     /// Pause between pushes (`otlp_interval`); `None` is never. Not changed by a reload.
     pub otlp_interval: Option<Duration>,
+}
+
+/// A certificate, with what signed it, and its key, as texts in PEM. They fit each other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pem {
+    /// Of `http_tls_cert_file`.
+    pub certificate: String,
+    /// Of `http_tls_key_file`.
+    pub key: String,
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pem(..)")
+    }
+}
+
+/// Which of the two is wrong, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// The certificate.
+    Certificate(String),
+    /// The key.
+    Key(String),
+}
+
+/// Keys of tokens, as texts that were found good.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TokenKeys {
+    /// Audience that tokens must have (`http_jwt_audience`).
+    pub audience: Option<String>,
+    /// Secret of HS256 (`http_jwt_secret_file`, `http_jwt_secret_env`).
+    pub secret: Option<String>,
+    /// JSON Web Key Set (`http_jwks_file`).
+    pub set: Option<String>,
+}
+
+impl TokenKeys {
+    /// Whether there are no keys, so that nothing that needs one is served.
+    pub fn is_empty(&self) -> bool {
+        self.secret.is_none() && self.set.is_none()
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A secret never reaches a log, not even by accident.
+        f.write_str("TokenKeys(..)")
+    }
 }
 
 /// A collector that takes OTLP over plain HTTP.
@@ -48,8 +95,8 @@ pub struct Otlp {
     pub path: String,
 }
 
-impl std::fmt::Display for Otlp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Otlp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority(), self.path)
     }
 }
@@ -126,7 +173,7 @@ pub(super) fn read(
         listen_is_default: *globals.find("http_listen").origin == Origin::Default,
         tls: reader.tls(),
         path_prefix: reader.path_prefix(),
-        keys: Arc::new(reader.keys()),
+        keys: reader.keys(),
         admin_scope: reader.admin_scope(),
         compat: reader.compat(),
         otlp: reader.otlp(),
@@ -182,28 +229,34 @@ impl Reader<'_> {
         String::new()
     }
 
-    fn keys(&mut self) -> Keys {
-        let mut keys = Keys::new(self.globals.some_text("http_jwt_audience"));
+    fn keys(&mut self) -> TokenKeys {
+        let outside = self.outside;
+        let mut keys = TokenKeys {
+            audience: self.globals.some_text("http_jwt_audience"),
+            ..TokenKeys::default()
+        };
         if let Some(name) = self.globals.some_text("http_jwt_secret_env") {
-            let secret = (self.outside.variable)(&name);
-            let added = secret
+            let secret = (outside.variable)(&name);
+            let secret = secret
                 .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())
-                .and_then(|secret| keys.add_secret(secret.as_bytes()));
-            self.check("http_jwt_secret_env", added);
+                .and_then(|secret| (outside.token_secret)(&secret).map(|()| secret));
+            keys.secret = self.good("http_jwt_secret_env", secret);
             if self.globals.some_text("http_jwt_secret_file").is_some() {
                 let message = "stands beside http_jwt_secret_file; remove one";
                 self.report("http_jwt_secret_env", message.to_owned());
             }
         }
         if let Some(written) = self.globals.some_text("http_jwt_secret_file") {
-            let added = self.file(&written).and_then(|secret| {
-                keys.add_secret(secret.trim_end_matches(['\r', '\n']).as_bytes())
+            let secret = self.file(&written).and_then(|mut secret| {
+                secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
+                (outside.token_secret)(&secret).map(|()| secret)
             });
-            self.check("http_jwt_secret_file", added);
+            keys.secret = self.good("http_jwt_secret_file", secret);
         }
         if let Some(written) = self.globals.some_text("http_jwks_file") {
-            let added = self.file(&written).and_then(|text| keys.add_set(&text));
-            self.check("http_jwks_file", added);
+            let set = self.file(&written);
+            let set = set.and_then(|text| (outside.token_set)(&text).map(|()| text));
+            keys.set = self.good("http_jwks_file", set);
         }
         keys
     }
@@ -221,7 +274,7 @@ impl Reader<'_> {
         Some(scope)
     }
 
-    fn tls(&mut self) -> Option<Tls> {
+    fn tls(&mut self) -> Option<Pem> {
         const NAMES: [&str; 2] = ["http_tls_cert_file", "http_tls_key_file"];
         let [certificate, key] = NAMES.map(|name| self.globals.some_text(name));
         let (certificate, key) = match (certificate, key) {
@@ -236,15 +289,14 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let read = [certificate, key].map(|written| self.file(&written));
-        for (name, read) in NAMES.iter().zip(&read) {
-            self.check(name, read.as_ref().map(|_| ()).map_err(Clone::clone));
-        }
-        let [Ok(certificate), Ok(key)] = read else {
-            return None;
+        let [certificate, key] = [(NAMES[0], certificate), (NAMES[1], key)]
+            .map(|(name, written)| self.good(name, self.file(&written)));
+        let pem = Pem {
+            certificate: certificate?,
+            key: key?,
         };
-        match Tls::new(&certificate, &key) {
-            Ok(tls) => return Some(tls),
+        match (self.outside.pem)(&pem) {
+            Ok(()) => return Some(pem),
             Err(Unusable::Certificate(message)) => self.report(NAMES[0], message),
             Err(Unusable::Key(message)) => self.report(NAMES[1], message),
         }
@@ -285,10 +337,9 @@ impl Reader<'_> {
             .map_err(|error| format!("cannot be read: {error}"))
     }
 
-    fn check(&mut self, name: &str, outcome: Result<(), String>) {
-        if let Err(message) = outcome {
-            self.report(name, message);
-        }
+    /// The value, or a problem with the setting.
+    fn good<T>(&mut self, name: &str, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|message| self.report(name, message)).ok()
     }
 
     fn report(&mut self, name: &str, message: String) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{MD5, REST, SCRAM, check_shown, read};
-use crate::config::value::show_time;
-use crate::config::{AuthType, PoolMode, Secret, ServerAddress, Workers};
+use crate::value::show_time;
+use crate::{AuthType, PoolMode, Secret, ServerAddress, Workers};
 
 #[track_caller]
 fn check(setting: &str, shown: &str) {

@@ -1,7 +1,7 @@
 //! Which of several sections decides.
 
 use super::{REST, check_shown, read};
-use crate::config::PoolMode;
+use crate::PoolMode;
 
 const TEXT: &str = r#"[pgweir]
 default_pool_size = 10

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 use super::raw::Origin;
-use super::{Outside, Problem, Resolved, env, resolve_all, toml};
+use super::{Outside, Problem, Resolved, Unusable, env, resolve_all, toml};
 
 /// A verifier of the right form.
 const SCRAM: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$\
@@ -47,7 +47,22 @@ const OUTSIDE: Outside<'static> = Outside {
             "\"kim\" \"SCRAM-SHA-256$nonsense\"",
         ]
         .join("\n")),
+        Some("conf/cert.pem") => Ok("certificate".to_owned()),
+        Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    },
+    token_secret: &|secret| match secret.len() {
+        32.. => Ok(()),
+        len => Err(format!("holds a secret of {len} bytes")),
+    },
+    token_set: &|text| match text.starts_with('{') {
+        true => Ok(()),
+        false => Err("is no JSON Web Key Set".to_owned()),
+    },
+    pem: &|pem| match (pem.certificate.as_str(), pem.key.as_str()) {
+        ("certificate", "key") => Ok(()),
+        ("certificate", _) => Err(Unusable::Key("does not fit".to_owned())),
+        _ => Err(Unusable::Certificate("has no certificate".to_owned())),
     },
 };
 

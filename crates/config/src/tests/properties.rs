@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{lines, read, read_env};
-use crate::config::settings::SETTINGS;
-use crate::config::url;
+use crate::settings::SETTINGS;
+use crate::url;
 
 /// Words that occur in configurations, and others.
 fn word() -> impl Strategy<Value = String> {

@@ -3,15 +3,15 @@
 //! No error of this module quotes a secret.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use pgweir_wire::auth::scram::Verifier;
 
-use super::Secret;
 use super::problem::Problem;
 use super::raw::Origin;
 use super::value::printable;
+use super::{Pem, Secret, Unusable};
 
 /// What lies outside the configuration and is looked up for it.
 pub struct Outside<'a> {
@@ -19,33 +19,12 @@ pub struct Outside<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The content of a file.
     pub file: &'a dyn Fn(&Path) -> io::Result<String>,
-}
-
-impl Outside<'static> {
-    /// The environment and the files of this process.
-    pub fn process() -> Self {
-        Self {
-            variable: &|name| std::env::var(name).ok(),
-            file: &read_file,
-        }
-    }
-}
-
-/// Reads a file of text up to a bound, so that a wrong path (a device, a dump) does no harm.
-pub(super) fn read_file(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
-        let message = format!("is larger than {} MiB", FILE_LEN_MAX >> 20);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-        let message = format!("line {line} is no UTF-8 text");
-        io::Error::new(io::ErrorKind::InvalidData, message)
-    })
+    /// Whether a secret is good enough to sign tokens with; if not, a sentence.
+    pub token_secret: &'a dyn Fn(&str) -> Result<(), String>,
+    /// Whether a JSON Web Key Set has keys that can be used; if not, a sentence.
+    pub token_set: &'a dyn Fn(&str) -> Result<(), String>,
+    /// Whether HTTP can be encrypted with a certificate and its key.
+    pub pem: &'a dyn Fn(&Pem) -> Result<(), Unusable>,
 }
 
 /// Tells the kind of a secret by its form. Empty text is none.
@@ -154,5 +133,3 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 
 /// PostgreSQL's NAMEDATALEN, less the terminating NUL.
 const NAME_LEN_MAX: usize = 63;
-/// Room for some hundred thousand users.
-const FILE_LEN_MAX: u64 = 64 << 20;

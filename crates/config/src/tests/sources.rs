@@ -1,58 +1,19 @@
 //! Files, secrets kept elsewhere, reloads, and what `pgweir check` prints.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{SCRAM, check_problems, check_shown, lines, read};
-use crate::config::check::{render_json, render_problems_json, render_text};
-use crate::config::reload::merge;
-use crate::config::settings::SETTINGS;
-use crate::config::{Secret, Source, load, startup_lines};
-
-#[test]
-fn a_file_is_loaded_with_the_secrets_beside_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pgweir.toml");
-    let text = "[databases.app]\n[users.bob]\npassword_file = \"secrets/bob\"\n\
-                [pgweir]\nauth_file = \"userlist.txt\"\n";
-    std::fs::create_dir(folder.path().join("secrets")).unwrap();
-    std::fs::write(folder.path().join("secrets/bob"), "hush\r\n").unwrap();
-    std::fs::write(folder.path().join("userlist.txt"), "\"ann\" \"x\"").unwrap();
-    std::fs::write(&path, text).unwrap();
-    let config = load(&Source::File(path)).unwrap().config;
-    assert!(config.users["bob"].secret == Some(Secret::Plain("hush".to_owned())));
-    assert!(config.users["ann"].secret == Some(Secret::Plain("x".to_owned())));
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_one_problem() {
-    let folder = tempfile::tempdir().unwrap();
-    let message = |path: PathBuf| {
-        let problems = load(&Source::File(path)).unwrap_err();
-        assert_eq!(problems.len(), 1);
-        problems[0].message.clone()
-    };
-    let missing = message(folder.path().join("none.toml"));
-    assert_eq!(
-        missing,
-        "cannot be read: No such file or directory (os error 2)"
-    );
-    let binary = folder.path().join("binary.toml");
-    std::fs::write(&binary, b"[pgweir]\n\xff\xfe").unwrap();
-    assert_eq!(message(binary), "cannot be read: line 2 is no UTF-8 text");
-    assert!(message(folder.path().to_owned()).starts_with("cannot be read: "));
-    assert_eq!(
-        message("/dev/zero".into()),
-        "cannot be read: is larger than 64 MiB"
-    );
-}
+use super::{OUTSIDE, SCRAM, check_problems, check_shown, lines, read};
+use crate::check::{render_json, render_problems_json, render_text};
+use crate::reload::merge;
+use crate::settings::SETTINGS;
+use crate::{Secret, Source, load, startup_lines};
 
 #[test]
 fn the_environment_is_loaded() {
     let url = ("DATABASE_URL".to_owned(), "postgres://u:p@h/d".to_owned());
-    let resolved = load(&Source::Environment(BTreeMap::from([url]))).unwrap();
+    let resolved = load(&Source::Environment(BTreeMap::from([url])), &OUTSIDE).unwrap();
     assert!(resolved.config.databases.contains_key("d"));
 }
 

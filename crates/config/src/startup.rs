@@ -26,7 +26,7 @@ fn line(pool: &PoolConfig, whose: &str) -> String {
 }
 
 /// The three numbers that decide how long a client waits, in words.
-pub(crate) fn pool_info(pool: &PoolConfig) -> String {
+pub fn pool_info(pool: &PoolConfig) -> String {
     let limit = pool
         .pool_size
         .as_ref()

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{OUTSIDE, lines, resolve_all, toml};
-use crate::config::raw::Value;
-use crate::config::settings::{SETTINGS, Scope, find};
+use crate::raw::Value;
+use crate::settings::{SETTINGS, Scope, find};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")

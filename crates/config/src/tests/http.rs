@@ -1,7 +1,7 @@
 //! Where HTTP is served, and for whom.
 
 use super::{REST, lines, read};
-use crate::config::{Compat, Http};
+use crate::{Compat, Http};
 
 fn http(settings: &str) -> Result<Http, Vec<String>> {
     match read(&format!("[pgweir]\n{settings}\n{REST}")) {
@@ -72,6 +72,22 @@ fn mistakes_are_named_with_their_line() {
         ),
         ("http_jwt_secret_env = \"BOB_PASSWORD\"", "of 15 bytes"),
         ("http_jwt_secret_file = \"none\"", "cannot be read"),
+        (
+            "http_tls_cert_file = \"cert.pem\"",
+            "http_tls_key_file beside",
+        ),
+        (
+            "http_tls_cert_file = \"key.pem\"\nhttp_tls_key_file = \"key.pem\"",
+            "http_tls_cert_file = key.pem: has no certificate",
+        ),
+        (
+            "http_tls_key_file = \"none\"\nhttp_tls_cert_file = \"cert.pem\"",
+            "http_tls_key_file = none: cannot be read",
+        ),
+        (
+            "http_tls_key_file = \"cert.pem\"\nhttp_tls_cert_file = \"cert.pem\"",
+            "http_tls_key_file = cert.pem: does not fit",
+        ),
         ("http_jwks_file = \"bob.secret\"", "is no JSON Web Key Set"),
         ("metrics_compat = \"prisma,django\"", "prisma and sqlx"),
     ] {

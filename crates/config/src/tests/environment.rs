@@ -1,7 +1,7 @@
 //! `DATABASE_URL` and the variables of the pool.
 
 use super::{check_problems, check_shown, read_env};
-use crate::config::{ServerAddress, startup_lines};
+use crate::{ServerAddress, startup_lines};
 
 /// A URL alone has exactly this problem.
 #[track_caller]

@@ -36,14 +36,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::http::{Keys, Tls};
-pub use http::{Compat, Http, Otlp};
+pub use http::{Compat, Http, Otlp, Pem, TokenKeys, Unusable};
 pub use listing::Shown;
 pub use problem::Problem;
 pub use resolve::{Resolved, resolve};
 pub use secrets::Outside;
-pub(crate) use startup::pool_info;
-pub use startup::startup_lines;
+pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};
 
 use raw::{Origin, Raw};
@@ -61,9 +59,9 @@ pub enum Source {
 ///
 /// # Errors
 /// Every problem there is, in the order of the text.
-pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
+pub fn load(source: &Source, outside: &Outside<'_>) -> Result<Resolved, Vec<Problem>> {
     let (raw, problems) = match source {
-        Source::File(path) => match secrets::read_file(path) {
+        Source::File(path) => match (outside.file)(path) {
             Ok(text) => toml::read(path, &text),
             Err(error) => {
                 let origin = Origin::file(path, 0);
@@ -73,7 +71,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
         },
         Source::Environment(variables) => env::read(variables),
     };
-    resolve_all(&raw, problems, &Outside::process())
+    resolve_all(&raw, problems, outside)
 }
 
 /// Resolves what was read, together with the problems met on the way.
