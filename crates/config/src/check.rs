@@ -1,10 +1,9 @@
 //! What `pgweir check` prints: every resolved value with its origin, and every problem as JSON. Problems
 //! as text are the shell's to tell.
 
+use pgweir_settings::{Origin, Problem};
 use serde_json::{Value, json};
 
-use super::problem::Problem;
-use super::raw::Origin;
 use super::resolve::Resolved;
 
 /// The values in three columns: setting, value, origin.
@@ -68,7 +67,7 @@ pub fn render_problems_json(problems: &[Problem]) -> String {
                 "origin": origin(&problem.origin),
                 "setting": problem.key,
                 "value": problem.value,
-                "message": problem.message,
+                "message": problem.advice(),
             })
         })
         .collect();
@@ -78,14 +77,14 @@ pub fn render_problems_json(problems: &[Problem]) -> String {
 
 fn origin(origin: &Origin) -> Value {
     match origin {
-        Origin::File { path, line: 0, .. } => json!({ "file": path.display().to_string() }),
+        Origin::File { path, line: 0, .. } => json!({ "file": &**path }),
         Origin::File { path, line, .. } => {
-            json!({ "file": path.display().to_string(), "line": line })
+            json!({ "file": &**path, "line": line })
         }
         Origin::Url => json!({ "variable": "DATABASE_URL" }),
         Origin::UrlParameter(name) => json!({ "variable": "DATABASE_URL", "parameter": name }),
         Origin::Variable(name) => json!({ "variable": name }),
-        Origin::WithoutFile => json!({ "default": "without a file" }),
+        Origin::Named(_) => json!({ "default": "without a file" }),
         Origin::Default => json!({ "default": "always" }),
     }
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem};
+
 use super::level::{Chain, Found, Level};
 use super::passwords::Password;
-use super::problem::Problem;
 use super::resolve::Entry;
 use super::secrets::check_name;
 use super::settings::Scope;
-use super::toml::path_of;
 use super::{AuthType, Config, Database, Secret, ServerAddress, User};
 
 /// Reports settings that contradict each other or leave out what another one needs.
@@ -173,7 +174,7 @@ impl Checker<'_> {
             (Password::Set(Secret::Scram(_)), _) => {
                 let message = "is a SCRAM verifier, which lets nobody into PostgreSQL; \
                                give the plain password";
-                let key = path_of(&database.level.path, "password");
+                let key = key_of(&database.level.path, "password");
                 self.report(&database.password.origin, &key, message.to_owned());
             }
             (Password::NotGiven, Some(forced)) => {
@@ -235,7 +236,7 @@ impl Checker<'_> {
             }
             Password::Set(_) | Password::Broken => return,
         };
-        let key = path_of(&user.level.path, "password");
+        let key = key_of(&user.level.path, "password");
         self.report(&user.password.origin, &key, message);
     }
 
@@ -247,7 +248,7 @@ impl Checker<'_> {
     /// Reports a problem with a value, where it was given.
     fn at(&mut self, chain: &Chain<'_>, found: &Found<'_>, message: String) {
         let key = match found.level {
-            Some(level) => path_of(&level.path, found.setting.name_in(level.scope)),
+            Some(level) => key_of(&level.path, found.setting.name_in(level.scope)),
             None => chain.key(found.setting.name),
         };
         let value = found.setting.kind.show(&found.parsed);
@@ -255,7 +256,7 @@ impl Checker<'_> {
             .push(Problem::new(found.origin, key, message).with_value(value));
     }
 
-    fn report(&mut self, origin: &super::raw::Origin, key: &str, message: String) {
+    fn report(&mut self, origin: &Origin, key: &str, message: String) {
         self.problems.push(Problem::new(origin, key, message));
     }
 }

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::nearest::nearest;
-use super::problem::Problem;
-use super::raw::{Origin, Raw, Section, Value};
+use pgweir_settings::text::printable;
+use pgweir_settings::url::{self, Url};
+use pgweir_settings::{Origin, Problem, Section, Value, nearest};
+
+use super::raw::Raw;
 use super::settings::{self, Scope};
-use super::url::{self, Url};
-use super::value::{Parsed, printable};
+use super::value::Parsed;
 
 /// Reads the raw form out of the variables. Variables of other programs are left alone.
 ///
@@ -19,12 +20,11 @@ use super::value::{Parsed, printable};
 pub(super) fn read(variables: &BTreeMap<String, String>) -> (Raw, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut raw = Raw {
-        globals: Section::new(Origin::WithoutFile),
+        globals: Section::new(WITHOUT_FILE),
         ..Raw::default()
     };
-    for (name, value) in WITHOUT_FILE {
-        let value = Value::Text((*value).to_owned());
-        raw.globals.give(name, value, Origin::WithoutFile);
+    for (name, value) in DEFAULTS {
+        raw.globals.give(name, (*value).into(), WITHOUT_FILE);
     }
     let url = match variables.get("DATABASE_URL") {
         Some(text) => url::parse(text),
@@ -85,7 +85,7 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
                 give(&mut raw.globals, setting, zero, &value, origin, problems);
             }
             Some(Meaning::Database(setting)) => {
-                database.give(setting, Value::Text(value), origin);
+                database.give(setting, value.into(), origin);
             }
             Some(Meaning::Part(part)) => {
                 let part = part(&mut url);
@@ -108,21 +108,18 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
                 }
             }
             Some(Meaning::NotYet) => {
-                let message = "is not supported yet by this version; remove it";
-                problems.push(Problem::new(&origin, "", message));
+                problems.push(Problem::new(&origin, "", settings::NOT_YET));
             }
             None => {
-                let message = match nearest(&name, PARAMETERS.iter().map(|(name, _)| *name)) {
-                    Some(known) => format!("unknown parameter; did you mean {known}?"),
-                    None => "unknown parameter; docs/configuration.md lists the known ones".into(),
-                };
-                problems.push(Problem::new(&origin, "", message));
+                let near = nearest(&name, PARAMETERS.iter().map(|(name, _)| *name));
+                let manual = settings::MANUAL;
+                problems.push(Problem::unknown(&origin, "", "parameter", near, manual));
             }
         }
     }
     let user = url.user.unwrap_or_default();
     let mut login = Section::new(Origin::Url);
-    let password = Value::Text(url.password.unwrap_or_default());
+    let password = Value::from(url.password.unwrap_or_default());
     login.give("password", password.clone(), Origin::Url);
     database.give("password", password, Origin::Url);
     let dbname = url.dbname.unwrap_or_else(|| user.clone());
@@ -134,7 +131,7 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
     ];
     for (name, part) in parts {
         if let Some(part) = part {
-            database.give(name, Value::Text(part), Origin::Url);
+            database.give(name, part.into(), Origin::Url);
         }
     }
     raw.users.insert(user, login);
@@ -153,7 +150,7 @@ fn give(
     let kind = settings::find(Scope::Global, name)
         .expect("the tables below name global settings")
         .kind;
-    let value = Value::Text(text.to_owned());
+    let value = Value::from(text);
     let parsed = kind.parse(&value);
     if let Zero::Refused(message) = zero
         && matches!(
@@ -164,13 +161,14 @@ fn give(
         problems.push(Problem::new(&origin, name, message).with_value(text));
         return;
     }
-    if let Some(before) = globals.settings.get(name)
-        && !matches!(before.origin, Origin::WithoutFile)
+    if let Some(before) = globals.get(name)
+        && before.origin != WITHOUT_FILE
     {
         if kind.parse(&before.value) != parsed {
             let message = format!(
                 "differs from {} = {}; remove one of them",
-                before.origin, before.value
+                before.origin,
+                before.value.bare()
             );
             problems.push(Problem::new(&origin, name, message).with_value(text));
         }
@@ -213,6 +211,9 @@ fn meaning(name: &str) -> Option<Meaning> {
     let found = PARAMETERS.iter().find(|(known, _)| *known == name);
     found.map(|(_, meaning)| *meaning)
 }
+
+/// Given nowhere, chosen because there is no configuration file.
+pub(super) const WITHOUT_FILE: Origin = Origin::named("default without a file");
 
 const AT_LEAST_ONE: Zero = Zero::Refused("must be 1 or more");
 const LIFETIME: Zero =
@@ -264,4 +265,4 @@ const VARIABLES: &[(&str, &str, Zero)] = &[
 
 /// Defaults of this source that differ from those of a file: there is nothing to inherit from, and
 /// sharing servers between transactions is what a pooler is for.
-const WITHOUT_FILE: &[(&str, &str)] = &[("pool_mode", "transaction"), ("max_client_conn", "1000")];
+const DEFAULTS: &[(&str, &str)] = &[("pool_mode", "transaction"), ("max_client_conn", "1000")];

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use pgweir_settings::{Origin, Problem};
+
 use super::level::Chain;
-use super::problem::Problem;
-use super::raw::Origin;
 use super::secrets::Outside;
 
 /// What is served over HTTP.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::PoolMode;
-use super::problem::Problem;
-use super::raw::{Origin, Section, Value};
+use pgweir_settings::text::{key_of, printable};
+use pgweir_settings::{Origin, Problem, Section, Value};
+
 use super::settings::{self, Scope, Setting};
-use super::toml::path_of;
-use super::value::{Kind, Parsed, printable};
+use super::value::{Kind, Parsed};
 
 /// The readable values of one section.
 // No `Debug` in this module: a value may be a secret.
@@ -37,11 +36,11 @@ impl Level {
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut values: BTreeMap<&'static str, Entry> = BTreeMap::new();
-        for (name, given) in &section.settings {
-            let key = path_of(path, name);
+        for (name, given) in section.iter() {
+            let key = key_of(path, name);
             let origin = given.origin.clone();
             let Some(setting) = settings::find(scope, name) else {
-                problems.push(Problem::new(&origin, key, settings::hint(scope, name)));
+                problems.push(settings::unknown(scope, name, &origin, key));
                 continue;
             };
             if values.contains_key(setting.name) {
@@ -49,14 +48,17 @@ impl Level {
                 problems.push(Problem::new(&origin, key, message));
                 continue;
             }
-            let parsed = match setting.kind.parse(&given.value) {
-                Ok(parsed) => Some(parsed),
-                Err(message) => {
+            let (value, is_secret) = (&given.value, setting.kind == Kind::Secret);
+            let parsed = match plain(value).map(|()| setting.kind.parse(value)) {
+                Ok(Ok(parsed)) => Some(parsed),
+                Ok(Err(message)) => {
                     let mut problem = Problem::new(&origin, key, message);
-                    if setting.kind != Kind::Secret {
-                        problem = problem.with_value(shorten(&given.value));
-                    }
+                    problem.value = (!is_secret).then(|| shorten(value));
                     problems.push(problem);
+                    None
+                }
+                Err(message) => {
+                    problems.push(Problem::new(&origin, key, message));
                     None
                 }
             };
@@ -133,7 +135,7 @@ impl<'a> Chain<'a> {
 
     /// The full name of a setting in the most special section.
     pub(super) fn key(&self, name: &str) -> String {
-        path_of(self.levels.first().map_or("", |level| &level.path), name)
+        key_of(self.levels.first().map_or("", |level| &level.path), name)
     }
 
     pub(super) fn text(&self, name: &str) -> String {
@@ -162,6 +164,10 @@ impl<'a> Chain<'a> {
         }
     }
 
+    pub(super) fn port(&self, name: &str) -> u16 {
+        u16::try_from(self.number(name)).expect("the table bounds ports by 65535")
+    }
+
     /// A number where 0 is no limit.
     pub(super) fn limit(&self, name: &str) -> Option<NonZeroU32> {
         NonZeroU32::new(self.number(name))
@@ -179,9 +185,9 @@ impl<'a> Chain<'a> {
         Some(self.time(name)).filter(|time| !time.is_zero())
     }
 
-    pub(super) fn pool_mode(&self, name: &str) -> PoolMode {
+    pub(super) fn word(&self, name: &str) -> &'static str {
         match self.find(name).parsed {
-            Parsed::PoolMode(mode) => mode,
+            Parsed::Word(word) => word,
             _ => mismatch(name),
         }
     }
@@ -194,14 +200,28 @@ pub(super) fn mismatch(name: &str) -> ! {
 }
 
 fn default(setting: &Setting) -> Parsed {
-    let value = Value::Text(setting.default.to_owned());
+    let value = Value::from(setting.default);
     let parsed = setting.kind.parse(&value);
     parsed.expect("defaults of the table lie within their bounds")
 }
 
+/// Refuses what no setting takes.
+fn plain(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Text(_) | Value::Float(_) | Value::Bool(_) => Ok(()),
+        Value::Integer(number) if i64::try_from(*number).is_ok() => Ok(()),
+        Value::Integer(_) => Err("is too large a number".to_owned()),
+        Value::List(_) => Err(
+            "must not be a list; where several values may stand, write one text with commas"
+                .to_owned(),
+        ),
+        Value::Other(what) => Err(format!("must not be {what}")),
+    }
+}
+
 /// The value as written, short enough for one line.
 fn shorten(value: &Value) -> String {
-    let text = printable(&value.to_string());
+    let text = printable(&value.bare());
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -12,39 +12,41 @@ mod consistency;
 mod env;
 mod http;
 mod level;
+mod listen;
 mod listing;
-mod nearest;
+mod log;
 mod passwords;
-mod problem;
+mod pool;
 pub mod raw;
 pub mod reload;
 mod resolve;
 mod secrets;
 pub mod settings;
 mod startup;
-mod toml;
-mod url;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use http::{Compat, Http, Otlp, Pem, TokenKeys, Unusable};
+pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
-pub use problem::Problem;
+pub use log::Log;
+pub use pgweir_settings::Problem;
+pub use pool::{PoolConfig, PoolMode};
 pub use resolve::{Resolved, resolve};
 pub use secrets::Outside;
 pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};
 
-use raw::{Origin, Raw};
+use pgweir_settings::{Origin, finish};
+use raw::Raw;
 
 /// Where a configuration is read from.
 #[derive(Clone)]
@@ -62,9 +64,9 @@ pub enum Source {
 pub fn load(source: &Source, outside: &Outside<'_>) -> Result<Resolved, Vec<Problem>> {
     let (raw, problems) = match source {
         Source::File(path) => match (outside.file)(path) {
-            Ok(text) => toml::read(path, &text),
+            Ok(text) => raw::read_file(path, &text),
             Err(error) => {
-                let origin = Origin::file(path, 0);
+                let origin = Origin::line(path.display().to_string().into(), 0);
                 let message = format!("cannot be read: {error}");
                 return Err(vec![Problem::new(&origin, "", message)]);
             }
@@ -81,7 +83,7 @@ fn resolve_all(
     outside: &Outside<'_>,
 ) -> Result<Resolved, Vec<Problem>> {
     let resolved = resolve::resolve_into(raw, outside, &mut problems);
-    problem::finish(resolved, problems)
+    finish(resolved, problems)
 }
 
 /// Everything the pooler needs to know, resolved.
@@ -118,30 +120,6 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
-}
-
-/// Where clients are accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Addresses of TCP sockets (`listen_addr`); empty means none.
-    pub addresses: Vec<IpAddr>,
-    /// Port of the TCP sockets, and the number in the unix socket's file name (`listen_port`).
-    pub port: u16,
-    /// Directory of the unix socket (`unix_socket_dir`).
-    pub unix_socket_dir: Option<PathBuf>,
-    /// File mode of the unix socket (`unix_socket_mode`).
-    pub unix_socket_mode: u32,
-    /// Length of the kernel's accept queue (`listen_backlog`).
-    pub backlog: u32,
-}
-
-/// How many data-plane threads serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
-    /// One per core at most; the first is filled before the next is woken.
-    Auto,
-    /// Exactly this many, clients spread evenly.
-    Count(NonZeroU32),
 }
 
 /// How clients prove who they are (`auth_type`).
@@ -254,98 +232,4 @@ pub enum ServerAddress {
     },
     /// Full path of a unix socket (`DIR/.s.PGSQL.PORT`).
     Unix(PathBuf),
-}
-
-/// When a server goes back to its pool (`pool_mode`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolMode {
-    /// When the client disconnects.
-    Session,
-    /// When a transaction ends.
-    Transaction,
-    /// After each query; transactions of several statements are refused.
-    Statement,
-}
-
-/// Settings of one pool: one database and one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// When a server goes back (`pool_mode`).
-    pub pool_mode: PoolMode,
-    /// Upper bound on open servers (`pool_size`, `default_pool_size`); `None` is no bound.
-    pub pool_size: Option<NonZeroU32>,
-    /// Servers kept open while the pool has clients (`min_pool_size`); at most `pool_size`.
-    pub min_pool_size: u32,
-    /// Servers beyond `pool_size` once a client waited `reserve_pool_timeout`.
-    pub reserve_pool_size: u32,
-    /// Wait after which the reserve is used. Zero: at once.
-    pub reserve_pool_timeout: Duration,
-    /// Clients that may wait at once; the next is refused. `None`: as many as there are clients.
-    pub max_waiting_clients: Option<NonZeroU32>,
-    /// Time a client may wait for a server (`query_wait_timeout`, `pool_timeout`).
-    pub query_wait_timeout: Option<Duration>,
-    /// Time a query may run (`query_timeout`, `socket_timeout`).
-    pub query_timeout: Option<Duration>,
-    /// Time a client may be idle inside a transaction.
-    pub idle_transaction_timeout: Option<Duration>,
-    /// Time a transaction may take.
-    pub transaction_timeout: Option<Duration>,
-    /// Time a client may be idle outside a transaction.
-    pub client_idle_timeout: Option<Duration>,
-    /// Whether statements are counted.
-    pub track_statements: bool,
-    /// Time from which on a statement is slow.
-    pub slow_query_time: Option<Duration>,
-    /// Time from which on it is very slow.
-    pub very_slow_query_time: Option<Duration>,
-    /// Time a client may hold a server without using it before it is called a leak.
-    pub leak_time: Option<Duration>,
-    /// Time to connect and log in to PostgreSQL (`server_connect_timeout`, `connect_timeout`).
-    pub server_connect_timeout: Option<Duration>,
-    /// Pause after a failed server login.
-    pub server_login_retry: Duration,
-    /// Time an unused server is kept. `None`: for ever.
-    pub server_idle_timeout: Option<Duration>,
-    /// Age at which an unused server is closed. Zero: after one use.
-    pub server_lifetime: Duration,
-    /// Idle time after which a server is checked before it is used again. `None`: never.
-    pub server_check_delay: Option<Duration>,
-    /// SQL of that check; empty is an empty query.
-    pub server_check_query: String,
-    /// SQL that cleans a server after a session (`server_reset_query`); empty is none.
-    pub server_reset_query: String,
-    /// Whether that is run after each transaction too (`server_reset_query_always`).
-    pub server_reset_query_always: bool,
-}
-
-/// TCP settings of both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tcp {
-    /// Whether keepalive probes are sent (`tcp_keepalive`).
-    pub keepalive: bool,
-    /// Idle time before the first probe (`tcp_keepidle`); `None` leaves the system's.
-    pub keepidle: Option<Duration>,
-    /// Time between probes (`tcp_keepintvl`).
-    pub keepintvl: Option<Duration>,
-    /// Probes before the connection is given up (`tcp_keepcnt`).
-    pub keepcnt: Option<u32>,
-    /// Time unacknowledged data may stay so (`tcp_user_timeout`).
-    pub user_timeout: Option<Duration>,
-    /// Kernel buffer size (`tcp_socket_buffer`).
-    pub socket_buffer: Option<u32>,
-}
-
-/// What is logged of the comings and goings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// What the log lets through (`log_level`); `None` is what the command line says.
-    pub level: Option<&'static str>,
-    /// Logins (`log_connections`).
-    pub connections: bool,
-    /// Ends of connections with their reason (`log_disconnections`).
-    pub disconnections: bool,
-    /// Refusals and errors sent to clients (`log_pooler_errors`).
-    pub pooler_errors: bool,
-    /// Period of the statistics line (`stats_period`); `None` with `log_stats = 0`.
-    pub stats_period: Option<Duration>,
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use pgweir_settings::Origin;
+use pgweir_settings::text::key_of;
+
 use super::level::{Chain, Found, Level};
 use super::passwords::{Held, Password};
-use super::raw::Origin;
-use super::resolve::{Entry, min_pool_size, overrides_pool};
+use super::pool::min_pool_size;
+use super::resolve::{Entry, overrides_pool};
 use super::settings::{self, Scope, Setting};
-use super::toml::path_of;
 use super::{Database, Secret, User};
 
 /// A resolved value.
@@ -82,7 +84,7 @@ fn pool(
     user: &Entry<'_, Arc<User>>,
     shown: &mut Vec<Shown>,
 ) {
-    let path = path_of(&path_of("pools", database.name), user.name);
+    let path = key_of(&key_of("pools", database.name), user.name);
     let chain = Chain::new(&[user.level, database.level, global]);
     for setting in settings::in_scope(Scope::Database) {
         let of_user = setting.scopes.contains(&Scope::User);
@@ -93,10 +95,10 @@ fn pool(
     let min = min_pool_size(&chain);
     if min < chain.number("min_pool_size") {
         shown.push(Shown {
-            path: path_of(&path, "min_pool_size"),
+            path: key_of(&path, "min_pool_size"),
             value: min.to_string(),
             origin: chain.find("pool_size").origin.clone(),
-            inherited_from: Some(path_of(&user.level.path, "pool_size")),
+            inherited_from: Some(key_of(&user.level.path, "pool_size")),
         });
     }
 }
@@ -105,12 +107,12 @@ fn show(path: &str, setting: &Setting, found: &Found<'_>, own: bool) -> Shown {
     let inherited_from = found.level.filter(|_| !own).map(|level| {
         let name = setting.name_in(level.scope);
         match level.path.as_str() {
-            "" => path_of("pgweir", name),
-            path => path_of(path, name),
+            "" => key_of("pgweir", name),
+            path => key_of(path, name),
         }
     });
     Shown {
-        path: path_of(path, setting.name),
+        path: key_of(path, setting.name),
         value: setting.kind.show(&found.parsed),
         origin: found.origin.clone(),
         inherited_from,
@@ -125,7 +127,7 @@ fn secret(level: &Level, held: &Held) -> Shown {
         Password::Set(Secret::Scram(_)) => "set (SCRAM verifier)",
     };
     Shown {
-        path: path_of(&level.path, "password"),
+        path: key_of(&level.path, "password"),
         value: value.to_owned(),
         origin: held.origin.clone(),
         inherited_from: None,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem, Section};
+
 use super::Secret;
 use super::level::{Chain, Level};
-use super::problem::Problem;
-use super::raw::{Origin, Section};
 use super::secrets::{self, AuthFile, Outside};
 use super::settings::Scope;
-use super::toml::path_of;
 
 /// The password of a section and where it was given.
 pub(super) struct Held {
@@ -139,7 +139,7 @@ pub(super) fn add_auth_file(
     }
     for (name, (secret, origin)) in listed {
         let section = Section::new(origin.clone());
-        let level = Level::read(Scope::User, &path_of("users", &name), &section, problems);
+        let level = Level::read(Scope::User, &key_of("users", &name), &section, problems);
         users.push((name, level, Held::new(secret, origin)));
     }
 }

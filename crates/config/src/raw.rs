@@ -1,12 +1,15 @@
 //! The one form that every source of configuration is read into.
 //!
-//! A source says which settings were given, with which value and where; it does not know which
-//! settings exist. That is decided once, in `resolve`.
+//! A source says which settings were given, with which value and where; it does not know what they may
+//! be. That is decided once, in `resolve`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use pgweir_settings::toml::{self, Layout};
+use pgweir_settings::{Origin, Problem, Section};
+
+use crate::settings;
 
 /// What one source says.
 #[derive(Debug, Clone, Default)]
@@ -23,127 +26,36 @@ pub struct Raw {
     pub torn: bool,
 }
 
-/// Settings of one section, by name. A name given twice holds the last.
-#[derive(Debug, Clone, Default)]
-pub struct Section {
-    /// Where the section starts.
-    pub origin: Origin,
-    /// The settings given, by the name written.
-    pub settings: BTreeMap<String, Given>,
-}
-
-impl Section {
-    /// An empty section that starts at `origin`.
-    pub fn new(origin: Origin) -> Self {
-        Self {
-            origin,
-            settings: BTreeMap::new(),
-        }
+/// Reads `text`, the content of the file at `path`, with the problems met on the way.
+pub(super) fn read_file(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
+    let layout = Layout {
+        plain: &["pgweir"],
+        named: &["databases", "users"],
+        outside: &[],
+        foreign: &[
+            ("pgbouncer", "is called [pgweir] in this file"),
+            ("peers", settings::NOT_YET),
+        ],
+        advice: "settings go below [pgweir]",
+        settings: settings::all_names().collect(),
+    };
+    let name = path.display().to_string();
+    let file = toml::read(&name, text, &layout);
+    let mut raw = Raw {
+        globals: Section::new(Origin::line(name.into(), 0)),
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        torn: file.torn,
+        ..Raw::default()
+    };
+    for (_, section) in file.plain {
+        raw.globals = section;
     }
-
-    /// Adds a setting; an earlier one of the same name gives way.
-    pub fn give(&mut self, name: &str, value: Value, origin: Origin) {
-        self.settings
-            .insert(name.to_owned(), Given { value, origin });
+    for (kind, name, section) in file.named {
+        let sections = match kind {
+            "databases" => &mut raw.databases,
+            _ => &mut raw.users,
+        };
+        sections.insert(name, section);
     }
-}
-
-/// A value and where it was written.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// The value.
-    pub value: Value,
-    /// Where it was written.
-    pub origin: Origin,
-}
-
-/// A value as written. Sources without types of their own give text only.
-#[derive(Clone, PartialEq)]
-pub enum Value {
-    /// Text.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// A number with a fraction.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Integer(number) => number.fmt(f),
-            Self::Float(number) => number.fmt(f),
-            Self::Bool(fact) => fact.fmt(f),
-        }
-    }
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Any value may be a password under a misspelt name.
-        f.write_str("Value(..)")
-    }
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// A line of a file, counted from 1; 0 stands for the file as a whole.
-    File {
-        /// The file as the operator named it.
-        path: Arc<Path>,
-        /// The line.
-        line: u32,
-        /// Where in the line.
-        columns: Columns,
-    },
-    /// `DATABASE_URL` outside its parameters: user, password, host, port, database.
-    Url,
-    /// A parameter of `DATABASE_URL`.
-    UrlParameter(String),
-    /// An environment variable.
-    Variable(String),
-    /// Given nowhere, chosen because there is no configuration file.
-    WithoutFile,
-    /// Given nowhere.
-    #[default]
-    Default,
-}
-
-/// Where a setting stands in its line, in bytes from the start of the line. Empty where that is not
-/// known, or beyond 65,535.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Columns {
-    /// The name, from its first byte to the one behind its last.
-    pub name: (u16, u16),
-    /// The value, or its part on that line. It may be a secret; what a problem says of a value is none.
-    pub value: (u16, u16),
-}
-
-impl Origin {
-    /// A line of a file, where its columns are not known.
-    pub fn file(path: &Path, line: u32) -> Self {
-        Self::File {
-            path: path.into(),
-            line,
-            columns: Columns::default(),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
-            Self::File { path, line, .. } => write!(f, "{}:{line}", path.display()),
-            Self::Url => f.write_str("DATABASE_URL"),
-            Self::UrlParameter(name) => write!(f, "DATABASE_URL parameter {name}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::WithoutFile => f.write_str("default without a file"),
-            Self::Default => f.write_str("default"),
-        }
-    }
+    (raw, file.problems)
 }

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use pgweir_settings::text::printable;
+use pgweir_settings::{Origin, Problem};
 use pgweir_wire::auth::scram::Verifier;
 
-use super::problem::Problem;
-use super::raw::Origin;
-use super::value::printable;
 use super::{Pem, Secret, Unusable};
 
 /// What lies outside the configuration and is looked up for it.
@@ -58,12 +58,13 @@ pub(super) type AuthFile = BTreeMap<String, (Option<Secret>, Origin)>;
 /// Reads lines of `"user" "secret"`; what follows on a line is ignored, as PgBouncer does.
 pub(super) fn parse_auth_file(path: &Path, text: &str, problems: &mut Vec<Problem>) -> AuthFile {
     let mut users = AuthFile::new();
+    let file: Arc<str> = path.display().to_string().into();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with([';', '#']) {
             continue;
         }
-        let origin = Origin::file(path, number);
+        let origin = Origin::line(file.clone(), number);
         let fields =
             quoted(line).and_then(|(user, rest)| Some((user, quoted(rest.trim_start())?.0)));
         let Some((user, secret)) = fields else {

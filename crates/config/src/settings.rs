@@ -1,6 +1,7 @@
 //! The table of all settings. Reading, `pgweir check`, hints and the manual all come from it.
 
-use super::nearest::nearest;
+use pgweir_settings::{Origin, Problem, nearest};
+
 use super::value::{Kind, Unit};
 
 /// A section a setting may stand in.
@@ -102,26 +103,26 @@ pub fn in_scope(scope: Scope) -> impl Iterator<Item = &'static Setting> {
         .filter(move |setting| setting.scopes.contains(&scope))
 }
 
-/// Whether a name is that of a setting, of whichever scope and version, or nearly so.
-pub(super) fn sounds_like_one(name: &str) -> bool {
-    let names = SETTINGS
+/// Names of all settings, of whichever section and version.
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    SETTINGS
         .iter()
         .flat_map(|setting| [Some(setting.name), setting.alias, setting.global_name])
         .flatten()
-        .chain(UNSUPPORTED.iter().map(|(_, name)| *name));
-    names.clone().any(|known| known == name) || nearest(name, names).is_some()
+        .chain(UNSUPPORTED.iter().map(|(_, name)| *name))
 }
 
-/// What to tell about a name that `scope` does not know.
-pub(super) fn hint(scope: Scope, name: &str) -> String {
+/// What to say of a setting that only PgBouncer has.
+pub(super) const NOT_YET: &str = "is not supported yet by this version; remove it";
+
+/// The problem with a name that `scope` does not know.
+pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) -> Problem {
     if let Some(setting) = SETTINGS.iter().find(|s| s.global_name == Some(name)) {
-        return format!("belongs in [pgweir]; here it is called {}", setting.name);
+        let message = format!("belongs in [pgweir]; here it is called {}", setting.name);
+        return Problem::new(origin, key, message);
     }
-    if UNSUPPORTED
-        .iter()
-        .any(|(in_scope, unsupported)| *in_scope == scope && *unsupported == name)
-    {
-        return "is not supported yet by this version; remove it".to_owned();
+    if UNSUPPORTED.contains(&(scope, name)) {
+        return Problem::new(origin, key, NOT_YET);
     }
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
         let titles: Vec<&str> = setting.scopes.iter().map(|scope| scope.title()).collect();
@@ -131,14 +132,15 @@ pub(super) fn hint(scope: Scope, name: &str) -> String {
             }
             _ => String::new(),
         };
-        return format!("belongs in {}{here}", titles.join(" or "));
+        let message = format!("belongs in {}{here}", titles.join(" or "));
+        return Problem::new(origin, key, message);
     }
     let known = in_scope(scope).map(|setting| setting.name);
-    match nearest(name, known) {
-        Some(known) => format!("unknown setting; did you mean {known}?"),
-        None => "unknown setting; docs/configuration.md lists the known ones".to_owned(),
-    }
+    Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
 }
+
+/// Where all settings and parameters are listed.
+pub(super) const MANUAL: &str = "docs/configuration.md";
 
 /// A text setting of moderate length.
 const TEXT: Kind = Kind::Text { len_max: 1024 };
@@ -205,7 +207,7 @@ pub static SETTINGS: &[Setting] = &[
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
 
     // Who may come in.
-    Setting::new(G, "auth_type", Kind::AuthType, "scram-sha-256",
+    Setting::new(G, "auth_type", Kind::Choice(&["trust", "md5", "scram-sha-256"]), "scram-sha-256",
         "How clients prove who they are. `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5."),
     Setting::new(G, "auth_file", TEXT, "",
         "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
@@ -239,7 +241,7 @@ pub static SETTINGS: &[Setting] = &[
         "Value every server of the database is opened with. PgBouncer does not have it."),
 
     // Pools.
-    Setting::new(GDU, "pool_mode", Kind::PoolMode, "session",
+    Setting::new(GDU, "pool_mode", Kind::Choice(&["session", "transaction", "statement"]), "session",
         "When a server goes back to its pool: at the client's end, after a transaction, after a query."),
     Setting::new(G, "default_pool_size", limit(SERVERS_MAX), "20",
         "Servers of one pool, for databases and users without a `pool_size`."),
@@ -317,7 +319,7 @@ pub static SETTINGS: &[Setting] = &[
         "Size of the kernel's buffers, in bytes."),
 
     // Log.
-    Setting::new(G, "log_level", Kind::LogLevel, "auto",
+    Setting::new(G, "log_level", Kind::Choice(&["auto", "error", "warn", "info", "debug", "trace"]), "auto",
         "What the log lets through; `auto` is what the command line and PGWEIR_LOG say. PgBouncer does not have it."),
     Setting::new(G, "log_connections", Kind::Bool, "true",
         "Whether logins are logged."),

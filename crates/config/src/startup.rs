@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::value::{printable, show_time};
+use pgweir_settings::text::printable;
+
+use super::value::show_time;
 use super::{Config, PoolConfig};
 
 /// One line per pool configuration: that of each database, then those of users with their own.

@@ -6,11 +6,12 @@ mod pooler;
 mod service;
 mod values;
 
-use super::draft::Draft;
+use pgweir_settings::{Origin, Problem, finish};
+
+use super::Draft;
 #[cfg(test)]
 use super::keys::Fallback;
 use super::keys::Scope;
-use super::problem::Problem;
 use super::value::Typed;
 use crate::facts::{Database, Facts, Measured, Operations, Via};
 use crate::formula::queueing::Goal;
@@ -58,12 +59,11 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         pooler(section, &database, wait, &mut assumptions, &mut read)
     });
     let measured = measured(draft, &mut assumptions, &mut read);
-    if !read.is_empty() {
-        read.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
-        read.dedup();
-        return Err(read);
+    // A section that nobody wrote stands nowhere.
+    for problem in read.iter_mut().filter(|p| p.origin == Origin::Default) {
+        problem.origin = Origin::named("fleet");
     }
-    Ok(Facts {
+    let facts = Facts {
         profile,
         database,
         services,
@@ -72,7 +72,8 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         measured,
         assumptions: assumptions.list(),
         observations: draft.observations.clone(),
-    })
+    };
+    finish(facts, read)
 }
 
 /// What services depend on.

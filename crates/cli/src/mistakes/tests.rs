@@ -42,7 +42,7 @@ fn a_terminal_shows_the_place_what_is_allowed_and_what_to_write() {
    ╭─[fleet.toml:4:1]
  4 │ replica = …
    · ─────┬─────
-   ·      ╰── is no setting of this section
+   ·      ╰── unknown setting
    ╰────
   help: did you mean replicas?
 

@@ -15,6 +15,8 @@ use tokio_postgres::{Client, Config, NoTls};
 use super::Names;
 use super::postgresql::server_setting;
 
+const DATABASE: Origin = Origin::named("the database");
+
 /// Asks the database at `url`.
 ///
 /// # Errors
@@ -56,7 +58,7 @@ pub(crate) fn read(url: &str) -> anyhow::Result<Draft> {
 
 async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
     let mut draft = Draft {
-        database: Section::new(Origin::Database),
+        database: Section::new(DATABASE),
         ..Draft::default()
     };
     let database = &mut draft.database;
@@ -74,7 +76,7 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
                 "off" => database.set("huge_pages", false),
                 _ => {}
             },
-            _ => server_setting(database, &name, &value, &Origin::Database),
+            _ => server_setting(database, &name, &value, &DATABASE),
         }
     }
     let name: String = client
@@ -116,7 +118,7 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
         let (addresses, connections): (i64, i64) = (row.get(3), row.get(4));
         let with_user = format!("{application}-{user}");
         let service = names.take(&[&application, &with_user]);
-        let service = draft.service(&service, Origin::Database);
+        let service = draft.service(&service, DATABASE);
         let instances = u64::try_from(addresses).unwrap_or(1).max(1);
         let connections = u64::try_from(connections).unwrap_or_default();
         service.set("replicas", instances);
@@ -133,14 +135,14 @@ async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
             what: format!(
                 "connections active at this moment: {active}, which is no 99th percentile"
             ),
-            origin: Origin::Database,
+            origin: DATABASE,
         });
     }
     if hidden > 0 {
         draft.observations.push(Observation {
             ruling: Ruling::Wrong("ask as a member of pg_monitor"),
             what: format!("connections of other roles that are hidden, and not counted: {hidden}"),
-            origin: Origin::Database,
+            origin: DATABASE,
         });
     }
     Ok(draft)
@@ -166,7 +168,7 @@ fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<
         name,
         // `as` clamps to the range of u64, and PostgreSQL's limits end at 24 days.
         &(longest.millis.ceil() as u64).to_string(),
-        &Origin::Database,
+        &DATABASE,
     );
     (length(longest) > length(shortest)).then(|| Observation {
         ruling: Ruling::Left("say in fleet.toml what is meant for the services"),
@@ -177,7 +179,7 @@ fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<
             shown(longest.millis),
             longest.role
         ),
-        origin: Origin::Database,
+        origin: DATABASE,
     })
 }
 

@@ -45,7 +45,7 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
             let Some(added) = read.add(&mut draft) else {
                 continue;
             };
-            workload.surge(source, draft.service(&added, Origin::Nowhere));
+            workload.surge(source, draft.service(&added, Origin::Default));
             let hosts = read
                 .variables
                 .iter()
@@ -59,7 +59,7 @@ pub(super) fn read(source: &Source<'_>, documents: &[Node]) -> Draft {
             .filter(|object| workload.is_scaled_by(object));
         if let Some(autoscaler) = autoscalers.next_back() {
             for service in &services {
-                let section = draft.service(service, Origin::Nowhere);
+                let section = draft.service(service, Origin::Default);
                 scale(source, autoscaler, section);
             }
         }
@@ -314,7 +314,7 @@ pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
             let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
             after[..end] == host
         });
-        let section = draft.service(name, Origin::Nowhere);
+        let section = draft.service(name, Origin::Default);
         let origin = section.origin.clone();
         let via = if goes { "pooler" } else { "direct" };
         section.give("via", via.into(), origin);

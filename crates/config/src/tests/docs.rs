@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OUTSIDE, lines, resolve_all, toml};
-use crate::raw::Value;
+use pgweir_settings::Value;
+
+use super::{OUTSIDE, lines, raw, resolve_all};
 use crate::settings::{SETTINGS, Scope, find};
 
 fn docs() -> PathBuf {
@@ -67,7 +68,7 @@ fn the_manual_holds_the_table_of_settings() {
 fn the_example_has_no_problems_and_names_every_setting() {
     let path = docs().join("pgweir.example.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (raw, problems) = toml::read(Path::new("conf/pgweir.toml"), &text);
+    let (raw, problems) = raw::read_file(Path::new("conf/pgweir.toml"), &text);
     if let Err(problems) = resolve_all(&raw, problems, &OUTSIDE) {
         panic!("{}", lines(&problems).join("\n"));
     }
@@ -96,9 +97,9 @@ fn what_the_example_comments_out_is_right_too() {
         let name = line.split(' ').next().unwrap();
         let setting = SETTINGS.iter().find(|setting| setting.name == name);
         let setting = setting.unwrap_or_else(|| panic!("no setting: {line}"));
-        let (raw, problems) = toml::read(Path::new("x"), &format!("[pgweir]\n{line}"));
+        let (raw, problems) = raw::read_file(Path::new("x"), &format!("[pgweir]\n{line}"));
         assert!(problems.is_empty(), "{line}");
-        let given = &raw.globals.settings[name].value;
+        let given = &raw.globals.get(name).unwrap().value;
         assert!(setting.kind.parse(given).is_ok(), "{line}");
         checked += 1;
     }
@@ -108,7 +109,7 @@ fn what_the_example_comments_out_is_right_too() {
 #[test]
 fn the_table_is_sound() {
     for (at, setting) in SETTINGS.iter().enumerate() {
-        let default = setting.kind.parse(&Value::Text(setting.default.to_owned()));
+        let default = setting.kind.parse(&Value::from(setting.default));
         assert!(default.is_ok(), "default of {}", setting.name);
         assert!(
             SETTINGS[..at]

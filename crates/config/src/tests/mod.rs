@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::raw::Origin;
-use super::{Outside, Problem, Resolved, Unusable, env, resolve_all, toml};
+use pgweir_settings::{Origin, Problem};
+
+use super::{Outside, Resolved, Unusable, env, raw, resolve_all};
 
 /// A verifier of the right form.
 const SCRAM: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$\
@@ -67,7 +68,7 @@ const OUTSIDE: Outside<'static> = Outside {
 };
 
 fn read(text: &str) -> Result<Resolved, Vec<Problem>> {
-    let (raw, problems) = toml::read(Path::new("conf/pgweir.toml"), text);
+    let (raw, problems) = raw::read_file(Path::new("conf/pgweir.toml"), text);
     resolve_all(&raw, problems, &OUTSIDE)
 }
 

@@ -154,7 +154,7 @@ fn a_setting_of_no_plain_value_is_refused() {
             "must not be a list; where several values may stand, write one text with commas",
         ),
         ("1979-05-27", "must not be a date or time of day"),
-        ("{ a = 1 }", "must not be a section of its own"),
+        ("{ a = 1 }", "must not be a section"),
         ("99999999999999999999", "is too large a number"),
     ] {
         let line = format!("pgweir.toml:2: max_client_conn: {message}");
@@ -234,7 +234,7 @@ fn sections_are_checked_too() {
             "pgweir.toml:1: port: stands outside every section; settings go below [pgweir]",
             "pgweir.toml:2: pgbouncer: is called [pgweir] in this file",
             "pgweir.toml:3: peers: is not supported yet by this version; remove it",
-            "pgweir.toml:4: database: unknown section; did you mean databases?",
+            "pgweir.toml:4: database: unknown section; did you mean [databases]?",
             "pgweir.toml:5: wombats: unknown section; known are pgweir, databases, users",
         ],
     );

@@ -1,10 +1,10 @@
 //! No text whatsoever stops the program, and none lets a secret out.
 
+use pgweir_settings::url;
 use proptest::prelude::*;
 
 use super::{lines, read, read_env};
 use crate::settings::SETTINGS;
-use crate::url;
 
 /// Words that occur in configurations, and others.
 fn word() -> impl Strategy<Value = String> {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::draft::Draft;
+use pgweir_settings::Problem;
+
+use super::super::Draft;
 use super::super::keys::{self, Scope};
-use super::super::problem::Problem;
 use super::super::value::{Kind, Typed};
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, ServerTimeouts};

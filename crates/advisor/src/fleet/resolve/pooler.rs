@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::draft::Section;
+use pgweir_settings::{Problem, Section};
+
 use super::super::keys::Scope;
-use super::super::problem::Problem;
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, PoolMode, Pooler, PoolerKind};
 use crate::units::Connections;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::super::draft::{Section, service_path};
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem, Section, Value};
+
 use super::super::keys::{self, Fallback, Scope};
-use super::super::problem::Problem;
-use super::super::value::{Typed, Value};
-use crate::facts::{Assumption, Origin};
+use super::super::value::{Typed, as_written};
+use crate::facts::Assumption;
 use crate::formula::demand::Surge;
 use crate::units::{Bytes, Connections, short, time_text};
 
@@ -144,8 +145,8 @@ impl<'a> Values<'a> {
         };
         for (name, given) in section.iter() {
             let Some((at, key)) = keys::place(scope, name) else {
-                let problem = values.problem(name, &given.origin, "is no setting of this section");
-                let problem = problem.with_suggestion(keys::hint(scope, name));
+                let path = key_of(&values.path(), name);
+                let problem = keys::unknown(scope, name, &given.origin, path);
                 values.problems.push(problem);
                 continue;
             };
@@ -153,7 +154,7 @@ impl<'a> Values<'a> {
             if values.typed[at].is_none() {
                 let path = format!("{}.{name}", values.path());
                 let mut problem = Problem::not_allowed(&given.origin, path, key.kind.allowed())
-                    .with_value(given.value.to_string());
+                    .with_value(as_written(&given.value));
                 if let Some(near) = key.kind.suggestion(&given.value) {
                     problem = problem.with_suggestion(format!("write {name} = {near}"));
                 }
@@ -168,7 +169,7 @@ impl Values<'_> {
     /// The section as one writes it.
     pub(super) fn path(&self) -> String {
         match self.scope {
-            Scope::Service => service_path(self.subject),
+            Scope::Service => key_of("services", self.subject),
             Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
                 self.scope.title().to_owned()
             }
@@ -428,7 +429,7 @@ impl Values<'_> {
             .problem(name, origin, message)
             .with_suggestion(suggestion);
         if let Some(given) = given {
-            problem = problem.with_value(given.value.to_string());
+            problem = problem.with_value(as_written(&given.value));
         }
         self.problems.push(problem);
     }

@@ -1,30 +1,31 @@
 //! Takes a `postgres://` URL apart.
 //!
-//! Knows the form of a URL and decodes it; which parameters there are is for `env` to say. No
+//! Knows the form of a URL and decodes it; which parameters there are is for its caller to say. No
 //! error quotes the URL, which holds a password.
 
 /// The parts of a URL, decoded. A part left out is `None`.
+// No `Debug`: it holds a password.
 #[derive(Default, Clone, PartialEq, Eq)]
-pub(super) struct Url {
+pub struct Url {
     /// User name.
-    pub(super) user: Option<String>,
+    pub user: Option<String>,
     /// Password.
-    pub(super) password: Option<String>,
+    pub password: Option<String>,
     /// Host name, address (IPv6 without its brackets) or folder of a unix socket.
-    pub(super) host: Option<String>,
+    pub host: Option<String>,
     /// Port as written.
-    pub(super) port: Option<String>,
+    pub port: Option<String>,
     /// Database name.
-    pub(super) dbname: Option<String>,
+    pub dbname: Option<String>,
     /// Parameters in their order.
-    pub(super) parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, String)>,
 }
 
 /// Reads a URL.
 ///
 /// # Errors
 /// A sentence that says which part is wrong.
-pub(super) fn parse(text: &str) -> Result<Url, String> {
+pub fn parse(text: &str) -> Result<Url, String> {
     let text = text.trim();
     let rest = ["postgres://", "postgresql://"]
         .iter()
@@ -127,7 +128,7 @@ fn badly_escaped(what: &str) -> String {
 }
 
 /// Undoes percent-encoding. `None`: a `%` without two hex digits, or no UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,9 +1,10 @@
 //! Where a value comes from: a line of a file, and where in that line, or something that is no file.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a value comes from.
+/// Where a value comes from. The order is that in which problems are reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A line of a file, counted from 1; 0 stands for the file as a whole.
@@ -15,17 +16,17 @@ pub enum Origin {
         /// Where in the line.
         columns: Columns,
     },
-    /// A preset.
-    Preset(&'static str),
-    /// `--what-if`.
-    WhatIf,
-    /// A live database.
-    Database,
-    /// An answer to a question.
-    Answer,
-    /// Nowhere in particular.
+    /// `DATABASE_URL` outside its parameters: user, password, host, port, database.
+    Url,
+    /// A parameter of `DATABASE_URL`.
+    UrlParameter(String),
+    /// An environment variable.
+    Variable(String),
+    /// Something else, by its name: a preset, an option, a live database.
+    Named(Cow<'static, str>),
+    /// Given nowhere.
     #[default]
-    Nowhere,
+    Default,
 }
 
 impl Origin {
@@ -37,6 +38,11 @@ impl Origin {
             columns: Columns::default(),
         }
     }
+
+    /// Something that is neither a file nor the environment.
+    pub const fn named(name: &'static str) -> Self {
+        Self::Named(Cow::Borrowed(name))
+    }
 }
 
 impl fmt::Display for Origin {
@@ -44,11 +50,11 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path, line: 0, .. } => f.write_str(path),
             Self::File { path, line, .. } => write!(f, "{path}:{line}"),
-            Self::Preset(name) => write!(f, "preset {name}"),
-            Self::WhatIf => f.write_str("--what-if"),
-            Self::Database => f.write_str("the database"),
-            Self::Answer => f.write_str("answer"),
-            Self::Nowhere => f.write_str("fleet"),
+            Self::Url => f.write_str("DATABASE_URL"),
+            Self::UrlParameter(name) => write!(f, "DATABASE_URL parameter {name}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Named(name) => f.write_str(name),
+            Self::Default => f.write_str("default"),
         }
     }
 }
@@ -56,8 +62,8 @@ impl fmt::Display for Origin {
 /// Where a setting stands in its line, in bytes from the start of the line. Empty where that is not
 /// known, or beyond 65,535.
 ///
-/// What it covers may be shown as it is written: the name of a setting that is known as one, and its
-/// value, which is no secret where the problem itself says it.
+/// The name may be shown as it is written where it is known to be one; of the value only what the
+/// problem says of it, for it may be a secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Columns {
     /// The name.

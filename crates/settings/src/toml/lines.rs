@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use crate::facts::{Columns, Span};
+use crate::{Columns, Span};
 
 /// A text with its lines.
 pub(super) struct Lines<'t> {
