@@ -12,6 +12,7 @@ pub mod keys;
 pub mod presets;
 mod read;
 mod resolve;
+mod typed;
 pub mod value;
 mod write;
 

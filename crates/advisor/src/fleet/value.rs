@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use compact_str::CompactString;
-
 use pgweir_settings::{Value, nearest, text, time, without_secrets};
 
 use super::host;
+use super::typed::Typed;
 use crate::formula::demand::Surge;
 use crate::formula::scaling::Step;
 use crate::units::{Bytes, Rate};
@@ -77,22 +77,6 @@ pub enum Kind {
     Names,
     /// A list of pairs: concurrency, throughput.
     Steps,
-}
-
-/// A value that is what its setting may be.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Typed {
-    Count(u64),
-    Number(f64),
-    Percent(u32),
-    Size(Bytes),
-    Time(Duration),
-    Surge(Surge),
-    Choice(&'static str),
-    Bool(bool),
-    Text(CompactString),
-    Names(Vec<String>),
-    Steps(Vec<Step>),
 }
 
 impl Kind {

@@ -1,6 +1,5 @@
 //! Where the lines of a text start, and where in them something stands.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use crate::{Columns, Span};
@@ -9,12 +8,7 @@ use crate::{Columns, Span};
 pub(super) struct Lines<'t> {
     pub(super) text: &'t str,
     starts: Vec<usize>,
-    /// The line found last.
-    last: Cell<usize>,
 }
-
-/// How far a line may be from the last one to be found at once: longer than most sections.
-const NEAR: usize = 16;
 
 impl<'t> Lines<'t> {
     pub(super) fn new(text: &'t str) -> Self {
@@ -23,7 +17,6 @@ impl<'t> Lines<'t> {
         Self {
             text,
             starts: starts.collect(),
-            last: Cell::default(),
         }
     }
 
@@ -53,21 +46,9 @@ impl<'t> Lines<'t> {
         self.bounds(self.number(offset))
     }
 
-    /// The line of a byte, counted from 1. What is asked for one after the other stands close
-    /// together, so the lines around the last answer are looked at first.
+    /// The line of a byte, counted from 1.
     fn number(&self, offset: usize) -> usize {
-        let last = self.last.get();
-        let near = last.saturating_sub(NEAR)..(last + NEAR).min(self.starts.len());
-        let within = |near: &[usize]| {
-            let around = near.first()? <= &offset && near.last()? > &offset;
-            around.then(|| near.partition_point(|start| *start <= offset))
-        };
-        let line = match within(&self.starts[near.clone()]) {
-            Some(line) => near.start + line,
-            None => self.starts.partition_point(|start| *start <= offset),
-        };
-        self.last.set(line);
-        line
+        self.starts.partition_point(|start| *start <= offset)
     }
 
     fn bounds(&self, line: usize) -> Range<usize> {

@@ -1,18 +1,15 @@
 //! Reads the values of one section, with the defaults of the table.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use compact_str::CompactString;
-
 use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem, Section, Value};
 
 use super::super::keys::{self, Fallback, Scope};
-use super::super::value::{Typed, as_written};
+use super::super::typed::{ReadAs, Typed};
+use super::super::value::as_written;
 use crate::facts::Assumption;
-use crate::formula::demand::Surge;
-use crate::units::{Bytes, Connections, short, time_text};
 
 /// Defaults used, counted over services. A default is told from another by its value, not by its
 /// text: of ten thousand equal ones only the first is put into words.
@@ -98,7 +95,7 @@ impl Assumptions {
             for (key, used) in scope.keys().iter().zip(keys) {
                 list.extend(used.into_iter().map(|used| Assumption {
                     key: format!("{section}.{}", key.name),
-                    value: used.shown.map_or_else(|| shown(&used.value), str::to_owned),
+                    value: used.shown.map_or_else(|| used.value.shown(), str::to_owned),
                     count: used.count,
                     first: used.first,
                     why: used.why.unwrap_or(key.why),
@@ -180,7 +177,7 @@ impl Values<'_> {
         Problem::new(origin, format!("{}.{name}", self.path()), message)
     }
 
-    pub(super) fn given(&self, name: &str) -> Option<Typed> {
+    fn given(&self, name: &str) -> Option<Typed> {
         self.typed[self.key(name).0].clone()
     }
 
@@ -203,7 +200,7 @@ impl Values<'_> {
     }
 
     /// The value, or the table's default.
-    pub(super) fn fixed(&mut self, name: &str) -> Typed {
+    fn fixed(&mut self, name: &str) -> Typed {
         let (at, key) = self.key(name);
         if let Some(given) = &self.typed[at] {
             return given.clone();
@@ -229,7 +226,7 @@ impl Values<'_> {
     }
 
     /// The value, or one that follows from others.
-    pub(super) fn following(&mut self, name: &str, default: Typed) -> Typed {
+    fn following(&mut self, name: &str, default: Typed) -> Typed {
         let (at, _) = self.key(name);
         if let Some(given) = &self.typed[at] {
             return given.clone();
@@ -239,18 +236,19 @@ impl Values<'_> {
         default
     }
 
-    pub(super) fn count(&mut self, name: &str) -> u64 {
-        match self.fixed(name) {
-            Typed::Count(count) => count,
-            other => mistyped(name, &other),
-        }
+    /// The value, or the table's default.
+    pub(super) fn get<T: ReadAs>(&mut self, name: &str) -> T {
+        T::of(name, self.fixed(name))
     }
 
-    pub(super) fn count_or(&mut self, name: &str, default: u64) -> u64 {
-        match self.following(name, Typed::Count(default)) {
-            Typed::Count(count) => count,
-            other => mistyped(name, &other),
-        }
+    /// The value, or one that follows from others.
+    pub(super) fn or<T: ReadAs>(&mut self, name: &str, default: T) -> T {
+        T::of(name, self.following(name, default.typed()))
+    }
+
+    /// The value, if it was given.
+    pub(super) fn maybe<T: ReadAs>(&self, name: &str) -> Option<T> {
+        Some(T::of(name, self.given(name)?))
     }
 
     /// The value, or one that follows from others for this reason, if it is not the table's.
@@ -275,124 +273,13 @@ impl Values<'_> {
         shown: Option<&'static str>,
         why: Option<&'static str>,
     ) -> u64 {
-        match self.given(name) {
-            Some(Typed::Count(count)) => count,
-            Some(found) => mistyped(name, &found),
-            None => {
-                let (at, _) = self.key(name);
-                let value = Typed::Count(default);
-                self.assumptions
-                    .add_because(self.scope, at, &value, shown, why, self.subject);
-                default
-            }
-        }
-    }
-
-    pub(super) fn maybe_count(&self, name: &str) -> Option<u64> {
-        match self.given(name)? {
-            Typed::Count(count) => Some(count),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn connections(&mut self, name: &str) -> Connections {
-        Connections(self.count(name))
-    }
-
-    pub(super) fn small(&mut self, name: &str) -> u32 {
-        u32::try_from(self.count(name)).expect("the table allows small numbers only")
-    }
-
-    pub(super) fn port(&mut self, name: &str) -> u16 {
-        u16::try_from(self.count(name)).expect("the table allows ports only")
-    }
-
-    pub(super) fn number(&mut self, name: &str) -> f64 {
-        match self.fixed(name) {
-            Typed::Number(number) => number,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn number_or(&mut self, name: &str, default: f64) -> f64 {
-        match self.following(name, Typed::Number(default)) {
-            Typed::Number(number) => number,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn maybe_number(&self, name: &str) -> Option<f64> {
-        match self.given(name)? {
-            Typed::Number(number) => Some(number),
-            Typed::Percent(percent) => Some(f64::from(percent)),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn size(&mut self, name: &str) -> Bytes {
-        match self.fixed(name) {
-            Typed::Size(size) => size,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn size_or(&mut self, name: &str, default: Bytes) -> Bytes {
-        match self.following(name, Typed::Size(default)) {
-            Typed::Size(size) => size,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn maybe_size(&self, name: &str) -> Option<Bytes> {
-        match self.given(name)? {
-            Typed::Size(size) => Some(size),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn time(&mut self, name: &str) -> Duration {
-        match self.fixed(name) {
-            Typed::Time(time) => time,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn time_or(&mut self, name: &str, default: Duration) -> Duration {
-        match self.following(name, Typed::Time(default)) {
-            Typed::Time(time) => time,
-            other => mistyped(name, &other),
-        }
-    }
-
-    /// A time where zero is none.
-    pub(super) fn limit(&mut self, name: &str) -> Option<Duration> {
-        Some(self.time(name)).filter(|time| !time.is_zero())
-    }
-
-    pub(super) fn limit_or(&mut self, name: &str, default: Option<Duration>) -> Option<Duration> {
-        let default = default.unwrap_or_default();
-        Some(self.time_or(name, default)).filter(|time| !time.is_zero())
-    }
-
-    pub(super) fn truth(&mut self, name: &str) -> bool {
-        match self.fixed(name) {
-            Typed::Bool(fact) => fact,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> String {
-        match self.fixed(name) {
-            Typed::Text(text) => text.into(),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn text_or(&mut self, name: &str, default: &str) -> String {
-        match self.following(name, Typed::Text(default.into())) {
-            Typed::Text(text) => text.into(),
-            other => mistyped(name, &other),
-        }
+        self.maybe(name).unwrap_or_else(|| {
+            let (at, _) = self.key(name);
+            let value = Typed::Count(default);
+            self.assumptions
+                .add_because(self.scope, at, &value, shown, why, self.subject);
+            default
+        })
     }
 
     /// A text that follows from the section's own name: assumed once for all, as `shown`.
@@ -402,23 +289,13 @@ impl Values<'_> {
         default: String,
         shown: &'static str,
     ) -> String {
-        match self.given(name) {
-            Some(Typed::Text(text)) => text.into(),
-            _ => {
-                let (at, _) = self.key(name);
-                let value = Typed::Text(CompactString::default());
-                self.assumptions
-                    .add(self.scope, at, &value, Some(shown), self.subject);
-                default
-            }
-        }
-    }
-
-    pub(super) fn choice(&mut self, name: &str) -> &'static str {
-        match self.fixed(name) {
-            Typed::Choice(word) => word,
-            other => mistyped(name, &other),
-        }
+        self.maybe(name).unwrap_or_else(|| {
+            let (at, _) = self.key(name);
+            let value = Typed::Text(CompactString::default());
+            self.assumptions
+                .add(self.scope, at, &value, Some(shown), self.subject);
+            default
+        })
     }
 
     /// Reports that a value contradicts another.
@@ -432,35 +309,5 @@ impl Values<'_> {
             problem = problem.with_value(as_written(&given.value));
         }
         self.problems.push(problem);
-    }
-
-    /// A time that was given and is not zero.
-    pub(super) fn limit_given(&self, name: &str) -> Option<Duration> {
-        match self.given(name)? {
-            Typed::Time(time) => Some(time).filter(|time| !time.is_zero()),
-            other => mistyped(name, &other),
-        }
-    }
-}
-
-pub(super) fn mistyped(name: &str, found: &Typed) -> ! {
-    panic!("{name} is read as another kind than the table's: {found:?}")
-}
-
-pub(super) fn shown(value: &Typed) -> String {
-    match value {
-        Typed::Count(count) => count.to_string(),
-        Typed::Number(number) => short(*number),
-        Typed::Percent(percent) => format!("\"{percent}%\""),
-        Typed::Size(size) => format!("\"{}\"", size.postgres()),
-        Typed::Time(time) if time.is_zero() => "0".to_owned(),
-        Typed::Time(time) => format!("\"{}\"", time_text(*time)),
-        Typed::Surge(Surge::Percent(percent)) => format!("\"{percent}%\""),
-        Typed::Surge(Surge::Instances(count)) => count.to_string(),
-        Typed::Choice(word) => format!("\"{word}\""),
-        Typed::Bool(fact) => fact.to_string(),
-        Typed::Text(text) => Value::Text(text.clone()).to_string(),
-        Typed::Names(names) => format!("{names:?}"),
-        Typed::Steps(steps) => format!("{} steps", steps.len()),
     }
 }
