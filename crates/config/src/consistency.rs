@@ -1,6 +1,7 @@
 //! Checks of settings against each other, once each is fine on its own.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub(super) fn check(
     if databases.is_empty() {
         checker.missing("serves no database: add a section [databases.NAME]");
     }
-    let auth_file = !Chain::new(&[global]).text("auth_file").is_empty();
+    let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
     if users.is_empty() && !auth_file {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
@@ -86,7 +87,7 @@ impl Checker<'_> {
         ] {
             let found = globals.find(name);
             if globals
-                .timeout(name)
+                .get::<Option<Duration>>(name)
                 .is_some_and(|time| time < Duration::from_secs(1))
             {
                 self.at(&globals, &found, "must be 0 or at least 1s".to_owned());
@@ -136,13 +137,13 @@ impl Checker<'_> {
     fn pool_sizes(&mut self, database: &Entry<'_, Arc<Database>>) {
         let chain = Chain::new(&[database.level, self.global]);
         let min = chain.find("min_pool_size");
-        let wanted = chain.number("min_pool_size");
+        let wanted = chain.get::<u32>("min_pool_size");
         for (name, what) in [
             ("pool_size", "the size of the pool"),
             ("max_db_connections", "the limit of the database"),
         ] {
             let found = chain.find(name);
-            let Some(limit) = chain.limit(name) else {
+            let Some(limit) = chain.get::<Option<NonZeroU32>>(name) else {
                 continue;
             };
             if wanted > limit.get() && !min.broken && !found.broken {

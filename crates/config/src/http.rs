@@ -177,7 +177,7 @@ pub(super) fn read(
         admin_scope: reader.admin_scope(),
         compat: reader.compat(),
         otlp: reader.otlp(),
-        otlp_interval: globals.timeout("otlp_interval"),
+        otlp_interval: globals.get("otlp_interval"),
     }
 }
 
@@ -202,12 +202,12 @@ impl Reader<'_> {
 
     /// The address as it was written, unless there shall be none.
     fn address(&self) -> Option<String> {
-        let text = self.globals.some_text("http_listen");
+        let text = self.globals.get::<Option<String>>("http_listen");
         text.filter(|text| text != "off")
     }
 
     fn path_prefix(&mut self) -> String {
-        let prefix = self.globals.text("http_path_prefix");
+        let prefix = self.globals.get::<String>("http_path_prefix");
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
         let is_path = prefix.starts_with('/') && !prefix.ends_with('/');
         let is_usable = prefix.is_empty() || (is_path && prefix.chars().all(allowed));
@@ -232,28 +232,32 @@ impl Reader<'_> {
     fn keys(&mut self) -> TokenKeys {
         let outside = self.outside;
         let mut keys = TokenKeys {
-            audience: self.globals.some_text("http_jwt_audience"),
+            audience: self.globals.get::<Option<String>>("http_jwt_audience"),
             ..TokenKeys::default()
         };
-        if let Some(name) = self.globals.some_text("http_jwt_secret_env") {
+        if let Some(name) = self.globals.get::<Option<String>>("http_jwt_secret_env") {
             let secret = (outside.variable)(&name);
             let secret = secret
                 .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())
                 .and_then(|secret| (outside.token_secret)(&secret).map(|()| secret));
             keys.secret = self.good("http_jwt_secret_env", secret);
-            if self.globals.some_text("http_jwt_secret_file").is_some() {
+            if self
+                .globals
+                .get::<Option<String>>("http_jwt_secret_file")
+                .is_some()
+            {
                 let message = "stands beside http_jwt_secret_file; remove one";
                 self.report("http_jwt_secret_env", message.to_owned());
             }
         }
-        if let Some(written) = self.globals.some_text("http_jwt_secret_file") {
+        if let Some(written) = self.globals.get::<Option<String>>("http_jwt_secret_file") {
             let secret = self.file(&written).and_then(|mut secret| {
                 secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
                 (outside.token_secret)(&secret).map(|()| secret)
             });
             keys.secret = self.good("http_jwt_secret_file", secret);
         }
-        if let Some(written) = self.globals.some_text("http_jwks_file") {
+        if let Some(written) = self.globals.get::<Option<String>>("http_jwks_file") {
             let set = self.file(&written);
             let set = set.and_then(|text| (outside.token_set)(&text).map(|()| text));
             keys.set = self.good("http_jwks_file", set);
@@ -262,7 +266,7 @@ impl Reader<'_> {
     }
 
     fn admin_scope(&mut self) -> Option<String> {
-        let scope = self.globals.some_text("http_admin_scope");
+        let scope = self.globals.get::<Option<String>>("http_admin_scope");
         let scope = scope.filter(|scope| scope != "off")?;
         // RFC 6749, section 3.3: what a scope can be.
         let is_scope = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
@@ -276,7 +280,7 @@ impl Reader<'_> {
 
     fn tls(&mut self) -> Option<Pem> {
         const NAMES: [&str; 2] = ["http_tls_cert_file", "http_tls_key_file"];
-        let [certificate, key] = NAMES.map(|name| self.globals.some_text(name));
+        let [certificate, key] = NAMES.map(|name| self.globals.get::<Option<String>>(name));
         let (certificate, key) = match (certificate, key) {
             (None, None) => return None,
             (Some(certificate), Some(key)) => (certificate, key),
@@ -305,7 +309,7 @@ impl Reader<'_> {
 
     fn compat(&mut self) -> Compat {
         let mut compat = Compat::default();
-        let text = self.globals.text("metrics_compat");
+        let text = self.globals.get::<String>("metrics_compat");
         for name in text.split(',').map(str::trim).filter(|s| !s.is_empty()) {
             match name {
                 "prisma" => compat.prisma = true,
@@ -320,7 +324,7 @@ impl Reader<'_> {
     }
 
     fn otlp(&mut self) -> Option<Otlp> {
-        let url = self.globals.some_text("otlp_endpoint")?;
+        let url = self.globals.get::<Option<String>>("otlp_endpoint")?;
         let otlp = Otlp::parse(&url);
         if otlp.is_none() {
             let message = "must be a plain URL such as http://127.0.0.1:4318";

@@ -1,6 +1,7 @@
 //! Inheritance: the values of one section, and a chain of sections from special to general.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -138,59 +139,46 @@ impl<'a> Chain<'a> {
         key_of(self.levels.first().map_or("", |level| &level.path), name)
     }
 
-    pub(super) fn text(&self, name: &str) -> String {
-        match self.find(name).parsed {
-            Parsed::Text(text) => text,
-            _ => mismatch(name),
+    /// The value that holds, as the type that it is needed in.
+    ///
+    /// # Panics
+    /// The table gives the setting another kind.
+    pub(super) fn get<T: ReadAs>(&self, name: &str) -> T {
+        T::from_parsed(self.find(name).parsed).unwrap_or_else(|| mismatch(name))
+    }
+}
+
+/// A type that settings of one kind are read as.
+pub(super) trait ReadAs: Sized {
+    fn from_parsed(parsed: Parsed) -> Option<Self>;
+}
+
+macro_rules! read_as {
+    ($($kind:ident($value:ident): $read:ty, $as_read:expr;)*) => {$(
+        impl ReadAs for $read {
+            fn from_parsed(parsed: Parsed) -> Option<Self> {
+                match parsed {
+                    Parsed::$kind($value) => Some($as_read),
+                    _ => None,
+                }
+            }
         }
-    }
+    )*};
+}
 
-    /// Text that is absent when empty.
-    pub(super) fn some_text(&self, name: &str) -> Option<String> {
-        Some(self.text(name)).filter(|text| !text.is_empty())
-    }
-
-    pub(super) fn boolean(&self, name: &str) -> bool {
-        match self.find(name).parsed {
-            Parsed::Bool(fact) => fact,
-            _ => mismatch(name),
-        }
-    }
-
-    pub(super) fn number(&self, name: &str) -> u32 {
-        match self.find(name).parsed {
-            Parsed::Number(number) => number,
-            _ => mismatch(name),
-        }
-    }
-
-    pub(super) fn port(&self, name: &str) -> u16 {
-        u16::try_from(self.number(name)).expect("the table bounds ports by 65535")
-    }
-
-    /// A number where 0 is no limit.
-    pub(super) fn limit(&self, name: &str) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.number(name))
-    }
-
-    pub(super) fn time(&self, name: &str) -> Duration {
-        match self.find(name).parsed {
-            Parsed::Time(time) => time,
-            _ => mismatch(name),
-        }
-    }
-
-    /// A time where 0 is off.
-    pub(super) fn timeout(&self, name: &str) -> Option<Duration> {
-        Some(self.time(name)).filter(|time| !time.is_zero())
-    }
-
-    pub(super) fn word(&self, name: &str) -> &'static str {
-        match self.find(name).parsed {
-            Parsed::Word(word) => word,
-            _ => mismatch(name),
-        }
-    }
+// Of what may be absent, no text, 0 and a time of 0 are absent.
+read_as! {
+    Text(text): String, text;
+    Text(text): Option<String>, Some(text).filter(|text| !text.is_empty());
+    Bool(fact): bool, fact;
+    Number(number): u32, number;
+    Number(number): u16, u16::try_from(number).expect("the table bounds ports by 65535");
+    Number(number): Option<u32>, Some(number).filter(|number| *number != 0);
+    Number(number): Option<NonZeroU32>, NonZeroU32::new(number);
+    Time(time): Duration, time;
+    Time(time): Option<Duration>, Some(time).filter(|time| !time.is_zero());
+    Word(word): &'static str, word;
+    Addresses(addresses): Vec<IpAddr>, addresses;
 }
 
 /// The table and its reader disagree, which is an error of this program. The value stays out of the

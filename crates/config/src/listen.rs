@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::level::{Chain, mismatch};
-use super::value::Parsed;
+use super::level::Chain;
 
 /// Where clients are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,34 +50,34 @@ pub struct Tcp {
 
 impl Listen {
     pub(super) fn read(globals: &Chain<'_>) -> Self {
-        let Parsed::Addresses(addresses) = globals.find("listen_addr").parsed else {
-            mismatch("listen_addr")
-        };
         Self {
-            addresses,
-            port: globals.port("listen_port"),
-            unix_socket_dir: globals.some_text("unix_socket_dir").map(PathBuf::from),
-            unix_socket_mode: globals.number("unix_socket_mode"),
-            backlog: globals.number("listen_backlog"),
+            addresses: globals.get("listen_addr"),
+            port: globals.get("listen_port"),
+            unix_socket_dir: globals
+                .get::<Option<String>>("unix_socket_dir")
+                .map(PathBuf::from),
+            unix_socket_mode: globals.get("unix_socket_mode"),
+            backlog: globals.get("listen_backlog"),
         }
     }
 }
 
 impl Workers {
     pub(super) fn read(globals: &Chain<'_>) -> Self {
-        globals.limit("workers").map_or(Self::Auto, Self::Count)
+        let count: Option<NonZeroU32> = globals.get("workers");
+        count.map_or(Self::Auto, Self::Count)
     }
 }
 
 impl Tcp {
     pub(super) fn read(globals: &Chain<'_>) -> Self {
         Self {
-            keepalive: globals.boolean("tcp_keepalive"),
-            keepidle: globals.timeout("tcp_keepidle"),
-            keepintvl: globals.timeout("tcp_keepintvl"),
-            keepcnt: globals.limit("tcp_keepcnt").map(Into::into),
-            user_timeout: globals.timeout("tcp_user_timeout"),
-            socket_buffer: globals.limit("tcp_socket_buffer").map(Into::into),
+            keepalive: globals.get("tcp_keepalive"),
+            keepidle: globals.get("tcp_keepidle"),
+            keepintvl: globals.get("tcp_keepintvl"),
+            keepcnt: globals.get("tcp_keepcnt"),
+            user_timeout: globals.get("tcp_user_timeout"),
+            socket_buffer: globals.get("tcp_socket_buffer"),
         }
     }
 }

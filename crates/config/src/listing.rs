@@ -93,7 +93,7 @@ fn pool(
         }
     }
     let min = min_pool_size(&chain);
-    if min < chain.number("min_pool_size") {
+    if min < chain.get::<u32>("min_pool_size") {
         shown.push(Shown {
             path: key_of(&path, "min_pool_size"),
             value: min.to_string(),

@@ -21,14 +21,16 @@ pub struct Log {
 
 impl Log {
     pub(super) fn read(globals: &Chain<'_>) -> Self {
-        let level = globals.word("log_level");
-        let has_stats = globals.boolean("log_stats");
+        let level = globals.get::<&str>("log_level");
+        let has_stats = globals.get::<bool>("log_stats");
         Self {
             level: (level != "auto").then_some(level),
-            connections: globals.boolean("log_connections"),
-            disconnections: globals.boolean("log_disconnections"),
-            pooler_errors: globals.boolean("log_pooler_errors"),
-            stats_period: globals.timeout("stats_period").filter(|_| has_stats),
+            connections: globals.get("log_connections"),
+            disconnections: globals.get("log_disconnections"),
+            pooler_errors: globals.get("log_pooler_errors"),
+            stats_period: globals
+                .get::<Option<Duration>>("stats_period")
+                .filter(|_| has_stats),
         }
     }
 }

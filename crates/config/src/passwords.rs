@@ -73,7 +73,7 @@ pub(super) fn of(
     }
     let secret = match given.get(1) {
         Some(other) => Err(format!("stands beside {other}; remove one")),
-        None => fetch(name, chain.text(name), folder, outside),
+        None => fetch(name, chain.get::<String>(name), folder, outside),
     };
     match secret {
         Ok(secret) => Held::new(secret, found.origin.clone()),
@@ -117,7 +117,7 @@ pub(super) fn add_auth_file(
     users: &mut Vec<(String, Level, Held)>,
     problems: &mut Vec<Problem>,
 ) {
-    let Some(written) = globals.some_text("auth_file") else {
+    let Some(written) = globals.get::<Option<String>>("auth_file") else {
         return;
     };
     let path = folder.join(&written);

@@ -1,11 +1,12 @@
 //! Settings of pools: their sizes, their time limits, and the care of their servers.
 //!
-//! A setting of pools is a row in `settings`, a field here, and a line in [`PoolConfig::read`].
+//! A setting of pools is a row in `settings`, a field here, and its name in [`PoolConfig::read`].
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::level::{Chain, mismatch};
+use super::level::{Chain, ReadAs};
+use super::value::Parsed;
 
 /// When a server goes back to its pool (`pool_mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,59 +70,50 @@ pub struct PoolConfig {
     pub server_reset_query_always: bool,
 }
 
-impl PoolMode {
-    fn read(chain: &Chain<'_>) -> Self {
-        match chain.word("pool_mode") {
-            "session" => Self::Session,
-            "transaction" => Self::Transaction,
-            "statement" => Self::Statement,
-            _ => mismatch("pool_mode"),
+impl ReadAs for PoolMode {
+    fn from_parsed(parsed: Parsed) -> Option<Self> {
+        match parsed {
+            Parsed::Word("session") => Some(Self::Session),
+            Parsed::Word("transaction") => Some(Self::Transaction),
+            Parsed::Word("statement") => Some(Self::Statement),
+            _ => None,
         }
     }
+}
+
+/// The fields, each read from the setting that has its name.
+macro_rules! by_name {
+    ($chain:ident: $($field:ident),* $(,)?) => {
+        Self { $($field: $chain.get(stringify!($field)),)* }
+    };
 }
 
 impl PoolConfig {
     /// Reads the settings that hold in the most special section of `chain`.
     pub(super) fn read(chain: &Chain<'_>) -> Self {
-        let check_query = chain.text("server_check_query");
+        let mut pool = by_name! { chain:
+            pool_mode, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
+            max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
+            transaction_timeout, client_idle_timeout, track_statements, slow_query_time,
+            very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
+            server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
+            server_reset_query, server_reset_query_always,
+        };
+        pool.min_pool_size = min_pool_size(chain);
         // As in PgBouncer: no query is no check, and a delay of 0 is a check before every use.
-        let server_check_delay =
-            (!check_query.is_empty()).then(|| chain.time("server_check_delay"));
-        Self {
-            pool_mode: PoolMode::read(chain),
-            pool_size: chain.limit("pool_size"),
-            min_pool_size: min_pool_size(chain),
-            reserve_pool_size: chain.number("reserve_pool_size"),
-            reserve_pool_timeout: chain.time("reserve_pool_timeout"),
-            max_waiting_clients: chain.limit("max_waiting_clients"),
-            query_wait_timeout: chain.timeout("query_wait_timeout"),
-            query_timeout: chain.timeout("query_timeout"),
-            idle_transaction_timeout: chain.timeout("idle_transaction_timeout"),
-            transaction_timeout: chain.timeout("transaction_timeout"),
-            client_idle_timeout: chain.timeout("client_idle_timeout"),
-            track_statements: chain.boolean("track_statements"),
-            slow_query_time: chain.timeout("slow_query_time"),
-            very_slow_query_time: chain.timeout("very_slow_query_time"),
-            leak_time: chain.timeout("leak_time"),
-            server_connect_timeout: chain.timeout("server_connect_timeout"),
-            server_login_retry: chain.time("server_login_retry"),
-            server_idle_timeout: chain.timeout("server_idle_timeout"),
-            server_lifetime: chain.time("server_lifetime"),
-            server_check_delay,
-            server_check_query: match check_query.as_str() {
-                "<empty>" => String::new(),
-                _ => check_query,
-            },
-            server_reset_query: chain.text("server_reset_query"),
-            server_reset_query_always: chain.boolean("server_reset_query_always"),
+        let is_checked = !pool.server_check_query.is_empty();
+        pool.server_check_delay = is_checked.then(|| chain.get("server_check_delay"));
+        if pool.server_check_query == "<empty>" {
+            pool.server_check_query.clear();
         }
+        pool
     }
 }
 
 /// A user has a `pool_size` of its own but no `min_pool_size`, so its size bounds what it inherits.
 pub(super) fn min_pool_size(chain: &Chain<'_>) -> u32 {
-    let min = chain.number("min_pool_size");
-    match chain.limit("pool_size") {
+    let min = chain.get::<u32>("min_pool_size");
+    match chain.get::<Option<NonZeroU32>>("pool_size") {
         Some(size) => min.min(size.get()),
         None => min,
     }

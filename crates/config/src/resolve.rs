@@ -105,15 +105,15 @@ pub(super) fn resolve_into(
             .iter()
             .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
             .collect(),
-        max_client_conn: globals.number("max_client_conn"),
-        max_user_connections: globals.limit("max_user_connections"),
-        client_login_timeout: globals.timeout("client_login_timeout"),
-        shutdown_timeout: globals.time("shutdown_timeout"),
+        max_client_conn: globals.get("max_client_conn"),
+        max_user_connections: globals.get("max_user_connections"),
+        client_login_timeout: globals.get("client_login_timeout"),
+        shutdown_timeout: globals.get("shutdown_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
-        probe_interval: globals.timeout("probe_interval"),
+        probe_interval: globals.get("probe_interval"),
     };
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, problems);
@@ -125,7 +125,7 @@ pub(super) fn resolve_into(
 }
 
 fn auth_type(globals: &Chain<'_>) -> AuthType {
-    match globals.word("auth_type") {
+    match globals.get::<&str>("auth_type") {
         "trust" => AuthType::Trust,
         "md5" => AuthType::Md5,
         "scram-sha-256" => AuthType::ScramSha256,
@@ -134,7 +134,9 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
 }
 
 fn ignore_startup_parameters(globals: &Chain<'_>) -> Vec<String> {
-    let text = globals.text("ignore_startup_parameters").to_lowercase();
+    let text = globals
+        .get::<String>("ignore_startup_parameters")
+        .to_lowercase();
     let names = text
         .split(',')
         .map(str::trim)
@@ -146,8 +148,8 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
     User {
         name: name.to_owned(),
         secret: password.secret(),
-        max_user_connections: chain.limit("max_user_connections"),
-        max_user_client_connections: chain.limit("max_user_client_connections"),
+        max_user_connections: chain.get("max_user_connections"),
+        max_user_client_connections: chain.get("max_user_client_connections"),
     }
 }
 
@@ -159,7 +161,7 @@ fn database(
     users: &[Entry<'_, Arc<User>>],
 ) -> Database {
     let chain = Chain::new(&[level, global]);
-    let given = chain.some_text("dbname");
+    let given = chain.get::<Option<String>>("dbname");
     let dbname = match name {
         "*" => given,
         name => Some(given.unwrap_or_else(|| name.to_owned())),
@@ -173,27 +175,27 @@ fn database(
         });
     let startup_parameters = STARTUP_PARAMETERS
         .into_iter()
-        .filter_map(|name| Some((name.to_owned(), chain.some_text(name)?)));
+        .filter_map(|name| Some((name.to_owned(), chain.get::<Option<String>>(name)?)));
     Database {
         name: name.to_owned(),
         server: server(&chain),
         dbname,
-        forced_user: chain.some_text("user"),
+        forced_user: chain.get("user"),
         password: password.secret(),
-        max_db_connections: chain.limit("max_db_connections"),
-        max_db_client_connections: chain.limit("max_db_client_connections"),
-        connect_query: chain.some_text("connect_query"),
+        max_db_connections: chain.get("max_db_connections"),
+        max_db_client_connections: chain.get("max_db_client_connections"),
+        connect_query: chain.get("connect_query"),
         startup_parameters: startup_parameters.collect(),
-        probe_user: chain.some_text("probe_user"),
-        server_cores: chain.limit("server_cores"),
+        probe_user: chain.get("probe_user"),
+        server_cores: chain.get("server_cores"),
         pool: PoolConfig::read(&chain),
         user_pools: user_pools.collect(),
     }
 }
 
 fn server(chain: &Chain<'_>) -> ServerAddress {
-    let host = chain.text("host");
-    let port = chain.port("port");
+    let host = chain.get::<String>("host");
+    let port = chain.get::<u16>("port");
     if host.starts_with('/') {
         return ServerAddress::Unix(Path::new(&host).join(format!(".s.PGSQL.{port}")));
     }
