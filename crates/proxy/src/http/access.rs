@@ -56,3 +56,24 @@ impl Access {
         ready.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Access;
+    use crate::http::tests::world;
+
+    #[test]
+    fn keys_are_those_of_the_configuration_that_runs() {
+        let world = world("http_jwt_secret_file = \"secret\"");
+        let access = Access::new(world.registry.clone());
+        assert!(!access.keys().is_empty());
+        assert!(Arc::ptr_eq(&access.keys(), &access.keys()));
+        let mut config = (*world.registry.config()).clone();
+        config.http.keys = Default::default();
+        world.registry.reload(config);
+        assert!(access.keys().is_empty());
+        assert!(access.tls().is_none());
+    }
+}
