@@ -77,8 +77,6 @@ KNOWN_IMPORTS = {
     ("proxy::locks", "proxy::registry"),
     ("proxy::locks", "proxy::insight"),
     ("proxy::registry", "proxy::probe"),
-    ("proxy::config::consistency", "proxy::config::resolve"),
-    ("proxy::config::listing", "proxy::config::resolve"),
 }
 
 PREFIX = "pgweir-"

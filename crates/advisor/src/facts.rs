@@ -1,7 +1,6 @@
 //! Everything a plan needs to know about a fleet: what the operator gave, and a default for everything
 //! else.
 
-mod origin;
 mod service;
 
 use std::fmt;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use origin::{Columns, Origin, Span};
+pub use pgweir_settings::Origin;
 pub use service::{ClientTimeouts, Fpm, Kind, Service, Via};
 
 use crate::formula::base::Storage;

@@ -1,7 +1,7 @@
 //! `pgweir check`: every setting as it will be used, or every mistake.
 
 use clap::Args;
-use pgweir_proxy::config::{self, check};
+use pgweir_config::check;
 
 use crate::exit::Exit;
 use crate::mistakes::{self, Mistake};
@@ -25,7 +25,7 @@ pub(crate) struct Options {
 /// Checks a configuration.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let colours = output::stdout_has_colours();
-    let (text, exit) = match config::load(&options.configuration.source()?) {
+    let (text, exit) = match pgweir_proxy::load(&options.configuration.source()?) {
         Ok(resolved) if options.json => (check::render_json(&resolved), Exit::Done),
         Ok(resolved) => (check::render_text(&resolved, colours), Exit::Done),
         Err(problems) if options.json => (check::render_problems_json(&problems), Exit::Mistakes),

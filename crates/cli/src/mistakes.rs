@@ -13,13 +13,11 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
     MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
-use pgweir_advisor::facts;
-use pgweir_advisor::fleet;
-use pgweir_proxy::config::{self, raw};
+use pgweir_settings::{Columns, Origin, Problem, Span};
 
 use crate::output::Terminal;
 
-/// What is wrong, in the words of whichever crate found it.
+/// What is wrong, and where.
 #[derive(Debug)]
 pub(crate) struct Mistake {
     /// All of it in one line.
@@ -36,28 +34,26 @@ pub(crate) struct Mistake {
 struct Place {
     file: String,
     line: u32,
-    name: (u16, u16),
-    value: (u16, u16),
+    columns: Columns,
 }
 
-impl From<&fleet::Problem> for Mistake {
-    fn from(problem: &fleet::Problem) -> Self {
+impl From<&Problem> for Mistake {
+    fn from(problem: &Problem) -> Self {
         let place = match &problem.origin {
-            facts::Origin::File {
+            Origin::File {
                 path,
                 line,
                 columns,
             } => Some(Place {
                 file: path.to_string(),
                 line: *line,
-                name: (columns.name.start, columns.name.end),
-                value: (columns.value.start, columns.value.end),
+                columns: *columns,
             }),
-            facts::Origin::Preset(_)
-            | facts::Origin::WhatIf
-            | facts::Origin::Database
-            | facts::Origin::Answer
-            | facts::Origin::Nowhere => None,
+            Origin::Url
+            | Origin::UrlParameter(_)
+            | Origin::Variable(_)
+            | Origin::Named(_)
+            | Origin::Default => None,
         };
         Self {
             line: problem.to_string(),
@@ -65,36 +61,6 @@ impl From<&fleet::Problem> for Mistake {
             value: problem.value.clone(),
             message: problem.message.clone(),
             suggestion: problem.suggestion.clone(),
-            place,
-        }
-    }
-}
-
-impl From<&config::Problem> for Mistake {
-    fn from(problem: &config::Problem) -> Self {
-        let place = match &problem.origin {
-            raw::Origin::File {
-                path,
-                line,
-                columns,
-            } => Some(Place {
-                file: path.display().to_string(),
-                line: *line,
-                name: columns.name,
-                value: columns.value,
-            }),
-            raw::Origin::Url
-            | raw::Origin::UrlParameter(_)
-            | raw::Origin::Variable(_)
-            | raw::Origin::WithoutFile
-            | raw::Origin::Default => None,
-        };
-        Self {
-            line: problem.to_string(),
-            key: problem.key.clone(),
-            value: problem.value.clone(),
-            message: problem.message.clone(),
-            suggestion: None,
             place,
         }
     }
@@ -150,11 +116,11 @@ impl Mistake {
     fn quote(&self, files: &mut Files) -> Option<Quote> {
         let place = self.place.as_ref()?;
         let line = files.line(&place.file, place.line)?;
-        let part = |(start, end): (u16, u16)| {
-            let range = usize::from(start)..usize::from(end);
+        let part = |span: Span| {
+            let range = usize::from(span.start)..usize::from(span.end);
             line.get(range).filter(|part| !part.is_empty())
         };
-        let name = part(place.name)?;
+        let name = part(place.columns.name)?;
         let spelt = name.trim_matches(['"', '\'']);
         // A section stands for what is missing in it.
         let mut parts = self.key.split('.').map(|part| part.trim_matches('"'));
@@ -163,9 +129,11 @@ impl Mistake {
         }
         let mut text = name.to_owned();
         let mut span = 0..text.len();
-        let mut column = place.name.0;
-        let written = part(place.value);
-        let more = line.get(place.name.1.into()..).unwrap_or_default();
+        let mut column = place.columns.name.start;
+        let written = part(place.columns.value);
+        let more = line
+            .get(place.columns.name.end.into()..)
+            .unwrap_or_default();
         let is_value = more.trim_start().starts_with('=');
         if is_value {
             let value = match (&self.value, written) {
@@ -177,7 +145,7 @@ impl Mistake {
             text.push_str(" = ");
             if self.value.is_some() {
                 span.start = text.len();
-                column = place.value.0;
+                column = place.columns.value.start;
             }
             text.push_str(value);
             span.end = text.len();

@@ -117,7 +117,7 @@ pub(crate) fn report_failure(error: &anyhow::Error, json: bool) -> anyhow::Resul
             None => format!("{error:#}"),
         };
         let text = text.trim().trim_start_matches("error: ");
-        return report_mistakes(&[Problem::new(&Origin::Nowhere, "", text)], true);
+        return report_mistakes(&[Problem::new(&Origin::named("fleet"), "", text)], true);
     }
     output::note(&format!("pgweir: {error:#}"));
     Ok(Exit::Usage)
@@ -163,11 +163,11 @@ fn place(origin: &Origin) -> (Option<&str>, Option<u32>, Option<u32>) {
             let column = (!columns.name.is_empty()).then(|| u32::from(columns.name.start) + 1);
             (Some(path), Some(*line).filter(|line| *line > 0), column)
         }
-        Origin::Preset(_)
-        | Origin::WhatIf
-        | Origin::Database
-        | Origin::Answer
-        | Origin::Nowhere => (None, None, None),
+        Origin::Url
+        | Origin::UrlParameter(_)
+        | Origin::Variable(_)
+        | Origin::Named(_)
+        | Origin::Default => (None, None, None),
     }
 }
 

@@ -6,7 +6,6 @@ use std::io::stderr;
 use clap::Args;
 use clap::error::ErrorKind;
 use pgweir_proxy::SetLogLevel;
-use pgweir_proxy::config;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -55,7 +54,7 @@ enum Format {
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
     let set_level = start_log(options)?;
-    let resolved = match config::load(&source) {
+    let resolved = match pgweir_proxy::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
             let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use pgweir_proxy::config::Source;
+use pgweir_config::Source;
 
 /// The argument that names the configuration.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::bail;
 use clap::Args;
-use pgweir_proxy::config;
+use pgweir_proxy::token_keys;
 
 use crate::exit::Exit;
 use crate::mistakes::{self, Mistake};
@@ -43,7 +43,7 @@ pub(crate) struct Options {
 
 /// Makes a token.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let config = match config::load(&options.configuration.source()?) {
+    let config = match pgweir_proxy::load(&options.configuration.source()?) {
         Ok(resolved) => resolved.config,
         Err(problems) => {
             let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         );
     }
     let expires = SystemTime::now() + options.life;
-    let Some(token) = config.http.keys.sign(&options.subject, scope, expires) else {
+    let Some(token) = token_keys(&config.http.keys).sign(&options.subject, scope, expires) else {
         bail!(
             "the configuration has no secret to sign with: set http_jwt_secret_file \
              (openssl rand -hex 32 > FILE), or have the issuer of http_jwks_file make a token"

@@ -159,7 +159,7 @@ fn mistakes_begin_with_their_place_where_there_is_no_terminal() {
         assert!(
             lines[0].starts_with("fleet.toml:2: services.api.pool = -1: must be a whole number")
         );
-        assert!(lines[1].starts_with("fleet.toml:3: services.api.password: is no setting"));
+        assert!(lines[1].starts_with("fleet.toml:3: services.api.password: unknown setting"));
         assert_eq!(lines[2..], ["2 problems"]);
         let done = pgweir(folder.path(), &[command, &["--json"]].concat());
         let answer: Value = serde_json::from_str(&done.out).unwrap();

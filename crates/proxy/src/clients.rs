@@ -7,8 +7,8 @@ use std::sync::Arc;
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
 
-use crate::config::{Config, Database};
 use crate::texts::ClientError;
+use pgweir_config::{Config, Database};
 
 /// A client's number and secret for cancel requests, as PostgreSQL's process number and key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,12 +17,12 @@ use pgweir_wire::sqlstate::SqlState;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::{Secret, ServerAddress, Tcp};
 use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
 use crate::wire_io::Inbound;
+use pgweir_config::{Secret, ServerAddress, Tcp};
 
 /// Why a server could not be opened.
 #[derive(Debug)]

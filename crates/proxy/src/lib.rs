@@ -5,12 +5,12 @@
 //! clients and servers in, sweeps the pools ten times a second, and sees to signals. Sessions
 //! reach the workers, and servers the pools, when they are logged in.
 
+mod access;
 mod admin;
 mod backends;
 mod cancel;
 mod clients;
 mod clock;
-pub mod config;
 mod connect;
 mod errors;
 mod insight;
@@ -19,6 +19,7 @@ mod listen;
 mod locks;
 mod login;
 mod mailbox;
+mod outside;
 mod platform;
 mod pool_handle;
 mod probe;
@@ -37,5 +38,7 @@ mod worker;
 #[cfg(test)]
 mod world;
 
+pub use access::token_keys;
+pub use outside::load;
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};

@@ -17,11 +17,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
-use crate::config::{Config, Listen};
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::platform::{Account, Client, PoolRef};
 use crate::socket::{self, Socket};
 use crate::texts::{self, ClientError, seconds};
+use pgweir_config::{Config, Listen};
 
 /// Logins under way at once; further clients wait in the kernel's queue. At 16 KiB each, strangers
 /// can make us hold 16 MiB.

@@ -19,11 +19,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use crate::clients::CancelKey;
-use crate::config::{AuthType, Config, Database, Secret, User};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
 use crate::texts::ClientError;
 use crate::wire_io::{Inbound, ReadError};
+use pgweir_config::{AuthType, Config, Database, Secret, User};
 
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";

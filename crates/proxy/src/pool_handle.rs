@@ -23,9 +23,9 @@ use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
 use tokio::sync::watch;
 
-use crate::config::{Database, PoolConfig, PoolMode};
 use crate::link::{Link, Server};
 use crate::texts::ClientError;
+use pgweir_config::{Database, PoolConfig, PoolMode};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;

@@ -36,10 +36,10 @@ use chains::Chains;
 use session::{Failure, ProbeLogin, ProbeSession};
 use target::Target;
 
-use crate::config::{Config, Tcp};
 use crate::locks::Locks;
 use crate::pool_handle::Keys;
 use crate::registry::Registry;
+use pgweir_config::{Config, Tcp};
 
 /// Time for an answer, the query's running time included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

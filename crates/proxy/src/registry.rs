@@ -19,7 +19,6 @@ use tokio::sync::{Notify, oneshot};
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::{Config, Database, Workers};
 use crate::errors::Errors;
 use crate::insight::Insight;
 use crate::link::CancelTarget;
@@ -29,6 +28,7 @@ use crate::platform::Sockets;
 use crate::pool_handle::{PoolHandle, Settings};
 use crate::probe::Probes;
 use crate::texts::ClientError;
+use pgweir_config::{Config, Database, Workers};
 
 /// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
 const POOLS_MAX: usize = 10_000;

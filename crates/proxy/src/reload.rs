@@ -6,19 +6,20 @@ use pgweir_pool::budget::Group;
 use pgweir_pool::driver::Message;
 use tracing::{Level, enabled, error, info, warn};
 
-use crate::config::{self, Config, Source};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Settings, bounds};
 use crate::registry::{Registry, user_limits};
+use pgweir_config::{self, Config, Source};
 
 /// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
 pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
 
 /// Reads the configuration again. With any mistake in it, all of it stays as it was.
 pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLogLevel) {
-    match config::load(source) {
+    match crate::outside::load(source) {
         Ok(resolved) => {
-            let (config, reload) = config::reload::merge(&registry.config(), resolved.config);
+            let (config, reload) =
+                pgweir_config::reload::merge(&registry.config(), resolved.config);
             for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }

@@ -19,7 +19,6 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::config::{self, Config, Http, Resolved, Secret, Source, Workers};
 use crate::connect;
 use crate::listen::{self, Listener};
 use crate::login::Door;
@@ -32,6 +31,7 @@ use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{SetLogLevel, reload};
 use crate::shown::{self, Shown};
 use crate::worker::{SWEEP, WAKE, Worker};
+use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;
@@ -122,7 +122,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
 
 /// Starts to serve HTTP, with what only HTTP shows, or has to be ready for it, on the same thread.
 fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result<Serving> {
-    let pooler = Arc::new(Shown(registry.clone()));
+    let pooler = Arc::new(Shown::new(registry.clone()));
     let options = shown::options(&registry.config().http);
     let registry = registry.clone();
     let beside = async move {

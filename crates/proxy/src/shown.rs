@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use pgweir_config::Http;
 use pgweir_http::{
     Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
 };
 use pgweir_pool::relay::Hold;
 use pgweir_pool::trace::Slowness;
 use pgweir_telemetry::Snapshot;
-use pgweir_telemetry::compat::ApplicationNames;
 use pgweir_telemetry::findings::{FINDINGS_MAX, Findings};
 use pgweir_telemetry::live::{
     BlockerKind, LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowLevel, SlowQuery, TopStatement,
@@ -18,45 +18,40 @@ use pgweir_telemetry::snapshot::Readiness;
 use pgweir_telemetry::timestamp::rfc3339;
 use tokio::sync::oneshot;
 
-use crate::config;
+use crate::access;
 use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
 use crate::locks::{Blocker, LockHolder};
 use crate::registry::Registry;
 use crate::snapshot;
 
 /// The registry, as HTTP sees it.
-pub(crate) struct Shown(pub(crate) Arc<Registry>);
+pub(crate) struct Shown {
+    registry: Arc<Registry>,
+    access: access::Ready,
+}
+
+impl Shown {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        let access = access::Ready::default();
+        Self { registry, access }
+    }
+}
 
 impl Pooler for Shown {
     fn snapshot(&self) -> Snapshot {
-        snapshot::take(&self.0)
+        snapshot::take(&self.registry)
     }
 
     fn readiness(&self) -> Readiness {
-        snapshot::readiness(&self.0)
+        snapshot::readiness(&self.registry)
     }
 
     fn findings(&self) -> Findings {
-        findings(&self.0)
+        findings(&self.registry)
     }
 
     fn access(&self) -> Access {
-        let config::Http {
-            keys,
-            admin_scope,
-            tls,
-            compat,
-            ..
-        } = &self.0.config().http;
-        Access {
-            keys: keys.clone(),
-            admin_scope: admin_scope.clone(),
-            tls: tls.clone(),
-            names: ApplicationNames {
-                prisma: compat.prisma,
-                sqlx: compat.sqlx,
-            },
-        }
+        self.access.of(self.registry.config())
     }
 
     fn administer(
@@ -65,12 +60,12 @@ impl Pooler for Shown {
         action: ClientAction,
         by: Administrator,
     ) -> Option<oneshot::Receiver<ActionOutcome>> {
-        self.0.administer(client, action, by)
+        self.registry.administer(client, action, by)
     }
 }
 
 /// What stays as it is until a restart.
-pub(crate) fn options(http: &config::Http) -> HttpOptions {
+pub(crate) fn options(http: &Http) -> HttpOptions {
     let to = http.otlp.as_ref().map(|otlp| Collector {
         host: otlp.host.clone(),
         port: otlp.port,
@@ -221,7 +216,7 @@ mod tests {
              http_admin_scope = \"ops\"\nhttp_path_prefix = \"/x\"\n\
              otlp_endpoint = \"http://[::1]:4318\"",
         );
-        let access = Shown(world.registry.clone()).access();
+        let access = Shown::new(world.registry.clone()).access();
         assert!(!access.keys.is_empty());
         assert_eq!(access.admin_scope.as_deref(), Some("ops"));
         assert_eq!((access.names.prisma, access.names.sqlx), (false, true));
@@ -234,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_pooler_that_has_done_nothing_has_a_document() {
-        let shown = Shown(world("").registry);
+        let shown = Shown::new(world("").registry);
         let live = Recorder::default().document(&shown.snapshot(), shown.findings());
         assert!(live.ready);
         assert_eq!(live.pools[0].stats.name(), "app/bob");

@@ -11,9 +11,9 @@ use pgweir_telemetry::live::LiveMode;
 use pgweir_telemetry::pools::PoolSnapshot;
 use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, SHOWN_MAX, WorkerSnapshot};
 
-use crate::config::{Config, Database, PoolMode, ServerAddress, pool_info};
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
+use pgweir_config::{Config, Database, PoolMode, ServerAddress, pool_info};
 
 /// Everything at this moment.
 pub(crate) fn take(registry: &Registry) -> Snapshot {

@@ -9,7 +9,7 @@ use mio::{Interest, Registry, Token};
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::config::Tcp;
+use pgweir_config::Tcp;
 
 /// Either kind of stream.
 #[derive(Debug)]

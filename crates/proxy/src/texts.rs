@@ -10,7 +10,7 @@ use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::sqlstate::SqlState;
 
-use crate::config::PoolConfig;
+use pgweir_config::PoolConfig;
 
 /// An error for a client.
 pub(crate) type ClientError = LastWords;

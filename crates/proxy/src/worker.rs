@@ -15,11 +15,11 @@ use pgweir_pool::time::Time;
 use tracing::info;
 
 use crate::admin::{Action, Outcome, Request};
-use crate::config::Workers;
 use crate::mailbox::Letter;
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
 use crate::shell::author;
+use pgweir_config::Workers;
 
 /// The token of the wake-up; clients have even tokens, servers odd ones below it.
 pub(crate) const WAKE: Token = Token(usize::MAX);

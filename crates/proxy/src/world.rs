@@ -6,11 +6,11 @@ use mio::{Poll, Waker};
 use pgweir_pool::id::WorkerId;
 
 use crate::clock::Clock;
-use crate::config::{self, Source};
 use crate::mailbox::WorkerHandle;
 use crate::pool_handle::PoolHandle;
 use crate::registry::{Errand, Registry};
 use crate::worker::WAKE;
+use pgweir_config::{self, Source};
 
 /// What tokens are signed with in some of them.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -48,7 +48,7 @@ pub(crate) fn world(settings: &str) -> World {
          [databases.app]\n[users.bob]\npassword = \"x\"\n"
     );
     std::fs::write(&path, text).unwrap();
-    let config = config::load(&Source::File(path)).unwrap().config;
+    let config = crate::load(&Source::File(path)).unwrap().config;
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     let handle = WorkerHandle::new(WorkerId(0), poll.registry().try_clone().unwrap(), waker);

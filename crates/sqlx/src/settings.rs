@@ -362,8 +362,8 @@ impl PoolSettings {
         format!(
             "Connection Pool: Limit: {}, Pool Timeout: {}, Connect Timeout: {}",
             self.max_connections,
-            value::seconds(self.acquire_timeout),
-            value::seconds(self.connect_timeout),
+            value::in_seconds(self.acquire_timeout),
+            value::in_seconds(self.connect_timeout),
         )
     }
 
@@ -442,7 +442,7 @@ impl fmt::Debug for PoolSettings {
 impl fmt::Display for PoolSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_never = |timeout: Option<Duration>| match timeout {
-            Some(timeout) => value::seconds(timeout),
+            Some(timeout) => value::in_seconds(timeout),
             None => "never".to_owned(),
         };
         write!(

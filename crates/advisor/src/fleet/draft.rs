@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 
-use compact_str::CompactString;
+use pgweir_settings::{Origin, Problem, Section, Value, nearest};
 
 use super::keys;
-use super::nearest::nearest;
-use super::problem::Problem;
-use super::value::Value;
-use crate::facts::{Observation, Origin};
+use crate::facts::Observation;
 use crate::profile::Profile;
 
 /// What one source, or several laid over each other, said.
@@ -30,106 +27,6 @@ pub struct Draft {
     pub observations: Vec<Observation>,
     /// Whether parts could not be read at all. What is missing then is no mistake of its own.
     pub torn: bool,
-}
-
-/// Values of one section by name. A name given twice holds the last.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Section {
-    /// Where the section starts.
-    pub origin: Origin,
-    /// The values by the name written, in the order of the names. A vector, for sections are small and
-    /// many.
-    values: Vec<(CompactString, Given)>,
-}
-
-/// A value and where it was written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Given {
-    /// The value.
-    pub value: Value,
-    /// Where it was written.
-    pub origin: Origin,
-}
-
-impl Section {
-    /// An empty section that starts at `origin`.
-    pub fn new(origin: Origin) -> Self {
-        Self {
-            origin,
-            values: Vec::new(),
-        }
-    }
-
-    /// An empty section that starts at `origin`, with room for `count` values.
-    pub(super) fn with_room(origin: Origin, count: usize) -> Self {
-        Self {
-            origin,
-            values: Vec::with_capacity(count),
-        }
-    }
-
-    /// What was given under this name.
-    pub fn get(&self, name: &str) -> Option<&Given> {
-        let at = self.place(name).ok()?;
-        Some(&self.values[at].1)
-    }
-
-    /// Whether something was given under this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.place(name).is_ok()
-    }
-
-    /// Whether nothing was given.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// What was given, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Given)> {
-        self.values
-            .iter()
-            .map(|(name, given)| (name.as_str(), given))
-    }
-
-    /// Where the name is, or where it would go: behind the last one, where sorted names are added.
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        if self
-            .values
-            .last()
-            .is_none_or(|(last, _)| last.as_str() < name)
-        {
-            return Err(self.values.len());
-        }
-        self.values
-            .binary_search_by(|(known, _)| known.as_str().cmp(name))
-    }
-
-    /// Adds a value with the section's own origin.
-    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        let origin = self.origin.clone();
-        self.give(name, value.into(), origin);
-    }
-
-    /// Adds a value; an earlier one of the same name gives way.
-    pub fn give(&mut self, name: &str, value: Value, origin: Origin) {
-        self.put(name.into(), Given { value, origin });
-    }
-
-    pub(super) fn put(&mut self, name: CompactString, given: Given) {
-        match self.place(&name) {
-            Ok(at) => self.values[at].1 = given,
-            Err(at) => self.values.insert(at, (name, given)),
-        }
-    }
-
-    fn overlay(&mut self, over: Self) {
-        if self.values.is_empty() {
-            self.origin = over.origin;
-        }
-        for (name, given) in over.values {
-            self.put(name, given);
-        }
-    }
 }
 
 impl Draft {
@@ -183,7 +80,7 @@ impl Draft {
     /// # Errors
     /// It has no such form, or names no section. Its value is checked with all the others.
     pub fn suppose(&mut self, text: &str) -> Result<(), Box<Problem>> {
-        let origin = Origin::WhatIf;
+        let origin = Origin::named("--what-if");
         let form =
             || {
                 let problem = Problem::new(&origin, "", format!("`{text}` is no supposition"));
@@ -214,7 +111,7 @@ impl Draft {
                 .get_or_insert_with(|| Section::new(origin.clone())),
             _ => {
                 let known = self.services.iter().map(|(name, _)| name.as_str());
-                let known = known.chain(keys::SECTIONS.iter().copied());
+                let known = known.chain(keys::SECTIONS);
                 let problem = Problem::new(&origin, path.trim(), "names no service and no section");
                 return Err(Box::new(match nearest(section, known) {
                     Some(near) => problem.with_suggestion(format!("did you mean {near}.{key}?")),
@@ -224,15 +121,5 @@ impl Draft {
         };
         fixed.give(key, value, origin);
         Ok(())
-    }
-}
-
-/// `services.NAME`, the name in quotes where TOML needs them.
-pub(super) fn service_path(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
-        format!("services.{name}")
-    } else {
-        format!("services.{name:?}")
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::problem::SECRET_WORDS;
+use pgweir_settings::SECRET_WORDS;
 
 /// Whether this can be the name or address of a machine, or the folder of a socket.
 pub(super) fn is_host(text: &str) -> bool {

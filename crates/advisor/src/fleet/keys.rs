@@ -1,6 +1,8 @@
 //! The table of every setting of a fleet: where it stands, what it may be, what it is when nobody
 //! says, and why. The reader, the manual, `plan init` and the list of assumptions all use it.
 
+use pgweir_settings::{Origin, Problem, nearest};
+
 use super::value::Kind;
 use crate::units::Bytes;
 
@@ -245,22 +247,23 @@ pub(super) fn place(scope: Scope, name: &str) -> Option<(usize, &'static Key)> {
     keys.find(|(_, key)| key.name == name)
 }
 
-/// Whether a name is that of a setting, what other programs call one, or nearly so.
-pub(super) fn sounds_like_one(name: &str) -> bool {
+/// Names of all settings, and what other programs call them.
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
     let settings = Scope::ALL.iter().flat_map(|scope| scope.keys());
-    let known = settings
-        .map(|key| key.name)
-        .chain(SYNONYMS.iter().map(|(synonym, _)| *synonym));
-    known.clone().any(|known| known == name) || super::nearest::nearest(name, known).is_some()
+    let synonyms = SYNONYMS.iter().map(|(synonym, _)| *synonym);
+    settings.map(|key| key.name).chain(synonyms)
 }
 
-/// What to write in place of a name that `scope` does not know.
-pub(super) fn hint(scope: Scope, name: &str) -> String {
+/// The problem with a name that `scope` does not know.
+pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) -> Problem {
+    let problem = |suggestion: String| {
+        Problem::new(origin, &*key, "unknown setting").with_suggestion(suggestion)
+    };
     if let Some(elsewhere) = Scope::ALL
         .iter()
         .find(|other| find(**other, name).is_some())
     {
-        return format!("it belongs in [{}]", elsewhere.title());
+        return problem(format!("it belongs in [{}]", elsewhere.title()));
     }
     let (_, meant) = SYNONYMS
         .iter()
@@ -268,13 +271,10 @@ pub(super) fn hint(scope: Scope, name: &str) -> String {
         .copied()
         .unwrap_or_default();
     if !meant.is_empty() && find(scope, meant).is_some() {
-        return format!("it is called {meant}");
+        return problem(format!("it is called {meant}"));
     }
-    let known = scope.keys().iter().map(|key| key.name);
-    match super::nearest::nearest(name, known) {
-        Some(near) => format!("did you mean {near}?"),
-        None => "the manual (docs/planning.md) lists the known ones".to_owned(),
-    }
+    let near = nearest(name, scope.keys().iter().map(|key| key.name));
+    Problem::unknown(origin, key, "setting", near, "docs/planning.md")
 }
 
 /// What other programs call these settings.

@@ -9,21 +9,18 @@
 pub mod draft;
 mod host;
 pub mod keys;
-mod lines;
-mod nearest;
 pub mod presets;
-mod problem;
+mod read;
 mod resolve;
-mod toml;
+mod typed;
 pub mod value;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Draft, Given, Section};
-pub use problem::{Problem, without_secrets};
+pub use draft::Draft;
+pub use pgweir_settings::{Given, Problem, Section, Value, without_secrets};
+pub use read::read;
 pub use resolve::resolve;
-pub use toml::read;
-pub use value::Value;
 pub use write::write;

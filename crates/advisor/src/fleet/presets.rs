@@ -1,7 +1,8 @@
 //! The sizing table of S1 as fleets.
 
-use super::draft::{Draft, Section};
-use crate::facts::Origin;
+use pgweir_settings::{Origin, Section};
+
+use super::Draft;
 
 /// A column of S1's sizing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Preset {
 
     /// The column at its upper end, as a fleet of one service. The table knows no rollouts.
     pub fn draft(&'static self) -> Draft {
-        let origin = Origin::Preset(self.name);
+        let origin = Origin::Named(format!("preset {}", self.name).into());
         let mut draft = Draft {
             database: Section::new(origin.clone()),
             operations: Section::new(origin.clone()),

@@ -6,21 +6,20 @@ mod pooler;
 mod service;
 mod values;
 
-use super::draft::Draft;
+use pgweir_settings::{Origin, Problem, finish};
+
+use super::Draft;
 #[cfg(test)]
 use super::keys::Fallback;
 use super::keys::Scope;
-use super::problem::Problem;
-use super::value::Typed;
+use super::typed::Percent;
 use crate::facts::{Database, Facts, Measured, Operations, Via};
 use crate::formula::queueing::Goal;
-use crate::formula::scaling::Step;
 use crate::profile::Profile;
-use crate::units::Rate;
 use database::database;
 use pooler::pooler;
 use service::service;
-use values::{Assumptions, Values, mistyped};
+use values::{Assumptions, Values};
 
 /// Makes facts of a draft.
 ///
@@ -58,12 +57,11 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         pooler(section, &database, wait, &mut assumptions, &mut read)
     });
     let measured = measured(draft, &mut assumptions, &mut read);
-    if !read.is_empty() {
-        read.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
-        read.dedup();
-        return Err(read);
+    // A section that nobody wrote stands nowhere.
+    for problem in read.iter_mut().filter(|p| p.origin == Origin::Default) {
+        problem.origin = Origin::named("fleet");
     }
-    Ok(Facts {
+    let facts = Facts {
         profile,
         database,
         services,
@@ -72,7 +70,8 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         measured,
         assumptions: assumptions.list(),
         observations: draft.observations.clone(),
-    })
+    };
+    finish(facts, read)
 }
 
 /// What services depend on.
@@ -91,36 +90,29 @@ fn operations(
     let section = &draft.operations;
     let mut v = Values::read(Scope::Operations, "", section, assumptions, problems);
     Operations {
-        reserve: v.connections("reserve"),
-        target: match v.fixed("target_utilisation") {
-            Typed::Percent(percent) => percent,
-            other => mistyped("target_utilisation", &other),
-        },
-        surge: v.truth("surge"),
+        reserve: v.get("reserve"),
+        target: v.get::<Percent>("target_utilisation").0,
+        surge: v.get("surge"),
         goal: Goal {
-            wait: v.time("wait"),
-            probability: v.number("wait_share"),
+            wait: v.get("wait"),
+            probability: v.get("wait_share"),
         },
-        network_idle: v.limit("network_idle_timeout"),
-        termination_grace: v.time("termination_grace"),
-        longest_transaction: v.time("longest_transaction"),
-        os_reserve: v.size("os_reserve"),
+        network_idle: v.get("network_idle_timeout"),
+        termination_grace: v.get("termination_grace"),
+        longest_transaction: v.get("longest_transaction"),
+        os_reserve: v.get("os_reserve"),
     }
 }
 
 fn measured(draft: &Draft, assumptions: &mut Assumptions, problems: &mut Vec<Problem>) -> Measured {
     let section = &draft.measured;
     let v = Values::read(Scope::Measured, "", section, assumptions, problems);
-    let steps: Vec<Step> = match v.given("steps") {
-        Some(Typed::Steps(steps)) => steps,
-        _ => Vec::new(),
-    };
     Measured {
-        active: v.maybe_number("active"),
-        cpu: v.maybe_number("cpu"),
-        read_share: v.maybe_number("read_share"),
-        churn: v.maybe_number("churn").map(Rate),
-        steps,
+        active: v.maybe("active"),
+        cpu: v.maybe::<Percent>("cpu").map(|percent| percent.0.into()),
+        read_share: v.maybe("read_share"),
+        churn: v.maybe("churn"),
+        steps: v.maybe("steps").unwrap_or_default(),
     }
 }
 

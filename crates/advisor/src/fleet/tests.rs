@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::draft::Section;
+use super::Section;
 use super::keys::{Fallback, Scope};
 use super::resolve::defaults_are_allowed;
 use super::{Draft, Problem, Value, read, resolve, write};
@@ -57,13 +57,13 @@ pool = 20
          octane, queue, serverless, generic; write kind = \"sqlx\"",
         "fleet.toml:11: services.api.pool = 170141183460469231731687303715884105727: must be a whole \
          number from 1 to 10000; write pool = 10000",
-        "fleet.toml:12: services.api.replica: is no setting of this section; did you mean replicas?",
+        "fleet.toml:12: services.api.replica: unknown setting; did you mean replicas?",
         "fleet.toml:13: services.api.hold = \"5 parsecs\": must be a time from 1us up to 100d with its \
          unit us, ms, s, min, h or d, as in \"5s\"",
         "fleet.toml:14: services.Web_App: is no name for a service: lower-case letters, digits and \
          hyphens, a letter first, at most 53; call it web-app",
         "fleet.toml:16: services.Web_App.pool_min = 50: is more than pool, which is 20; write 20 or less",
-        "fleet.toml:18: oprations: is no section of a fleet; did you mean [operations]?",
+        "fleet.toml:18: oprations: unknown section; did you mean [operations]?",
     ];
     let found = mistakes(text);
     for (found, expected) in found.iter().zip(expected) {

@@ -1,116 +1,24 @@
-//! Values as written, the kinds a setting may have, and what each kind makes of a value.
+//! The kinds a setting may have, and what each kind makes of a value.
 
-use std::fmt;
 use std::time::Duration;
 
 use compact_str::CompactString;
+use pgweir_settings::{Value, nearest, text, time, without_secrets};
 
 use super::host;
+use super::typed::Typed;
 use crate::formula::demand::Surge;
 use crate::formula::scaling::Step;
 use crate::units::{Bytes, Rate};
 
-/// A value as written.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Text; of values it is mostly short.
-    Text(CompactString),
-    /// A whole number.
-    Integer(i128),
-    /// A number with a fraction.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// A list.
-    List(Vec<Self>),
-    /// Something that no setting may be, with what it is.
-    Other(&'static str),
-}
-
-impl Value {
-    /// A value out of text without types, as on a command line.
-    pub fn from_text(text: &str) -> Self {
-        if let Ok(number) = text.parse() {
-            return Self::Integer(number);
-        }
-        match text {
-            "true" => Self::Bool(true),
-            "false" => Self::Bool(false),
-            _ => match text.parse::<f64>() {
-                // `inf` and `nan` are words here.
-                Ok(number) if number.is_finite() => Self::Float(number),
-                _ => Self::Text(text.into()),
-            },
-        }
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Self::Integer(number.into())
-    }
-}
-
-impl From<bool> for Value {
-    fn from(fact: bool) -> Self {
-        Self::Bool(fact)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(number: f64) -> Self {
-        Self::Float(number)
-    }
-}
-
-impl fmt::Display for Value {
-    /// As TOML writes it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => {
-                f.write_str("\"")?;
-                for c in text.chars() {
-                    match c {
-                        '"' => f.write_str("\\\"")?,
-                        '\\' => f.write_str("\\\\")?,
-                        '\n' => f.write_str("\\n")?,
-                        '\t' => f.write_str("\\t")?,
-                        c if c.is_control() => write!(f, "\\u{:04X}", u32::from(c))?,
-                        c => write!(f, "{c}")?,
-                    }
-                }
-                f.write_str("\"")
-            }
-            Self::Integer(number) => number.fmt(f),
-            Self::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                write!(f, "{number:.1}")
-            }
-            Self::Float(number) => number.fmt(f),
-            Self::Bool(fact) => fact.fmt(f),
-            Self::List(values) => {
-                f.write_str("[")?;
-                for (i, value) in values.iter().enumerate() {
-                    if i > 0 {
-                        f.write_str(", ")?;
-                    }
-                    value.fmt(f)?;
-                }
-                f.write_str("]")
-            }
-            Self::Other(what) => f.write_str(what),
-        }
+/// The value as written, but for what looks like a password: no setting of a fleet is one, but one may have
+/// landed in the wrong place.
+pub(super) fn as_written(value: &Value) -> String {
+    let text = value.to_string();
+    let text = without_secrets(&text);
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
 }
 
@@ -169,22 +77,6 @@ pub enum Kind {
     Names,
     /// A list of pairs: concurrency, throughput.
     Steps,
-}
-
-/// A value that is what its setting may be.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Typed {
-    Count(u64),
-    Number(f64),
-    Percent(u32),
-    Size(Bytes),
-    Time(Duration),
-    Surge(Surge),
-    Choice(&'static str),
-    Bool(bool),
-    Text(CompactString),
-    Names(Vec<String>),
-    Steps(Vec<Step>),
 }
 
 impl Kind {
@@ -261,7 +153,7 @@ impl Kind {
                 (*min..=*max).contains(&size).then_some(Typed::Size(size))
             }
             Self::Time { zero } => {
-                let time = time(value)?;
+                let time = read_time(value)?;
                 (zero.is_some() || !time.is_zero()).then_some(Typed::Time(time))
             }
             Self::Surge => surge(value).map(Typed::Surge),
@@ -276,15 +168,15 @@ impl Kind {
                 Value::Bool(fact) => Some(Typed::Bool(*fact)),
                 _ => None,
             },
-            Self::Text => text(value)
+            Self::Text => one_line(value)
                 .filter(|text| !text.contains("://"))
                 .cloned()
                 .map(Typed::Text),
-            Self::Host => text(value)
+            Self::Host => one_line(value)
                 .filter(|text| host::is_host(text))
                 .cloned()
                 .map(Typed::Text),
-            Self::Name => text(value)
+            Self::Name => one_line(value)
                 .filter(|text| !host::holds_a_login(text))
                 .cloned()
                 .map(Typed::Text),
@@ -292,7 +184,7 @@ impl Kind {
                 Value::List(values) if values.len() <= LIST_MAX => values
                     .iter()
                     .map(|value| {
-                        let name = text(value).filter(|text| !host::holds_a_login(text));
+                        let name = one_line(value).filter(|text| !host::holds_a_login(text));
                         name.map(|text| text.to_string())
                     })
                     .collect::<Option<Vec<_>>>()
@@ -356,26 +248,16 @@ impl Kind {
                 _ => None,
             },
             Self::Time { .. } => match value {
-                Value::Integer(number @ 1..=TIME_MAX_WHOLE_SECONDS) => {
-                    Some(format!("\"{number}s\""))
-                }
+                Value::Integer(number @ 1..=TIME_MAX_SECONDS) => Some(format!("\"{number}s\"")),
                 _ => None,
             },
             Self::Choice(words) => match value {
-                Value::Text(text) => super::nearest::nearest(text, words.iter().copied())
-                    .map(|word| format!("\"{word}\"")),
+                Value::Text(text) => {
+                    nearest(text, words.iter().copied()).map(|word| format!("\"{word}\""))
+                }
                 _ => None,
             },
-            Self::Bool => match value {
-                Value::Text(text) if ["yes", "on", "true"].contains(&text.as_str()) => {
-                    Some("true".to_owned())
-                }
-                Value::Text(text) if ["no", "off", "false"].contains(&text.as_str()) => {
-                    Some("false".to_owned())
-                }
-                Value::Integer(number @ (0 | 1)) => Some((*number == 1).to_string()),
-                _ => None,
-            },
+            Self::Bool => text::boolean(&value.bare()).map(|fact| fact.to_string()),
             Self::Names => match value {
                 Value::Text(text) if !host::holds_a_login(text) => Some(format!("[{value}]")),
                 _ => None,
@@ -448,30 +330,18 @@ fn size(value: &Value) -> Option<Bytes> {
         .then_some(Bytes(bytes as u64))
 }
 
-fn time(value: &Value) -> Option<Duration> {
+fn read_time(value: &Value) -> Option<Duration> {
     let text = match value {
         Value::Integer(0) => return Some(Duration::ZERO),
         Value::Text(text) if text == "off" => return Some(Duration::ZERO),
         Value::Text(text) => text,
         _ => return None,
     };
-    let (digits, unit) = split_unit(text)?;
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "min" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    let number: f64 = digits.parse().ok()?;
-    let total = number * seconds;
+    let micros = [("us", Duration::from_micros(1))];
+    let time = time::read(text, time::UNITS.iter().chain(&micros)).ok()?;
     // Rounded to what is written again, so that a value survives any number of rounds.
-    let micros = (total * 1e6).round();
-    (0.0..=TIME_MAX_SECONDS)
-        .contains(&total)
-        .then(|| Duration::from_micros(micros as u64))
+    let rounded = u64::try_from((time.as_nanos() + 500) / 1_000).ok()?;
+    (time <= TIME_MAX).then(|| Duration::from_micros(rounded))
 }
 
 fn split_unit(text: &str) -> Option<(&str, &str)> {
@@ -494,7 +364,7 @@ fn surge(value: &Value) -> Option<Surge> {
     }
 }
 
-fn text(value: &Value) -> Option<&CompactString> {
+fn one_line(value: &Value) -> Option<&CompactString> {
     match value {
         Value::Text(text) => {
             let good = !text.is_empty()
@@ -523,5 +393,7 @@ fn step(value: &Value) -> Option<Step> {
 const TEXT_MAX: usize = 200;
 const LIST_MAX: usize = 1_000;
 const SIZE_MAX: f64 = 1.8e19;
-const TIME_MAX_WHOLE_SECONDS: i128 = 100 * 86_400;
-const TIME_MAX_SECONDS: f64 = TIME_MAX_WHOLE_SECONDS as f64;
+const TIME_MAX_SECONDS: i128 = 100 * 86_400;
+const TIME_MAX: Duration = Duration::from_secs(TIME_MAX_SECONDS as u64);
+/// Longer values help nobody on a terminal.
+const SHOWN_MAX: usize = 80;

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::draft::{Draft, Section, service_path};
+use pgweir_settings::Section;
+use pgweir_settings::text::key_of;
+
+use super::Draft;
 use super::keys::{self, Scope};
 
 /// The text of a `fleet.toml` that reads back as the same draft.
@@ -24,7 +27,10 @@ pub fn write(draft: &Draft) -> String {
         Some(&draft.database),
     );
     for (name, service) in &draft.services {
-        push(&mut text, format_args!("\n[{}]\n", service_path(name)));
+        push(
+            &mut text,
+            format_args!("\n[{}]\n", key_of("services", name)),
+        );
         values(&mut text, Scope::Service, service);
     }
     if let Some(pooler) = &draft.pooler {

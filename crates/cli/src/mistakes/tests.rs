@@ -1,7 +1,7 @@
 use std::fs;
 
 use pgweir_advisor::fleet;
-use pgweir_proxy::config;
+use pgweir_config::Source;
 
 use super::{Mistake, text};
 use crate::output::Terminal;
@@ -42,7 +42,7 @@ fn a_terminal_shows_the_place_what_is_allowed_and_what_to_write() {
    ╭─[fleet.toml:4:1]
  4 │ replica = …
    · ─────┬─────
-   ·      ╰── is no setting of this section
+   ·      ╰── unknown setting
    ╰────
   help: did you mean replicas?
 
@@ -188,7 +188,7 @@ fn no_password_of_the_pooler_is_quoted() {
         ("[databases.app]\npool_size = -4", Some("pool_size = -4")),
     ] {
         fs::write(&file, line).unwrap();
-        let problems = config::load(&config::Source::File(file.clone()))
+        let problems = pgweir_proxy::load(&Source::File(file.clone()))
             .err()
             .unwrap();
         let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();

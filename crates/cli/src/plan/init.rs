@@ -56,8 +56,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 /// Asks until its setting allows every answer.
 fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft> {
     let mut draft = Draft {
-        database: Section::new(Origin::Answer),
-        operations: Section::new(Origin::Answer),
+        database: Section::new(Origin::named("answer")),
+        operations: Section::new(Origin::named("answer")),
         ..Draft::default()
     };
     say("The database. An empty answer takes the default.");
@@ -76,22 +76,22 @@ fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft
         }
         // Check the name before five more questions, in a service that has nothing else.
         let mut named = Draft::default();
-        named.service(&name, Origin::Answer);
+        named.service(&name, Origin::named("answer"));
         if let Err(problems) = fleet::resolve(&named, Vec::new()) {
             problems
                 .iter()
                 .for_each(|problem| say(&problem.to_string()));
             continue;
         }
-        let mut section = Section::new(Origin::Answer);
+        let mut section = Section::new(Origin::named("answer"));
         for key in ["kind", "replicas", "pool", "requests", "hold"] {
             setting(Scope::Service, key, &mut section, answers, say)?;
         }
         // Check the service as a whole, because values may contradict each other.
         let mut alone = Draft::default();
-        *alone.service(&name, Origin::Answer) = section.clone();
+        *alone.service(&name, Origin::named("answer")) = section.clone();
         match fleet::resolve(&alone, Vec::new()) {
-            Ok(_) => *draft.service(&name, Origin::Answer) = section,
+            Ok(_) => *draft.service(&name, Origin::named("answer")) = section,
             Err(problems) => problems
                 .iter()
                 .for_each(|problem| say(&problem.to_string())),
@@ -103,7 +103,7 @@ fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft
         match answer.as_str() {
             "" | "none" => break,
             "pgweir" | "pgbouncer" => {
-                let mut pooler = Section::new(Origin::Answer);
+                let mut pooler = Section::new(Origin::named("answer"));
                 pooler.set("kind", answer);
                 setting(Scope::Pooler, "instances", &mut pooler, answers, say)?;
                 draft.pooler = Some(pooler);

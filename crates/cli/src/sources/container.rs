@@ -224,7 +224,7 @@ pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
             let end = after.find([':', '/', '?', '.']).unwrap_or(after.len());
             after[..end] == host
         });
-        let section = draft.service(name, Origin::Nowhere);
+        let section = draft.service(name, Origin::Default);
         let origin = section.origin.clone();
         let via = if goes { "pooler" } else { "direct" };
         section.give("via", via.into(), origin);

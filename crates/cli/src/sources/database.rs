@@ -15,6 +15,8 @@ use tokio_postgres::{Client, Config, NoTls};
 use super::names::Names;
 use super::postgresql::server_setting;
 
+const DATABASE: Origin = Origin::named("the database");
+
 /// Asks the database at `url`.
 ///
 /// # Errors
@@ -55,7 +57,7 @@ pub(crate) fn read(url: &str) -> anyhow::Result<Draft> {
 
 async fn ask(client: &Client) -> Result<Draft, tokio_postgres::Error> {
     let mut draft = Draft {
-        database: Section::new(Origin::Database),
+        database: Section::new(DATABASE),
         ..Draft::default()
     };
     server(client, &mut draft.database).await?;
@@ -81,7 +83,7 @@ async fn server(client: &Client, database: &mut Section) -> Result<(), tokio_pos
                 "off" => database.set("huge_pages", false),
                 _ => {}
             },
-            _ => server_setting(database, &name, &value, &Origin::Database),
+            _ => server_setting(database, &name, &value, &DATABASE),
         }
     }
     let name = client.query_one("SELECT current_database()::text", &[]);
@@ -126,7 +128,7 @@ async fn services(client: &Client, draft: &mut Draft) -> Result<(), tokio_postgr
         let (addresses, connections): (i64, i64) = (row.get(3), row.get(4));
         let with_user = format!("{application}-{user}");
         let service = names.take(&[&application, &with_user]);
-        let service = draft.service(&service, Origin::Database);
+        let service = draft.service(&service, DATABASE);
         let instances = u64::try_from(addresses).unwrap_or(1).max(1);
         let connections = u64::try_from(connections).unwrap_or_default();
         service.set("replicas", instances);
@@ -149,14 +151,14 @@ async fn unseen(client: &Client) -> Result<Vec<Observation>, tokio_postgres::Err
             what: format!(
                 "connections active at this moment: {active}, which is not a 99th percentile"
             ),
-            origin: Origin::Database,
+            origin: DATABASE,
         });
     }
     if hidden > 0 {
         observations.push(Observation {
             ruling: Ruling::Wrong("connect as a member of pg_monitor"),
             what: format!("connections of other roles that are hidden and not counted: {hidden}"),
-            origin: Origin::Database,
+            origin: DATABASE,
         });
     }
     Ok(observations)
@@ -182,7 +184,7 @@ fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<
         name,
         // `as` clamps to the range of u64, and PostgreSQL's limits end at 24 days.
         &(longest.millis.ceil() as u64).to_string(),
-        &Origin::Database,
+        &DATABASE,
     );
     (length(longest) > length(shortest)).then(|| Observation {
         ruling: Ruling::Left("set the limit that you mean in fleet.toml"),
@@ -193,7 +195,7 @@ fn time_limit(database: &mut Section, name: &str, limits: Vec<Limit>) -> Option<
             shown(longest.millis),
             longest.role
         ),
-        origin: Origin::Database,
+        origin: DATABASE,
     })
 }
 

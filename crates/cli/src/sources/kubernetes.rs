@@ -48,7 +48,7 @@ pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
             let Some(added) = read.add(&mut draft) else {
                 continue;
             };
-            workload.surge(source, draft.service(&added, Origin::Nowhere));
+            workload.surge(source, draft.service(&added, Origin::Default));
             let hosts = read
                 .variables
                 .iter()
@@ -62,7 +62,7 @@ pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
             .filter(|object| workload.is_scaled_by(object));
         if let Some(autoscaler) = autoscalers.next_back() {
             for service in &services {
-                let section = draft.service(service, Origin::Nowhere);
+                let section = draft.service(service, Origin::Default);
                 scale(source, autoscaler, section);
             }
         }

@@ -307,7 +307,7 @@ mod tests {
             ("ram", "8GB", None),
         ] {
             let mut database = Section::default();
-            server_setting(&mut database, name, value, &Origin::Nowhere);
+            server_setting(&mut database, name, value, &Origin::Default);
             let name = name.to_ascii_lowercase();
             let given = database.get(&name).map(|given| given.value.clone());
             assert_eq!(given, expected, "{name} = {value}");

@@ -14,10 +14,10 @@ use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_telemetry::live::HolderState;
 use tracing::warn;
 
-use crate::config::PoolConfig;
 use crate::insight::Author;
 use crate::locks::Looks;
 use crate::pool_handle::PoolHandle;
+use pgweir_config::PoolConfig;
 
 /// Holders that are shown per worker.
 const HOLDERS_MAX: usize = 100;

@@ -10,12 +10,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::target::Target;
-use crate::config::{Secret, ServerAddress, Tcp};
 use crate::connect::{ConnectError, Login, log_in};
 use crate::link::CancelAddress;
 use crate::pool_handle::Keys;
 use crate::socket;
 use crate::wire_io::{Inbound, ReadError};
+use pgweir_config::{Secret, ServerAddress, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Database, Secret, ServerAddress, User};
+use pgweir_config::{Config, Database, Secret, ServerAddress, User};
 
 /// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
 /// metrics stay bounded.

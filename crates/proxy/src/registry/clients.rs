@@ -12,11 +12,11 @@ use tracing::debug;
 use super::{Errand, Registry};
 use crate::admin;
 use crate::clients::CancelKey;
-use crate::config::Workers;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
 use crate::texts::ClientError;
+use pgweir_config::Workers;
 
 /// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
 /// the next: a worker at 70 % still batches well and has room for a burst.

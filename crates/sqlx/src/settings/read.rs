@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pgweir_settings::nearest_within;
+
 use super::problem::{Origin, Problem, SettingsError};
 use super::setting::{FOREIGN, SETTINGS, Setting};
 use super::url::{self, OF_SQLX};
@@ -27,7 +29,11 @@ pub(super) fn variables(
             reader.give(setting, origin(), text);
         } else if name.starts_with("DB_")
             && !FOREIGN.contains(&name.as_str())
-            && let Some(known) = nearest(name, SETTINGS.iter().map(|setting| setting.variable))
+            && let Some(known) = nearest_within(
+                name,
+                EDITS_MAX,
+                SETTINGS.iter().map(|setting| setting.variable),
+            )
         {
             reader.problem(
                 origin(),
@@ -91,7 +97,7 @@ impl Reader {
             }
         } else {
             let names = SETTINGS.iter().flat_map(|setting| setting.parameters);
-            match nearest(&name, names.chain(OF_SQLX).copied()) {
+            match nearest_within(&name, EDITS_MAX, names.chain(OF_SQLX).copied()) {
                 Some(known) => self.problem(
                     Origin::Parameter(name),
                     format!("is unknown; did you mean {known}?"),
@@ -165,25 +171,5 @@ impl Reader {
     }
 }
 
-/// A known name at most two letters away.
-fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    known
-        .map(|known| (distance(name, known), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Letters to insert, remove or replace to get from one name to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, right) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
+/// Edits that make a name another program's.
+const EDITS_MAX: usize = 2;

@@ -3,6 +3,8 @@
 //! SQLx drops parameters that it does not know and logs each with its value. So it sees only those
 //! that it knows; the pool's are taken out, and the rest is named without its value.
 
+use pgweir_settings::url::decode;
+
 use super::Problem;
 use super::problem::Origin;
 
@@ -47,7 +49,7 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Url> {
     let mut kept = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(decoded)) = (decode(name), decode(value)) else {
+        let (Some(name), Some(decoded)) = (decoded(name), decoded(value)) else {
             problem(
                 Origin::Url,
                 "has a parameter that is not percent-encoded text",
@@ -89,20 +91,8 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Undoes percent-encoding; `+` is a space, as SQLx reads it.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
+fn decoded(text: &str) -> Option<String> {
+    decode(&text.replace('+', " "))
 }
 
 /// Names that may have been meant, for parameters that nobody knows.

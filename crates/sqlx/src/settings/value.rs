@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pgweir_settings::text::boolean;
+use pgweir_settings::time;
+
 /// A value that was understood.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -47,12 +50,12 @@ impl Kind {
                 .filter(|count| (min..=max).contains(count))
                 .map(Value::Count)
                 .ok_or_else(|| format!("must be a whole number from {min} to {max}{}", found())),
-            Self::TimeOrNever => match time(text) {
+            Self::TimeOrNever => match seconds(text) {
                 Some(Duration::ZERO) => Ok(Value::Time(None)),
                 Some(time) => Ok(Value::Time(Some(time))),
                 None => Err(format!("must be seconds, 0 for never{}", found())),
             },
-            Self::Time(reason) => match time(text) {
+            Self::Time(reason) => match seconds(text) {
                 Some(Duration::ZERO) => Err(format!("must be more than 0: {reason}")),
                 Some(time) => Ok(Value::Time(Some(time))),
                 None => Err(format!("must be seconds, such as 5 or 0.5{}", found())),
@@ -63,11 +66,9 @@ impl Kind {
                 .filter(|part| (min..=max).contains(part))
                 .map(Value::Part)
                 .ok_or_else(|| format!("must be a number from {min} to {max}{}", found())),
-            Self::Switch => match text.to_ascii_lowercase().as_str() {
-                "true" | "on" | "yes" | "1" => Ok(Value::Switch(true)),
-                "false" | "off" | "no" | "0" => Ok(Value::Switch(false)),
-                _ => Err("must be true or false".to_owned()),
-            },
+            Self::Switch => boolean(text)
+                .map(Value::Switch)
+                .ok_or_else(|| "must be true or false".to_owned()),
             Self::Word(words) => {
                 let text = text.to_ascii_lowercase();
                 if words.contains(&text.as_str()) {
@@ -83,21 +84,10 @@ impl Kind {
 }
 
 /// Seconds, with a fraction or a unit if need be: `5`, `0.5`, `500ms`, `5s`, `10min`, `1h`.
-fn time(text: &str) -> Option<Duration> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim() {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "min" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let seconds = number.parse::<f64>().ok()? * factor;
-    // PostgreSQL keeps timeouts in 31 bits of milliseconds.
-    (seconds <= TIME_MAX_S).then(|| Duration::from_secs_f64(seconds))
+fn seconds(text: &str) -> Option<Duration> {
+    let units = time::UNITS.iter().filter(|(name, _)| *name != "d");
+    let time = time::read(text, units.chain(&[("", time::SECOND)])).ok()?;
+    (time <= TIME_MAX).then_some(time)
 }
 
 /// The value, if nobody could have put a secret there by mistake.
@@ -107,8 +97,9 @@ fn shown(text: &str) -> Option<&str> {
 }
 
 /// A duration as the start-up line writes it.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(super) fn in_seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
 
-const TIME_MAX_S: f64 = 2_147_483.0;
+/// PostgreSQL keeps timeouts in 31 bits of milliseconds.
+const TIME_MAX: Duration = Duration::from_secs(2_147_483);

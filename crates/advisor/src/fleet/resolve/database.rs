@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::draft::Draft;
+use pgweir_settings::Problem;
+
+use super::super::Draft;
 use super::super::keys::{self, Scope};
-use super::super::problem::Problem;
-use super::super::value::{Kind, Typed};
+use super::super::value::Kind;
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, ServerTimeouts};
 use crate::formula::base::Storage;
@@ -18,14 +19,14 @@ pub(super) fn database(
 ) -> Database {
     let section = &draft.database;
     let mut v = Values::read(Scope::Database, "", section, assumptions, problems);
-    let version = v.small("version");
-    let physical_cores = v.small("physical_cores");
-    let ram_default = match v.maybe_size("shared_buffers") {
+    let version: u32 = v.get("version");
+    let physical_cores = v.get("physical_cores");
+    let ram_default = match v.maybe::<Bytes>("shared_buffers") {
         Some(shared_buffers) => shared_buffers.times(4).max(Bytes::mib(64)),
         None => Bytes::gib(2).times(u64::from(physical_cores)),
     };
-    let ram = v.size_or("ram", ram_default);
-    let shared_buffers = v.size_or("shared_buffers", Bytes(ram.0 / 4 / KIB8 * KIB8));
+    let ram = v.or("ram", ram_default);
+    let shared_buffers = v.or("shared_buffers", Bytes(ram.0 / 4 / KIB8 * KIB8));
     if shared_buffers >= ram {
         let message = format!(
             "is not less than the machine's memory of {}",
@@ -38,9 +39,9 @@ pub(super) fn database(
         v.contradiction("shared_buffers", message, suggestion);
     }
     let storage = storage(&mut v);
-    let max_connections = v.connections("max_connections");
-    let superuser_reserved = v.connections("superuser_reserved_connections");
-    let reserved = v.connections("reserved_connections");
+    let max_connections: Connections = v.get("max_connections");
+    let superuser_reserved: Connections = v.get("superuser_reserved_connections");
+    let reserved: Connections = v.get("reserved_connections");
     if superuser_reserved + reserved >= max_connections {
         let message = format!(
             "leaves nothing to ordinary roles: {superuser_reserved} are reserved for superusers and \
@@ -59,44 +60,41 @@ pub(super) fn database(
         let message = format!("PostgreSQL {version} does not have this setting");
         v.contradiction("reserved_connections", message, "remove it".to_owned());
     }
-    let maintenance_work_mem = v.size("maintenance_work_mem");
+    let maintenance_work_mem = v.get("maintenance_work_mem");
     let hash = if version >= 15 { 2.0 } else { 1.0 };
     Database {
-        name: v.text("name"),
-        host: v.text("host"),
-        port: v.port("port"),
+        name: v.get("name"),
+        host: v.get("host"),
+        port: v.get("port"),
         version,
         physical_cores,
         ram,
         storage,
-        cache_hit: v.number("cache_hit"),
+        cache_hit: v.get("cache_hit"),
         max_connections,
         superuser_reserved,
         reserved,
-        work_mem: v.size("work_mem"),
-        hash_mem_multiplier: v.number_or("hash_mem_multiplier", hash),
+        work_mem: v.get("work_mem"),
+        hash_mem_multiplier: v.or("hash_mem_multiplier", hash),
         shared_buffers,
         maintenance_work_mem,
-        autovacuum_work_mem: v.size_or("autovacuum_work_mem", maintenance_work_mem),
-        autovacuum_max_workers: v.count("autovacuum_max_workers"),
-        max_parallel_workers: v.count("max_parallel_workers"),
-        max_parallel_workers_per_gather: v.count("max_parallel_workers_per_gather"),
-        max_worker_processes: v.count("max_worker_processes"),
-        huge_pages: v.truth("huge_pages"),
-        idle_backend: v.size("idle_backend"),
-        standbys: match v.given("standbys") {
-            Some(Typed::Names(names)) => names,
-            _ => Vec::new(),
-        },
+        autovacuum_work_mem: v.or("autovacuum_work_mem", maintenance_work_mem),
+        autovacuum_max_workers: v.get("autovacuum_max_workers"),
+        max_parallel_workers: v.get("max_parallel_workers"),
+        max_parallel_workers_per_gather: v.get("max_parallel_workers_per_gather"),
+        max_worker_processes: v.get("max_worker_processes"),
+        huge_pages: v.get("huge_pages"),
+        idle_backend: v.get("idle_backend"),
+        standbys: v.maybe("standbys").unwrap_or_default(),
         timeouts: server_timeouts(&mut v, version),
     }
 }
 
 fn storage(v: &mut Values<'_>) -> Storage {
-    let storage = v.choice("storage");
+    let storage: &str = v.get("storage");
     if storage == "hdd" {
         return Storage::Hdd {
-            spindles: v.small("spindles"),
+            spindles: v.get("spindles"),
         };
     }
     if v.has("spindles") {
@@ -112,11 +110,11 @@ fn storage(v: &mut Values<'_>) -> Storage {
 }
 
 fn server_timeouts(v: &mut Values<'_>, version: u32) -> ServerTimeouts {
-    let statement = v.limit("statement_timeout");
+    let statement: Option<Duration> = v.get("statement_timeout");
     let has_transaction_timeout = version >= 17;
     let transaction = match (
         has_transaction_timeout,
-        v.limit_given("transaction_timeout"),
+        v.maybe::<Option<Duration>>("transaction_timeout").flatten(),
     ) {
         (false, Some(_)) => {
             let message = format!("PostgreSQL {version} does not have this setting");
@@ -126,18 +124,18 @@ fn server_timeouts(v: &mut Values<'_>, version: u32) -> ServerTimeouts {
         (false, None) => None,
         (true, _) => {
             let default = statement.map(|time| (time * 2).max(Duration::from_secs(60)));
-            v.limit_or("transaction_timeout", default)
+            v.or("transaction_timeout", default)
         }
     };
     ServerTimeouts {
         statement,
-        lock: v.limit("lock_timeout"),
-        idle_in_transaction: v.limit("idle_in_transaction_session_timeout"),
+        lock: v.get("lock_timeout"),
+        idle_in_transaction: v.get("idle_in_transaction_session_timeout"),
         transaction,
-        idle_session: v.limit("idle_session_timeout"),
-        keepalives_idle: v.time("tcp_keepalives_idle"),
-        keepalives_interval: v.time("tcp_keepalives_interval"),
-        keepalives_count: v.count("tcp_keepalives_count"),
+        idle_session: v.get("idle_session_timeout"),
+        keepalives_idle: v.get("tcp_keepalives_idle"),
+        keepalives_interval: v.get("tcp_keepalives_interval"),
+        keepalives_count: v.get("tcp_keepalives_count"),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::draft::Section;
+use pgweir_settings::{Problem, Section};
+
 use super::super::keys::Scope;
-use super::super::problem::Problem;
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, PoolMode, Pooler, PoolerKind};
-use crate::units::Connections;
 
 pub(super) fn pooler(
     section: &Section,
@@ -17,8 +16,8 @@ pub(super) fn pooler(
     problems: &mut Vec<Problem>,
 ) -> Pooler {
     let mut v = Values::read(Scope::Pooler, "", section, assumptions, problems);
-    let kind = v.choice("kind");
-    let pool_mode = match v.choice("pool_mode") {
+    let kind: &str = v.get("kind");
+    let pool_mode = match v.get::<&str>("pool_mode") {
         "session" => PoolMode::Session,
         "statement" => PoolMode::Statement,
         _ => PoolMode::Transaction,
@@ -29,23 +28,23 @@ pub(super) fn pooler(
             "pgbouncer" => PoolerKind::Pgbouncer,
             _ => PoolerKind::Pgweir,
         },
-        instances: v.count("instances"),
+        instances: v.get("instances"),
         pool_mode,
-        host: v.text_or("host", kind),
-        port: v.port("port"),
-        kappa: v.count("kappa"),
-        pool: v.maybe_count("default_pool_size").map(Connections),
-        reserve_pool: v.maybe_count("reserve_pool_size").map(Connections),
-        per_database: v.maybe_count("max_db_connections").map(Connections),
-        clients: v.maybe_count("max_client_conn").map(Connections),
-        query_wait: v.time_or(
+        host: v.or("host", kind.to_owned()),
+        port: v.get("port"),
+        kappa: v.get("kappa"),
+        pool: v.maybe("default_pool_size"),
+        reserve_pool: v.maybe("reserve_pool_size"),
+        per_database: v.maybe("max_db_connections"),
+        clients: v.maybe("max_client_conn"),
+        query_wait: v.or(
             "query_wait_timeout",
             acquire.unwrap_or(Duration::from_secs(5)),
         ),
-        idle_transaction: v.limit_or("idle_transaction_timeout", idle.map(nine_tenths)),
-        client_idle: v.limit("client_idle_timeout"),
-        server_lifetime: v.time("server_lifetime"),
-        server_idle: v.time("server_idle_timeout"),
+        idle_transaction: v.or("idle_transaction_timeout", idle.map(nine_tenths)),
+        client_idle: v.get("client_idle_timeout"),
+        server_lifetime: v.get("server_lifetime"),
+        server_idle: v.get("server_idle_timeout"),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::draft::Section;
+use pgweir_settings::{Problem, Section};
+
 use super::super::keys::Scope;
-use super::super::problem::Problem;
-use super::super::value::Typed;
 use super::Known;
-use super::values::{Assumptions, Values, mistyped};
+use super::values::{Assumptions, Values};
 use crate::facts::{ClientTimeouts, Database, Fpm, Kind, Service, Via};
 use crate::formula::base::{self, deadlock_floor};
 use crate::formula::queueing;
@@ -23,30 +22,27 @@ pub(super) fn service(
 ) -> Service {
     let mut v = Values::read(Scope::Service, name, section, assumptions, problems);
     check_name(name, &mut v);
-    let kind = v.choice("kind");
+    let kind: &str = v.get("kind");
     let kind = *Kind::ALL
         .iter()
         .find(|known| known.name() == kind)
         .expect("a test compares the names");
-    let replicas = v.count("replicas");
+    let replicas = v.get("replicas");
     let replicas_min = v.count_of("replicas_min", replicas, "replicas");
     if replicas_min > replicas {
         let message = format!("is more than replicas, which is {replicas}");
         let suggestion = format!("write replicas = {replicas_min}, or less here");
         v.contradiction("replicas_min", message, suggestion);
     }
-    let surge = match v.following("surge", Typed::Surge(kind.default_surge())) {
-        Typed::Surge(surge) => surge,
-        other => mistyped("surge", &other),
-    };
-    let processes = v.count("processes");
-    let requests = v.maybe_number("requests").map(Rate);
-    let queries_per_request = v.number("queries_per_request");
-    let hold = v.time("hold");
-    let arrival_variation = v.number("arrival_variation");
-    let hold_variation = v.number("hold_variation");
-    let connections_per_task = v.count("connections_per_task");
-    let tasks = v.count("tasks");
+    let surge = v.or("surge", kind.default_surge());
+    let processes = v.get("processes");
+    let requests: Option<Rate> = v.maybe("requests");
+    let queries_per_request = v.get("queries_per_request");
+    let hold = v.get("hold");
+    let arrival_variation = v.get("arrival_variation");
+    let hold_variation = v.get("hold_variation");
+    let connections_per_task = v.get("connections_per_task");
+    let tasks = v.get("tasks");
     let load = requests.map(|requests| {
         let pools = replicas.max(1).saturating_mul(processes);
         let rate = Rate(requests.0 * queries_per_request);
@@ -57,19 +53,19 @@ pub(super) fn service(
     let (chosen, why) = chosen_pool(kind, load, facts.profile, facts.database);
     let pool = Connections(v.count_because("pool", chosen, why));
     let least = if kind == Kind::Sqlx { 2 } else { 0 };
-    let pool_min = Connections(v.count_or("pool_min", least.min(pool.0)));
+    let pool_min = Connections(v.or("pool_min", least.min(pool.0)));
     if pool_min > pool {
         let message = format!("is more than pool, which is {pool}");
         v.contradiction("pool_min", message, format!("write {pool} or less"));
     }
     // In the order of the table, which is looked at from where it was left.
-    let dsns = v.count("dsns");
+    let dsns = v.get("dsns");
     let via = via(&mut v, facts.pooled);
-    let database = v.text_or("database", &facts.database.name);
-    let user = v.text("user");
-    let request_deadline = v.time("request_deadline");
+    let database = v.or("database", facts.database.name.clone());
+    let user = v.get("user");
+    let request_deadline = v.get("request_deadline");
     let timeouts = client_timeouts(&mut v, facts, request_deadline);
-    let persistent = v.truth("persistent");
+    let persistent = v.get("persistent");
     let fpm = fpm(&mut v, kind, pool.0);
     let image = format!("{name}:latest");
     Service {
@@ -98,7 +94,7 @@ pub(super) fn service(
         persistent,
         fpm,
         image: v.text_of_name("image", image, "\"NAME:latest\""),
-        http_port: v.port("http_port"),
+        http_port: v.get("http_port"),
     }
 }
 
@@ -177,10 +173,7 @@ fn chosen_pool(
 
 fn via(v: &mut Values<'_>, pooled: bool) -> Via {
     let default = if pooled { "pooler" } else { "direct" };
-    let Typed::Choice(via) = v.following("via", Typed::Choice(default)) else {
-        unreachable!("the table has words here");
-    };
-    if via == "direct" {
+    if v.or("via", default) == "direct" {
         return Via::Direct;
     }
     if !pooled {
@@ -192,7 +185,7 @@ fn via(v: &mut Values<'_>, pooled: bool) -> Via {
 }
 
 fn client_timeouts(v: &mut Values<'_>, facts: &Known<'_>, deadline: Duration) -> ClientTimeouts {
-    let acquire = v.time_or("acquire_timeout", facts.profile.acquire_timeout(deadline));
+    let acquire = v.or("acquire_timeout", facts.profile.acquire_timeout(deadline));
     let connect = match facts.profile {
         Profile::PrismaGuide => Duration::from_secs(10),
         Profile::Model | Profile::SqlxStrategy => (acquire / 2).min(Duration::from_secs(2)),
@@ -204,19 +197,19 @@ fn client_timeouts(v: &mut Values<'_>, facts: &Known<'_>, deadline: Duration) ->
         .map(|statement| facts.profile.socket_timeout(statement));
     ClientTimeouts {
         acquire,
-        connect: v.time_or("connect_timeout", connect),
-        socket: v.limit_or("socket_timeout", socket),
-        idle: v.limit("idle_timeout"),
-        max_lifetime: v.limit("max_lifetime"),
-        close: v.time("close_timeout"),
+        connect: v.or("connect_timeout", connect),
+        socket: v.or("socket_timeout", socket),
+        idle: v.get("idle_timeout"),
+        max_lifetime: v.get("max_lifetime"),
+        close: v.get("close_timeout"),
     }
 }
 
 fn fpm(v: &mut Values<'_>, kind: Kind, children: u64) -> Fpm {
     if kind == Kind::PhpFpm {
-        let spare_min = v.count_or("min_spare_servers", 2.min(children));
-        let spare_max = v.count_or("max_spare_servers", 6.max(spare_min).min(children));
-        let start = v.count_or(
+        let spare_min = v.or("min_spare_servers", 2.min(children));
+        let spare_max = v.or("max_spare_servers", 6.max(spare_min).min(children));
+        let start = v.or(
             "start_servers",
             4.clamp(spare_min.min(spare_max), spare_max),
         );
@@ -240,7 +233,7 @@ fn fpm(v: &mut Values<'_>, kind: Kind, children: u64) -> Fpm {
             start,
             spare_min,
             spare_max,
-            requests_max: v.count("max_requests"),
+            requests_max: v.get("max_requests"),
         };
     }
     for name in ["start_servers", "min_spare_servers", "max_spare_servers"] {

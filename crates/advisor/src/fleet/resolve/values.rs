@@ -1,17 +1,15 @@
 //! Reads the values of one section, with the defaults of the table.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use compact_str::CompactString;
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem, Section, Value};
 
-use super::super::draft::{Section, service_path};
 use super::super::keys::{self, Fallback, Scope};
-use super::super::problem::Problem;
-use super::super::value::{Typed, Value};
-use crate::facts::{Assumption, Origin};
-use crate::formula::demand::Surge;
-use crate::units::{Bytes, Connections, short, time_text};
+use super::super::typed::{ReadAs, Typed};
+use super::super::value::as_written;
+use crate::facts::Assumption;
 
 /// Defaults used, counted over services. A default is told from another by its value, not by its
 /// text: of ten thousand equal ones only the first is put into words.
@@ -97,7 +95,7 @@ impl Assumptions {
             for (key, used) in scope.keys().iter().zip(keys) {
                 list.extend(used.into_iter().map(|used| Assumption {
                     key: format!("{section}.{}", key.name),
-                    value: used.shown.map_or_else(|| shown(&used.value), str::to_owned),
+                    value: used.shown.map_or_else(|| used.value.shown(), str::to_owned),
                     count: used.count,
                     first: used.first,
                     why: used.why.unwrap_or(key.why),
@@ -144,8 +142,8 @@ impl<'a> Values<'a> {
         };
         for (name, given) in section.iter() {
             let Some((at, key)) = keys::place(scope, name) else {
-                let problem = values.problem(name, &given.origin, "is no setting of this section");
-                let problem = problem.with_suggestion(keys::hint(scope, name));
+                let path = key_of(&values.path(), name);
+                let problem = keys::unknown(scope, name, &given.origin, path);
                 values.problems.push(problem);
                 continue;
             };
@@ -153,7 +151,7 @@ impl<'a> Values<'a> {
             if values.typed[at].is_none() {
                 let path = format!("{}.{name}", values.path());
                 let mut problem = Problem::not_allowed(&given.origin, path, key.kind.allowed())
-                    .with_value(given.value.to_string());
+                    .with_value(as_written(&given.value));
                 if let Some(near) = key.kind.suggestion(&given.value) {
                     problem = problem.with_suggestion(format!("write {name} = {near}"));
                 }
@@ -168,7 +166,7 @@ impl Values<'_> {
     /// The section as one writes it.
     pub(super) fn path(&self) -> String {
         match self.scope {
-            Scope::Service => service_path(self.subject),
+            Scope::Service => key_of("services", self.subject),
             Scope::Database | Scope::Operations | Scope::Pooler | Scope::Measured => {
                 self.scope.title().to_owned()
             }
@@ -179,7 +177,7 @@ impl Values<'_> {
         Problem::new(origin, format!("{}.{name}", self.path()), message)
     }
 
-    pub(super) fn given(&self, name: &str) -> Option<Typed> {
+    fn given(&self, name: &str) -> Option<Typed> {
         self.typed[self.key(name).0].clone()
     }
 
@@ -202,7 +200,7 @@ impl Values<'_> {
     }
 
     /// The value, or the table's default.
-    pub(super) fn fixed(&mut self, name: &str) -> Typed {
+    fn fixed(&mut self, name: &str) -> Typed {
         let (at, key) = self.key(name);
         if let Some(given) = &self.typed[at] {
             return given.clone();
@@ -228,7 +226,7 @@ impl Values<'_> {
     }
 
     /// The value, or one that follows from others.
-    pub(super) fn following(&mut self, name: &str, default: Typed) -> Typed {
+    fn following(&mut self, name: &str, default: Typed) -> Typed {
         let (at, _) = self.key(name);
         if let Some(given) = &self.typed[at] {
             return given.clone();
@@ -238,18 +236,19 @@ impl Values<'_> {
         default
     }
 
-    pub(super) fn count(&mut self, name: &str) -> u64 {
-        match self.fixed(name) {
-            Typed::Count(count) => count,
-            other => mistyped(name, &other),
-        }
+    /// The value, or the table's default.
+    pub(super) fn get<T: ReadAs>(&mut self, name: &str) -> T {
+        T::of(name, self.fixed(name))
     }
 
-    pub(super) fn count_or(&mut self, name: &str, default: u64) -> u64 {
-        match self.following(name, Typed::Count(default)) {
-            Typed::Count(count) => count,
-            other => mistyped(name, &other),
-        }
+    /// The value, or one that follows from others.
+    pub(super) fn or<T: ReadAs>(&mut self, name: &str, default: T) -> T {
+        T::of(name, self.following(name, default.typed()))
+    }
+
+    /// The value, if it was given.
+    pub(super) fn maybe<T: ReadAs>(&self, name: &str) -> Option<T> {
+        Some(T::of(name, self.given(name)?))
     }
 
     /// The value, or one that follows from others for this reason, if it is not the table's.
@@ -274,124 +273,13 @@ impl Values<'_> {
         shown: Option<&'static str>,
         why: Option<&'static str>,
     ) -> u64 {
-        match self.given(name) {
-            Some(Typed::Count(count)) => count,
-            Some(found) => mistyped(name, &found),
-            None => {
-                let (at, _) = self.key(name);
-                let value = Typed::Count(default);
-                self.assumptions
-                    .add_because(self.scope, at, &value, shown, why, self.subject);
-                default
-            }
-        }
-    }
-
-    pub(super) fn maybe_count(&self, name: &str) -> Option<u64> {
-        match self.given(name)? {
-            Typed::Count(count) => Some(count),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn connections(&mut self, name: &str) -> Connections {
-        Connections(self.count(name))
-    }
-
-    pub(super) fn small(&mut self, name: &str) -> u32 {
-        u32::try_from(self.count(name)).expect("the table allows small numbers only")
-    }
-
-    pub(super) fn port(&mut self, name: &str) -> u16 {
-        u16::try_from(self.count(name)).expect("the table allows ports only")
-    }
-
-    pub(super) fn number(&mut self, name: &str) -> f64 {
-        match self.fixed(name) {
-            Typed::Number(number) => number,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn number_or(&mut self, name: &str, default: f64) -> f64 {
-        match self.following(name, Typed::Number(default)) {
-            Typed::Number(number) => number,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn maybe_number(&self, name: &str) -> Option<f64> {
-        match self.given(name)? {
-            Typed::Number(number) => Some(number),
-            Typed::Percent(percent) => Some(f64::from(percent)),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn size(&mut self, name: &str) -> Bytes {
-        match self.fixed(name) {
-            Typed::Size(size) => size,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn size_or(&mut self, name: &str, default: Bytes) -> Bytes {
-        match self.following(name, Typed::Size(default)) {
-            Typed::Size(size) => size,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn maybe_size(&self, name: &str) -> Option<Bytes> {
-        match self.given(name)? {
-            Typed::Size(size) => Some(size),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn time(&mut self, name: &str) -> Duration {
-        match self.fixed(name) {
-            Typed::Time(time) => time,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn time_or(&mut self, name: &str, default: Duration) -> Duration {
-        match self.following(name, Typed::Time(default)) {
-            Typed::Time(time) => time,
-            other => mistyped(name, &other),
-        }
-    }
-
-    /// A time where zero is none.
-    pub(super) fn limit(&mut self, name: &str) -> Option<Duration> {
-        Some(self.time(name)).filter(|time| !time.is_zero())
-    }
-
-    pub(super) fn limit_or(&mut self, name: &str, default: Option<Duration>) -> Option<Duration> {
-        let default = default.unwrap_or_default();
-        Some(self.time_or(name, default)).filter(|time| !time.is_zero())
-    }
-
-    pub(super) fn truth(&mut self, name: &str) -> bool {
-        match self.fixed(name) {
-            Typed::Bool(fact) => fact,
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> String {
-        match self.fixed(name) {
-            Typed::Text(text) => text.into(),
-            other => mistyped(name, &other),
-        }
-    }
-
-    pub(super) fn text_or(&mut self, name: &str, default: &str) -> String {
-        match self.following(name, Typed::Text(default.into())) {
-            Typed::Text(text) => text.into(),
-            other => mistyped(name, &other),
-        }
+        self.maybe(name).unwrap_or_else(|| {
+            let (at, _) = self.key(name);
+            let value = Typed::Count(default);
+            self.assumptions
+                .add_because(self.scope, at, &value, shown, why, self.subject);
+            default
+        })
     }
 
     /// A text that follows from the section's own name: assumed once for all, as `shown`.
@@ -401,23 +289,13 @@ impl Values<'_> {
         default: String,
         shown: &'static str,
     ) -> String {
-        match self.given(name) {
-            Some(Typed::Text(text)) => text.into(),
-            _ => {
-                let (at, _) = self.key(name);
-                let value = Typed::Text(CompactString::default());
-                self.assumptions
-                    .add(self.scope, at, &value, Some(shown), self.subject);
-                default
-            }
-        }
-    }
-
-    pub(super) fn choice(&mut self, name: &str) -> &'static str {
-        match self.fixed(name) {
-            Typed::Choice(word) => word,
-            other => mistyped(name, &other),
-        }
+        self.maybe(name).unwrap_or_else(|| {
+            let (at, _) = self.key(name);
+            let value = Typed::Text(CompactString::default());
+            self.assumptions
+                .add(self.scope, at, &value, Some(shown), self.subject);
+            default
+        })
     }
 
     /// Reports that a value contradicts another.
@@ -428,38 +306,8 @@ impl Values<'_> {
             .problem(name, origin, message)
             .with_suggestion(suggestion);
         if let Some(given) = given {
-            problem = problem.with_value(given.value.to_string());
+            problem = problem.with_value(as_written(&given.value));
         }
         self.problems.push(problem);
-    }
-
-    /// A time that was given and is not zero.
-    pub(super) fn limit_given(&self, name: &str) -> Option<Duration> {
-        match self.given(name)? {
-            Typed::Time(time) => Some(time).filter(|time| !time.is_zero()),
-            other => mistyped(name, &other),
-        }
-    }
-}
-
-pub(super) fn mistyped(name: &str, found: &Typed) -> ! {
-    panic!("{name} is read as another kind than the table's: {found:?}")
-}
-
-pub(super) fn shown(value: &Typed) -> String {
-    match value {
-        Typed::Count(count) => count.to_string(),
-        Typed::Number(number) => short(*number),
-        Typed::Percent(percent) => format!("\"{percent}%\""),
-        Typed::Size(size) => format!("\"{}\"", size.postgres()),
-        Typed::Time(time) if time.is_zero() => "0".to_owned(),
-        Typed::Time(time) => format!("\"{}\"", time_text(*time)),
-        Typed::Surge(Surge::Percent(percent)) => format!("\"{percent}%\""),
-        Typed::Surge(Surge::Instances(count)) => count.to_string(),
-        Typed::Choice(word) => format!("\"{word}\""),
-        Typed::Bool(fact) => fact.to_string(),
-        Typed::Text(text) => Value::Text(text.clone()).to_string(),
-        Typed::Names(names) => format!("{names:?}"),
-        Typed::Steps(steps) => format!("{} steps", steps.len()),
     }
 }

@@ -1,11 +1,12 @@
 use super::{TARGETS_MAX, all};
-use crate::config::{self, Config, Source};
+use crate::outside::load;
+use pgweir_config::{Config, Source};
 
 fn config(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pgweir.toml");
     std::fs::write(&path, format!("[pgweir]\nauth_type = \"trust\"\n{text}")).unwrap();
-    match config::load(&Source::File(path)) {
+    match load(&Source::File(path)) {
         Ok(resolved) => resolved.config,
         Err(problems) => panic!("{problems:?}"),
     }
@@ -88,7 +89,7 @@ fn a_probe_user_with_nothing_but_a_verifier_is_a_mistake() {
         "[pgweir]\nprobe_user = \"ann\"\n[databases.app]\n[users.ann]\npassword = \"{SCRAM}\""
     );
     std::fs::write(&path, text).unwrap();
-    let problems = config::load(&Source::File(path)).unwrap_err();
+    let problems = load(&Source::File(path)).unwrap_err();
     let text = problems[0].to_string();
     assert!(
         text.contains("probe_user") && text.contains("verifier"),

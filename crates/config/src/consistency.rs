@@ -1,0 +1,321 @@
+//! Checks of settings against each other, once each is fine on its own.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem};
+
+use super::level::{Chain, Found, Level};
+use super::passwords::{Entry, Password};
+use super::secrets::check_name;
+use super::settings::Scope;
+use super::{AuthType, Config, Database, Secret, ServerAddress, User};
+
+/// Reports settings that contradict each other or leave out what another one needs.
+pub(super) fn check(
+    config: &Config,
+    global: &Level,
+    databases: &[Entry<'_, Arc<Database>>],
+    users: &[Entry<'_, Arc<User>>],
+    problems: &mut Vec<Problem>,
+) {
+    let mut checker = Checker {
+        config,
+        global,
+        problems,
+    };
+    checker.listeners();
+    checker.whole_seconds();
+    if databases.is_empty() {
+        checker.missing("serves no database: add a section [databases.NAME]");
+    }
+    let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
+    if users.is_empty() && !auth_file {
+        checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
+    }
+    for database in databases {
+        checker.database_name(database);
+        checker.server_address(database);
+        checker.pool_sizes(database);
+        checker.server_login(database, users);
+        checker.probe_login(database, users);
+    }
+    for user in users {
+        if let Err(message) = check_name(user.name) {
+            checker.report(&user.level.origin, &user.level.path, message);
+        }
+        checker.client_login(user);
+    }
+}
+
+struct Checker<'a> {
+    config: &'a Config,
+    global: &'a Level,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn listeners(&mut self) {
+        let globals = Chain::new(&[self.global]);
+        let dir = globals.find("unix_socket_dir");
+        let addresses = globals.find("listen_addr");
+        let listen = &self.config.listen;
+        if let Some(path) = &listen.unix_socket_dir {
+            let socket = path.join(format!(".s.PGSQL.{}", listen.port));
+            if let Err(message) = check_socket_path(&socket) {
+                self.at(&globals, &dir, message);
+            }
+        } else if listen.addresses.is_empty() && !addresses.broken && !dir.broken {
+            let message = "leaves nowhere to listen: set listen_addr or unix_socket_dir";
+            self.at(&globals, &addresses, message.to_owned());
+        }
+    }
+
+    fn whole_seconds(&mut self) {
+        let globals = Chain::new(&[self.global]);
+        for name in [
+            "tcp_keepidle",
+            "tcp_keepintvl",
+            "stats_period",
+            "probe_interval",
+            "otlp_interval",
+        ] {
+            let found = globals.find(name);
+            if globals
+                .get::<Option<Duration>>(name)
+                .is_some_and(|time| time < Duration::from_secs(1))
+            {
+                self.at(&globals, &found, "must be 0 or at least 1s".to_owned());
+            }
+        }
+    }
+
+    fn database_name(&mut self, database: &Entry<'_, Arc<Database>>) {
+        let message = match check_name(database.name) {
+            Err(message) => message,
+            Ok(()) if RESERVED.contains(&database.name) => {
+                "has a name reserved for the console; choose another and set dbname".to_owned()
+            }
+            Ok(()) => return,
+        };
+        self.report(&database.level.origin, &database.level.path, message);
+    }
+
+    fn server_address(&mut self, database: &Entry<'_, Arc<Database>>) {
+        let chain = Chain::new(&[database.level, self.global]);
+        let host = chain.find("host");
+        if host.broken || chain.find("port").broken {
+            return;
+        }
+        let listen = &self.config.listen;
+        let message = match &database.value.server {
+            ServerAddress::Unix(path) => {
+                let own = listen.unix_socket_dir.as_ref();
+                let own = own.map(|dir| dir.join(format!(".s.PGSQL.{}", listen.port)));
+                match check_socket_path(path) {
+                    Ok(()) if own.as_ref() == Some(path) => Err(LOOP.to_owned()),
+                    other => other,
+                }
+            }
+            ServerAddress::Tcp { host, port } => match check_host(host) {
+                Ok(()) if *port == listen.port && is_own(host, &listen.addresses) => {
+                    Err(LOOP.to_owned())
+                }
+                other => other,
+            },
+        };
+        if let Err(message) = message {
+            self.at(&chain, &host, message);
+        }
+    }
+
+    fn pool_sizes(&mut self, database: &Entry<'_, Arc<Database>>) {
+        let chain = Chain::new(&[database.level, self.global]);
+        let min = chain.find("min_pool_size");
+        let wanted = chain.get::<u32>("min_pool_size");
+        for (name, what) in [
+            ("pool_size", "the size of the pool"),
+            ("max_db_connections", "the limit of the database"),
+        ] {
+            let found = chain.find(name);
+            let Some(limit) = chain.get::<Option<NonZeroU32>>(name) else {
+                continue;
+            };
+            if wanted > limit.get() && !min.broken && !found.broken {
+                let scope = found.level.map_or(Scope::Global, |level| level.scope);
+                let message = format!(
+                    "must be at most {what}: {} is {limit} ({})",
+                    found.setting.name_in(scope),
+                    found.origin
+                );
+                self.at(&chain, &min, message);
+            }
+        }
+    }
+
+    /// Whether the pooler can prove itself to PostgreSQL.
+    fn server_login(
+        &mut self,
+        database: &Entry<'_, Arc<Database>>,
+        users: &[Entry<'_, Arc<User>>],
+    ) {
+        let chain = Chain::new(&[database.level, self.global]);
+        let user = chain.find("user");
+        let forced = database.value.forced_user.as_deref();
+        if let Some(Err(message)) = forced.map(check_name) {
+            self.at(&chain, &user, message);
+            return;
+        }
+        match (&database.password.password, forced) {
+            (Password::Set(Secret::Scram(_)), _) => {
+                let message = "is a SCRAM verifier, which lets nobody into PostgreSQL; \
+                               give the plain password";
+                let key = key_of(&database.level.path, "password");
+                self.report(&database.password.origin, &key, message.to_owned());
+            }
+            (Password::NotGiven, Some(forced)) => {
+                let own = users.iter().find(|user| user.name == forced);
+                let why = match own.map(|user| &user.password.password) {
+                    None | Some(Password::NotGiven) => "has no password",
+                    Some(Password::Set(Secret::Scram(_))) => "has only a SCRAM verifier",
+                    Some(Password::Set(Secret::Plain(_) | Secret::Md5(_)))
+                    | Some(Password::Empty | Password::Broken) => return,
+                };
+                let message = format!(
+                    "{why} to log in to PostgreSQL with; add password here (\"\" where PostgreSQL \
+                     asks for none)"
+                );
+                self.at(&chain, &user, message);
+            }
+            (Password::NotGiven | Password::Empty | Password::Broken | Password::Set(_), _) => {}
+        }
+    }
+
+    /// Whether the probe can prove itself to PostgreSQL.
+    fn probe_login(&mut self, database: &Entry<'_, Arc<Database>>, users: &[Entry<'_, Arc<User>>]) {
+        let chain = Chain::new(&[database.level, self.global]);
+        let Some(name) = &database.value.probe_user else {
+            return;
+        };
+        let own = users.iter().find(|user| user.name == name);
+        let password = own.map(|user| &user.password.password);
+        let message = match (check_name(name), password) {
+            (Err(message), _) => message,
+            (Ok(()), Some(Password::Set(Secret::Scram(_)))) => {
+                "has only a SCRAM verifier, which lets nobody into PostgreSQL; give the user its \
+                 plain password"
+                    .to_owned()
+            }
+            (Ok(()), _) => return,
+        };
+        let found = chain.find("probe_user");
+        self.at(&chain, &found, message);
+    }
+
+    /// Whether a client can prove itself to the pooler.
+    fn client_login(&mut self, user: &Entry<'_, Arc<User>>) {
+        let auth_type = match self.config.auth_type {
+            AuthType::Trust => return,
+            AuthType::Md5 => "md5",
+            AuthType::ScramSha256 => "scram-sha-256",
+        };
+        let message = match &user.password.password {
+            Password::NotGiven | Password::Empty => {
+                format!(
+                    "is missing, and auth_type {auth_type} needs it; add it or set auth_type = \"trust\""
+                )
+            }
+            Password::Set(Secret::Md5(_)) if self.config.auth_type == AuthType::ScramSha256 => {
+                "is an md5 hash, which auth_type scram-sha-256 cannot check; give a SCRAM verifier \
+                 or the plain password, or set auth_type = \"md5\""
+                    .to_owned()
+            }
+            Password::Set(_) | Password::Broken => return,
+        };
+        let key = key_of(&user.level.path, "password");
+        self.report(&user.password.origin, &key, message);
+    }
+
+    /// Reports a problem of the configuration as a whole.
+    fn missing(&mut self, message: &str) {
+        self.report(&self.global.origin.clone(), "", message.to_owned());
+    }
+
+    /// Reports a problem with a value, where it was given.
+    fn at(&mut self, chain: &Chain<'_>, found: &Found<'_>, message: String) {
+        let key = match found.level {
+            Some(level) => key_of(&level.path, found.setting.name_in(level.scope)),
+            None => chain.key(found.setting.name),
+        };
+        let value = found.setting.kind.show(&found.parsed);
+        self.problems
+            .push(Problem::new(found.origin, key, message).with_value(value));
+    }
+
+    fn report(&mut self, origin: &Origin, key: &str, message: String) {
+        self.problems.push(Problem::new(origin, key, message));
+    }
+}
+
+fn check_socket_path(path: &Path) -> Result<(), String> {
+    if path.to_string_lossy().starts_with('@') {
+        return Err("names an abstract socket, which is not supported yet".to_owned());
+    }
+    if !path.is_absolute() {
+        return Err("must be a full path, starting with /".to_owned());
+    }
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_LEN_MAX {
+        return Err(format!(
+            "makes a socket path of {len} bytes; the system takes {SOCKET_PATH_LEN_MAX}"
+        ));
+    }
+    Ok(())
+}
+
+fn check_host(host: &str) -> Result<(), String> {
+    let message = if host.is_empty() {
+        "must name a host or the folder of a unix socket"
+    } else if host.contains(',') {
+        "lists several hosts, which is not supported yet; name one"
+    } else if host.starts_with('@') {
+        "names an abstract socket, which is not supported yet"
+    } else if host.starts_with('[') {
+        "must be an address without brackets"
+    } else if host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+        "is no host name, no address and no full path"
+    } else if host.len() > HOST_LEN_MAX {
+        return Err(format!(
+            "is longer than {HOST_LEN_MAX} bytes, as no host name is"
+        ));
+    } else {
+        return Ok(());
+    };
+    Err(message.to_owned())
+}
+
+/// Whether a server address is one the pooler itself listens at; its port is equal.
+fn is_own(host: &str, addresses: &[IpAddr]) -> bool {
+    let host: Option<IpAddr> = host
+        .parse()
+        .ok()
+        .or_else(|| (host == "localhost").then_some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
+    host.is_some_and(|host| {
+        addresses.iter().any(|address| {
+            let all = address.is_unspecified() && address.is_ipv4() == host.is_ipv4();
+            *address == host || (all && (host.is_loopback() || host.is_unspecified()))
+        })
+    })
+}
+
+const LOOP: &str = "is where pgweir itself listens; name PostgreSQL's host and port";
+/// Names that PgBouncer's and our own console answer to.
+const RESERVED: [&str; 2] = ["pgbouncer", "pgweir"];
+/// `sun_path` of Linux, 108 bytes with its NUL.
+const SOCKET_PATH_LEN_MAX: usize = 107;
+/// Longest name of the DNS.
+const HOST_LEN_MAX: usize = 255;

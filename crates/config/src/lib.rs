@@ -1,0 +1,236 @@
+//! The resolved configuration: what an operator meant, with nothing left to inherit.
+//!
+//! Text (TOML, a `DATABASE_URL`, the environment) is read into one raw form; resolving it applies
+//! inheritance (global, then database, then user) once and reports every mistake at once. Below
+//! this line an `Option` means "may be absent", never "look elsewhere", and a limit of "none" is
+//! `None`, not zero.
+//!
+//! Names of settings and their meaning are PgBouncer's; see the manual for the few of our own.
+
+pub mod check;
+mod consistency;
+mod env;
+mod http;
+mod level;
+mod listen;
+mod listing;
+mod log;
+mod outside;
+mod passwords;
+mod pool;
+pub mod raw;
+pub mod reload;
+mod resolve;
+mod secrets;
+pub mod settings;
+mod startup;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use http::{Compat, Http, Otlp, TokenKeys};
+pub use listen::{Listen, Tcp, Workers};
+pub use listing::Shown;
+pub use log::Log;
+pub use outside::{Outside, Pem, Unusable};
+pub use pgweir_settings::Problem;
+pub use pool::{PoolConfig, PoolMode};
+pub use resolve::{Resolved, resolve};
+pub use startup::{pool_info, startup_lines};
+pub use value::{Kind, Unit};
+
+use pgweir_settings::{Origin, finish};
+use raw::Raw;
+
+/// Where a configuration is read from.
+#[derive(Clone)]
+pub enum Source {
+    /// A TOML file.
+    File(PathBuf),
+    /// `DATABASE_URL` and the pool's variables, by name.
+    Environment(BTreeMap<String, String>),
+}
+
+/// Reads and resolves a configuration.
+///
+/// # Errors
+/// Every problem there is, in the order of the text.
+pub fn load(source: &Source, outside: &Outside<'_>) -> Result<Resolved, Vec<Problem>> {
+    let (raw, problems) = match source {
+        Source::File(path) => match (outside.file)(path) {
+            Ok(text) => raw::read_file(path, &text),
+            Err(error) => {
+                let origin = Origin::line(path.display().to_string().into(), 0);
+                let message = format!("cannot be read: {error}");
+                return Err(vec![Problem::new(&origin, "", message)]);
+            }
+        },
+        Source::Environment(variables) => env::read(variables),
+    };
+    resolve_all(&raw, problems, outside)
+}
+
+/// Resolves what was read, together with the problems met on the way.
+fn resolve_all(
+    raw: &Raw,
+    mut problems: Vec<Problem>,
+    outside: &Outside<'_>,
+) -> Result<Resolved, Vec<Problem>> {
+    let resolved = resolve::resolve_into(raw, outside, &mut problems);
+    finish(resolved, problems)
+}
+
+/// Everything the pooler needs to know, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients are accepted. Not changed by a reload.
+    pub listen: Listen,
+    /// Data-plane threads. Not changed by a reload.
+    pub workers: Workers,
+    /// How clients prove who they are.
+    pub auth_type: AuthType,
+    /// Databases by the name clients use.
+    pub databases: BTreeMap<String, Arc<Database>>,
+    /// The database named `*`: serves any name not listed in `databases`.
+    pub fallback_database: Option<Arc<Database>>,
+    /// Users by name, with their secrets.
+    pub users: BTreeMap<String, Arc<User>>,
+    /// Clients logged in at once, over all databases (`max_client_conn`).
+    pub max_client_conn: u32,
+    /// Servers open at once for a user whose section does not say (`max_user_connections`).
+    pub max_user_connections: Option<NonZeroU32>,
+    /// Time a client has from its first byte to the end of its login (`client_login_timeout`).
+    pub client_login_timeout: Option<Duration>,
+    /// Time a graceful shutdown waits for transactions before it closes what is left.
+    pub shutdown_timeout: Duration,
+    /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
+    /// lower case.
+    pub ignore_startup_parameters: Vec<String>,
+    /// TCP keepalive and buffers of both sides.
+    pub tcp: Tcp,
+    /// What is logged of the comings and goings.
+    pub log: Log,
+    /// What is served over HTTP.
+    pub http: Http,
+    /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
+    pub probe_interval: Option<Duration>,
+}
+
+/// How clients prove who they are (`auth_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthType {
+    /// Any listed user, no proof asked.
+    Trust,
+    /// MD5 challenge; a user whose secret is a SCRAM verifier is asked for SCRAM.
+    Md5,
+    /// SCRAM-SHA-256 only.
+    ScramSha256,
+}
+
+/// What the pooler knows of a user's password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The password itself.
+    Plain(String),
+    /// `md5` and 32 hex digits, as PostgreSQL stores it.
+    Md5(String),
+    /// `SCRAM-SHA-256$...`, as PostgreSQL stores it. Lets clients in; lets us into PostgreSQL only
+    /// with a key taken from a client's login.
+    Scram(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret never reaches a log, not even by accident.
+        f.write_str(match self {
+            Self::Plain(_) => "Plain(..)",
+            Self::Md5(_) => "Md5(..)",
+            Self::Scram(_) => "Scram(..)",
+        })
+    }
+}
+
+/// A user that may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Name as sent in the startup packet.
+    pub name: String,
+    /// Absent when the user is listed without one: only `trust` lets it in.
+    pub secret: Option<Secret>,
+    /// Servers open at once for this user over all databases (`max_user_connections`).
+    pub max_user_connections: Option<NonZeroU32>,
+    /// Clients logged in at once as this user (`max_user_client_connections`).
+    pub max_user_client_connections: Option<NonZeroU32>,
+}
+
+/// A database that clients may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Name that clients use; `*` for the fallback.
+    pub name: String,
+    /// Where its servers are.
+    pub server: ServerAddress,
+    /// Name of the database in PostgreSQL; `None` takes the name the client asked for, which only
+    /// the fallback does.
+    pub dbname: Option<String>,
+    /// User for server logins (`user`); `None` takes the client's own.
+    pub forced_user: Option<String>,
+    /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
+    pub password: Option<Secret>,
+    /// Servers open at once for this database over all users (`max_db_connections`).
+    pub max_db_connections: Option<NonZeroU32>,
+    /// Clients logged in at once (`max_db_client_connections`).
+    pub max_db_client_connections: Option<NonZeroU32>,
+    /// SQL run once on each server after its login (`connect_query`).
+    pub connect_query: Option<String>,
+    /// Settings every server is opened with (`client_encoding`, `datestyle`, `timezone`,
+    /// `application_name` of the database section).
+    pub startup_parameters: Vec<(String, String)>,
+    /// User that the probe logs in as (`probe_user`); `None` takes one of the servers'.
+    pub probe_user: Option<String>,
+    /// Cores of PostgreSQL's machine (`server_cores`); `None` is unknown.
+    pub server_cores: Option<NonZeroU32>,
+    /// Settings of this database's pools for users that have none of their own.
+    pub pool: PoolConfig,
+    /// Settings of this database's pools for users that do, by user name.
+    pub user_pools: BTreeMap<String, PoolConfig>,
+}
+
+impl std::fmt::Display for ServerAddress {
+    /// Host and port, or the path of the unix socket.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Database {
+    /// The settings of the pool of this database and `user`.
+    pub fn pool_config(&self, user: &str) -> &PoolConfig {
+        self.user_pools.get(user).unwrap_or(&self.pool)
+    }
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// Host name or address, and port.
+    Tcp {
+        /// Name or address; resolved at each connect.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Full path of a unix socket (`DIR/.s.PGSQL.PORT`).
+    Unix(PathBuf),
+}

@@ -1,0 +1,154 @@
+//! Finds the password of each section: in the file, beside it, or in the `auth_file`.
+
+use std::path::Path;
+
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem, Section};
+
+use super::Secret;
+use super::level::{Chain, Level};
+use super::outside::Outside;
+use super::secrets::{self, AuthFile};
+use super::settings::Scope;
+
+/// The password of a section and where it was given.
+pub(super) struct Held {
+    pub(super) password: Password,
+    pub(super) origin: Origin,
+}
+
+/// What is known of a password.
+pub(super) enum Password {
+    /// The section says nothing of one.
+    NotGiven,
+    /// The section says that there is none.
+    Empty,
+    /// It cannot be read, which was reported.
+    Broken,
+    /// It is there.
+    Set(Secret),
+}
+
+impl Held {
+    fn new(secret: Option<Secret>, origin: Origin) -> Self {
+        Self {
+            password: secret.map_or(Password::Empty, Password::Set),
+            origin,
+        }
+    }
+
+    /// The secret, if there is one.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        match &self.password {
+            Password::Set(secret) => Some(secret.clone()),
+            Password::NotGiven | Password::Empty | Password::Broken => None,
+        }
+    }
+}
+
+/// A section with its password and what it was resolved to.
+pub(super) struct Entry<'a, T> {
+    pub(super) name: &'a str,
+    pub(super) level: &'a Level,
+    pub(super) password: &'a Held,
+    pub(super) value: T,
+}
+
+/// The password a section gives, in whichever of the three ways.
+pub(super) fn of(
+    level: &Level,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Held {
+    let chain = Chain::new(&[level]);
+    let given: Vec<&str> = ["password", "password_env", "password_file"]
+        .into_iter()
+        .filter(|name| level.gives(name))
+        .collect();
+    let Some(name) = given.first() else {
+        return Held {
+            password: Password::NotGiven,
+            origin: level.origin.clone(),
+        };
+    };
+    let found = chain.find(name);
+    let broken = Held {
+        password: Password::Broken,
+        origin: found.origin.clone(),
+    };
+    if found.broken {
+        return broken;
+    }
+    let secret = match given.get(1) {
+        Some(other) => Err(format!("stands beside {other}; remove one")),
+        None => fetch(name, chain.get::<String>(name), folder, outside),
+    };
+    match secret {
+        Ok(secret) => Held::new(secret, found.origin.clone()),
+        Err(message) => {
+            problems.push(Problem::new(found.origin, chain.key(name), message));
+            broken
+        }
+    }
+}
+
+/// The secret behind what is written at `name`.
+fn fetch(
+    name: &str,
+    written: String,
+    folder: &Path,
+    outside: &Outside<'_>,
+) -> Result<Option<Secret>, String> {
+    let text = match name {
+        "password_env" => (outside.variable)(&written)
+            .ok_or_else(|| format!("the environment variable {written:?} is not set; set it"))?,
+        "password_file" => (outside.file)(&folder.join(&written))
+            .map_err(|error| format!("cannot read {written:?}: {error}"))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+        _ => return secrets::classify(&written),
+    };
+    if text.is_empty() {
+        return Err(format!("{written:?} holds an empty password"));
+    }
+    if text.contains('\0') {
+        return Err(format!("{written:?} holds a password with a NUL"));
+    }
+    secrets::classify(&text)
+}
+
+/// Adds the users of `auth_file` that have no secret in their section, or no section.
+pub(super) fn add_auth_file(
+    globals: &Chain<'_>,
+    folder: &Path,
+    outside: &Outside<'_>,
+    users: &mut Vec<(String, Level, Held)>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(written) = globals.get::<Option<String>>("auth_file") else {
+        return;
+    };
+    let path = folder.join(&written);
+    let mut listed: AuthFile = match (outside.file)(&path) {
+        Ok(text) => secrets::parse_auth_file(&path, &text, problems),
+        Err(error) => {
+            let origin = globals.find("auth_file").origin;
+            let message = format!("cannot be read: {error}");
+            problems.push(Problem::new(origin, "auth_file", message).with_value(written));
+            return;
+        }
+    };
+    for (name, _, held) in users.iter_mut() {
+        if let Some((secret, origin)) = listed.remove(name)
+            && matches!(held.password, Password::NotGiven)
+        {
+            *held = Held::new(secret, origin);
+        }
+    }
+    for (name, (secret, origin)) in listed {
+        let section = Section::new(origin.clone());
+        let level = Level::read(Scope::User, &key_of("users", &name), &section, problems);
+        users.push((name, level, Held::new(secret, origin)));
+    }
+}

@@ -1,0 +1,404 @@
+//! The table of all settings. Reading, `pgweir check`, hints and the manual all come from it.
+
+use pgweir_settings::{Origin, Problem, nearest};
+
+use super::value::{Kind, Unit};
+
+/// A section a setting may stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// `[pgweir]`.
+    Global,
+    /// `[databases.NAME]`.
+    Database,
+    /// `[users.NAME]`.
+    User,
+}
+
+impl Scope {
+    /// The section as the operator writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Global => "[pgweir]",
+            Self::Database => "[databases.NAME]",
+            Self::User => "[users.NAME]",
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Name, PgBouncer's where it has the setting.
+    pub name: &'static str,
+    /// Another name that is understood in the same sections.
+    pub alias: Option<&'static str>,
+    /// Sections it may stand in.
+    pub scopes: &'static [Scope],
+    /// Name it has in `[pgweir]`, where that differs.
+    pub global_name: Option<&'static str>,
+    /// What it takes.
+    pub kind: Kind,
+    /// Value where none is given, written as in the file; empty text is "unset".
+    pub default: &'static str,
+    /// Whether a reload changes it.
+    pub reload: bool,
+    /// One line for the manual.
+    pub meaning: &'static str,
+}
+
+impl Setting {
+    const fn new(
+        scopes: &'static [Scope],
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            alias: None,
+            scopes,
+            global_name: None,
+            kind,
+            default,
+            reload: true,
+            meaning,
+        }
+    }
+
+    const fn needs_restart(mut self) -> Self {
+        self.reload = false;
+        self
+    }
+
+    const fn alias(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    const fn inherits(mut self, global_name: &'static str) -> Self {
+        self.global_name = Some(global_name);
+        self
+    }
+
+    /// The name to look for in `scope`.
+    pub(super) fn name_in(&self, scope: Scope) -> &'static str {
+        match scope {
+            Scope::Global => self.global_name.unwrap_or(self.name),
+            Scope::Database | Scope::User => self.name,
+        }
+    }
+}
+
+/// The setting called `name` in `scope`.
+pub fn find(scope: Scope, name: &str) -> Option<&'static Setting> {
+    in_scope(scope).find(|setting| setting.name == name || setting.alias == Some(name))
+}
+
+/// The settings that may stand in `scope`, in the order of the table.
+pub fn in_scope(scope: Scope) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS
+        .iter()
+        .filter(move |setting| setting.scopes.contains(&scope))
+}
+
+/// Names of all settings, of whichever section and version.
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    SETTINGS
+        .iter()
+        .flat_map(|setting| [Some(setting.name), setting.alias, setting.global_name])
+        .flatten()
+        .chain(UNSUPPORTED.iter().map(|(_, name)| *name))
+}
+
+/// What to say of a setting that only PgBouncer has.
+pub(super) const NOT_YET: &str = "is not supported yet by this version; remove it";
+
+/// The problem with a name that `scope` does not know.
+pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) -> Problem {
+    if let Some(setting) = SETTINGS.iter().find(|s| s.global_name == Some(name)) {
+        let message = format!("belongs in [pgweir]; here it is called {}", setting.name);
+        return Problem::new(origin, key, message);
+    }
+    if UNSUPPORTED.contains(&(scope, name)) {
+        return Problem::new(origin, key, NOT_YET);
+    }
+    if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
+        let titles: Vec<&str> = setting.scopes.iter().map(|scope| scope.title()).collect();
+        let here = match setting.global_name {
+            Some(global_name) if scope == Scope::Global => {
+                format!("; here it is called {global_name}")
+            }
+            _ => String::new(),
+        };
+        let message = format!("belongs in {}{here}", titles.join(" or "));
+        return Problem::new(origin, key, message);
+    }
+    let known = in_scope(scope).map(|setting| setting.name);
+    Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
+}
+
+/// Where all settings and parameters are listed.
+pub(super) const MANUAL: &str = "docs/configuration.md";
+
+/// A text setting of moderate length.
+const TEXT: Kind = Kind::Text { len_max: 1024 };
+/// SQL that runs on servers.
+const SQL: Kind = Kind::Text { len_max: 64 * 1024 };
+/// A time where 0 switches the limit off.
+const TIMEOUT: Kind = time("off");
+
+const fn time(zero: &'static str) -> Kind {
+    Kind::Time {
+        zero,
+        unit: Unit::Seconds,
+    }
+}
+
+const fn number(min: u32, max: u32) -> Kind {
+    Kind::Number { min, max, zero: "" }
+}
+
+const fn limit(max: u32) -> Kind {
+    Kind::Number {
+        min: 0,
+        max,
+        zero: "no limit",
+    }
+}
+
+/// PostgreSQL serves some thousands of connections at the very most.
+const SERVERS_MAX: u32 = 10_000;
+/// Beyond any machine's number of file descriptors.
+const CLIENTS_MAX: u32 = 1_000_000;
+
+const G: &[Scope] = &[Scope::Global];
+const D: &[Scope] = &[Scope::Database];
+const GD: &[Scope] = &[Scope::Global, Scope::Database];
+const GU: &[Scope] = &[Scope::Global, Scope::User];
+const DU: &[Scope] = &[Scope::Database, Scope::User];
+const GDU: &[Scope] = &[Scope::Global, Scope::Database, Scope::User];
+
+/// Every setting there is. Where a setting may stand in several sections, the user's comes before
+/// the database's, and that before the global one.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = &[
+    // Where clients come in.
+    Setting::new(G, "listen_addr", Kind::Addresses, "127.0.0.1",
+        "Addresses of the TCP sockets. `*` is 0.0.0.0 and ::, `localhost` is 127.0.0.1. PgBouncer has no default.").needs_restart(),
+    Setting::new(G, "listen_port", number(1, 65_535), "6432",
+        "Port of the TCP sockets, and the number in the unix socket's file name.").needs_restart(),
+    Setting::new(G, "unix_socket_dir", TEXT, "",
+        "Folder of the unix socket; unset is none. PgBouncer's default is /tmp.").needs_restart(),
+    Setting::new(G, "unix_socket_mode", Kind::FileMode, "0777",
+        "Permissions of the unix socket.").needs_restart(),
+    Setting::new(G, "listen_backlog", number(1, 65_535), "128",
+        "Connections the kernel queues before they are accepted.").needs_restart(),
+    Setting::new(G, "workers", Kind::Workers, "auto",
+        "Threads that serve. `auto`: as many as there are cores, each woken when those before it are busy.").needs_restart(),
+    Setting::new(G, "max_client_conn", number(1, CLIENTS_MAX), "100",
+        "Clients logged in at once, over all databases."),
+    Setting::new(G, "client_login_timeout", TIMEOUT, "60",
+        "Time a client has from its first byte to the end of its login."),
+    Setting::new(G, "ignore_startup_parameters", TEXT, "",
+        "Startup parameters that are dropped without an error, comma separated."),
+    Setting::new(G, "shutdown_timeout", time("at once"), "25",
+        "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
+
+    // Who may come in.
+    Setting::new(G, "auth_type", Kind::Choice(&["trust", "md5", "scram-sha-256"]), "scram-sha-256",
+        "How clients prove who they are. `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5."),
+    Setting::new(G, "auth_file", TEXT, "",
+        "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
+    Setting::new(DU, "password", Kind::Secret, "",
+        "User: plain text, `md5...` or `SCRAM-SHA-256$...`. Database: the secret for server logins, in place of the user's."),
+    Setting::new(DU, "password_env", TEXT, "",
+        "Environment variable that holds the password."),
+    Setting::new(DU, "password_file", TEXT, "",
+        "File that holds the password; a relative path starts at the configuration file."),
+
+    // Where servers are.
+    Setting::new(D, "host", TEXT, "127.0.0.1",
+        "Name or address of the PostgreSQL server; a folder (`/...`) is that of its unix socket."),
+    Setting::new(D, "port", number(1, 65_535), "5432",
+        "Port of the PostgreSQL server."),
+    Setting::new(D, "dbname", TEXT, "",
+        "Name of the database in PostgreSQL; unset is the name clients use."),
+    Setting::new(D, "user", TEXT, "",
+        "User for server logins, whoever the client is; unset is the client's own."),
+    Setting::new(D, "connect_query", SQL, "",
+        "SQL that runs once on each server after its login."),
+    Setting::new(D, "application_name", TEXT, "",
+        "Value every server of the database is opened with."),
+    Setting::new(D, "client_encoding", TEXT, "",
+        "Value every server of the database is opened with."),
+    Setting::new(D, "datestyle", TEXT, "",
+        "Value every server of the database is opened with."),
+    Setting::new(D, "timezone", TEXT, "",
+        "Value every server of the database is opened with."),
+    Setting::new(D, "search_path", TEXT, "",
+        "Value every server of the database is opened with. PgBouncer does not have it."),
+
+    // Pools.
+    Setting::new(GDU, "pool_mode", Kind::Choice(&["session", "transaction", "statement"]), "session",
+        "When a server goes back to its pool: at the client's end, after a transaction, after a query."),
+    Setting::new(G, "default_pool_size", limit(SERVERS_MAX), "20",
+        "Servers of one pool, for databases and users without a `pool_size`."),
+    Setting::new(DU, "pool_size", limit(SERVERS_MAX), "20",
+        "Servers of one pool, which is one database and one user.").inherits("default_pool_size"),
+    Setting::new(GD, "min_pool_size", number(0, SERVERS_MAX), "0",
+        "Servers kept open in a pool that has clients. A user's smaller `pool_size` lowers it."),
+    Setting::new(GDU, "reserve_pool_size", number(0, SERVERS_MAX), "0",
+        "Servers beyond the pool's size, once a client waited `reserve_pool_timeout`.").alias("reserve_pool"),
+    Setting::new(GD, "reserve_pool_timeout", time("at once"), "5",
+        "Wait after which the reserve is used."),
+    Setting::new(GD, "max_waiting_clients", limit(CLIENTS_MAX), "0",
+        "Clients that may wait in one pool; the next is refused. PgBouncer does not have it."),
+    Setting::new(GD, "max_db_connections", limit(SERVERS_MAX), "0",
+        "Servers of one database, over all users."),
+    Setting::new(GD, "max_db_client_connections", limit(CLIENTS_MAX), "0",
+        "Clients of one database."),
+    Setting::new(GU, "max_user_connections", limit(SERVERS_MAX), "0",
+        "Servers of one user, over all databases."),
+    Setting::new(GU, "max_user_client_connections", limit(CLIENTS_MAX), "0",
+        "Clients of one user."),
+
+    // Time limits of clients.
+    Setting::new(GDU, "query_wait_timeout", TIMEOUT, "120",
+        "Time a client may wait for a server; then it is refused."),
+    Setting::new(GDU, "query_timeout", TIMEOUT, "0",
+        "Time a query may run; then it is cancelled and its client closed."),
+    Setting::new(GDU, "idle_transaction_timeout", TIMEOUT, "0",
+        "Time a client may be idle inside a transaction."),
+    Setting::new(GDU, "transaction_timeout", TIMEOUT, "0",
+        "Time a transaction may take."),
+    Setting::new(GDU, "client_idle_timeout", TIMEOUT, "0",
+        "Time a client may be idle outside a transaction."),
+
+    // What is found out.
+    Setting::new(GDU, "track_statements", Kind::Bool, "true",
+        "Whether statements are counted, without their literals; without it nothing is called slow or N+1. PgBouncer does not have it."),
+    Setting::new(GDU, "slow_query_time", TIMEOUT, "1",
+        "Time from which on a statement is slow: logged and counted. PgBouncer does not have it."),
+    Setting::new(GDU, "very_slow_query_time", TIMEOUT, "3",
+        "Time from which on it is very slow. PgBouncer does not have it."),
+    Setting::new(GDU, "leak_time", TIMEOUT, "30",
+        "Time a client may hold a server without using it before it is called a leak. PgBouncer does not have it."),
+
+    // Care of servers.
+    Setting::new(GD, "server_connect_timeout", TIMEOUT, "15",
+        "Time to connect and log in to PostgreSQL."),
+    Setting::new(GD, "server_login_retry", time("none"), "15",
+        "Pause after a failed server login."),
+    Setting::new(GD, "server_idle_timeout", TIMEOUT, "600",
+        "Time an unused server is kept."),
+    Setting::new(GD, "server_lifetime", time("single use"), "3600",
+        "Age at which an unused server is closed."),
+    Setting::new(GD, "server_check_delay", time("before every use"), "30",
+        "Idle time after which a server is checked before it is used again."),
+    Setting::new(GD, "server_check_query", SQL, "<empty>",
+        "SQL of that check; `<empty>` is an empty query, an empty text is no check."),
+    Setting::new(GD, "server_reset_query", SQL, "DISCARD ALL",
+        "SQL that cleans a server after a session; an empty text is none."),
+    Setting::new(GD, "server_reset_query_always", Kind::Bool, "false",
+        "Whether it runs after each transaction in the other pool modes too."),
+
+    // TCP, both sides.
+    Setting::new(G, "tcp_keepalive", Kind::Bool, "true",
+        "Whether keepalive probes are sent."),
+    Setting::new(G, "tcp_keepidle", time("the system's"), "0",
+        "Idle time before the first probe; whole seconds."),
+    Setting::new(G, "tcp_keepintvl", time("the system's"), "0",
+        "Time between probes; whole seconds."),
+    Setting::new(G, "tcp_keepcnt", Kind::Number { min: 0, max: 127, zero: "the system's" }, "0",
+        "Probes before the connection is given up."),
+    Setting::new(G, "tcp_user_timeout", Kind::Time { zero: "the system's", unit: Unit::Milliseconds }, "0",
+        "Time sent data may stay unacknowledged."),
+    Setting::new(G, "tcp_socket_buffer", Kind::Number { min: 0, max: 1 << 30, zero: "the system's" }, "0",
+        "Size of the kernel's buffers, in bytes."),
+
+    // Log.
+    Setting::new(G, "log_level", Kind::Choice(&["auto", "error", "warn", "info", "debug", "trace"]), "auto",
+        "What the log lets through; `auto` is what the command line and PGWEIR_LOG say. PgBouncer does not have it."),
+    Setting::new(G, "log_connections", Kind::Bool, "true",
+        "Whether logins are logged."),
+    Setting::new(G, "log_disconnections", Kind::Bool, "true",
+        "Whether ends of connections are logged, with their reason."),
+    Setting::new(G, "log_pooler_errors", Kind::Bool, "true",
+        "Whether errors sent to clients are logged."),
+    Setting::new(G, "log_stats", Kind::Bool, "true",
+        "Whether a line of statistics is logged each `stats_period`."),
+    Setting::new(G, "stats_period", time("off"), "60",
+        "Period of that line."),
+
+    // HTTP.
+    Setting::new(G, "http_listen", TEXT, "127.0.0.1:6433",
+        "Address and port of HTTP (page, probes, health, statistics, metrics), or `off`. If the default is taken, there is none. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "http_tls_cert_file", TEXT, "",
+        "PEM file of the certificate, and of what signed it, that HTTP is encrypted with; unset is not encrypted. A reload reads it again."),
+    Setting::new(G, "http_tls_key_file", TEXT, "",
+        "PEM file of the certificate's private key."),
+    Setting::new(G, "http_path_prefix", TEXT, "/api/v1",
+        "What stands before `/health`, `/stats/database` and `/openapi.json`.").needs_restart(),
+    Setting::new(G, "http_jwt_secret_file", TEXT, "",
+        "File of the secret, 32 bytes or more, whose HS256 tokens may read statistics; a relative path starts at the configuration file."),
+    Setting::new(G, "http_jwt_secret_env", TEXT, "",
+        "Environment variable that holds that secret."),
+    Setting::new(G, "http_jwks_file", TEXT, "",
+        "JSON Web Key Set whose RS256, ES256 and EdDSA tokens may read statistics. With no key at all they are not served."),
+    Setting::new(G, "http_jwt_audience", TEXT, "",
+        "Audience (`aud`) that tokens must have; unset is any or none."),
+    Setting::new(G, "http_admin_scope", TEXT, "pgweir:admin",
+        "What a token's `scope`, `scp` or `roles` must name for its bearer to cancel and end clients; `off` lets nobody."),
+    Setting::new(G, "metrics_compat", TEXT, "",
+        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
+    Setting::new(G, "otlp_endpoint", TEXT, "",
+        "Collector that metrics are pushed to by OTLP over HTTP in JSON, such as http://127.0.0.1:4318; unset is none. Needs `http_listen`. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "otlp_interval", time("off"), "15",
+        "Pause between pushes; at least 1 s. PgBouncer does not have it.").needs_restart(),
+
+    // The probe.
+    Setting::new(G, "probe_interval", time("off"), "1",
+        "Pause between looks at `pg_stat_activity` of each PostgreSQL, over one connection of its own beyond all limits; at least 1 s, and only while HTTP is served. Waits behind locks are told apart by it. PgBouncer does not have it."),
+    Setting::new(GD, "probe_user", TEXT, "",
+        "User that connection logs in as, with its password in `[users]` or `auth_file`; unset is the user of the servers. To see all it needs pg_monitor. PgBouncer does not have it."),
+    Setting::new(GD, "server_cores", Kind::Number { min: 0, max: 4096, zero: "unknown" }, "0",
+        "Cores of PostgreSQL's machine, to compare its active sessions with. PgBouncer does not have it."),
+];
+
+/// Settings PgBouncer has and this version has not.
+#[rustfmt::skip]
+const UNSUPPORTED: &[(Scope, &str)] = {
+    use Scope::{Database, Global};
+    &[
+        // Process, log and service.
+        (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
+        (Global, "unix_socket_group"), (Global, "service_name"), (Global, "job_name"),
+        (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
+        // Console and peers.
+        (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
+        // Authentication.
+        (Global, "auth_hba_file"), (Global, "auth_ident_file"), (Global, "auth_user"),
+        (Global, "auth_query"), (Global, "auth_dbname"), (Global, "auth_ldap_options"),
+        (Global, "scram_iterations"), (Global, "login_notify_message"),
+        (Database, "auth_user"), (Database, "auth_query"), (Database, "auth_dbname"),
+        // TLS.
+        (Global, "client_tls_sslmode"), (Global, "client_tls_key_file"), (Global, "client_tls_cert_file"),
+        (Global, "client_tls_ca_file"), (Global, "client_tls_protocols"), (Global, "client_tls_ciphers"),
+        (Global, "client_tls13_ciphers"), (Global, "client_tls_ecdhcurve"), (Global, "client_tls_dheparams"),
+        (Global, "server_tls_sslmode"), (Global, "server_tls_ca_file"), (Global, "server_tls_key_file"),
+        (Global, "server_tls_cert_file"), (Global, "server_tls_protocols"), (Global, "server_tls_ciphers"),
+        (Global, "server_tls13_ciphers"),
+        // Sessions.
+        (Global, "track_extra_parameters"), (Global, "max_prepared_statements"), (Global, "disable_pqexec"),
+        (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
+        // Pools and servers.
+        (Global, "server_round_robin"), (Global, "server_fast_close"), (Global, "autodb_idle_timeout"),
+        (Global, "pool_idle_timeout"), (Global, "suspend_timeout"), (Database, "load_balance_hosts"),
+        // Names and network.
+        (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
+        (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "max_packet_size"), (Global, "sbuf_loopcnt"),
+        (Global, "so_reuseport"), (Global, "tcp_defer_accept"),
+    ]
+};

@@ -1,0 +1,492 @@
+//! Every kind of problem of a file, by its line.
+
+use super::{MD5, REST, SCRAM, check_problems, read};
+
+/// `[pgweir]` with one setting, on line 2, has exactly this problem.
+#[track_caller]
+fn check_global(setting: &str, message: &str) {
+    let text = format!("[pgweir]\n{setting}{REST}");
+    let setting = setting.replace('"', "");
+    let line = format!("pgweir.toml:2: {setting}: {message}");
+    check_problems(read(&text), &[&line]);
+}
+
+/// A database with one setting, on line 4, has exactly this problem.
+#[track_caller]
+fn check_database(setting: &str, message: &str) {
+    let text = format!("[users.bob]\npassword = \"x\"\n[databases.app]\n{setting}\n");
+    let setting = setting.replace('"', "");
+    let line = format!("pgweir.toml:4: databases.app.{setting}: {message}");
+    check_problems(read(&text), &[&line]);
+}
+
+/// A whole file has exactly these problems.
+#[track_caller]
+fn check(text: &str, lines: &[&str]) {
+    check_problems(read(text), lines);
+}
+
+#[test]
+fn a_number_out_of_bounds_says_its_bound() {
+    check_global(
+        "default_pool_size = -3",
+        "must be 0 or more; 0 means no limit",
+    );
+    check_global(
+        "default_pool_size = 10001",
+        "must be at most 10000; 0 means no limit",
+    );
+    check_global("min_pool_size = -1", "must be 0 or more");
+    check_global("max_client_conn = 0", "must be 1 or more");
+    check_global(
+        "max_client_conn = 9223372036854775807",
+        "must be at most 1000000",
+    );
+    check_global("listen_port = 65536", "must be at most 65535");
+    check_global("listen_port = 0", "must be 1 or more");
+    check_global(
+        "max_client_conn = 1.5",
+        "must be a whole number of 1 or more",
+    );
+    check_global(
+        "max_client_conn = \"many\"",
+        "must be a whole number of 1 or more",
+    );
+    check_global(
+        "max_client_conn = true",
+        "must be a whole number of 1 or more",
+    );
+    for wrong in ["0", "257", "\"all\"", "-1"] {
+        let setting = format!("workers = {wrong}");
+        check_global(&setting, "must be \"auto\" or a number from 1 to 256");
+    }
+}
+
+#[test]
+fn a_time_out_of_bounds_says_its_bound() {
+    check_global("query_timeout = -1", "must be 0 or more; 0 means off");
+    check_global(
+        "server_lifetime = \"-1h\"",
+        "must be 0 or more; 0 means single use",
+    );
+    check_global("query_timeout = 315360001", "must be at most 3650 days");
+    check_global("query_timeout = \"3651d\"", "must be at most 3650 days");
+    check_global(
+        "query_timeout = \"1000000000000000000000d\"",
+        "must be at most 3650 days",
+    );
+    check_global(
+        "query_timeout = 0.0001",
+        "must be at least 1ms, or 0, which means off",
+    );
+    check_global("tcp_keepidle = \"500ms\"", "must be 0 or at least 1s");
+    check_global("stats_period = \"10ms\"", "must be 0 or at least 1s");
+}
+
+#[test]
+fn a_time_of_another_form_is_told_the_form() {
+    let form = "must be a number of seconds, or a text with a unit such as \"100ms\", \"5s\", \
+                \"10min\", \"1h\" or \"7d\"";
+    for wrong in [
+        "\"5m\"",
+        "\"five\"",
+        "\"\"",
+        "\"1 2s\"",
+        "\"1.2.3s\"",
+        "\"1e3\"",
+        "true",
+    ] {
+        check_global(&format!("query_timeout = {wrong}"), form);
+    }
+    for (wrong, shown) in [("nan", "NaN"), ("inf", "inf"), ("-inf", "-inf")] {
+        let line = format!("pgweir.toml:2: query_timeout = {shown}: {form}");
+        check(
+            &format!("[pgweir]\nquery_timeout = {wrong}{REST}"),
+            &[&line],
+        );
+    }
+}
+
+#[test]
+fn a_word_that_is_none_of_the_known_lists_them() {
+    check_global(
+        "pool_mode = \"query\"",
+        "must be one of session, transaction, statement",
+    );
+    check_global(
+        "auth_type = \"ldap\"",
+        "must be one of trust, md5, scram-sha-256",
+    );
+    check_global("tcp_keepalive = \"maybe\"", "must be true or false");
+    check_global("tcp_keepalive = 2", "must be true or false");
+    let mode = "must be a file mode in octal, such as \"0770\", at most \"0777\"";
+    check_global("unix_socket_mode = \"0888\"", mode);
+    check_global("unix_socket_mode = 770", mode);
+}
+
+#[test]
+fn text_has_bounds_and_no_nul() {
+    check_database("dbname = 5", "must be text: put it in quotes");
+    let text = format!("[databases.app]\ndbname = \"{}\"", "x".repeat(1025));
+    let shown = format!("{}...", "x".repeat(60));
+    let line = format!(
+        "pgweir.toml:2: databases.app.dbname = {shown}: must be at most 1024 bytes; it has 1025"
+    );
+    check(&format!("{text}\n[users.bob]\npassword = \"x\""), &[&line]);
+    check(
+        &format!("[pgweir]{REST}dbname = 1\n"),
+        &["pgweir.toml:5: users.bob.dbname: belongs in [databases.NAME]"],
+    );
+    check(
+        "[databases.app]\ndbname = \"a\\u0000b\"\n[users.bob]\npassword = \"x\"",
+        &[
+            "pgweir.toml:2: databases.app.dbname = a\\u{0}b: must not contain a NUL: the protocol \
+           ends text there",
+        ],
+    );
+}
+
+#[test]
+fn a_setting_of_no_plain_value_is_refused() {
+    for (value, message) in [
+        (
+            "[1]",
+            "must not be a list; where several values may stand, write one text with commas",
+        ),
+        ("1979-05-27", "must not be a date or time of day"),
+        ("{ a = 1 }", "must not be a section"),
+        ("99999999999999999999", "is too large a number"),
+    ] {
+        let line = format!("pgweir.toml:2: max_client_conn: {message}");
+        check(
+            &format!("[pgweir]\nmax_client_conn = {value}{REST}"),
+            &[&line],
+        );
+    }
+}
+
+#[test]
+fn an_unknown_setting_names_the_nearest_known_and_never_its_value() {
+    check(
+        "[pgweir]\nmax_client_con = 5\nxyzzy_frobnicate = 1\n\
+         [databases.app]\npool_sise = 2\ndefault_pool_size = 5\nport_ = 7\n\
+         [users.bob]\npasword = \"hush\"\npassword = \"x\"\nmin_pool_size = 1\n",
+        &[
+            "pgweir.toml:2: max_client_con: unknown setting; did you mean max_client_conn?",
+            "pgweir.toml:3: xyzzy_frobnicate: unknown setting; docs/configuration.md lists the \
+             known ones",
+            "pgweir.toml:5: databases.app.pool_sise: unknown setting; did you mean pool_size?",
+            "pgweir.toml:6: databases.app.default_pool_size: belongs in [pgweir]; here it is \
+             called pool_size",
+            "pgweir.toml:7: databases.app.port_: unknown setting; did you mean port?",
+            "pgweir.toml:9: users.bob.pasword: unknown setting; did you mean password?",
+            "pgweir.toml:11: users.bob.min_pool_size: belongs in [pgweir] or [databases.NAME]",
+        ],
+    );
+    check_global_key(
+        "pool_size",
+        "belongs in [databases.NAME] or [users.NAME]; here it is called default_pool_size",
+    );
+}
+
+#[track_caller]
+fn check_global_key(name: &str, message: &str) {
+    let line = format!("pgweir.toml:2: {name}: {message}");
+    check(&format!("[pgweir]\n{name} = 1{REST}"), &[&line]);
+}
+
+#[test]
+fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
+    for name in [
+        "client_tls_sslmode",
+        "auth_query",
+        "logfile",
+        "user",
+        "max_prepared_statements",
+    ] {
+        check_global_key(name, "is not supported yet by this version; remove it");
+    }
+    check(
+        "[users.bob]\npassword = \"x\"\n[databases.app]\nauth_query = \"SELECT\"\n",
+        &[
+            "pgweir.toml:4: databases.app.auth_query: is not supported yet by this version; remove it",
+        ],
+    );
+}
+
+#[test]
+fn a_setting_and_its_other_name_exclude_each_other() {
+    check(
+        "[users.bob]\npassword = \"x\"\n[databases.app]\nreserve_pool = 1\nreserve_pool_size = 2\n",
+        &[
+            "pgweir.toml:5: databases.app.reserve_pool_size: is another name of reserve_pool_size; \
+           give one of them",
+        ],
+    );
+}
+
+#[test]
+fn sections_are_checked_too() {
+    let rest = REST;
+    check(
+        &format!("port = 1\n[pgbouncer]\n[peers.1]\n[database.x]\n[wombats]{rest}"),
+        &[
+            "pgweir.toml:1: port: stands outside every section; settings go below [pgweir]",
+            "pgweir.toml:2: pgbouncer: is called [pgweir] in this file",
+            "pgweir.toml:3: peers: is not supported yet by this version; remove it",
+            "pgweir.toml:4: database: unknown section; did you mean [databases]?",
+            "pgweir.toml:5: wombats: unknown section; known are pgweir, databases, users",
+        ],
+    );
+    check(
+        "[databases]\napp = \"host=x\"\n[users.bob]\npassword = \"x\"\n",
+        &[
+            "pgweir.toml: serves no database: add a section [databases.NAME]",
+            "pgweir.toml:2: databases.app: must be a section: [databases.app]",
+        ],
+    );
+}
+
+#[test]
+fn nothing_to_serve_and_nobody_to_serve_are_problems() {
+    check(
+        "",
+        &[
+            "pgweir.toml: serves no database: add a section [databases.NAME]",
+            "pgweir.toml: lets no user in: add a section [users.NAME] or an auth_file",
+        ],
+    );
+}
+
+#[test]
+fn broken_toml_is_reported_by_line_without_the_line() {
+    let problems = read("[pgweir]\nlisten_port = 1\n[users.bob]\npassword = \"hush\n").unwrap_err();
+    assert_eq!(problems.len(), 1);
+    let line = problems[0].to_string();
+    assert!(line.starts_with("conf/pgweir.toml:4: "), "{line}");
+    assert!(!line.contains("hush"), "{line}");
+    let twice = read("[pgweir]\nlisten_port = 1\nlisten_port = 2\n").unwrap_err();
+    assert!(
+        twice[0].to_string().starts_with("conf/pgweir.toml:3: "),
+        "{}",
+        twice[0]
+    );
+}
+
+#[test]
+fn listeners_must_be_there_once_each() {
+    check_global(
+        "listen_addr = \"127.0.0.1, 127.0.0.1\"",
+        "lists 127.0.0.1 twice; remove one",
+    );
+    check_global(
+        "listen_addr = \"*,0.0.0.0\"",
+        "lists 0.0.0.0 twice; remove one",
+    );
+    check_global(
+        "listen_addr = \"0.0.0.0,10.0.0.1\"",
+        "lists 10.0.0.1 beside the address for all, which covers it; remove one",
+    );
+    check(
+        &format!("[pgweir]\nlisten_addr = \"db.example\"{REST}"),
+        &[
+            "pgweir.toml:2: listen_addr = db.example: \"db.example\" is no address; write one such \
+           as 127.0.0.1 or ::1, or * for all",
+        ],
+    );
+    check(
+        &format!("[pgweir]\nlisten_addr = \"\"{REST}"),
+        &[
+            "pgweir.toml:2: listen_addr = none: leaves nowhere to listen: set listen_addr or \
+           unix_socket_dir",
+        ],
+    );
+    check_global(
+        "unix_socket_dir = \"run\"",
+        "must be a full path, starting with /",
+    );
+    check_global(
+        "unix_socket_dir = \"@pgweir\"",
+        "names an abstract socket, which is not supported yet",
+    );
+    let long = format!("unix_socket_dir = \"/{}\"", "x".repeat(100));
+    check_global_long(
+        &long,
+        "makes a socket path of 115 bytes; the system takes 107",
+    );
+}
+
+#[track_caller]
+fn check_global_long(setting: &str, message: &str) {
+    let problems = read(&format!("[pgweir]\n{setting}{REST}")).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, message);
+}
+
+#[test]
+fn a_host_must_be_one_that_can_be_connected_to() {
+    check(
+        "[users.bob]\npassword = \"x\"\n[databases.app]\nhost = \"\"\n",
+        &[
+            "pgweir.toml:4: databases.app.host = unset: must name a host or the folder of a unix \
+           socket",
+        ],
+    );
+    check_database(
+        "host = \"a,b\"",
+        "lists several hosts, which is not supported yet; name one",
+    );
+    check_database(
+        "host = \"@x\"",
+        "names an abstract socket, which is not supported yet",
+    );
+    check_database("host = \"[::1]\"", "must be an address without brackets");
+    check_database(
+        "host = \"a b\"",
+        "is no host name, no address and no full path",
+    );
+    check_database(
+        "host = \"run/postgresql\"",
+        "is no host name, no address and no full path",
+    );
+}
+
+#[test]
+fn a_database_must_not_lead_back_to_the_pooler() {
+    for (listen, host) in [
+        ("listen_addr = \"127.0.0.1\"", "127.0.0.1"),
+        ("listen_addr = \"127.0.0.1\"", "localhost"),
+        ("listen_addr = \"*\"", "127.0.0.1"),
+        ("listen_addr = \"*\"", "::1"),
+        ("unix_socket_dir = \"/run/x\"", "/run/x"),
+    ] {
+        let text = format!(
+            "[pgweir]\n{listen}\n[users.bob]\npassword = \"x\"\n[databases.app]\n\
+             host = \"{host}\"\nport = 6432\n"
+        );
+        let line = format!(
+            "pgweir.toml:6: databases.app.host = {host}: is where pgweir itself listens; name \
+             PostgreSQL's host and port"
+        );
+        check(&text, &[&line]);
+    }
+}
+
+#[test]
+fn names_are_those_postgresql_can_have() {
+    let long = "x".repeat(64);
+    let long_line =
+        format!("pgweir.toml:5: users.{long}: has a name of 64 bytes; PostgreSQL cuts names at 63");
+    check(
+        &format!(
+            "[pgweir]\nauth_type = \"trust\"\n[databases.app]\n[users.\"\"]\n[users.{long}]\n\
+             [databases.pgbouncer]\n[databases.pgweir]\n[databases.x]\nuser = \"a\\u0000\"\n"
+        ),
+        &[
+            "pgweir.toml:4: users.\"\": has an empty name",
+            &long_line,
+            "pgweir.toml:6: databases.pgbouncer: has a name reserved for the console; choose \
+             another and set dbname",
+            "pgweir.toml:7: databases.pgweir: has a name reserved for the console; choose another \
+             and set dbname",
+            "pgweir.toml:9: databases.x.user = a\\u{0}: must not contain a NUL: the protocol ends \
+             text there",
+        ],
+    );
+}
+
+#[test]
+fn a_pool_cannot_keep_more_servers_than_it_may_open() {
+    check(
+        "[pgweir]\nmin_pool_size = 30\n[databases.a]\n[databases.b]\n[users.bob]\npassword = \"x\"\n",
+        &[
+            "pgweir.toml:2: min_pool_size = 30: must be at most the size of the pool: \
+           default_pool_size is 20 (default)",
+        ],
+    );
+    check(
+        "[pgweir]\ndefault_pool_size = 5\n[databases.a]\nmin_pool_size = 6\n\
+         [databases.b]\nmin_pool_size = 5\nmax_db_connections = 4\n[users.bob]\npassword = \"x\"\n",
+        &[
+            "pgweir.toml:4: databases.a.min_pool_size = 6: must be at most the size of the pool: \
+             default_pool_size is 5 (pgweir.toml:2)",
+            "pgweir.toml:6: databases.b.min_pool_size = 5: must be at most the limit of the \
+             database: max_db_connections is 4 (pgweir.toml:7)",
+        ],
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_read_brings_no_second_problem() {
+    check(
+        "[pgweir]\ndefault_pool_size = \"x\"\nlisten_addr = \"x y\"\n\
+         [databases.a]\nmin_pool_size = 50\n[users.bob]\npassword = 1\n",
+        &[
+            "pgweir.toml:2: default_pool_size = x: must be a whole number of 0 or more; 0 means \
+             no limit",
+            "pgweir.toml:3: listen_addr = x y: \"x y\" is no address; write one such as 127.0.0.1 \
+             or ::1, or * for all",
+            "pgweir.toml:7: users.bob.password: must be text: put it in quotes",
+        ],
+    );
+}
+
+#[test]
+fn clients_need_a_secret_their_auth_type_can_check() {
+    let text = format!(
+        "[databases.app]\n[users.ann]\n[users.bob]\npassword = \"\"\n[users.eve]\npassword = \"{MD5}\"\n\
+         [users.kim]\npassword = \"{SCRAM}\"\n[users.tom]\npassword = \"SCRAM-SHA-256$1:x\"\n[pgweir]\n"
+    );
+    let broken = "pgweir.toml:10: users.tom.password: starts like a SCRAM verifier but is none; \
+                  copy rolpassword of pg_authid in full";
+    let missing = |auth_type: &str, line: u32, user: &str| {
+        format!(
+            "pgweir.toml:{line}: users.{user}.password: is missing, and auth_type {auth_type} \
+             needs it; add it or set auth_type = \"trust\""
+        )
+    };
+    check(
+        &text,
+        &[
+            &missing("scram-sha-256", 2, "ann"),
+            &missing("scram-sha-256", 4, "bob"),
+            "pgweir.toml:6: users.eve.password: is an md5 hash, which auth_type scram-sha-256 \
+             cannot check; give a SCRAM verifier or the plain password, or set auth_type = \"md5\"",
+            broken,
+        ],
+    );
+    check(
+        &format!("{text}auth_type = \"md5\"\n"),
+        &[&missing("md5", 2, "ann"), &missing("md5", 4, "bob"), broken],
+    );
+    check(&format!("{text}auth_type = \"trust\"\n"), &[broken]);
+}
+
+#[test]
+fn a_forced_user_needs_something_to_log_in_with() {
+    let add =
+        "to log in to PostgreSQL with; add password here (\"\" where PostgreSQL asks for none)";
+    let text = format!(
+        "[databases.a]\nuser = \"nobody\"\n[databases.b]\nuser = \"kim\"\n[databases.c]\nuser = \"bob\"\n\
+         [databases.d]\nuser = \"kim\"\npassword = \"\"\n[databases.e]\npassword = \"{SCRAM}\"\n\
+         [users.bob]\npassword = \"x\"\n[users.kim]\npassword = \"{SCRAM}\"\n"
+    );
+    check(
+        &text,
+        &[
+            &format!("pgweir.toml:2: databases.a.user = nobody: has no password {add}"),
+            &format!("pgweir.toml:4: databases.b.user = kim: has only a SCRAM verifier {add}"),
+            "pgweir.toml:11: databases.e.password: is a SCRAM verifier, which lets nobody into \
+             PostgreSQL; give the plain password",
+        ],
+    );
+}
+
+#[test]
+fn a_problem_cannot_steer_the_terminal() {
+    let text = format!("[pgweir]\npool_mode = \"\\u001b[2J\"{REST}");
+    check(
+        &text,
+        &["pgweir.toml:2: pool_mode = \\u{1b}[2J: must be one of session, transaction, statement"],
+    );
+}

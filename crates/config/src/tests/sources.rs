@@ -1,0 +1,186 @@
+//! Files, secrets kept elsewhere, reloads, and what `pgweir check` prints.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{OUTSIDE, SCRAM, check_problems, check_shown, lines, read};
+use crate::check::{render_json, render_problems_json, render_text};
+use crate::reload::merge;
+use crate::settings::SETTINGS;
+use crate::{Secret, Source, load, startup_lines};
+
+#[test]
+fn the_environment_is_loaded() {
+    let url = ("DATABASE_URL".to_owned(), "postgres://u:p@h/d".to_owned());
+    let resolved = load(&Source::Environment(BTreeMap::from([url])), &OUTSIDE).unwrap();
+    assert!(resolved.config.databases.contains_key("d"));
+}
+
+#[test]
+fn a_password_may_lie_outside_the_file() {
+    let text = "[databases.app]\npassword_env = \"BOB_PASSWORD\"\n\
+                [users.bob]\npassword_file = \"bob.secret\"\n";
+    let resolved = read(text).unwrap();
+    let secret = |text: &str| Some(Secret::Plain(text.to_owned()));
+    assert!(resolved.config.databases["app"].password == secret("from a variable"));
+    assert!(resolved.config.users["bob"].secret == secret("from a file"));
+    check_shown(
+        Ok(resolved),
+        &[
+            "databases.app.password = set (plain) @ line 2",
+            "users.bob.password = set (plain) @ line 4",
+        ],
+    );
+}
+
+#[test]
+fn a_password_that_is_not_where_it_should_be_is_a_problem() {
+    check_problems(
+        read(
+            "[databases.app]\npassword_env = \"NOWHERE\"\n\
+             [users.ann]\npassword_file = \"nowhere\"\n\
+             [users.bob]\npassword_env = \"EMPTY\"\n\
+             [users.eve]\npassword = \"hush\"\npassword_env = \"BOB_PASSWORD\"\n",
+        ),
+        &[
+            "pgweir.toml:2: databases.app.password_env: the environment variable \"NOWHERE\" is \
+             not set; set it",
+            "pgweir.toml:4: users.ann.password_file: cannot read \"nowhere\": entity not found",
+            "pgweir.toml:6: users.bob.password_env: \"EMPTY\" holds an empty password",
+            "pgweir.toml:8: users.eve.password: stands beside password_env; remove one",
+        ],
+    );
+}
+
+#[test]
+fn users_without_a_secret_take_it_from_the_auth_file() {
+    let text = "[pgweir]\nauth_file = \"userlist.txt\"\n[databases.app]\nuser = \"bob\"\n";
+    let config = read(text).unwrap().config;
+    assert!(config.users["bob"].secret == Some(Secret::Plain("the \"list".to_owned() + "\"")));
+    assert!(config.users["eve"].secret == Some(Secret::Scram(SCRAM.to_owned())));
+    let own = format!("{text}[users.bob]\npool_size = 3\n[users.eve]\npassword = \"mine\"\n");
+    let config = read(&own).unwrap().config;
+    assert!(config.users["bob"].secret == Some(Secret::Plain("the \"list\"".to_owned())));
+    assert!(config.users["eve"].secret == Some(Secret::Plain("mine".to_owned())));
+    assert_eq!(
+        config.databases["app"]
+            .pool_config("bob")
+            .pool_size
+            .unwrap()
+            .get(),
+        3
+    );
+}
+
+#[test]
+fn mistakes_in_the_auth_file_have_its_lines() {
+    let form = "must be \"user\" \"secret\", both in double quotes";
+    check_problems(
+        read("[pgweir]\nauth_file = \"broken.txt\"\n[databases.app]\n"),
+        &[
+            &format!("broken.txt:2: {form}"),
+            &format!("broken.txt:3: {form}"),
+            "broken.txt:4: ann: is listed already at broken.txt:1; remove one",
+            "broken.txt:5: has an empty name",
+            "broken.txt:6: kim: starts like a SCRAM verifier but is none; copy rolpassword of \
+             pg_authid in full",
+        ],
+    );
+    check_problems(
+        read("[pgweir]\nauth_file = \"none.txt\"\n[databases.app]\n"),
+        &["pgweir.toml:2: auth_file = none.txt: cannot be read: entity not found"],
+    );
+}
+
+const FILE: &str = "[pgweir]\nauth_type = \"trust\"\n[databases.app]\npool_size = 5\n[users.bob]\n";
+
+#[test]
+fn a_reload_names_what_needs_a_restart() {
+    let with = |settings: &str| {
+        let text = FILE.replace("[pgweir]\n", &format!("[pgweir]\n{settings}\n"));
+        read(&text).unwrap().config
+    };
+    let old = with("");
+    let (merged, reload) = merge(&old, with("query_timeout = 5\nmax_client_conn = 7"));
+    assert_eq!(reload.needs_restart, [""; 0]);
+    assert_eq!(merged.max_client_conn, 7);
+    let new = with(
+        "listen_addr = \"::1\"\nlisten_port = 1\nunix_socket_dir = \"/run\"\n\
+         unix_socket_mode = \"0700\"\nlisten_backlog = 1\nworkers = 1\n\
+         http_listen = \"[::1]:1\"\nhttp_path_prefix = \"/x\"\n\
+         otlp_endpoint = \"http://h\"\notlp_interval = 7",
+    );
+    let of_table: Vec<&str> = SETTINGS
+        .iter()
+        .filter(|setting| !setting.reload)
+        .map(|setting| setting.name)
+        .collect();
+    let (merged, reload) = merge(&old, new.clone());
+    assert_eq!(reload.needs_restart, of_table);
+    // It is told of until it is true, and not when it is put back.
+    let (merged, reload) = merge(&merged, new);
+    assert_eq!(reload.needs_restart, of_table);
+    let (_, reload) = merge(&merged, old);
+    assert_eq!(reload.needs_restart, [""; 0]);
+}
+
+#[test]
+fn a_check_prints_aligned_columns() {
+    let text = render_text(&read(FILE).unwrap(), false);
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+    let (a, b) = (line("pgweir.auth_type "), line("databases.app.pool_size "));
+    assert_eq!(a.find("trust"), b.find('5'), "{text}");
+    assert_eq!(
+        a.find("conf/pgweir.toml:2"),
+        b.find("conf/pgweir.toml:4"),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b'));
+    assert!(render_text(&read(FILE).unwrap(), true).contains("\x1b[2mpgweir.listen_port"));
+}
+
+#[test]
+fn a_check_prints_json_with_its_schema() {
+    let json: Value = serde_json::from_str(&render_json(&read(FILE).unwrap())).unwrap();
+    assert_eq!(json["schema"], "pgweir-check/1");
+    assert_eq!(json["ok"], true);
+    let settings = json["settings"].as_array().unwrap();
+    let size = settings
+        .iter()
+        .find(|one| one["setting"] == "databases.app.pool_size")
+        .unwrap();
+    assert_eq!(size["value"], "5");
+    assert_eq!(size["origin"]["file"], "conf/pgweir.toml");
+    assert_eq!(size["origin"]["line"], 4);
+}
+
+#[test]
+fn problems_are_printed_as_text_and_json() {
+    let problems = read("[pgweir]\npool_mode = \"x\"\n[databases.a]\n").unwrap_err();
+    assert_eq!(lines(&problems).len(), 2);
+    let text = problems[0].to_string();
+    assert!(
+        text.starts_with("conf/pgweir.toml:1: lets no user in"),
+        "{text}"
+    );
+    let json: Value = serde_json::from_str(&render_problems_json(&problems)).unwrap();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["problems"][1]["setting"], "pool_mode");
+    assert_eq!(json["problems"][1]["value"], "x");
+    assert_eq!(json["problems"][1]["origin"]["line"], 2);
+}
+
+#[test]
+fn a_start_has_a_line_per_pool() {
+    let text = format!("{FILE}query_wait_timeout = 0\n[databases.\"*\"]\npool_size = 0\n");
+    assert_eq!(
+        startup_lines(&read(&text).unwrap().config),
+        [
+            "Connection Pool: Limit: 5, Pool Timeout: 120s, Connect Timeout: 15s (database app)",
+            "Connection Pool: Limit: 5, Pool Timeout: off, Connect Timeout: 15s (database app, user bob)",
+            "Connection Pool: Limit: off, Pool Timeout: 120s, Connect Timeout: 15s (database *)",
+            "Connection Pool: Limit: off, Pool Timeout: off, Connect Timeout: 15s (database *, user bob)",
+        ]
+    );
+}

@@ -1,0 +1,78 @@
+//! Who is shown what over HTTP, made ready once for each configuration, not for each request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pgweir_config::{Config, Pem, TokenKeys};
+use pgweir_http::{Access, Keys, Tls};
+use pgweir_telemetry::compat::ApplicationNames;
+
+/// The access of the configuration that was asked about last.
+#[derive(Default)]
+pub(crate) struct Ready(Mutex<Option<(Arc<Config>, Access)>>);
+
+impl Ready {
+    /// Who is shown what while this configuration runs.
+    pub(crate) fn of(&self, config: Arc<Config>) -> Access {
+        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*ready {
+            Some((of, access)) if Arc::ptr_eq(of, &config) => access.clone(),
+            _ => {
+                let made = access(&config);
+                *ready = Some((config, made.clone()));
+                made
+            }
+        }
+    }
+}
+
+const READ: &str = "was found good when the configuration was read";
+
+/// Keys and certificate as HTTP takes them.
+fn access(config: &Config) -> Access {
+    let http = &config.http;
+    let tls = |pem: &Pem| Tls::new(&pem.certificate, &pem.key).expect(READ);
+    Access {
+        keys: Arc::new(token_keys(&http.keys)),
+        admin_scope: http.admin_scope.clone(),
+        tls: http.tls.as_ref().map(tls),
+        names: ApplicationNames {
+            prisma: http.compat.prisma,
+            sqlx: http.compat.sqlx,
+        },
+    }
+}
+
+/// Keys that check and sign tokens.
+///
+/// # Panics
+/// If they do not come from a configuration, for there they were found good.
+pub fn token_keys(written: &TokenKeys) -> Keys {
+    let mut keys = Keys::new(written.audience.clone());
+    if let Some(secret) = &written.secret {
+        keys.add_secret(secret.as_bytes()).expect(READ);
+    }
+    if let Some(set) = &written.set {
+        keys.add_set(set).expect(READ);
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Ready;
+    use crate::world::world;
+
+    #[test]
+    fn keys_are_those_of_the_configuration_that_runs() {
+        let ready = Ready::default();
+        let config = world("http_jwt_secret_file = \"secret\"").registry.config();
+        let first = ready.of(config.clone());
+        assert!(!first.keys.is_empty());
+        assert!(Arc::ptr_eq(&first.keys, &ready.of(config.clone()).keys));
+        let mut without = (*config).clone();
+        without.http.keys = Default::default();
+        assert!(ready.of(Arc::new(without)).keys.is_empty());
+    }
+}

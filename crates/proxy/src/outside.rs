@@ -1,0 +1,49 @@
+//! What a configuration needs from outside: files, environment variables, and whether keys can be used.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use pgweir_config::{Outside, Problem, Resolved, Source, Unusable};
+use pgweir_http::{Keys, Tls};
+
+/// Reads and resolves a configuration with the files and the environment of this process.
+///
+/// # Errors
+/// Every problem there is, in the order of the text.
+pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
+    let process = Outside {
+        variable: &|name| std::env::var(name).ok(),
+        file: &read_file,
+        token_secret: &|secret| Keys::default().add_secret(secret.as_bytes()),
+        token_set: &|text| Keys::default().add_set(text),
+        pem: &|pem| match Tls::new(&pem.certificate, &pem.key) {
+            Ok(_) => Ok(()),
+            Err(pgweir_http::Unusable::Certificate(message)) => Err(Unusable::Certificate(message)),
+            Err(pgweir_http::Unusable::Key(message)) => Err(Unusable::Key(message)),
+        },
+    };
+    pgweir_config::load(source, &process)
+}
+
+/// Reads a file of text up to a bound, so that a wrong path (a device, a dump) does no harm.
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_LEN_MAX {
+        let message = format!("is larger than {} MiB", FILE_LEN_MAX >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let message = format!("line {line} is no UTF-8 text");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+/// Room for some hundred thousand users.
+const FILE_LEN_MAX: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Text that sources have in common: words for yes and no, keys of settings, and what may be printed.
+
+/// What words for yes and no mean, in any case; `None` for others. PgBouncer writes 0 and 1.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// `section.name`, the name in quotes where TOML needs them.
+pub fn key_of(section: &str, name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let dot = if section.is_empty() { "" } else { "." };
+    if !name.is_empty() && name.chars().all(bare) {
+        format!("{section}{dot}{name}")
+    } else {
+        format!("{section}{dot}{name:?}")
+    }
+}
+
+/// Text with control characters escaped, so that a file cannot steer the operator's terminal.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
