@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod backends;
+mod blocker;
 mod cancel;
 mod clients;
 mod clock;
@@ -23,6 +24,7 @@ mod outside;
 mod platform;
 mod pool_handle;
 mod probe;
+mod probes;
 mod recovery;
 mod registry;
 mod reload;

@@ -26,7 +26,7 @@ use crate::locks::LockBoard;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::{PoolHandle, Settings};
-use crate::probe::Probes;
+use crate::probes::Probes;
 use crate::texts::ClientError;
 use pgweir_config::{Config, Database, Workers};
 
