@@ -29,6 +29,7 @@ mod reload;
 mod run;
 mod shell;
 mod shown;
+mod slots;
 mod snapshot;
 mod socket;
 mod stats;

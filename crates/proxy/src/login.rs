@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::clients::CancelKey;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
+use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
 use crate::wire_io::{Inbound, ReadError};
 use pgweir_config::{AuthType, Config, Database, Secret, User};
@@ -30,6 +31,10 @@ const NO_ENCRYPTION: &[u8] = b"N";
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
+
+/// Strangers at once; further ones wait in the kernel's queue. At 16 KiB each, they can make us hold
+/// 16 MiB.
+const STRANGERS_MAX: usize = 1024;
 
 /// A client that has proven who it is and was told that it may begin.
 pub(crate) struct LoggedIn {
@@ -123,6 +128,7 @@ impl From<ReadError> for LoginEnd {
 /// What logins share.
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) slots: Arc<Slots>,
     /// Makes the exchange with an unknown user look like any other.
     mock_secret: [u8; 32],
     /// Verifiers of plain passwords, with the password they are of. Making one takes a
@@ -145,28 +151,37 @@ impl Door {
         getrandom::fill(&mut mock_secret).expect("the system gives random numbers");
         Self {
             registry,
+            slots: Arc::new(Slots::new(STRANGERS_MAX)),
             mock_secret,
             verifiers: Mutex::default(),
         }
     }
 
-    /// Logs a client in. On refusal the client was not told yet.
+    /// Logs a client in. On refusal the client was not told yet. It is a stranger until it has proven
+    /// who it is.
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
     pub(crate) async fn log_in(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stranger: &Stranger,
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self.first_packet(stream, &mut inbound).await?;
+        let startup = self.first_packet(stream, &mut inbound, stranger).await?;
         let mut out = Vec::new();
         if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
         }
         let proven = self
-            .authenticate(stream, &mut inbound, &config, &startup.user, out)
+            .authenticate(
+                stream,
+                &mut inbound,
+                &config,
+                &startup.user,
+                (out, stranger),
+            )
             .await?;
         if startup
             .replication
@@ -188,6 +203,8 @@ impl Door {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
         let admission = Admission::new(&self.registry, pool)?;
+        // From here on the limits on clients count it, and it may wait for PostgreSQL.
+        stranger.leave();
         let parameters = self
             .greet(stream, &config, &startup, &admission, proven.reply)
             .await?;
@@ -203,6 +220,7 @@ impl Door {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         inbound: &mut Inbound,
+        stranger: &Stranger,
     ) -> Result<Startup, LoginEnd> {
         let (mut asked_ssl, mut asked_gss) = (false, false);
         loop {
@@ -213,12 +231,16 @@ impl Door {
                 continue;
             };
             inbound.consume(len);
+            stranger.heard();
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
                     // As PostgreSQL does, we close when the request has taken effect: the client's
                     // next query is not hit by it. The sender is dropped, never used.
-                    let _ = self.registry.cancel(pid, &key).await;
+                    let taken_effect = self.registry.cancel(pid, &key);
+                    if let Some(_place) = stranger.cancels() {
+                        let _ = taken_effect.await;
+                    }
                     return Err(LoginEnd::Cancelled);
                 }
                 FirstPacket::Ssl => &mut asked_ssl,
@@ -239,7 +261,7 @@ impl Door {
         inbound: &mut Inbound,
         config: &Config,
         user: &str,
-        mut out: Vec<u8>,
+        (mut out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<Proven, LoginEnd> {
         let known = config.users.get(user);
         let secret = known.and_then(|user| user.secret.as_ref());
@@ -263,7 +285,8 @@ impl Door {
         let mut reply = Vec::with_capacity(GREETING_USUAL);
         let passed = if by_scram {
             let verifier = self.verifier(user, secret);
-            let (keys, last) = self.by_scram(stream, inbound, user, verifier, out).await?;
+            let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
+            let (keys, last) = exchange.await?;
             encode::authentication_sasl_final(&mut reply, &last);
             Some(keys)
         } else {
@@ -300,7 +323,7 @@ impl Door {
         inbound: &mut Inbound,
         user: &str,
         verifier: Arc<scram::Verifier>,
-        mut out: Vec<u8>,
+        (mut out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<((scram::ClientKey, [u8; 32]), Vec<u8>), LoginEnd> {
         let failed = |error: scram::ScramError| {
             debug!(?error, "SCRAM with a client failed");
@@ -311,6 +334,7 @@ impl Door {
         let body = password_message(stream, inbound).await?;
         let (mechanism, data) =
             frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
+        stranger.heard();
         if mechanism != scram::MECHANISM.as_bytes() {
             return Err(
                 violation("client selected an invalid SASL authentication mechanism").into(),

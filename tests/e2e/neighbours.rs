@@ -1,0 +1,87 @@
+//! Nobody is hurt by somebody else: dead databases, silent strangers, names that do not exist.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pgweir_e2e::{Batch, Client, Config, Fake, Pooler, Role, Target, eventually, shared};
+
+/// More than there are places for strangers.
+const CROWD: usize = 1100;
+
+/// What others may cost: a second for one that is silent, and what a busy machine takes.
+const SOON: Duration = Duration::from_secs(4);
+
+fn config(role: &Role, dead: &Fake) -> Config {
+    role.config()
+        .set("max_client_conn", 5000)
+        .set("listen_backlog", 2000)
+        .set("server_connect_timeout", 15)
+        .database("dead", "host", "127.0.0.1")
+        .database("dead", "port", dead.port())
+}
+
+/// Logins, queries and cancel requests of the database that lives take no longer than [`SOON`].
+#[track_caller]
+fn is_served(pooler: &Pooler, role: &Role) {
+    let started = Instant::now();
+    let mut client = Client::log_in(&role.through(pooler));
+    client.send(Batch::new().query("select pg_sleep(60)").bytes());
+    eventually("the query runs", || {
+        (shared().activity(role, "state")? == "active").then_some(())
+    });
+    client.cancel();
+    assert_eq!(client.until_ready().to_string(), "T E(57014) ZI");
+    let took = started.elapsed();
+    assert!(took < SOON, "it took {took:?}");
+}
+
+#[test]
+fn clients_of_a_dead_database_keep_nobody_else_from_logging_in() {
+    let role = shared().role();
+    let dead = Fake::start(|peer, _| peer.hold());
+    let pooler = Pooler::start(&config(&role, &dead));
+    let target = role.through(&pooler).database("dead");
+    let crowd: Vec<Client> = (0..CROWD).map(|_| begin(&target)).collect();
+    is_served(&pooler, &role);
+    drop(crowd);
+}
+
+/// Sends what begins a login, and waits for nothing.
+fn begin(target: &Target) -> Client {
+    let mut client = Client::connect(target).expect("the pooler listens");
+    let mut out = Vec::new();
+    let user = target.user.as_str();
+    let parameters = [("user", user), ("database", target.database.as_str())];
+    pgweir_wire::startup::encode_startup(&mut out, &parameters);
+    client.send(&out);
+    client
+}
+
+#[test]
+fn silent_strangers_make_room() {
+    let role = shared().role();
+    let dead = Fake::start(|peer, _| peer.hold());
+    let pooler = Pooler::start(&config(&role, &dead));
+    let strangers: Vec<_> = (0..CROWD).map(|_| pooler.connect()).collect();
+    is_served(&pooler, &role);
+    drop(strangers);
+}
+
+#[test]
+fn a_crowd_that_logs_in_at_once_is_let_in() {
+    let role = shared().role();
+    let dead = Fake::start(|peer, _| peer.hold());
+    let pooler = Pooler::start(&config(&role, &dead));
+    let target = role.through(&pooler);
+    Client::log_in(&target);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut crowd: Vec<Client> = (0..CROWD / 4).map(|_| begin(&target)).collect();
+                for client in &mut crowd {
+                    assert!(!client.until_ready().ended);
+                }
+            });
+        }
+    });
+}
