@@ -85,3 +85,32 @@ fn a_crowd_that_logs_in_at_once_is_let_in() {
         }
     });
 }
+
+#[test]
+fn names_that_postgresql_does_not_know_leave_nothing_behind() {
+    let role = shared().role();
+    let config = role
+        .config()
+        .set("http_listen", "127.0.0.1:0")
+        .set("server_login_retry", 0)
+        .database("*", "host", "127.0.0.1")
+        .database("*", "port", role.direct().port);
+    let pooler = Pooler::start(&config);
+    let target = role.through(&pooler);
+    for number in 0..50 {
+        let target = target.clone().database(&format!("no_such_{number}"));
+        let refused = Client::try_log_in(&target, &[]).expect_err("there is none");
+        assert_eq!(refused.error().sqlstate(), "3D000", "{refused:?}");
+    }
+    Client::log_in(&target.clone().database("postgres"));
+    eventually("what does not exist is forgotten", || {
+        let invented = [r#"database="no_such"#];
+        let scrape = pooler.scrape();
+        scrape
+            .sum("pgweir_pool_clients", &invented)
+            .is_none()
+            .then_some(())
+    });
+    let mut client = Client::log_in(&target.database("postgres"));
+    assert_eq!(client.value("select current_database()"), "postgres");
+}

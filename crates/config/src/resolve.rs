@@ -101,6 +101,7 @@ pub(super) fn resolve_into(
         max_user_connections: globals.get("max_user_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
+        autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),

@@ -295,6 +295,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time an unused server is kept."),
     Setting::new(GD, "server_lifetime", time("single use"), "3600",
         "Age at which an unused server is closed."),
+    Setting::new(G, "autodb_idle_timeout", TIMEOUT, "3600",
+        "Time a pool without clients is kept whose database has no section of its own but is served by `[databases.\"*\"]`. One that PostgreSQL never let in goes after `server_login_retry`."),
     Setting::new(GD, "server_check_delay", time("before every use"), "30",
         "Idle time after which a server is checked before it is used again."),
     Setting::new(GD, "server_check_query", SQL, "<empty>",
@@ -394,7 +396,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "track_extra_parameters"), (Global, "max_prepared_statements"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
         // Pools and servers.
-        (Global, "server_round_robin"), (Global, "server_fast_close"), (Global, "autodb_idle_timeout"),
+        (Global, "server_round_robin"), (Global, "server_fast_close"),
         (Global, "pool_idle_timeout"), (Global, "suspend_timeout"), (Database, "load_balance_hosts"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),

@@ -1,19 +1,18 @@
 //! What all threads share: configuration, pools, the budget, the clients, the workers.
 //!
-//! Here is how a pool is found or made, and how orders reach the thread that carries them out; what
-//! concerns clients is in `clients`. What pools and the budget decide is `pgweir_pool`'s.
+//! Here is how orders reach the thread that carries them out; what concerns pools is in `pools`, and
+//! what concerns clients in `clients`. What pools and the budget decide is `pgweir_pool`'s.
 
 mod clients;
+mod pools;
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
+use pgweir_pool::budget::{Budget, Group, Permit};
 use pgweir_pool::driver::Order;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
-use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{Notify, oneshot};
 
 use crate::backends::Backends;
@@ -25,13 +24,10 @@ use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
-use crate::pool_handle::{PoolHandle, Settings};
+use crate::pool_handle::PoolHandle;
 use crate::probe::Probes;
-use crate::texts::ClientError;
-use pgweir_config::{Config, Database, Workers};
-
-/// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
-const POOLS_MAX: usize = 10_000;
+use pgweir_config::{Config, Workers};
+use pools::Pools;
 
 /// What the control plane is asked to do.
 pub(crate) enum Errand {
@@ -77,12 +73,6 @@ impl Errands {
             self.come.notified().await;
         }
     }
-}
-
-#[derive(Default)]
-struct Pools {
-    by_name: HashMap<(Arc<str>, Arc<str>), Arc<PoolHandle>>,
-    by_id: Vec<Arc<PoolHandle>>,
 }
 
 /// Shared by all threads.
@@ -133,64 +123,6 @@ impl Registry {
         self.config.read().expect("no panic under the lock").clone()
     }
 
-    /// The pools there are.
-    pub(crate) fn pools(&self) -> Vec<Arc<PoolHandle>> {
-        self.pools
-            .read()
-            .expect("no panic under the lock")
-            .by_id
-            .clone()
-    }
-
-    /// The pool of a database and a user, made when it is asked for first.
-    ///
-    /// # Errors
-    /// There are too many pools.
-    pub(crate) fn pool(
-        &self,
-        database: Arc<Database>,
-        name: &str,
-        user: &str,
-    ) -> Result<Arc<PoolHandle>, ClientError> {
-        let key: (Arc<str>, Arc<str>) = (name.into(), user.into());
-        if let Some(pool) = self
-            .pools
-            .read()
-            .expect("no panic under the lock")
-            .by_name
-            .get(&key)
-        {
-            return Ok(pool.clone());
-        }
-        let mut pools = self.pools.write().expect("no panic under the lock");
-        if let Some(pool) = pools.by_name.get(&key) {
-            return Ok(pool.clone());
-        }
-        if pools.by_id.len() >= POOLS_MAX {
-            return Err(ClientError::new(
-                SqlState::TOO_MANY_CONNECTIONS,
-                format!("too many pools of a database and a user ({POOLS_MAX})"),
-            ));
-        }
-        let id = PoolId(u32::try_from(pools.by_id.len()).expect("bounded above"));
-        let max_db_connections = database.max_db_connections.map(|max| max.get());
-        let settings = Settings::new(database, user);
-        let pool = PoolHandle::new(
-            id,
-            key.0.clone(),
-            key.1.clone(),
-            settings,
-            self.workers.len(),
-        );
-        let pool = Arc::new(pool);
-        let mut budget = self.lock_budget();
-        budget.join(id, key.0.clone(), key.1.clone());
-        budget.set_limit(Group::Database(key.0.clone()), max_db_connections);
-        pools.by_id.push(pool.clone());
-        pools.by_name.insert(key, pool.clone());
-        Ok(pool)
-    }
-
     pub(crate) fn leave_errand(&self, errand: Errand) {
         self.errands.leave(errand);
     }
@@ -222,10 +154,6 @@ impl Registry {
 
     pub(crate) fn lock_budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().expect("no panic under the lock")
-    }
-
-    pub(crate) fn pool_by_id(&self, id: PoolId) -> Arc<PoolHandle> {
-        self.pools.read().expect("no panic under the lock").by_id[id.0 as usize].clone()
     }
 
     /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::{Poll, Waker};
 use pgweir_http::Serving;
@@ -38,6 +39,9 @@ const WORKERS_MAX: usize = 255;
 
 /// What a server's life may be shorter, so that servers opened together do not end together.
 const JITTER_PERMILLE_MAX: u32 = 100;
+
+/// Pause between looks for pools that nobody uses.
+const UNUSED_PERIOD: Duration = Duration::from_secs(1);
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
@@ -216,6 +220,8 @@ impl Control {
         let stats_period = self.registry.config().log.stats_period;
         let mut stats = crate::stats::Stats::new(self.registry.clone());
         let mut stats_due = stats_period.map(|period| Instant::now() + period);
+        let mut unused = interval(UNUSED_PERIOD);
+        unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut doors = JoinSet::new();
         let door = Arc::new(Door::new(self.registry.clone()));
         for listener in listeners {
@@ -229,9 +235,10 @@ impl Control {
         let mut stop_at: Option<Instant> = None;
         let registry = self.registry.clone();
         loop {
-            let far = Instant::now() + std::time::Duration::from_secs(3600);
+            let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
+                _ = unused.tick() => self.registry.forget_unused(self.registry.clock.now()),
                 errands = registry.errands.take() => {
                     for errand in errands {
                         if matches!(errand, Errand::Empty) && stop_at.is_some() {

@@ -81,11 +81,9 @@ pub(crate) fn options(http: &Http) -> HttpOptions {
 
 fn findings(registry: &Registry) -> Findings {
     let insight = &registry.insight;
-    let pools = registry.pools();
-    // A table may know a pool that was made after the list was copied.
     let statements = insight.top(FINDINGS_MAX).into_iter();
     let statements = statements.filter_map(|((pool, id), statement)| {
-        let pool = pools.get(pool.0 as usize)?;
+        let pool = registry.live_pool(pool)?;
         Some(TopStatement::of(&pool.database, &pool.user, id, statement))
     });
     let blockers = registry.blockers();
