@@ -1,9 +1,13 @@
 //! Nobody is hurt by somebody else: dead databases, silent strangers, names that do not exist.
 
+use std::fs;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgweir_e2e::{Batch, Client, Config, Fake, Pooler, Role, Target, eventually, shared};
+use pgweir_e2e::{
+    Batch, Client, Config, Fake, Pooler, Role, Target, eventually, free_port, pgweir, shared,
+};
 
 /// More than there are places for strangers.
 const CROWD: usize = 1100;
@@ -113,4 +117,57 @@ fn names_that_postgresql_does_not_know_leave_nothing_behind() {
     });
     let mut client = Client::log_in(&target.database("postgres"));
     assert_eq!(client.value("select current_database()"), "postgres");
+}
+
+#[test]
+fn nobody_writes_lines_of_the_log_that_are_not_ours() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config());
+    let forged = "x\n2026-01-01T00:00:00Z  WARN pgweir_proxy: forged\r\u{2028}\u{202e}\u{1b}[2J";
+    let target = role.through(&pooler).database(forged);
+    Client::try_log_in(&target, &[]).expect_err("there is no such database");
+    let mut target = role.through(&pooler);
+    forged.clone_into(&mut target.user);
+    Client::try_log_in(&target, &[("application_name", forged)]).expect_err("no such user");
+    let mut client = Client::log_in_with(&role.through(&pooler), &[("application_name", forged)]);
+    assert_eq!(client.value("select 1"), "1");
+    drop(client);
+    eventually("the client's end is logged", || {
+        (pooler.logged("client disconnected") > 0).then_some(())
+    });
+    let log = pooler.log();
+    assert!(log.contains("forged"), "{log}");
+    for line in log.lines() {
+        assert!(
+            line.starts_with("20") && !line.contains(" forged\r"),
+            "{line}"
+        );
+        let is_strange = |c: char| c.is_control() || c == '\u{2028}' || c == '\u{202e}';
+        assert!(!line.contains(is_strange), "{line:?}");
+        assert!(!line.starts_with("2026-01-01T00:00:00Z  WARN"), "{line}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nobody() {
+    let role = shared().role();
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pgweir.toml");
+    fs::write(&file, role.config().set("listen_port", port).text()).unwrap();
+    let mut pooler = pgweir()
+        .arg("serve")
+        .arg(&file)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut target = role.direct().database("app");
+    target.port = port;
+    eventually("it listens", || Client::connect(&target).ok());
+    // A pipe holds 64 KiB, which is below 500 lines.
+    for _ in 0..1000 {
+        Client::log_in(&target);
+    }
+    pooler.kill().unwrap();
+    pooler.wait().unwrap();
 }
