@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
-    Batch, Client, Config, Fake, Pooler, Role, Target, eventually, free_port, pgweir, shared,
+    Batch, Client, Config, Fake, Pooler, Role, Stream, Target, eventually, free_port, pgweir,
+    shared,
 };
 
 /// More than there are places for strangers.
@@ -170,4 +171,52 @@ fn a_log_that_nobody_reads_stops_nobody() {
     }
     pooler.kill().unwrap();
     pooler.wait().unwrap();
+}
+
+#[test]
+fn silent_connections_of_http_do_not_delay_probes() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("http_listen", "127.0.0.1:0"));
+    let port = pooler.http_port();
+    let connect = || Stream::connect("127.0.0.1", port).expect("HTTP listens");
+    let silent: Vec<_> = (0..400).map(|_| connect()).collect();
+    let started = Instant::now();
+    pooler.get("/livez");
+    let took = started.elapsed();
+    assert!(took < SOON, "it took {took:?}");
+    drop(silent);
+}
+
+/// Clients take what servers and HTTP leave of the open files, and no more.
+#[test]
+fn clients_leave_files_for_servers_and_http() {
+    let role = shared().role();
+    let config = role
+        .config()
+        .set("http_listen", "127.0.0.1:0")
+        .set("max_client_conn", 1000)
+        .set("default_pool_size", 10);
+    let pooler = Pooler::start_with_files(&config, 256);
+    assert_eq!(pooler.logged("the limit of open files is too low"), 1);
+    let target = role.through(&pooler);
+    let mut clients = Vec::new();
+    let refused = loop {
+        match Client::try_log_in(&target, &[]) {
+            Ok(client) => clients.push(client),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.error().sqlstate(), "53300");
+    assert!(
+        refused.error().text().contains("open files 256"),
+        "{refused:?}"
+    );
+    assert!(clients.len() > 50, "{}", clients.len());
+    // All servers of the pool can be opened.
+    for client in clients.iter_mut().take(10) {
+        client.query("begin").success();
+    }
+    pooler.get("/livez");
+    let holder = &clients[0];
+    holder.cancel();
 }

@@ -47,6 +47,33 @@ impl Pooler {
         })
     }
 
+    /// As [`Pooler::start`], with a limit of open files.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_with_files(config: &Config, limit: u32) -> Self {
+        Self::launch(|folder, port| {
+            let file = folder.join(CONFIG_FILE);
+            let config = config.clone().set("listen_port", port);
+            fs::write(&file, config.text()).expect("the configuration can be written");
+            let pgweir = pgweir();
+            let mut command = Command::new("sh");
+            for (name, value) in pgweir.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            let script = format!("ulimit -n {limit} && exec \"$0\" serve \"$1\"");
+            command
+                .args(["-c", &script])
+                .arg(pgweir.get_program())
+                .arg(file);
+            command
+        })
+    }
+
     /// Starts it with nothing but these variables.
     ///
     /// # Panics

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
 
+use crate::files::Shares;
 use crate::texts::ClientError;
 use pgweir_config::{Config, Database};
 
@@ -31,10 +32,10 @@ impl Clients {
     /// Lets a client in, or says which limit is reached.
     ///
     /// # Errors
-    /// One of the three limits is reached.
+    /// One of the three limits is reached, or the one of the system.
     pub(crate) fn enter(
         &mut self,
-        config: &Config,
+        (config, shares): (&Config, &Shares),
         database: (&Arc<str>, &Database),
         user: (&Arc<str>, Option<NonZeroU32>),
         key: CancelKey,
@@ -42,6 +43,16 @@ impl Clients {
         let count = |map: &HashMap<Arc<str>, u32>, name| map.get(name).copied().unwrap_or(0);
         if self.total >= config.max_client_conn {
             return Err(full("max_client_conn", config.max_client_conn, "in total"));
+        }
+        if self.total >= shares.clients_max() {
+            let message = format!("no more connections allowed (open files {})", shares.limit);
+            let detail = format!(
+                "The system lets the pooler open {} files, {} of them for clients.",
+                shares.limit, shares.clients
+            );
+            return Err(ClientError::new(SqlState::TOO_MANY_CONNECTIONS, message)
+                .detail(detail)
+                .hint("Raise the pooler's limit of open files (ulimit -n, LimitNOFILE)."));
         }
         if let Some(max) = database.1.max_db_client_connections
             && count(&self.by_database, database.0) >= max.get()

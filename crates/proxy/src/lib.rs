@@ -13,6 +13,7 @@ mod clients;
 mod clock;
 mod connect;
 mod errors;
+mod files;
 mod insight;
 mod link;
 mod listen;

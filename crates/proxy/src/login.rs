@@ -32,10 +32,6 @@ const NO_ENCRYPTION: &[u8] = b"N";
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
 
-/// Strangers at once; further ones wait in the kernel's queue. At 16 KiB each, they can make us hold
-/// 16 MiB.
-const STRANGERS_MAX: usize = 1024;
-
 /// A client that has proven who it is and was told that it may begin.
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
@@ -149,9 +145,10 @@ impl Door {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
         let mut mock_secret = [0; 32];
         getrandom::fill(&mut mock_secret).expect("the system gives random numbers");
+        let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
             registry,
-            slots: Arc::new(Slots::new(STRANGERS_MAX)),
+            slots: Arc::new(Slots::new(strangers)),
             mock_secret,
             verifiers: Mutex::default(),
         }

@@ -19,6 +19,7 @@ use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::errors::Errors;
+use crate::files::Shares;
 use crate::insight::Insight;
 use crate::link::CancelTarget;
 use crate::locks::LockBoard;
@@ -89,6 +90,7 @@ pub(crate) struct Registry {
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
+    shares: RwLock<Shares>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
     clients: Mutex<Clients>,
@@ -98,6 +100,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new(clock: Clock, config: Arc<Config>, workers: Vec<WorkerHandle>) -> Self {
         let user_limits = user_limits(&config);
+        let shares = Shares::of(&config, workers.len());
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
@@ -108,6 +111,7 @@ impl Registry {
             probes: Probes::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
+            shares: RwLock::new(shares),
             pools: RwLock::default(),
             budget: Mutex::default(),
             clients: Mutex::default(),
@@ -167,8 +171,16 @@ impl Registry {
         }
     }
 
+    /// What the limit of open files is shared out for.
+    pub(crate) fn shares(&self) -> Shares {
+        *self.shares.read().expect("no panic under the lock")
+    }
+
     /// Takes the place of the configuration.
     pub(crate) fn set_config(&self, config: Arc<Config>) {
+        let shares = Shares::of(&config, self.workers.len());
+        shares.warn_if_short(&config);
+        *self.shares.write().expect("no panic under the lock") = shares;
         *self.config.write().expect("no panic under the lock") = config;
     }
 }

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::cancel;
 use crate::clock::Clock;
 use crate::connect;
+use crate::files;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
@@ -91,7 +92,7 @@ impl From<io::Error> for RunError {
 pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
     set_log_level(resolved.config.log.level);
     end_with_any_thread();
-    raise_file_limit();
+    files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -104,6 +105,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
         .map_err(|(address, error)| RunError::Listen { address, error })?;
     let http = bind_http(&config.http)?;
     let (registry, threads) = start_workers(config)?;
+    registry.shares().warn_if_short(&registry.config());
     let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
         source,
@@ -127,7 +129,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
 /// Starts to serve HTTP, with what only HTTP shows, or has to be ready for it, on the same thread.
 fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result<Serving> {
     let pooler = Arc::new(Shown::new(registry.clone()));
-    let options = shown::options(&registry.config().http);
+    let options = shown::options(&registry.config().http, registry.shares().http);
     let registry = registry.clone();
     let beside = async move {
         tokio::join!(probe::run(registry.clone()), recovery::run(registry));
@@ -188,19 +190,6 @@ fn end_with_any_thread() {
         report(info);
         std::process::abort();
     }));
-}
-
-/// The soft limit of open files is for programs that use `select`; we may use the hard one.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "the limit of open files stays at {:?}", limit.current);
-    }
 }
 
 struct Control {

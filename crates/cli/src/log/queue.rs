@@ -69,6 +69,7 @@ impl Queue {
             let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
             waiting.is_writing = true;
             waiting.bytes = 0;
+            self.0.changed.notify_all();
             let lines = std::mem::take(&mut waiting.lines);
             (lines, std::mem::take(&mut waiting.dropped))
         };
@@ -132,7 +133,7 @@ mod tests {
     use std::io::{self, Read, Write};
     use std::time::Duration;
 
-    use super::{BYTES_MAX, Queue};
+    use super::{BYTES_MAX, Queue, Waiting};
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -153,17 +154,16 @@ mod tests {
     fn a_reader_that_does_not_read_costs_lines_and_no_time() {
         let (mut reader, writer) = io::pipe().unwrap();
         let queue = Queue::start(writer).unwrap();
-        let line = [b'x'; 1024];
-        // As many as the queue holds twice, and the pipe.
-        let many = 3 * BYTES_MAX / line.len();
-        for _ in 0..many {
-            (&queue).write_all(&line).unwrap();
+        // More than a pipe holds, so that the thread is stuck with it.
+        (&queue).write_all(&vec![b'x'; BYTES_MAX]).unwrap();
+        let is_stuck = |waiting: &mut Waiting| !waiting.lines.is_empty();
+        drop(queue.0.changed.wait_while(queue.lock(), is_stuck).unwrap());
+        for _ in 0..3 {
+            (&queue).write_all(&[b'x'; BYTES_MAX / 2]).unwrap();
         }
         queue.flush(Duration::from_millis(1));
-        assert!(queue.lock().bytes <= BYTES_MAX);
-        let dropped = queue.lock().dropped;
-        assert!(dropped > 0);
-        let mut rest = vec![0; (many - usize::try_from(dropped).unwrap()) * line.len()];
+        assert_eq!(queue.lock().dropped, 1);
+        let mut rest = vec![0; 2 * BYTES_MAX];
         reader.read_exact(&mut rest).unwrap();
         queue.flush(SOON);
         assert_eq!(queue.lock().dropped, 0, "it was reported");

@@ -44,8 +44,9 @@ impl Registry {
                 break CancelKey { pid, secret };
             }
         };
+        let shares = self.shares();
         clients.enter(
-            &config,
+            (&config, &shares),
             (&pool.database, &settings.database),
             (&pool.user, max),
             key,
