@@ -35,6 +35,7 @@ mod snapshot;
 mod socket;
 mod stats;
 mod texts;
+mod verifiers;
 mod wire_io;
 mod worker;
 #[cfg(test)]

@@ -3,9 +3,8 @@
 //! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
 //! of it, and gets no answer that tells whether a user or database exists.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::Refusal;
@@ -23,6 +22,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
+use crate::verifiers::{Question, Verifiers};
 use crate::wire_io::{Inbound, ReadError};
 use pgweir_config::{AuthType, Config, Database, Secret, User};
 
@@ -125,11 +125,7 @@ impl From<ReadError> for LoginEnd {
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
-    /// Makes the exchange with an unknown user look like any other.
-    mock_secret: [u8; 32],
-    /// Verifiers of plain passwords, with the password they are of. Making one takes a
-    /// millisecond, a login with it microseconds. At most one per configured user.
-    verifiers: Mutex<HashMap<String, (String, Arc<scram::Verifier>)>>,
+    verifiers: Verifiers,
 }
 
 /// A proof that was accepted.
@@ -143,14 +139,11 @@ struct Proven {
 
 impl Door {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let mut mock_secret = [0; 32];
-        getrandom::fill(&mut mock_secret).expect("the system gives random numbers");
         let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
             registry,
             slots: Arc::new(Slots::new(strangers)),
-            mock_secret,
-            verifiers: Mutex::default(),
+            verifiers: Verifiers::new(),
         }
     }
 
@@ -256,52 +249,44 @@ impl Door {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         inbound: &mut Inbound,
-        config: &Config,
+        config: &Arc<Config>,
         user: &str,
         (mut out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<Proven, LoginEnd> {
         let known = config.users.get(user);
-        let secret = known.and_then(|user| user.secret.as_ref());
-        let by_scram = match (config.auth_type, secret) {
-            (AuthType::Trust, _) => {
-                let user = known.ok_or_else(|| {
-                    ClientError::new(
-                        SqlState::INVALID_AUTHORIZATION,
-                        format!("no such user: {user}"),
-                    )
-                })?;
-                return Ok(Proven {
-                    user: user.clone(),
-                    reply: out,
-                    passed: None,
-                });
-            }
-            (AuthType::ScramSha256, _) | (AuthType::Md5, Some(Secret::Scram(_))) => true,
-            (AuthType::Md5, _) => false,
-        };
+        if config.auth_type == AuthType::Trust {
+            let user = known.ok_or_else(|| {
+                ClientError::new(
+                    SqlState::INVALID_AUTHORIZATION,
+                    format!("no such user: {user}"),
+                )
+            })?;
+            return Ok(Proven {
+                user: user.clone(),
+                reply: out,
+                passed: None,
+            });
+        }
         let mut reply = Vec::with_capacity(GREETING_USUAL);
-        let passed = if by_scram {
-            let verifier = self.verifier(user, secret);
-            let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
-            let (keys, last) = exchange.await?;
-            encode::authentication_sasl_final(&mut reply, &last);
-            Some(keys)
-        } else {
-            let salt = random_u32().to_be_bytes();
-            encode::authentication_md5(&mut out, salt);
-            stream.write_all(&out).await?;
-            let body = password_message(stream, inbound).await?;
-            let verifier = match secret {
-                Some(Secret::Plain(password)) => md5::verifier(user, password),
-                Some(Secret::Md5(verifier)) => verifier.clone(),
-                Some(Secret::Scram(_)) | None => String::new(),
-            };
-            let response =
-                frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
-            if verifier.is_empty() || !md5::check(&verifier, salt, response) {
-                return Err(wrong_password(user).into());
+        let passed = match self.verifiers.question(config, user) {
+            Question::Scram(verifier) => {
+                let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
+                let (keys, last) = exchange.await?;
+                encode::authentication_sasl_final(&mut reply, &last);
+                Some(keys)
             }
-            None
+            Question::Md5(verifier) => {
+                let salt = random_u32().to_be_bytes();
+                encode::authentication_md5(&mut out, salt);
+                stream.write_all(&out).await?;
+                let body = password_message(stream, inbound).await?;
+                let response = frontend::password(&body)
+                    .ok_or_else(|| violation("malformed password message"))?;
+                if !verifier.is_some_and(|verifier| md5::check(&verifier, salt, response)) {
+                    return Err(wrong_password(user).into());
+                }
+                None
+            }
         };
         match known {
             Some(user) => Ok(Proven {
@@ -350,30 +335,6 @@ impl Door {
         let body = password_message(stream, inbound).await?;
         let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
         Ok(((client_key, server_key), reply))
-    }
-
-    /// The verifier of a user; for one that is unknown or has no password, one that nothing fits.
-    fn verifier(&self, user: &str, secret: Option<&Secret>) -> Arc<scram::Verifier> {
-        match secret {
-            Some(Secret::Plain(password)) => {
-                let mut verifiers = self.verifiers.lock().expect("no panic under the lock");
-                if let Some((_, verifier)) = verifiers.get(user).filter(|(p, _)| p == password) {
-                    return verifier.clone();
-                }
-                let mut salt = [0; 16];
-                getrandom::fill(&mut salt).expect("the system gives random numbers");
-                let count = scram::ITERATIONS_DEFAULT;
-                let verifier = scram::Verifier::from_password(password, salt.to_vec(), count);
-                let verifier = Arc::new(verifier);
-                verifiers.insert(user.to_owned(), (password.clone(), verifier.clone()));
-                verifier
-            }
-            Some(Secret::Scram(text)) => {
-                let parsed = scram::Verifier::parse(text);
-                Arc::new(parsed.unwrap_or_else(|| scram::Verifier::mock(user, &self.mock_secret)))
-            }
-            Some(Secret::Md5(_)) | None => Arc::new(scram::Verifier::mock(user, &self.mock_secret)),
-        }
     }
 
     /// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
