@@ -21,6 +21,7 @@ mod locks;
 mod login;
 mod mailbox;
 mod outside;
+mod pause;
 mod platform;
 mod pool_handle;
 mod probe;

@@ -6,6 +6,7 @@
 mod clients;
 mod pools;
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
@@ -81,6 +82,8 @@ pub(crate) struct Registry {
     pub(crate) clock: Clock,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
+    /// No pool may have servers.
+    pub(crate) paused: AtomicBool,
     pub(crate) errors: Errors,
     pub(crate) insight: Insight,
     /// The server processes that serve us.
@@ -106,6 +109,7 @@ impl Registry {
             insight: Insight::new(workers.len()),
             workers,
             draining: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
@@ -158,6 +162,15 @@ impl Registry {
 
     pub(crate) fn lock_budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().expect("no panic under the lock")
+    }
+
+    /// The processes of servers that somebody holds, or that are being returned.
+    pub(crate) fn busy(&self) -> Vec<Arc<CancelTarget>> {
+        let mut idle = HashSet::new();
+        for pool in self.pools() {
+            pool.with(|stock| idle.extend(stock.parked.keys().copied()));
+        }
+        self.backends.except(&idle)
     }
 
     /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.

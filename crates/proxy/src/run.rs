@@ -15,7 +15,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use crate::cancel;
@@ -25,6 +25,7 @@ use crate::files;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
+use crate::pause;
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle};
 use crate::probe;
@@ -40,6 +41,10 @@ const WORKERS_MAX: usize = 255;
 
 /// What a server's life may be shorter, so that servers opened together do not end together.
 const JITTER_PERMILLE_MAX: u32 = 100;
+
+/// Cancel requests at once when the process ends, and time for all of them.
+const LAST_CANCELS_MAX: usize = 64;
+const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
@@ -85,7 +90,7 @@ impl From<io::Error> for RunError {
 }
 
 /// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
-/// not; SIGHUP reads `source` again.
+/// not; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
@@ -204,6 +209,8 @@ impl Control {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut pause = signal(SignalKind::user_defined1())?;
+        let mut resume = signal(SignalKind::user_defined2())?;
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stats_period = self.registry.config().log.stats_period;
@@ -239,6 +246,8 @@ impl Control {
                 _ = hangup.recv() => {
                     reload(&self.source, &self.registry, &self.set_log_level);
                 }
+                _ = pause.recv() => pause::pause(&self.registry),
+                _ = resume.recv() => pause::resume(&self.registry),
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
                     stats_due = stats_period.map(|period| Instant::now() + period);
@@ -246,11 +255,13 @@ impl Control {
                 () = sleep_until(stop_at.unwrap_or(far)), if stop_at.is_some() => {
                     let clients = self.registry.clients_count();
                     warn!(clients, "shutdown_timeout is over; closing clients in transactions");
+                    self.cancel_all().await;
                     return Ok(());
                 }
                 _ = either(&mut terminate, &mut interrupt) => {
                     if stop_at.is_some() {
                         warn!("second signal; stopping at once");
+                        self.cancel_all().await;
                         return Ok(());
                     }
                     let clients = self.registry.clients_count();
@@ -266,6 +277,25 @@ impl Control {
                     stop_at = Some(Instant::now() + self.registry.config().shutdown_timeout);
                 }
             }
+        }
+    }
+
+    /// Has PostgreSQL cancel what runs, as far as it takes the requests in time: it would go on with a
+    /// statement whose client is gone, and keep its locks.
+    async fn cancel_all(&self) {
+        let mut targets = self.registry.busy().into_iter();
+        let mut requests = JoinSet::new();
+        let all = async {
+            for target in targets.by_ref() {
+                if requests.len() >= LAST_CANCELS_MAX {
+                    requests.join_next().await;
+                }
+                requests.spawn(async move { cancel::deliver(&target).await });
+            }
+            while requests.join_next().await.is_some() {}
+        };
+        if timeout(LAST_CANCELS_TIME, all).await.is_err() {
+            warn!("not all statements that still run could be cancelled");
         }
     }
 

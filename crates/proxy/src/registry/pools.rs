@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgweir_pool::budget::{Group, PoolId};
@@ -148,6 +149,9 @@ impl Registry {
         let names = (key.0.clone(), key.1.clone());
         let pool = PoolHandle::new((id, first), names, settings, self.workers.len());
         let pool = Arc::new(pool);
+        if self.paused.load(Ordering::Acquire) {
+            pool.begin_paused(self.clock.now());
+        }
         let mut budget = self.lock_budget();
         budget.join(id, key.0.clone(), key.1);
         budget.set_limit(Group::Database(key.0), max_db_connections);
