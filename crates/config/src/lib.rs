@@ -25,6 +25,7 @@ mod secrets;
 pub mod settings;
 mod startup;
 mod value;
+mod warnings;
 
 #[cfg(test)]
 mod tests;

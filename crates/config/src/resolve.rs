@@ -14,6 +14,7 @@ use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
+use super::warnings;
 use super::{
     AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
 };
@@ -25,6 +26,8 @@ pub struct Resolved {
     pub config: Config,
     /// Every value with its origin, for `pgweir check`.
     pub settings: Vec<Shown>,
+    /// What is allowed and may not be meant, for `pgweir check`.
+    pub warnings: Vec<Problem>,
 }
 
 /// Resolves what a source said.
@@ -111,7 +114,9 @@ pub(super) fn resolve_into(
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, problems);
     }
+    let files = (&*raw.folder, outside);
     Resolved {
+        warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
         config,
     }

@@ -82,6 +82,12 @@ impl Setting {
         self
     }
 
+    /// Whether its value says where a secret is, so that the secret itself may stand there by mistake.
+    /// It is shown in no problem.
+    pub(super) fn leads_to_secret(&self) -> bool {
+        LEAD_TO_SECRETS.contains(&self.name)
+    }
+
     /// The name to look for in `scope`.
     pub(super) fn name_in(&self, scope: Scope) -> &'static str {
         match scope {
@@ -138,6 +144,13 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
     let known = in_scope(scope).map(|setting| setting.name);
     Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
 }
+
+const LEAD_TO_SECRETS: [&str; 4] = [
+    "password_env",
+    "password_file",
+    "http_jwt_secret_env",
+    "http_jwt_secret_file",
+];
 
 /// Where all settings and parameters are listed.
 pub(super) const MANUAL: &str = "docs/configuration.md";

@@ -1,5 +1,8 @@
 //! The manual and the example agree with the table of settings.
-#![expect(clippy::disallowed_methods, reason = "reads the manual, and writes it on demand")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads the manual, and writes it on demand"
+)]
 
 use std::path::{Path, PathBuf};
 
