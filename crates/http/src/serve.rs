@@ -178,7 +178,10 @@ async fn admit(
     routed: (Router, Place),
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     match tls {
-        Some(tls) => serve(tls.accept(stream).await?, routed).await?,
+        Some(tls) => {
+            let stream = timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
+            serve(stream, routed).await?;
+        }
         None => serve(stream, routed).await?,
     }
     Ok(())

@@ -46,6 +46,9 @@ const JITTER_PERMILLE_MAX: u32 = 100;
 const LAST_CANCELS_MAX: usize = 64;
 const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
 
+/// Time to report a panic.
+const REPORT_MAX: Duration = Duration::from_secs(3);
+
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
 
@@ -192,6 +195,12 @@ fn start_workers(config: Config) -> Result<(Arc<Registry>, Vec<WorkerThread>), R
 fn end_with_any_thread() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        // Should nobody read standard error, the report would keep a broken process for ever. Without
+        // this thread it may do so.
+        let _ = std::thread::Builder::new().spawn(|| {
+            std::thread::sleep(REPORT_MAX);
+            std::process::abort();
+        });
         report(info);
         std::process::abort();
     }));
