@@ -51,6 +51,20 @@ fn clients_of_a_dead_database_keep_nobody_else_from_logging_in() {
     drop(crowd);
 }
 
+#[test]
+fn clients_of_a_dead_database_take_no_place_of_others() {
+    let role = shared().role();
+    let dead = Fake::start(|peer, _| peer.hold());
+    let pooler = Pooler::start(&config(&role, &dead).set("max_client_conn", 20));
+    let target = role.through(&pooler).database("dead");
+    let crowd: Vec<Client> = (0..60).map(|_| begin(&target)).collect();
+    eventually("the crowd has arrived", || {
+        (pooler.logged("too many clients wait for PostgreSQL") >= 40).then_some(())
+    });
+    is_served(&pooler, &role);
+    drop(crowd);
+}
+
 /// Sends what begins a login, and waits for nothing.
 fn begin(target: &Target) -> Client {
     let mut client = Client::connect(target).expect("the pooler listens");
@@ -197,7 +211,7 @@ fn clients_leave_files_for_servers_and_http() {
         .set("max_client_conn", 1000)
         .set("default_pool_size", 10);
     let pooler = Pooler::start_with_files(&config, 256);
-    assert_eq!(pooler.logged("the limit of open files is too low"), 1);
+    pooler.has_logged("the limit of open files is too low", 1);
     let target = role.through(&pooler);
     let mut clients = Vec::new();
     let refused = loop {

@@ -243,7 +243,7 @@ fn settings_that_need_a_restart_are_named() {
     let role = shared().role();
     let (pooler, mut client) = start(&role.config().set("workers", 2), &role);
     pooler.reload(&role.config().set("workers", 1).set("default_pool_size", 3));
-    assert!(pooler.log().contains("workers changed"), "{}", pooler.log());
+    pooler.has_said("workers changed");
     assert_eq!(client.value("select 1"), "1");
 }
 
@@ -279,7 +279,7 @@ fn sigusr1_pauses_and_sigusr2_resumes() {
     });
     pooler.signal(Signal::USR2);
     assert_eq!(client.until_ready().success().value(), "waited");
-    assert_eq!(pooler.logged("resumed"), 1);
+    pooler.has_logged("resumed", 1);
 }
 
 #[test]

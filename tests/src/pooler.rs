@@ -183,6 +183,27 @@ impl Pooler {
         self.log().matches(text).count()
     }
 
+    /// Waits until it has logged this so many times; what it logs is written behind its back.
+    ///
+    /// # Panics
+    /// If it does not, or has more often.
+    #[track_caller]
+    pub fn has_logged(&self, text: &str, times: usize) {
+        let what = format!("the log has {times} times {text:?}");
+        eventually(&what, || (self.logged(text) >= times).then_some(()));
+        assert_eq!(self.logged(text), times, "{text:?} in\n{}", self.log());
+    }
+
+    /// Waits until it has logged this.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn has_said(&self, text: &str) {
+        let what = format!("the log has {text:?}");
+        eventually(&what, || (self.logged(text) > 0).then_some(()));
+    }
+
     /// A connection that has said nothing yet.
     ///
     /// # Panics

@@ -85,6 +85,27 @@ impl Drop for Admission {
     }
 }
 
+/// A client's wait for the first server of its pool, over when this is dropped.
+struct GreetingWait<'a> {
+    registry: &'a Registry,
+    pool: &'a PoolHandle,
+}
+
+impl<'a> GreetingWait<'a> {
+    /// # Errors
+    /// Too many clients wait for that.
+    fn begin(registry: &'a Registry, pool: &'a PoolHandle) -> Result<Self, ClientError> {
+        registry.wait_for_greeting(pool)?;
+        Ok(Self { registry, pool })
+    }
+}
+
+impl Drop for GreetingWait<'_> {
+    fn drop(&mut self) {
+        self.registry.greeting_wait_is_over(self.pool);
+    }
+}
+
 /// Why a login ended otherwise.
 #[derive(Debug)]
 pub(crate) enum LoginEnd {
@@ -192,12 +213,13 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
+        let welcome = self.welcome(&pool, stranger).await?;
         let admission = Admission::new(&self.registry, pool)?;
-        // From here on the limits on clients count it, and it may wait for PostgreSQL.
+        // From here on the limits on clients count it.
         stranger.leave();
-        let parameters = self
-            .greet(stream, &config, &startup, &admission, proven.reply)
-            .await?;
+        let parameters = wanted(&config, &startup, &welcome)?;
+        let parameters = admission.pool.shared_parameters(parameters);
+        greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
         Ok(LoggedIn {
             admission,
             parameters,
@@ -337,32 +359,19 @@ impl Door {
         Ok(((client_key, server_key), reply))
     }
 
-    /// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
-    async fn greet(
+    /// What a fresh server reports, which has to have been seen once. Who waits for that is no stranger
+    /// any more.
+    async fn welcome(
         &self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        config: &Config,
-        startup: &Startup,
-        admission: &Admission,
-        mut out: Vec<u8>,
-    ) -> Result<Arc<Parameters>, LoginEnd> {
-        let Admission { pool, key, .. } = admission;
-        let welcome = self.welcome(pool).await?;
-        let parameters = pool.shared_parameters(wanted(config, startup, &welcome)?);
-        encode::authentication_ok(&mut out);
-        for (name, value) in &welcome.reported {
-            let value = parameters.value(name).unwrap_or(value);
-            encode::parameter_status(&mut out, name, value);
-        }
-        encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
-        encode::ready_for_query(&mut out, TxStatus::Idle);
-        stream.write_all(&out).await?;
-        Ok(parameters)
-    }
-
-    /// What a fresh server reports, which has to have been seen once.
-    async fn welcome(&self, pool: &Arc<PoolHandle>) -> Result<Arc<Welcome>, ClientError> {
+        pool: &Arc<PoolHandle>,
+        stranger: &Stranger,
+    ) -> Result<Arc<Welcome>, ClientError> {
         let mut greeting = pool.greeting.subscribe();
+        if let Greeting::Known(welcome) = &*greeting.borrow() {
+            return Ok(welcome.clone());
+        }
+        let _wait = GreetingWait::begin(&self.registry, pool)?;
+        stranger.leave();
         loop {
             if let Greeting::Known(welcome) = &*greeting.borrow_and_update() {
                 return Ok(welcome.clone());
@@ -385,6 +394,24 @@ impl Door {
             return Err(error);
         }
     }
+}
+
+/// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
+async fn greet(
+    stream: &mut (impl AsyncWrite + Unpin),
+    admission: &Admission,
+    (welcome, parameters): (&Welcome, &Parameters),
+    mut out: Vec<u8>,
+) -> io::Result<()> {
+    let key = admission.key;
+    encode::authentication_ok(&mut out);
+    for (name, value) in &welcome.reported {
+        let value = parameters.value(name).unwrap_or(value);
+        encode::parameter_status(&mut out, name, value);
+    }
+    encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+    encode::ready_for_query(&mut out, TxStatus::Idle);
+    stream.write_all(&out).await
 }
 
 /// The settings that the client's session shall have: those of a fresh server, and what it asks

@@ -54,6 +54,22 @@ impl Registry {
         Ok(key)
     }
 
+    /// A client waits for the first server of its pool.
+    ///
+    /// # Errors
+    /// Too many do.
+    pub(crate) fn wait_for_greeting(&self, pool: &PoolHandle) -> Result<(), ClientError> {
+        let (config, shares, settings) = (self.config(), self.shares(), pool.settings());
+        let mut clients = self.clients.lock().expect("no panic under the lock");
+        clients.wait_for_greeting((&config, &shares), (&pool.database, &settings.database))
+    }
+
+    /// It does so no more.
+    pub(crate) fn greeting_wait_is_over(&self, pool: &PoolHandle) {
+        let mut clients = self.clients.lock().expect("no panic under the lock");
+        clients.wait_is_over(&pool.database);
+    }
+
     /// A client that was let in is gone, and its pool knows.
     pub(crate) fn client_out(&self, pool: &PoolHandle, pid: u32) {
         let left = {
