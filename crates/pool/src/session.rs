@@ -36,6 +36,10 @@ pub use wording::{Fault, Sentences, Wording};
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
 const READS_MAX: usize = 8;
 
+/// Bytes of a client that are read at once while it has no server. Most transactions begin with less;
+/// a longer message costs one more read and write, and not its length in memory while it waits.
+const DETACHED_READ_MAX: usize = 16 * 1024;
+
 /// What the session cannot do by itself.
 #[derive(Debug)]
 pub enum Need<S> {
@@ -309,7 +313,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Err(_) => return self.end(End::ClientGone, None),
             }
             let held = self.backlog.len();
-            let len = match self.input(scratch) {
+            // What is read may have to wait for a server, with thousands of others.
+            let room = (held + DETACHED_READ_MAX).min(scratch.len());
+            let len = match self.input(&mut scratch[..room]) {
                 Ok(Some(len)) => len,
                 Ok(None) => return Need::Nothing,
                 Err(_) => return self.end(End::ClientGone, None),

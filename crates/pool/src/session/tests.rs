@@ -702,3 +702,23 @@ fn bytes_that_complete_no_message_keep_nothing_alive() {
         assert!(now - NOW <= 16 * second, "{what}: after {:?}", now - NOW);
     }
 }
+
+#[test]
+fn a_client_that_waits_keeps_little_of_a_long_message() {
+    let mut scratch = vec![0; 128 * 1024];
+    let (mut session, server) = pair(false);
+    let long = query(&"x".repeat(100_000));
+    session.client.input = long.clone().into();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let place = place();
+    session.wait(place);
+    let (kept, _) = session.buffered();
+    assert!((1..=16 * 1024).contains(&kept), "{kept}");
+    let mut need = session.attach(NOW, server, place, None, &mut scratch);
+    while matches!(need, Need::Turn) {
+        need = session.pump(NOW, &mut scratch);
+    }
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let server = session.server().expect("attached");
+    assert!(server.stream.output == long, "all of it is sent");
+}
