@@ -73,11 +73,7 @@ WITHOUT_CIRCLES = ["proxy", "http", "telemetry", "pool", "config", "settings", "
 # Dependencies: a crate, and what it depends on.
 KNOWN_DEPENDENCIES: set[tuple[str, str]] = set()
 # Imports that close a circle: the importing module, and the imported one.
-KNOWN_IMPORTS = {
-    ("proxy::locks", "proxy::registry"),
-    ("proxy::locks", "proxy::insight"),
-    ("proxy::registry", "proxy::probe"),
-}
+KNOWN_IMPORTS: set[tuple[str, str]] = set()
 
 PREFIX = "pgweir-"
 # A table of dependencies, one of them, or a dependency with a table of its own.

@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod backends;
+mod blocker;
 mod cancel;
 mod clients;
 mod clock;
@@ -25,6 +26,7 @@ mod pause;
 mod platform;
 mod pool_handle;
 mod probe;
+mod probes;
 mod recovery;
 mod registry;
 mod reload;

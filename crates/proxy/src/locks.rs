@@ -5,8 +5,6 @@
 //! culprit: the error of a refused client, the log and the live document. Nothing on a query's way
 //! reads it.
 
-mod blocker;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,8 +12,6 @@ use std::time::Duration;
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
-
-pub(crate) use blocker::{Blocker, LockHolder};
 
 /// What one look at a PostgreSQL found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -175,4 +171,4 @@ impl LockBoard {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

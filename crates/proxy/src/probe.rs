@@ -9,24 +9,22 @@
 //!
 //! While somebody waits for a lock, it also asks who holds it.
 //!
-//! Deciding is pure and tested without I/O: [`target`] (whom to ask, and as whom), [`activity`]
+//! Deciding is pure and tested without I/O: [`target`](crate::probes::target) (whom to ask, and as whom), [`activity`]
 //! (rows into facts), [`averages`] (over the last minute) and [`chains`] (who blocks whom).
 
 mod activity;
 mod averages;
 mod chains;
 mod session;
-mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
-use pgweir_telemetry::postgres::{Activity, PostgresSnapshot, Privilege, Seen, Sight};
-use tokio::sync::Notify;
+use pgweir_telemetry::postgres::{Activity, Privilege, Seen};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
@@ -34,10 +32,11 @@ use tracing::{info, warn};
 use averages::Averages;
 use chains::Chains;
 use session::{Failure, ProbeLogin, ProbeSession};
-use target::Target;
 
 use crate::locks::Locks;
 use crate::pool_handle::Keys;
+use crate::probes::Known;
+use crate::probes::target::{self, Target};
 use crate::registry::Registry;
 use pgweir_config::{Config, Tcp};
 
@@ -54,72 +53,6 @@ const BLAMED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a look at short waits for locks may be taken for the present, whatever the period.
 const CROWDED_MAX: Duration = Duration::from_secs(3);
-
-/// What the last look at a PostgreSQL came to.
-#[derive(Debug, Clone)]
-enum Known {
-    Seen(Arc<Seen>),
-    /// No connection could be made.
-    Unreachable,
-}
-
-/// What all probes saw last.
-#[derive(Debug, Default)]
-pub(crate) struct Probes {
-    /// By the PostgreSQL's name; one that was not asked yet, or does not answer, is not among them.
-    known: Mutex<BTreeMap<Arc<str>, Known>>,
-    changed: Notify,
-    again: Notify,
-}
-
-impl Probes {
-    /// The configuration was read again.
-    pub(crate) fn reconfigured(&self) {
-        self.changed.notify_one();
-    }
-
-    /// Every PostgreSQL of the configuration.
-    pub(crate) fn snapshot(&self, config: &Config) -> Vec<PostgresSnapshot> {
-        let is_off = config.probe_interval.is_none() || config.http.listen.is_none();
-        let known = self.known.lock().expect("no panic under the lock");
-        let look = |target: Target| PostgresSnapshot {
-            sight: match known.get(&target.name) {
-                _ if is_off => Sight::Off,
-                Some(Known::Seen(seen)) => Sight::Seen(seen.clone()),
-                _ if target.account.is_none() => Sight::NoUser,
-                Some(Known::Unreachable) | None => Sight::Away,
-            },
-            server: target.name,
-            cores: target.cores,
-        };
-        target::all(config).into_iter().map(look).collect()
-    }
-
-    /// Has probes that failed try again, without the rest of their pause.
-    pub(crate) fn try_again(&self) {
-        self.again.notify_waiters();
-    }
-
-    /// Whether none of the PostgreSQLs of the configuration can be reached. One that refuses the probe
-    /// can be; of one that is not probed nothing is known.
-    pub(crate) fn reach_none(&self, config: &Config) -> bool {
-        if config.probe_interval.is_none() || config.http.listen.is_none() {
-            return false;
-        }
-        let targets = target::all(config);
-        let known = self.known.lock().expect("no panic under the lock");
-        let is_away = |target: &Target| matches!(known.get(&target.name), Some(Known::Unreachable));
-        !targets.is_empty() && targets.iter().all(is_away)
-    }
-
-    fn set(&self, server: &Arc<str>, known: Option<Known>) {
-        let mut all = self.known.lock().expect("no panic under the lock");
-        match known {
-            Some(known) => all.insert(server.clone(), known),
-            None => all.remove(server),
-        };
-    }
-}
 
 /// Looks at all PostgreSQLs of the configuration, as it is from time to time. Never returns.
 ///
@@ -154,7 +87,7 @@ pub(crate) async fn run(registry: Arc<Registry>) {
                 .entry(name)
                 .or_insert_with(|| Running::start(&registry, plan));
         }
-        registry.probes.changed.notified().await;
+        registry.probes.wait_for_config().await;
     }
 }
 
@@ -307,7 +240,7 @@ impl Watch {
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.registry.probes.again.notified() => sleep(PAUSE_MIN).await,
+                () = self.registry.probes.wait_for_retry() => sleep(PAUSE_MIN).await,
             }
             pause = (2 * pause).min(PAUSE_MAX);
         }

@@ -27,7 +27,7 @@ use crate::locks::LockBoard;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
-use crate::probe::Probes;
+use crate::probes::Probes;
 use pgweir_config::{Config, Workers};
 use pools::Pools;
 

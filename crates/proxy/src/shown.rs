@@ -19,8 +19,8 @@ use pgweir_telemetry::timestamp::rfc3339;
 use tokio::sync::oneshot;
 
 use crate::access;
+use crate::blocker::{Blocker, LockHolder};
 use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
-use crate::locks::{Blocker, LockHolder};
 use crate::registry::Registry;
 use crate::snapshot;
 

@@ -206,3 +206,6 @@ impl Holder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

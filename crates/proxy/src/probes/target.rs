@@ -7,37 +7,37 @@ use pgweir_config::{Config, Database, Secret, ServerAddress, User};
 
 /// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
 /// metrics stay bounded.
-pub(super) const TARGETS_MAX: usize = 64;
+pub(crate) const TARGETS_MAX: usize = 64;
 
 /// The database to connect to where only the fallback names the server: every PostgreSQL has it.
 const USUAL_DATABASE: &str = "postgres";
 
 /// One host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// The address as it is shown.
-    pub(super) name: Arc<str>,
-    pub(super) address: ServerAddress,
+    pub(crate) name: Arc<str>,
+    pub(crate) address: ServerAddress,
     /// Name of the database in PostgreSQL.
-    pub(super) database: String,
+    pub(crate) database: String,
     /// `None`: nobody can log in without a client.
-    pub(super) account: Option<Account>,
+    pub(crate) account: Option<Account>,
     /// Time for the login (`server_connect_timeout`).
-    pub(super) login_timeout: Option<Duration>,
+    pub(crate) login_timeout: Option<Duration>,
     /// Cores of the machine (`server_cores`).
-    pub(super) cores: Option<u32>,
+    pub(crate) cores: Option<u32>,
 }
 
 /// As whom to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) user: String,
+pub(crate) struct Account {
+    pub(crate) user: String,
     /// `None` where PostgreSQL asks for nothing.
-    pub(super) secret: Option<Secret>,
+    pub(crate) secret: Option<Secret>,
 }
 
 /// Every host and port that the configuration names, each once.
-pub(super) fn all(config: &Config) -> Vec<Target> {
+pub(crate) fn all(config: &Config) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     let usual = usual(config);
     let databases = || config.databases.values().chain(&config.fallback_database);

@@ -8,8 +8,8 @@ use pgweir_pool::relay::Hold;
 use pgweir_pool::time::Time;
 use tracing::warn;
 
-use super::{LockOwner, Sighting, Stranger};
 use crate::insight::Holder;
+use crate::locks::{LockOwner, Sighting, Stranger};
 use crate::pool_handle::{PoolHandle, pool_of};
 use crate::registry::Registry;
 
@@ -238,3 +238,6 @@ fn sessions_wait(sessions: u32) -> String {
         format!("{sessions} sessions wait")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What each PostgreSQL was seen to do, where the probes write and all others read.
+
+pub(crate) mod target;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use pgweir_config::Config;
+use pgweir_telemetry::postgres::{PostgresSnapshot, Seen, Sight};
+use tokio::sync::Notify;
+
+use target::Target;
+
+/// What the last look at a PostgreSQL came to.
+#[derive(Debug, Clone)]
+pub(crate) enum Known {
+    Seen(Arc<Seen>),
+    /// No connection could be made.
+    Unreachable,
+}
+
+/// What all probes saw last.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    /// By the PostgreSQL's name; one that was not asked yet, or does not answer, is not among them.
+    known: Mutex<BTreeMap<Arc<str>, Known>>,
+    changed: Notify,
+    again: Notify,
+}
+
+impl Probes {
+    /// The configuration was read again.
+    pub(crate) fn reconfigured(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Every PostgreSQL of the configuration.
+    pub(crate) fn snapshot(&self, config: &Config) -> Vec<PostgresSnapshot> {
+        let is_off = config.probe_interval.is_none() || config.http.listen.is_none();
+        let known = self.known.lock().expect("no panic under the lock");
+        let look = |target: Target| PostgresSnapshot {
+            sight: match known.get(&target.name) {
+                _ if is_off => Sight::Off,
+                Some(Known::Seen(seen)) => Sight::Seen(seen.clone()),
+                _ if target.account.is_none() => Sight::NoUser,
+                Some(Known::Unreachable) | None => Sight::Away,
+            },
+            server: target.name,
+            cores: target.cores,
+        };
+        target::all(config).into_iter().map(look).collect()
+    }
+
+    /// Has probes that failed try again, without the rest of their pause.
+    pub(crate) fn try_again(&self) {
+        self.again.notify_waiters();
+    }
+
+    /// Whether none of the PostgreSQLs of the configuration can be reached. One that refuses the probe
+    /// can be; of one that is not probed nothing is known.
+    pub(crate) fn reach_none(&self, config: &Config) -> bool {
+        if config.probe_interval.is_none() || config.http.listen.is_none() {
+            return false;
+        }
+        let targets = target::all(config);
+        let known = self.known.lock().expect("no panic under the lock");
+        let is_away = |target: &Target| matches!(known.get(&target.name), Some(Known::Unreachable));
+        !targets.is_empty() && targets.iter().all(is_away)
+    }
+
+    /// Notes what the last look at a PostgreSQL came to; `None` if there is nothing to tell.
+    pub(crate) fn set(&self, server: &Arc<str>, known: Option<Known>) {
+        let mut all = self.known.lock().expect("no panic under the lock");
+        match known {
+            Some(known) => all.insert(server.clone(), known),
+            None => all.remove(server),
+        };
+    }
+
+    /// Waits until the configuration was read again.
+    pub(crate) async fn wait_for_config(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Waits until probes that failed are to try again.
+    pub(crate) async fn wait_for_retry(&self) {
+        self.again.notified().await;
+    }
+}
