@@ -36,6 +36,8 @@ pub(super) struct Pools {
     /// By number. A forgotten pool stays until another takes its number, because its name may be in
     /// a message that is under way.
     by_id: Vec<Arc<PoolHandle>>,
+    /// How many each user has.
+    by_user: HashMap<Arc<str>, usize>,
     /// Numbers of forgotten pools.
     vacant: BTreeSet<PoolId>,
     /// What forgotten pools did.
@@ -73,9 +75,38 @@ impl Pools {
         } else {
             self.by_id.push(pool.clone());
         }
+        *self.by_user.entry(pool.user.clone()).or_default() += 1;
         let name = (pool.database.clone(), pool.user.clone());
         let earlier = self.by_name.insert(name, pool);
         assert!(earlier.is_none(), "a pool is made once");
+    }
+
+    /// Takes out a pool that is not vacant.
+    fn remove(&mut self, id: PoolId) {
+        let pool = self.by_id[id.0 as usize].clone();
+        self.forgotten.add(&pool.figures().2);
+        self.by_name
+            .remove(&(pool.database.clone(), pool.user.clone()))
+            .expect("it was in use");
+        let count = self.by_user.get_mut(&pool.user).expect("was counted");
+        *count -= 1;
+        if *count == 0 {
+            self.by_user.remove(&pool.user);
+        }
+        self.vacant.insert(id);
+    }
+
+    /// Pools of a user into which PostgreSQL has let nobody yet, of those that are not listed.
+    fn unconfirmed(&self, config: &Config, user: &str) -> usize {
+        if self.by_user.get(user).copied().unwrap_or(0) < UNCONFIRMED_MAX {
+            // Not worth a look at all of them.
+            return 0;
+        }
+        let is_listed = |name: &str| config.databases.contains_key(name);
+        let pools = self.live();
+        pools
+            .filter(|p| &*p.user == user && !p.is_confirmed() && !is_listed(&p.database))
+            .count()
     }
 }
 
@@ -126,22 +157,17 @@ impl Registry {
             return Ok(pool.clone());
         }
         let config = self.config();
-        let is_listed = |name: &str| config.databases.contains_key(name);
         if pools.len() >= POOLS_MAX {
             return Err(full(format!(
                 "too many pools of a database and a user ({POOLS_MAX})"
             )));
         }
-        if !is_listed(name) {
-            let unconfirmed = pools
-                .live()
-                .filter(|p| &*p.user == user && !p.is_confirmed() && !is_listed(&p.database));
-            if unconfirmed.count() >= UNCONFIRMED_MAX {
-                return Err(full(format!(
-                    "too many databases of user \"{user}\" that PostgreSQL has not let in yet \
-                     ({UNCONFIRMED_MAX})"
-                )));
-            }
+        let is_listed = config.databases.contains_key(name);
+        if !is_listed && pools.unconfirmed(&config, user) >= UNCONFIRMED_MAX {
+            return Err(full(format!(
+                "too many databases of user \"{user}\" that PostgreSQL has not let in yet \
+                 ({UNCONFIRMED_MAX})"
+            )));
         }
         let (id, first) = pools.number();
         let max_db_connections = database.max_db_connections.map(|max| max.get());
@@ -218,11 +244,7 @@ impl Registry {
             user = &*pool.user,
             "unused pool forgotten"
         );
-        let name = (pool.database.clone(), pool.user.clone());
-        let totals = pool.figures().2;
-        pools.forgotten.add(&totals);
-        pools.by_name.remove(&name);
-        pools.vacant.insert(id);
+        pools.remove(id);
         self.insight.forget(id);
     }
 }

@@ -108,7 +108,9 @@ fn who_makes_names_up_leaves_room_for_others() {
 fn a_full_table_makes_room_of_what_is_unused() {
     let world = world("[databases.\"*\"]");
     for number in 1..POOLS_MAX {
-        confirm(&make(&world.registry, &format!("n{number}"), "bob").unwrap());
+        // A user's pools are looked through for each new one.
+        let user = format!("user {}", number % 100);
+        confirm(&make(&world.registry, &format!("n{number}"), &user).unwrap());
     }
     assert_eq!(world.registry.pools().len(), POOLS_MAX);
     make(&world.registry, "more", "bob").unwrap();
