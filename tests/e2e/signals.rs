@@ -283,6 +283,27 @@ fn sigusr1_pauses_and_sigusr2_resumes() {
 }
 
 #[test]
+fn who_waits_too_long_while_paused_reads_why() {
+    let role = shared().role();
+    let config = role.config().set("query_wait_timeout", 0.3);
+    let (pooler, mut client) = start(&config, &role);
+    pooler.signal(Signal::USR1);
+    pooler.has_said("paused:");
+    let answer = client.query("select 1");
+    let error = answer.error();
+    assert_eq!(error.sqlstate(), "57P03", "{error:?}");
+    assert!(error.field(b'H').contains("paused"), "{error:?}");
+    pooler.signal(Signal::USR1);
+    pooler.has_said("SIGUSR1: paused already");
+    pooler.signal(Signal::USR2);
+    pooler.has_said("resumed");
+    let mut client = Client::log_in(&role.through(&pooler));
+    assert_eq!(client.value("select 1"), "1");
+    pooler.signal(Signal::USR2);
+    pooler.has_said("SIGUSR2: nothing is paused");
+}
+
+#[test]
 fn what_still_runs_after_shutdown_timeout_is_cancelled() {
     for signals in [1, 2] {
         let role = shared().role();
