@@ -19,7 +19,7 @@ use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::relay::Relay;
-use pgweir_pool::server::{Home, Server};
+use pgweir_pool::server::{Delivery, Home, Server};
 use pgweir_pool::session::{End as Ending, Fault, Overdue, Sentences, Session};
 use pgweir_pool::time::Time;
 use pgweir_pool::upstream::Upstream;
@@ -268,7 +268,10 @@ impl World {
             self.run_backend(server);
         }
         self.errand(|outbox, _, _| {
-            outbox.send(home.worker, Message::CancelDone(server, home.slot));
+            outbox.send(
+                home.worker,
+                Message::CancelDone(server, home.slot, Delivery::Over),
+            );
         });
     }
 
