@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mio::Token;
 use pgweir_pool::budget::{Budget, Permit, PoolId};
@@ -177,7 +178,7 @@ impl Registry {
             Cause::Locks => self.blocker_of(pool),
             _ => None,
         };
-        let words = texts::refusal(
+        let mut words = texts::refusal(
             refusal,
             &pool.settings().config,
             pool.counts(),
@@ -185,6 +186,9 @@ impl Registry {
             blocker.map(|blocker| blocker.sentence_for(pool)),
             login_error.as_ref(),
         );
+        if self.paused.load(Ordering::Acquire) {
+            words = words.hint("The pooler is paused; its operator resumes it (SIGUSR2).");
+        }
         self.note_error(client, &words);
         words
     }

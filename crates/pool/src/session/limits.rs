@@ -10,6 +10,10 @@ use crate::id::ServerId;
 use crate::relay::Hold;
 use crate::time::Time;
 
+/// Time for a server to answer the check and to take the settings of a client, which it does in no
+/// time. As for a cancel request.
+pub const JOIN_MAX: Duration = Duration::from_secs(10);
+
 /// Times that a session may take, `Duration::MAX` for no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -76,6 +80,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     Hold::Busy | Hold::InTransaction | Hold::Pinned(_) | Hold::Free => None,
                 }
             }
+        }
+    }
+
+    /// Whether its server has not answered the check, or the settings, for [`JOIN_MAX`].
+    pub fn is_stuck(&self, now: Time) -> bool {
+        match &self.stage {
+            Stage::Leased(lease) => lease.is_unheard() && now - lease.attached >= JOIN_MAX,
+            Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => false,
         }
     }
 
