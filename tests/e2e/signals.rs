@@ -219,6 +219,41 @@ fn a_broken_file_changes_nothing_and_every_problem_is_logged() {
 }
 
 #[test]
+fn a_reload_to_session_mode_leaves_no_state_of_other_clients() {
+    let role = shared().role();
+    let one = |mode: &str| {
+        let config = role.config().set("pool_mode", mode);
+        config.set("default_pool_size", 1)
+    };
+    let pooler = Pooler::start(&one("transaction"));
+    let target = role.through(&pooler);
+    let leave = "set work_mem = '99kB'; create temp table if not exists left_over (a int)";
+    let left = "select current_setting('work_mem') || ' ' || count(*) \
+                from pg_class where relname = 'left_over'";
+    let mut stays = Client::log_in(&target);
+    let mut gone = Client::log_in(&target);
+    gone.query(leave);
+    drop(gone);
+    pooler.reload(&one("session"));
+    assert_eq!(Client::log_in(&target).value(left), "4MB 0");
+    // Its mode is that of its login, and so it leaves things behind with each transaction.
+    stays.query(leave);
+    assert_eq!(Client::log_in(&target).value(left), "4MB 0");
+}
+
+#[test]
+fn a_reset_query_that_fails_is_told() {
+    let role = shared().role();
+    let config = role.config().set("pool_mode", "session");
+    let config = config.set("server_reset_query", "discard all; select 1");
+    let pooler = Pooler::start(&config);
+    let mut client = Client::log_in(&role.through(&pooler));
+    client.query("select 1");
+    drop(client);
+    pooler.has_said("server_reset_query failed, so the server is closed");
+}
+
+#[test]
 fn a_reload_that_points_elsewhere_opens_new_servers() {
     let role = shared().role();
     let (pooler, mut client) = start(&role.config(), &role);

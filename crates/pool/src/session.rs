@@ -114,7 +114,8 @@ pub struct Session<C, S> {
     /// Since when nothing was done outside a lease.
     idle_since: Time,
     /// Servers are reset after each transaction.
-    reset_always: bool,
+    /// Has servers reset whenever the session gives one up.
+    pub reset_always: bool,
     /// From when on its statements are slow; `None` follows none.
     pub thresholds: Option<Thresholds>,
     repeats: Repeats,

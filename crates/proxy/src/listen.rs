@@ -229,8 +229,7 @@ fn hand_over<S>(
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
     let relay = Relay::new(settings.mode, parameters);
-    let reset_always =
-        settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
+    let reset_always = settings.policy.reset_always;
     let mut session = Session::new(
         socket,
         relay,

@@ -243,8 +243,10 @@ impl PoolHandle {
     /// Takes over reloaded settings; whether servers must be opened anew for them. The stock is
     /// told by the caller.
     pub(crate) fn reconfigure(&self, settings: Settings) -> bool {
-        let retire = {
-            let old = self.settings();
+        let old = self.settings();
+        // What clients left on servers that nobody cleaned would meet those who rely on it.
+        let promises_more = settings.config.resets_always() && !old.config.resets_always();
+        let moved = {
             let (old, new) = (&old.database, &settings.database);
             old.server != new.server
                 || old.dbname != new.dbname
@@ -254,10 +256,10 @@ impl PoolHandle {
                 || old.startup_parameters != new.startup_parameters
         };
         *self.settings.write().expect("no panic under the lock") = Arc::new(settings);
-        if retire {
+        if moved {
             *self.keys.lock().expect("no panic under the lock") = Keys::default();
         }
-        retire
+        moved || promises_more
     }
 
     /// One shared copy of these settings.
@@ -292,6 +294,7 @@ impl Settings {
                 check_query: config.server_check_query.clone(),
                 check_delay: bound(config.server_check_delay),
                 reset_query: config.server_reset_query.clone(),
+                reset_always: config.resets_always(),
             }),
             mode: match config.pool_mode {
                 PoolMode::Session => Mode::Session,

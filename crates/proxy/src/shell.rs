@@ -14,6 +14,7 @@ use pgweir_pool::server::Home;
 use pgweir_pool::session::End;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
+use pgweir_pool::upstream::OwnError;
 use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
 use tracing::{debug, info, warn};
@@ -117,6 +118,16 @@ impl Shell for Registry {
             user = &*pool.user,
             %server,
             "idle server connection ended"
+        );
+    }
+
+    fn cleaning_failed(&self, pool: &PoolRef, error: &OwnError) {
+        warn!(
+            database = &*pool.database,
+            user = &*pool.user,
+            sqlstate = error.sqlstate.map(tracing::field::display),
+            "server_reset_query failed, so the server is closed: {}",
+            error.message
         );
     }
 
