@@ -30,7 +30,7 @@ use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
 use backlog::Backlog;
 use lease::{Joining, Lease};
-pub use limits::{Holding, JOIN_MAX, Limits, Overdue};
+pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
 pub use wording::{Fault, Sentences, Wording};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
@@ -111,9 +111,10 @@ pub struct Session<C, S> {
     unsent: Vec<u8>,
     /// A cancel request is put off.
     cancelling: bool,
+    /// Since when the client has said goodbye, with answers outstanding. It is not read any more.
+    parting: Option<Time>,
     /// Since when nothing was done outside a lease.
     idle_since: Time,
-    /// Servers are reset after each transaction.
     /// Has servers reset whenever the session gives one up.
     pub reset_always: bool,
     /// From when on its statements are slow; `None` follows none.
@@ -151,6 +152,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             backlog: Backlog::new(Vec::new(), false),
             unsent: Vec::new(),
             cancelling: false,
+            parting: None,
             idle_since: now,
             reset_always,
             thresholds: None,
@@ -312,6 +314,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Ok(true) => {}
                 Ok(false) => return Need::Nothing,
                 Err(_) => return self.end(End::ClientGone, None),
+            }
+            if self.parting.is_some() {
+                return self.end(End::Terminated, None);
             }
             let held = self.backlog.len();
             // What is read may have to wait for a server, with thousands of others.

@@ -135,6 +135,15 @@ impl<S: Shell> Driver<S> {
                 self.drive(slot, client, need);
             }
         }
+        let clients = self.clients.iter();
+        let parted = clients.filter(|(_, client)| client.session.has_parted(now));
+        let parted: Vec<_> = parted.map(|(slot, _)| slot).collect();
+        for slot in parted {
+            if let Some(mut client) = self.clients.take(slot) {
+                let need = client.session.end(End::Terminated, None);
+                self.drive(slot, client, need);
+            }
+        }
         let overdue =
             |client: &Client<S::Platform>| client.session.overdue(now, &client.policy.limits);
         let due: Vec<_> = self

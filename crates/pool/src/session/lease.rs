@@ -217,6 +217,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if !is_open {
             return Ok(false);
         }
+        if self.parting.is_some() {
+            return self.part(now).map(|()| false);
+        }
         // A cancel request is under way for a query that has ended. It must not hit the next one,
         // not even in the same transaction; repeated cancels must not hold the server.
         if lease.server.cancels.are_under_way()
@@ -282,7 +285,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
         match end {
             _ if sent.is_err() => Err(self.server_gone()),
-            FromClient::Terminate => Err(self.end(End::Terminated, None)),
+            FromClient::Terminate => self.part(now),
             FromClient::Violation(violation) => Err(self.violated(violation)),
             FromClient::Incomplete | FromClient::Full => Ok(()),
             FromClient::Forward(_)
@@ -293,6 +296,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 unreachable!("handled, or only without a server")
             }
         }
+    }
+
+    /// The client said goodbye. PostgreSQL reads that behind everything else, so the client gets the
+    /// answers before it goes, as far as they come without more from it.
+    fn part(&mut self, now: Time) -> Result<(), Need<S>> {
+        if !leased(&mut self.stage)
+            .server
+            .upstream
+            .replies
+            .will_be_ready()
+        {
+            return Err(self.end(End::Terminated, None));
+        }
+        self.parting.get_or_insert(now);
+        Ok(())
     }
 
     /// Gives the server back if nothing holds it.

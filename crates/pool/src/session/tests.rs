@@ -8,7 +8,7 @@ use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Fault, JOIN_MAX, Limits, Need, Overdue, Sentences, Session};
+use super::{End, Fault, JOIN_MAX, Limits, Need, Overdue, PARTING_MAX, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Bounds, Checkout, Place, Pool};
@@ -256,6 +256,45 @@ fn a_server_with_a_cancel_request_in_doubt_serves_nobody_else() {
         assert_eq!(matches!(need, Need::Checkin(_)), !is_lost, "{delivery:?}");
         assert!(session.is_idle(), "the client goes on");
     }
+}
+
+#[test]
+fn who_says_goodbye_behind_a_query_gets_its_answer_first() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut done = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+    encode::ready_for_query(&mut done, TxStatus::Idle);
+    let parting = |scratch: &mut [u8]| {
+        let mut session = asked(scratch);
+        session.client.input.extend(b"X\0\0\0\x04");
+        session.look_again();
+        assert!(matches!(session.pump(NOW, scratch), Need::Nothing));
+        session
+    };
+    let mut session = parting(&mut scratch);
+    server_says(&mut session, &done, false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkin(_)));
+    assert_eq!(session.client.output, done);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Finish(End::Terminated)), "{need:?}");
+    // What takes long is not waited for.
+    let session = parting(&mut scratch);
+    assert!(!session.has_parted(NOW + (PARTING_MAX - Duration::from_micros(1))));
+    assert!(session.has_parted(NOW + PARTING_MAX));
+}
+
+#[test]
+fn who_says_goodbye_in_an_open_batch_is_owed_nothing() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, server) = pair(false);
+    session.client.input.clear();
+    let mut bytes = Vec::new();
+    encode::parse(&mut bytes, "", "select 1");
+    encode::terminate(&mut bytes);
+    session.client.input.extend(bytes);
+    session.look_again();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Return(_)), "{need:?}");
 }
 
 #[test]
