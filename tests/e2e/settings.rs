@@ -98,6 +98,23 @@ fn a_search_path_at_startup_is_the_clients_own() {
 }
 
 #[test]
+fn a_search_path_is_read_the_same_whatever_encoding_the_server_was_left_in() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let target = role.through(&pooler);
+    let bytes = "select encode(convert_to(current_setting('search_path'), 'UTF8'), 'hex')";
+    let mut before = Client::log_in_with(&target, &[("client_encoding", "LATIN1")]);
+    // SJIS has no such letter, and PostgreSQL takes the setting all the same.
+    for encoding in ["UTF8", "LATIN1", "SJIS"] {
+        let own = [("client_encoding", encoding), ("search_path", "\u{e9}")];
+        let mut client = Client::log_in_with(&target, &own);
+        before.query("select 1").success();
+        assert_eq!(client.value(bytes), "c3a9", "{encoding}");
+        assert_eq!(client.value("show client_encoding"), encoding);
+    }
+}
+
+#[test]
 fn a_setting_that_is_rolled_back_is_not_kept() {
     let role = shared().role();
     let pooler = Pooler::start(&role.config().set("default_pool_size", 1));

@@ -9,14 +9,19 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// Settings that PostgreSQL reports but that no session can change for itself.
-const FIXED: [&str; 6] = [
+const FIXED: [&str; 5] = [
     "in_hot_standby",
     "integer_datetimes",
     "is_superuser",
     "server_encoding",
     "server_version",
-    "session_authorization",
 ];
+
+/// As whom the session acts. Whoever logged in may always return to itself.
+const IDENTITY: &str = "session_authorization";
+
+/// What `SET ROLE` sets. PostgreSQL does not report it.
+const ROLE: &str = "role";
 
 /// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
 const UNKNOWN: &str = "\0";
@@ -59,6 +64,11 @@ impl Parameters {
         }
     }
 
+    /// Notes that some setting was set that PostgreSQL does not report, which may have been the role.
+    pub(crate) fn forget_role(&mut self) {
+        self.0.insert(ROLE.into(), UNKNOWN.into());
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -77,6 +87,12 @@ impl Parameters {
     /// The text is ASCII: PostgreSQL reads it in the encoding of whoever had the session before.
     pub fn sql_to_become(&self, wanted: &Self) -> Option<String> {
         let mut sql = String::new();
+        // First, for settings may take rights that another identity has not.
+        if let Some(identity) = wanted.value(IDENTITY)
+            && self.value(IDENTITY) != Some(identity)
+        {
+            sql = format!("SELECT {}", call(IDENTITY, identity));
+        }
         for (name, _) in self.iter() {
             if wanted.value(name).is_none() {
                 push(&mut sql, "; ", format_args!("RESET {}", quoted_name(name)));
@@ -88,20 +104,22 @@ impl Parameters {
             "; SELECT "
         };
         for (name, value) in wanted.iter() {
-            if self.value(name) != Some(value) {
-                // What the encoding of the client has no letter for cannot be answered with.
-                let quiet = if value.is_ascii() { "" } else { " IS NULL" };
-                let name = literal(name);
-                let value = literal(value);
-                let call = format_args!("pg_catalog.set_config({name}, {value}, false){quiet}")
-                    .to_string();
+            if name != IDENTITY && self.value(name) != Some(value) {
                 sql.push_str(joint);
-                sql.push_str(&call);
+                sql.push_str(&call(name, value));
                 joint = ", ";
             }
         }
         (!sql.is_empty()).then_some(sql)
     }
+}
+
+/// The call that sets a setting.
+fn call(name: &str, value: &str) -> String {
+    // What the encoding of the client has no letter for cannot be answered with.
+    let quiet = if value.is_ascii() { "" } else { " IS NULL" };
+    let (name, value) = (literal(name), literal(value));
+    format!("pg_catalog.set_config({name}, {value}, false){quiet}")
 }
 
 fn lower_case(name: &str) -> Cow<'_, str> {
@@ -185,6 +203,20 @@ mod tests {
                 "RESET \"my\".\"var\"; SELECT pg_catalog.set_config('a', '2', false), \
                  pg_catalog.set_config('c', '3', false)",
             ),
+        );
+    }
+
+    #[test]
+    fn a_session_becomes_itself_before_anything_else_and_has_no_role_of_others() {
+        let mut changed = parameters(&[("session_authorization", "bob"), ("a", "1")]);
+        changed.forget_role();
+        let own = parameters(&[("session_authorization", "ann"), ("a", "2")]);
+        assert_eq!(
+            changed.sql_to_become(&own).as_deref(),
+            Some(
+                "SELECT pg_catalog.set_config('session_authorization', 'ann', false); \
+                 RESET \"role\"; SELECT pg_catalog.set_config('a', '2', false)"
+            )
         );
     }
 

@@ -27,7 +27,12 @@ impl Relay {
             let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
             let missing = header.body_len as usize - body.len();
             match send(server, header.kind, body, missing == 0) {
-                Ok(Some(reply)) => server.replies.sent(reply),
+                Ok(Some(reply)) => {
+                    server.replies.sent(reply);
+                    if let Some(names) = server.prepared.take_drops() {
+                        server.replies.sent_drops(names);
+                    }
+                }
                 Ok(None) => {}
                 Err(end) => break end,
             }
@@ -60,11 +65,11 @@ fn send(
     let observer = &mut server.observer;
     Ok(Some(match kind {
         frontend::QUERY => {
-            server.prepared.query_sent();
+            server.prepared.query_sent(whole.then_some(body));
             Reply::Query(observer.query_sent(body, &server.parameters))
         }
         frontend::FUNCTION_CALL => {
-            server.prepared.query_sent();
+            server.prepared.query_sent(None);
             Reply::Query(Fingerprint::NONE)
         }
         frontend::PARSE => {
@@ -73,6 +78,7 @@ fn send(
             let statement = observer.parse_sent(bytes, body, &server.parameters);
             if name.is_none() {
                 server.prepared.unnamed_sent();
+                server.prepared.unnamed_text_sent(whole.then_some(body));
             }
             Reply::Parse(name.map(|name| (name, statement)))
         }
@@ -80,6 +86,9 @@ fn send(
             let name = looked_up_name(kind, frontend::bind_statement(body), body, whole)?;
             if name.is_empty() {
                 check_unnamed(server)?;
+            }
+            if body.first() == Some(&0) {
+                server.prepared.unnamed_bind_sent(name.is_empty());
             }
             let confirmed = server.prepared.statement(name);
             server.observer.bind_sent(name, confirmed);
@@ -93,9 +102,17 @@ fn send(
             }
             _ => Reply::Describe,
         },
-        frontend::EXECUTE => Reply::Execute(observer.execute_sent()),
+        frontend::EXECUTE => {
+            if body.first() == Some(&0) {
+                server.prepared.unnamed_execute_sent();
+            }
+            Reply::Execute(observer.execute_sent())
+        }
         frontend::CLOSE => Reply::Close(kept_name(kind, closed_name(body), body, whole)?),
-        frontend::SYNC => Reply::Sync,
+        frontend::SYNC => {
+            server.prepared.batch_ended();
+            Reply::Sync
+        }
         frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd(1),
         frontend::FLUSH | frontend::COPY_DATA => return Ok(None),
         frontend::TERMINATE => return Err(FromClient::Terminate),

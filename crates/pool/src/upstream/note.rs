@@ -23,6 +23,12 @@ impl Upstream {
         client: Option<&mut Arc<Parameters>>,
     ) -> Result<(), Broken> {
         let is_own = self.replies.next_is_own();
+        if kind == backend::COMMAND_COMPLETE
+            && body == Some(b"DEALLOCATE\0")
+            && let Some(name) = self.replies.dropped()
+        {
+            self.prepared.closed(&name);
+        }
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
             (Received::Ready(query), _) => {
@@ -84,7 +90,7 @@ impl Upstream {
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.
-            b"SET\0" | b"RESET\0" => self.forget_unreported(),
+            b"SET\0" | b"RESET\0" => self.forget_unreported(is_own),
             b"DISCARD ALL\0" => {
                 self.prepared.all_closed();
                 self.parameters = self.defaults.clone();
@@ -95,7 +101,11 @@ impl Upstream {
     }
 
     /// Settings that PostgreSQL does not report may no longer be what they were set to for a client.
-    fn forget_unreported(&mut self) {
+    /// The pooler itself takes roles back, and gives none.
+    fn forget_unreported(&mut self, is_own: bool) {
+        if !is_own {
+            Arc::make_mut(&mut self.parameters).forget_role();
+        }
         if self.parameters.knows_more_than(&self.defaults) {
             Arc::make_mut(&mut self.parameters).forget_beyond(&self.defaults);
         }
