@@ -150,7 +150,7 @@ impl World {
         for client in 0..world.options.clients {
             let arrival = Spread {
                 least_us: 1,
-                most_us: 50_000,
+                most_us: 200_000,
             };
             let pause = world.rng.duration(arrival);
             world.schedule(pause, Event::Arrive(client));
@@ -187,6 +187,7 @@ impl World {
                 break;
             }
             events += 1;
+            self.check_heard();
             let late = at.since(Time(0)) > FAULTS_MAX + LIVE_MAX || events > EVENTS_MAX;
             if late {
                 everyone_is_done(&self.stuck());
@@ -197,6 +198,9 @@ impl World {
     }
 
     fn step(&mut self, event: Event) {
+        for pool in &self.workers.plant.pools {
+            pool.tick(self.now);
+        }
         match event {
             Event::Arrive(client) => self.arrive(client),
             Event::Deliver(end) => {

@@ -125,7 +125,7 @@ impl Options {
         };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
         Self {
-            clients: rng.between(1, 8),
+            clients: rng.between(1, 12),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
             pools,
@@ -165,7 +165,7 @@ impl Options {
             let first = ServerId(100_000 * at as u64);
             let workers = usize::from(self.workers);
             let stock = Stock::new(bounds.clone(), self.check_after, workers, first);
-            plant.add_pool(stock, self.policy(*limits));
+            plant.add_pool(stock, self.policy(*limits), bounds.wait_max);
         }
         plant
     }

@@ -145,7 +145,7 @@ impl World {
     pub(super) fn deliver_mail(&mut self, from: Sender, to: usize) {
         let mail = self.workers.mail.get_mut(&(from, to));
         let message = mail.and_then(VecDeque::pop_front).expect("it was sent");
-        if let Message::Cancel(name, ()) = message {
+        if let Message::Cancel(name, _) = message {
             let client = self.workers.drivers[to].client(name);
             if let Some(client) = client.filter(|client| client.session.place().is_some()) {
                 self.log.count("cancel: waiter");
@@ -178,7 +178,7 @@ impl World {
     pub(super) fn cancel(&mut self, client: u64) {
         if let Some(&name) = self.workers.names.get(&client) {
             let home = ClientRef::from(name).home();
-            self.errand(|outbox, _, _| outbox.send(home, Message::Cancel(name, ())));
+            self.errand(|outbox, _, _| outbox.send(home, Message::Cancel(name, client)));
         }
     }
 
@@ -209,6 +209,7 @@ impl World {
         let retire = self.rng.one_in(3);
         let workers = self.options.workers;
         pool.set_policy(policy.clone());
+        pool.may_refuse_after(bounds.wait_max);
         self.errand(|outbox, plant, now| {
             outbox.reconfigure(plant, &pool, now, (bounds, &policy, retire));
             for at in 0..workers {
@@ -294,6 +295,20 @@ impl World {
         }
     }
 
+    /// Nobody waits for an event that will not come: what a parked server has said, or its end, is
+    /// read, or an event of it is due.
+    pub(super) fn check_heard(&self) {
+        for pool in &self.workers.plant.pools {
+            pool.with(|stock| {
+                for server in stock.parked.values().filter(|server| server.home.is_some()) {
+                    let end = server.stream.end.id;
+                    let missed = self.net.is_missed(end);
+                    assert!(!missed, "heard: {} said something unheard", server.id);
+                }
+            });
+        }
+    }
+
     pub(super) fn any_worker(&mut self) -> WorkerId {
         let at = self.rng.below(u64::from(self.options.workers));
         WorkerId(u16::try_from(at).expect("few workers"))
@@ -327,6 +342,7 @@ impl World {
         self.workers.plant.deaf.set(deaf);
         input(&mut self.workers.drivers[at], now);
         self.workers.plant.deaf.set(false);
+        self.tell_holders();
         while let Some(order) = self.workers.drivers[at].poll_order() {
             self.carry_out(at, order);
         }
@@ -364,8 +380,21 @@ impl World {
                 let delay = self.rng.duration(self.options.login);
                 self.schedule(delay, Event::LoginEnd(id));
             }
-            Order::Cancel { server, home, .. } => {
+            Order::Cancel {
+                server,
+                home,
+                ticket,
+                ..
+            } => {
                 self.log.count("cancel: server");
+                if let Some(client) = ticket {
+                    let holder = self.workers.plant.backends.borrow()[&server].holder;
+                    assert_eq!(
+                        holder,
+                        Some(client),
+                        "isolation: another client's query is cancelled"
+                    );
+                }
                 let slow = self.rng.one_in(4);
                 let delay = self.rng.duration(Spread {
                     least_us: 10,
