@@ -218,9 +218,10 @@ impl<S: Shell> Driver<S> {
         doing: Doing<ServerStreamOf<S>>,
     ) -> io::Result<()> {
         if let Some(earlier) = server.home.take() {
-            self.shell.unwatch_server(&mut server.stream, earlier)?;
+            // Even if it cannot be taken out there: then it is closed, and its slot is free.
             let message = Message::Unhome(server.id, earlier.slot);
             self.outbox.send(earlier.worker, message);
+            self.shell.unwatch_server(&mut server.stream, earlier)?;
         }
         let (slot, _) = self.servers.reserve();
         let (id, pool) = (server.id, pool.clone());
