@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_pool::budget::{Budget, Permit, PoolId};
+use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
 use pgweir_pool::driver::{Client, Farewell, LastWords, Peer, Platform, Policy, SharedPool, Shell};
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::pool::{CloseReason, Refusal};
@@ -138,7 +138,7 @@ pub(super) struct Plant {
     pool_taken: Rc<Cell<bool>>,
     /// Who hears the events of an end.
     pub(super) heard: RefCell<BTreeMap<EndId, (WorkerId, Peer)>>,
-    /// The system refuses to have the next server's events heard.
+    /// The system refuses to have the next server's events heard, or not heard any more.
     pub(super) deaf: Cell<bool>,
     pub(super) backends: RefCell<BTreeMap<ServerId, Backend>>,
     notes: RefCell<Vec<Note>>,
@@ -178,6 +178,18 @@ impl Plant {
 
     fn note(&self, note: Note) {
         self.notes.borrow_mut().push(note);
+    }
+
+    /// Connections of a group, as the budget counts them.
+    pub(super) fn used(&self, group: &Group) -> u32 {
+        self.budget.borrow().used(group)
+    }
+
+    /// A stream is about to be closed.
+    fn forget(&self, end: EndId) {
+        if let Some((worker, peer)) = self.heard.borrow_mut().remove(&end) {
+            self.note(Note::Unheard(worker, peer));
+        }
     }
 
     fn hear(&self, end: EndId, worker: WorkerId, peer: Peer) {
@@ -236,6 +248,9 @@ impl Shell for Plant {
     }
 
     fn unwatch_server(&self, stream: &mut Link, home: Home) -> io::Result<()> {
+        if self.deaf.replace(false) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.unhear(stream.end.id, home.worker, Peer::Server(home.slot));
         Ok(())
     }
@@ -247,9 +262,7 @@ impl Shell for Plant {
 
     fn close(&self, server: Box<Server<Link>>, reason: Option<CloseReason>) -> Permit {
         self.note(Note::Closed(reason));
-        if let Some((worker, peer)) = self.heard.borrow_mut().remove(&server.stream.end.id) {
-            self.note(Note::Unheard(worker, peer));
-        }
+        self.forget(server.stream.end.id);
         server.stream.permit
     }
 
@@ -262,7 +275,7 @@ impl Shell for Plant {
     }
 
     fn left(&self, client: &Client<InMemory>, end: &Ending) {
-        self.heard.borrow_mut().remove(&client.session.client.id);
+        self.forget(client.session.client.id);
         self.note(Note::Left(client.account, end.clone()));
     }
 
