@@ -61,9 +61,15 @@ impl<S: Read + Write> Server<S> {
         self.inflow.event(readable, hung_up);
     }
 
-    /// There may be something to read that brings no event, as after a move to another worker.
+    /// There may be something to read whose event found nobody.
     pub fn look_again(&mut self) {
         self.inflow.look_again();
+    }
+
+    /// A cancel request of this server has reached PostgreSQL, or never will.
+    pub(crate) fn cancel_arrived(&mut self) {
+        let left = self.cancels.checked_sub(1);
+        self.cancels = left.expect("a request arrives once, at the server it was sent to");
     }
 
     /// Reads what came while nobody holds the server; false if it is of no use any more.
