@@ -100,7 +100,7 @@ hostile: ## Attacks a pooler for ten minutes (HOSTILE_SECONDS, HOSTILE_SEED), an
 	HOSTILE_SECONDS=$(or $(HOSTILE_SECONDS),600) PGWEIR_BIN=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir \
 		$(CARGO) test -p pgweir-e2e --test e2e hostile -- --nocapture
 
-races: ## Removes guards of the drivers one at a time, and sees the simulator notice
+races: ## Puts back the races that the drivers guard against, one at a time, and sees the simulator notice
 	python3 tests/races.py $(ARGS)
 
 lint: ## Checks formatting, lints, the stated Rust version and the structure of the crates

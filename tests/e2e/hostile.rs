@@ -151,11 +151,17 @@ const ACTS: &[Act] = &[
         client.cancel();
     }),
     ("its server is killed", |client, _, _| {
-        client.send(Batch::new().query("select pg_terminate_backend(pg_backend_pid())").bytes());
+        client.send(
+            Batch::new()
+                .query("select pg_terminate_backend(pg_backend_pid())")
+                .bytes(),
+        );
         client.until_end();
     }),
     ("nonsense", |client, dice, _| {
-        let bytes: Vec<u8> = (0..1 + dice.below(400)).map(|_| dice.below(256) as u8).collect();
+        let bytes: Vec<u8> = (0..1 + dice.below(400))
+            .map(|_| dice.below(256) as u8)
+            .collect();
         client.send(&bytes);
         pause(dice);
     }),
@@ -216,7 +222,12 @@ fn sing(target: &Target, number: u64, end: Instant, songs: &AtomicU64) {
     let settings = client.parameters.clone();
     let state = "current_setting('timezone'), current_setting('datestyle'), \
                  current_setting('application_name'), current_setting('client_encoding')";
-    let expected = ["TimeZone", "DateStyle", "application_name", "client_encoding"];
+    let expected = [
+        "TimeZone",
+        "DateStyle",
+        "application_name",
+        "client_encoding",
+    ];
     let expected: Vec<_> = expected.map(|name| settings[name].clone()).into();
     let mut song = 0;
     while Instant::now() < end {
@@ -278,7 +289,11 @@ fn whoever_comes_next_meets_nothing_of_those_who_mean_harm() {
             let mut size = SERVERS;
             while Instant::now() < end {
                 thread::sleep(Duration::from_millis(700));
-                size = if size == SERVERS { SERVERS - 1 } else { SERVERS };
+                size = if size == SERVERS {
+                    SERVERS - 1
+                } else {
+                    SERVERS
+                };
                 pooler.reload(&config(role).set("default_pool_size", size));
             }
         });

@@ -178,6 +178,11 @@ impl<S: Shell> Driver<S> {
         self.clients.len()
     }
 
+    /// Servers that live here.
+    pub fn servers_count(&self) -> usize {
+        self.servers.len()
+    }
+
     /// The clients that live here, for whoever shows what they do.
     pub fn clients_mut(&mut self) -> impl Iterator<Item = &mut Client<S::Platform>> {
         self.clients.iter_mut().map(|client| &mut **client)

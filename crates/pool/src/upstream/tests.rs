@@ -281,7 +281,8 @@ fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
         server.receive(None, &message(b'C', tag));
         server.receive(None, &ready(TxStatus::Idle));
         let sql = server.parameters.sql_to_become(&wanted);
-        let again = "RESET \"role\"; SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
+        let again =
+            "RESET \"role\"; SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
         assert_eq!(sql.as_deref(), (!is_known).then_some(again), "{tag:?}");
         let sql = server.parameters.sql_to_become(&server.defaults);
         let role = if is_known { "" } else { "RESET \"role\"; " };

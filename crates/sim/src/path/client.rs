@@ -292,9 +292,11 @@ impl Client {
         {
             self.marked = true;
         }
-        if text.ends_with(WAIT_CANCELED) {
-            // The query that the client waits with never ran, so it leaves no other mark.
+        if text.ends_with(WAIT_CANCELED) && matches!(self.wait, Then::Marker(_)) {
+            // The mark may not come, and without it the client does not know what is still to be
+            // answered: it leaves.
             self.marked = true;
+            self.ops.clear();
         }
         self.count(kind);
         self.answers.push(Answer { kind, text });

@@ -8,12 +8,18 @@
 //! * `stream`: streams that are ready as sockets are.
 //! * `postgres`, `work`, `sql`, `settings`: the backend.
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
-//! * `shell`, `workers`: what the proxy does around the drivers, on one thread, as any number of threads
-//!   could.
+//! * `shell`, `workers`, `control`: what the proxy does around the drivers, on one thread, as any number of
+//!   threads could.
+//! * `crossings`: what makes a message speak of the past while it is under way.
+//! * `check`, `inspect`: the rules, and what they are fed with after each event and at the end.
 
 mod check;
 mod client;
+mod control;
+mod crossings;
 mod direct;
+mod inspect;
+mod names;
 mod options;
 mod postgres;
 mod program;
@@ -66,6 +72,12 @@ enum Event {
     Mail(Sender, usize),
     LoginEnd(ServerId),
     Cancel(u64),
+    /// An administrator ends a client's session.
+    Kill(u64),
+    /// A server says something.
+    Say(ServerId),
+    /// A worker takes events that it has fetched.
+    Fetched(WorkerId),
     /// The server, and where it lives.
     CancelArrives(ServerId, (WorkerId, u32)),
     Disturb,
@@ -148,11 +160,7 @@ impl World {
             .log
             .line(world.now, format_args!("{:#?}", world.options));
         for client in 0..world.options.clients {
-            let arrival = Spread {
-                least_us: 1,
-                most_us: 50_000,
-            };
-            let pause = world.rng.duration(arrival);
+            let pause = world.rng.duration(world.options.arrivals);
             world.schedule(pause, Event::Arrive(client));
         }
         world.schedule(Duration::from_micros(1), Event::Disturb);
@@ -182,7 +190,7 @@ impl World {
             self.faulty &= at.since(Time(0)) < FAULTS_MAX;
             self.step(event);
             self.post();
-            self.check_bounds();
+            self.inspect();
             if self.is_over() {
                 break;
             }
@@ -193,10 +201,14 @@ impl World {
             }
         }
         everyone_is_done(&self.stuck());
+        self.check_over();
         self.log.mix(self.rng.next());
     }
 
     fn step(&mut self, event: Event) {
+        for pool in &self.workers.plant.pools {
+            pool.tick(self.now);
+        }
         match event {
             Event::Arrive(client) => self.arrive(client),
             Event::Deliver(end) => {
@@ -210,6 +222,9 @@ impl World {
             Event::Mail(from, to) => self.deliver_mail(from, to),
             Event::LoginEnd(server) => self.login_end(server),
             Event::Cancel(client) => self.cancel(client),
+            Event::Kill(client) => self.kill(client),
+            Event::Say(server) => self.say(server),
+            Event::Fetched(worker) => self.take_fetched(worker),
             Event::CancelArrives(server, (worker, slot)) => {
                 self.cancel_arrives(server, Home { worker, slot });
             }

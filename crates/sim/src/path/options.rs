@@ -26,10 +26,14 @@ pub(super) struct Options {
     pub(super) pools: Vec<(Bounds, Limits)>,
     /// What the pools may open together.
     pub(super) budget: Option<u32>,
+    /// When clients come.
+    pub(super) arrivals: Spread,
     /// How far behind a worker's clock may be.
     pub(super) lag: Spread,
     /// How long a message takes from one thread to another.
     pub(super) mail: Spread,
+    /// How long a worker takes for the events that it has fetched.
+    pub(super) round: Spread,
     /// When the pooler begins to shut down.
     pub(super) drain_after: Option<Duration>,
     pub(super) mode: Mode,
@@ -105,7 +109,11 @@ pub(super) struct Faults {
     pub(super) move_client: Chance,
     /// Of each stream that leaves a worker: an event of it was fetched before.
     pub(super) stale_event: Chance,
-    /// Of each thing a worker wakes for: the system does not let it hear a server.
+    /// Of each answer to a waiter that is under way: something happens that it does not know of.
+    pub(super) crossing: Chance,
+    /// Of each login: the server takes very long to be cleaned.
+    pub(super) daze: Chance,
+    /// Of each thing a worker wakes for: the system does not let it hear a server, or give it up.
     pub(super) deaf: Chance,
     pub(super) reload: Chance,
     /// What the pooler asks takes up to so long.
@@ -123,9 +131,12 @@ impl Options {
             1 => Mode::Statement,
             _ => Mode::Transaction,
         };
+        // Long ones, for a slot to be used again in.
+        let round_max = if rng.one_in(4) { 5_000 } else { 300 };
+        let mail_max = if rng.one_in(3) { 20_000 } else { 3_000 };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
         Self {
-            clients: rng.between(1, 8),
+            clients: rng.between(1, 10),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
             pools,
@@ -133,7 +144,12 @@ impl Options {
                 .one_in(2)
                 .then(|| u32::try_from(rng.between(1, 4)).expect("small")),
             lag: Spread::draw(rng, 1, 1_000),
-            mail: Spread::draw(rng, 1, 3_000),
+            arrivals: Spread {
+                least_us: 1,
+                most_us: if rng.one_in(3) { 20_000 } else { 200_000 },
+            },
+            mail: Spread::draw(rng, 1, mail_max),
+            round: Spread::draw(rng, 1, round_max),
             drain_after: rng
                 .one_in(16)
                 .then(|| Duration::from_millis(rng.between(1, 400))),
@@ -165,7 +181,7 @@ impl Options {
             let first = ServerId(100_000 * at as u64);
             let workers = usize::from(self.workers);
             let stock = Stock::new(bounds.clone(), self.check_after, workers, first);
-            plant.add_pool(stock, self.policy(*limits));
+            plant.add_pool(stock, self.policy(*limits), bounds.wait_max);
         }
         plant
     }
@@ -236,6 +252,12 @@ impl Faults {
             strangers: Chance::draw(rng, 500),
             move_client: Chance::draw(rng, 900),
             stale_event: Chance::draw(rng, 900),
+            crossing: Chance::draw(rng, 600),
+            daze: if rng.one_in(12) {
+                Chance::draw(rng, 300)
+            } else {
+                Chance::NEVER
+            },
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
             own_slow: Spread::draw(rng, 1, 5_000),

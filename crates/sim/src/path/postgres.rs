@@ -86,6 +86,8 @@ pub(super) struct Backend {
     pub(super) guest: Option<u64>,
     /// Microseconds that each step of what the pooler asks takes.
     pub(super) own_slow: u64,
+    /// It takes very long to be cleaned.
+    pub(super) dazed: bool,
     /// Who may send queries; not checked if there is no pooler.
     pub(super) holder: Option<u64>,
 }
@@ -112,6 +114,7 @@ impl Backend {
             leaving: false,
             guest: None,
             own_slow: 0,
+            dazed: false,
             holder: None,
         }
     }

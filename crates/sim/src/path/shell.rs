@@ -6,18 +6,20 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pgweir_pool::budget::{Budget, Permit, PoolId};
+use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
 use pgweir_pool::driver::{Client, Farewell, LastWords, Peer, Platform, Policy, SharedPool, Shell};
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::CloseReason;
+use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::server::{Home, Server};
 use pgweir_pool::session::End as Ending;
 use pgweir_pool::stock::Stock;
+use pgweir_pool::time::Time;
 use pgweir_pool::upstream::OwnError;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::check::rest;
+use super::check::{punctual, rest};
 use super::postgres::Backend;
 use super::stream::{End, EndId, Net};
 
@@ -31,7 +33,8 @@ impl Platform for InMemory {
     /// The client's number in its world.
     type Account = u64;
     type CancelTarget = ServerId;
-    type Ticket = ();
+    /// The client that asked, by its number.
+    type Ticket = u64;
 }
 
 /// The stream of a server.
@@ -65,11 +68,29 @@ struct Locked {
     id: PoolId,
     stock: RefCell<Stock<Link>>,
     policy: RefCell<Arc<Policy>>,
+    /// The shortest wait that it ever refused after, and its latest clock.
+    wait_min: Cell<Duration>,
+    latest: Cell<Time>,
     /// Whether some pool's lock is taken.
     taken: Rc<Cell<bool>>,
 }
 
 impl PoolCell {
+    /// The shortest wait after which a client may be refused, and a time that no clock has passed.
+    pub(super) fn patience(&self) -> (Duration, Time) {
+        (self.0.wait_min.get(), self.0.latest.get())
+    }
+
+    /// Clients may be refused after this wait from now on.
+    pub(super) fn may_refuse_after(&self, wait: Duration) {
+        self.0.wait_min.set(self.0.wait_min.get().min(wait));
+    }
+
+    /// The world's clock.
+    pub(super) fn tick(&self, now: Time) {
+        self.0.latest.set(now);
+    }
+
     pub(super) fn set_policy(&self, policy: Policy) {
         *self.0.policy.borrow_mut() = Arc::new(policy);
     }
@@ -118,7 +139,7 @@ pub(super) struct Plant {
     pool_taken: Rc<Cell<bool>>,
     /// Who hears the events of an end.
     pub(super) heard: RefCell<BTreeMap<EndId, (WorkerId, Peer)>>,
-    /// The system refuses to have the next server's events heard.
+    /// The system refuses to have the next server's events heard, or not heard any more.
     pub(super) deaf: Cell<bool>,
     pub(super) backends: RefCell<BTreeMap<ServerId, Backend>>,
     notes: RefCell<Vec<Note>>,
@@ -139,12 +160,14 @@ impl Plant {
         }
     }
 
-    pub(super) fn add_pool(&mut self, stock: Stock<Link>, policy: Policy) {
+    pub(super) fn add_pool(&mut self, stock: Stock<Link>, policy: Policy, wait_max: Duration) {
         let id = PoolId(u32::try_from(self.pools.len()).expect("few pools"));
         self.pools.push(PoolCell(Rc::new(Locked {
             id,
             stock: RefCell::new(stock),
             policy: RefCell::new(Arc::new(policy)),
+            wait_min: Cell::new(wait_max),
+            latest: Cell::default(),
             taken: self.pool_taken.clone(),
         })));
     }
@@ -156,6 +179,18 @@ impl Plant {
 
     fn note(&self, note: Note) {
         self.notes.borrow_mut().push(note);
+    }
+
+    /// Connections of a group, as the budget counts them.
+    pub(super) fn used(&self, group: &Group) -> u32 {
+        self.budget.borrow().used(group)
+    }
+
+    /// A stream is about to be closed.
+    fn forget(&self, end: EndId) {
+        if let Some((worker, peer)) = self.heard.borrow_mut().remove(&end) {
+            self.note(Note::Unheard(worker, peer));
+        }
     }
 
     fn hear(&self, end: EndId, worker: WorkerId, peer: Peer) {
@@ -214,6 +249,9 @@ impl Shell for Plant {
     }
 
     fn unwatch_server(&self, stream: &mut Link, home: Home) -> io::Result<()> {
+        if self.deaf.replace(false) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.unhear(stream.end.id, home.worker, Peer::Server(home.slot));
         Ok(())
     }
@@ -225,9 +263,7 @@ impl Shell for Plant {
 
     fn close(&self, server: Box<Server<Link>>, reason: Option<CloseReason>) -> Permit {
         self.note(Note::Closed(reason));
-        if let Some((worker, peer)) = self.heard.borrow_mut().remove(&server.stream.end.id) {
-            self.note(Note::Unheard(worker, peer));
-        }
+        self.forget(server.stream.end.id);
         server.stream.permit
     }
 
@@ -242,11 +278,15 @@ impl Shell for Plant {
     }
 
     fn left(&self, client: &Client<InMemory>, end: &Ending) {
-        self.heard.borrow_mut().remove(&client.session.client.id);
+        self.forget(client.session.client.id);
         self.note(Note::Left(client.account, end.clone()));
     }
 
-    fn farewell(&self, _: &Client<InMemory>, why: Farewell) -> LastWords {
+    fn farewell(&self, client: &Client<InMemory>, why: Farewell) -> LastWords {
+        if why == Farewell::Refused(Refusal::Timeout) {
+            let place = client.session.place().expect("it waits");
+            punctual::refused(client.account, place.since, &client.pool);
+        }
         self.note(Note::Farewell(why));
         LastWords::new(SqlState::ADMIN_SHUTDOWN, "the pooler ends the session")
     }

@@ -157,6 +157,14 @@ impl Net {
         self.0.borrow_mut().event(end);
     }
 
+    /// Whether something can be read at `end` of which no event is due.
+    pub(super) fn is_missed(&self, end: EndId) -> bool {
+        let net = self.0.borrow();
+        let pipe = &net.pipes[end ^ 1];
+        let ended = matches!(pipe.ending, Ending::Closed | Ending::Reset);
+        (ended || !pipe.arrived.is_empty()) && !pipe.event_due
+    }
+
     /// All bytes that `end` has not read, arrived or not.
     pub(super) fn unread(&self, end: EndId) -> Vec<u8> {
         let net = self.0.borrow();

@@ -12,6 +12,9 @@ use super::check::hygiene;
 use super::postgres::{Backend, Env, Tx, put};
 use super::sql::{Statement, Tag, Verb};
 
+/// Microseconds that it takes to clean a dazed server; the pooler has no patience for that.
+const DAZE: u64 = 20_000_000;
+
 /// What a backend is doing.
 #[derive(Debug)]
 pub(super) enum Task {
@@ -181,7 +184,11 @@ impl Backend {
             self.fail(*b"57014", &format!("{who} canceling statement"));
             return Progress::Failed;
         }
-        let slow = tag.map_or(self.own_slow, |_| run.statement.slow);
+        let slow = match (tag, &run.statement.verb) {
+            (Some(_), _) => run.statement.slow,
+            (None, Verb::Rollback | Verb::DiscardAll) if self.dazed => DAZE,
+            (None, _) => self.own_slow,
+        };
         if slow > 0 && !env.replays && !run.slept {
             run.slept = true;
             self.asleep_until = Some(env.now + Duration::from_micros(slow));

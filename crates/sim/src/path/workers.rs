@@ -1,5 +1,5 @@
 //! The workers: drivers that take events, messages and turns one at a time, in any order that threads
-//! could bring about, and the control plane beside them.
+//! could bring about.
 //!
 //! * A worker looks at its clock when it wakes, so what it takes for the present is past.
 //! * Messages from one thread to another keep their order and take any time; those of different
@@ -17,41 +17,45 @@ use pgweir_pool::driver::{
 };
 use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
-use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::relay::Relay;
-use pgweir_pool::server::{Delivery, Home, Server};
-use pgweir_pool::session::{End as Ending, Fault, Overdue, Sentences, Session};
+use pgweir_pool::session::{End as Ending, Session};
 use pgweir_pool::time::Time;
-use pgweir_pool::upstream::Upstream;
 
-use super::check::bounded;
-use super::client::WAIT_CANCELED;
+use super::check::isolation;
+use super::inspect::Cleaned;
+use super::names::{close_name, ending_name, farewell_name, wording};
 use super::options::Options;
-use super::postgres::Backend;
-use super::settings::{REPORTED, Settings};
-use super::shell::{InMemory, Link, Note, Plant, PoolCell};
+use super::settings::REPORTED;
+use super::shell::{InMemory, Note, Plant, PoolCell};
 use super::stream::{End, EndId};
-use super::{Event, Owner, World};
+use super::{Event, World};
 use crate::swarm::Spread;
 
-/// A thread that sends messages: a worker, or the control plane behind all of them.
+/// A thread that sends messages: a worker, or one of the control plane, behind all of them.
 pub(super) type Sender = usize;
 
 /// Drivers and what is between them.
 pub(super) struct Workers {
     pub(super) plant: Arc<Plant>,
-    drivers: Vec<Driver<Plant>>,
+    pub(super) drivers: Vec<Driver<Plant>>,
     /// When each worker woke last.
     woken: Vec<Time>,
     /// The worker that handles something else than an event at this moment.
     handles: Option<WorkerId>,
-    mail: BTreeMap<(Sender, usize), VecDeque<Message<InMemory>>>,
-    /// Under which name each client is known to whoever wants to cancel it.
-    names: BTreeMap<u64, ClientId>,
+    pub(super) mail: BTreeMap<(Sender, usize), VecDeque<Message<InMemory>>>,
+    /// Under which name each client was last known, to whoever wants to cancel what it does or end
+    /// it. A client that has left may still be meant.
+    pub(super) names: BTreeMap<u64, ClientId>,
     /// Permits of servers that log in.
-    permits: BTreeMap<ServerId, (PoolCell, Permit)>,
+    pub(super) permits: BTreeMap<ServerId, (PoolCell, Permit)>,
+    /// Events that workers have fetched, of streams that they do not hear any more.
+    pub(super) fetched: Vec<(WorkerId, Peer, Readiness)>,
+    /// Drivers or pools were told something since they were inspected.
+    pub(super) touched: bool,
+    /// Since when servers are cleaned.
+    pub(super) cleaned: Cleaned,
     /// Settings that servers log in with; one copy, as the proxy keeps it.
-    defaults: Arc<Parameters>,
+    pub(super) defaults: Arc<Parameters>,
 }
 
 impl Workers {
@@ -74,15 +78,17 @@ impl Workers {
             mail: BTreeMap::new(),
             names: BTreeMap::new(),
             permits: BTreeMap::new(),
+            fetched: Vec::new(),
+            touched: false,
+            cleaned: Cleaned::new(),
             defaults: Arc::new(defaults),
         }
     }
 
-    /// Whether nobody is served and nothing cleaned.
+    /// Whether nobody is served, nothing cleaned and nothing said.
     pub(super) fn is_quiet(&self) -> bool {
-        let in_mail = self.mail.values().flatten();
-        let mut adopted = in_mail.filter(|message| matches!(message, Message::Adopt(_)));
-        adopted.next().is_none() && self.drivers.iter().all(Driver::is_resting)
+        let is_quiet = |driver: &Driver<_>| driver.is_resting() && !driver.has_turns();
+        self.mail.values().all(VecDeque::is_empty) && self.drivers.iter().all(is_quiet)
     }
 
     /// Who is served, for a trace.
@@ -145,11 +151,12 @@ impl World {
     pub(super) fn deliver_mail(&mut self, from: Sender, to: usize) {
         let mail = self.workers.mail.get_mut(&(from, to));
         let message = mail.and_then(VecDeque::pop_front).expect("it was sent");
-        if let Message::Cancel(name, ()) = message {
+        if let Message::Cancel(name, asks) = message {
             let client = self.workers.drivers[to].client(name);
-            if let Some(client) = client.filter(|client| client.session.place().is_some()) {
+            isolation::means(asks, client.map(|client| client.account));
+            if client.is_some_and(|client| client.session.place().is_some()) {
                 self.log.count("cancel: waiter");
-                self.skipped.insert(client.account);
+                self.skipped.insert(asks);
             }
         }
         let worker = WorkerId(u16::try_from(to).expect("few workers"));
@@ -165,6 +172,7 @@ impl World {
         let relief = moves.then(|| (self.any_worker(), 1));
         let relief = relief.filter(|&(to, _)| to != worker);
         self.input(worker, |driver, now| driver.sweep(now, relief));
+        self.check_swept(worker, self.workers.woken[worker.index()]);
         self.schedule(self.options.sweep, Event::Sweep(worker));
     }
 
@@ -178,7 +186,9 @@ impl World {
     pub(super) fn cancel(&mut self, client: u64) {
         if let Some(&name) = self.workers.names.get(&client) {
             let home = ClientRef::from(name).home();
-            self.errand(|outbox, _, _| outbox.send(home, Message::Cancel(name, ())));
+            // Whoever reads cancel requests is not the thread that opens servers and sweeps pools.
+            let reader = self.workers.control() + 1;
+            self.carry_out(reader, Order::Send(home, Message::Cancel(name, client)));
         }
     }
 
@@ -187,112 +197,10 @@ impl World {
         if let Some(&name) = self.workers.names.get(&client) {
             self.log.count("kill");
             let home = ClientRef::from(name).home();
+            let named = self.workers.drivers[home.index()].client(name);
+            isolation::means(client, named.map(|client| client.account));
             self.input(home, |driver, now| {
                 driver.end(now, name, Farewell::Administrator);
-            });
-        }
-    }
-
-    /// The pooler shuts down.
-    pub(super) fn drain(&mut self) {
-        self.log.count("drain");
-        for at in 0..self.options.workers {
-            self.errand(|outbox, _, _| outbox.send(WorkerId(at), Message::Drain));
-        }
-    }
-
-    /// The configuration of a pool changes.
-    pub(super) fn reload(&mut self) {
-        self.log.count("reload");
-        let pool = self.any_pool();
-        let (bounds, policy) = self.options.redraw(&mut self.rng);
-        let retire = self.rng.one_in(3);
-        let workers = self.options.workers;
-        pool.set_policy(policy.clone());
-        self.errand(|outbox, plant, now| {
-            outbox.reconfigure(plant, &pool, now, (bounds, &policy, retire));
-            for at in 0..workers {
-                outbox.send(WorkerId(at), Message::Reloaded);
-            }
-        });
-    }
-
-    /// The login of a server ends.
-    pub(super) fn login_end(&mut self, id: ServerId) {
-        let (pool, permit) = self.workers.permits.remove(&id).expect("it was permitted");
-        if self.faulty && self.rng.happens(self.options.faults.login_fails) {
-            self.log.count("login fails");
-            let is_full = self.rng.one_in(2);
-            return self.errand(|outbox, plant, now| {
-                outbox.failed(plant, &pool, now, id, (permit, is_full));
-            });
-        }
-        let (near, far) = self.net.pair(self.options.server_capacity);
-        self.owners.insert(near.id, Owner::Worker);
-        self.owners.insert(far.id, Owner::Backend(id));
-        let mut startup = Vec::new();
-        let mut parameters = self.workers.defaults.clone();
-        if self.rng.happens(self.options.faults.strangers) {
-            let (name, value) = ("TimeZone", "Europe/Berlin");
-            startup.push((name.to_owned(), value.to_owned()));
-            Arc::make_mut(&mut parameters).set(name, value);
-        }
-        let settings = Settings::new(&startup).expect("defaults are right");
-        let at_once = self.options.faults.reports_at_once;
-        let mut backend = Backend::new(id.to_string(), far, settings, at_once);
-        let own_slow = self.rng.duration(self.options.faults.own_slow);
-        backend.own_slow = u64::try_from(own_slow.as_micros()).expect("short");
-        self.workers.plant.backends.borrow_mut().insert(id, backend);
-        let link = Link { end: near, permit };
-        let server = Box::new(Server::new(id, link, Upstream::new(parameters)));
-        let jitter = u32::try_from(self.rng.below(200)).expect("small");
-        let home = (self.any_worker(), jitter);
-        self.errand(|outbox, plant, now| outbox.opened(plant, &pool, now, server, home));
-    }
-
-    /// A cancel request has reached PostgreSQL, or was lost on the way.
-    pub(super) fn cancel_arrives(&mut self, server: ServerId, home: Home) {
-        self.log
-            .line(self.now, format_args!("cancel arrives at {server}"));
-        for pool in &self.workers.plant.pools {
-            let is_parked = pool.with(|stock| stock.parked.contains_key(&server));
-            assert!(
-                !is_parked,
-                "rest: a cancel arrives at a server that nobody holds"
-            );
-        }
-        if !self.rng.happens(self.options.faults.cancel_lost) {
-            let mut backends = self.workers.plant.backends.borrow_mut();
-            backends.get_mut(&server).expect("it was opened").cancel();
-            drop(backends);
-            self.run_backend(server);
-        }
-        self.errand(|outbox, _, _| {
-            outbox.send(
-                home.worker,
-                Message::CancelDone(server, home.slot, Delivery::Over),
-            );
-        });
-    }
-
-    pub(super) fn check_bounds(&mut self) {
-        let scratch = self.options.scratch;
-        for driver in &mut self.workers.drivers {
-            for client in driver.clients_mut() {
-                let (held, unsent) = client.session.buffered();
-                bounded::session(held, unsent, scratch);
-            }
-            for server in driver.returning() {
-                let (held, unsent) = server.buffered();
-                bounded::server(held, unsent, scratch);
-            }
-        }
-        for pool in &self.workers.plant.pools {
-            pool.with(|stock| {
-                for server in stock.parked.values() {
-                    let (held, unsent) = server.buffered();
-                    bounded::server(held, unsent, scratch);
-                }
             });
         }
     }
@@ -302,25 +210,27 @@ impl World {
         WorkerId(u16::try_from(at).expect("few workers"))
     }
 
-    fn any_pool(&mut self) -> PoolCell {
+    pub(super) fn any_pool(&mut self) -> PoolCell {
         let pools = &self.workers.plant.pools;
         let at = self.rng.below(pools.len() as u64);
         pools[usize::try_from(at).expect("few pools")].clone()
     }
 
     /// A worker takes an event.
-    fn event(&mut self, worker: WorkerId, peer: Peer, readiness: Readiness) {
+    pub(super) fn event(&mut self, worker: WorkerId, peer: Peer, readiness: Readiness) {
         self.wake(worker, |driver, now| driver.ready(now, peer, readiness));
     }
 
     /// A worker takes something that comes after all events.
     fn input(&mut self, worker: WorkerId, input: impl FnOnce(&mut Driver<Plant>, Time)) {
+        self.take_fetched(worker);
         self.workers.handles = Some(worker);
         self.wake(worker, input);
         self.workers.handles = None;
     }
 
     fn wake(&mut self, worker: WorkerId, input: impl FnOnce(&mut Driver<Plant>, Time)) {
+        self.workers.touched = true;
         let at = worker.index();
         let lag = self.rng.duration(self.options.lag);
         let now = Time(self.now.0.saturating_sub(lag.as_micros() as u64));
@@ -330,17 +240,21 @@ impl World {
         self.workers.plant.deaf.set(deaf);
         input(&mut self.workers.drivers[at], now);
         self.workers.plant.deaf.set(false);
+        self.tell_holders();
         while let Some(order) = self.workers.drivers[at].poll_order() {
             self.carry_out(at, order);
         }
         if self.workers.drivers[at].has_turns() {
-            self.schedule(Duration::from_micros(1), Event::Turns(worker));
+            // What it has to do first: the rest of the events that it has fetched.
+            let rest = self.rng.duration(self.options.round);
+            self.schedule(rest, Event::Turns(worker));
         }
         self.take_notes();
     }
 
     /// The control plane does something.
-    fn errand(&mut self, errand: impl FnOnce(&mut Outbox<InMemory>, &Plant, Time)) {
+    pub(super) fn errand(&mut self, errand: impl FnOnce(&mut Outbox<InMemory>, &Plant, Time)) {
+        self.workers.touched = true;
         let mut outbox = Outbox::new(None);
         let plant = self.workers.plant.clone();
         errand(&mut outbox, &plant, self.now);
@@ -354,6 +268,7 @@ impl World {
     fn carry_out(&mut self, from: Sender, order: Order<InMemory>) {
         match order {
             Order::Send(to, message) => {
+                self.cross(&message);
                 let to = to.index();
                 let mail = self.workers.mail.entry((from, to)).or_default();
                 mail.push_back(message);
@@ -367,8 +282,17 @@ impl World {
                 let delay = self.rng.duration(self.options.login);
                 self.schedule(delay, Event::LoginEnd(id));
             }
-            Order::Cancel { server, home, .. } => {
+            Order::Cancel {
+                server,
+                home,
+                ticket,
+                ..
+            } => {
                 self.log.count("cancel: server");
+                if let Some(client) = ticket {
+                    let holder = self.workers.plant.backends.borrow()[&server].holder;
+                    isolation::cancels(client, holder);
+                }
                 let slow = self.rng.one_in(4);
                 let delay = self.rng.duration(Spread {
                     least_us: 10,
@@ -404,7 +328,6 @@ impl World {
             }
             Note::Left(client, end) => {
                 self.log.count(ending_name(&end));
-                self.workers.names.remove(&client);
                 let is_broken = matches!(end, Ending::ServerBroken(_));
                 assert!(!is_broken, "transparent: c{client} ends with {end:?}");
                 let is_refused = matches!(end, Ending::Settings(_));
@@ -421,12 +344,7 @@ impl World {
                 // A worker that handles messages has no event left.
                 let is_possible = self.workers.handles != Some(worker);
                 if is_possible && self.rng.happens(self.options.faults.stale_event) {
-                    self.log.count("stale event");
-                    let readiness = Readiness {
-                        readable: true,
-                        hung_up: self.rng.one_in(2),
-                    };
-                    self.event(worker, peer, readiness);
+                    self.fetch(worker, peer);
                 }
             }
         }
@@ -450,61 +368,5 @@ impl World {
                 }
             }
         }
-    }
-}
-
-/// Faults in plain words. Clients know the one of a cancelled wait by its end.
-fn wording(fault: Fault<'_>) -> Sentences<'_> {
-    let detail = match fault {
-        Fault::WaitCanceled => Some(WAIT_CANCELED),
-        Fault::Violation(_)
-        | Fault::ServerGone
-        | Fault::ServerBroken
-        | Fault::Settings(_)
-        | Fault::Transaction => None,
-    };
-    Sentences {
-        message: format!("{fault:?}").into(),
-        detail,
-        hint: None,
-    }
-}
-
-fn farewell_name(why: Farewell) -> &'static str {
-    match why {
-        Farewell::Refused(Refusal::QueueFull) => "refuse: queue full",
-        Farewell::Refused(Refusal::Timeout) => "refuse: timeout",
-        Farewell::Refused(Refusal::LoginFailing) => "refuse: login failing",
-        Farewell::Overdue(Overdue::Query) => "overdue: query",
-        Farewell::Overdue(Overdue::IdleInTransaction) => "overdue: idle in transaction",
-        Farewell::Overdue(Overdue::Transaction) => "overdue: transaction",
-        Farewell::Overdue(Overdue::Idle) => "overdue: idle",
-        Farewell::Shutdown => "end: shutdown",
-        Farewell::Administrator => "end: administrator",
-        Farewell::Unwatched => "end: server not heard",
-    }
-}
-
-fn close_name(reason: CloseReason) -> &'static str {
-    match reason {
-        CloseReason::Idle => "close: idle",
-        CloseReason::Lifetime => "close: lifetime",
-        CloseReason::OverLimit => "close: over limit",
-        CloseReason::Dirty => "close: dirty",
-        CloseReason::Retired => "close: retired",
-        CloseReason::Evicted => "close: evicted",
-    }
-}
-
-fn ending_name(end: &Ending) -> &'static str {
-    match end {
-        Ending::Terminated => "end: terminated",
-        Ending::ClientGone => "end: client gone",
-        Ending::Violation(_) => "end: violation",
-        Ending::ServerGone { .. } => "end: server gone",
-        Ending::ServerBroken(_) => "end: server broken",
-        Ending::Settings(_) => "end: settings",
-        Ending::Transaction => "end: transaction",
-        Ending::Ended => "end: ended",
     }
 }

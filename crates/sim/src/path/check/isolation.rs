@@ -32,6 +32,33 @@ pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
     }
 }
 
+/// Somebody speaks of the client `meant`; whom the name that it uses leads to.
+pub(in crate::path) fn means(meant: u64, found: Option<u64>) {
+    if let Some(found) = found {
+        assert_eq!(
+            found, meant,
+            "isolation: the name of c{meant} leads to c{found}"
+        );
+    }
+}
+
+/// A cancel request that `client` asked for goes to the server that this client holds.
+pub(in crate::path) fn cancels(client: u64, holder: Option<u64>) {
+    assert_eq!(
+        holder,
+        Some(client),
+        "isolation: c{client} cancels a query that is not its own"
+    );
+}
+
+/// An event that was fetched before its stream left this place is of another stream now, or not.
+pub(in crate::path) fn stale(is_taken: bool) {
+    assert!(
+        !is_taken,
+        "isolation: a slot is used again within one round of events"
+    );
+}
+
 /// Whose request a message answers.
 pub(in crate::path) fn tag(kind: u8, body: &[u8]) -> Option<Tag> {
     match kind {

@@ -4,5 +4,8 @@ pub(super) mod bounded;
 pub(super) mod hygiene;
 pub(super) mod isolation;
 pub(super) mod live;
+pub(super) mod over;
+pub(super) mod punctual;
+pub(super) mod queue;
 pub(super) mod rest;
 pub(super) mod transparent;

@@ -1,0 +1,50 @@
+//! What has a time is done in time: not before, and not long after.
+
+use std::time::Duration;
+
+use pgweir_pool::id::ServerId;
+use pgweir_pool::session::Overdue;
+use pgweir_pool::time::Time;
+
+use crate::path::shell::PoolCell;
+
+/// How long a server may be cleaned before it is given up.
+const CLEANING_MAX: Duration = Duration::from_secs(5);
+
+/// What the clocks of workers are behind, and then some.
+const LAG_MAX: Duration = Duration::from_millis(5);
+
+/// A client that waits since `since` is refused because that was too long.
+pub(in crate::path) fn refused(client: u64, since: Time, pool: &PoolCell) {
+    let (wait_min, latest) = pool.patience();
+    assert!(
+        latest - since >= wait_min,
+        "punctual: c{client} is refused after {:?}, and no wait is shorter than {wait_min:?}",
+        latest - since
+    );
+}
+
+/// Between two events a cancel request of a client is due, or not: it was put off while the pooler's
+/// own queries ran.
+pub(in crate::path) fn cancels(client: u64, is_due: bool) {
+    assert!(
+        !is_due,
+        "punctual: a cancel request of c{client} was put off, and is forgotten"
+    );
+}
+
+/// A server is being cleaned for so long; its worker looks at the clock every `sweep`.
+pub(in crate::path) fn cleans(server: ServerId, time: Duration, sweep: Duration) {
+    assert!(
+        time <= CLEANING_MAX + 2 * sweep + LAG_MAX,
+        "punctual: {server} is cleaned for {time:?}"
+    );
+}
+
+/// A client that a worker has just swept has passed a limit, or not.
+pub(in crate::path) fn ends(client: u64, overdue: Option<Overdue>) {
+    assert_eq!(
+        overdue, None,
+        "punctual: c{client} passed a limit, and its session goes on"
+    );
+}
