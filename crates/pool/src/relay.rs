@@ -73,6 +73,8 @@ pub enum Attach {
     Ready,
     /// The client's bytes wait until the settings before them are known to be valid.
     AwaitPrelude,
+    /// The client's bytes wait until the settings of another are taken back. Then attach again.
+    TakeBack,
 }
 
 /// What holds a server to its client.
@@ -159,6 +161,11 @@ impl Relay {
         if Arc::ptr_eq(&self.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
+        }
+        if let Some(sql) = server.parameters.sql_to_take_back(&self.parameters) {
+            server.send_own(&sql, out);
+            Arc::make_mut(&mut server.parameters).taken_back(&self.parameters);
+            return Attach::TakeBack;
         }
         let Some(sql) = server.parameters.sql_to_become(&self.parameters) else {
             // Equal in content: share one copy, so that the next comparison is a pointer's. The

@@ -97,6 +97,8 @@ pub struct Upstream {
     pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
+    /// A client may have changed the session's role, which PostgreSQL does not report.
+    pub(crate) role_is_foreign: bool,
     pub(crate) prepared: Prepared,
     passing: Passing,
 }
@@ -113,6 +115,7 @@ impl Upstream {
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
+            role_is_foreign: false,
             prepared: Prepared::default(),
             passing: Passing::Nothing,
         }
@@ -133,6 +136,24 @@ impl Upstream {
         pgweir_wire::encode::query(out, sql);
         self.replies.sent(Reply::Own);
         self.prepared.own_query_sent();
+    }
+
+    /// Whether the session is somebody else than the login, or has a setting that must not meet an
+    /// idle server: it is taken back before the server is parked.
+    #[inline]
+    pub fn must_be_taken_back(&self) -> bool {
+        self.role_is_foreign
+            || (!Arc::ptr_eq(&self.parameters, &self.defaults)
+                && self.parameters.must_be_taken_back(&self.defaults))
+    }
+
+    /// SQL that takes that back, after which it is as good as taken back: a server that fails to is
+    /// lost. What PostgreSQL reports is left for it to report.
+    pub(crate) fn take_back(&mut self) -> Option<String> {
+        let role = std::mem::take(&mut self.role_is_foreign);
+        let sql = self.parameters.sql_to_park(&self.defaults, role)?;
+        Arc::make_mut(&mut self.parameters).parked();
+        Some(sql)
     }
 
     /// Whether the server could serve somebody else: nothing is outstanding, no message is half

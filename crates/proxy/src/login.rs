@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::Refusal;
@@ -27,6 +28,10 @@ use pgweir_config::{AuthType, Config, Database, Secret, User};
 
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";
+
+/// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
+/// before another connection is free, and the client might not even want one.
+const RENEWAL_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
@@ -378,9 +383,19 @@ impl Door {
         Ok(parameters)
     }
 
-    /// What a fresh server reports, which has to have been seen once.
+    /// What a fresh server reports, which has to have been seen once. Where none is left it is
+    /// asked again, for the defaults of the role may have changed since; if that fails or takes
+    /// long, what was seen last has to do.
     async fn welcome(&self, pool: &Arc<PoolHandle>) -> Result<Arc<Welcome>, ClientError> {
         let mut greeting = pool.greeting.subscribe();
+        let is_known = matches!(*greeting.borrow_and_update(), Greeting::Known(_));
+        if is_known
+            && pool.counts().logged_in() == 0
+            && self.registry.tell(pool, |stock, now| stock.core.warm(now))
+        {
+            // Either way the greeting is what it is then.
+            let _ = tokio::time::timeout(RENEWAL_MAX, greeting.changed()).await;
+        }
         loop {
             if let Greeting::Known(welcome) = &*greeting.borrow_and_update() {
                 return Ok(welcome.clone());

@@ -61,6 +61,7 @@ fn send(
     Ok(Some(match kind {
         frontend::QUERY => {
             server.prepared.query_sent();
+            server.role_is_foreign |= !whole || may_set_role(body);
             Reply::Query(observer.query_sent(body, &server.parameters))
         }
         frontend::FUNCTION_CALL => {
@@ -70,6 +71,7 @@ fn send(
         frontend::PARSE => {
             let name = kept_name(kind, frontend::parse_name(body), body, whole)?;
             let bytes = name.as_deref().unwrap_or_default();
+            server.role_is_foreign |= !whole || may_set_role(body);
             let statement = observer.parse_sent(bytes, body, &server.parameters);
             if name.is_none() {
                 server.prepared.unnamed_sent();
@@ -114,4 +116,15 @@ fn check_unnamed(server: &Upstream) -> Result<(), FromClient> {
     } else {
         FromClient::Violation(Violation::ForeignStatement)
     })
+}
+
+/// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
+fn may_set_role(text: &[u8]) -> bool {
+    mentions(text, b"role") && mentions(text, b"set")
+}
+
+/// Whether `word`, in lower case, is in `text` in any case.
+fn mentions(text: &[u8], word: &[u8]) -> bool {
+    let mut places = text.windows(word.len());
+    places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))
 }

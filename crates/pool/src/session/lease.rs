@@ -9,7 +9,7 @@ use super::{End, Need, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
 use crate::pool::Place;
 use crate::recovery::Recovery;
-use crate::relay::{FromClient, Hold};
+use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
 use crate::upstream::FromServer;
@@ -33,6 +33,9 @@ pub(super) struct Lease<S> {
 pub(super) enum Joining {
     /// The answers to check and prelude. The server is checked, so an error is the server's.
     Check,
+    /// The end of settings that another client left. One that cannot be taken back is not this
+    /// client's fault: the server is lost.
+    TakeBack,
     /// The answer to the prelude. An error is the fault of the client's settings.
     Settings,
     /// Nothing.
@@ -57,7 +60,7 @@ impl<S> Lease<S> {
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
     pub(super) fn is_joining(&self) -> bool {
         match self.joining {
-            Joining::Check | Joining::Settings => true,
+            Joining::Check | Joining::TakeBack | Joining::Settings => true,
             Joining::Done => false,
         }
     }
@@ -174,14 +177,25 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         let upstream = &lease.server.upstream;
         let Some(error) = upstream.own_error.clone() else {
-            if lease.is_joining() && upstream.replies.is_empty() {
+            if !lease.is_joining() || !upstream.replies.is_empty() {
+                return Ok(());
+            }
+            if lease.joining == Joining::TakeBack {
+                let server = &mut *lease.server;
+                let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
+                lease.joining = match prelude {
+                    Attach::TakeBack => Joining::TakeBack,
+                    Attach::AwaitPrelude => Joining::Settings,
+                    Attach::Ready => Joining::Done,
+                };
+            } else {
                 lease.joining = Joining::Done;
-                lease.running.transaction = now;
                 self.relay.prelude_accepted();
             }
+            lease.running.transaction = now;
             return Ok(());
         };
-        if lease.joining == Joining::Check || upstream.dying {
+        if matches!(lease.joining, Joining::Check | Joining::TakeBack) || upstream.dying {
             return Err(self.server_gone());
         }
         // Settings that are not the client's must never meet a query of the client's, and this
@@ -277,6 +291,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if lease.server.has_hung_up() {
             // No event would tell the pool. The client has all its answers and need not know.
             return Some(Need::Lost(lease.server, None));
+        }
+        if lease.server.upstream.must_be_taken_back() {
+            let recovery = Recovery::new(false, self.reset_always);
+            return Some(Need::Return(Returning::new(lease.server, recovery)));
         }
         if self.reset_always {
             let returning = Returning::new(lease.server, Recovery::reset());
