@@ -30,6 +30,7 @@ pub mod recovery;
 pub mod relay;
 pub mod repeats;
 pub mod replies;
+mod resets;
 pub mod server;
 pub mod session;
 pub mod statements;

@@ -65,6 +65,14 @@ impl Parameters {
         }
     }
 
+    /// Names of settings that `others` has other values of, but for who the session is.
+    pub(crate) fn differing(&self, others: &Self) -> impl Iterator<Item = Arc<str>> {
+        let differs = |(name, value): &(&Arc<str>, &Arc<str>)| {
+            others.0.get(*name) != Some(*value) && !IDENTITY.contains(&&***name)
+        };
+        self.0.iter().filter(differs).map(|(name, _)| name.clone())
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

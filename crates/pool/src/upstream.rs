@@ -78,6 +78,14 @@ pub enum Transactions {
     SingleStatement,
 }
 
+/// What became of a client's text that takes settings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reset {
+    None,
+    Done,
+    Failed,
+}
+
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
@@ -99,6 +107,10 @@ pub struct Upstream {
     pub dying: bool,
     /// A client may have changed the session's role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
+    /// What became of a text that takes settings back.
+    reset: Reset,
+    /// The settings that the client connected with are set again: it is told of all of them.
+    restoring: bool,
     pub(crate) prepared: Prepared,
     passing: Passing,
 }
@@ -116,6 +128,8 @@ impl Upstream {
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
+            reset: Reset::None,
+            restoring: false,
             prepared: Prepared::default(),
             passing: Passing::Nothing,
         }
@@ -136,6 +150,22 @@ impl Upstream {
         pgweir_wire::encode::query(out, sql);
         self.replies.sent(Reply::Own);
         self.prepared.own_query_sent();
+    }
+
+    /// As [`Self::send_own`], to set settings of which the client was told other values.
+    pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
+        self.restoring = true;
+        self.send_own(sql, out);
+    }
+
+    /// A text that takes settings back goes to the server.
+    pub(crate) fn reset_sent(&mut self) {
+        self.reset = Reset::None;
+    }
+
+    /// Whether settings were taken back since.
+    pub(crate) fn has_reset(&self) -> bool {
+        self.reset == Reset::Done
     }
 
     /// Whether the session is somebody else than the login, or has a setting that must not meet an
@@ -272,7 +302,7 @@ impl Upstream {
         };
         setting(body).is_some_and(|(name, value)| {
             let known = client.value(&name);
-            known.is_some() && known != Some(&*value)
+            known.is_some() && (self.restoring || known != Some(&*value))
         })
     }
 

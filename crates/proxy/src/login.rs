@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
-use pgweir_pool::pool::Refusal;
+use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -390,7 +390,7 @@ impl Door {
         let mut greeting = pool.greeting.subscribe();
         let is_known = matches!(*greeting.borrow_and_update(), Greeting::Known(_));
         if is_known
-            && pool.counts().logged_in() == 0
+            && has_no_server(&pool.counts())
             && self.registry.tell(pool, |stock, now| stock.core.warm(now))
         {
             // Either way the greeting is what it is then.
@@ -489,4 +489,8 @@ fn violation(message: impl Into<String>) -> ClientError {
 /// PostgreSQL's spellings of false, for `replication`.
 fn is_off(value: &str) -> bool {
     ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+fn has_no_server(counts: &Counts) -> bool {
+    counts.active + counts.idle == 0
 }

@@ -1,14 +1,18 @@
 //! A client that has a server: which of its messages the server gets, and what they are answered
 //! with.
 
+use std::sync::Arc;
+
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::frontend;
 
 use super::name::{closed_name, kept_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
+use crate::parameters::Parameters;
 use crate::passing::Passing;
 use crate::replies::Reply;
+use crate::resets::{mentions, resets};
 use crate::upstream::Upstream;
 
 impl Relay {
@@ -21,11 +25,14 @@ impl Relay {
                 Ok(None) => break FromClient::Incomplete,
                 Err(bad) => break FromClient::Violation(bad.into()),
             };
-            if server.replies.is_full() {
+            if server.replies.is_full() || self.awaits_reset(server) {
                 break FromClient::Full;
             }
             let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
             let missing = header.body_len as usize - body.len();
+            if matches!(header.kind, frontend::QUERY | frontend::PARSE) && self.resets.is_empty() {
+                self.resets = resets_of(header.kind, body, &self.began, server);
+            }
             match send(server, header.kind, body, missing == 0) {
                 Ok(Some(reply)) => server.replies.sent(reply),
                 Ok(None) => {}
@@ -123,8 +130,18 @@ fn may_set_role(text: &[u8]) -> bool {
     mentions(text, b"role") && mentions(text, b"set")
 }
 
-/// Whether `word`, in lower case, is in `text` in any case.
-fn mentions(text: &[u8], word: &[u8]) -> bool {
-    let mut places = text.windows(word.len());
-    places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))
+/// Settings that a text, in a message of type `kind`, takes back from what the client began with.
+fn resets_of(kind: u8, body: &[u8], began: &Parameters, server: &mut Upstream) -> Vec<Arc<str>> {
+    let text = match frontend::parse_name(body) {
+        Some(name) if kind == frontend::PARSE => {
+            let rest = &body[(name.len() + 1).min(body.len())..];
+            rest.split(|&byte| byte == 0).next().unwrap_or_default()
+        }
+        _ => body,
+    };
+    let resets = resets(text, began, &server.defaults);
+    if !resets.is_empty() {
+        server.reset_sent();
+    }
+    resets
 }

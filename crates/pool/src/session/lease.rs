@@ -94,6 +94,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Ok(read) => read,
                 Err(need) => return need,
             };
+            let server = &mut *leased(&mut self.stage).server;
+            self.relay.restore(&mut server.upstream, &mut server.unsent);
             if let Some(need) = self.release(now) {
                 return need;
             }
@@ -206,7 +208,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// One read of the client, written to the server; whether there may be another.
     pub(super) fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let is_open = !lease.is_joining() && !lease.server.upstream.replies.is_full();
+        let upstream = &lease.server.upstream;
+        let is_full = upstream.replies.is_full() || self.relay.awaits_reset(upstream);
+        let is_open = !lease.is_joining() && !is_full;
         // What is held goes out in one write with what is unsent, if it goes out at all.
         if !is_open || !self.backlog.is_unseen() {
             match lease.server.flush() {
