@@ -33,6 +33,7 @@ pub mod replies;
 mod resets;
 pub mod server;
 pub mod session;
+pub mod spelling;
 pub mod statements;
 pub mod stock;
 pub mod time;

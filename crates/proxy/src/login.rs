@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -442,7 +443,8 @@ fn wanted(
             )
             .hint("Names of settings have letters, digits, underscores and dots."));
         }
-        parameters.set(name, value);
+        let value = spelled(name, value, &welcome.parameters, welcome.version());
+        parameters.set(name, &value);
     }
     Ok(parameters)
 }

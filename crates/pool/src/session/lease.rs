@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use pgweir_wire::backend::TxStatus;
+use pgweir_wire::sqlstate::SqlState;
 
 use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
@@ -197,7 +198,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             lease.running.transaction = now;
             return Ok(());
         };
-        if matches!(lease.joining, Joining::Check | Joining::TakeBack) || upstream.dying {
+        // Nobody else cancels the pooler's queries, so a limit did that another client left.
+        let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
+        let is_servers = matches!(lease.joining, Joining::Check | Joining::TakeBack);
+        if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
         }
         // Settings that are not the client's must never meet a query of the client's, and this
