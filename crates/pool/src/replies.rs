@@ -63,7 +63,7 @@ impl Reply {
             | Self::Query(_)
             | Self::Own
             | Self::CopyEnd(_) => 0,
-            Self::Drops(names) => names.iter().map(|name| drop_len(name)).sum(),
+            Self::Drops(names) => names.iter().map(drop_len).sum(),
         }
     }
 }

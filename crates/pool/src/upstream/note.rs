@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pgweir_wire::backend::{self, ErrorView};
 
-use super::{Broken, OwnError, Upstream};
+use super::{Broken, OwnError, Reset, Upstream};
 use crate::parameters::Parameters;
 use crate::replies::Received;
 
@@ -29,6 +29,9 @@ impl Upstream {
         {
             self.prepared.closed(&name);
         }
+        if kind == backend::ERROR_RESPONSE {
+            self.reset = Reset::Failed;
+        }
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
             (Received::Ready(query), _) => {
@@ -36,6 +39,7 @@ impl Upstream {
                 self.status = status.ok_or(Broken::Malformed { kind })?;
                 if is_own {
                     self.prepared.own_query_answered();
+                    self.restoring = false;
                 } else {
                     self.observer.ready(query, self.status, before);
                 }
@@ -87,10 +91,14 @@ impl Upstream {
     fn completed(&mut self, tag: &[u8], is_own: bool) {
         if !is_own {
             self.observer.completed(tag);
+            let takes_back = matches!(tag, b"SET\0" | b"RESET\0" | b"DISCARD ALL\0");
+            if takes_back && self.reset == Reset::None {
+                self.reset = Reset::Done;
+            }
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.
-            b"SET\0" | b"RESET\0" => self.forget_unreported(is_own),
+            b"SET\0" | b"RESET\0" => self.forget_unreported(),
             b"DISCARD ALL\0" => {
                 self.prepared.all_closed();
                 self.parameters = self.defaults.clone();
@@ -101,11 +109,7 @@ impl Upstream {
     }
 
     /// Settings that PostgreSQL does not report may no longer be what they were set to for a client.
-    /// The pooler itself takes roles back, and gives none.
-    fn forget_unreported(&mut self, is_own: bool) {
-        if !is_own {
-            Arc::make_mut(&mut self.parameters).forget_role();
-        }
+    fn forget_unreported(&mut self) {
         if self.parameters.knows_more_than(&self.defaults) {
             Arc::make_mut(&mut self.parameters).forget_beyond(&self.defaults);
         }

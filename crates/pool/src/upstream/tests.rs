@@ -281,12 +281,13 @@ fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
         server.receive(None, &message(b'C', tag));
         server.receive(None, &ready(TxStatus::Idle));
         let sql = server.parameters.sql_to_become(&wanted);
-        let again =
-            "RESET \"role\"; SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
+        let again = "SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
         assert_eq!(sql.as_deref(), (!is_known).then_some(again), "{tag:?}");
-        let sql = server.parameters.sql_to_become(&server.defaults);
-        let role = if is_known { "" } else { "RESET \"role\"; " };
-        let back = format!("{role}RESET \"statement_timeout\"");
-        assert_eq!(sql, Some(back), "{tag:?}");
+        let sql = server.parameters.sql_to_take_back(&server.defaults);
+        assert_eq!(
+            sql.as_deref(),
+            Some("RESET \"statement_timeout\""),
+            "{tag:?}"
+        );
     }
 }
