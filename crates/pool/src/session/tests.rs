@@ -585,9 +585,8 @@ fn a_setting_that_cannot_be_taken_back_costs_the_server_and_not_the_next_client(
         let mut answer = Vec::new();
         if fails {
             answer.extend(b"E\0\0\0\x1aSERROR\0C22023\0Mwrong\0\0");
-            answer[4] = (answer.len() - 1) as u8;
         } else {
-            encode::command_complete(&mut answer, "RESET");
+            answer.extend(b"C\0\0\0\x0aRESET\0");
         }
         encode::ready_for_query(&mut answer, TxStatus::Idle);
         server.stream.input.extend(answer);
