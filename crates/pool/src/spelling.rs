@@ -25,6 +25,7 @@ pub fn spelled(name: &str, value: &str, defaults: &Parameters, version: Option<u
             .iter()
             .find(|style| style.eq_ignore_ascii_case(value))
             .map(|&style| style.to_owned()),
+        "timezone" => value.parse().ok().and_then(hours),
         "standard_conforming_strings" | "default_transaction_read_only" => {
             switch(value).map(|on| if on { "on" } else { "off" }.to_owned())
         }
@@ -168,6 +169,13 @@ fn date_style(value: &str, default: &str) -> Option<String> {
     Some(format!("{style}, {}", order.unwrap_or(default_order)))
 }
 
+/// The zone so many hours east of Greenwich, whose offset POSIX counts to the west.
+fn hours(east: i32) -> Option<String> {
+    const MAX: i32 = 24 * 7 - 1;
+    let is_zone = (-MAX..=MAX).contains(&east);
+    is_zone.then(|| format!("<{east:+03}>{:+03}", -east))
+}
+
 /// PostgreSQL's spellings of true and false, of which a beginning does that only one of them has.
 fn switch(value: &str) -> Option<bool> {
     let value = value.to_ascii_lowercase();
@@ -209,6 +217,8 @@ mod tests {
             ("default_transaction_read_only", "o", "o"),
             ("application_name", "caf\u{e9}", "caf??"),
             ("application_name", &long, &long[..63]),
+            ("TimeZone", "-3", "<-03>+03"),
+            ("TimeZone", "12", "<+12>-12"),
             ("search_path", "Mine", "Mine"),
         ] {
             let got = spelled(name, value, &defaults, Some(15));

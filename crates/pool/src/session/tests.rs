@@ -796,7 +796,6 @@ fn a_setting_that_cannot_be_taken_back_costs_the_server_and_not_the_next_client(
         let mut answer = Vec::new();
         if fails {
             answer.extend(b"E\0\0\0\x1aSERROR\0C22023\0Mwrong\0\0");
-            answer[4] = (answer.len() - 1) as u8;
         } else {
             answer.extend(b"C\0\0\0\x0aRESET\0");
         }
