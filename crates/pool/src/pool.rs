@@ -145,6 +145,12 @@ impl Pool {
         self.settle(now);
     }
 
+    /// The login that failed last was tried only to see what a server reports: whoever needs a server may try
+    /// again at once.
+    pub fn forgive(&mut self) {
+        self.retry_at = None;
+    }
+
     /// The budget has no connection for this server. Nothing is opened until `budget_freed`.
     pub fn denied(&mut self, now: Time, id: ServerId) {
         self.servers.forget_opening(id);

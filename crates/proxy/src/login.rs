@@ -383,7 +383,11 @@ impl Door {
             return last;
         };
         stranger.leave();
-        let _ = tokio::time::timeout(RENEWAL_MAX, greeting.changed()).await;
+        let is_done = tokio::time::timeout(RENEWAL_MAX, greeting.changed()).await;
+        if is_done.is_ok() && has_no_server(&pool.counts()) {
+            // It failed, for nobody who needs a server yet: the next one may find PostgreSQL back.
+            self.registry.tell(pool, |stock, _| stock.core.forgive());
+        }
         match &*greeting.borrow() {
             Greeting::Known(welcome) => welcome.clone(),
             Greeting::Unknown | Greeting::Failed(_) => last,

@@ -112,6 +112,8 @@ impl fmt::Display for Value {
             Self::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
                 write!(f, "{number:.1}")
             }
+            // Without an exponent it would be read as a whole number.
+            Self::Float(number) if number.fract() == 0.0 => write!(f, "{number:e}"),
             Self::Float(number) => number.fmt(f),
             Self::Bool(fact) => fact.fmt(f),
             Self::List(values) => {

@@ -67,6 +67,7 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
             ("warm", None) => {
                 pool.warm(now);
             }
+            ("forgive", None) => pool.forgive(),
             ("surrender", None) => {
                 pool.surrender(now);
             }
@@ -292,6 +293,17 @@ fn a_promised_connection_is_given_up_once_however_it_ends() {
 fn a_warm_pool_opens_one_server_for_nobody() {
     check(bounds(2), "warm; warm; s0 opened; warm", "open s0");
     check(bounds(2), "warm; s0 opened; warm; s0 lost", "open s0");
+}
+
+#[test]
+fn a_login_that_failed_for_nobody_keeps_nobody_waiting() {
+    let refused = "open s0; refuse c1 LoginFailing";
+    check(bounds(2), "warm; s0 failed; c1 checkout", refused);
+    check(
+        bounds(2),
+        "warm; s0 failed; forgive; c1 checkout",
+        "open s0; open s1",
+    );
 }
 
 #[test]
