@@ -218,7 +218,7 @@ impl<S: Shell> Driver<S> {
             Message::Cancel(client, ticket) => {
                 self.cancel_for(client, Some(ticket));
             }
-            Message::CancelDone(id, slot) => self.cancel_done(id, slot),
+            Message::CancelDone(id, slot, delivery) => self.cancel_done(id, slot, delivery),
             Message::TakeHome(pool, id) => self.watch_parked(&pool, id),
             Message::Unhome(id, slot) => self.forget_server(id, slot),
             Message::Reloaded => self.reloaded(),

@@ -67,7 +67,7 @@ impl Recovery {
         }
         if server.replies.is_copying() {
             encode::copy_fail(out, "client disconnected");
-            server.replies.sent(Reply::CopyEnd);
+            server.replies.sent(Reply::CopyEnd(1));
         }
         if server.replies.is_unsynced() {
             encode::sync(out);

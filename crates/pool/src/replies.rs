@@ -43,8 +43,8 @@ pub enum Reply {
     Query(Fingerprint),
     /// A simple query of the pooler, whose answers the client does not see.
     Own,
-    /// CopyDone or CopyFail that may end a COPY that has not begun: owed nothing.
-    CopyEnd,
+    /// So many CopyDone or CopyFail that may each end a COPY that has not begun: owed nothing.
+    CopyEnd(u32),
 }
 
 impl Reply {
@@ -59,7 +59,7 @@ impl Reply {
             | Self::Sync
             | Self::Query(_)
             | Self::Own
-            | Self::CopyEnd => 0,
+            | Self::CopyEnd(_) => 0,
         }
     }
 }
@@ -125,7 +125,7 @@ impl Replies {
     pub fn sent(&mut self, reply: Reply) {
         if self.batch == Batch::Failed && reply != Reply::Sync {
             // A stray answer would show that the server skips no more.
-            self.uncertain |= self.strays > 0 && reply != Reply::CopyEnd;
+            self.uncertain |= self.strays > 0 && !matches!(reply, Reply::CopyEnd(_));
             return;
         }
         match reply {
@@ -138,11 +138,17 @@ impl Replies {
                 self.batch = Batch::Closed;
                 self.uncertain |= self.copying;
             }
-            Reply::CopyEnd if self.copying || self.queue.is_empty() => {
+            Reply::CopyEnd(_) if self.copying || self.queue.is_empty() => {
                 self.copying = false;
                 return;
             }
-            Reply::CopyEnd => {}
+            Reply::CopyEnd(more) => {
+                // They are answered with nothing, so they must not fill the queue.
+                if let Some(Reply::CopyEnd(ends)) = self.queue.back_mut() {
+                    *ends = ends.saturating_add(more);
+                    return;
+                }
+            }
             Reply::Parse(_)
             | Reply::Bind
             | Reply::Describe
@@ -244,7 +250,12 @@ impl Replies {
                 self.copy_began();
                 Ok(Received::Part)
             }
-            (backend::ERROR_RESPONSE, None) => Ok(Received::Asynchronous),
+            (backend::ERROR_RESPONSE, None) => {
+                // A dying server's, or of something that should not have come through: then the server
+                // skips what comes next.
+                self.uncertain = true;
+                Ok(Received::Asynchronous)
+            }
             (backend::ERROR_RESPONSE, Some(&Reply::Execute(statement))) => {
                 self.failed();
                 Ok(Received::Executed(statement))
@@ -310,7 +321,7 @@ impl Replies {
 
     fn pop(&mut self) -> Option<Reply> {
         let front = self.pop_one();
-        while matches!(self.queue.front(), Some(Reply::CopyEnd)) {
+        while matches!(self.queue.front(), Some(Reply::CopyEnd(_))) {
             self.queue.pop_front();
         }
         front
@@ -329,12 +340,17 @@ impl Replies {
         let mut at = 1;
         self.copying = true;
         while self.copying && at < self.queue.len() {
-            match self.queue[at] {
+            match &mut self.queue[at] {
                 Reply::Sync => {
                     self.queue.remove(at);
                     self.syncs_in_copy += 1;
                 }
-                Reply::CopyEnd => {
+                // A query of several statements may read more data.
+                Reply::CopyEnd(ends) if *ends > 1 => {
+                    *ends -= 1;
+                    self.copying = false;
+                }
+                Reply::CopyEnd(_) => {
                     self.queue.remove(at);
                     self.copying = false;
                 }

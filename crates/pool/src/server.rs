@@ -18,6 +18,51 @@ pub struct Home {
     pub slot: u32,
 }
 
+/// What became of a cancel request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has reached PostgreSQL, or never will: a query that begins later is not hit.
+    Over,
+    /// It was sent, and PostgreSQL did not confirm that it has arrived.
+    InDoubt,
+}
+
+/// Cancel requests for what a server does. Until they have arrived the server stays with its client, or
+/// they would hit the next one's query; with one in doubt it serves nobody else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cancels {
+    under_way: u32,
+    in_doubt: bool,
+}
+
+impl Cancels {
+    /// Requests on their way to PostgreSQL.
+    pub fn under_way(self) -> u32 {
+        self.under_way
+    }
+
+    /// Whether one is on its way.
+    pub fn are_under_way(self) -> bool {
+        self.under_way > 0
+    }
+
+    /// Whether one may arrive at any time from now on.
+    pub fn are_in_doubt(self) -> bool {
+        self.in_doubt
+    }
+
+    /// One is sent.
+    pub fn began(&mut self) {
+        self.under_way += 1;
+    }
+
+    /// One of those on their way came to this end.
+    pub fn ended(&mut self, delivery: Delivery) {
+        self.under_way -= 1;
+        self.in_doubt |= delivery == Delivery::InDoubt;
+    }
+}
+
 /// A server connection. `S` is a non-blocking stream.
 #[derive(Debug)]
 pub struct Server<S> {
@@ -29,9 +74,8 @@ pub struct Server<S> {
     pub home: Option<Home>,
     /// The state of its session.
     pub upstream: Upstream,
-    /// Cancel requests on their way to PostgreSQL. Until they have arrived the server stays with
-    /// its client, or they would hit the next one's query.
-    pub cancels: u32,
+    /// Cancel requests for what it does.
+    pub cancels: Cancels,
     inflow: Inflow,
     /// Bytes that came and cannot be understood yet; less than one message header, or one message
     /// of at most [`UNDERSTOOD_MAX`](crate::upstream::UNDERSTOOD_MAX).
@@ -48,7 +92,7 @@ impl<S: Read + Write> Server<S> {
             stream,
             home: None,
             upstream,
-            cancels: 0,
+            cancels: Cancels::default(),
             inflow: Inflow::Quiet,
             held: Vec::new(),
             unsent: Vec::new(),
@@ -95,14 +139,23 @@ impl<S: Read + Write> Server<S> {
 
     /// Whether the server may go back to its pool.
     pub fn is_reusable(&self) -> bool {
-        self.is_grantable() && self.upstream.is_at_rest() && self.held.is_empty()
+        self.is_quiet() && !self.cancels.in_doubt
+    }
+
+    /// Whether nothing is under way here, in either direction; the client can do without the server.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_settled() && self.upstream.is_at_rest() && self.held.is_empty()
     }
 
     /// Whether a client may have the server. Since it went back to its pool the front of a message
     /// that nobody asked for may have come; its rest will find the client.
     pub(crate) fn is_grantable(&self) -> bool {
+        self.is_settled() && !self.cancels.in_doubt
+    }
+
+    fn is_settled(&self) -> bool {
         self.upstream.owes_nothing()
-            && self.cancels == 0
+            && !self.cancels.are_under_way()
             && self.unsent.is_empty()
             && !self.upstream.dying
     }
@@ -182,7 +235,8 @@ impl<S: Read + Write> Returning<S> {
     /// Reads, decides and sends until the server is clean, hopeless or has to answer first.
     pub fn pump(&mut self, reset_query: &str, scratch: &mut [u8]) -> Next {
         let held = std::mem::take(&mut self.server.held);
-        if !self.server.swallow(&held) || !self.server.drain(scratch) {
+        let is_alive = self.server.swallow(&held) && self.server.drain(scratch);
+        if !is_alive || self.server.cancels.in_doubt {
             return Next::Hopeless;
         }
         let mut out = Vec::new();

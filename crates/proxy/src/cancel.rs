@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgweir_pool::server::Delivery;
 use pgweir_wire::startup;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -13,30 +14,46 @@ use crate::link::{CancelAddress, CancelTarget};
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Sends the request and waits until PostgreSQL has closed the connection: by then the signal is
-/// sent, and a query that begins later is not hit. Failures are only logged; like PostgreSQL, we
-/// promise no cancellation.
-pub(crate) async fn deliver(target: &CancelTarget) {
+/// sent, and a query that begins later is not hit. Without that the request may arrive at any time
+/// once its first byte was written. Failures are only logged; like PostgreSQL, we promise no cancellation.
+pub(crate) async fn deliver(target: &CancelTarget) -> Delivery {
+    deliver_within(target, DELIVERY_MAX).await
+}
+
+async fn deliver_within(target: &CancelTarget, most: Duration) -> Delivery {
+    let mut outcome = Delivery::Over;
     let delivery = async {
         match &target.address {
-            CancelAddress::Tcp(peer) => send(TcpStream::connect(peer).await?, target).await,
-            CancelAddress::Unix(path) => send(UnixStream::connect(path).await?, target).await,
+            CancelAddress::Tcp(peer) => {
+                send(TcpStream::connect(peer).await?, target, &mut outcome).await
+            }
+            CancelAddress::Unix(path) => {
+                send(UnixStream::connect(path).await?, target, &mut outcome).await
+            }
         }
     };
-    match tokio::time::timeout(DELIVERY_MAX, delivery).await {
-        Ok(Ok(())) => {}
+    match tokio::time::timeout(most, delivery).await {
+        Ok(Ok(())) => return Delivery::Over,
         Ok(Err(error)) => debug!(%error, "cancel request failed"),
         Err(_) => debug!("cancel request timed out"),
     }
+    outcome
 }
 
+/// What became of the request is in doubt as soon as a part of it may be on its way, until this returns.
 async fn send(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     target: &CancelTarget,
+    outcome: &mut Delivery,
 ) -> std::io::Result<()> {
     let mut out = Vec::new();
     startup::encode_cancel(&mut out, target.pid, &target.key);
+    *outcome = Delivery::InDoubt;
     stream.write_all(&out).await?;
     let mut rest = [0; 64];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

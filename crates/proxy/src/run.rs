@@ -288,9 +288,9 @@ impl Control {
             }
             Errand::Cancel(target, id, home, pending) => {
                 tokio::spawn(async move {
-                    cancel::deliver(&target).await;
+                    let delivery = cancel::deliver(&target).await;
                     let worker = &registry.workers[home.worker.index()];
-                    worker.send(Message::CancelDone(id, home.slot));
+                    worker.send(Message::CancelDone(id, home.slot, delivery));
                     drop(pending);
                 });
             }

@@ -6,7 +6,7 @@
 //!
 //! Source: PostgreSQL documentation, chapter "Message Formats".
 
-use crate::frame::c_string;
+use crate::frame::{self, BadLength, Header, c_string};
 
 /// Binds parameters to a statement: [`bind_statement`].
 pub const BIND: u8 = b'B';
@@ -41,6 +41,36 @@ pub const TERMINATE: u8 = b'X';
 pub const TARGET_STATEMENT: u8 = b'S';
 /// In Describe and Close: the name is a portal's.
 pub const TARGET_PORTAL: u8 = b'P';
+
+/// Longest length field of messages that hold no more than a name or a reason, from PostgreSQL 14 on
+/// (`PQ_SMALL_MESSAGE_LIMIT`); PostgreSQL closes the connection of who sends a longer one.
+const SMALL_MAX: u32 = 10_000;
+/// Longest length field of all others (`PQ_LARGE_MESSAGE_LIMIT`).
+const LARGE_MAX: u32 = 0x3fff_fffe;
+
+/// The header of a message that a client sends after its login; `None` as in [`frame::header`].
+///
+/// # Errors
+/// A length that PostgreSQL does not take. It answers some of those messages with an error although they
+/// are owed no answer, and then skips everything up to a Sync, so none of them may reach a server.
+#[inline]
+pub fn header(bytes: &[u8]) -> Result<Option<Header>, BadLength> {
+    let Some(header) = frame::header(bytes)? else {
+        return Ok(None);
+    };
+    let length = header.body_len + 4;
+    let is_right = match header.kind {
+        FLUSH | SYNC | COPY_DONE => length == 4,
+        CLOSE | DESCRIBE | EXECUTE | COPY_FAIL => length <= SMALL_MAX,
+        _ => length <= LARGE_MAX,
+    };
+    if is_right {
+        Ok(Some(header))
+    } else {
+        let kind = header.kind;
+        Err(BadLength { kind, length })
+    }
+}
 
 /// The statement that a Parse names; empty for the unnamed one.
 pub fn parse_name(prefix: &[u8]) -> Option<&[u8]> {

@@ -100,7 +100,7 @@ impl<S: Shell> Driver<S> {
         server: &mut Server<ServerStreamOf<S>>,
         ticket: Option<<S::Platform as Platform>::Ticket>,
     ) {
-        if server.cancels < CANCELS_MAX {
+        if server.cancels.under_way() < CANCELS_MAX {
             self.order_cancel(server, ticket);
         }
     }
@@ -112,7 +112,7 @@ impl<S: Shell> Driver<S> {
     ) {
         let target = self.shell.cancel_target(&server.stream);
         if let (Some(target), Some(home)) = (target, server.home) {
-            server.cancels += 1;
+            server.cancels.began();
             self.outbox.order(Order::Cancel {
                 target,
                 server: server.id,

@@ -12,7 +12,7 @@ use super::{Client, Policy};
 use crate::budget::{Group, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use crate::id::{ClientId, ClientRef, ServerId, WorkerId};
 use crate::pool::{self, CloseReason, Place, Refusal};
-use crate::server::{Home, Server};
+use crate::server::{Delivery, Home, Server};
 use crate::stock::{Effect, Granted, Stock};
 use crate::time::Time;
 use crate::waits::Load;
@@ -27,8 +27,8 @@ pub enum Message<P: Platform> {
     Refuse(ClientId, Place, Refusal),
     /// A client asks to cancel what it is doing.
     Cancel(ClientId, P::Ticket),
-    /// A cancel request for the server in this slot has reached PostgreSQL, or never will.
-    CancelDone(ServerId, u32),
+    /// What became of a cancel request for the server in this slot.
+    CancelDone(ServerId, u32, Delivery),
     /// An idle server lives here from now on.
     TakeHome(P::Pool, ServerId),
     /// A server that lived in this slot is closed or lives elsewhere.

@@ -10,7 +10,7 @@ use super::{Driver, Readiness};
 use crate::id::ServerId;
 use crate::pool::Condition;
 use crate::recovery::Next;
-use crate::server::{Returning, Server};
+use crate::server::{Delivery, Returning, Server};
 use crate::time::Time;
 
 /// Time a server has to become usable again after its client left. A rollback of a large
@@ -187,8 +187,8 @@ impl<S: Shell> Driver<S> {
         }
     }
 
-    /// A cancel request for a server that lives here has arrived, or never will.
-    pub(super) fn cancel_done(&mut self, id: ServerId, slot: u32) {
+    /// What became of a cancel request for a server that lives here.
+    pub(super) fn cancel_done(&mut self, id: ServerId, slot: u32, delivery: Delivery) {
         let Some(resident) = self.servers.get_mut(slot).filter(|entry| entry.id == id) else {
             return;
         };
@@ -197,12 +197,12 @@ impl<S: Shell> Driver<S> {
                 let client = *client;
                 if let Some(holder) = self.clients.get_mut(client) {
                     let server = holder.session.server().expect("it holds this server");
-                    server.cancels -= 1;
+                    server.cancels.ended(delivery);
                 }
                 self.pump_client(client);
             }
             Doing::Returning(returning, _) => {
-                returning.server.cancels -= 1;
+                returning.server.cancels.ended(delivery);
                 self.pump_returning(slot);
             }
             // It was lost meanwhile: a server does not go back with a cancel under way.

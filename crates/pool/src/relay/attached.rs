@@ -2,7 +2,7 @@
 //! with.
 
 use pgweir_sql::fingerprint::Fingerprint;
-use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::frontend;
 
 use super::name::{closed_name, kept_name, looked_up_name};
@@ -16,7 +16,7 @@ impl Relay {
         let mut len = 0;
         let end = loop {
             let rest = &bytes[len..];
-            let header = match frame::header(rest) {
+            let header = match frontend::header(rest) {
                 Ok(Some(header)) => header,
                 Ok(None) => break FromClient::Incomplete,
                 Err(bad) => break FromClient::Violation(bad.into()),
@@ -96,7 +96,7 @@ fn send(
         frontend::EXECUTE => Reply::Execute(observer.execute_sent()),
         frontend::CLOSE => Reply::Close(kept_name(kind, closed_name(body), body, whole)?),
         frontend::SYNC => Reply::Sync,
-        frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd,
+        frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd(1),
         frontend::FLUSH | frontend::COPY_DATA => return Ok(None),
         frontend::TERMINATE => return Err(FromClient::Terminate),
         kind => return Err(FromClient::Violation(Violation::UnknownMessage { kind })),

@@ -1,6 +1,6 @@
 //! A client without a server: which of its messages need one, and what is answered without.
 
-use pgweir_wire::frame::{self, Header};
+use pgweir_wire::frame::Header;
 use pgweir_wire::frontend;
 
 use super::{FromClient, OwnAnswer, Refusing, Relay, Violation};
@@ -22,7 +22,7 @@ enum Demand {
 
 impl Relay {
     pub(super) fn receive_detached(&mut self, bytes: &[u8]) -> FromClient {
-        let header = match frame::header(bytes) {
+        let header = match frontend::header(bytes) {
             Ok(Some(header)) => header,
             Ok(None) => return FromClient::Incomplete,
             Err(bad) => return FromClient::Violation(bad.into()),

@@ -113,6 +113,40 @@ fn an_impossible_length_is_a_violation() {
 }
 
 #[test]
+fn what_postgresql_does_not_take_does_not_reach_it() {
+    // Kind, and the longest body that PostgreSQL takes.
+    for (kind, most) in [
+        (b'H', 0),
+        (b'S', 0),
+        (b'c', 0),
+        (b'f', 9_996),
+        (b'E', 9_996),
+        (b'D', 9_996),
+        (b'C', 9_996),
+        (b'd', 0x3fff_fffa),
+        (b'Q', 0x3fff_fffa),
+    ] {
+        let (mut relay, mut server) = session(Mode::Transaction);
+        let head = |len: u32| {
+            let mut bytes = vec![kind];
+            bytes.extend((len + 4).to_be_bytes());
+            bytes
+        };
+        let length = most + 5;
+        let wrong = FromClient::Violation(Violation::BadLength { kind, length });
+        assert_eq!(relay.receive(None, &head(most + 1)), wrong);
+        assert_eq!(relay.receive(Some(&mut server), &head(most + 1)), wrong);
+        assert_eq!(relay.hold(&server), Hold::Free, "nothing was sent");
+        let right = relay.receive(Some(&mut server), &head(most));
+        let kind = kind as char;
+        assert!(
+            !matches!(right, FromClient::Violation(_)),
+            "{kind} {right:?}"
+        );
+    }
+}
+
+#[test]
 fn a_name_without_end_is_a_violation_and_not_a_buffer() {
     for kind in *b"PC" {
         let (mut relay, mut server) = session(Mode::Transaction);

@@ -18,7 +18,7 @@ fn run(script: &str) -> Result<Replies, String> {
                 "C" => Reply::Close(None),
                 "S" => Reply::Sync,
                 "Q" => Reply::Query(Fingerprint::NONE),
-                "c" | "f" => Reply::CopyEnd,
+                "c" | "f" => Reply::CopyEnd(1),
                 _ => panic!("{step}"),
             });
         } else if let Err(error) = replies.received(kind.as_bytes()[0]) {
@@ -116,8 +116,26 @@ fn answers_that_nobody_asked_for_are_out_of_step() {
 
 #[test]
 fn what_belongs_to_nobody_is_taken_at_any_time() {
-    settles("<N <S <A <E");
+    settles("<N <S <A");
     settles(">P <N <1 <S >S <A <Z");
+}
+
+#[test]
+fn an_error_that_nobody_asked_for_makes_a_server_uncertain() {
+    let replies = run("<E").unwrap();
+    assert!(!replies.is_certain(), "{replies:?}");
+}
+
+#[test]
+fn ends_of_copies_that_never_began_do_not_fill_the_queue() {
+    let mut replies = run(">P").unwrap();
+    for _ in 0..=super::OUTSTANDING_MAX {
+        replies.sent(Reply::CopyEnd(1));
+    }
+    assert!(!replies.is_full());
+    settles(">P >c >c >S <1 <Z");
+    settles(">B >E >c >c >S <2 <G <C <Z");
+    settles(">Q >c >c >c <G <C <G <C <Z");
 }
 
 #[test]

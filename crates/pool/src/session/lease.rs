@@ -206,7 +206,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
         // A cancel request is under way for a query that has ended. It must not hit the next one,
         // not even in the same transaction; repeated cancels must not hold the server.
-        if lease.server.cancels > 0 && self.relay.hold(&lease.server.upstream) != Hold::Busy {
+        if lease.server.cancels.are_under_way()
+            && self.relay.hold(&lease.server.upstream) != Hold::Busy
+        {
             return Ok(false);
         }
         match self.input(scratch) {
@@ -268,14 +270,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let wanted = lease.is_joining() || self.backlog.is_unseen();
         if wanted
             || self.relay.hold(&lease.server.upstream) != Hold::Free
-            || !lease.server.is_reusable()
+            || !lease.server.is_quiet()
         {
             return None;
         }
         let lease = take_lease(&mut self.stage, Stage::Idle);
         self.idle_since = now;
-        if lease.server.has_hung_up() {
-            // No event would tell the pool. The client has all its answers and need not know.
+        if lease.server.has_hung_up() || lease.server.cancels.are_in_doubt() {
+            // No event would tell the pool of its end, and a cancel request would hit the next client's
+            // query. This client has all its answers and need not know.
             return Some(Need::Lost(lease.server, None));
         }
         if self.reset_always {

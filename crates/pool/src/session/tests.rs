@@ -13,7 +13,7 @@ use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Bounds, Checkout, Place, Pool};
 use crate::relay::{Mode, Relay, Violation};
-use crate::server::Server;
+use crate::server::{Delivery, Server};
 use crate::time::Time;
 use crate::trace::{Finding, Sample, Slowness, Thresholds};
 use crate::upstream::{Broken, OwnError, Upstream};
@@ -224,7 +224,7 @@ fn a_server_that_hangs_up_behind_its_answer_is_lost_and_its_client_is_not() {
 fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
     let mut scratch = vec![0; 32 * 1024];
     let mut session = asked(&mut scratch);
-    session.cancel().expect("a query runs").cancels += 1;
+    session.cancel().expect("a query runs").cancels.began();
     let mut begun = b"C\0\0\0\x0aBEGIN\0".to_vec();
     encode::ready_for_query(&mut begun, TxStatus::InTransaction);
     server_says(&mut session, &begun, false);
@@ -233,10 +233,29 @@ fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
     let server = session.server().expect("in a transaction");
     assert!(!server.stream.output.ends_with(&query("select 2")));
-    server.cancels -= 1;
+    server.cancels.ended(Delivery::Over);
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
     let server = session.server().expect("in a transaction");
     assert!(server.stream.output.ends_with(&query("select 2")));
+}
+
+#[test]
+fn a_server_with_a_cancel_request_in_doubt_serves_nobody_else() {
+    let mut scratch = vec![0; 32 * 1024];
+    for (delivery, is_lost) in [(Delivery::Over, false), (Delivery::InDoubt, true)] {
+        let mut session = asked(&mut scratch);
+        session.cancel().expect("a query runs").cancels.began();
+        let mut done = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+        encode::ready_for_query(&mut done, TxStatus::Idle);
+        server_says(&mut session, &done, false);
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+        let server = session.server().expect("until it is known");
+        server.cancels.ended(delivery);
+        let need = session.pump(NOW, &mut scratch);
+        assert_eq!(matches!(need, Need::Lost(_, None)), is_lost, "{delivery:?}");
+        assert_eq!(matches!(need, Need::Checkin(_)), !is_lost, "{delivery:?}");
+        assert!(session.is_idle(), "the client goes on");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pgweir_pool::driver::{Message, SharedPool};
 use pgweir_pool::id::{ServerId, WorkerId};
-use pgweir_pool::server::{Home, Server};
+use pgweir_pool::server::{Delivery, Home, Server};
 use pgweir_pool::upstream::Upstream;
 
 use super::postgres::Backend;
@@ -90,7 +90,8 @@ impl World {
             self.run_backend(server);
         }
         self.errand(|outbox, _, _| {
-            outbox.send(home.worker, Message::CancelDone(server, home.slot));
+            let done = Message::CancelDone(server, home.slot, Delivery::Over);
+            outbox.send(home.worker, done);
         });
     }
 }

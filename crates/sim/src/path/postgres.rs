@@ -337,7 +337,7 @@ impl Backend {
         self.flush();
     }
 
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.task = None;
         self.leaving = true;
         self.flush();

@@ -41,6 +41,9 @@ impl Backend {
             frontend::DESCRIBE => self.describe(&body),
             frontend::EXECUTE => self.execute(&body),
             frontend::CLOSE => self.close(&body),
+            frontend::FLUSH if !body.is_empty() => {
+                self.fail(*b"08P01", "invalid message format");
+            }
             frontend::FLUSH => self.flush(),
             frontend::SYNC => {
                 if self.tx != Tx::Implicit || self.commit() {
@@ -48,6 +51,7 @@ impl Backend {
                 }
             }
             frontend::FUNCTION_CALL => self.call(&body, env),
+            frontend::COPY_DONE | frontend::COPY_FAIL if body.len() > 9_996 => self.leave(),
             frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {}
             kind => panic!("{}: message type {kind} came", self.name),
         }

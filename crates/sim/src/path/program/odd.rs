@@ -66,8 +66,12 @@ impl Writer<'_> {
     /// Breaks the protocol.
     pub(super) fn violate(&mut self) {
         let mut bytes = Vec::new();
-        match self.rng.below(4) {
+        match self.rng.below(8) {
             0 => put(&mut bytes, b'?', b"what"),
+            3 => put(&mut bytes, frontend::FLUSH, b"\0"),
+            4 => put(&mut bytes, frontend::SYNC, &[0; 9]),
+            5 => put(&mut bytes, frontend::COPY_DONE, &[0; 10_000]),
+            6 => put(&mut bytes, frontend::COPY_FAIL, &[b'x'; 10_000]),
             1 => bytes.extend([b'Q', 0, 0, 0, 2]),
             2 => encode::parse(&mut bytes, "n".repeat(3_000), "select"),
             _ => bytes.extend([b'D', 255, 255, 255, 255, 0]),
