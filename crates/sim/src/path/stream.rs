@@ -128,7 +128,9 @@ impl Net {
         } else {
             there
         };
-        pipe.arrived.extend(pipe.transit.drain(..len));
+        let later = pipe.transit.split_off(len);
+        pipe.arrived.append(&mut pipe.transit);
+        pipe.transit = later;
         let is_last = pipe.transit.is_empty() && pipe.ending == Ending::Closing;
         if is_last && (len == 0 || !rng.happens(split)) {
             pipe.ending = Ending::Closed;
@@ -211,9 +213,7 @@ impl Read for End {
                 }
             };
         }
-        for (to, from) in buffer.iter_mut().zip(pipe.arrived.drain(..len)) {
-            *to = from;
-        }
+        pipe.arrived.read_exact(&mut buffer[..len])?;
         // Linux tells a writer when a third of the room is free.
         let used = pipe.arrived.len() + pipe.transit.len();
         if pipe.starved && used * 3 <= pipe.capacity * 2 {
