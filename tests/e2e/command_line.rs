@@ -1,5 +1,7 @@
 //! Configurations on the command line: `DATABASE_URL` alone, and `pgweir check`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use pgweir_e2e::{Client, Pooler, Role, Target, eventually, shared};
@@ -115,6 +117,12 @@ fn check_prints_every_value_or_every_problem() {
     let file = folder.path().join("pgweir.toml");
     let path = file.to_str().unwrap();
     std::fs::write(&file, role.config().set("default_pool_size", 7).text()).unwrap();
+    let mode = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let (code, _, err) = run(&["check", path], &[]);
+    assert_eq!(code, Some(0), "a warning is no mistake");
+    assert!(err.contains("warning: ") && err.contains("chmod"), "{err}");
+    mode(0o600);
     let (code, out, err) = run(&["check", path], &[]);
     assert_eq!((code, &*err), (Some(0), ""));
     let line = out

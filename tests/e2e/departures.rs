@@ -175,6 +175,26 @@ fn a_client_that_says_goodbye_leaves_a_usable_server() {
     });
 }
 
+#[test]
+fn a_client_that_says_goodbye_behind_its_queries_gets_their_answers() {
+    let role = shared().role();
+    let pooler = Pooler::start(&one_server(&role));
+    for batch in [
+        Batch::new().query("select 1"),
+        Batch::new().run("select 1", &[]).sync(),
+        Batch::new().query("select pg_sleep(0.3)"),
+        Batch::new().query("begin").query("select 1/0"),
+    ] {
+        let batch = batch.terminate();
+        let answers = [role.direct(), role.through(&pooler)].map(|target| {
+            let mut client = Client::log_in(&target);
+            client.send(batch.bytes());
+            client.until_end().to_string()
+        });
+        assert_eq!(answers[0], answers[1]);
+    }
+}
+
 /// A conversation with a bit of everything.
 fn conversation() -> (Vec<u8>, Vec<usize>) {
     let new = Batch::new;

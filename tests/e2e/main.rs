@@ -20,6 +20,7 @@ mod failures;
 mod findings;
 mod limits;
 mod locks;
+mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
 mod probe;

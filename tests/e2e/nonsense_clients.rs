@@ -406,7 +406,36 @@ fn madmen() -> Vec<(&'static str, Batch, &'static str)> {
             new().message(b'E', b"").sync(),
             "",
         ),
-        ("a Sync with a body", new().message(b'S', b"body"), ""),
+        (
+            "a Sync with a body",
+            new().message(b'S', b"body"),
+            "E(08P01) end",
+        ),
+        (
+            "a Flush with a body",
+            new().message(b'H', b"x"),
+            "E(08P01) end",
+        ),
+        (
+            "a Flush with a body behind a query",
+            new().run("select 1", &[]).message(b'H', b"x"),
+            "",
+        ),
+        (
+            "the front of a Flush with a body, in a transaction",
+            new().query("begin").raw(b"H\0\0\0\x05"),
+            "",
+        ),
+        (
+            "the end of a COPY beyond what PostgreSQL reads",
+            new().query("select 1").message(b'c', &[0; 10_000]),
+            "",
+        ),
+        (
+            "the failure of a COPY beyond what PostgreSQL reads",
+            new().query("select 1").message(b'f', &[b'x'; 10_000]),
+            "",
+        ),
         (
             "a function call that is cut off",
             new().message(b'F', b""),
@@ -468,6 +497,18 @@ fn what_postgres_says_of_malformed_messages_comes_through() {
         });
         assert_eq!(answers[0], answers[1], "{name}");
     }
+}
+
+#[test]
+fn ends_of_copies_that_never_began_keep_nobody_from_an_answer() {
+    let role = shared().role();
+    let pooler = pooler(&role);
+    let mut batch = Batch::new().parse("", "select 1");
+    for _ in 0..70_000 {
+        batch = batch.copy_done();
+    }
+    let mut client = Client::log_in(&role.through(&pooler));
+    assert_eq!(client.ask(&batch.sync()).to_string(), "1 ZI");
 }
 
 #[test]

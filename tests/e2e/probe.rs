@@ -86,7 +86,7 @@ fn with_the_privilege_it_sees_whose_sessions_do_what() {
     scrape(&pooler, "all is quiet again", |scrape| {
         sessions(scrape, "pools", "idle") == 3.0 && sessions(scrape, "elsewhere", "idle") == 2.0
     });
-    assert_eq!(pooler.logged("PostgreSQL is probed"), 1, "{}", pooler.log());
+    pooler.has_logged("PostgreSQL is probed", 1);
     let own = postgres
         .sql("select count(*) from pg_stat_activity where application_name = 'pgweir probe'");
     assert_eq!(own.value(), "1");
@@ -109,7 +109,7 @@ fn without_the_privilege_it_counts_and_says_so_once() {
     scrape(&pooler, "it sees all", |scrape| {
         is(scrape, "full") && sessions(scrape, "elsewhere", "idle") == 1.0
     });
-    assert_eq!(pooler.logged("grant pg_monitor"), 1, "{}", pooler.log());
+    pooler.has_logged("grant pg_monitor", 1);
 }
 
 #[test]
@@ -131,19 +131,14 @@ fn it_comes_back_after_postgres_does_and_follows_a_reload() {
     assert_eq!(gone.sum("pgweir_postgres_sessions", &[]), None);
     postgres.restart();
     scrape(&pooler, "it sees again", sees);
-    assert_eq!(
-        pooler.logged("probe of PostgreSQL failed"),
-        1,
-        "{}",
-        pooler.log()
-    );
+    pooler.has_logged("probe of PostgreSQL failed", 1);
 
     pooler.reload(&with_monitor.clone().set("probe_interval", 0));
     scrape(&pooler, "it is off", |scrape| is(scrape, "off"));
     eventually("its connection is closed", || {
         postgres.pids(&monitor).is_empty().then_some(())
     });
-    assert_eq!(pooler.logged("probe_interval is 0"), 1, "{}", pooler.log());
+    pooler.has_logged("probe_interval is 0", 1);
     pooler.reload(&with_monitor);
     scrape(&pooler, "it is on", sees);
 }
@@ -171,7 +166,7 @@ fn with_verifiers_only_it_waits_for_a_client() {
     scrape(&pooler, "it sees all", |scrape| {
         is(scrape, "full") && sessions(scrape, "pools", "idle") == 1.0
     });
-    assert_eq!(pooler.logged("set probe_user"), 1, "{}", pooler.log());
+    pooler.has_logged("set probe_user", 1);
 }
 
 #[test]

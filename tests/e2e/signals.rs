@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use pgweir_e2e::{Batch, Client, Config, Pooler, Role, Signal, Stream, eventually, shared};
+use pgweir_e2e::{
+    Batch, Client, Config, Pooler, Role, Signal, Stream, eventually, shared, throughout,
+};
 
 #[track_caller]
 fn is_told_of_the_shutdown(client: &mut Client) {
@@ -217,6 +219,41 @@ fn a_broken_file_changes_nothing_and_every_problem_is_logged() {
 }
 
 #[test]
+fn a_reload_to_session_mode_leaves_no_state_of_other_clients() {
+    let role = shared().role();
+    let one = |mode: &str| {
+        let config = role.config().set("pool_mode", mode);
+        config.set("default_pool_size", 1)
+    };
+    let pooler = Pooler::start(&one("transaction"));
+    let target = role.through(&pooler);
+    let leave = "set work_mem = '99kB'; create temp table if not exists left_over (a int)";
+    let left = "select current_setting('work_mem') || ' ' || count(*) \
+                from pg_class where relname = 'left_over'";
+    let mut stays = Client::log_in(&target);
+    let mut gone = Client::log_in(&target);
+    gone.query(leave);
+    drop(gone);
+    pooler.reload(&one("session"));
+    assert_eq!(Client::log_in(&target).value(left), "4MB 0");
+    // Its mode is that of its login, and so it leaves things behind with each transaction.
+    stays.query(leave);
+    assert_eq!(Client::log_in(&target).value(left), "4MB 0");
+}
+
+#[test]
+fn a_reset_query_that_fails_is_told() {
+    let role = shared().role();
+    let config = role.config().set("pool_mode", "session");
+    let config = config.set("server_reset_query", "discard all; select 1");
+    let pooler = Pooler::start(&config);
+    let mut client = Client::log_in(&role.through(&pooler));
+    client.query("select 1");
+    drop(client);
+    pooler.has_said("server_reset_query failed, so the server is closed");
+}
+
+#[test]
 fn a_reload_that_points_elsewhere_opens_new_servers() {
     let role = shared().role();
     let (pooler, mut client) = start(&role.config(), &role);
@@ -241,7 +278,7 @@ fn settings_that_need_a_restart_are_named() {
     let role = shared().role();
     let (pooler, mut client) = start(&role.config().set("workers", 2), &role);
     pooler.reload(&role.config().set("workers", 1).set("default_pool_size", 3));
-    assert!(pooler.log().contains("workers changed"), "{}", pooler.log());
+    pooler.has_said("workers changed");
     assert_eq!(client.value("select 1"), "1");
 }
 
@@ -253,4 +290,76 @@ fn timeouts_change_for_clients_that_are_there() {
     pooler.reload(&role.config().set("query_timeout", 0.2));
     let answer = client.query("select pg_sleep(60)");
     assert_eq!(answer.error().sqlstate(), "57014");
+}
+
+#[test]
+fn sigusr1_pauses_and_sigusr2_resumes() {
+    let role = shared().role();
+    let (pooler, mut client) = start(&role.config(), &role);
+    let mut busy = Client::log_in(&role.through(&pooler));
+    busy.query("begin").success();
+    client.value("select 1");
+    pooler.signal(Signal::USR1);
+    eventually("it is paused", || {
+        (pooler.logged("paused:") > 0).then_some(())
+    });
+    busy.value("select 'goes on'");
+    busy.query("commit").success();
+    eventually("all servers are closed", || {
+        shared().pids(&role).is_empty().then_some(())
+    });
+    client.send(Batch::new().query("select 'waited'").bytes());
+    throughout(Duration::from_millis(500), "nobody gets a server", || {
+        shared().pids(&role).is_empty()
+    });
+    pooler.signal(Signal::USR2);
+    assert_eq!(client.until_ready().success().value(), "waited");
+    pooler.has_logged("resumed", 1);
+}
+
+#[test]
+fn who_waits_too_long_while_paused_reads_why() {
+    let role = shared().role();
+    let config = role.config().set("query_wait_timeout", 0.3);
+    let (pooler, mut client) = start(&config, &role);
+    pooler.signal(Signal::USR1);
+    pooler.has_said("paused:");
+    let answer = client.query("select 1");
+    let error = answer.error();
+    assert_eq!(error.sqlstate(), "57P03", "{error:?}");
+    assert!(error.field(b'H').contains("paused"), "{error:?}");
+    pooler.signal(Signal::USR1);
+    pooler.has_said("SIGUSR1: paused already");
+    pooler.signal(Signal::USR2);
+    pooler.has_said("resumed");
+    let mut client = Client::log_in(&role.through(&pooler));
+    assert_eq!(client.value("select 1"), "1");
+    pooler.signal(Signal::USR2);
+    pooler.has_said("SIGUSR2: nothing is paused");
+}
+
+#[test]
+fn what_still_runs_after_shutdown_timeout_is_cancelled() {
+    for signals in [1, 2] {
+        let role = shared().role();
+        let config = role
+            .config()
+            .set("shutdown_timeout", if signals == 1 { 1 } else { 60 });
+        let (mut pooler, mut client) = start(&config, &role);
+        client.send(Batch::new().query("select pg_sleep(600)").bytes());
+        eventually("it runs", || {
+            (shared().activity(&role, "state")? == "active").then_some(())
+        });
+        pooler.signal(Signal::TERM);
+        if signals == 2 {
+            eventually("it shuts down", || {
+                (pooler.logged("shutting down") > 0).then_some(())
+            });
+            pooler.signal(Signal::TERM);
+        }
+        pooler.wait();
+        eventually("PostgreSQL has ended the statement", || {
+            shared().pids(&role).is_empty().then_some(())
+        });
+    }
 }

@@ -1,10 +1,12 @@
 //! Every timeout: when it strikes, what the client is told, and that its server is usable after.
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
-    Batch, Client, Config, Fake, Message, Pooler, Role, Signal, eventually, kill, shared,
+    Batch, Client, Config, Fake, Message, Pooler, Role, Signal, Target, eventually, kill, shared,
     throughout,
 };
 
@@ -175,11 +177,7 @@ fn server_connect_timeout_bounds_a_server_that_never_answers() {
     let pooler = Pooler::start(&at_port(&role, port).set("server_connect_timeout", 0.4));
     let answer = Client::try_log_in(&role.through(&pooler), &[]).unwrap_err();
     is_fatal(answer.error(), "57P03", "server_connect_timeout (0.4 s)");
-    assert!(
-        pooler.log().contains("server_connect_timeout"),
-        "{}",
-        pooler.log()
-    );
+    pooler.has_said("server_connect_timeout");
 }
 
 #[test]
@@ -301,4 +299,76 @@ fn a_timeout_of_one_user_is_not_that_of_another() {
     client.query("select pg_sleep(0.6)").success();
     let answer = Client::log_in(&hasty.through(&pooler)).query("select pg_sleep(60)");
     is_fatal(answer.error(), "57014", "query_timeout (0.2 s)");
+}
+
+/// Bytes of a message that is never completed keep neither a client nor its server.
+#[test]
+fn bytes_now_and_then_are_no_sign_of_life() {
+    let long_parse = [&b"P\0\0\x10\0"[..], &[b'a'; 200]].concat();
+    let long_copy_data = [&b"d\0\0\x10\0"[..], &[b'a'; 200]].concat();
+    for (mode, setting, message, sqlstate) in [
+        ("transaction", "client_idle_timeout", &long_parse, "57P05"),
+        (
+            "transaction",
+            "client_idle_timeout",
+            &long_copy_data,
+            "57P05",
+        ),
+        ("session", "client_idle_timeout", &long_parse, "57P05"),
+        ("session", "query_timeout", &long_copy_data, "57014"),
+    ] {
+        let role = shared().role();
+        let config = role.config().set("pool_mode", mode);
+        let pooler = Pooler::start(&config.set("default_pool_size", 1).set(setting, 0.5));
+        let mut client = Client::log_in(&role.through(&pooler));
+        client.value("select 1");
+        let mut twin = client.stream.twin();
+        let message = message.clone();
+        let drips = thread::spawn(move || {
+            for byte in message {
+                if twin.write_all(&[byte]).is_err() {
+                    return;
+                }
+                // The pace is what is tested.
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let answer = client.until_end();
+        assert_eq!(answer.error().sqlstate(), sqlstate, "{mode}: {answer:?}");
+        assert!(!drips.is_finished(), "{mode}: it was ended before");
+        drop(client);
+        drips.join().unwrap();
+    }
+}
+
+/// A server that takes a check and never answers it costs its client ten seconds, and no more.
+#[test]
+fn a_check_that_is_not_answered_ends() {
+    let fake = Fake::start(|peer, number| {
+        if peer.log_in() {
+            match number {
+                0 => peer.hold(),
+                _ => peer.answer_all(),
+            }
+        }
+    });
+    let config = Config::new()
+        .set("auth_type", "trust")
+        .set("pool_mode", "transaction")
+        .set("server_check_delay", 0)
+        .database("app", "host", "127.0.0.1")
+        .database("app", "port", fake.port())
+        .user("ann", "password", "x");
+    let pooler = Pooler::start(&config);
+    let target = Target {
+        host: "127.0.0.1".to_owned(),
+        port: pooler.port(),
+        user: "ann".to_owned(),
+        password: "x".to_owned(),
+        database: "app".to_owned(),
+    };
+    let mut client = Client::log_in(&target);
+    let answer = takes(10.0, || client.query("select 1"));
+    assert!(!answer.ended, "{answer:?}");
+    assert!(fake.peers() > 1);
 }

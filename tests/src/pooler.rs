@@ -47,6 +47,33 @@ impl Pooler {
         })
     }
 
+    /// As [`Pooler::start`], with a limit of open files.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_with_files(config: &Config, limit: u32) -> Self {
+        Self::launch(|folder, port| {
+            let file = folder.join(CONFIG_FILE);
+            let config = config.clone().set("listen_port", port);
+            fs::write(&file, config.text()).expect("the configuration can be written");
+            let pgweir = pgweir();
+            let mut command = Command::new("sh");
+            for (name, value) in pgweir.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            let script = format!("ulimit -n {limit} && exec \"$0\" serve \"$1\"");
+            command
+                .args(["-c", &script])
+                .arg(pgweir.get_program())
+                .arg(file);
+            command
+        })
+    }
+
     /// Starts it with nothing but these variables.
     ///
     /// # Panics
@@ -154,6 +181,27 @@ impl Pooler {
     /// How often it logged this.
     pub fn logged(&self, text: &str) -> usize {
         self.log().matches(text).count()
+    }
+
+    /// Waits until it has logged this so many times; what it logs is written behind its back.
+    ///
+    /// # Panics
+    /// If it does not, or has more often.
+    #[track_caller]
+    pub fn has_logged(&self, text: &str, times: usize) {
+        let what = format!("the log has {times} times {text:?}");
+        eventually(&what, || (self.logged(text) >= times).then_some(()));
+        assert_eq!(self.logged(text), times, "{text:?} in\n{}", self.log());
+    }
+
+    /// Waits until it has logged this.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn has_said(&self, text: &str) {
+        let what = format!("the log has {text:?}");
+        eventually(&what, || (self.logged(text) > 0).then_some(()));
     }
 
     /// A connection that has said nothing yet.

@@ -27,7 +27,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let colours = output::stdout_has_colours();
     let (text, exit) = match pgweir_proxy::load(&options.configuration.source()?) {
         Ok(resolved) if options.json => (check::render_json(&resolved), Exit::Done),
-        Ok(resolved) => (check::render_text(&resolved, colours), Exit::Done),
+        Ok(resolved) => {
+            for warning in &resolved.warnings {
+                output::note(&format!("warning: {warning}"));
+            }
+            (check::render_text(&resolved, colours), Exit::Done)
+        }
         Err(problems) if options.json => (check::render_problems_json(&problems), Exit::Mistakes),
         Err(problems) => {
             let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();

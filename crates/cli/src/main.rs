@@ -9,6 +9,7 @@ mod exit;
 mod fleet;
 mod interrupt;
 mod load;
+mod log;
 mod mistakes;
 mod output;
 mod plan;

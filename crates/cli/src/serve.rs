@@ -1,10 +1,15 @@
 //! `pgweir serve`: the pooler itself.
 
 use std::env;
-use std::io::stderr;
+use std::fs::File;
+use std::io::{self, stderr};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use clap::error::ErrorKind;
+use pgweir_config::Source;
 use pgweir_proxy::SetLogLevel;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use crate::exit::Exit;
+use crate::log::{Fields, Queue};
 use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
@@ -53,7 +59,13 @@ enum Format {
 /// Serves.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
-    let set_level = start_log(options)?;
+    let (set_level, log) = start_log(options)?;
+    let outcome = serve(source, set_level);
+    log.flush(LAST_LINES_MAX);
+    outcome
+}
+
+fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
     let resolved = match pgweir_proxy::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
@@ -66,8 +78,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Starts the log; returns what changes its level at run time.
-fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
+/// Starts the log; returns what changes its level at run time, and its lines.
+fn start_log(options: &Options) -> anyhow::Result<(SetLogLevel, Queue)> {
     let directives = directives(options, env::var(LOG_VARIABLE).ok());
     let filter = filter(&directives).map_err(|why| {
         let message = format!(
@@ -76,23 +88,43 @@ fn start_log(options: &Options) -> Result<SetLogLevel, clap::Error> {
         clap::Error::raw(ErrorKind::InvalidValue, message)
     })?;
     let (filter, handle) = reload::Layer::new(filter);
+    // Another handle of standard error: a thread that is stuck there must not have its lock.
+    let sink: Box<dyn io::Write + Send> = match stderr().as_fd().try_clone_to_owned() {
+        Ok(handle) => Box::new(File::from(handle)),
+        Err(_) => Box::new(io::sink()),
+    };
+    let queue = Queue::start(sink).context("the log cannot be started")?;
+    flush_at_panic(queue.clone());
     let lines = fmt::layer()
-        .with_writer(stderr)
+        .with_writer(queue.clone())
         .with_ansi(output::stderr_has_colours())
         // Without standard error, reporting an error there would panic.
         .log_internal_errors(false);
     let lines = match options.log_format {
-        Format::Text => lines.boxed(),
+        Format::Text => lines.fmt_fields(Fields::default()).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .init();
-    Ok(Box::new(move |level| {
+    let set_level = move |level: Option<&str>| {
         // Cannot fail: the directives were parsed before, and the log lives as long as the process.
         let _ = handle.reload(EnvFilter::new(level.unwrap_or(&directives)));
-    }))
+    };
+    Ok((Box::new(set_level), queue))
 }
+
+/// What was logged before a panic stands before its report.
+fn flush_at_panic(queue: Queue) {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        queue.flush(LAST_LINES_MAX);
+        report(info);
+    }));
+}
+
+/// Time for the last lines, should nobody read them.
+const LAST_LINES_MAX: Duration = Duration::from_secs(1);
 
 fn directives(options: &Options, variable: Option<String>) -> String {
     let level = match (options.quiet, options.verbose) {

@@ -54,25 +54,30 @@ pub fn render_json(resolved: &Resolved) -> String {
             })
         })
         .collect();
-    let pretty = json!({ "schema": SCHEMA, "ok": true, "settings": settings, "problems": [] });
+    let warnings = as_json(&resolved.warnings);
+    let pretty = json!({
+        "schema": SCHEMA, "ok": true, "settings": settings, "problems": [], "warnings": warnings,
+    });
     format!("{pretty:#}\n")
 }
 
 /// The problems as JSON.
 pub fn render_problems_json(problems: &[Problem]) -> String {
-    let problems: Vec<Value> = problems
-        .iter()
-        .map(|problem| {
-            json!({
-                "origin": origin(&problem.origin),
-                "setting": problem.key,
-                "value": problem.value,
-                "message": problem.advice(),
-            })
-        })
-        .collect();
+    let problems = as_json(problems);
     let pretty = json!({ "schema": SCHEMA, "ok": false, "settings": [], "problems": problems });
     format!("{pretty:#}\n")
+}
+
+fn as_json(problems: &[Problem]) -> Vec<Value> {
+    let problems = problems.iter().map(|problem| {
+        json!({
+            "origin": origin(&problem.origin),
+            "setting": problem.key,
+            "value": problem.value,
+            "message": problem.advice(),
+        })
+    });
+    problems.collect()
 }
 
 fn origin(origin: &Origin) -> Value {

@@ -280,6 +280,8 @@ fn check_socket_path(path: &Path) -> Result<(), String> {
 fn check_host(host: &str) -> Result<(), String> {
     let message = if host.is_empty() {
         "must name a host or the folder of a unix socket"
+    } else if host.contains("://") || host.find('@').is_some_and(|at| at > 0) {
+        "is a URL; give the name of the host alone, and port, user, password and dbname as settings"
     } else if host.contains(',') {
         "lists several hosts, which is not supported yet; name one"
     } else if host.starts_with('@') {

@@ -87,6 +87,8 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
             Some(Meaning::Database(setting)) => {
                 database.give(setting, value.into(), origin);
             }
+            Some(Meaning::Schema) => database.give("search_path", schema(&value).into(), origin),
+            Some(Meaning::Application) => {}
             Some(Meaning::Part(part)) => {
                 let part = part(&mut url);
                 match part {
@@ -189,6 +191,16 @@ fn sslmode(value: &str) -> Result<(), String> {
     }
 }
 
+/// A list of the one schema of this name, which Prisma takes as it is written. A name that is the same without
+/// quotes goes without.
+fn schema(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
+    if !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// What 0 does for a name taken over from other software.
 #[derive(Clone, Copy)]
 enum Zero {
@@ -202,6 +214,11 @@ enum Zero {
 enum Meaning {
     Global(&'static str, Zero),
     Database(&'static str),
+    /// The one schema to look into.
+    Schema,
+    /// It concerns the side that connects to the pooler: how an application keeps its own pool,
+    /// statements or types.
+    Application,
     Part(fn(&mut Url) -> &mut Option<String>),
     SslMode,
     NotYet,
@@ -226,8 +243,11 @@ const PARAMETERS: &[(&str, Meaning)] = &[
     ("pool_timeout", Meaning::Global("query_wait_timeout", Zero::AsInSetting)),
     ("connect_timeout", Meaning::Global("server_connect_timeout", Zero::AsInSetting)),
     ("socket_timeout", Meaning::Global("query_timeout", Zero::AsInSetting)),
-    ("schema", Meaning::Database("search_path")),
+    ("schema", Meaning::Schema),
+    ("currentSchema", Meaning::Database("search_path")),
     ("application_name", Meaning::Database("application_name")),
+    ("ApplicationName", Meaning::Database("application_name")),
+    ("fallback_application_name", Meaning::Application),
     ("client_encoding", Meaning::Database("client_encoding")),
     ("host", Meaning::Part(|url| &mut url.host)),
     ("port", Meaning::Part(|url| &mut url.port)),
@@ -246,6 +266,46 @@ const PARAMETERS: &[(&str, Meaning)] = &[
     ("target_session_attrs", Meaning::NotYet),
     ("load_balance_hosts", Meaning::NotYet),
     ("options", Meaning::NotYet),
+    // libpq's, of connections to PostgreSQL: of which the pooler has its own.
+    ("keepalives", Meaning::Global("tcp_keepalive", Zero::AsInSetting)),
+    ("keepalives_idle", Meaning::Global("tcp_keepidle", Zero::AsInSetting)),
+    ("keepalives_interval", Meaning::Global("tcp_keepintvl", Zero::AsInSetting)),
+    ("keepalives_count", Meaning::Global("tcp_keepcnt", Zero::AsInSetting)),
+    ("tcp_user_timeout", Meaning::Global("tcp_user_timeout", Zero::AsInSetting)),
+    // Prisma.
+    ("pgbouncer", Meaning::Application),
+    ("statement_cache_size", Meaning::Application),
+    ("max_connection_lifetime", Meaning::Application),
+    ("max_idle_connection_lifetime", Meaning::Application),
+    ("single_use_connections", Meaning::Application),
+    // SQLx, asyncpg and SQLAlchemy, psycopg.
+    ("statement-cache-capacity", Meaning::Application),
+    ("prepared_statement_cache_size", Meaning::Application),
+    ("prepare_threshold", Meaning::Application),
+    // pgx and lib/pq.
+    ("default_query_exec_mode", Meaning::Application),
+    ("statement_cache_capacity", Meaning::Application),
+    ("description_cache_capacity", Meaning::Application),
+    ("pool_max_conns", Meaning::Application),
+    ("pool_min_conns", Meaning::Application),
+    ("pool_max_conn_lifetime", Meaning::Application),
+    ("pool_max_conn_lifetime_jitter", Meaning::Application),
+    ("pool_max_conn_idle_time", Meaning::Application),
+    ("pool_health_check_period", Meaning::Application),
+    ("binary_parameters", Meaning::Application),
+    // JDBC.
+    ("prepareThreshold", Meaning::Application),
+    ("preparedStatementCacheQueries", Meaning::Application),
+    ("preparedStatementCacheSizeMiB", Meaning::Application),
+    ("reWriteBatchedInserts", Meaning::Application),
+    ("defaultRowFetchSize", Meaning::Application),
+    ("stringtype", Meaning::Application),
+    // Rails and Laravel.
+    ("pool", Meaning::Application),
+    ("prepared_statements", Meaning::Application),
+    ("statement_limit", Meaning::Application),
+    ("encoding", Meaning::Database("client_encoding")),
+    ("charset", Meaning::Database("client_encoding")),
 ];
 
 /// Variables of the pool and of its listener.

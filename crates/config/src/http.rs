@@ -324,9 +324,10 @@ impl Reader<'_> {
 
     fn report(&mut self, name: &str, message: String) {
         let found = self.globals.find(name);
-        let value = found.setting.kind.show(&found.parsed);
-        let key = self.globals.key(name);
-        self.problems
-            .push(Problem::new(found.origin, key, message).with_value(value));
+        let mut problem = Problem::new(found.origin, self.globals.key(name), message);
+        if !found.setting.leads_to_secret() {
+            problem = problem.with_value(found.setting.kind.show(&found.parsed));
+        }
+        self.problems.push(problem);
     }
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use pgweir_settings::text::{key_of, printable};
+use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem, Section, Value};
 
 use super::settings::{self, Scope, Setting};
-use super::value::{Kind, Parsed};
+use super::value::{Kind, Parsed, shown_text};
 
 /// The readable values of one section.
 // No `Debug` in this module: a value may be a secret.
@@ -49,7 +49,8 @@ impl Level {
                 problems.push(Problem::new(&origin, key, message));
                 continue;
             }
-            let (value, is_secret) = (&given.value, setting.kind == Kind::Secret);
+            let is_secret = setting.kind == Kind::Secret || setting.leads_to_secret();
+            let value = &given.value;
             let parsed = match plain(value).map(|()| setting.kind.parse(value)) {
                 Ok(Ok(parsed)) => Some(parsed),
                 Ok(Err(message)) => {
@@ -216,7 +217,7 @@ fn plain(value: &Value) -> Result<(), String> {
 
 /// The value as written, short enough for one line.
 fn shorten(value: &Value) -> String {
-    let text = printable(&value.bare());
+    let text = shown_text(&value.bare());
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

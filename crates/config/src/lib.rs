@@ -25,6 +25,7 @@ mod secrets;
 pub mod settings;
 mod startup;
 mod value;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -110,6 +111,9 @@ pub struct Config {
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
     pub shutdown_timeout: Duration,
+    /// Time a pool without clients is kept whose database has no section of its own; `None` is for
+    /// ever.
+    pub autodb_idle_timeout: Option<Duration>,
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,

@@ -10,6 +10,7 @@ use super::level::{Chain, Level};
 use super::outside::Outside;
 use super::secrets::{self, AuthFile};
 use super::settings::Scope;
+use super::value::shown_text;
 
 /// The password of a section and where it was given.
 pub(super) struct Held {
@@ -101,21 +102,31 @@ fn fetch(
     outside: &Outside<'_>,
 ) -> Result<Option<Secret>, String> {
     let text = match name {
+        // What is written stays out of messages: it may be the password itself.
+        "password_env" if !is_variable(&written) => {
+            return Err("is no name of an environment variable".to_owned());
+        }
         "password_env" => (outside.variable)(&written)
-            .ok_or_else(|| format!("the environment variable {written:?} is not set; set it"))?,
+            .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())?,
         "password_file" => (outside.file)(&folder.join(&written))
-            .map_err(|error| format!("cannot read {written:?}: {error}"))?
+            .map_err(|error| format!("names a file that cannot be read: {error}"))?
             .trim_end_matches(['\r', '\n'])
             .to_owned(),
         _ => return secrets::classify(&written),
     };
     if text.is_empty() {
-        return Err(format!("{written:?} holds an empty password"));
+        return Err("leads to an empty password".to_owned());
     }
     if text.contains('\0') {
-        return Err(format!("{written:?} holds a password with a NUL"));
+        return Err("leads to a password with a NUL".to_owned());
     }
     secrets::classify(&text)
+}
+
+/// Whether a shell takes this for the name of a variable (POSIX, Base Definitions, 8.1).
+fn is_variable(name: &str) -> bool {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(is_good) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Adds the users of `auth_file` that have no secret in their section, or no section.
@@ -135,7 +146,8 @@ pub(super) fn add_auth_file(
         Err(error) => {
             let origin = globals.find("auth_file").origin;
             let message = format!("cannot be read: {error}");
-            problems.push(Problem::new(origin, "auth_file", message).with_value(written));
+            problems
+                .push(Problem::new(origin, "auth_file", message).with_value(shown_text(&written)));
             return;
         }
     };

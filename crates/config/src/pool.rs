@@ -89,6 +89,12 @@ macro_rules! by_name {
 }
 
 impl PoolConfig {
+    /// Whether servers are reset whenever a client gives one up.
+    pub fn resets_always(&self) -> bool {
+        let is_due = self.pool_mode == PoolMode::Session || self.server_reset_query_always;
+        is_due && !self.server_reset_query.is_empty()
+    }
+
     /// Reads the settings that hold in the most special section of `chain`.
     pub(super) fn read(chain: &Chain<'_>) -> Self {
         let mut pool = by_name! { chain:

@@ -14,6 +14,7 @@ use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
+use super::warnings;
 use super::{
     AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
 };
@@ -25,6 +26,8 @@ pub struct Resolved {
     pub config: Config,
     /// Every value with its origin, for `pgweir check`.
     pub settings: Vec<Shown>,
+    /// What is allowed and may not be meant, for `pgweir check`.
+    pub warnings: Vec<Problem>,
 }
 
 /// Resolves what a source said.
@@ -101,6 +104,7 @@ pub(super) fn resolve_into(
         max_user_connections: globals.get("max_user_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
+        autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
@@ -110,7 +114,9 @@ pub(super) fn resolve_into(
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, problems);
     }
+    let files = (&*raw.folder, outside);
     Resolved {
+        warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
         config,
     }

@@ -82,6 +82,12 @@ impl Setting {
         self
     }
 
+    /// Whether its value says where a secret is, so that the secret itself may stand there by mistake.
+    /// It is shown in no problem.
+    pub(super) fn leads_to_secret(&self) -> bool {
+        LEAD_TO_SECRETS.contains(&self.name)
+    }
+
     /// The name to look for in `scope`.
     pub(super) fn name_in(&self, scope: Scope) -> &'static str {
         match scope {
@@ -138,6 +144,13 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
     let known = in_scope(scope).map(|setting| setting.name);
     Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
 }
+
+const LEAD_TO_SECRETS: [&str; 4] = [
+    "password_env",
+    "password_file",
+    "http_jwt_secret_env",
+    "http_jwt_secret_file",
+];
 
 /// Where all settings and parameters are listed.
 pub(super) const MANUAL: &str = "docs/configuration.md";
@@ -295,6 +308,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time an unused server is kept."),
     Setting::new(GD, "server_lifetime", time("single use"), "3600",
         "Age at which an unused server is closed."),
+    Setting::new(G, "autodb_idle_timeout", TIMEOUT, "3600",
+        "Time a pool without clients is kept whose database has no section of its own but is served by `[databases.\"*\"]`. One that PostgreSQL never let in goes after `server_login_retry`."),
     Setting::new(GD, "server_check_delay", time("before every use"), "30",
         "Idle time after which a server is checked before it is used again."),
     Setting::new(GD, "server_check_query", SQL, "<empty>",
@@ -394,7 +409,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "track_extra_parameters"), (Global, "max_prepared_statements"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
         // Pools and servers.
-        (Global, "server_round_robin"), (Global, "server_fast_close"), (Global, "autodb_idle_timeout"),
+        (Global, "server_round_robin"), (Global, "server_fast_close"),
         (Global, "pool_idle_timeout"), (Global, "suspend_timeout"), (Database, "load_balance_hosts"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),

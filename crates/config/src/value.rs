@@ -6,6 +6,7 @@ use std::time::Duration;
 use pgweir_settings::Value;
 use pgweir_settings::text::{boolean, printable};
 use pgweir_settings::time::{self, MILLISECOND, SECOND, Unreadable};
+use pgweir_settings::without_secrets;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,16 @@ pub(super) enum Parsed {
     Addresses(Vec<IpAddr>),
 }
 
+/// Text as it may be shown: a URL, where only a part of one belongs, has a password as a rule.
+pub(super) fn shown_text(text: &str) -> String {
+    let is_url = text.contains("://") || text.contains('@');
+    printable(&if is_url {
+        without_secrets(text)
+    } else {
+        text.into()
+    })
+}
+
 impl Kind {
     /// Reads a value; the error says what it has to be.
     pub(super) fn parse(self, value: &Value) -> Result<Parsed, String> {
@@ -93,7 +104,7 @@ impl Kind {
             (Self::Number { zero, .. }, Parsed::Number(0)) if !zero.is_empty() => zero.to_owned(),
             (Self::Time { zero, .. }, Parsed::Time(Duration::ZERO)) => zero.to_owned(),
             (_, Parsed::Text(text)) if text.is_empty() => "unset".to_owned(),
-            (_, Parsed::Text(text)) => printable(text),
+            (_, Parsed::Text(text)) => shown_text(text),
             (_, Parsed::Bool(fact)) => fact.to_string(),
             (_, Parsed::Number(number)) => number.to_string(),
             (_, Parsed::Time(time)) => show_time(*time),

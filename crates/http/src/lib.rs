@@ -13,6 +13,7 @@ mod jwt;
 mod live;
 mod openapi;
 mod page;
+mod places;
 mod pooler;
 mod push;
 mod routes;

@@ -131,9 +131,14 @@ impl Life {
         self.is_long.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it does.
+    pub(super) fn is_long(&self) -> bool {
+        self.is_long.load(Ordering::Relaxed)
+    }
+
     /// Time for the response that is under way when the connection's ordinary life is over.
     pub(super) fn farewell(&self, ordinary: Duration) -> Duration {
-        if self.is_long.load(Ordering::Relaxed) {
+        if self.is_long() {
             STREAM_LIFE + ordinary
         } else {
             ordinary

@@ -56,8 +56,11 @@ pub struct Access {
 }
 
 /// What stays as it is until a restart.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HttpOptions {
+    /// Connections at once, at 16 KiB each at most. Scrapers and probes are a few; the rest is room for
+    /// those that open connections and say nothing.
+    pub connections_max: usize,
     /// What stands before `/health` and `/stats/database`: empty, or a path that begins with a slash
     /// and does not end with one.
     pub path_prefix: String,

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use hyper::Request;
@@ -16,21 +16,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use crate::feed::Feed;
+use crate::feed::{Feed, STREAM_LIFE};
 use crate::live::Life;
+use crate::places::{Place, Places};
 use crate::pooler::{HttpOptions, Pooler};
 use crate::push;
 use crate::routes;
 use crate::tls::Tls;
 use crate::view::View;
-
-/// Connections at once; further ones wait in the kernel's queue. Scrapers and probes are a few; the
-/// rest is room for those that open connections and say nothing, at 16 KiB each at most.
-const CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of a request's head, which is all of it that is read.
 const HEAD_LEN_MAX: usize = 16 * 1024;
@@ -47,6 +44,9 @@ const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 
 /// Time for that response.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// From 1970 to the end of 9999.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -105,6 +105,7 @@ pub fn start(
         prefix: options.path_prefix.into(),
         is_local: bound.address.ip().is_loopback(),
     });
+    let places = Arc::new(Places::new(options.connections_max));
     let listener = {
         let _guard = runtime.enter();
         tokio::net::TcpListener::from_std(bound.listener)?
@@ -115,7 +116,7 @@ pub fn start(
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, &*pooler, router) => {}
+                    () = accept(listener, places, &*pooler, router) => {}
                     () = beside => {}
                     () = push::run(&*pooler, options.push) => {}
                     () = feed.run() => {}
@@ -130,21 +131,36 @@ pub fn start(
     })
 }
 
+/// Whether a moment can be written as HTTP does, with a year of four digits. hyper panics at others.
+fn is_datable(moment: SystemTime) -> bool {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since < YEAR_10000 - CONNECTION_LIFE - FAREWELL - STREAM_LIFE
+}
+
 /// Accepts connections until the future is dropped.
-async fn accept(listener: tokio::net::TcpListener, pooler: &dyn Pooler, router: Router) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(
+    listener: tokio::net::TcpListener,
+    places: Arc<Places>,
+    pooler: &dyn Pooler,
+    router: Router,
+) {
     loop {
-        let permit = connections.clone().acquire_owned().await;
-        let permit = permit.expect("never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // Further ones wait in the kernel's queue meanwhile.
+                let (place, ejected) = places.enter().await;
                 let router = router.clone();
                 let tls = pooler.access().tls;
                 tokio::spawn(async move {
-                    if let Err(error) = admit(stream, tls, router).await {
-                        debug!(%peer, error, "HTTP connection ended");
+                    tokio::select! {
+                        outcome = admit(stream, tls, (router, place)) => {
+                            if let Err(error) = outcome {
+                                debug!(%peer, error, "HTTP connection ended");
+                            }
+                        }
+                        // The other end is dropped with the connection's place only.
+                        Ok(()) = ejected => debug!(%peer, "HTTP connection made room for another"),
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -159,24 +175,38 @@ async fn accept(listener: tokio::net::TcpListener, pooler: &dyn Pooler, router: 
 async fn admit(
     stream: TcpStream,
     tls: Option<Tls>,
-    router: Router,
+    routed: (Router, Place),
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     match tls {
-        Some(tls) => serve(tls.accept(stream).await?, router).await?,
-        None => serve(stream, router).await?,
+        Some(tls) => {
+            let stream = timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
+            serve(stream, routed).await?;
+        }
+        None => serve(stream, routed).await?,
     }
     Ok(())
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) -> hyper::Result<()> {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    (router, place): (Router, Place),
+) -> hyper::Result<()> {
     let life = Life::default();
     let router = TowerToHyperService::new(router);
     let routed = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(life.clone());
-        router.call(request)
+        place.heard(false);
+        let response = router.call(request);
+        let (life, place) = (&life, &place);
+        async move {
+            let response = response.await;
+            place.heard(life.is_long());
+            response
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .auto_date_header(is_datable(SystemTime::now()))
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LEN_MAX)
         .max_headers(HEADERS_MAX)
@@ -188,4 +218,21 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) -> h
     connection.as_mut().graceful_shutdown();
     let farewell = life.farewell(FAREWELL);
     timeout(farewell, connection).await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::{YEAR_10000, is_datable};
+
+    #[test]
+    fn a_clock_beyond_9999_has_no_date_in_http() {
+        assert!(is_datable(UNIX_EPOCH));
+        assert!(is_datable(UNIX_EPOCH - Duration::from_secs(1)));
+        assert!(!is_datable(
+            UNIX_EPOCH + YEAR_10000 - Duration::from_secs(60)
+        ));
+        assert!(!is_datable(UNIX_EPOCH + 2 * YEAR_10000));
+    }
 }

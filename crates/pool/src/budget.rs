@@ -50,7 +50,8 @@ impl Usage {
 #[derive(Debug, Default)]
 pub struct Budget {
     groups: BTreeMap<Group, Usage>,
-    pools: BTreeMap<PoolId, [Group; 2]>,
+    /// The groups of each pool, and its permits.
+    pools: BTreeMap<PoolId, ([Group; 2], u32)>,
     /// Pools that were denied, by their place. At most one entry per pool.
     hungry: VecDeque<PoolId>,
     /// Each pool's place in the queue, from a denial until it gets a connection. Being told of
@@ -74,8 +75,31 @@ impl Budget {
                 .pools
                 .push(pool);
         }
-        let earlier = self.pools.insert(pool, groups);
+        let earlier = self.pools.insert(pool, (groups, 0));
         assert!(earlier.is_none(), "a pool joins once");
+    }
+
+    /// Forgets a pool, and the limit of a database that has no other. False while the pool has
+    /// permits: then it stays.
+    ///
+    /// # Panics
+    /// If the pool has not joined.
+    pub fn leave(&mut self, pool: PoolId) -> bool {
+        let (groups, permits) = &self.pools[&pool];
+        if *permits > 0 {
+            return false;
+        }
+        for group in groups {
+            let usage = self.groups.get_mut(group).expect("joined group");
+            usage.pools.retain(|&p| p != pool);
+            if usage.pools.is_empty() && matches!(group, Group::Database(_)) {
+                self.groups.remove(group);
+            }
+        }
+        self.pools.remove(&pool);
+        self.places.remove(&pool);
+        self.hungry.retain(|&p| p != pool);
+        true
     }
 
     /// Sets how many servers `group` may have; `None` is no bound. A lower limit closes nothing by
@@ -89,7 +113,7 @@ impl Budget {
     /// # Panics
     /// If the pool has not joined.
     pub fn acquire(&mut self, pool: PoolId) -> Option<Permit> {
-        let groups = &self.pools[&pool];
+        let (groups, permits) = self.pools.get_mut(&pool).expect("the pool has joined");
         if groups.iter().any(|g| self.groups[g].is_full()) {
             self.enqueue(pool);
             return None;
@@ -97,6 +121,7 @@ impl Budget {
         for group in groups {
             self.groups.get_mut(group).expect("joined group").used += 1;
         }
+        *permits += 1;
         self.places.remove(&pool);
         if let Some(at) = self.hungry.iter().position(|&p| p == pool) {
             // It got one and wants more, behind those that got none.
@@ -106,14 +131,18 @@ impl Budget {
         Some(Permit { pool })
     }
 
-    /// What keeps `pool` from one more connection.
+    /// What keeps `pool` from one more connection; nothing if it has left.
     pub fn full(&self, pool: PoolId) -> Option<&Group> {
-        self.pools[&pool].iter().find(|g| self.groups[*g].is_full())
+        let (groups, _) = self.pools.get(&pool)?;
+        groups.iter().find(|g| self.groups[*g].is_full())
     }
 
     /// Gives a connection back.
     pub fn release(&mut self, permit: Permit) {
-        for group in &self.pools[&permit.pool] {
+        let (groups, permits) = self.pools.get_mut(&permit.pool).expect("has a permit");
+        assert!(*permits > 0, "a connection is given back once");
+        *permits -= 1;
+        for group in groups.iter() {
             let usage = self.groups.get_mut(group).expect("joined group");
             assert!(usage.used > 0, "a connection is given back once");
             usage.used -= 1;
@@ -123,7 +152,7 @@ impl Budget {
     /// Takes the longest hungry pool that has room by now; it may ask again.
     pub fn next_fed(&mut self) -> Option<PoolId> {
         let at = self.hungry.iter().position(|p| {
-            let groups = &self.pools[p];
+            let (groups, _) = &self.pools[p];
             !groups.iter().any(|g| self.groups[g].is_full())
         })?;
         self.hungry.remove(at)
@@ -135,10 +164,12 @@ impl Budget {
     }
 
     /// The other pools of those groups of `pool` that are full: where a connection would have to
-    /// come from.
+    /// come from. None if it has left.
     pub fn rivals(&self, pool: PoolId) -> Vec<PoolId> {
-        let full = self.pools[&pool]
-            .iter()
+        let groups = self.pools.get(&pool).map(|(groups, _)| groups);
+        let full = groups
+            .into_iter()
+            .flatten()
             .map(|g| &self.groups[g])
             .filter(|u| u.is_full());
         let mut rivals: Vec<_> = full

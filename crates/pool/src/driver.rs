@@ -49,6 +49,8 @@ pub struct Policy {
     pub check_delay: Duration,
     /// Sent to a server whose session may differ from a fresh one; empty is none.
     pub reset_query: String,
+    /// Whether it is sent whenever a client gives a server up, so that no session state ever reaches the next.
+    pub reset_always: bool,
 }
 
 /// A client that has logged in.

@@ -74,6 +74,7 @@ impl Parameters {
     ///
     /// `set_config` takes any value as it is, lists like search_path included, which `SET` does
     /// not; its name is qualified, so that no search_path can put another function in its place.
+    /// The text is ASCII: PostgreSQL reads it in the encoding of whoever had the session before.
     pub fn sql_to_become(&self, wanted: &Self) -> Option<String> {
         let mut sql = String::new();
         for (name, _) in self.iter() {
@@ -88,10 +89,12 @@ impl Parameters {
         };
         for (name, value) in wanted.iter() {
             if self.value(name) != Some(value) {
+                // What the encoding of the client has no letter for cannot be answered with.
+                let quiet = if value.is_ascii() { "" } else { " IS NULL" };
                 let name = literal(name);
                 let value = literal(value);
-                let call =
-                    format_args!("pg_catalog.set_config({name}, {value}, false)").to_string();
+                let call = format_args!("pg_catalog.set_config({name}, {value}, false){quiet}")
+                    .to_string();
                 sql.push_str(joint);
                 sql.push_str(&call);
                 joint = ", ";
@@ -131,8 +134,17 @@ fn quoted_name(name: &str) -> String {
     parts.join(".")
 }
 
-/// A string literal that means the same whatever standard_conforming_strings is.
+/// An expression for a text that means the same whatever `standard_conforming_strings`,
+/// `client_encoding` and the encoding of the database are.
 fn literal(text: &str) -> String {
+    if !text.is_ascii() {
+        let mut hex = String::with_capacity(2 * text.len());
+        for byte in text.bytes() {
+            push(&mut hex, "", format_args!("{byte:02x}"));
+        }
+        // Unlike an escape `\u`, this does for a database in SQL_ASCII too.
+        return format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), 'UTF8')");
+    }
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') {
         return format!("E'{}'", quoted.replace('\\', "\\\\"));
@@ -185,6 +197,31 @@ mod tests {
                 r"SELECT pg_catalog.set_config('application_name', E'x\\''; drop table t; --', false)",
             ),
         );
+    }
+
+    #[test]
+    fn a_value_is_the_same_in_every_encoding() {
+        check(
+            &[("client_encoding", "LATIN1")],
+            &[("client_encoding", "UTF8"), ("search_path", "\u{e9}")],
+            Some(
+                "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false), \
+                 pg_catalog.set_config('search_path', \
+                 pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), false) IS NULL",
+            ),
+        );
+        for text in [
+            "plain",
+            "it's",
+            r"a\b",
+            "\u{e9}",
+            "'\u{4e2d}\\",
+            "\u{1f600}",
+        ] {
+            let wanted = parameters(&[("search_path", text)]);
+            let sql = Parameters::default().sql_to_become(&wanted).unwrap();
+            assert!(sql.is_ascii(), "{sql}");
+        }
     }
 
     #[test]

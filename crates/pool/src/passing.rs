@@ -36,6 +36,14 @@ impl Passing {
         Some((taken, forwarded))
     }
 
+    /// Whether so many bytes are all of the message whose rest is to come, and do not complete it.
+    pub(crate) fn is_within(self, len: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Forwarding(rest) | Self::Dropping(rest) => len < rest as usize,
+        }
+    }
+
     /// Whether the other side has the front of a message and waits for its rest.
     pub(crate) fn is_torn(self) -> bool {
         match self {
@@ -55,6 +63,7 @@ mod tests {
             let mut passing = Passing::after(forwarded, 10);
             assert_eq!(passing.is_torn(), forwarded);
             assert_eq!(passing.take(0), Some((0, forwarded)));
+            assert!(passing.is_within(9) && !passing.is_within(10));
             assert_eq!(passing.take(3), Some((3, forwarded)));
             assert_eq!(passing, Passing::after(forwarded, 7));
             // What is behind the message is not taken.

@@ -262,6 +262,11 @@ impl Pool {
         greeted.into_iter().chain(waiting).min()
     }
 
+    /// The name that its next server has: where a pool that takes its number goes on counting.
+    pub fn next_server(&self) -> ServerId {
+        self.servers.next()
+    }
+
     /// Clients logged in.
     pub fn clients(&self) -> u32 {
         self.clients

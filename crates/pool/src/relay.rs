@@ -144,6 +144,11 @@ impl Relay {
         self.passing.is_torn()
     }
 
+    /// Whether so many bytes only go on with a message, and do not complete it.
+    pub(crate) fn is_within(&self, len: usize) -> bool {
+        self.passing.is_within(len)
+    }
+
     /// When the client's servers go back.
     pub fn mode(&self) -> Mode {
         self.mode

@@ -288,6 +288,12 @@ impl Replies {
         self.queue.iter().any(|reply| !matches!(reply, Reply::Own))
     }
 
+    /// Whether a ReadyForQuery will come for a message of the client without another message.
+    pub fn will_be_ready(&self) -> bool {
+        let mut queue = self.queue.iter();
+        !self.copying && queue.any(|reply| matches!(reply, Reply::Sync | Reply::Query(_)))
+    }
+
     /// Whether every message so far was answered; a batch may still be open.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -123,7 +123,8 @@ impl<S: Read + Write> Server<S> {
                 Err(_) => return false,
             }
         }
-        !self.upstream.dying
+        // After an error that answers nothing, nobody may be granted the server either.
+        !self.upstream.dying && self.upstream.replies.is_certain()
     }
 
     /// Tells PostgreSQL that the connection ends, unless it may be in the middle of a message, of
@@ -320,3 +321,6 @@ fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,11 +30,15 @@ use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
 use backlog::Backlog;
 use lease::{Joining, Lease};
-pub use limits::{Holding, Limits, Overdue};
+pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
 pub use wording::{Fault, Sentences, Wording};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
 const READS_MAX: usize = 8;
+
+/// Bytes of a client that are read at once while it has no server. Most transactions begin with less;
+/// a longer message costs one more read and write, and not its length in memory while it waits.
+const DETACHED_READ_MAX: usize = 16 * 1024;
 
 /// What the session cannot do by itself.
 #[derive(Debug)]
@@ -107,10 +111,12 @@ pub struct Session<C, S> {
     unsent: Vec<u8>,
     /// A cancel request is put off.
     cancelling: bool,
+    /// Since when the client has said goodbye, with answers outstanding. It is not read any more.
+    parting: Option<Time>,
     /// Since when nothing was done outside a lease.
     idle_since: Time,
-    /// Servers are reset after each transaction.
-    reset_always: bool,
+    /// Has servers reset whenever the session gives one up.
+    pub reset_always: bool,
     /// From when on its statements are slow; `None` follows none.
     pub thresholds: Option<Thresholds>,
     repeats: Repeats,
@@ -146,6 +152,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             backlog: Backlog::new(Vec::new(), false),
             unsent: Vec::new(),
             cancelling: false,
+            parting: None,
             idle_since: now,
             reset_always,
             thresholds: None,
@@ -308,18 +315,35 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Ok(false) => return Need::Nothing,
                 Err(_) => return self.end(End::ClientGone, None),
             }
-            let len = match self.input(scratch) {
+            if self.parting.is_some() {
+                return self.end(End::Terminated, None);
+            }
+            let held = self.backlog.len();
+            // What is read may have to wait for a server, with thousands of others.
+            let room = (held + DETACHED_READ_MAX).min(scratch.len());
+            let len = match self.input(&mut scratch[..room]) {
                 Ok(Some(len)) => len,
                 Ok(None) => return Need::Nothing,
                 Err(_) => return self.end(End::ClientGone, None),
             };
-            self.idle_since = now;
+            let is_within = self.relay.is_within(len);
             let need = self.walk_detached(&scratch[..len]);
+            // Bytes that complete no message are no sign of life: one now and then would keep the
+            // session for ever.
+            if !is_within && !self.holds_all(held, len) {
+                self.idle_since = now;
+            }
             if !matches!(need, Need::Nothing) {
                 return need;
             }
         }
         Need::Turn
+    }
+
+    /// Whether a look at `len` bytes, of which the first `held` were held before, brought nothing:
+    /// they are held as the front of a message.
+    fn holds_all(&self, held: usize, len: usize) -> bool {
+        held > 0 && self.backlog.len() == len
     }
 
     /// Moves into `scratch` what there is of the client's to look at: what was held and is worth

@@ -81,6 +81,11 @@ impl StatementTable {
         self.known.entry(key).or_default()
     }
 
+    /// Forgets what a pool did; its servers are gone.
+    pub fn forget(&mut self, pool: PoolId) {
+        self.known.retain(|(of, _), _| *of != pool);
+    }
+
     fn forget_half(&mut self) {
         let mut costs: Vec<_> = self.known.values().map(|s| s.times.sum_us()).collect();
         let half = costs.len() / 2;
@@ -172,6 +177,12 @@ mod tests {
         let mut costs: Vec<_> = table.costs().map(|((pool, _), us)| (pool.0, us)).collect();
         costs.sort_unstable();
         assert_eq!(costs, [(1, 10_000), (1, 12_000), (2, 11_000)]);
+
+        let mut left = StatementTable::default();
+        left.known.clone_from(&table.known);
+        left.forget(PoolId(1));
+        assert!(left.known.keys().all(|(pool, _)| *pool == PoolId(2)));
+        assert!(left.text(PoolId(2), select).is_some());
 
         let mut both = table.get((PoolId(1), select)).unwrap().clone();
         both.merge(table.get((PoolId(2), select)).unwrap());

@@ -1,7 +1,7 @@
 //! Which of PostgreSQL's processes serve us, so that what PostgreSQL tells of its sessions can be
 //! told apart into ours and those from elsewhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use pgweir_pool::id::ServerId;
@@ -28,6 +28,13 @@ impl Backends {
     pub(crate) fn remove(&self, id: ServerId) {
         let mut by_server = self.by_server.lock().expect("no panic under the lock");
         by_server.remove(&id);
+    }
+
+    /// The processes of all servers but these.
+    pub(crate) fn except(&self, idle: &HashSet<ServerId>) -> Vec<Arc<CancelTarget>> {
+        let by_server = self.by_server.lock().expect("no panic under the lock");
+        let busy = by_server.iter().filter(|(id, _)| !idle.contains(id));
+        busy.map(|(_, process)| process.clone()).collect()
     }
 
     /// Our servers at an address, by the numbers of their processes.

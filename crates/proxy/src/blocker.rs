@@ -56,9 +56,8 @@ impl Registry {
         let looks = self.locks.looks();
         let own = looks.main_root(|server| pool.owns(server));
         let seen = own.or_else(|| {
-            let pools = self.pools();
             let is_rival = |server| {
-                let of = pools.get(pool_of(server).0 as usize);
+                let of = self.live_pool(pool_of(server));
                 of.is_some_and(|of| of.database == pool.database || of.user == pool.user)
             };
             looks.main_root(is_rival)
@@ -105,8 +104,7 @@ impl Registry {
     }
 
     fn unheld(&self, nobody: Blocker, server: ServerId, at: Time) -> Blocker {
-        let pools = self.pools();
-        let Some(pool) = pools.get(pool_of(server).0 as usize) else {
+        let Some(pool) = self.live_pool(pool_of(server)) else {
             return nobody;
         };
         Blocker {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
 
+use crate::files::Shares;
 use crate::texts::ClientError;
 use pgweir_config::{Config, Database};
 
@@ -23,6 +24,10 @@ pub(crate) struct Clients {
     total: u32,
     by_database: HashMap<Arc<str>, u32>,
     by_user: HashMap<Arc<str>, u32>,
+    /// Those that have proven themselves and wait for the first server of their pool, which PostgreSQL
+    /// may not give for long. They take no place of clients that are served.
+    ungreeted: u32,
+    ungreeted_by_database: HashMap<Arc<str>, u32>,
     /// The client is `None` between its login and its arrival at a worker.
     by_pid: HashMap<u32, (u32, Option<ClientId>)>,
 }
@@ -31,10 +36,10 @@ impl Clients {
     /// Lets a client in, or says which limit is reached.
     ///
     /// # Errors
-    /// One of the three limits is reached.
+    /// One of the three limits is reached, or the one of the system.
     pub(crate) fn enter(
         &mut self,
-        config: &Config,
+        (config, shares): (&Config, &Shares),
         database: (&Arc<str>, &Database),
         user: (&Arc<str>, Option<NonZeroU32>),
         key: CancelKey,
@@ -42,6 +47,9 @@ impl Clients {
         let count = |map: &HashMap<Arc<str>, u32>, name| map.get(name).copied().unwrap_or(0);
         if self.total >= config.max_client_conn {
             return Err(full("max_client_conn", config.max_client_conn, "in total"));
+        }
+        if self.total + self.ungreeted >= shares.clients_max() {
+            return Err(no_files(shares));
         }
         if let Some(max) = database.1.max_db_client_connections
             && count(&self.by_database, database.0) >= max.get()
@@ -61,6 +69,55 @@ impl Clients {
         let earlier = self.by_pid.insert(key.pid, (key.secret, None));
         assert!(earlier.is_none(), "a client's number is its own");
         Ok(())
+    }
+
+    /// Lets a client wait for the first server of its pool, or says that too many do.
+    ///
+    /// As many may as may be logged in, and of each database, so that a dead one does not take all
+    /// places of others, a sixteenth of that beyond it.
+    ///
+    /// # Errors
+    /// There is no place.
+    pub(crate) fn wait_for_greeting(
+        &mut self,
+        (config, shares): (&Config, &Shares),
+        (name, database): (&Arc<str>, &Database),
+    ) -> Result<(), ClientError> {
+        let of_database = self.ungreeted_by_database.get(name).copied();
+        let of_database = of_database.unwrap_or(0);
+        // Both halves together are half of what the open files allow for clients.
+        let most = config.max_client_conn.min(shares.clients_max() / 4).max(1);
+        let is_small = of_database < (most / SMALL_SHARE).max(1);
+        let bound = if is_small { 2 * most } else { most };
+        if self.total + self.ungreeted >= shares.clients_max() {
+            return Err(no_files(shares));
+        }
+        if let Some(max) = database.max_db_client_connections
+            && of_database >= max.get()
+        {
+            let whose = format!("for database \"{name}\"");
+            return Err(full("max_db_client_connections", max.get(), &whose));
+        }
+        if self.ungreeted >= bound {
+            return Err(ClientError::new(
+                SqlState::TOO_MANY_CONNECTIONS,
+                format!("too many clients wait for PostgreSQL to let the pooler in ({bound})"),
+            )
+            .detail(format!(
+                "{of_database} of them wait for database \"{name}\"."
+            ))
+            .hint("See the pooler's log for the databases that do not answer."));
+        }
+        self.ungreeted += 1;
+        *self.ungreeted_by_database.entry(name.clone()).or_default() += 1;
+        Ok(())
+    }
+
+    /// A client waits for the first server no more.
+    pub(crate) fn wait_is_over(&mut self, database: &str) {
+        assert!(self.ungreeted > 0, "a wait that is over has begun");
+        self.ungreeted -= 1;
+        decrement(&mut self.ungreeted_by_database, database);
     }
 
     /// The client is gone.
@@ -114,6 +171,20 @@ fn decrement(map: &mut HashMap<Arc<str>, u32>, name: &str) {
     }
 }
 
+/// Of the clients that may wait to be greeted, what a database may have beyond the others' bound.
+const SMALL_SHARE: u32 = 16;
+
+fn no_files(shares: &Shares) -> ClientError {
+    let message = format!("no more connections allowed (open files {})", shares.limit);
+    let detail = format!(
+        "The system lets the pooler open {} files, {} of them for clients.",
+        shares.limit, shares.clients
+    );
+    ClientError::new(SqlState::TOO_MANY_CONNECTIONS, message)
+        .detail(detail)
+        .hint("Raise the pooler's limit of open files (ulimit -n, LimitNOFILE).")
+}
+
 fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
     ClientError::new(
         SqlState::TOO_MANY_CONNECTIONS,
@@ -127,7 +198,11 @@ fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{CancelKey, Clients};
+    use crate::files::Shares;
+    use crate::world::world;
     use pgweir_pool::id::ClientId;
 
     #[test]
@@ -143,5 +218,45 @@ mod tests {
         assert_eq!(clients.find(8, &[1, 2, 3, 4]), None);
         let key = CancelKey { pid: 7, secret: 1 };
         assert!(clients.has_pid(key.pid));
+    }
+
+    #[test]
+    fn a_dead_database_leaves_others_places_to_wait() {
+        let world = world("max_client_conn = 32\n[databases.other]");
+        let config = world.registry.config();
+        let shares = Shares::new(20_000, 100, 1);
+        let mut clients = Clients::default();
+        let mut wait = |name: &str| {
+            let of = (&Arc::from(name), &*config.databases["app"]);
+            clients.wait_for_greeting((&config, &shares), of).is_ok()
+        };
+        let dead = (0..40).filter(|_| wait("dead")).count();
+        assert_eq!(dead, 32);
+        assert_eq!((0..40).filter(|_| wait("other")).count(), 2, "a sixteenth");
+        let invented = (0..90).filter(|number| wait(&format!("n{number}")));
+        assert_eq!(invented.count(), 30, "both halves are taken");
+        clients.wait_is_over("dead");
+        assert_eq!(clients.ungreeted, 63);
+    }
+
+    #[test]
+    fn who_waits_to_be_greeted_takes_no_place_of_those_that_are_served() {
+        let world = world("max_client_conn = 1");
+        let config = world.registry.config();
+        let shares = Shares::new(20_000, 100, 1);
+        let (name, database) = (Arc::from("app"), &*config.databases["app"]);
+        let mut clients = Clients::default();
+        let waits = clients.wait_for_greeting((&config, &shares), (&name, database));
+        assert!(waits.is_ok());
+        let user: Arc<str> = Arc::from("bob");
+        let mut enter = |pid| {
+            let key = CancelKey { pid, secret: 1 };
+            let of = (&name, database);
+            clients
+                .enter((&config, &shares), of, (&user, None), key)
+                .is_ok()
+        };
+        assert!(enter(1));
+        assert!(!enter(2));
     }
 }

@@ -98,6 +98,11 @@ impl Insight {
         }
     }
 
+    /// Forgets the statements of a pool that is gone.
+    pub(crate) fn forget(&self, pool: PoolId) {
+        self.statements.forget(pool);
+    }
+
     /// Takes what was collected with a server. `author` is asked only if there is something to
     /// tell of.
     pub(crate) fn take(

@@ -14,18 +14,14 @@ use pgweir_wire::sqlstate::SqlState;
 use socket2::{Domain, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::platform::{Account, Client, PoolRef};
+use crate::slots::Stranger;
 use crate::socket::{self, Socket};
 use crate::texts::{self, ClientError, seconds};
 use pgweir_config::{Config, Listen};
-
-/// Logins under way at once; further clients wait in the kernel's queue. At 16 KiB each, strangers
-/// can make us hold 16 MiB.
-const LOGINS_MAX: usize = 1024;
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -95,7 +91,6 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 /// Accepts clients until the task is aborted.
 pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
-    let logins = Arc::new(Semaphore::new(LOGINS_MAX));
     // What a listening socket is set to, the sockets of its clients are born with, which spares
     // each login two system calls.
     let mut tuned = door.registry.config();
@@ -103,37 +98,48 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
         tune(SockRef::from(listener), &tuned);
     }
     loop {
-        let permit = logins.clone().acquire_owned().await.expect("never closed");
         let accepted = match &listener {
-            Listener::Tcp(listener, _) => listener.accept().await.map(|(stream, peer)| {
-                let config = door.registry.config();
-                if !Arc::ptr_eq(&config, &tuned) {
-                    tune(SockRef::from(listener), &config);
-                    tune(SockRef::from(&stream), &config);
-                    tuned = config;
-                }
-                let door = door.clone();
-                tokio::spawn(async move {
-                    serve(stream, Some(peer), &door, |s| {
+            Listener::Tcp(listener, _) => match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let config = door.registry.config();
+                    if !Arc::ptr_eq(&config, &tuned) {
+                        tune(SockRef::from(listener), &config);
+                        tune(SockRef::from(&stream), &config);
+                        tuned = config;
+                    }
+                    admit(stream, Some(peer), &door, |s| {
                         s.into_std().map(Socket::from)
                     })
                     .await;
-                    drop(permit);
-                });
-            }),
-            Listener::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
-                let door = door.clone();
-                tokio::spawn(async move {
-                    serve(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
-                    drop(permit);
-                });
-            }),
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+            Listener::Unix(listener, _) => match listener.accept().await {
+                Ok((stream, _)) => {
+                    admit(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
         };
         if let Err(error) = accepted {
             warn!(%error, "a client cannot be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
+}
+
+/// Serves one peer as soon as there is a place for it; further ones wait in the kernel's queue.
+async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    address: Option<SocketAddr>,
+    door: &Arc<Door>,
+    into_socket: impl FnOnce(S) -> io::Result<Socket> + Send + 'static,
+) {
+    let stranger = door.slots.enter(address.map(|address| address.ip())).await;
+    let door = door.clone();
+    tokio::spawn(async move { serve(stream, address, stranger, &door, into_socket).await });
 }
 
 fn tune(socket: SockRef<'_>, config: &Config) {
@@ -146,22 +152,16 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     address: Option<SocketAddr>,
+    mut stranger: Stranger,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Socket>,
 ) {
     let config = door.registry.config();
-    let login = Box::pin(door.log_in(&mut stream));
-    let outcome = match config.client_login_timeout {
-        None => login.await,
-        Some(limit) => tokio::time::timeout(limit, login)
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!(
-                    "login took longer than client_login_timeout ({})",
-                    seconds(limit)
-                );
-                Err(ClientError::new(SqlState::PROTOCOL_VIOLATION, message).into())
-            }),
+    let ejected = stranger.ejected();
+    let outcome = tokio::select! {
+        outcome = Box::pin(door.log_in(&mut stream, &stranger)) => outcome,
+        error = too_late(config.client_login_timeout) => Err(error.into()),
+        error = ejected => Err(error.into()),
     };
     let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {
@@ -193,6 +193,19 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Ends when a login has taken too long.
+async fn too_late(limit: Option<Duration>) -> ClientError {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    tokio::time::sleep(limit).await;
+    let message = format!(
+        "login took longer than client_login_timeout ({})",
+        seconds(limit)
+    );
+    ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
+}
+
 fn hand_over<S>(
     stream: S,
     address: Option<SocketAddr>,
@@ -216,8 +229,7 @@ fn hand_over<S>(
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
     let relay = Relay::new(settings.mode, parameters);
-    let reset_always =
-        settings.config.server_reset_query_always && !settings.config.server_reset_query.is_empty();
+    let reset_always = settings.policy.reset_always;
     let mut session = Session::new(
         socket,
         relay,

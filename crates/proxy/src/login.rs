@@ -3,9 +3,8 @@
 //! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
 //! of it, and gets no answer that tells whether a user or database exists.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::Refusal;
@@ -21,7 +20,9 @@ use tracing::debug;
 use crate::clients::CancelKey;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
+use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
+use crate::verifiers::{Question, Verifiers};
 use crate::wire_io::{Inbound, ReadError};
 use pgweir_config::{AuthType, Config, Database, Secret, User};
 
@@ -84,6 +85,27 @@ impl Drop for Admission {
     }
 }
 
+/// A client's wait for the first server of its pool, over when this is dropped.
+struct GreetingWait<'a> {
+    registry: &'a Registry,
+    pool: &'a PoolHandle,
+}
+
+impl<'a> GreetingWait<'a> {
+    /// # Errors
+    /// Too many clients wait for that.
+    fn begin(registry: &'a Registry, pool: &'a PoolHandle) -> Result<Self, ClientError> {
+        registry.wait_for_greeting(pool)?;
+        Ok(Self { registry, pool })
+    }
+}
+
+impl Drop for GreetingWait<'_> {
+    fn drop(&mut self) {
+        self.registry.greeting_wait_is_over(self.pool);
+    }
+}
+
 /// Why a login ended otherwise.
 #[derive(Debug)]
 pub(crate) enum LoginEnd {
@@ -123,11 +145,8 @@ impl From<ReadError> for LoginEnd {
 /// What logins share.
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
-    /// Makes the exchange with an unknown user look like any other.
-    mock_secret: [u8; 32],
-    /// Verifiers of plain passwords, with the password they are of. Making one takes a
-    /// millisecond, a login with it microseconds. At most one per configured user.
-    verifiers: Mutex<HashMap<String, (String, Arc<scram::Verifier>)>>,
+    pub(crate) slots: Arc<Slots>,
+    verifiers: Verifiers,
 }
 
 /// A proof that was accepted.
@@ -141,32 +160,39 @@ struct Proven {
 
 impl Door {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let mut mock_secret = [0; 32];
-        getrandom::fill(&mut mock_secret).expect("the system gives random numbers");
+        let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
             registry,
-            mock_secret,
-            verifiers: Mutex::default(),
+            slots: Arc::new(Slots::new(strangers)),
+            verifiers: Verifiers::new(),
         }
     }
 
-    /// Logs a client in. On refusal the client was not told yet.
+    /// Logs a client in. On refusal the client was not told yet. It is a stranger until it has proven
+    /// who it is.
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
     pub(crate) async fn log_in(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stranger: &Stranger,
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self.first_packet(stream, &mut inbound).await?;
+        let startup = self.first_packet(stream, &mut inbound, stranger).await?;
         let mut out = Vec::new();
         if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
         }
         let proven = self
-            .authenticate(stream, &mut inbound, &config, &startup.user, out)
+            .authenticate(
+                stream,
+                &mut inbound,
+                &config,
+                &startup.user,
+                (out, stranger),
+            )
             .await?;
         if startup
             .replication
@@ -187,10 +213,13 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
+        let welcome = self.welcome(&pool, stranger).await?;
         let admission = Admission::new(&self.registry, pool)?;
-        let parameters = self
-            .greet(stream, &config, &startup, &admission, proven.reply)
-            .await?;
+        // From here on the limits on clients count it.
+        stranger.leave();
+        let parameters = wanted(&config, &startup, &welcome)?;
+        let parameters = admission.pool.shared_parameters(parameters);
+        greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
         Ok(LoggedIn {
             admission,
             parameters,
@@ -203,6 +232,7 @@ impl Door {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         inbound: &mut Inbound,
+        stranger: &Stranger,
     ) -> Result<Startup, LoginEnd> {
         let (mut asked_ssl, mut asked_gss) = (false, false);
         loop {
@@ -213,12 +243,16 @@ impl Door {
                 continue;
             };
             inbound.consume(len);
+            stranger.heard();
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
                     // As PostgreSQL does, we close when the request has taken effect: the client's
                     // next query is not hit by it. The sender is dropped, never used.
-                    let _ = self.registry.cancel(pid, &key).await;
+                    let taken_effect = self.registry.cancel(pid, &key);
+                    if let Some(_place) = stranger.cancels() {
+                        let _ = taken_effect.await;
+                    }
                     return Err(LoginEnd::Cancelled);
                 }
                 FirstPacket::Ssl => &mut asked_ssl,
@@ -237,51 +271,44 @@ impl Door {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         inbound: &mut Inbound,
-        config: &Config,
+        config: &Arc<Config>,
         user: &str,
-        mut out: Vec<u8>,
+        (mut out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<Proven, LoginEnd> {
         let known = config.users.get(user);
-        let secret = known.and_then(|user| user.secret.as_ref());
-        let by_scram = match (config.auth_type, secret) {
-            (AuthType::Trust, _) => {
-                let user = known.ok_or_else(|| {
-                    ClientError::new(
-                        SqlState::INVALID_AUTHORIZATION,
-                        format!("no such user: {user}"),
-                    )
-                })?;
-                return Ok(Proven {
-                    user: user.clone(),
-                    reply: out,
-                    passed: None,
-                });
-            }
-            (AuthType::ScramSha256, _) | (AuthType::Md5, Some(Secret::Scram(_))) => true,
-            (AuthType::Md5, _) => false,
-        };
+        if config.auth_type == AuthType::Trust {
+            let user = known.ok_or_else(|| {
+                ClientError::new(
+                    SqlState::INVALID_AUTHORIZATION,
+                    format!("no such user: {user}"),
+                )
+            })?;
+            return Ok(Proven {
+                user: user.clone(),
+                reply: out,
+                passed: None,
+            });
+        }
         let mut reply = Vec::with_capacity(GREETING_USUAL);
-        let passed = if by_scram {
-            let verifier = self.verifier(user, secret);
-            let (keys, last) = self.by_scram(stream, inbound, user, verifier, out).await?;
-            encode::authentication_sasl_final(&mut reply, &last);
-            Some(keys)
-        } else {
-            let salt = random_u32().to_be_bytes();
-            encode::authentication_md5(&mut out, salt);
-            stream.write_all(&out).await?;
-            let body = password_message(stream, inbound).await?;
-            let verifier = match secret {
-                Some(Secret::Plain(password)) => md5::verifier(user, password),
-                Some(Secret::Md5(verifier)) => verifier.clone(),
-                Some(Secret::Scram(_)) | None => String::new(),
-            };
-            let response =
-                frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
-            if verifier.is_empty() || !md5::check(&verifier, salt, response) {
-                return Err(wrong_password(user).into());
+        let passed = match self.verifiers.question(config, user) {
+            Question::Scram(verifier) => {
+                let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
+                let (keys, last) = exchange.await?;
+                encode::authentication_sasl_final(&mut reply, &last);
+                Some(keys)
             }
-            None
+            Question::Md5(verifier) => {
+                let salt = random_u32().to_be_bytes();
+                encode::authentication_md5(&mut out, salt);
+                stream.write_all(&out).await?;
+                let body = password_message(stream, inbound).await?;
+                let response = frontend::password(&body)
+                    .ok_or_else(|| violation("malformed password message"))?;
+                if !verifier.is_some_and(|verifier| md5::check(&verifier, salt, response)) {
+                    return Err(wrong_password(user).into());
+                }
+                None
+            }
         };
         match known {
             Some(user) => Ok(Proven {
@@ -300,7 +327,7 @@ impl Door {
         inbound: &mut Inbound,
         user: &str,
         verifier: Arc<scram::Verifier>,
-        mut out: Vec<u8>,
+        (mut out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<((scram::ClientKey, [u8; 32]), Vec<u8>), LoginEnd> {
         let failed = |error: scram::ScramError| {
             debug!(?error, "SCRAM with a client failed");
@@ -311,6 +338,7 @@ impl Door {
         let body = password_message(stream, inbound).await?;
         let (mechanism, data) =
             frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
+        stranger.heard();
         if mechanism != scram::MECHANISM.as_bytes() {
             return Err(
                 violation("client selected an invalid SASL authentication mechanism").into(),
@@ -331,56 +359,19 @@ impl Door {
         Ok(((client_key, server_key), reply))
     }
 
-    /// The verifier of a user; for one that is unknown or has no password, one that nothing fits.
-    fn verifier(&self, user: &str, secret: Option<&Secret>) -> Arc<scram::Verifier> {
-        match secret {
-            Some(Secret::Plain(password)) => {
-                let mut verifiers = self.verifiers.lock().expect("no panic under the lock");
-                if let Some((_, verifier)) = verifiers.get(user).filter(|(p, _)| p == password) {
-                    return verifier.clone();
-                }
-                let mut salt = [0; 16];
-                getrandom::fill(&mut salt).expect("the system gives random numbers");
-                let count = scram::ITERATIONS_DEFAULT;
-                let verifier = scram::Verifier::from_password(password, salt.to_vec(), count);
-                let verifier = Arc::new(verifier);
-                verifiers.insert(user.to_owned(), (password.clone(), verifier.clone()));
-                verifier
-            }
-            Some(Secret::Scram(text)) => {
-                let parsed = scram::Verifier::parse(text);
-                Arc::new(parsed.unwrap_or_else(|| scram::Verifier::mock(user, &self.mock_secret)))
-            }
-            Some(Secret::Md5(_)) | None => Arc::new(scram::Verifier::mock(user, &self.mock_secret)),
-        }
-    }
-
-    /// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
-    async fn greet(
+    /// What a fresh server reports, which has to have been seen once. Who waits for that is no stranger
+    /// any more.
+    async fn welcome(
         &self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        config: &Config,
-        startup: &Startup,
-        admission: &Admission,
-        mut out: Vec<u8>,
-    ) -> Result<Arc<Parameters>, LoginEnd> {
-        let Admission { pool, key, .. } = admission;
-        let welcome = self.welcome(pool).await?;
-        let parameters = pool.shared_parameters(wanted(config, startup, &welcome)?);
-        encode::authentication_ok(&mut out);
-        for (name, value) in &welcome.reported {
-            let value = parameters.value(name).unwrap_or(value);
-            encode::parameter_status(&mut out, name, value);
-        }
-        encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
-        encode::ready_for_query(&mut out, TxStatus::Idle);
-        stream.write_all(&out).await?;
-        Ok(parameters)
-    }
-
-    /// What a fresh server reports, which has to have been seen once.
-    async fn welcome(&self, pool: &Arc<PoolHandle>) -> Result<Arc<Welcome>, ClientError> {
+        pool: &Arc<PoolHandle>,
+        stranger: &Stranger,
+    ) -> Result<Arc<Welcome>, ClientError> {
         let mut greeting = pool.greeting.subscribe();
+        if let Greeting::Known(welcome) = &*greeting.borrow() {
+            return Ok(welcome.clone());
+        }
+        let _wait = GreetingWait::begin(&self.registry, pool)?;
+        stranger.leave();
         loop {
             if let Greeting::Known(welcome) = &*greeting.borrow_and_update() {
                 return Ok(welcome.clone());
@@ -403,6 +394,24 @@ impl Door {
             return Err(error);
         }
     }
+}
+
+/// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
+async fn greet(
+    stream: &mut (impl AsyncWrite + Unpin),
+    admission: &Admission,
+    (welcome, parameters): (&Welcome, &Parameters),
+    mut out: Vec<u8>,
+) -> io::Result<()> {
+    let key = admission.key;
+    encode::authentication_ok(&mut out);
+    for (name, value) in &welcome.reported {
+        let value = parameters.value(name).unwrap_or(value);
+        encode::parameter_status(&mut out, name, value);
+    }
+    encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+    encode::ready_for_query(&mut out, TxStatus::Idle);
+    stream.write_all(&out).await
 }
 
 /// The settings that the client's session shall have: those of a fresh server, and what it asks

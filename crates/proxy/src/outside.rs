@@ -1,6 +1,7 @@
 //! What a configuration needs from outside: files, environment variables, and whether keys can be used.
 
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use pgweir_config::{Outside, Problem, Resolved, Source, Unusable};
@@ -14,6 +15,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
     let process = Outside {
         variable: &|name| std::env::var(name).ok(),
         file: &read_file,
+        is_open: &is_open,
         token_secret: &|secret| Keys::default().add_secret(secret.as_bytes()),
         token_set: &|text| Keys::default().add_set(text),
         pem: &|pem| match Tls::new(&pem.certificate, &pem.key) {
@@ -41,6 +43,15 @@ fn read_file(path: &Path) -> io::Result<String> {
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
+
+/// Whether every user of the machine may read a file; one that cannot be looked at is not open.
+fn is_open(path: &Path) -> bool {
+    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
+    mode.is_ok_and(|mode| mode & OTHERS_READ != 0)
+}
+
+/// The bit of a file's mode.
+const OTHERS_READ: u32 = 0o004;
 
 /// Room for some hundred thousand users.
 const FILE_LEN_MAX: u64 = 64 << 20;

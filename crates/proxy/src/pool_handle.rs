@@ -106,17 +106,24 @@ pub(crate) struct PoolHandle {
     recent: Mutex<VecDeque<Arc<Parameters>>>,
     settings: RwLock<Arc<Settings>>,
     stock: Mutex<Stock<Link>>,
+    /// Since when it was seen without clients.
+    unused: Mutex<Option<Time>>,
 }
 
 impl PoolHandle {
+    /// The name of the first server of the first pool with a number.
+    pub(crate) fn first_server(id: PoolId) -> ServerId {
+        ServerId(u64::from(id.0) << SERVER_ID_BITS)
+    }
+
+    /// A pool with this number, whose servers are numbered from `first`.
     pub(crate) fn new(
-        id: PoolId,
-        database: Arc<str>,
-        user: Arc<str>,
+        (id, first): (PoolId, ServerId),
+        (database, user): (Arc<str>, Arc<str>),
         settings: Settings,
         workers: usize,
     ) -> Self {
-        let first = ServerId(u64::from(id.0) << SERVER_ID_BITS);
+        assert_eq!(pool_of(first), id, "its servers tell their pool");
         let config = bounds(&settings.config);
         let stock = Stock::new(config, settings.policy.check_delay, workers, first);
         Self {
@@ -129,6 +136,7 @@ impl PoolHandle {
             recent: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
+            unused: Mutex::default(),
         }
     }
 
@@ -172,6 +180,40 @@ impl PoolHandle {
         error.is_some()
     }
 
+    /// Has a pool that was just made begin as a paused one.
+    pub(crate) fn begin_paused(&self, now: Time) {
+        let bounds = paused(&self.settings().config);
+        self.with(|stock| stock.core.set_bounds(now, bounds));
+    }
+
+    /// Whether a server has ever logged in.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        matches!(*self.greeting.borrow(), Greeting::Known(_))
+    }
+
+    /// Whether it has clients, or servers.
+    pub(crate) fn is_used(&self) -> bool {
+        self.with(|stock| stock.core.clients() > 0) || self.has_servers()
+    }
+
+    /// Whether servers are open or being opened.
+    pub(crate) fn has_servers(&self) -> bool {
+        let counts = self.counts();
+        counts.active + counts.idle + counts.opening > 0
+    }
+
+    /// Since when it was seen, at each look, to have no clients and to open no server for them.
+    pub(crate) fn unused_since(&self, now: Time) -> Option<Time> {
+        let (clients, counts) = self.with(|stock| (stock.core.clients(), stock.core.counts()));
+        let mut unused = self.unused.lock().expect("no panic under the lock");
+        if clients > 0 || counts.active + counts.opening > 0 {
+            *unused = None;
+        } else {
+            unused.get_or_insert(now);
+        }
+        *unused
+    }
+
     /// Counts work of a server that stays with its client.
     pub(crate) fn count(&self, server: &mut Server) {
         self.with(|stock| stock.count(server));
@@ -201,8 +243,10 @@ impl PoolHandle {
     /// Takes over reloaded settings; whether servers must be opened anew for them. The stock is
     /// told by the caller.
     pub(crate) fn reconfigure(&self, settings: Settings) -> bool {
-        let retire = {
-            let old = self.settings();
+        let old = self.settings();
+        // What clients left on servers that nobody cleaned would meet those who rely on it.
+        let promises_more = settings.config.resets_always() && !old.config.resets_always();
+        let moved = {
             let (old, new) = (&old.database, &settings.database);
             old.server != new.server
                 || old.dbname != new.dbname
@@ -212,10 +256,10 @@ impl PoolHandle {
                 || old.startup_parameters != new.startup_parameters
         };
         *self.settings.write().expect("no panic under the lock") = Arc::new(settings);
-        if retire {
+        if moved {
             *self.keys.lock().expect("no panic under the lock") = Keys::default();
         }
-        retire
+        moved || promises_more
     }
 
     /// One shared copy of these settings.
@@ -250,6 +294,7 @@ impl Settings {
                 check_query: config.server_check_query.clone(),
                 check_delay: bound(config.server_check_delay),
                 reset_query: config.server_reset_query.clone(),
+                reset_always: config.resets_always(),
             }),
             mode: match config.pool_mode {
                 PoolMode::Session => Mode::Session,
@@ -259,6 +304,17 @@ impl Settings {
             config,
             database,
         }
+    }
+}
+
+/// Bounds of a pool that may have no server, so that all of them are closed as they come back, and clients
+/// wait as `query_wait_timeout` says.
+pub(crate) fn paused(config: &PoolConfig) -> pool::Bounds {
+    pool::Bounds {
+        size_max: 0,
+        size_min: 0,
+        reserve_max: 0,
+        ..bounds(config)
     }
 }
 

@@ -1,37 +1,35 @@
 //! What all threads share: configuration, pools, the budget, the clients, the workers.
 //!
-//! Here is how a pool is found or made, and how orders reach the thread that carries them out; what
-//! concerns clients is in `clients`. What pools and the budget decide is `pgweir_pool`'s.
+//! Here is how orders reach the thread that carries them out; what concerns pools is in `pools`, and
+//! what concerns clients in `clients`. What pools and the budget decide is `pgweir_pool`'s.
 
 mod clients;
+mod pools;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-use pgweir_pool::budget::{Budget, Group, Permit, PoolId};
+use pgweir_pool::budget::{Budget, Group, Permit};
 use pgweir_pool::driver::Order;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
-use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::{Notify, oneshot};
 
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::errors::Errors;
+use crate::files::Shares;
 use crate::insight::Insight;
 use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
-use crate::pool_handle::{PoolHandle, Settings};
+use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
-use crate::texts::ClientError;
-use pgweir_config::{Config, Database, Workers};
-
-/// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
-const POOLS_MAX: usize = 10_000;
+use pgweir_config::{Config, Workers};
+use pools::Pools;
 
 /// What the control plane is asked to do.
 pub(crate) enum Errand {
@@ -79,17 +77,13 @@ impl Errands {
     }
 }
 
-#[derive(Default)]
-struct Pools {
-    by_name: HashMap<(Arc<str>, Arc<str>), Arc<PoolHandle>>,
-    by_id: Vec<Arc<PoolHandle>>,
-}
-
 /// Shared by all threads.
 pub(crate) struct Registry {
     pub(crate) clock: Clock,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
+    /// No pool may have servers.
+    pub(crate) paused: AtomicBool,
     pub(crate) errors: Errors,
     pub(crate) insight: Insight,
     /// The server processes that serve us.
@@ -99,6 +93,7 @@ pub(crate) struct Registry {
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
+    shares: RwLock<Shares>,
     pools: RwLock<Pools>,
     budget: Mutex<Budget>,
     clients: Mutex<Clients>,
@@ -108,16 +103,19 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new(clock: Clock, config: Arc<Config>, workers: Vec<WorkerHandle>) -> Self {
         let user_limits = user_limits(&config);
+        let shares = Shares::of(&config, workers.len());
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
             workers,
             draining: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
+            shares: RwLock::new(shares),
             pools: RwLock::default(),
             budget: Mutex::default(),
             clients: Mutex::default(),
@@ -131,64 +129,6 @@ impl Registry {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         self.config.read().expect("no panic under the lock").clone()
-    }
-
-    /// The pools there are.
-    pub(crate) fn pools(&self) -> Vec<Arc<PoolHandle>> {
-        self.pools
-            .read()
-            .expect("no panic under the lock")
-            .by_id
-            .clone()
-    }
-
-    /// The pool of a database and a user, made when it is asked for first.
-    ///
-    /// # Errors
-    /// There are too many pools.
-    pub(crate) fn pool(
-        &self,
-        database: Arc<Database>,
-        name: &str,
-        user: &str,
-    ) -> Result<Arc<PoolHandle>, ClientError> {
-        let key: (Arc<str>, Arc<str>) = (name.into(), user.into());
-        if let Some(pool) = self
-            .pools
-            .read()
-            .expect("no panic under the lock")
-            .by_name
-            .get(&key)
-        {
-            return Ok(pool.clone());
-        }
-        let mut pools = self.pools.write().expect("no panic under the lock");
-        if let Some(pool) = pools.by_name.get(&key) {
-            return Ok(pool.clone());
-        }
-        if pools.by_id.len() >= POOLS_MAX {
-            return Err(ClientError::new(
-                SqlState::TOO_MANY_CONNECTIONS,
-                format!("too many pools of a database and a user ({POOLS_MAX})"),
-            ));
-        }
-        let id = PoolId(u32::try_from(pools.by_id.len()).expect("bounded above"));
-        let max_db_connections = database.max_db_connections.map(|max| max.get());
-        let settings = Settings::new(database, user);
-        let pool = PoolHandle::new(
-            id,
-            key.0.clone(),
-            key.1.clone(),
-            settings,
-            self.workers.len(),
-        );
-        let pool = Arc::new(pool);
-        let mut budget = self.lock_budget();
-        budget.join(id, key.0.clone(), key.1.clone());
-        budget.set_limit(Group::Database(key.0.clone()), max_db_connections);
-        pools.by_id.push(pool.clone());
-        pools.by_name.insert(key, pool.clone());
-        Ok(pool)
     }
 
     pub(crate) fn leave_errand(&self, errand: Errand) {
@@ -224,8 +164,13 @@ impl Registry {
         self.budget.lock().expect("no panic under the lock")
     }
 
-    pub(crate) fn pool_by_id(&self, id: PoolId) -> Arc<PoolHandle> {
-        self.pools.read().expect("no panic under the lock").by_id[id.0 as usize].clone()
+    /// The processes of servers that somebody holds, or that are being returned.
+    pub(crate) fn busy(&self) -> Vec<Arc<CancelTarget>> {
+        let mut idle = HashSet::new();
+        for pool in self.pools() {
+            pool.with(|stock| idle.extend(stock.parked.keys().copied()));
+        }
+        self.backends.except(&idle)
     }
 
     /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.
@@ -239,8 +184,16 @@ impl Registry {
         }
     }
 
+    /// What the limit of open files is shared out for.
+    pub(crate) fn shares(&self) -> Shares {
+        *self.shares.read().expect("no panic under the lock")
+    }
+
     /// Takes the place of the configuration.
     pub(crate) fn set_config(&self, config: Arc<Config>) {
+        let shares = Shares::of(&config, self.workers.len());
+        shares.warn_if_short(&config);
+        *self.shares.write().expect("no panic under the lock") = shares;
         *self.config.write().expect("no panic under the lock") = config;
     }
 }

@@ -1,13 +1,14 @@
 //! Taking over a changed configuration while serving.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pgweir_pool::budget::Group;
 use pgweir_pool::driver::Message;
 use tracing::{Level, enabled, error, info, warn};
 
 use crate::platform::PoolRef;
-use crate::pool_handle::{Settings, bounds};
+use crate::pool_handle::{Settings, bounds, paused};
 use crate::registry::{Registry, user_limits};
 use pgweir_config::{self, Config, Source};
 
@@ -69,7 +70,11 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             registry.lock_budget().set_limit(group, max);
             let settings = Settings::new(database.clone(), &pool.user);
             let policy = settings.policy.clone();
-            let core = bounds(&settings.config);
+            let core = if registry.paused.load(Ordering::Acquire) {
+                paused(&settings.config)
+            } else {
+                bounds(&settings.config)
+            };
             let retire = pool.reconfigure(settings);
             outbox.reconfigure(registry, &PoolRef(pool), now, (core, &policy, retire));
         }

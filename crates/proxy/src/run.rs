@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::{Poll, Waker};
 use pgweir_http::Serving;
@@ -14,15 +15,17 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
 use crate::connect;
+use crate::files;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
+use crate::pause;
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle};
 use crate::probe;
@@ -38,6 +41,16 @@ const WORKERS_MAX: usize = 255;
 
 /// What a server's life may be shorter, so that servers opened together do not end together.
 const JITTER_PERMILLE_MAX: u32 = 100;
+
+/// Cancel requests at once when the process ends, and time for all of them.
+const LAST_CANCELS_MAX: usize = 64;
+const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
+
+/// Time to report a panic.
+const REPORT_MAX: Duration = Duration::from_secs(3);
+
+/// Pause between looks for pools that nobody uses.
+const UNUSED_PERIOD: Duration = Duration::from_secs(1);
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
@@ -80,14 +93,14 @@ impl From<io::Error> for RunError {
 }
 
 /// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
-/// not; SIGHUP reads `source` again.
+/// not; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
 pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
     set_log_level(resolved.config.log.level);
     end_with_any_thread();
-    raise_file_limit();
+    files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -100,6 +113,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
         .map_err(|(address, error)| RunError::Listen { address, error })?;
     let http = bind_http(&config.http)?;
     let (registry, threads) = start_workers(config)?;
+    registry.shares().warn_if_short(&registry.config());
     let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
         source,
@@ -123,7 +137,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
 /// Starts to serve HTTP, with what only HTTP shows, or has to be ready for it, on the same thread.
 fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result<Serving> {
     let pooler = Arc::new(Shown::new(registry.clone()));
-    let options = shown::options(&registry.config().http);
+    let options = shown::options(&registry.config().http, registry.shares().http);
     let registry = registry.clone();
     let beside = async move {
         tokio::join!(probe::run(registry.clone()), recovery::run(registry));
@@ -181,22 +195,15 @@ fn start_workers(config: Config) -> Result<(Arc<Registry>, Vec<WorkerThread>), R
 fn end_with_any_thread() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        // Should nobody read standard error, the report would keep a broken process for ever. Without
+        // this thread it may do so.
+        let _ = std::thread::Builder::new().spawn(|| {
+            std::thread::sleep(REPORT_MAX);
+            std::process::abort();
+        });
         report(info);
         std::process::abort();
     }));
-}
-
-/// The soft limit of open files is for programs that use `select`; we may use the hard one.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "the limit of open files stays at {:?}", limit.current);
-    }
 }
 
 struct Control {
@@ -211,11 +218,15 @@ impl Control {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut pause = signal(SignalKind::user_defined1())?;
+        let mut resume = signal(SignalKind::user_defined2())?;
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stats_period = self.registry.config().log.stats_period;
         let mut stats = crate::stats::Stats::new(self.registry.clone());
         let mut stats_due = stats_period.map(|period| Instant::now() + period);
+        let mut unused = interval(UNUSED_PERIOD);
+        unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut doors = JoinSet::new();
         let door = Arc::new(Door::new(self.registry.clone()));
         for listener in listeners {
@@ -229,9 +240,10 @@ impl Control {
         let mut stop_at: Option<Instant> = None;
         let registry = self.registry.clone();
         loop {
-            let far = Instant::now() + std::time::Duration::from_secs(3600);
+            let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
+                _ = unused.tick() => self.registry.forget_unused(self.registry.clock.now()),
                 errands = registry.errands.take() => {
                     for errand in errands {
                         if matches!(errand, Errand::Empty) && stop_at.is_some() {
@@ -243,6 +255,8 @@ impl Control {
                 _ = hangup.recv() => {
                     reload(&self.source, &self.registry, &self.set_log_level);
                 }
+                _ = pause.recv() => pause::pause(&self.registry),
+                _ = resume.recv() => pause::resume(&self.registry),
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
                     stats_due = stats_period.map(|period| Instant::now() + period);
@@ -250,11 +264,13 @@ impl Control {
                 () = sleep_until(stop_at.unwrap_or(far)), if stop_at.is_some() => {
                     let clients = self.registry.clients_count();
                     warn!(clients, "shutdown_timeout is over; closing clients in transactions");
+                    self.cancel_all().await;
                     return Ok(());
                 }
                 _ = either(&mut terminate, &mut interrupt) => {
                     if stop_at.is_some() {
                         warn!("second signal; stopping at once");
+                        self.cancel_all().await;
                         return Ok(());
                     }
                     let clients = self.registry.clients_count();
@@ -270,6 +286,25 @@ impl Control {
                     stop_at = Some(Instant::now() + self.registry.config().shutdown_timeout);
                 }
             }
+        }
+    }
+
+    /// Has PostgreSQL cancel what runs, as far as it takes the requests in time: it would go on with a
+    /// statement whose client is gone, and keep its locks.
+    async fn cancel_all(&self) {
+        let mut targets = self.registry.busy().into_iter();
+        let mut requests = JoinSet::new();
+        let all = async {
+            for target in targets.by_ref() {
+                if requests.len() >= LAST_CANCELS_MAX {
+                    requests.join_next().await;
+                }
+                requests.spawn(async move { cancel::deliver(&target).await });
+            }
+            while requests.join_next().await.is_some() {}
+        };
+        if timeout(LAST_CANCELS_TIME, all).await.is_err() {
+            warn!("not all statements that still run could be cancelled");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mio::Token;
 use pgweir_pool::budget::{Budget, Permit, PoolId};
@@ -13,6 +14,7 @@ use pgweir_pool::server::Home;
 use pgweir_pool::session::End;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
+use pgweir_pool::upstream::OwnError;
 use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
 use tracing::{debug, info, warn};
@@ -119,6 +121,16 @@ impl Shell for Registry {
         );
     }
 
+    fn cleaning_failed(&self, pool: &PoolRef, error: &OwnError) {
+        warn!(
+            database = &*pool.database,
+            user = &*pool.user,
+            sqlstate = error.sqlstate.map(tracing::field::display),
+            "server_reset_query failed, so the server is closed: {}",
+            error.message
+        );
+    }
+
     fn settled(&self, client: &Client, name: ClientId) {
         self.client_moved(client.account.pid, name);
     }
@@ -177,7 +189,7 @@ impl Registry {
             Cause::Locks => self.blocker_of(pool),
             _ => None,
         };
-        let words = texts::refusal(
+        let mut words = texts::refusal(
             refusal,
             &pool.settings().config,
             pool.counts(),
@@ -185,6 +197,9 @@ impl Registry {
             blocker.map(|blocker| blocker.sentence_for(pool)),
             login_error.as_ref(),
         );
+        if self.paused.load(Ordering::Acquire) {
+            words = words.hint("The pooler is paused; its operator resumes it (SIGUSR2).");
+        }
         self.note_error(client, &words);
         words
     }

@@ -65,7 +65,7 @@ impl Pooler for Shown {
 }
 
 /// What stays as it is until a restart.
-pub(crate) fn options(http: &Http) -> HttpOptions {
+pub(crate) fn options(http: &Http, connections_max: u64) -> HttpOptions {
     let to = http.otlp.as_ref().map(|otlp| Collector {
         host: otlp.host.clone(),
         port: otlp.port,
@@ -75,17 +75,16 @@ pub(crate) fn options(http: &Http) -> HttpOptions {
     let push = to.zip(http.otlp_interval);
     HttpOptions {
         path_prefix: http.path_prefix.clone(),
+        connections_max: usize::try_from(connections_max).expect("a few hundred"),
         push: push.map(|(to, interval)| Push { to, interval }),
     }
 }
 
 fn findings(registry: &Registry) -> Findings {
     let insight = &registry.insight;
-    let pools = registry.pools();
-    // A table may know a pool that was made after the list was copied.
     let statements = insight.top(FINDINGS_MAX).into_iter();
     let statements = statements.filter_map(|((pool, id), statement)| {
-        let pool = pools.get(pool.0 as usize)?;
+        let pool = registry.live_pool(pool)?;
         Some(TopStatement::of(&pool.database, &pool.user, id, statement))
     });
     let blockers = registry.blockers();
@@ -220,7 +219,8 @@ mod tests {
         assert!(!access.keys.is_empty());
         assert_eq!(access.admin_scope.as_deref(), Some("ops"));
         assert_eq!((access.names.prisma, access.names.sqlx), (false, true));
-        let options = options(&world.registry.config().http);
+        let options = options(&world.registry.config().http, 8);
+        assert_eq!(options.connections_max, 8);
         assert_eq!(options.path_prefix, "/x");
         let to = options.push.unwrap().to;
         assert_eq!(to.to_string(), "http://[::1]:4318/v1/metrics");

@@ -26,7 +26,7 @@ impl Stats {
 
     /// Logs rates since the line before.
     pub(crate) fn log(&mut self) {
-        let mut sum = Totals::default();
+        let mut sum = self.registry.forgotten();
         for pool in self.registry.pools() {
             sum.add(&pool.figures().2);
         }

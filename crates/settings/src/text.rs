@@ -20,15 +20,34 @@ pub fn key_of(section: &str, name: &str) -> String {
     }
 }
 
-/// Text with control characters escaped, so that a file cannot steer the operator's terminal.
+/// Text with everything escaped that ends a line, steers a terminal or cannot be seen, so that what a
+/// file or a peer says cannot pass for something else.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if c.is_control() || is_invisible(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// Unicode's separators of lines and its format characters: bidirectional controls, marks of no width,
+/// tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}'
+        | '\u{600}'..='\u{605}'
+        | '\u{61c}'
+        | '\u{6dd}'
+        | '\u{70f}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
 }

@@ -98,10 +98,11 @@ impl Events {
         }
         self.ready = Some(ready);
         self.draining = draining;
+        // Pools that are gone stay behind.
+        let mut before = std::mem::take(&mut self.pools);
         for pool in &snapshot.pools {
             let name = (pool.database.clone(), pool.user.clone());
-            // Taken out and put back, for notes need all of `self`.
-            let mut known = self.pools.remove(&name).unwrap_or_default();
+            let mut known = before.remove(&name).unwrap_or_default();
             for (severity, text) in known.change(pool, snapshot.uptime) {
                 let text = format!("{}/{}: {text}", pool.database, pool.user);
                 self.note(snapshot.taken_at, severity, text);
@@ -172,7 +173,12 @@ impl PoolMemory {
         now: Duration,
     ) -> Option<(Severity, String)> {
         let refused = Reasons::of(pool);
-        let before = std::mem::replace(&mut self.refused, refused);
+        let mut before = std::mem::replace(&mut self.refused, refused);
+        if refused.sum() < before.sum() {
+            // Another pool of that name, which began to count anew.
+            before = Reasons::default();
+            self.refusing = None;
+        }
         if refused.sum() > before.sum() {
             let begins = self.refusing.is_none();
             let start = self.refusing.map_or(before.sum(), |(start, _)| start);

@@ -48,6 +48,13 @@ impl Refusals {
                 total: 0,
                 series: None,
             });
+            if total < counted.total {
+                // Another pool of that name, which began to count anew.
+                counted = Counted {
+                    total: 0,
+                    series: None,
+                };
+            }
             let goes_on = |(_, last): &(u64, Duration)| now.saturating_sub(*last) < ALARMING;
             counted.series = counted.series.filter(goes_on);
             if total > counted.total {

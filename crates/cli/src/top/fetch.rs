@@ -10,8 +10,10 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use pgweir_settings::text::printable;
 use pgweir_telemetry::Live;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -143,7 +145,10 @@ impl Pooler {
     /// See [`FetchError`].
     pub(crate) async fn live(&self) -> Result<Live, FetchError> {
         let text = self.text().await?;
-        let live: Result<Live, _> = serde_json::from_str(&text);
+        let live = serde_json::from_str(&text).and_then(|mut document| {
+            make_printable(&mut document);
+            serde_json::from_value::<Live>(document)
+        });
         live.map(Live::completed)
             .map_err(|error| FetchError::Foreign(error.to_string()))
     }
@@ -222,12 +227,23 @@ impl Pooler {
                 .map_err(|_| FetchError::Foreign("its answer is no text".to_owned())),
             StatusCode::UNAUTHORIZED => Err(FetchError::Token { shown }),
             _ => Err(match serde_json::from_slice::<Problem>(body) {
-                Ok(problem) => FetchError::Refused(status, problem.detail),
+                Ok(problem) => FetchError::Refused(status, printable(&problem.detail)),
                 Err(_) => {
                     FetchError::Foreign(format!("it answered {status} under {}", self.prefix))
                 }
             }),
         }
+    }
+}
+
+/// Escapes what could steer the terminal, in all texts of a document: most are names that clients
+/// chose.
+fn make_printable(document: &mut Value) {
+    match document {
+        Value::String(text) => *text = printable(text),
+        Value::Array(values) => values.iter_mut().for_each(make_printable),
+        Value::Object(fields) => fields.values_mut().for_each(make_printable),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -264,4 +280,20 @@ fn header(token: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::make_printable;
+    use serde_json::json;
+
+    #[test]
+    fn no_name_in_a_document_steers_the_terminal() {
+        let mut document =
+            json!({"pools": [{"name": "a\u{202e}b\u{1b}[2J\n", "clients": 1}], "ready": true});
+        make_printable(&mut document);
+        let shown =
+            json!({"pools": [{"name": "a\\u{202e}b\\u{1b}[2J\\n", "clients": 1}], "ready": true});
+        assert_eq!(document, shown);
+    }
 }

@@ -1,5 +1,7 @@
 //! `DATABASE_URL` and the variables of the pool.
 
+use std::time::Duration;
+
 use super::{check_problems, check_shown, read_env};
 use crate::{ServerAddress, startup_lines};
 
@@ -106,6 +108,45 @@ fn settings_for_servers_come_along() {
     let expected = [("application_name", "web shop"), ("search_path", "sales")];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(config.databases["d"].startup_parameters, expected);
+}
+
+#[test]
+fn a_schema_is_one_name_as_it_is_written() {
+    for (written, expected) in [
+        ("sales", "sales"),
+        ("sales_2024", "sales_2024"),
+        ("Sales", "\"Sales\""),
+        ("my%20schema", "\"my schema\""),
+        ("a,b", "\"a,b\""),
+        ("2024", "\"2024\""),
+        ("say%22so", "\"say\"\"so\""),
+        ("%C3%A9", "\"é\""),
+    ] {
+        let url = format!("postgres://u:p@h/d?schema={written}");
+        let config = read_env(&[("DATABASE_URL", &url)]).unwrap().config;
+        let [(_, search_path)] = &*config.databases["d"].startup_parameters else {
+            panic!("{written}");
+        };
+        assert_eq!(search_path, expected);
+    }
+}
+
+#[test]
+fn what_concerns_the_application_changes_nothing() {
+    let url = "postgres://u:p@h/d";
+    let plain = read_env(&[("DATABASE_URL", url)]).unwrap().config;
+    let url = format!("{url}?pgbouncer=true&statement_cache_size=0&pool=5&prepareThreshold=0");
+    let config = read_env(&[("DATABASE_URL", &url)]).unwrap().config;
+    assert_eq!(format!("{config:?}"), format!("{plain:?}"));
+}
+
+#[test]
+fn keepalives_are_those_of_the_poolers_connections() {
+    let url = "postgres://u:p@h/d?keepalives=0&keepalives_idle=30&keepalives_count=4";
+    let config = read_env(&[("DATABASE_URL", url)]).unwrap().config;
+    assert!(!config.tcp.keepalive);
+    assert_eq!(config.tcp.keepidle, Some(Duration::from_secs(30)));
+    assert_eq!(config.tcp.keepcnt, Some(4));
 }
 
 #[test]

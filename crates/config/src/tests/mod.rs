@@ -35,8 +35,8 @@ const OUTSIDE: Outside<'static> = Outside {
         _ => None,
     },
     file: &|path| match path.to_str() {
-        Some("conf/bob.secret") => Ok("from a file\n".to_owned()),
-        Some("conf/userlist.txt") => Ok(format!(
+        Some("conf/bob.secret" | "conf/open.secret") => Ok("from a file\n".to_owned()),
+        Some("conf/userlist.txt" | "conf/open.txt") => Ok(format!(
             "; users\n\"bob\" \"the \"\"list\"\"\"\n\n\"eve\" \"{SCRAM}\" \"\"\n"
         )),
         Some("conf/broken.txt") => Ok([
@@ -52,6 +52,7 @@ const OUTSIDE: Outside<'static> = Outside {
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     },
+    is_open: &|path| path.to_string_lossy().contains("open"),
     token_secret: &|secret| match secret.len() {
         32.. => Ok(()),
         len => Err(format!("holds a secret of {len} bytes")),
@@ -79,6 +80,12 @@ fn read_env(variables: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
         .collect();
     let (raw, problems) = env::read(&variables);
     resolve_all(&raw, problems, &OUTSIDE)
+}
+
+/// The warnings, in order, without the folder of the file.
+fn warnings(text: &str) -> Vec<String> {
+    let resolved = read(text).unwrap_or_else(|problems| panic!("{}", lines(&problems).join("\n")));
+    lines(&resolved.warnings)
 }
 
 /// `setting = value @ origin` of each named setting.

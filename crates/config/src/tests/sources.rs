@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{OUTSIDE, SCRAM, check_problems, check_shown, lines, read};
+use super::{OUTSIDE, REST, SCRAM, check_problems, check_shown, lines, read};
 use crate::check::{render_json, render_problems_json, render_text};
 use crate::reload::merge;
 use crate::settings::SETTINGS;
@@ -44,10 +44,11 @@ fn a_password_that_is_not_where_it_should_be_is_a_problem() {
              [users.eve]\npassword = \"hush\"\npassword_env = \"BOB_PASSWORD\"\n",
         ),
         &[
-            "pgweir.toml:2: databases.app.password_env: the environment variable \"NOWHERE\" is \
+            "pgweir.toml:2: databases.app.password_env: names an environment variable that is \
              not set; set it",
-            "pgweir.toml:4: users.ann.password_file: cannot read \"nowhere\": entity not found",
-            "pgweir.toml:6: users.bob.password_env: \"EMPTY\" holds an empty password",
+            "pgweir.toml:4: users.ann.password_file: names a file that cannot be read: \
+             entity not found",
+            "pgweir.toml:6: users.bob.password_env: leads to an empty password",
             "pgweir.toml:8: users.eve.password: stands beside password_env; remove one",
         ],
     );
@@ -183,4 +184,83 @@ fn a_start_has_a_line_per_pool() {
             "Connection Pool: Limit: off, Pool Timeout: off, Connect Timeout: 15s (database *, user bob)",
         ]
     );
+}
+
+#[test]
+fn what_lets_more_people_in_than_most_want_is_warned_of() {
+    let warned = |text: &str| super::warnings(text);
+    let trust = "[pgweir]\nauth_type = \"trust\"\n";
+    let quiet: [String; 0] = [];
+    assert_eq!(
+        warned(&format!("{trust}{REST}")),
+        quiet,
+        "on a loopback address"
+    );
+    assert_eq!(
+        warned(&format!(
+            "{trust}listen_addr = \"127.0.0.1, 10.0.0.1, ::\"{REST}[databases.\"*\"]\n"
+        )),
+        [
+            "pgweir.toml:2: auth_type = trust: lets everybody in who reaches 10.0.0.1, :: and knows \
+             the name of a user",
+            "pgweir.toml:2: auth_type = trust: lets everybody into every database that \
+             [databases.\"*\"] leads to",
+        ]
+    );
+    assert_eq!(
+        warned(&format!(
+            "[pgweir]\nlisten_addr = \"*\"{REST}[databases.\"*\"]\n"
+        )),
+        quiet
+    );
+}
+
+#[test]
+fn a_file_with_a_password_that_everybody_may_read_is_warned_of() {
+    let text = "[databases.app]\n[users.ann]\npassword_file = \"open.secret\"\n\
+                [users.bob]\npassword_file = \"bob.secret\"\n";
+    assert_eq!(
+        super::warnings(text),
+        [
+            "pgweir.toml:3: users.ann.password_file: names a file that every user of this machine \
+             may read; chmod o-r it"
+        ]
+    );
+    let text = "[pgweir]\nauth_file = \"open.txt\"\n[databases.app]\n";
+    assert_eq!(
+        super::warnings(text),
+        [
+            "open.txt:2: users.bob.password: stands in a file that every user of this machine may \
+             read; chmod o-r it"
+        ],
+        "a SCRAM verifier lets nobody in"
+    );
+}
+
+#[test]
+fn no_problem_shows_a_secret_that_stands_in_the_wrong_place() {
+    for text in [
+        "[databases.app]\nhost = \"postgres://u:HUSH@h/d\"",
+        "[databases.app]\nhost = \"u:HUSH@h\"",
+        "[databases.app]\nport = \"postgres://u:HUSH@h/d\"",
+        "[databases.app]\npassword_env = \"HUSH\"",
+        "[databases.app]\npassword_env = \"HUSH$1\"",
+        "[databases.app]\npassword_file = \"HUSH\"",
+        "[databases.app]\ndbname = \"postgres://u:HUSH@h/d\"\nport = 0",
+        "[pgweir]\nauth_file = \"postgres://u:HUSH@h/d\"",
+        "[pgweir]\nhttp_jwt_secret_env = \"HUSH\"",
+        "[pgweir]\nhttp_jwt_secret_file = \"HUSH\"",
+        "[pgweir]\nhttp_listen = \"postgres://u:HUSH@h/d\"",
+        "[pgweir]\notlp_endpoint = \"http://u:HUSH@h\"",
+    ] {
+        let text = format!("{text}\n[users.bob]\npassword = \"x\"\n");
+        let problems = read(&text).unwrap_err();
+        assert!(!problems.is_empty());
+        for line in lines(&problems) {
+            assert!(!line.contains("HUSH"), "{line}");
+        }
+    }
+    let text = format!("[databases.x]\ndbname = \"postgres://u:HUSH@h/d\"{REST}");
+    let listed = render_text(&read(&text).unwrap(), false);
+    assert!(!listed.contains("HUSH"), "{listed}");
 }

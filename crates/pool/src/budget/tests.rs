@@ -93,3 +93,27 @@ fn a_pool_that_gets_one_while_hungry_waits_behind_those_that_got_none() {
     assert!(budget.acquire(PoolId(0)).is_some(), "before anyone is told");
     assert_eq!(budget.hungry().collect::<Vec<_>>(), [PoolId(1), PoolId(0)]);
 }
+
+#[test]
+fn a_pool_leaves_when_it_has_no_connection() {
+    let mut budget = budget();
+    budget.set_limit(Group::Database("log".into()), Some(1));
+    let held = budget.acquire(PoolId(2)).expect("room for one");
+    assert!(budget.acquire(PoolId(2)).is_none());
+    assert!(!budget.leave(PoolId(2)), "it has one");
+    budget.release(held);
+    assert!(budget.leave(PoolId(2)));
+    assert_eq!(budget.next_fed(), None, "it is not hungry any more");
+    assert_eq!(
+        (budget.full(PoolId(2)), budget.rivals(PoolId(2))),
+        (None, vec![])
+    );
+    budget.set_limit(Group::User("ann".into()), Some(0));
+    assert!(budget.rivals(PoolId(0)).is_empty(), "nobody's rival");
+    budget.set_limit(Group::User("ann".into()), None);
+    budget.join(PoolId(2), "log".into(), "ann".into());
+    let _one = budget
+        .acquire(PoolId(2))
+        .expect("the limit has left as well");
+    assert!(budget.acquire(PoolId(2)).is_some());
+}

@@ -233,6 +233,7 @@ impl<S: Shell> Driver<S> {
         for client in self.clients.iter_mut() {
             client.policy = client.pool.policy();
             client.session.thresholds = client.policy.thresholds;
+            client.session.reset_always = client.policy.reset_always;
         }
     }
 

@@ -122,9 +122,28 @@ impl<S: Shell> Driver<S> {
         }
     }
 
-    /// Ends sessions that have passed a limit.
+    /// Ends sessions that have passed a limit, and takes servers from them that do not answer the
+    /// pooler.
     pub(super) fn sweep_clients(&mut self) {
         let now = self.now;
+        let clients = self.clients.iter();
+        let stuck = clients.filter(|(_, client)| client.session.is_stuck(now));
+        let stuck: Vec<_> = stuck.map(|(slot, _)| slot).collect();
+        for slot in stuck {
+            if let Some(mut client) = self.clients.take(slot) {
+                let need = client.session.give_server_up();
+                self.drive(slot, client, need);
+            }
+        }
+        let clients = self.clients.iter();
+        let parted = clients.filter(|(_, client)| client.session.has_parted(now));
+        let parted: Vec<_> = parted.map(|(slot, _)| slot).collect();
+        for slot in parted {
+            if let Some(mut client) = self.clients.take(slot) {
+                let need = client.session.end(End::Terminated, None);
+                self.drive(slot, client, need);
+            }
+        }
         let overdue =
             |client: &Client<S::Platform>| client.session.overdue(now, &client.policy.limits);
         let due: Vec<_> = self

@@ -271,6 +271,9 @@ impl<S: Shell> Driver<S> {
         self.returning.retain(|&s| s != slot);
         resident.doing = Doing::Parked;
         let pool = resident.pool.clone();
+        if let Some(error) = &returning.server.upstream.own_error {
+            self.shell.cleaning_failed(&pool, error);
+        }
         self.servers.put(slot, resident);
         self.check_in(&pool, returning.server, condition);
     }

@@ -13,6 +13,7 @@ use crate::pool::{CloseReason, Refusal};
 use crate::server::{Home, Server};
 use crate::session::Overdue;
 use crate::stock::Stock;
+use crate::upstream::OwnError;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
@@ -99,6 +100,9 @@ pub trait Shell {
 
     /// A server ended while nobody held it.
     fn parked_ended(&self, pool: &PoolOf<Self>, server: ServerId);
+
+    /// PostgreSQL refused the query that was to clean a server, which is closed.
+    fn cleaning_failed(&self, pool: &PoolOf<Self>, error: &OwnError);
 
     /// The client lives in a worker's table from now on, under this name.
     fn settled(&self, client: &Client<Self::Platform>, name: ClientId);

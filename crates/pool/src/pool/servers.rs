@@ -75,6 +75,11 @@ impl Servers {
         all - self.opening_count
     }
 
+    /// The name of the next one.
+    pub(super) fn next(&self) -> ServerId {
+        ServerId(self.next_id)
+    }
+
     /// A new one, which logs in from now on.
     pub(super) fn open(&mut self, now: Time) -> ServerId {
         let id = ServerId(self.next_id);

@@ -33,6 +33,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
     }
 
+    /// The server is given up as if its stream had ended.
+    ///
+    /// # Panics
+    /// Without a server.
+    pub fn give_server_up(&mut self) -> Need<S> {
+        self.server_gone()
+    }
+
     /// The server's stream ended or failed. A client that had sent it nothing waits for another.
     pub(super) fn server_gone(&mut self) -> Need<S> {
         let lease = leased(&mut self.stage);

@@ -26,6 +26,10 @@ pub(super) struct Lease<S> {
     pub(super) running: RunningSince,
     /// When the client or the server last did something.
     pub(super) active: Time,
+    /// The server has said something since.
+    heard: bool,
+    /// The client has sent it something.
+    used: bool,
 }
 
 /// What the client's bytes wait for.
@@ -51,7 +55,15 @@ impl<S> Lease<S> {
                 transaction: now,
             },
             active: now,
+            heard: false,
+            used: false,
         }
+    }
+
+    /// Whether the server owes the pooler an answer since the client got it: that of the check, or
+    /// of the settings.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_joining() || (!self.heard && self.server.upstream.replies.next_is_own())
     }
 
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
@@ -125,6 +137,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Err(_) => return Err(self.server_gone()),
         };
         lease.active = now;
+        lease.heard = true;
         let before = lease.server.upstream.observer.ended_before();
         self.deliver(&scratch[..len])?;
         let lease = leased(&mut self.stage);
@@ -204,6 +217,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if !is_open {
             return Ok(false);
         }
+        if self.parting.is_some() {
+            return self.part(now).map(|()| false);
+        }
         // A cancel request is under way for a query that has ended. It must not hit the next one,
         // not even in the same transaction; repeated cancels must not hold the server.
         if lease.server.cancels.are_under_way()
@@ -211,11 +227,31 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         {
             return Ok(false);
         }
+        let held = self.backlog.len();
         match self.input(scratch) {
-            Ok(Some(len)) => self.forward(now, &scratch[..len]).map(|()| true),
+            Ok(Some(len)) => self
+                .forward_in_time(now, held, &scratch[..len])
+                .map(|()| true),
             Ok(None) => Ok(false),
             Err(_) => Err(self.end(End::ClientGone, None)),
         }
+    }
+
+    /// As [`Session::forward`], for bytes of which `held` were held before. Those that complete no
+    /// message leave its time running: one now and then would keep the server for ever.
+    fn forward_in_time(&mut self, now: Time, held: usize, bytes: &[u8]) -> Result<(), Need<S>> {
+        let lease = leased(&mut self.stage);
+        let before = (lease.running, lease.active);
+        let is_within = self.relay.is_within(bytes.len());
+        self.forward(now, bytes)?;
+        let is_nothing = self.holds_all(held, bytes.len());
+        let lease = leased(&mut self.stage);
+        lease.used |= !is_nothing;
+        // The first bytes of a message that a server was taken for are news to this server.
+        if is_within || (is_nothing && lease.used) {
+            (lease.running, lease.active) = before;
+        }
+        Ok(())
     }
 
     /// Sends as much of `bytes` to the server as the protocol allows, and holds the rest.
@@ -249,7 +285,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
         match end {
             _ if sent.is_err() => Err(self.server_gone()),
-            FromClient::Terminate => Err(self.end(End::Terminated, None)),
+            FromClient::Terminate => self.part(now),
             FromClient::Violation(violation) => Err(self.violated(violation)),
             FromClient::Incomplete | FromClient::Full => Ok(()),
             FromClient::Forward(_)
@@ -260,6 +296,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 unreachable!("handled, or only without a server")
             }
         }
+    }
+
+    /// The client said goodbye. PostgreSQL reads that behind everything else, so the client gets the
+    /// answers before it goes, as far as they come without more from it.
+    fn part(&mut self, now: Time) -> Result<(), Need<S>> {
+        if !leased(&mut self.stage)
+            .server
+            .upstream
+            .replies
+            .will_be_ready()
+        {
+            return Err(self.end(End::Terminated, None));
+        }
+        self.parting.get_or_insert(now);
+        Ok(())
     }
 
     /// Gives the server back if nothing holds it.
@@ -275,7 +326,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return None;
         }
         let lease = take_lease(&mut self.stage, Stage::Idle);
-        self.idle_since = now;
+        if lease.used {
+            self.idle_since = now;
+        }
         if lease.server.has_hung_up() || lease.server.cancels.are_in_doubt() {
             // No event would tell the pool of its end, and a cancel request would hit the next client's
             // query. This client has all its answers and need not know.

@@ -10,6 +10,14 @@ use crate::id::ServerId;
 use crate::relay::Hold;
 use crate::time::Time;
 
+/// Time for a server to answer the check and to take the settings of a client, which it does in no
+/// time. As for a cancel request.
+pub const JOIN_MAX: Duration = Duration::from_secs(10);
+
+/// Time for the answers that are outstanding when a client says goodbye. What takes longer is cancelled, for
+/// nobody may hear its answer, and others wait for the server.
+pub const PARTING_MAX: Duration = Duration::from_secs(2);
+
 /// Times that a session may take, `Duration::MAX` for no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -77,6 +85,19 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 }
             }
         }
+    }
+
+    /// Whether its server has not answered the check, or the settings, for [`JOIN_MAX`].
+    pub fn is_stuck(&self, now: Time) -> bool {
+        match &self.stage {
+            Stage::Leased(lease) => lease.is_unheard() && now - lease.attached >= JOIN_MAX,
+            Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => false,
+        }
+    }
+
+    /// Whether the client said goodbye [`PARTING_MAX`] ago.
+    pub fn has_parted(&self, now: Time) -> bool {
+        self.parting.is_some_and(|since| now - since >= PARTING_MAX)
     }
 
     /// What the client does with its server; `None` without a server.

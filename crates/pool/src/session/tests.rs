@@ -8,7 +8,7 @@ use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Fault, Limits, Need, Overdue, Sentences, Session};
+use super::{End, Fault, JOIN_MAX, Limits, Need, Overdue, PARTING_MAX, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Bounds, Checkout, Place, Pool};
@@ -256,6 +256,45 @@ fn a_server_with_a_cancel_request_in_doubt_serves_nobody_else() {
         assert_eq!(matches!(need, Need::Checkin(_)), !is_lost, "{delivery:?}");
         assert!(session.is_idle(), "the client goes on");
     }
+}
+
+#[test]
+fn who_says_goodbye_behind_a_query_gets_its_answer_first() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut done = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+    encode::ready_for_query(&mut done, TxStatus::Idle);
+    let parting = |scratch: &mut [u8]| {
+        let mut session = asked(scratch);
+        session.client.input.extend(b"X\0\0\0\x04");
+        session.look_again();
+        assert!(matches!(session.pump(NOW, scratch), Need::Nothing));
+        session
+    };
+    let mut session = parting(&mut scratch);
+    server_says(&mut session, &done, false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkin(_)));
+    assert_eq!(session.client.output, done);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Finish(End::Terminated)), "{need:?}");
+    // What takes long is not waited for.
+    let session = parting(&mut scratch);
+    assert!(!session.has_parted(NOW + (PARTING_MAX - Duration::from_micros(1))));
+    assert!(session.has_parted(NOW + PARTING_MAX));
+}
+
+#[test]
+fn who_says_goodbye_in_an_open_batch_is_owed_nothing() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, server) = pair(false);
+    session.client.input.clear();
+    let mut bytes = Vec::new();
+    encode::parse(&mut bytes, "", "select 1");
+    encode::terminate(&mut bytes);
+    session.client.input.extend(bytes);
+    session.look_again();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Return(_)), "{need:?}");
 }
 
 #[test]
@@ -587,4 +626,157 @@ fn statement_mode_ends_a_session_that_opens_a_transaction() {
     assert_eq!(error.sqlstate(), Some(SqlState::FEATURE_NOT_SUPPORTED));
     let need = session.pump(NOW, &mut scratch);
     assert!(matches!(need, Need::Finish(End::Transaction)), "{need:?}");
+}
+
+/// Lets the client send `bytes`.
+fn client_says(session: &mut Session<Stream, Stream>, bytes: &[u8]) {
+    session.client.input.extend(bytes);
+    session.ready(true, false);
+}
+
+const NO_LIMITS: Limits = Limits {
+    query: Duration::MAX,
+    idle_in_transaction: Duration::MAX,
+    transaction: Duration::MAX,
+    idle: Duration::MAX,
+};
+
+#[test]
+fn a_server_that_does_not_answer_the_check_is_given_up() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut session, server) = pair(false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let place = place();
+    let need = session.attach(NOW, server, place, Some("select 2"), &mut scratch);
+    assert!(matches!(need, Need::Nothing));
+    assert!(!session.is_stuck(NOW + (JOIN_MAX - Duration::from_micros(1))));
+    assert!(session.is_stuck(NOW + JOIN_MAX));
+    let need = session.give_server_up();
+    assert!(
+        matches!(need, Need::Lost(_, Some(again)) if again == place),
+        "{need:?}"
+    );
+    assert_eq!(session.place(), Some(place), "it waits for another");
+    assert!(!session.is_stuck(NOW + 2 * JOIN_MAX));
+}
+
+#[test]
+fn a_server_that_answers_is_not_given_up() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = proven(&mut scratch);
+    let late = NOW + JOIN_MAX;
+    assert!(session.is_stuck(late), "the settings are not answered");
+    server_says(&mut session, &answer(), false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(!session.is_stuck(late), "the query may take its time");
+}
+
+#[test]
+fn bytes_that_complete_no_message_keep_nothing_alive() {
+    let second = Duration::from_secs(1);
+    let limits = Limits {
+        query: 10 * second,
+        idle: 10 * second,
+        idle_in_transaction: 10 * second,
+        ..NO_LIMITS
+    };
+    let long_parse = [&b"P\0\0\x10\0"[..], &[b'a'; 100]].concat();
+    let long_copy_data = [&b"d\0\0\x10\0"[..], &[b'a'; 100]].concat();
+    for (mode, status, message, overdue) in [
+        (
+            Mode::Transaction,
+            TxStatus::Idle,
+            &long_parse,
+            Overdue::Idle,
+        ),
+        (
+            Mode::Transaction,
+            TxStatus::Idle,
+            &long_copy_data,
+            Overdue::Idle,
+        ),
+        (Mode::Session, TxStatus::Idle, &long_parse, Overdue::Idle),
+        (
+            Mode::Session,
+            TxStatus::Idle,
+            &long_copy_data,
+            Overdue::Query,
+        ),
+        (
+            Mode::Transaction,
+            TxStatus::InTransaction,
+            &long_parse,
+            Overdue::IdleInTransaction,
+        ),
+        (
+            Mode::Transaction,
+            TxStatus::InTransaction,
+            &long_copy_data,
+            Overdue::Query,
+        ),
+    ] {
+        let what = format!("{mode:?}, {status:?}, {}", char::from(message[0]));
+        let mut scratch = vec![0; 32 * 1024];
+        let own = parameters(&[]);
+        let client = Stream {
+            input: query("select 1").into(),
+            ..Stream::default()
+        };
+        let relay = Relay::new(mode, own.clone());
+        let mut session = Session::new(client, relay, wording, false, NOW);
+        let server = Server::new(ServerId(1), Stream::default(), Upstream::new(own));
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        let mut spare = None;
+        let need = session.attach(NOW, Box::new(server), place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{what}: {need:?}");
+        let mut answer = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+        encode::ready_for_query(&mut answer, status);
+        server_says(&mut session, &answer, false);
+        let mut need = session.pump(NOW, &mut scratch);
+        let mut now = NOW;
+        let mut bytes = message.iter();
+        let found = loop {
+            need = match need {
+                Need::Checkin(server) => {
+                    spare = Some(server);
+                    session.pump(now, &mut scratch)
+                }
+                Need::Checkout => {
+                    let server = spare.take().unwrap();
+                    session.attach(now, server, place(), None, &mut scratch)
+                }
+                Need::Nothing => {
+                    if let Some(overdue) = session.overdue(now, &limits) {
+                        break overdue;
+                    }
+                    now = now + second;
+                    client_says(&mut session, &[*bytes.next().expect("it ends before")]);
+                    session.pump(now, &mut scratch)
+                }
+                need => panic!("{what}: {need:?}"),
+            };
+        };
+        assert_eq!(found, overdue, "{what}");
+        assert!(now - NOW <= 16 * second, "{what}: after {:?}", now - NOW);
+    }
+}
+
+#[test]
+fn a_client_that_waits_keeps_little_of_a_long_message() {
+    let mut scratch = vec![0; 128 * 1024];
+    let (mut session, server) = pair(false);
+    let long = query(&"x".repeat(100_000));
+    session.client.input = long.clone().into();
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let place = place();
+    session.wait(place);
+    let (kept, _) = session.buffered();
+    assert!((1..=16 * 1024).contains(&kept), "{kept}");
+    let mut need = session.attach(NOW, server, place, None, &mut scratch);
+    while matches!(need, Need::Turn) {
+        need = session.pump(NOW, &mut scratch);
+    }
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let server = session.server().expect("attached");
+    assert!(server.stream.output == long, "all of it is sent");
 }

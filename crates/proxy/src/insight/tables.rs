@@ -26,6 +26,13 @@ impl Tables {
         self.lock(table as usize).take(pool, trace);
     }
 
+    /// Forgets what a pool did.
+    pub(super) fn forget(&self, pool: PoolId) {
+        for table in 0..self.0.len() {
+            self.lock(table).forget(pool);
+        }
+    }
+
     /// Text of a statement, without literals.
     pub(super) fn text(&self, pool: PoolId, statement: Fingerprint) -> Option<String> {
         let text = |table| self.lock(table).text(pool, statement).map(str::to_owned);

@@ -44,13 +44,30 @@ impl Registry {
                 break CancelKey { pid, secret };
             }
         };
+        let shares = self.shares();
         clients.enter(
-            &config,
+            (&config, &shares),
             (&pool.database, &settings.database),
             (&pool.user, max),
             key,
         )?;
         Ok(key)
+    }
+
+    /// A client waits for the first server of its pool.
+    ///
+    /// # Errors
+    /// Too many do.
+    pub(crate) fn wait_for_greeting(&self, pool: &PoolHandle) -> Result<(), ClientError> {
+        let (config, shares, settings) = (self.config(), self.shares(), pool.settings());
+        let mut clients = self.clients.lock().expect("no panic under the lock");
+        clients.wait_for_greeting((&config, &shares), (&pool.database, &settings.database))
+    }
+
+    /// It does so no more.
+    pub(crate) fn greeting_wait_is_over(&self, pool: &PoolHandle) {
+        let mut clients = self.clients.lock().expect("no panic under the lock");
+        clients.wait_is_over(&pool.database);
     }
 
     /// A client that was let in is gone, and its pool knows.

@@ -199,6 +199,7 @@ impl Options {
             check_query: "SELECT 1".to_owned(),
             check_delay: self.check_after,
             reset_query: self.reset_query.to_owned(),
+            reset_always: self.reset_always,
         }
     }
 }

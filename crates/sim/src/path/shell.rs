@@ -16,6 +16,7 @@ use pgweir_pool::server::{Home, Server};
 use pgweir_pool::session::End as Ending;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
+use pgweir_pool::upstream::OwnError;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::check::{punctual, rest};
@@ -269,6 +270,8 @@ impl Shell for Plant {
     fn parked_ended(&self, _: &PoolCell, _: ServerId) {
         self.note(Note::ParkedEnded);
     }
+
+    fn cleaning_failed(&self, _: &PoolCell, _: &OwnError) {}
 
     fn settled(&self, client: &Client<InMemory>, name: ClientId) {
         self.note(Note::Settled(client.account, name));

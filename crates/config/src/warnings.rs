@@ -1,0 +1,115 @@
+//! What may be meant as it stands, and lets more people in than most want.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use pgweir_settings::text::key_of;
+use pgweir_settings::{Origin, Problem};
+
+use super::level::{Chain, Level};
+use super::outside::Outside;
+use super::passwords::{Entry, Password};
+use super::{AuthType, Config, Database, Secret, User};
+
+/// Finds what `pgweir check` warns of.
+pub(super) fn of(
+    config: &Config,
+    global: &Level,
+    databases: &[Entry<'_, Arc<Database>>],
+    users: &[Entry<'_, Arc<User>>],
+    (folder, outside): (&Path, &Outside<'_>),
+) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    let globals = Chain::new(&[global]);
+    if config.auth_type == AuthType::Trust {
+        warnings.extend(trust(config, &globals));
+    }
+    let mut files = Files {
+        folder,
+        outside,
+        warnings: &mut warnings,
+    };
+    files.named(&globals, &["http_jwt_secret_file", "http_tls_key_file"]);
+    for database in databases {
+        files.named(&Chain::new(&[database.level]), &["password_file"]);
+        files.written(database);
+    }
+    for user in users {
+        files.named(&Chain::new(&[user.level]), &["password_file"]);
+        files.written(user);
+    }
+    warnings.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
+    warnings.dedup();
+    warnings
+}
+
+/// Nobody has to prove anything: where from, and to what.
+fn trust(config: &Config, globals: &Chain<'_>) -> Vec<Problem> {
+    let found = globals.find("auth_type");
+    let warning = |message: String| {
+        Problem::new(found.origin, globals.key("auth_type"), message).with_value("trust")
+    };
+    let mut warnings = Vec::new();
+    let open = config.listen.addresses.iter();
+    let open: Vec<String> = open
+        .filter(|address| !address.is_loopback())
+        .map(IpAddr::to_string)
+        .collect();
+    if !open.is_empty() {
+        let addresses = open.join(", ");
+        warnings.push(warning(format!(
+            "lets everybody in who reaches {addresses} and knows the name of a user"
+        )));
+    }
+    if config.fallback_database.is_some() {
+        warnings.push(warning(
+            "lets everybody into every database that [databases.\"*\"] leads to".to_owned(),
+        ));
+    }
+    warnings
+}
+
+/// Files that hold secrets.
+struct Files<'a> {
+    folder: &'a Path,
+    outside: &'a Outside<'a>,
+    warnings: &'a mut Vec<Problem>,
+}
+
+impl Files<'_> {
+    /// Those that settings name.
+    fn named(&mut self, chain: &Chain<'_>, names: &[&str]) {
+        for name in names {
+            let found = chain.find(name);
+            let Some(written) = chain.get::<Option<String>>(name) else {
+                continue;
+            };
+            if (self.outside.is_open)(&self.folder.join(written)) {
+                let message = "names a file that every user of this machine may read; chmod o-r it";
+                let warning = Problem::new(found.origin, chain.key(name), message);
+                self.warnings.push(warning);
+            }
+        }
+    }
+
+    /// The one where a password is written that lets somebody in: this configuration, or an
+    /// `auth_file`.
+    fn written<T>(&mut self, of: &Entry<'_, T>) {
+        let is_password = matches!(
+            of.password.password,
+            Password::Set(Secret::Plain(_) | Secret::Md5(_))
+        );
+        let is_elsewhere = of.level.gives("password_env") || of.level.gives("password_file");
+        if let Origin::File { path, .. } = &of.password.origin
+            && is_password
+            && !is_elsewhere
+            && (self.outside.is_open)(Path::new(&**path))
+        {
+            let message = "stands in a file that every user of this machine may read; chmod o-r it";
+            let key = key_of(&of.level.path, "password");
+            self.warnings
+                .push(Problem::new(&of.password.origin, key, message));
+        }
+    }
+}

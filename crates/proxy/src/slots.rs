@@ -1,0 +1,254 @@
+//! The places of those who log in and have not proven who they are: strangers.
+//!
+//! A client gives its place up as soon as it has proven itself, before it waits for PostgreSQL, and
+//! a cancel request has one of its own kind. So nothing that a server does keeps a place, and what
+//! a stranger does keeps one for [`PATIENCE`] at most while others want it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use pgweir_wire::sqlstate::SqlState;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::texts::ClientError;
+
+/// Time in which a stranger has to say the next thing when all places are taken. Longer than the
+/// retransmission of a lost packet.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Cancel requests whose senders wait until PostgreSQL has been told. Further ones are passed on as
+/// well, but their connections are closed at once.
+const CANCELS_MAX: usize = 1024;
+
+/// All places.
+pub(crate) struct Slots {
+    table: Mutex<Table>,
+    /// A place became free.
+    freed: Notify,
+}
+
+impl Slots {
+    /// Room for so many strangers.
+    pub(crate) fn new(strangers_max: usize) -> Self {
+        Self {
+            table: Mutex::new(Table::new(strangers_max)),
+            freed: Notify::new(),
+        }
+    }
+
+    /// Waits for a place: until one is free, or until the stranger that makes room for this one has
+    /// said nothing for [`PATIENCE`].
+    pub(crate) async fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Stranger {
+        loop {
+            let answer = self.lock().enter(Instant::now(), address);
+            match answer {
+                Answer::Entered(number, ejected) => {
+                    return Stranger {
+                        slots: self.clone(),
+                        number,
+                        ejected: Some(ejected),
+                    };
+                }
+                Answer::Full(until) => {
+                    // Whichever comes first. Both only say that it is worth another look.
+                    let _ = tokio::time::timeout_at(until, self.freed.notified()).await;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("no panic under the lock")
+    }
+}
+
+/// The place of one stranger, free again when this is dropped.
+pub(crate) struct Stranger {
+    slots: Arc<Slots>,
+    number: u64,
+    ejected: Option<oneshot::Receiver<()>>,
+}
+
+impl Stranger {
+    /// It said something that brings its login on.
+    pub(crate) fn heard(&self) {
+        self.slots.lock().heard(self.number, Instant::now());
+    }
+
+    /// It is none any more.
+    pub(crate) fn leave(&self) {
+        if self.slots.lock().leave(self.number) {
+            self.slots.freed.notify_one();
+        }
+    }
+
+    /// It is a cancel request. `None` if it had better not wait for the answer.
+    pub(crate) fn cancels(&self) -> Option<Canceller> {
+        self.leave();
+        self.slots.lock().cancel().then(|| Canceller {
+            slots: self.slots.clone(),
+        })
+    }
+
+    /// Ends when the stranger has to go for another one; never once it has left. To be taken once.
+    ///
+    /// # Panics
+    /// The second time.
+    pub(crate) fn ejected(&mut self) -> impl Future<Output = ClientError> + use<> {
+        let ejected = self.ejected.take().expect("taken once");
+        async move {
+            if ejected.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            ClientError::new(
+                SqlState::TOO_MANY_CONNECTIONS,
+                "too many clients are logging in, and this one said nothing for a second",
+            )
+            .hint("Connect again.")
+        }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// The place of a cancel request that waits for its answer.
+pub(crate) struct Canceller {
+    slots: Arc<Slots>,
+}
+
+impl Drop for Canceller {
+    fn drop(&mut self) {
+        let mut table = self.slots.lock();
+        assert!(table.cancels > 0, "a place is given back once");
+        table.cancels -= 1;
+    }
+}
+
+/// What a stranger gets that comes.
+enum Answer {
+    /// A place with this number, and word when it has to go.
+    Entered(u64, oneshot::Receiver<()>),
+    /// None, which can be different then or when one leaves.
+    Full(Instant),
+}
+
+struct Entry {
+    address: Option<IpAddr>,
+    heard: Instant,
+    eject: oneshot::Sender<()>,
+}
+
+/// Who has which place.
+struct Table {
+    strangers_max: usize,
+    next: u64,
+    strangers: BTreeMap<u64, Entry>,
+    by_address: HashMap<Option<IpAddr>, u32>,
+    cancels: usize,
+}
+
+impl Table {
+    fn new(strangers_max: usize) -> Self {
+        assert!(strangers_max > 0, "somebody must be able to log in");
+        Self {
+            strangers_max,
+            next: 0,
+            strangers: BTreeMap::new(),
+            by_address: HashMap::new(),
+            cancels: 0,
+        }
+    }
+
+    fn enter(&mut self, now: Instant, address: Option<IpAddr>) -> Answer {
+        if self.strangers.len() >= self.strangers_max {
+            match self.makes_room(now) {
+                Some(number) => self.eject(number),
+                None => return Answer::Full(self.longest_silent() + PATIENCE),
+            }
+        }
+        let address = address.map(network);
+        let (eject, ejected) = oneshot::channel();
+        let number = self.next;
+        self.next += 1;
+        *self.by_address.entry(address).or_default() += 1;
+        let entry = Entry {
+            address,
+            heard: now,
+            eject,
+        };
+        self.strangers.insert(number, entry);
+        Answer::Entered(number, ejected)
+    }
+
+    /// Of those out of patience, one from the address that has most places: there, the one that has
+    /// been silent for longest. So an address can take all places, but not from others.
+    fn makes_room(&self, now: Instant) -> Option<u64> {
+        let silent = self.strangers.iter();
+        let silent = silent.filter(|(_, entry)| now - entry.heard >= PATIENCE);
+        let first = silent.min_by_key(|(_, entry)| {
+            let places = self.by_address[&entry.address];
+            (std::cmp::Reverse(places), entry.heard)
+        });
+        first.map(|(&number, _)| number)
+    }
+
+    fn longest_silent(&self) -> Instant {
+        let heard = self.strangers.values().map(|entry| entry.heard);
+        heard.min().expect("all places are taken")
+    }
+
+    fn eject(&mut self, number: u64) {
+        let entry = self.remove(number).expect("was found");
+        // One whose login has ended by itself meanwhile does not listen.
+        let _ = entry.eject.send(());
+    }
+
+    fn heard(&mut self, number: u64, now: Instant) {
+        if let Some(entry) = self.strangers.get_mut(&number) {
+            entry.heard = now;
+        }
+    }
+
+    /// Whether it had a place still.
+    fn leave(&mut self, number: u64) -> bool {
+        self.remove(number).is_some()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.strangers.remove(&number)?;
+        let places = self.by_address.get_mut(&entry.address);
+        let places = places.expect("counted when it came");
+        *places -= 1;
+        if *places == 0 {
+            self.by_address.remove(&entry.address);
+        }
+        Some(entry)
+    }
+
+    fn cancel(&mut self) -> bool {
+        let has_room = self.cancels < CANCELS_MAX;
+        self.cancels += usize::from(has_room);
+        has_room
+    }
+}
+
+/// What one peer has of the address space: a whole /64 of IPv6 as a rule.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Answer, CANCELS_MAX, Table};
+
+/// A table with three places and a clock.
+struct Run {
+    table: Table,
+    now: Instant,
+    entered: Vec<(u64, oneshot::Receiver<()>)>,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            table: Table::new(3),
+            now: Instant::now(),
+            entered: Vec::new(),
+        }
+    }
+
+    /// Whether a stranger from there gets a place.
+    fn comes(&mut self, address: &str) -> bool {
+        let address: IpAddr = address.parse().unwrap();
+        match self.table.enter(self.now, Some(address)) {
+            Answer::Entered(number, ejected) => {
+                self.entered.push((number, ejected));
+                true
+            }
+            Answer::Full(until) => {
+                assert!(until > self.now, "waiting is of use");
+                false
+            }
+        }
+    }
+
+    fn later(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+
+    fn says_something(&mut self, which: usize) {
+        self.table.heard(self.entered[which].0, self.now);
+    }
+
+    fn leaves(&mut self, which: usize) {
+        self.table.leave(self.entered[which].0);
+    }
+
+    /// Who had to go, as the how manieth of those who came.
+    fn ejected(&mut self) -> Vec<usize> {
+        let mut ejected = Vec::new();
+        for (at, (_, receiver)) in self.entered.iter_mut().enumerate() {
+            if receiver.try_recv().is_ok() {
+                ejected.push(at);
+            }
+        }
+        ejected
+    }
+}
+
+#[test]
+fn nobody_makes_room_who_has_just_spoken() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        assert!(run.comes("10.0.0.1"));
+    }
+    run.later(999);
+    assert!(!run.comes("10.0.0.2"));
+    assert!(run.ejected().is_empty());
+}
+
+#[test]
+fn the_longest_silent_makes_room() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        assert!(run.comes("10.0.0.1"));
+        run.later(400);
+    }
+    run.says_something(0);
+    run.later(400);
+    assert!(run.comes("10.0.0.1"));
+    assert_eq!(run.ejected(), [1]);
+}
+
+#[test]
+fn an_address_with_more_places_makes_room_first() {
+    let mut run = Run::new();
+    for address in ["10.0.0.2", "10.0.0.1", "10.0.0.1"] {
+        assert!(run.comes(address));
+        run.later(1);
+    }
+    run.later(2000);
+    assert!(run.comes("10.0.0.3"));
+    assert_eq!(run.ejected(), [1]);
+}
+
+#[test]
+fn a_network_of_ipv6_is_one_address() {
+    let mut run = Run::new();
+    for address in ["::ffff:10.0.0.1", "2001:db8::1", "2001:db8::2:1"] {
+        assert!(run.comes(address));
+        run.later(1);
+    }
+    run.later(2000);
+    assert!(run.comes("10.0.0.2"));
+    assert_eq!(run.ejected(), [1]);
+}
+
+#[test]
+fn a_place_that_is_left_is_free_and_its_owner_is_never_ejected() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        assert!(run.comes("10.0.0.1"));
+    }
+    run.leaves(1);
+    run.leaves(1);
+    assert!(run.comes("10.0.0.1"));
+    assert!(!run.comes("10.0.0.1"));
+    assert!(run.ejected().is_empty());
+    assert_eq!(run.table.by_address.len(), 1);
+    for which in 0..4 {
+        run.leaves(which);
+    }
+    assert!(run.table.by_address.is_empty());
+}
+
+#[test]
+fn cancel_requests_have_places_of_their_own() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        assert!(run.comes("10.0.0.1"));
+    }
+    for _ in 0..CANCELS_MAX {
+        assert!(run.table.cancel());
+    }
+    assert!(!run.table.cancel());
+}
