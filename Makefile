@@ -95,7 +95,7 @@ bench: ## Compares the speed of pgweir and PgBouncer
 soak: ## Runs a longer simulation (SEEDS=100000)
 	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
 
-races: ## Removes guards of the drivers one at a time, and sees the simulator notice
+races: ## Puts back the races that the drivers guard against, one at a time, and sees the simulator notice
 	python3 tests/races.py $(ARGS)
 
 lint: ## Checks formatting, lints, the stated Rust version and the structure of the crates

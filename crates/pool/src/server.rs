@@ -58,7 +58,8 @@ impl Cancels {
 
     /// One of those on their way came to this end.
     pub fn ended(&mut self, delivery: Delivery) {
-        self.under_way -= 1;
+        let left = self.under_way.checked_sub(1);
+        self.under_way = left.expect("a request ends once, at the server it was sent to");
         self.in_doubt |= delivery == Delivery::InDoubt;
     }
 }
@@ -105,7 +106,7 @@ impl<S: Read + Write> Server<S> {
         self.inflow.event(readable, hung_up);
     }
 
-    /// There may be something to read that brings no event, as after a move to another worker.
+    /// There may be something to read whose event found nobody.
     pub fn look_again(&mut self) {
         self.inflow.look_again();
     }

@@ -172,11 +172,6 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         self.inflow.event(readable, hung_up);
     }
 
-    /// There may be something to read that brings no event, as after a move to another worker.
-    pub fn look_again(&mut self) {
-        self.inflow.look_again();
-    }
-
     /// Does what can be done now. `scratch` is larger than any message that must be understood.
     pub fn pump(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         match &self.stage {

@@ -49,7 +49,7 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 30] = [
+const PATH_EVENTS: [&str; 31] = [
     "cancel: server",
     "cancel: waiter",
     "checkin",
@@ -62,6 +62,7 @@ const PATH_EVENTS: [&str; 30] = [
     "close: retired",
     "compared in part",
     "compared to the end",
+    "crossing",
     "end: administrator",
     "end: client gone",
     "end: ended",

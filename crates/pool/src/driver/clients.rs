@@ -263,9 +263,8 @@ impl<S: Shell> Driver<S> {
         let (to, _) = self.leaving.expect("decided just now");
         let home = self.home(slot);
         // If it cannot be taken out here it cannot be heard there, and ends as that.
+        // What there is to read then brings an event there, as whatever is watched anew does.
         let _ = self.shell.unwatch_client(&mut client.session.client, home);
-        // What was there before the move brings no event after it.
-        client.session.look_again();
         self.clients.free(slot);
         self.turns.remove(&slot);
         self.outbox.send(to, Message::Adopt(client));

@@ -143,13 +143,13 @@ impl<S: Shell> Driver<S> {
         }
     }
 
-    /// A server that lived here is closed, or lives elsewhere.
+    /// A server that lived here is closed, or lives elsewhere. That is said once, and its slot is
+    /// nobody else's before it was.
     pub(super) fn forget_server(&mut self, id: ServerId, slot: u32) {
-        if self.servers.get(slot).is_some_and(|entry| entry.id == id) {
-            self.servers.take(slot);
-            self.servers.free(slot);
-            self.returning.retain(|&s| s != slot);
-        }
+        let doing = &self.resident(slot, id).doing;
+        assert!(matches!(doing, Doing::Parked), "nobody holds what is gone");
+        self.servers.take(slot);
+        self.servers.free(slot);
     }
 
     /// A server that a client held is gone.

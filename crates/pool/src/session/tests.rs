@@ -229,7 +229,7 @@ fn a_late_cancel_request_does_not_hit_the_next_query_of_a_transaction() {
     encode::ready_for_query(&mut begun, TxStatus::InTransaction);
     server_says(&mut session, &begun, false);
     session.client.input.extend(query("select 2"));
-    session.look_again();
+    session.ready(true, false);
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
     let server = session.server().expect("in a transaction");
     assert!(!server.stream.output.ends_with(&query("select 2")));
@@ -311,7 +311,7 @@ fn a_pipeline_is_not_a_long_query() {
     let mut now = NOW;
     for _ in 0..5 {
         session.client.input.extend(query("select 1"));
-        session.look_again();
+        session.ready(true, false);
         now = now + second / 2;
         let server = session.server().expect("attached");
         server.stream.input.extend(answer());
@@ -339,7 +339,7 @@ fn times_of_queries_and_transactions_are_apart() {
     // The client thinks for 10 ms, then sends two queries at once.
     let two = [query("select 2"), query("commit")].concat();
     session.client.input.extend(&two);
-    session.look_again();
+    session.ready(true, false);
     assert!(matches!(session.pump(at(13), &mut scratch), Need::Nothing));
     let answers = [reply(TxStatus::InTransaction), answer()].concat();
     server_says(&mut session, &answers, false);
@@ -462,7 +462,7 @@ fn executions_are_counted_with_their_rows_bytes_and_times() {
     for first in [message(b'1', b""), Vec::new()] {
         if first.is_empty() {
             session.client.input = execute.clone().into();
-            session.look_again();
+            session.ready(true, false);
             assert!(matches!(session.pump(now, &mut scratch), Need::Nothing));
         }
         now = now + second;
@@ -503,7 +503,7 @@ fn a_loop_of_round_trips_is_found_over_several_servers() {
     let mut found = Vec::new();
     for n in 0..12 {
         session.client.input = query(&format!("select {n} /*route='r'*/")).into();
-        session.look_again();
+        session.ready(true, false);
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let need = session.attach(NOW, server, place(), None, &mut scratch);
         assert!(matches!(need, Need::Nothing), "{need:?}");

@@ -25,6 +25,7 @@ impl World {
         let Some(client) = self.client_of(name) else {
             return;
         };
+        self.log.count("crossing");
         let soon = Spread {
             least_us: 1,
             most_us: self.options.mail.most_us,

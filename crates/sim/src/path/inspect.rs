@@ -14,6 +14,9 @@ use super::check::{bounded, over, punctual, queue};
 impl World {
     /// Between two events.
     pub(super) fn inspect(&mut self) {
+        if !std::mem::take(&mut self.workers.touched) {
+            return;
+        }
         self.check_sessions();
         self.check_parked();
         self.check_queues();

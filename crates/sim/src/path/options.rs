@@ -134,7 +134,7 @@ impl Options {
         let mail_max = if rng.one_in(3) { 20_000 } else { 3_000 };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
         Self {
-            clients: rng.between(1, 12),
+            clients: rng.between(1, 10),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
             pools,

@@ -50,6 +50,8 @@ pub(super) struct Workers {
     pub(super) permits: BTreeMap<ServerId, (PoolCell, Permit)>,
     /// Events that workers have fetched, of streams that they do not hear any more.
     pub(super) fetched: Vec<(WorkerId, Peer, Readiness)>,
+    /// Drivers or pools were told something since they were inspected.
+    pub(super) touched: bool,
     /// Since when servers are cleaned.
     pub(super) cleaned: Cleaned,
     /// Settings that servers log in with; one copy, as the proxy keeps it.
@@ -77,6 +79,7 @@ impl Workers {
             names: BTreeMap::new(),
             permits: BTreeMap::new(),
             fetched: Vec::new(),
+            touched: false,
             cleaned: Cleaned::new(),
             defaults: Arc::new(defaults),
         }
@@ -225,6 +228,7 @@ impl World {
     }
 
     fn wake(&mut self, worker: WorkerId, input: impl FnOnce(&mut Driver<Plant>, Time)) {
+        self.workers.touched = true;
         let at = worker.index();
         let lag = self.rng.duration(self.options.lag);
         let now = Time(self.now.0.saturating_sub(lag.as_micros() as u64));
@@ -248,6 +252,7 @@ impl World {
 
     /// The control plane does something.
     pub(super) fn errand(&mut self, errand: impl FnOnce(&mut Outbox<InMemory>, &Plant, Time)) {
+        self.workers.touched = true;
         let mut outbox = Outbox::new(None);
         let plant = self.workers.plant.clone();
         errand(&mut outbox, &plant, self.now);
