@@ -53,12 +53,6 @@ RACES = [
         "let is_alive = (0..0).all(|_| {",
     ),
     (
-        "a server says something and ends on its way to a client that left",
-        DRIVER + "clients.rs",
-        "let is_alive = (0..2).all(|_| {",
-        "let is_alive = (0..1).all(|_| {",
-    ),
-    (
         "a cancel request that arrived is counted for another server",
         DRIVER + "servers.rs",
         "let Some(resident) = self.servers.get_mut(slot).filter(|entry| entry.id == id) else {",
