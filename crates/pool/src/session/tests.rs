@@ -266,7 +266,7 @@ fn who_says_goodbye_behind_a_query_gets_its_answer_first() {
     let parting = |scratch: &mut [u8]| {
         let mut session = asked(scratch);
         session.client.input.extend(b"X\0\0\0\x04");
-        session.look_again();
+        session.ready(true, false);
         assert!(matches!(session.pump(NOW, scratch), Need::Nothing));
         session
     };
@@ -291,7 +291,7 @@ fn who_says_goodbye_in_an_open_batch_is_owed_nothing() {
     encode::parse(&mut bytes, "", "select 1");
     encode::terminate(&mut bytes);
     session.client.input.extend(bytes);
-    session.look_again();
+    session.ready(true, false);
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
     let need = session.attach(NOW, server, place(), None, &mut scratch);
     assert!(matches!(need, Need::Return(_)), "{need:?}");

@@ -9,7 +9,7 @@ use pgweir_pool::pool::Place;
 use pgweir_pool::time::Time;
 
 use super::World;
-use super::check::{bounded, over, punctual, queue};
+use super::check::{bounded, heard, over, punctual, queue};
 
 impl World {
     /// Between two events.
@@ -31,10 +31,16 @@ impl World {
                 bounded::session(held, unsent, scratch);
                 let due = client.session.due_cancel().is_some();
                 punctual::cancels(client.account, due);
+                if let Some(server) = client.session.server() {
+                    let missed = self.net.is_missed(server.stream.end.id);
+                    heard::busy(server.id, missed, server.may_read());
+                }
             }
             for server in driver.returning() {
                 let (held, unsent) = server.buffered();
                 bounded::server(held, unsent, scratch);
+                let missed = self.net.is_missed(server.stream.end.id);
+                heard::busy(server.id, missed, server.may_read());
                 let since = self.workers.cleaned.get(&server.id).copied();
                 let since = since.unwrap_or(self.now);
                 punctual::cleans(server.id, self.now - since, self.options.sweep);
@@ -54,7 +60,7 @@ impl World {
                     let (held, unsent) = server.buffered();
                     bounded::server(held, unsent, scratch);
                     let missed = server.home.is_some() && self.net.is_missed(server.stream.end.id);
-                    assert!(!missed, "heard: {} said something unheard", server.id);
+                    heard::parked(server.id, missed);
                 }
             });
         }
