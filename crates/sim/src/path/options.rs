@@ -147,7 +147,7 @@ impl Options {
                 most_us: if rng.one_in(3) { 20_000 } else { 200_000 },
             },
             mail: Spread::draw(rng, 1, mail_max),
-            round: Spread::draw(rng, 1, 300),
+            round: Spread::draw(rng, 1, 5_000),
             drain_after: rng
                 .one_in(16)
                 .then(|| Duration::from_millis(rng.between(1, 400))),
