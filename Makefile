@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak races lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak hostile races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ bench: ## Compares the speed of pgweir and PgBouncer
 
 soak: ## Runs a longer simulation (SEEDS=100000)
 	$(CARGO) run --release -p pgweir-sim -- --seeds $(SEEDS)
+
+hostile: ## Attacks a pooler for ten minutes (HOSTILE_SECONDS, HOSTILE_SEED), and sees that nobody else is hurt
+	$(CARGO) build -p pgweir-cli
+	HOSTILE_SECONDS=$(or $(HOSTILE_SECONDS),600) PGWEIR_BIN=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir \
+		$(CARGO) test -p pgweir-e2e --test e2e hostile -- --nocapture
 
 races: ## Puts back the races that the drivers guard against, one at a time, and sees the simulator notice
 	python3 tests/races.py $(ARGS)

@@ -18,6 +18,7 @@ mod departures;
 mod drivers;
 mod failures;
 mod findings;
+mod hostile;
 mod limits;
 mod locks;
 mod neighbours;

@@ -152,22 +152,31 @@ fn named_statements_pin_their_client_until_they_are_closed() {
     let mut client = Client::log_in(&role.through(&pooler));
     let mut other = Client::log_in(&role.through(&pooler));
     let pid = "select pg_backend_pid()";
-    client.ask(&Batch::new().parse("s", pid).sync()).success();
+    let parse = Batch::new().parse("s", pid).sync();
     let run = Batch::new().bind("", "s", &[]).execute("", 0).sync();
-    let own = client.ask(&run).success().value();
-    // The other client would get the pinned server, for it was used last.
-    for _ in 0..5 {
-        assert_ne!(other.value(pid), own);
-        assert_eq!(client.ask(&run).success().value(), own);
-    }
-    client
-        .ask(&Batch::new().close_statement("s").sync())
-        .success();
-    // Both servers are there for others again.
     let mut third = Client::log_in(&role.through(&pooler));
-    other.query("begin").success();
-    third.query("begin").success();
-    assert_ne!(other.value(pid), third.value(pid));
+    for close in [
+        Batch::new().close_statement("s").sync(),
+        Batch::new().query("deallocate s"),
+        Batch::new().run("deallocate prepare \"s\"", &[]).sync(),
+        Batch::new().query("select 1; deallocate s; select 2"),
+        Batch::new().query("deallocate all"),
+    ] {
+        client.ask(&parse).success();
+        let own = client.ask(&run).success().value();
+        // The other client would get the pinned server, for it was used last.
+        for _ in 0..5 {
+            assert_ne!(other.value(pid), own);
+            assert_eq!(client.ask(&run).success().value(), own);
+        }
+        client.ask(&close).success();
+        // Both servers are there for others again.
+        other.query("begin").success();
+        third.query("begin").success();
+        assert_ne!(other.value(pid), third.value(pid));
+        other.query("rollback").success();
+        third.query("rollback").success();
+    }
 }
 
 #[test]

@@ -98,6 +98,23 @@ fn a_search_path_at_startup_is_the_clients_own() {
 }
 
 #[test]
+fn a_search_path_is_read_the_same_whatever_encoding_the_server_was_left_in() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let target = role.through(&pooler);
+    let bytes = "select encode(convert_to(current_setting('search_path'), 'UTF8'), 'hex')";
+    let mut before = Client::log_in_with(&target, &[("client_encoding", "LATIN1")]);
+    // SJIS has no such letter, and PostgreSQL takes the setting all the same.
+    for encoding in ["UTF8", "LATIN1", "SJIS"] {
+        let own = [("client_encoding", encoding), ("search_path", "\u{e9}")];
+        let mut client = Client::log_in_with(&target, &own);
+        before.query("select 1").success();
+        assert_eq!(client.value(bytes), "c3a9", "{encoding}");
+        assert_eq!(client.value("show client_encoding"), encoding);
+    }
+}
+
+#[test]
 fn a_setting_that_is_rolled_back_is_not_kept() {
     let role = shared().role();
     let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
@@ -204,4 +221,73 @@ fn discard_all_resets_to_what_the_session_had_at_first() {
         second.value("select count(*) from pg_listening_channels()"),
         "0"
     );
+}
+
+#[test]
+fn a_reset_returns_to_what_the_client_connected_with() {
+    let own = [
+        ("application_name", "billing"),
+        ("TimeZone", "Asia/Tokyo"),
+        ("search_path", "pg_catalog"),
+    ];
+    let all = "reset application_name; set timezone to default; reset search_path";
+    for mode in ["transaction", "session"] {
+        let role = shared().role();
+        let pooler = Pooler::start(&role.config().set("pool_mode", mode));
+        let target = role.through(&pooler);
+        let mut plain = Client::log_in(&target);
+        let defaults = own.map(|(name, _)| plain.value(&format!("show {name}")));
+        for text in ["reset all", "discard all", all] {
+            let mut client = Client::log_in_with(&target, &own);
+            client.query("set timezone to 'UTC'").success();
+            client.query(text).success();
+            for (at, (name, value)) in own.into_iter().enumerate() {
+                let show = format!("show {name}");
+                assert_eq!(client.value(&show), value, "{text} in {mode} mode");
+                assert_eq!(plain.value(&show), defaults[at], "{text} in {mode} mode");
+            }
+            assert_eq!(client.parameters["TimeZone"], "Asia/Tokyo", "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_role_is_not_left_to_the_next_client() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let target = role.through(&pooler);
+    let mut one = Client::log_in(&target);
+    let mut next = Client::log_in(&target);
+    let login = next.value("select current_setting('role')");
+    for text in [
+        "set role none; set role current_user",
+        "select set_config('role', current_user, false)",
+    ] {
+        let text = text.replace(
+            "set role current_user",
+            "do $$begin execute format('set role %I', current_user); end$$",
+        );
+        one.query(&text).success();
+        assert_eq!(
+            next.value("select current_setting('role')"),
+            login,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn settings_are_not_read_in_the_encoding_of_another_client() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    let target = role.through(&pooler);
+    let mut other = Client::log_in_with(&target, &[("client_encoding", "LATIN1")]);
+    let mut client = Client::log_in_with(
+        &target,
+        &[("client_encoding", "UTF8"), ("search_path", "caf\u{e9}")],
+    );
+    for _ in 0..2 {
+        assert_eq!(other.value("show client_encoding"), "LATIN1");
+        assert_eq!(client.value("show search_path"), "caf\u{e9}");
+    }
 }

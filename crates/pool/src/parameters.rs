@@ -9,14 +9,20 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// Settings that PostgreSQL reports but that no session can change for itself.
-const FIXED: [&str; 6] = [
+const FIXED: [&str; 5] = [
     "in_hot_standby",
     "integer_datetimes",
     "is_superuser",
     "server_encoding",
     "server_version",
-    "session_authorization",
 ];
+
+/// Who the session is. These are changed last and taken back first, so that everything else happens
+/// with the rights of the login; and in this order, for the first takes the second back.
+const IDENTITY: [&str; 2] = ["session_authorization", "role"];
+
+/// Settings by which PostgreSQL ends a session that is idle, as those of a pool are.
+const UNFIT_TO_PARK: [&str; 1] = ["idle_session_timeout"];
 
 /// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
 const UNKNOWN: &str = "\0";
@@ -59,6 +65,14 @@ impl Parameters {
         }
     }
 
+    /// Names of settings that `others` has other values of, but for who the session is.
+    pub(crate) fn differing(&self, others: &Self) -> impl Iterator<Item = Arc<str>> {
+        let differs = |(name, value): &(&Arc<str>, &Arc<str>)| {
+            others.0.get(*name) != Some(*value) && !IDENTITY.contains(&&***name)
+        };
+        self.0.iter().filter(differs).map(|(name, _)| name.clone())
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -69,38 +83,88 @@ impl Parameters {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// SQL that turns a session with these settings into one with those of `wanted`; `None` when
-    /// they are the same. A simple query, so all of it applies or nothing.
+    /// SQL that takes back the settings that `wanted` has no values for; `None` if there are none.
+    /// It can fail where the server's configuration changed, or a limit that it takes back hits it.
+    pub fn sql_to_take_back(&self, wanted: &Self) -> Option<String> {
+        let is_role = |name: &str| name == "role";
+        let surplus = || self.iter().map(|(name, _)| name);
+        let surplus = || surplus().filter(|name| wanted.value(name).is_none());
+        let mut sql = String::new();
+        let first = surplus().filter(|name| is_role(name));
+        for name in first.chain(surplus().filter(|name| !is_role(name))) {
+            push(&mut sql, "; ", format_args!("RESET {}", quoted_name(name)));
+        }
+        (!sql.is_empty()).then_some(sql)
+    }
+
+    /// The settings of [`Self::sql_to_take_back`] are taken back.
+    pub(crate) fn taken_back(&mut self, wanted: &Self) {
+        self.0.retain(|name, _| wanted.value(name).is_some());
+    }
+
+    /// SQL that sets what is not as `wanted` has it; `None` when nothing differs. A simple query,
+    /// so all of it applies or nothing.
     ///
     /// `set_config` takes any value as it is, lists like search_path included, which `SET` does
     /// not; its name is qualified, so that no search_path can put another function in its place.
-    /// The text is ASCII: PostgreSQL reads it in the encoding of whoever had the session before.
+    /// The text is ASCII: PostgreSQL reads it in the encoding that the session had before.
     pub fn sql_to_become(&self, wanted: &Self) -> Option<String> {
         let mut sql = String::new();
-        for (name, _) in self.iter() {
-            if wanted.value(name).is_none() {
-                push(&mut sql, "; ", format_args!("RESET {}", quoted_name(name)));
-            }
-        }
-        let mut joint = if sql.is_empty() {
-            "SELECT "
-        } else {
-            "; SELECT "
-        };
-        for (name, value) in wanted.iter() {
+        let is_identity = |name: &str| IDENTITY.contains(&name);
+        let last = IDENTITY.map(|name| Some((name, wanted.value(name)?)));
+        let others = wanted.iter().filter(|(name, _)| !is_identity(name));
+        for (name, value) in others.chain(last.into_iter().flatten()) {
             if self.value(name) != Some(value) {
                 // What the encoding of the client has no letter for cannot be answered with.
                 let quiet = if value.is_ascii() { "" } else { " IS NULL" };
                 let name = literal(name);
                 let value = literal(value);
-                let call = format_args!("pg_catalog.set_config({name}, {value}, false){quiet}")
-                    .to_string();
-                sql.push_str(joint);
-                sql.push_str(&call);
-                joint = ", ";
+                sql.push_str(if sql.is_empty() { "SELECT " } else { ", " });
+                push(
+                    &mut sql,
+                    "",
+                    format_args!("pg_catalog.set_config({name}, {value}, false){quiet}"),
+                );
             }
         }
         (!sql.is_empty()).then_some(sql)
+    }
+
+    /// SQL that takes back what a server must not be parked with, and notes that it is taken back.
+    /// `defaults` is what the server had after login; `role` says that it may have another role.
+    pub(crate) fn sql_to_park(&self, defaults: &Self, role: bool) -> Option<String> {
+        let mut sql = String::new();
+        if self.is_somebody_else(defaults) {
+            push(&mut sql, "; ", format_args!("RESET SESSION AUTHORIZATION"));
+        }
+        if role {
+            push(&mut sql, "; ", format_args!("RESET ROLE"));
+        }
+        for name in self.unfit_to_park() {
+            push(&mut sql, "; ", format_args!("RESET {name}"));
+        }
+        (!sql.is_empty()).then_some(sql)
+    }
+
+    /// Whether a server with these settings must not be parked.
+    pub(crate) fn must_be_taken_back(&self, defaults: &Self) -> bool {
+        self.is_somebody_else(defaults) || self.unfit_to_park().next().is_some()
+    }
+
+    /// The session is the login's again, and may be parked.
+    pub(crate) fn parked(&mut self) {
+        for name in UNFIT_TO_PARK.iter().chain(&["role"]) {
+            self.0.remove(*name);
+        }
+    }
+
+    fn is_somebody_else(&self, defaults: &Self) -> bool {
+        self.0.get(IDENTITY[0]) != defaults.0.get(IDENTITY[0])
+    }
+
+    fn unfit_to_park(&self) -> impl Iterator<Item = &'static str> {
+        let has = |name: &&str| self.0.contains_key(*name);
+        UNFIT_TO_PARK.into_iter().filter(has)
     }
 }
 
@@ -134,16 +198,16 @@ fn quoted_name(name: &str) -> String {
     parts.join(".")
 }
 
-/// An expression for a text that means the same whatever `standard_conforming_strings`,
-/// `client_encoding` and the encoding of the database are.
+/// An expression for `text` that means the same whatever standard_conforming_strings and
+/// client_encoding are.
 fn literal(text: &str) -> String {
     if !text.is_ascii() {
-        let mut hex = String::with_capacity(2 * text.len());
+        let mut bytes = String::with_capacity(text.len() * 2);
         for byte in text.bytes() {
-            push(&mut hex, "", format_args!("{byte:02x}"));
+            push(&mut bytes, "", format_args!("{byte:02x}"));
         }
         // Unlike an escape `\u`, this does for a database in SQL_ASCII too.
-        return format!("pg_catalog.convert_from(pg_catalog.decode('{hex}', 'hex'), 'UTF8')");
+        return format!("pg_catalog.convert_from(pg_catalog.decode('{bytes}', 'hex'), 'UTF8')");
     }
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') {
@@ -165,10 +229,8 @@ mod tests {
     }
 
     fn check(from: &[(&str, &str)], to: &[(&str, &str)], sql: Option<&str>) {
-        assert_eq!(
-            parameters(from).sql_to_become(&parameters(to)).as_deref(),
-            sql
-        );
+        let (from, to) = (parameters(from), parameters(to));
+        assert_eq!(from.sql_to_become(&to).as_deref(), sql);
     }
 
     #[test]
@@ -177,15 +239,76 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_set_and_a_surplus_is_reset() {
+    fn a_difference_is_set() {
         check(
             &[("a", "1"), ("b", "1"), ("My.Var", "x")],
             &[("a", "2"), ("b", "1"), ("c", "3")],
             Some(
-                "RESET \"my\".\"var\"; SELECT pg_catalog.set_config('a', '2', false), \
+                "SELECT pg_catalog.set_config('a', '2', false), \
                  pg_catalog.set_config('c', '3', false)",
             ),
         );
+    }
+
+    #[test]
+    fn a_surplus_is_reset_with_the_rights_of_the_login() {
+        let mut server = parameters(&[("a", "1"), ("My.Var", "x"), ("role", "bob")]);
+        let client = parameters(&[("a", "2")]);
+        let sql = server.sql_to_take_back(&client);
+        let expected = r#"RESET "role"; RESET "my"."var""#;
+        assert_eq!(sql.as_deref(), Some(expected));
+        server.taken_back(&client);
+        assert_eq!(server.sql_to_take_back(&client), None);
+    }
+
+    #[test]
+    fn who_the_session_is_is_set_last() {
+        let wanted = [("role", "bob"), ("session_authorization", "al"), ("x", "1")];
+        check(
+            &[],
+            &wanted,
+            Some(
+                "SELECT pg_catalog.set_config('x', '1', false), \
+                 pg_catalog.set_config('session_authorization', 'al', false), \
+                 pg_catalog.set_config('role', 'bob', false)",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_value_means_the_same_in_any_encoding() {
+        check(
+            &[],
+            &[("search_path", "caf\u{e9}")],
+            Some(
+                "SELECT pg_catalog.set_config('search_path', \
+                 pg_catalog.convert_from(pg_catalog.decode('636166c3a9', 'hex'), 'UTF8'), false) IS NULL",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_server_is_parked_as_its_login_and_without_a_limit_on_idleness() {
+        let defaults = parameters(&[("session_authorization", "app")]);
+        for (own, role, sql) in [
+            (("timezone", "UTC"), false, None),
+            (("timezone", "UTC"), true, Some("RESET ROLE")),
+            (
+                ("session_authorization", "bob"),
+                false,
+                Some("RESET SESSION AUTHORIZATION"),
+            ),
+            (
+                ("idle_session_timeout", "1"),
+                false,
+                Some("RESET idle_session_timeout"),
+            ),
+        ] {
+            let mut server = defaults.clone();
+            server.set(own.0, own.1);
+            assert_eq!(server.sql_to_park(&defaults, role).as_deref(), sql);
+            assert_eq!(server.must_be_taken_back(&defaults), sql.is_some() && !role);
+        }
     }
 
     #[test]
@@ -197,31 +320,6 @@ mod tests {
                 r"SELECT pg_catalog.set_config('application_name', E'x\\''; drop table t; --', false)",
             ),
         );
-    }
-
-    #[test]
-    fn a_value_is_the_same_in_every_encoding() {
-        check(
-            &[("client_encoding", "LATIN1")],
-            &[("client_encoding", "UTF8"), ("search_path", "\u{e9}")],
-            Some(
-                "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false), \
-                 pg_catalog.set_config('search_path', \
-                 pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), false) IS NULL",
-            ),
-        );
-        for text in [
-            "plain",
-            "it's",
-            r"a\b",
-            "\u{e9}",
-            "'\u{4e2d}\\",
-            "\u{1f600}",
-        ] {
-            let wanted = parameters(&[("search_path", text)]);
-            let sql = Parameters::default().sql_to_become(&wanted).unwrap();
-            assert!(sql.is_ascii(), "{sql}");
-        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ enum Cleaning {
     /// A cancel request was asked for. One is enough: a second could hit our own ROLLBACK.
     Cancelled,
     RolledBack,
+    TakenBack,
     Reset,
 }
 
@@ -86,6 +87,13 @@ impl Recovery {
             }
             self.stage = Cleaning::RolledBack;
             server.send_own("ROLLBACK", out);
+            return Next::Wait;
+        }
+        if self.stage < Cleaning::TakenBack
+            && let Some(sql) = server.take_back()
+        {
+            self.stage = Cleaning::TakenBack;
+            server.send_own(&sql, out);
             return Next::Wait;
         }
         let reset_is_due = self.needs_reset || server.has_statements();

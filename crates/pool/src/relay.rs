@@ -73,6 +73,8 @@ pub enum Attach {
     Ready,
     /// The client's bytes wait until the settings before them are known to be valid.
     AwaitPrelude,
+    /// The client's bytes wait until the settings of another are taken back. Then attach again.
+    TakeBack,
 }
 
 /// What holds a server to its client.
@@ -93,6 +95,10 @@ pub enum Hold {
 pub struct Relay {
     /// Settings the client believes its session has.
     pub parameters: Arc<Parameters>,
+    /// Those it connected with, to which it can return.
+    began: Arc<Parameters>,
+    /// Settings that a text under way takes back to those.
+    resets: Vec<Arc<str>>,
     mode: Mode,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
@@ -114,6 +120,8 @@ impl Relay {
     /// A client that has logged in with these settings.
     pub fn new(mode: Mode, parameters: Arc<Parameters>) -> Self {
         Self {
+            began: parameters.clone(),
+            resets: Vec::new(),
             parameters,
             mode,
             proven: false,
@@ -165,6 +173,11 @@ impl Relay {
             self.proven = true;
             return Attach::Ready;
         }
+        if let Some(sql) = server.parameters.sql_to_take_back(&self.parameters) {
+            server.send_own(&sql, out);
+            Arc::make_mut(&mut server.parameters).taken_back(&self.parameters);
+            return Attach::TakeBack;
+        }
         let Some(sql) = server.parameters.sql_to_become(&self.parameters) else {
             // Equal in content: share one copy, so that the next comparison is a pointer's. The
             // client's, which clients alike share from their login on; each server has its own.
@@ -183,6 +196,37 @@ impl Relay {
     /// The settings of [`Relay::attach`] were accepted.
     pub fn prelude_accepted(&mut self) {
         self.proven = true;
+    }
+
+    /// Whether the client's next message waits for the end of a text that takes settings back.
+    #[inline]
+    pub fn awaits_reset(&self, server: &Upstream) -> bool {
+        !self.resets.is_empty() && !server.replies.is_unsynced()
+    }
+
+    /// Where a text took settings back, appends to `out` what makes them those that the client
+    /// connected with.
+    pub fn restore(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
+        if self.resets.is_empty() || !server.replies.is_settled() {
+            return;
+        }
+        let resets = std::mem::take(&mut self.resets);
+        if !server.has_reset() {
+            return;
+        }
+        let own = Arc::make_mut(&mut self.parameters);
+        for name in resets {
+            if let Some(value) = self.began.value(&name) {
+                own.set(&name, value);
+            }
+        }
+        if *own == *self.began {
+            self.parameters = self.began.clone();
+        }
+        if let Some(sql) = server.parameters.sql_to_become(&self.parameters) {
+            server.send_restoring(&sql, out);
+            server.parameters = self.parameters.clone();
+        }
     }
 
     /// What holds `server` to this client.

@@ -43,6 +43,9 @@ pub enum Reply {
     Query(Fingerprint),
     /// A simple query of the pooler, whose answers the client does not see.
     Own,
+    /// The statements that the message before it drops with `DEALLOCATE`, each with an answer of that tag, the
+    /// first one last: owed nothing.
+    Drops(Vec<StatementName>),
     /// So many CopyDone or CopyFail that may each end a COPY that has not begun: owed nothing.
     CopyEnd(u32),
 }
@@ -60,8 +63,14 @@ impl Reply {
             | Self::Query(_)
             | Self::Own
             | Self::CopyEnd(_) => 0,
+            Self::Drops(names) => names.iter().map(drop_len).sum(),
         }
     }
+}
+
+/// Bytes that a name takes among those that are dropped, with its place in the list.
+fn drop_len(name: &StatementName) -> usize {
+    size_of::<StatementName>() + name.len()
 }
 
 /// What an answer meant.
@@ -134,6 +143,7 @@ impl Replies {
                 return;
             }
             Reply::Sync => self.batch = Batch::Closed,
+            Reply::Drops(_) => unreachable!("no message, see sent_drops"),
             Reply::Query(_) | Reply::Own => {
                 self.batch = Batch::Closed;
                 self.uncertain |= self.copying;
@@ -160,6 +170,30 @@ impl Replies {
         }
         self.name_bytes += reply.name_len();
         self.queue.push_back(reply);
+    }
+
+    /// Notes that the message that was sent last drops these statements when it succeeds.
+    pub fn sent_drops(&mut self, mut names: Vec<StatementName>) {
+        let is_owed = matches!(self.queue.back(), Some(Reply::Query(_) | Reply::Execute(_)));
+        // What is skipped, or sent into a COPY, drops nothing.
+        if is_owed && self.batch != Batch::Failed {
+            names.reverse();
+            let drops = Reply::Drops(names);
+            self.name_bytes += drops.name_len();
+            self.queue.push_back(drops);
+        }
+    }
+
+    /// The next answer has the tag `DEALLOCATE`: the statement that it dropped, if it is known.
+    pub fn dropped(&mut self) -> Option<StatementName> {
+        match self.queue.get_mut(1) {
+            Some(Reply::Drops(names)) => {
+                let name = names.pop()?;
+                self.name_bytes -= drop_len(&name);
+                Some(name)
+            }
+            _ => None,
+        }
     }
 
     /// Notes that a message of type `kind` came from the server.
@@ -327,8 +361,11 @@ impl Replies {
 
     fn pop(&mut self) -> Option<Reply> {
         let front = self.pop_one();
-        while matches!(self.queue.front(), Some(Reply::CopyEnd(_))) {
-            self.queue.pop_front();
+        while matches!(
+            self.queue.front(),
+            Some(Reply::CopyEnd(_) | Reply::Drops(_))
+        ) {
+            self.pop_one();
         }
         front
     }
@@ -360,6 +397,7 @@ impl Replies {
                     self.queue.remove(at);
                     self.copying = false;
                 }
+                Reply::Drops(_) => at += 1,
                 // Anything else fails the COPY, and with what is skipped then depends on timing.
                 _ => {
                     self.uncertain = true;

@@ -78,6 +78,14 @@ pub enum Transactions {
     SingleStatement,
 }
 
+/// What became of a client's text that takes settings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reset {
+    None,
+    Done,
+    Failed,
+}
+
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
@@ -97,6 +105,12 @@ pub struct Upstream {
     pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
+    /// A client may have changed the session's role, which PostgreSQL does not report.
+    pub(crate) role_is_foreign: bool,
+    /// What became of a text that takes settings back.
+    reset: Reset,
+    /// The settings that the client connected with are set again: it is told of all of them.
+    restoring: bool,
     pub(crate) prepared: Prepared,
     passing: Passing,
 }
@@ -113,6 +127,9 @@ impl Upstream {
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
+            role_is_foreign: false,
+            reset: Reset::None,
+            restoring: false,
             prepared: Prepared::default(),
             passing: Passing::Nothing,
         }
@@ -133,6 +150,40 @@ impl Upstream {
         pgweir_wire::encode::query(out, sql);
         self.replies.sent(Reply::Own);
         self.prepared.own_query_sent();
+    }
+
+    /// As [`Self::send_own`], to set settings of which the client was told other values.
+    pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
+        self.restoring = true;
+        self.send_own(sql, out);
+    }
+
+    /// A text that takes settings back goes to the server.
+    pub(crate) fn reset_sent(&mut self) {
+        self.reset = Reset::None;
+    }
+
+    /// Whether settings were taken back since.
+    pub(crate) fn has_reset(&self) -> bool {
+        self.reset == Reset::Done
+    }
+
+    /// Whether the session is somebody else than the login, or has a setting that must not meet an
+    /// idle server: it is taken back before the server is parked.
+    #[inline]
+    pub fn must_be_taken_back(&self) -> bool {
+        self.role_is_foreign
+            || (!Arc::ptr_eq(&self.parameters, &self.defaults)
+                && self.parameters.must_be_taken_back(&self.defaults))
+    }
+
+    /// SQL that takes that back, after which it is as good as taken back: a server that fails to is
+    /// lost. What PostgreSQL reports is left for it to report.
+    pub(crate) fn take_back(&mut self) -> Option<String> {
+        let role = std::mem::take(&mut self.role_is_foreign);
+        let sql = self.parameters.sql_to_park(&self.defaults, role)?;
+        Arc::make_mut(&mut self.parameters).parked();
+        Some(sql)
     }
 
     /// Whether the server could serve somebody else: nothing is outstanding, no message is half
@@ -251,7 +302,7 @@ impl Upstream {
         };
         setting(body).is_some_and(|(name, value)| {
             let known = client.value(&name);
-            known.is_some() && known != Some(&*value)
+            known.is_some() && (self.restoring || known != Some(&*value))
         })
     }
 

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
-use pgweir_pool::pool::Refusal;
+use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -28,6 +30,10 @@ use pgweir_config::{AuthType, Config, Database, Secret, User};
 
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";
+
+/// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
+/// before another connection is free, and the client might not even want one.
+const RENEWAL_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
@@ -359,6 +365,31 @@ impl Door {
         Ok(((client_key, server_key), reply))
     }
 
+    /// What a fresh server reports today. Where a pool has none left one is opened and asked, for the defaults of
+    /// the role may have changed since; if that fails or takes long, what was seen last has to do.
+    async fn renewed(
+        &self,
+        pool: &Arc<PoolHandle>,
+        stranger: &Stranger,
+        last: Arc<Welcome>,
+        mut greeting: tokio::sync::watch::Receiver<Greeting>,
+    ) -> Arc<Welcome> {
+        if !has_no_server(&pool.counts())
+            || !self.registry.tell(pool, |stock, now| stock.core.warm(now))
+        {
+            return last;
+        }
+        let Ok(_wait) = GreetingWait::begin(&self.registry, pool) else {
+            return last;
+        };
+        stranger.leave();
+        let _ = tokio::time::timeout(RENEWAL_MAX, greeting.changed()).await;
+        match &*greeting.borrow() {
+            Greeting::Known(welcome) => welcome.clone(),
+            Greeting::Unknown | Greeting::Failed(_) => last,
+        }
+    }
+
     /// What a fresh server reports, which has to have been seen once. Who waits for that is no stranger
     /// any more.
     async fn welcome(
@@ -367,8 +398,12 @@ impl Door {
         stranger: &Stranger,
     ) -> Result<Arc<Welcome>, ClientError> {
         let mut greeting = pool.greeting.subscribe();
-        if let Greeting::Known(welcome) = &*greeting.borrow() {
-            return Ok(welcome.clone());
+        let known = match &*greeting.borrow_and_update() {
+            Greeting::Known(welcome) => Some(welcome.clone()),
+            Greeting::Unknown | Greeting::Failed(_) => None,
+        };
+        if let Some(last) = known {
+            return Ok(self.renewed(pool, stranger, last, greeting).await);
         }
         let _wait = GreetingWait::begin(&self.registry, pool)?;
         stranger.leave();
@@ -436,7 +471,8 @@ fn wanted(
             )
             .hint("Names of settings have letters, digits, underscores and dots."));
         }
-        parameters.set(name, value);
+        let value = spelled(name, value, &welcome.parameters, welcome.version());
+        parameters.set(name, &value);
     }
     Ok(parameters)
 }
@@ -483,4 +519,8 @@ fn violation(message: impl Into<String>) -> ClientError {
 /// PostgreSQL's spellings of false, for `replication`.
 fn is_off(value: &str) -> bool {
     ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+fn has_no_server(counts: &Counts) -> bool {
+    counts.active + counts.idle == 0
 }

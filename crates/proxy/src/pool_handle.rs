@@ -48,6 +48,14 @@ pub(crate) struct Welcome {
 }
 
 impl Welcome {
+    /// The first number of the server's version.
+    pub(crate) fn version(&self) -> Option<u32> {
+        let reported = &mut self.reported.iter();
+        let (_, version) = reported.find(|(name, _)| name == "server_version")?;
+        let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    }
+
     /// Settings that changed after they were reported first.
     pub(crate) fn change(&mut self, reported: Vec<(String, String)>) {
         let parameters = Arc::make_mut(&mut self.parameters);

@@ -413,12 +413,11 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 let pool = PoolRef(pool.clone());
                 outbox.failed(&*registry, &pool, now, id, (permit, is_full));
             });
-            pool.greeting.send_if_modified(|greeting| {
-                let unknown = !matches!(greeting, Greeting::Known(_));
-                if unknown {
+            // Logins hear of it even if the greeting stays: they may wait for a newer one.
+            pool.greeting.send_modify(|greeting| {
+                if !matches!(greeting, Greeting::Known(_)) {
                     *greeting = Greeting::Failed(error);
                 }
-                unknown
             });
         }
     }

@@ -77,6 +77,17 @@ pub fn parse_name(prefix: &[u8]) -> Option<&[u8]> {
     Some(c_string(prefix)?.0)
 }
 
+/// The text of a simple query.
+pub fn query_text(prefix: &[u8]) -> Option<&[u8]> {
+    Some(c_string(prefix)?.0)
+}
+
+/// The text of a Parse, after its name.
+pub fn parse_text(prefix: &[u8]) -> Option<&[u8]> {
+    let (_name, rest) = c_string(prefix)?;
+    Some(c_string(rest)?.0)
+}
+
 /// The statement that a Bind names, after the name of its portal; empty for the unnamed one.
 pub fn bind_statement(prefix: &[u8]) -> Option<&[u8]> {
     let (_portal, rest) = c_string(prefix)?;

@@ -6,7 +6,7 @@ use pgweir_wire::encode;
 use super::{Attach, FromClient, Hold, Mode, NAME_MAX, OwnAnswer, Relay, Violation};
 use crate::parameters::Parameters;
 use crate::pin::Pin;
-use crate::upstream::Upstream;
+use crate::upstream::{FromServer, Upstream};
 
 fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
     let mut parameters = Parameters::default();
@@ -202,6 +202,63 @@ fn a_named_statement_pins_until_it_is_closed() {
     encode::ready_for_query(&mut answers, TxStatus::Idle);
     server.receive(Some(&mut relay.parameters), &answers);
     assert_eq!(relay.hold(&server), Hold::Free);
+}
+
+#[test]
+fn a_statement_that_sql_deallocates_pins_no_longer() {
+    let run = |text: &str| {
+        let mut bytes = message(b'P', format!("\0{text}\0\0\0").as_bytes());
+        bytes.extend(message(b'B', &[0; 8]));
+        bytes.extend(message(b'E', &[0; 5]));
+        bytes.extend(message(b'S', b""));
+        bytes
+    };
+    let query = |text: &str| message(b'Q', format!("{text}\0").as_bytes());
+    let ready = message(b'Z', b"I");
+    let tag = |tag: &str| message(b'C', format!("{tag}\0").as_bytes());
+    let error = message(b'E', b"SERROR\0VERROR\0C26000\0Mno\0\0");
+    let done = [tag("DEALLOCATE"), ready.clone()].concat();
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    let some = [tag("SELECT 1"), tag("DEALLOCATE"), ready.clone()].concat();
+    let executed = [&*bound, &*done].concat();
+    for (sent, answered, is_free) in [
+        (query("deallocate n"), done.clone(), true),
+        (query("select 1; deallocate n"), some, true),
+        (run("DEALLOCATE PREPARE n"), executed.clone(), true),
+        (
+            query("deallocate all"),
+            [tag("DEALLOCATE ALL"), ready.clone()].concat(),
+            true,
+        ),
+        // The statement is still there, or it is not known.
+        (query("deallocate other"), done.clone(), false),
+        (
+            query("deallocate n"),
+            [error.clone(), ready.clone()].concat(),
+            false,
+        ),
+        (run("deallocate n"), [error, ready].concat(), false),
+        (query("execute m; deallocate n"), done, false),
+        (run("select 1"), executed, false),
+    ] {
+        let name = String::from_utf8_lossy(&sent).into_owned();
+        let (mut relay, mut server) = session(Mode::Transaction);
+        let parse = [message(b'P', b"n\0select 1\0\0\0"), message(b'S', b"")].concat();
+        let mut client = relay.parameters.clone();
+        for (sent, answered) in [
+            (parse, [message(b'1', b""), message(b'Z', b"I")].concat()),
+            (sent, answered),
+        ] {
+            assert_eq!(
+                relay.receive(Some(&mut server), &sent),
+                FromClient::Forward(sent.len())
+            );
+            let len = answered.len();
+            let received = server.receive(Some(&mut client), &answered);
+            assert_eq!(received, FromServer::Forward(len));
+        }
+        assert_eq!(relay.hold(&server) == Hold::Free, is_free, "{name}");
+    }
 }
 
 #[test]

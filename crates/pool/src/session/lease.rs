@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 
 use pgweir_wire::backend::TxStatus;
+use pgweir_wire::sqlstate::SqlState;
 
 use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
 use crate::pool::Place;
 use crate::recovery::Recovery;
-use crate::relay::{FromClient, Hold};
+use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
 use crate::upstream::FromServer;
@@ -37,6 +38,9 @@ pub(super) struct Lease<S> {
 pub(super) enum Joining {
     /// The answers to check and prelude. The server is checked, so an error is the server's.
     Check,
+    /// The end of settings that another client left. One that cannot be taken back is not this
+    /// client's fault: the server is lost.
+    TakeBack,
     /// The answer to the prelude. An error is the fault of the client's settings.
     Settings,
     /// Nothing.
@@ -69,7 +73,7 @@ impl<S> Lease<S> {
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
     pub(super) fn is_joining(&self) -> bool {
         match self.joining {
-            Joining::Check | Joining::Settings => true,
+            Joining::Check | Joining::TakeBack | Joining::Settings => true,
             Joining::Done => false,
         }
     }
@@ -103,6 +107,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Ok(read) => read,
                 Err(need) => return need,
             };
+            let server = &mut *leased(&mut self.stage).server;
+            self.relay.restore(&mut server.upstream, &mut server.unsent);
             if let Some(need) = self.release(now) {
                 return need;
             }
@@ -187,14 +193,28 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         let upstream = &lease.server.upstream;
         let Some(error) = upstream.own_error.clone() else {
-            if lease.is_joining() && upstream.replies.is_empty() {
+            if !lease.is_joining() || !upstream.replies.is_empty() {
+                return Ok(());
+            }
+            if lease.joining == Joining::TakeBack {
+                let server = &mut *lease.server;
+                let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
+                lease.joining = match prelude {
+                    Attach::TakeBack => Joining::TakeBack,
+                    Attach::AwaitPrelude => Joining::Settings,
+                    Attach::Ready => Joining::Done,
+                };
+            } else {
                 lease.joining = Joining::Done;
-                lease.running.transaction = now;
                 self.relay.prelude_accepted();
             }
+            lease.running.transaction = now;
             return Ok(());
         };
-        if lease.joining == Joining::Check || upstream.dying {
+        // Nobody else cancels the pooler's queries, so a limit did that another client left.
+        let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
+        let is_servers = matches!(lease.joining, Joining::Check | Joining::TakeBack);
+        if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
         }
         // Settings that are not the client's must never meet a query of the client's, and this
@@ -205,7 +225,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// One read of the client, written to the server; whether there may be another.
     pub(super) fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let is_open = !lease.is_joining() && !lease.server.upstream.replies.is_full();
+        let upstream = &lease.server.upstream;
+        let is_full = upstream.replies.is_full() || self.relay.awaits_reset(upstream);
+        let is_open = !lease.is_joining() && !is_full;
         // What is held goes out in one write with what is unsent, if it goes out at all.
         if !is_open || !self.backlog.is_unseen() {
             match lease.server.flush() {
@@ -333,6 +355,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             // No event would tell the pool of its end, and a cancel request would hit the next client's
             // query. This client has all its answers and need not know.
             return Some(Need::Lost(lease.server, None));
+        }
+        if lease.server.upstream.must_be_taken_back() {
+            let recovery = Recovery::new(false, self.reset_always);
+            return Some(Need::Return(Returning::new(lease.server, recovery)));
         }
         if self.reset_always {
             let returning = Returning::new(lease.server, Recovery::reset());

@@ -780,3 +780,36 @@ fn a_client_that_waits_keeps_little_of_a_long_message() {
     let server = session.server().expect("attached");
     assert!(server.stream.output == long, "all of it is sent");
 }
+
+#[test]
+fn a_setting_that_cannot_be_taken_back_costs_the_server_and_not_the_next_client() {
+    let mut scratch = vec![0; 32 * 1024];
+    for fails in [true, false] {
+        let (mut session, mut server) = pair(false);
+        let theirs = [("timezone", "UTC"), ("my.flag", "no flag")];
+        server.upstream.parameters = parameters(&theirs);
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        let need = session.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        let server = session.server().expect("attached");
+        assert_eq!(server.stream.output, query(r#"RESET "my"."flag""#));
+        let mut answer = Vec::new();
+        if fails {
+            answer.extend(b"E\0\0\0\x1aSERROR\0C22023\0Mwrong\0\0");
+        } else {
+            answer.extend(b"C\0\0\0\x0aRESET\0");
+        }
+        encode::ready_for_query(&mut answer, TxStatus::Idle);
+        server.stream.input.extend(answer);
+        server.ready(true, false);
+        let need = session.pump(NOW, &mut scratch);
+        if fails {
+            assert!(matches!(need, Need::Lost(_, Some(_))), "{need:?}");
+            assert!(session.client.output.is_empty());
+        } else {
+            assert!(matches!(need, Need::Nothing), "{need:?}");
+            let output = &session.server().expect("attached").stream.output;
+            assert!(output.ends_with(&query("select 1")));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pgweir_wire::backend::{self, ErrorView};
 
-use super::{Broken, OwnError, Upstream};
+use super::{Broken, OwnError, Reset, Upstream};
 use crate::parameters::Parameters;
 use crate::replies::Received;
 
@@ -23,6 +23,15 @@ impl Upstream {
         client: Option<&mut Arc<Parameters>>,
     ) -> Result<(), Broken> {
         let is_own = self.replies.next_is_own();
+        if kind == backend::COMMAND_COMPLETE
+            && body == Some(b"DEALLOCATE\0")
+            && let Some(name) = self.replies.dropped()
+        {
+            self.prepared.closed(&name);
+        }
+        if kind == backend::ERROR_RESPONSE {
+            self.reset = Reset::Failed;
+        }
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
             (Received::Ready(query), _) => {
@@ -30,6 +39,7 @@ impl Upstream {
                 self.status = status.ok_or(Broken::Malformed { kind })?;
                 if is_own {
                     self.prepared.own_query_answered();
+                    self.restoring = false;
                 } else {
                     self.observer.ready(query, self.status, before);
                 }
@@ -81,6 +91,10 @@ impl Upstream {
     fn completed(&mut self, tag: &[u8], is_own: bool) {
         if !is_own {
             self.observer.completed(tag);
+            let takes_back = matches!(tag, b"SET\0" | b"RESET\0" | b"DISCARD ALL\0");
+            if takes_back && self.reset == Reset::None {
+                self.reset = Reset::Done;
+            }
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.

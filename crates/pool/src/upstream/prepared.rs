@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use pgweir_sql::deallocate::deallocated;
 use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_wire::frontend;
 
 use crate::replies::StatementName;
 
@@ -17,6 +19,19 @@ pub(crate) struct Prepared {
     /// There were more than are tracked, so it is not known when the last one is closed.
     overflowed: bool,
     unnamed: Unnamed,
+    drops: Drops,
+}
+
+/// What a `DEALLOCATE` of the client drops, on its way from the text to the message that runs it. In the
+/// extended protocol it is followed within one batch only: of a batch that failed nothing is parsed.
+#[derive(Debug, Default)]
+struct Drops {
+    /// Of the unnamed statement.
+    parsed: Vec<StatementName>,
+    /// Of the unnamed portal.
+    bound: Vec<StatementName>,
+    /// Of the message that was sent last.
+    run: Vec<StatementName>,
 }
 
 /// The unnamed statement, as far as the client that holds the server is concerned.
@@ -36,11 +51,59 @@ impl Prepared {
     /// Another client gets the server.
     pub(crate) fn client_changed(&mut self) {
         self.unnamed = Unnamed::Foreign;
+        self.batch_ended();
     }
 
-    /// The client sent a simple query, which drops the unnamed statement.
-    pub(crate) fn query_sent(&mut self) {
+    /// The client sent a simple query, which drops the unnamed statement; `body` is the
+    /// message's, if all of it is there.
+    pub(crate) fn query_sent(&mut self, body: Option<&[u8]>) {
         self.unnamed = Unnamed::Own;
+        self.batch_ended();
+        self.drops.run = self.dropped_by(body, frontend::query_text);
+    }
+
+    /// The client sent a Parse of the unnamed statement, with this body if all of it is there.
+    pub(crate) fn unnamed_text_sent(&mut self, body: Option<&[u8]>) {
+        self.drops.parsed = self.dropped_by(body, frontend::parse_text);
+    }
+
+    /// The client sent a Bind of the unnamed portal, to the unnamed statement or to another.
+    pub(crate) fn unnamed_bind_sent(&mut self, to_unnamed: bool) {
+        self.drops.bound.clear();
+        if to_unnamed {
+            self.drops.bound.clone_from(&self.drops.parsed);
+        }
+    }
+
+    /// The client sent an Execute of the unnamed portal.
+    pub(crate) fn unnamed_execute_sent(&mut self) {
+        self.drops.run = std::mem::take(&mut self.drops.bound);
+    }
+
+    /// The client sent a Sync or a query.
+    pub(crate) fn batch_ended(&mut self) {
+        self.drops.parsed.clear();
+        self.drops.bound.clear();
+    }
+
+    /// What the message that was sent last drops.
+    pub(crate) fn take_drops(&mut self) -> Option<Vec<StatementName>> {
+        (!self.drops.run.is_empty()).then(|| std::mem::take(&mut self.drops.run))
+    }
+
+    /// What the text in `body` drops. Texts are looked into only while there is something to drop.
+    fn dropped_by(
+        &self,
+        body: Option<&[u8]>,
+        text: fn(&[u8]) -> Option<&[u8]>,
+    ) -> Vec<StatementName> {
+        let body = body.filter(|_| !self.named.is_empty());
+        let names = body.and_then(text).map(deallocated);
+        names
+            .unwrap_or_default()
+            .into_iter()
+            .map(Vec::into_boxed_slice)
+            .collect()
     }
 
     /// The pooler sent a simple query. An unnamed statement that waits for its Bind keeps the server
@@ -125,7 +188,7 @@ mod tests {
         let step = |event| {
             match event {
                 "client" => prepared.client_changed(),
-                "query" => prepared.query_sent(),
+                "query" => prepared.query_sent(None),
                 "own" => prepared.own_query_sent(),
                 "own-answered" => prepared.own_query_answered(),
                 "parse" => prepared.unnamed_sent(),

@@ -283,7 +283,7 @@ fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
         let sql = server.parameters.sql_to_become(&wanted);
         let again = "SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
         assert_eq!(sql.as_deref(), (!is_known).then_some(again), "{tag:?}");
-        let sql = server.parameters.sql_to_become(&server.defaults);
+        let sql = server.parameters.sql_to_take_back(&server.defaults);
         assert_eq!(
             sql.as_deref(),
             Some("RESET \"statement_timeout\""),

@@ -90,8 +90,10 @@ impl World {
             self.run_backend(server);
         }
         self.errand(|outbox, _, _| {
-            let done = Message::CancelDone(server, home.slot, Delivery::Over);
-            outbox.send(home.worker, done);
+            outbox.send(
+                home.worker,
+                Message::CancelDone(server, home.slot, Delivery::Over),
+            );
         });
     }
 }

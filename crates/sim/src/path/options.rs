@@ -131,6 +131,8 @@ impl Options {
             1 => Mode::Statement,
             _ => Mode::Transaction,
         };
+        // Long ones, for a slot to be used again in.
+        let round_max = if rng.one_in(4) { 5_000 } else { 300 };
         let mail_max = if rng.one_in(3) { 20_000 } else { 3_000 };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
         Self {
@@ -147,7 +149,7 @@ impl Options {
                 most_us: if rng.one_in(3) { 20_000 } else { 200_000 },
             },
             mail: Spread::draw(rng, 1, mail_max),
-            round: Spread::draw(rng, 1, 5_000),
+            round: Spread::draw(rng, 1, round_max),
             drain_after: rng
                 .one_in(16)
                 .then(|| Duration::from_millis(rng.between(1, 400))),

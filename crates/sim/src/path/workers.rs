@@ -31,7 +31,7 @@ use super::stream::{End, EndId};
 use super::{Event, World};
 use crate::swarm::Spread;
 
-/// A thread that sends messages: a worker, or the control plane behind all of them.
+/// A thread that sends messages: a worker, or one of the control plane, behind all of them.
 pub(super) type Sender = usize;
 
 /// Drivers and what is between them.
@@ -186,7 +186,9 @@ impl World {
     pub(super) fn cancel(&mut self, client: u64) {
         if let Some(&name) = self.workers.names.get(&client) {
             let home = ClientRef::from(name).home();
-            self.errand(|outbox, _, _| outbox.send(home, Message::Cancel(name, client)));
+            // Whoever reads cancel requests is not the thread that opens servers and sweeps pools.
+            let reader = self.workers.control() + 1;
+            self.carry_out(reader, Order::Send(home, Message::Cancel(name, client)));
         }
     }
 

@@ -1,0 +1,123 @@
+//! Texts that take settings back to what the session began with.
+//!
+//! PostgreSQL takes them back to what the *server* began with, which is another's beginning. What
+//! the client connected with is set again behind it.
+
+use std::sync::Arc;
+
+use pgweir_sql::kind::{Kind, Scope, Setting};
+use pgweir_sql::statements::Statements;
+
+use crate::parameters::Parameters;
+
+/// Longest text that is looked at. Nobody resets settings at greater length.
+const TEXT_MAX: usize = 1024;
+
+/// Settings that a text takes back, of those that a client began with otherwise than a server
+/// with `defaults` did.
+pub(crate) fn resets(text: &[u8], began: &Parameters, defaults: &Parameters) -> Vec<Arc<str>> {
+    if text.len() > TEXT_MAX || is_plain(text) || !WORDS.iter().any(|word| mentions(text, word)) {
+        return Vec::new();
+    }
+    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    let mut names = Vec::new();
+    for statement in Statements::new(text, true) {
+        let is_reset = |name: &str| match Kind::of(statement, true) {
+            Kind::Discard { all: true } | Kind::Reset(None) => true,
+            Kind::Reset(Some(setting)) => setting.is(name),
+            Kind::Set {
+                scope: Scope::Session,
+                setting,
+            } => is_default(statement, setting, name),
+            _ => false,
+        };
+        names.extend(began.differing(defaults).filter(|name| is_reset(name)));
+    }
+    names
+}
+
+/// Words without which a text takes nothing back.
+const WORDS: [&[u8]; 4] = [b"reset", b"discard", b"default", b"local"];
+
+/// `SET name TO DEFAULT`, and `SET TIME ZONE LOCAL`.
+fn is_default(statement: &[u8], setting: Setting<'_>, name: &str) -> bool {
+    let ends_in = |word: &[u8]| {
+        let start = statement.len().saturating_sub(word.len());
+        statement[start..].eq_ignore_ascii_case(word)
+    };
+    let has_word = ends_in(b"default") || (name == "timezone" && ends_in(b" local"));
+    has_word && setting.is(name)
+}
+
+/// Whether a text is one query without literals, as nearly all are that come often: it names no setting. Cheap,
+/// for it is asked of every text.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    let end = text.iter().rposition(|byte| !b"\0; \n".contains(byte));
+    let text = &text[..end.map_or(0, |at| at + 1)];
+    let Some((first, _)) = text.split_first_chunk() else {
+        return false;
+    };
+    let first = u32::from_be_bytes(*first) | 0x2020_2020;
+    let is_query = [b"sele", b"inse", b"upda", b"dele"].map(|word| u32::from_be_bytes(*word));
+    is_query.contains(&first) && !text.contains(&b'\'') && !text.contains(&b';')
+}
+
+/// Whether `word`, in lower case, is in `text` in any case.
+pub(crate) fn mentions(text: &[u8], word: &[u8]) -> bool {
+    let mut places = text.windows(word.len());
+    places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resets;
+    use crate::parameters::Parameters;
+
+    #[test]
+    fn a_query_without_literals_is_plain() {
+        for (text, expected) in [
+            (
+                "select abalance from pgbench_accounts where aid = 1;\0",
+                true,
+            ),
+            ("SELECT $1", true),
+            ("Update t set a = $1", true),
+            ("delete from t", true),
+            ("select set_config('role', 'bob', false)", false),
+            ("select 1; set role bob", false),
+            ("set role bob", false),
+            ("/* */ select 1", false),
+            ("sel", false),
+            ("", false),
+        ] {
+            assert_eq!(super::is_plain(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_takes_back_what_it_names_of_what_the_client_began_with() {
+        let mut defaults = Parameters::default();
+        defaults.set("timezone", "UTC");
+        defaults.set("datestyle", "ISO, MDY");
+        let mut began = defaults.clone();
+        began.set("timezone", "Asia/Tokyo");
+        began.set("search_path", "mine");
+        for (text, names) in [
+            ("reset all", "search_path timezone"),
+            ("DISCARD ALL", "search_path timezone"),
+            ("discard plans", ""),
+            ("begin; Reset TimeZone; select 1", "timezone"),
+            ("reset datestyle", ""),
+            ("set search_path to default", "search_path"),
+            ("set \"search_path\" = DEFAULT", "search_path"),
+            ("set local search_path to default", ""),
+            ("set time zone local", "timezone"),
+            ("set timezone to 'UTC'", ""),
+            ("select 'reset all'", ""),
+        ] {
+            let found = resets(format!("{text}\0").as_bytes(), &began, &defaults);
+            assert_eq!(found.join(" "), names, "{text}");
+        }
+    }
+}
