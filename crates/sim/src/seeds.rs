@@ -106,4 +106,14 @@ pub const REGRESSIONS: &[Regression] = &[
         seed: 40,
         showed: "a server that could not be taken out of a worker's events kept its slot there",
     },
+    Regression {
+        level: Level::Path,
+        seed: 10,
+        showed: "a session that had passed a limit went on",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 75,
+        showed: "a server that never came to its end was cleaned for as long as it liked",
+    },
 ];
