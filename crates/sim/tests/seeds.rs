@@ -49,7 +49,7 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 31] = [
+const PATH_EVENTS: [&str; 32] = [
     "cancel: server",
     "cancel: waiter",
     "checkin",
@@ -72,6 +72,7 @@ const PATH_EVENTS: [&str; 31] = [
     "end: transaction",
     "end: violation",
     "login fails",
+    "move",
     "open",
     "parked server lost",
     "refuse: login failing",

@@ -1,6 +1,7 @@
 //! What is looked at after every event, and when all is over: drivers and pools from outside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pgweir_pool::budget::Group;
 use pgweir_pool::driver::{Driver, Message, SharedPool};
@@ -25,10 +26,20 @@ impl World {
     fn check_sessions(&mut self) {
         let scratch = self.options.scratch;
         let mut cleaned = BTreeMap::new();
-        for driver in &mut self.workers.drivers {
+        let told = self.told_of_rules();
+        let drivers = self.workers.drivers.iter_mut();
+        for ((driver, told), draining) in drivers.zip(told).zip(&self.workers.draining) {
             for client in driver.clients_mut() {
                 let (held, unsent) = client.session.buffered();
                 bounded::session(held, unsent, scratch);
+                if *draining {
+                    let (waits, hold) = (client.session.place().is_some(), client.session.hold());
+                    punctual::leaves(client.account, waits, hold, unsent);
+                }
+                if told {
+                    let is_current = Arc::ptr_eq(&client.policy, &client.pool.policy());
+                    punctual::heeds(client.account, is_current);
+                }
                 let due = client.session.due_cancel().is_some();
                 punctual::cancels(client.account, due);
                 if let Some(server) = client.session.server() {
@@ -48,6 +59,16 @@ impl World {
             }
         }
         self.workers.cleaned = cleaned;
+    }
+
+    /// Which workers know that pools have new rules: no message that says so is on its way.
+    fn told_of_rules(&self) -> Vec<bool> {
+        let mail = &self.workers.mail;
+        let is_told = |at| {
+            let mut there = mail.iter().filter(|(way, _)| way.1 == at);
+            !there.any(|(_, queue)| queue.iter().any(|it| matches!(it, Message::Reloaded)))
+        };
+        (0..self.workers.drivers.len()).map(is_told).collect()
     }
 
     /// Nobody waits for an event that will not come: what a parked server has said, or its end, is
