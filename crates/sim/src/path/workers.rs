@@ -21,7 +21,7 @@ use pgweir_pool::relay::Relay;
 use pgweir_pool::session::{End as Ending, Session};
 use pgweir_pool::time::Time;
 
-use super::check::{bounded, isolation, queue};
+use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
 use super::names::{close_name, ending_name, farewell_name, wording};
 use super::options::Options;
@@ -359,7 +359,11 @@ impl World {
                     "transparent: c{client} had no wrong settings, but ends with {end:?}"
                 );
             }
-            Note::Farewell(why) => self.log.count(farewell_name(why)),
+            Note::Farewell(why) => {
+                self.log.count(farewell_name(why));
+                let is_told = self.workers.draining.contains(&true);
+                punctual::shuts_down(why == Farewell::Shutdown, is_told);
+            }
             Note::Closed(reason) => self.log.count(reason.map_or("close: lost", close_name)),
             Note::ParkedEnded => self.log.count("parked server lost"),
             Note::CheckedIn => self.log.count("checkin"),

@@ -60,6 +60,14 @@ pub(in crate::path) fn leaves(client: u64, waits: bool, hold: Option<Hold>, unse
     );
 }
 
+/// A session ends because the pooler shuts down; whether a worker was told that it does.
+pub(in crate::path) fn shuts_down(is_shutdown: bool, is_told: bool) {
+    assert!(
+        !is_shutdown || is_told,
+        "punctual: a session ends for a shutdown that nobody spoke of"
+    );
+}
+
 /// The rules of a client are those of its pool, or its worker is about to be told of others.
 pub(in crate::path) fn heeds(client: u64, is_current: bool) {
     assert!(
