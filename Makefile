@@ -35,6 +35,7 @@ test: ## Runs every test: unit, property, simulation, end to end on a real Postg
 		echo "$(CARGO) test --workspace $(FEATURES)" && \
 		$(CARGO) test --workspace $(FEATURES); \
 	fi
+	$(CARGO) test -p pgweir-e2e -p pgweir-sqlx $(FEATURES) --test e2e hostile -- --ignored
 
 # Besides PostgreSQL it needs Node.js with npm, and Chromium (CHROMIUM=path; installed automatically for root on
 # Debian). The committed build must match the sources. IMAGES=$PWD/docs/images takes the manual's screenshots again.
@@ -98,7 +99,7 @@ soak: ## Runs a longer simulation (SEEDS=100000)
 hostile: ## Attacks a pooler for ten minutes (HOSTILE_SECONDS, HOSTILE_SEED), and sees that nobody else is hurt
 	$(CARGO) build -p pgweir-cli
 	HOSTILE_SECONDS=$(or $(HOSTILE_SECONDS),600) PGWEIR_BIN=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir \
-		$(CARGO) test -p pgweir-e2e --test e2e hostile -- --nocapture
+		$(CARGO) test -p pgweir-e2e -p pgweir-sqlx $(FEATURES) --test e2e hostile -- --ignored --nocapture
 
 races: ## Puts back the races that the drivers guard against, one at a time, and sees the simulator notice
 	python3 tests/races.py $(ARGS)

@@ -1,7 +1,7 @@
 //! Clients that mean harm, by the hundred, on a pool of five: whoever comes next must meet nothing of it.
 //!
 //! Acts are drawn from a seed that the test prints. `HOSTILE_SECONDS` and `HOSTILE_SEED` set length and seed;
-//! `make hostile` runs it for ten minutes.
+//! `make test` runs it for a minute, `make hostile` for ten.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pgweir_e2e::{Batch, Client, Config, Pooler, Role, Target, shared};
 
 /// Servers, clients that do harm, and clients that must not be hurt.
-const SERVERS: u32 = 5;
+const SERVERS: i32 = 5;
 const ATTACKERS: u64 = 6;
 const CANARIES: u64 = 2;
 
@@ -236,16 +236,11 @@ fn sing(target: &Target, number: u64, end: Instant, songs: &AtomicU64) {
         let began = Instant::now();
         let sql = format!("select '{tag}', {state}");
         let extended = Batch::new().run(&sql, &[]).sync();
-        for (batch, answers) in [
-            (Batch::new().query(&sql), "T D C(SELECT 1) ZI"),
-            (extended, "1 2 T D C(SELECT 1) ZI"),
-        ] {
-            let transcript = client.ask(&batch);
-            let told = transcript.to_string();
-            assert_eq!(kinds(&told), kinds(answers), "{tag}: {transcript:?}");
-            let row = transcript.success().rows().remove(0);
-            assert_eq!(row[0], tag);
-            assert_eq!(row[1..], expected, "{tag}");
+        let row = format!("D({tag},{}) C(SELECT 1) ZI", expected.join(","));
+        for (batch, before) in [(Batch::new().query(&sql), ""), (extended, "1 2 ")] {
+            let told = client.ask(&batch).to_string();
+            // The columns are described or not.
+            assert_eq!(told.replace("T D", "D"), format!("{before}{row}"), "{tag}");
         }
         let took = began.elapsed();
         assert!(took < ANSWER_MAX, "{tag}: an answer took {took:?}");
@@ -254,20 +249,15 @@ fn sing(target: &Target, number: u64, end: Instant, songs: &AtomicU64) {
     }
 }
 
-/// The kinds of messages in a transcript; that of a row's description may be left out of a batch.
-fn kinds(told: &str) -> Vec<&str> {
-    let words = told.split_whitespace();
-    words.filter(|word| *word != "T").collect()
-}
-
 fn from_environment(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[test]
+#[ignore = "takes both cores: make test and make hostile run it alone"]
 fn whoever_comes_next_meets_nothing_of_those_who_mean_harm() {
-    let seconds = from_environment("HOSTILE_SECONDS", 20);
+    let seconds = from_environment("HOSTILE_SECONDS", 60);
     let seed = from_environment("HOSTILE_SEED", u64::from(std::process::id()));
     println!("HOSTILE_SEED={seed}");
     let role = shared().role();

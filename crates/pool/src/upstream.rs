@@ -97,6 +97,8 @@ pub struct Upstream {
     pub parameters: Arc<Parameters>,
     /// Settings it had after login, and has again after DISCARD ALL.
     pub defaults: Arc<Parameters>,
+    /// Settings that were found fit for a server that is parked. Held, they are changed in a copy only.
+    fit: Arc<Parameters>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
     /// What is counted and found out.
@@ -122,6 +124,7 @@ impl Upstream {
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
+            fit: parameters.clone(),
             parameters,
             own_error: None,
             observer: Observer::default(),
@@ -171,10 +174,17 @@ impl Upstream {
     /// Whether the session is somebody else than the login, or has a setting that must not meet an
     /// idle server: it is taken back before the server is parked.
     #[inline]
-    pub fn must_be_taken_back(&self) -> bool {
-        self.role_is_foreign
-            || (!Arc::ptr_eq(&self.parameters, &self.defaults)
-                && self.parameters.must_be_taken_back(&self.defaults))
+    pub fn must_be_taken_back(&mut self) -> bool {
+        self.role_is_foreign || (!Arc::ptr_eq(&self.parameters, &self.fit) && self.is_unfit())
+    }
+
+    #[cold]
+    fn is_unfit(&mut self) -> bool {
+        let is_unfit = self.parameters.must_be_taken_back(&self.defaults);
+        if !is_unfit {
+            self.fit = self.parameters.clone();
+        }
+        is_unfit
     }
 
     /// SQL that takes that back, after which it is as good as taken back: a server that fails to is

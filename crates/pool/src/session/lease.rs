@@ -347,7 +347,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         {
             return None;
         }
-        let lease = take_lease(&mut self.stage, Stage::Idle);
+        let mut lease = take_lease(&mut self.stage, Stage::Idle);
         if lease.used {
             self.idle_since = now;
         }
