@@ -49,7 +49,8 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 32] = [
+const PATH_EVENTS: [&str; 33] = [
+    "cancel: client",
     "cancel: server",
     "cancel: waiter",
     "checkin",

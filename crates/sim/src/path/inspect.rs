@@ -136,14 +136,17 @@ impl World {
     pub(super) fn check_over(&self) {
         let mut kept = 0;
         let mut heard = 0;
+        let mut failures = 0;
         for pool in &self.workers.plant.pools {
             pool.with(|stock| {
                 let (counts, clients) = (stock.core.counts(), stock.core.clients());
                 over::pool(pool.id(), counts, clients, stock.parked.len());
+                failures += stock.totals.server_login_failures;
                 kept += counts.idle + counts.opening;
                 heard += stock.parked.values().filter(|s| s.home.is_some()).count();
             });
         }
+        over::failures(failures, self.log.outcome.tally.of("login fails"));
         let residents = self.workers.drivers.iter().map(Driver::servers_count).sum();
         over::tables(heard, residents, self.workers.plant.heard.borrow().len());
         over::budget(kept, self.workers.plant.used(&Group::Database("d".into())));

@@ -313,6 +313,7 @@ impl World {
             } => {
                 self.log.count("cancel: server");
                 if let Some(client) = ticket {
+                    self.log.count("cancel: client");
                     let holder = self.workers.plant.backends.borrow()[&server].holder;
                     isolation::cancels(client, holder);
                 }
