@@ -53,6 +53,18 @@ RACES = [
         "let is_alive = (0..0).all(|_| {",
     ),
     (
+        "a server says something and breaks on its way to a client that left",
+        DRIVER + "clients.rs",
+        "let is_alive = (0..2).all(|_| {",
+        "let is_alive = (0..1).all(|_| {",
+    ),
+    (
+        "a server says something on its way to a client, which waits for an event of it",
+        DRIVER + "servers.rs",
+        "resident.unheard = Some(Readiness { readable, hung_up });",
+        "let _ = hung_up;",
+    ),
+    (
         "a cancel request that arrived is counted for another server",
         DRIVER + "servers.rs",
         "let Some(resident) = self.servers.get_mut(slot).filter(|entry| entry.id == id) else {",

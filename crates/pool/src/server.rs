@@ -163,7 +163,7 @@ impl<S: Read + Write> Server<S> {
     }
 
     /// Whether a read may find something.
-    pub(crate) fn may_read(&self) -> bool {
+    pub fn may_read(&self) -> bool {
         self.inflow.is_ready()
     }
 

@@ -28,7 +28,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 36,
+        seed: 10,
         showed: "a grant of a wait that was cancelled was taken for the next one's, and the queue kept the place of that for nobody",
     },
     Regression {
@@ -38,7 +38,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 0,
+        seed: 38,
         showed: "the name of a client that had left led to the next one in its slot",
     },
     Regression {
@@ -48,7 +48,17 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 102,
+        seed: 3297,
+        showed: "a server said something and broke on its way to a client that had left, and its pool did not see the end behind the words",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 48,
+        showed: "a server said something on its way to a client, whose session waited for an event that had been",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 0,
         showed: "a cancel request that arrived was counted for the next server in its slot, which never went back",
     },
     Regression {
@@ -68,7 +78,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 10,
+        seed: 1,
         showed: "a cancel request that was put off while the pooler's own query ran was forgotten",
     },
     Regression {
@@ -98,12 +108,22 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 15,
+        seed: 74,
         showed: "a busy pool kept all connections of the budget from one whose clients waited for longer",
     },
     Regression {
         level: Level::Path,
         seed: 40,
         showed: "a server that could not be taken out of a worker's events kept its slot there",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 0,
+        showed: "a session that had passed a limit went on",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 75,
+        showed: "a server that never came to its end was cleaned for as long as it liked",
     },
 ];

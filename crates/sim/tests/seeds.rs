@@ -49,7 +49,8 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 31] = [
+const PATH_EVENTS: [&str; 33] = [
+    "cancel: client",
     "cancel: server",
     "cancel: waiter",
     "checkin",
@@ -72,6 +73,7 @@ const PATH_EVENTS: [&str; 31] = [
     "end: transaction",
     "end: violation",
     "login fails",
+    "move",
     "open",
     "parked server lost",
     "refuse: login failing",

@@ -1,7 +1,7 @@
 //! The clients of a driver: what their sessions need, and who of them is given a server.
 
 use super::outbox::Message;
-use super::shell::{Farewell, PoolOf, ServerStreamOf, SharedPool, Shell};
+use super::shell::{Farewell, Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
 use super::{Client, Driver, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
@@ -22,6 +22,8 @@ impl<S: Shell> Driver<S> {
             slot,
         };
         self.shell.settled(&client, name.id());
+        // Pools may have had new rules while it was on its way from another worker.
+        client.heed();
         let home = self.home(slot);
         let watched = self.shell.watch_client(&mut client.session.client, home);
         let need = match watched {
@@ -86,7 +88,7 @@ impl<S: Shell> Driver<S> {
                     self.check_in(&client.pool, server, Condition::Clean);
                     if self.draining && client.rests() {
                         self.bid_farewell(&mut client, Farewell::Shutdown)
-                    } else if self.moves_away(&client) {
+                    } else if self.moves_away() {
                         self.send_away(slot, client);
                         return;
                     } else {
@@ -231,9 +233,7 @@ impl<S: Shell> Driver<S> {
     /// Pools have new rules.
     pub(super) fn reloaded(&mut self) {
         for client in self.clients.iter_mut() {
-            client.policy = client.pool.policy();
-            client.session.thresholds = client.policy.thresholds;
-            client.session.reset_always = client.policy.reset_always;
+            client.heed();
         }
     }
 
@@ -248,10 +248,11 @@ impl<S: Shell> Driver<S> {
         self.shell.left(client, end);
     }
 
-    /// Whether the client, which is idle, should live on another worker from now on.
-    fn moves_away(&mut self, client: &Client<S::Platform>) -> bool {
+    /// Whether the client, which has just given its server back, should live on another worker from
+    /// now on.
+    fn moves_away(&mut self) -> bool {
         match &mut self.leaving {
-            Some((_, quota)) if *quota > 0 && client.session.is_idle() => {
+            Some((_, quota)) if *quota > 0 => {
                 *quota -= 1;
                 true
             }
@@ -324,5 +325,14 @@ impl<S: Shell> Driver<S> {
     pub(super) fn is(&self, name: ClientRef) -> bool {
         let generation = self.clients.generation(name.slot);
         generation.is_some_and(|generation| ClientRef { generation, ..name }.id() == name.id())
+    }
+}
+
+impl<P: Platform> Client<P> {
+    /// Lives by the rules that its pool has at this moment.
+    fn heed(&mut self) {
+        self.policy = self.pool.policy();
+        self.session.thresholds = self.policy.thresholds;
+        self.session.reset_always = self.policy.reset_always;
     }
 }

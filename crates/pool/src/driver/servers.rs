@@ -23,6 +23,8 @@ pub(super) struct Resident<P: Platform> {
     id: ServerId,
     pool: P::Pool,
     doing: Doing<P::ServerStream>,
+    /// What an event said while the server was on its way to a client. No other event may follow.
+    unheard: Option<Readiness>,
 }
 
 enum Doing<S> {
@@ -35,6 +37,15 @@ enum Doing<S> {
 }
 
 impl<P: Platform> Resident<P> {
+    fn new(id: ServerId, pool: P::Pool, doing: Doing<P::ServerStream>) -> Self {
+        Self {
+            id,
+            pool,
+            doing,
+            unheard: None,
+        }
+    }
+
     /// The server, if it is on its way back to its pool.
     pub(super) fn returning(&self) -> Option<&Server<P::ServerStream>> {
         match &self.doing {
@@ -67,7 +78,12 @@ impl<S: Shell> Driver<S> {
             }
             Doing::Parked if readable || hung_up => {
                 let (pool, id) = (resident.pool.clone(), resident.id);
-                self.drain_parked(&pool, id, hung_up);
+                if !self.drain_parked(&pool, id, hung_up)
+                    && let Some(resident) = self.servers.get_mut(slot)
+                {
+                    let hung_up = hung_up || resident.unheard.is_some_and(|it| it.hung_up);
+                    resident.unheard = Some(Readiness { readable, hung_up });
+                }
             }
             Doing::Parked => {}
         }
@@ -85,7 +101,11 @@ impl<S: Shell> Driver<S> {
     ) -> io::Result<()> {
         match server.home.filter(|home| home.worker == self.here) {
             Some(home) => {
-                self.resident(home.slot, server.id).doing = Doing::Leased(client);
+                let resident = self.resident(home.slot, server.id);
+                resident.doing = Doing::Leased(client);
+                if let Some(Readiness { readable, hung_up }) = resident.unheard.take() {
+                    server.ready(readable, hung_up);
+                }
                 Ok(())
             }
             None => self.settle_in(server, pool, Doing::Leased(client)),
@@ -103,7 +123,9 @@ impl<S: Shell> Driver<S> {
     ) -> io::Result<()> {
         match server.home {
             Some(home) if home.worker == self.here => {
-                self.resident(home.slot, server.id).doing = Doing::Parked;
+                let resident = self.resident(home.slot, server.id);
+                resident.doing = Doing::Parked;
+                resident.unheard = None;
                 Ok(())
             }
             // It was on its way to a client that is gone.
@@ -134,7 +156,7 @@ impl<S: Shell> Driver<S> {
         });
         if is_heard {
             let (pool, doing) = (pool.clone(), Doing::Parked);
-            self.servers.put(slot, Resident { id, pool, doing });
+            self.servers.put(slot, Resident::new(id, pool, doing));
         } else {
             self.servers.free(slot);
         }
@@ -225,25 +247,28 @@ impl<S: Shell> Driver<S> {
         }
         let (slot, _) = self.servers.reserve();
         let (id, pool) = (server.id, pool.clone());
-        self.servers.put(slot, Resident { id, pool, doing });
+        self.servers.put(slot, Resident::new(id, pool, doing));
         let home = self.home(slot);
         server.home = Some(home);
         self.shell.watch_server(&mut server.stream, home)
     }
 
-    /// Something came from a server that nobody holds: a change of settings, or its end.
-    fn drain_parked(&mut self, pool: &PoolOf<S>, id: ServerId, hung_up: bool) {
+    /// Something came from a server that nobody holds: a change of settings, or its end. False if it
+    /// is on its way to a client.
+    fn drain_parked(&mut self, pool: &PoolOf<S>, id: ServerId, hung_up: bool) -> bool {
         let now = self.now;
         let scratch = &mut self.scratch;
         // The read is under the pool's lock, so that nobody is granted the server meanwhile; it
         // does not block, and a server that is idle rarely says anything.
-        let lost = self.outbox.decide(&*self.shell, pool, now, |stock| {
-            stock.drain(now, id, hung_up, scratch)
+        let (is_parked, lost) = self.outbox.decide(&*self.shell, pool, now, |stock| {
+            let is_parked = stock.parked.contains_key(&id);
+            (is_parked, stock.drain(now, id, hung_up, scratch))
         });
         if let Some(server) = lost {
             self.shell.parked_ended(pool, id);
             self.outbox.close(&*self.shell, now, server, None);
         }
+        is_parked
     }
 
     fn pump_returning(&mut self, slot: u32) {

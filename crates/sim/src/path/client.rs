@@ -1,7 +1,7 @@
 //! A client that carries out its program and notes what it is answered.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 
 use pgweir_pool::time::Time;
 use pgweir_wire::backend::{self, ErrorView};
@@ -191,18 +191,17 @@ impl Client {
 
     fn read(&mut self, now: Time, replays: bool) {
         let pace = self.program.reads.filter(|_| !replays);
-        let mut buffer = vec![0; pace.map_or(16 * 1024, |(size, _)| size)];
+        let most = pace.map_or(16 * 1024, |(size, _)| size);
         while let Some(end) = &mut self.end {
             if pace.is_some() && now < self.read_at {
                 return;
             }
-            match end.read(&mut buffer) {
+            match end.read_onto(most, &mut self.input) {
                 Ok(0) => {
                     self.ended = true;
                     self.hang_up();
                 }
-                Ok(len) => {
-                    self.input.extend(&buffer[..len]);
+                Ok(_) => {
                     self.look();
                     if let Some((_, pause)) = pace {
                         self.read_at = now + pause;

@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    /// A server says something, or ends.
+    /// A server says something, or ends, or does both.
     pub(super) fn say(&mut self, server: ServerId) {
         let (ends, what) = (self.rng.one_in(4), self.rng.next());
         let mut backends = self.workers.plant.backends.borrow_mut();
@@ -59,6 +59,11 @@ impl World {
         }
         drop(backends);
         self.run_backend(server);
+        if !ends && (what >> 32).is_multiple_of(3) {
+            self.log.count("server breaks");
+            let mut backends = self.workers.plant.backends.borrow_mut();
+            backends.get_mut(&server).expect("it was opened").end = None;
+        }
     }
 
     /// A worker has fetched an event of a stream that is not heard there any more.

@@ -1,6 +1,7 @@
 //! What is looked at after every event, and when all is over: drivers and pools from outside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pgweir_pool::budget::Group;
 use pgweir_pool::driver::{Driver, Message, SharedPool};
@@ -9,7 +10,7 @@ use pgweir_pool::pool::Place;
 use pgweir_pool::time::Time;
 
 use super::World;
-use super::check::{bounded, over, punctual, queue};
+use super::check::{bounded, heard, over, punctual, queue};
 
 impl World {
     /// Between two events.
@@ -25,16 +26,32 @@ impl World {
     fn check_sessions(&mut self) {
         let scratch = self.options.scratch;
         let mut cleaned = BTreeMap::new();
-        for driver in &mut self.workers.drivers {
+        let told = self.told_of_rules();
+        let drivers = self.workers.drivers.iter_mut();
+        for ((driver, told), draining) in drivers.zip(told).zip(&self.workers.draining) {
             for client in driver.clients_mut() {
                 let (held, unsent) = client.session.buffered();
                 bounded::session(held, unsent, scratch);
+                if *draining {
+                    let (waits, hold) = (client.session.place().is_some(), client.session.hold());
+                    punctual::leaves(client.account, waits, hold, unsent);
+                }
+                if told {
+                    let is_current = Arc::ptr_eq(&client.policy, &client.pool.policy());
+                    punctual::heeds(client.account, is_current);
+                }
                 let due = client.session.due_cancel().is_some();
                 punctual::cancels(client.account, due);
+                if let Some(server) = client.session.server() {
+                    let missed = self.net.is_missed(server.stream.end.id);
+                    heard::busy(server.id, missed, server.may_read());
+                }
             }
             for server in driver.returning() {
                 let (held, unsent) = server.buffered();
                 bounded::server(held, unsent, scratch);
+                let missed = self.net.is_missed(server.stream.end.id);
+                heard::busy(server.id, missed, server.may_read());
                 let since = self.workers.cleaned.get(&server.id).copied();
                 let since = since.unwrap_or(self.now);
                 punctual::cleans(server.id, self.now - since, self.options.sweep);
@@ -42,6 +59,16 @@ impl World {
             }
         }
         self.workers.cleaned = cleaned;
+    }
+
+    /// Which workers know that pools have new rules: no message that says so is on its way.
+    fn told_of_rules(&self) -> Vec<bool> {
+        let mail = &self.workers.mail;
+        let is_told = |at| {
+            let mut there = mail.iter().filter(|(way, _)| way.1 == at);
+            !there.any(|(_, queue)| queue.iter().any(|it| matches!(it, Message::Reloaded)))
+        };
+        (0..self.workers.drivers.len()).map(is_told).collect()
     }
 
     /// Nobody waits for an event that will not come: what a parked server has said, or its end, is
@@ -54,7 +81,7 @@ impl World {
                     let (held, unsent) = server.buffered();
                     bounded::server(held, unsent, scratch);
                     let missed = server.home.is_some() && self.net.is_missed(server.stream.end.id);
-                    assert!(!missed, "heard: {} said something unheard", server.id);
+                    heard::parked(server.id, missed);
                 }
             });
         }
@@ -109,14 +136,17 @@ impl World {
     pub(super) fn check_over(&self) {
         let mut kept = 0;
         let mut heard = 0;
+        let mut failures = 0;
         for pool in &self.workers.plant.pools {
             pool.with(|stock| {
                 let (counts, clients) = (stock.core.counts(), stock.core.clients());
                 over::pool(pool.id(), counts, clients, stock.parked.len());
+                failures += stock.totals.server_login_failures;
                 kept += counts.idle + counts.opening;
                 heard += stock.parked.values().filter(|s| s.home.is_some()).count();
             });
         }
+        over::failures(failures, self.log.outcome.tally.of("login fails"));
         let residents = self.workers.drivers.iter().map(Driver::servers_count).sum();
         over::tables(heard, residents, self.workers.plant.heard.borrow().len());
         over::budget(kept, self.workers.plant.used(&Group::Database("d".into())));

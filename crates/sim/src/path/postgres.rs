@@ -12,7 +12,7 @@
 mod command;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 
 use pgweir_pool::time::Time;
 use pgweir_wire::backend::{self, TxStatus};
@@ -28,6 +28,9 @@ use super::work::{Portal, Task};
 
 /// Size of PostgreSQL's output buffer.
 const OUTPUT_MAX: usize = 8 * 1024;
+
+/// Bytes that a backend reads at once.
+const INPUT_MAX: usize = 8 * 1024;
 
 /// At which step which statement was cancelled. A run without the pooler repeats them.
 pub(super) type Interrupts = BTreeMap<Tag, u32>;
@@ -299,13 +302,12 @@ impl Backend {
                 let message: Vec<u8> = self.input.drain(..header.message_len()).collect();
                 return Some((header.kind, message[HEADER_LEN..].to_vec()));
             }
-            let mut piece = [0; OUTPUT_MAX];
-            match self.end.as_mut()?.read(&mut piece) {
+            match self.end.as_mut()?.read_onto(INPUT_MAX, &mut self.input) {
                 Ok(0) => {
                     self.end = None;
                     return None;
                 }
-                Ok(len) => self.input.extend(&piece[..len]),
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(_) => {
                     self.end = None;

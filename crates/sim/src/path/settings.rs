@@ -112,11 +112,12 @@ impl Settings {
     pub(super) fn changed(&mut self) -> Vec<(&'static str, String)> {
         let mut changed = Vec::new();
         for (name, _) in REPORTED {
-            let value = self.value(name).to_owned();
-            let last = self.reported.insert(name.to_ascii_lowercase(), value);
             let value = self.value(name);
-            if last.as_deref() != Some(value) {
-                changed.push((name, value.to_owned()));
+            let key = name.to_ascii_lowercase();
+            if self.reported.get(&key).map(String::as_str) != Some(value) {
+                let value = value.to_owned();
+                changed.push((name, value.clone()));
+                self.reported.insert(key, value);
             }
         }
         changed

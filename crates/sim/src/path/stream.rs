@@ -128,7 +128,9 @@ impl Net {
         } else {
             there
         };
-        pipe.arrived.extend(pipe.transit.drain(..len));
+        let later = pipe.transit.split_off(len);
+        pipe.arrived.append(&mut pipe.transit);
+        pipe.transit = later;
         let is_last = pipe.transit.is_empty() && pipe.ending == Ending::Closing;
         if is_last && (len == 0 || !rng.happens(split)) {
             pipe.ending = Ending::Closed;
@@ -197,11 +199,21 @@ impl Pipes {
     }
 }
 
-impl Read for End {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl End {
+    /// Reads at most `most` bytes behind those in `input`, which needs no buffer in between.
+    pub(super) fn read_onto(
+        &mut self,
+        most: usize,
+        input: &mut impl for<'a> Extend<&'a u8>,
+    ) -> io::Result<usize> {
+        self.take(most, |piece| input.extend(piece))
+    }
+
+    /// Takes at most `most` of the bytes that arrived, in up to two pieces.
+    fn take(&mut self, most: usize, mut piece: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut net = self.net.0.borrow_mut();
         let pipe = &mut net.pipes[self.id ^ 1];
-        let len = pipe.arrived.len().min(buffer.len());
+        let len = pipe.arrived.len().min(most);
         if len == 0 {
             return match pipe.ending {
                 Ending::Closed => Ok(0),
@@ -211,9 +223,11 @@ impl Read for End {
                 }
             };
         }
-        for (to, from) in buffer.iter_mut().zip(pipe.arrived.drain(..len)) {
-            *to = from;
-        }
+        let (front, back) = pipe.arrived.as_slices();
+        let in_front = len.min(front.len());
+        piece(&front[..in_front]);
+        piece(&back[..len - in_front]);
+        pipe.arrived.drain(..len);
         // Linux tells a writer when a third of the room is free.
         let used = pipe.arrived.len() + pipe.transit.len();
         if pipe.starved && used * 3 <= pipe.capacity * 2 {
@@ -221,6 +235,17 @@ impl Read for End {
             net.event(self.id ^ 1);
         }
         Ok(len)
+    }
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len();
+        let mut at = 0;
+        self.take(most, |piece| {
+            buffer[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use pgweir_pool::relay::Relay;
 use pgweir_pool::session::{End as Ending, Session};
 use pgweir_pool::time::Time;
 
-use super::check::isolation;
+use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
 use super::names::{close_name, ending_name, farewell_name, wording};
 use super::options::Options;
@@ -52,6 +52,10 @@ pub(super) struct Workers {
     pub(super) fetched: Vec<(WorkerId, Peer, Readiness)>,
     /// Drivers or pools were told something since they were inspected.
     pub(super) touched: bool,
+    /// Workers that were told of the shutdown.
+    pub(super) draining: Vec<bool>,
+    /// How many more clients may leave each worker for another before its next sweep.
+    relief: Vec<u32>,
     /// Since when servers are cleaned.
     pub(super) cleaned: Cleaned,
     /// Settings that servers log in with; one copy, as the proxy keeps it.
@@ -80,6 +84,8 @@ impl Workers {
             permits: BTreeMap::new(),
             fetched: Vec::new(),
             touched: false,
+            draining: vec![false; usize::from(options.workers)],
+            relief: vec![0; usize::from(options.workers)],
             cleaned: Cleaned::new(),
             defaults: Arc::new(defaults),
         }
@@ -143,8 +149,19 @@ impl World {
         let heard = self.workers.plant.heard.borrow().get(&end).copied();
         // Without a worker it is not in any epoll set, and is ready when it comes into one.
         if let Some((worker, peer)) = heard {
+            let waiter = self.waiter(worker, end).filter(|_| readiness.hung_up);
             self.event(worker, peer, readiness);
+            if let Some(waiter) = waiter {
+                queue::hangs_up(waiter, self.waiter(worker, end));
+            }
         }
+    }
+
+    /// The client of the stream `end`, if it waits for a server.
+    fn waiter(&mut self, worker: WorkerId, end: EndId) -> Option<u64> {
+        let mut clients = self.workers.drivers[worker.index()].clients_mut();
+        let client = clients.find(|client| client.session.client.id == end)?;
+        client.session.place().map(|_| client.account)
     }
 
     /// The next message from one thread to another arrives.
@@ -159,6 +176,7 @@ impl World {
                 self.skipped.insert(asks);
             }
         }
+        self.workers.draining[to] |= matches!(message, Message::Drain);
         let worker = WorkerId(u16::try_from(to).expect("few workers"));
         self.input(worker, |driver, now| driver.message(now, message));
     }
@@ -171,6 +189,7 @@ impl World {
         let moves = self.rng.happens(self.options.faults.move_client);
         let relief = moves.then(|| (self.any_worker(), 1));
         let relief = relief.filter(|&(to, _)| to != worker);
+        self.workers.relief[worker.index()] = relief.map_or(0, |(_, quota)| quota);
         self.input(worker, |driver, now| driver.sweep(now, relief));
         self.check_swept(worker, self.workers.woken[worker.index()]);
         self.schedule(self.options.sweep, Event::Sweep(worker));
@@ -269,6 +288,10 @@ impl World {
         match order {
             Order::Send(to, message) => {
                 self.cross(&message);
+                if matches!(message, Message::Adopt(_)) && from < self.workers.control() {
+                    self.log.count("move");
+                    bounded::moves(&mut self.workers.relief[from]);
+                }
                 let to = to.index();
                 let mail = self.workers.mail.entry((from, to)).or_default();
                 mail.push_back(message);
@@ -290,6 +313,7 @@ impl World {
             } => {
                 self.log.count("cancel: server");
                 if let Some(client) = ticket {
+                    self.log.count("cancel: client");
                     let holder = self.workers.plant.backends.borrow()[&server].holder;
                     isolation::cancels(client, holder);
                 }
@@ -336,7 +360,11 @@ impl World {
                     "transparent: c{client} had no wrong settings, but ends with {end:?}"
                 );
             }
-            Note::Farewell(why) => self.log.count(farewell_name(why)),
+            Note::Farewell(why) => {
+                self.log.count(farewell_name(why));
+                let is_told = self.workers.draining.contains(&true);
+                punctual::shuts_down(why == Farewell::Shutdown, is_told);
+            }
             Note::Closed(reason) => self.log.count(reason.map_or("close: lost", close_name)),
             Note::ParkedEnded => self.log.count("parked server lost"),
             Note::CheckedIn => self.log.count("checkin"),

@@ -29,3 +29,12 @@ pub(in crate::path) fn server(held: usize, unsent: usize, scratch: usize) {
         "bounded: {unsent} bytes wait for a server"
     );
 }
+
+/// A client moves to another worker; so many more may before the next sweep.
+pub(in crate::path) fn moves(left: &mut u32) {
+    assert!(
+        *left > 0,
+        "bounded: more clients move than the sweep asked for"
+    );
+    *left -= 1;
+}

@@ -1,6 +1,7 @@
 //! The rules of the data path, one file each. They panic.
 
 pub(super) mod bounded;
+pub(super) mod heard;
 pub(super) mod hygiene;
 pub(super) mod isolation;
 pub(super) mod live;

@@ -34,3 +34,8 @@ pub(in crate::path) fn budget(servers: u32, used: u32) {
         "over: the budget counts connections that are not there"
     );
 }
+
+/// Logins of servers that failed, as the pools count them, and as they were.
+pub(in crate::path) fn failures(counted: u64, failed: u64) {
+    assert_eq!(counted, failed, "over: failed logins are counted wrong");
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
+use pgweir_pool::relay::Hold;
 use pgweir_pool::session::Overdue;
 use pgweir_pool::time::Time;
 
@@ -46,5 +47,31 @@ pub(in crate::path) fn ends(client: u64, overdue: Option<Overdue>) {
     assert_eq!(
         overdue, None,
         "punctual: c{client} passed a limit, and its session goes on"
+    );
+}
+
+/// A client of a worker that was told of the shutdown waits for a server, or has a server in the middle
+/// of a transaction, or has answers that it did not read: who does nothing has been sent away.
+pub(in crate::path) fn leaves(client: u64, waits: bool, hold: Option<Hold>, unsent: usize) {
+    let is_busy = matches!(hold, Some(Hold::Busy | Hold::InTransaction)) || unsent > 0;
+    assert!(
+        !waits && is_busy,
+        "punctual: c{client} stays, and the pooler shuts down"
+    );
+}
+
+/// A session ends because the pooler shuts down; whether a worker was told that it does.
+pub(in crate::path) fn shuts_down(is_shutdown: bool, is_told: bool) {
+    assert!(
+        !is_shutdown || is_told,
+        "punctual: a session ends for a shutdown that nobody spoke of"
+    );
+}
+
+/// The rules of a client are those of its pool, or its worker is about to be told of others.
+pub(in crate::path) fn heeds(client: u64, is_current: bool) {
+    assert!(
+        is_current,
+        "punctual: c{client} lives by rules that its pool had before"
     );
 }

@@ -10,3 +10,11 @@ pub(in crate::path) fn holds(pool: PoolId, counts: Counts, waiting: u32) {
         "queue: places are kept in {pool:?}, and so many wait for one"
     );
 }
+
+/// A client hung up while it waited, and its worker has heard that.
+pub(in crate::path) fn hangs_up(client: u64, waits: Option<u64>) {
+    assert_eq!(
+        waits, None,
+        "queue: c{client} hung up, and keeps its place in the queue"
+    );
+}
