@@ -206,10 +206,15 @@ impl Relay {
 
     /// Where a text took settings back, appends to `out` what makes them those that the client
     /// connected with.
+    #[inline]
     pub fn restore(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
-        if self.resets.is_empty() || !server.replies.is_settled() {
-            return;
+        if !self.resets.is_empty() && server.replies.is_settled() {
+            self.restore_now(server, out);
         }
+    }
+
+    #[cold]
+    fn restore_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
         let resets = std::mem::take(&mut self.resets);
         if !server.has_reset() {
             return;

@@ -53,14 +53,21 @@ fn is_default(statement: &[u8], setting: Setting<'_>, name: &str) -> bool {
 /// for it is asked of every text.
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
-    let end = text.iter().rposition(|byte| !b"\0; \n".contains(byte));
-    let text = &text[..end.map_or(0, |at| at + 1)];
-    let Some((first, _)) = text.split_first_chunk() else {
+    const QUERIES: [u32; 4] = [
+        u32::from_be_bytes(*b"sele"),
+        u32::from_be_bytes(*b"inse"),
+        u32::from_be_bytes(*b"upda"),
+        u32::from_be_bytes(*b"dele"),
+    ];
+    let Some((first, rest)) = text.split_first_chunk() else {
         return false;
     };
-    let first = u32::from_be_bytes(*first) | 0x2020_2020;
-    let is_query = [b"sele", b"inse", b"upda", b"dele"].map(|word| u32::from_be_bytes(*word));
-    is_query.contains(&first) && !text.contains(&b'\'') && !text.contains(&b';')
+    if !QUERIES.contains(&(u32::from_be_bytes(*first) | 0x2020_2020)) {
+        return false;
+    }
+    let rest = rest.strip_suffix(b"\0").unwrap_or(rest);
+    let rest = rest.strip_suffix(b";").unwrap_or(rest);
+    !rest.contains(&b'\'') && !rest.contains(&b';')
 }
 
 /// Whether `word`, in lower case, is in `text` in any case.

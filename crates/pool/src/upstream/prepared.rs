@@ -19,7 +19,8 @@ pub(crate) struct Prepared {
     /// There were more than are tracked, so it is not known when the last one is closed.
     overflowed: bool,
     unnamed: Unnamed,
-    drops: Drops,
+    /// `None` while there are none, as nearly always.
+    drops: Option<Box<Drops>>,
 }
 
 /// What a `DEALLOCATE` of the client drops, on its way from the text to the message that runs it. In the
@@ -56,39 +57,55 @@ impl Prepared {
 
     /// The client sent a simple query, which drops the unnamed statement; `body` is the
     /// message's, if all of it is there.
+    #[inline]
     pub(crate) fn query_sent(&mut self, body: Option<&[u8]>) {
         self.unnamed = Unnamed::Own;
         self.batch_ended();
-        self.drops.run = self.dropped_by(body, frontend::query_text);
+        let run = self.dropped_by(body, frontend::query_text);
+        if !run.is_empty() {
+            self.drops.get_or_insert_default().run = run;
+        }
     }
 
     /// The client sent a Parse of the unnamed statement, with this body if all of it is there.
+    #[inline]
     pub(crate) fn unnamed_text_sent(&mut self, body: Option<&[u8]>) {
-        self.drops.parsed = self.dropped_by(body, frontend::parse_text);
+        if self.drops.is_some() || !self.named.is_empty() {
+            let parsed = self.dropped_by(body, frontend::parse_text);
+            self.drops.get_or_insert_default().parsed = parsed;
+        }
     }
 
     /// The client sent a Bind of the unnamed portal, to the unnamed statement or to another.
+    #[inline]
     pub(crate) fn unnamed_bind_sent(&mut self, to_unnamed: bool) {
-        self.drops.bound.clear();
-        if to_unnamed {
-            self.drops.bound.clone_from(&self.drops.parsed);
+        if let Some(drops) = &mut self.drops {
+            drops.bound.clear();
+            if to_unnamed {
+                drops.bound.clone_from(&drops.parsed);
+            }
         }
     }
 
     /// The client sent an Execute of the unnamed portal.
+    #[inline]
     pub(crate) fn unnamed_execute_sent(&mut self) {
-        self.drops.run = std::mem::take(&mut self.drops.bound);
+        if let Some(drops) = &mut self.drops {
+            drops.run = std::mem::take(&mut drops.bound);
+        }
     }
 
     /// The client sent a Sync or a query.
+    #[inline]
     pub(crate) fn batch_ended(&mut self) {
-        self.drops.parsed.clear();
-        self.drops.bound.clear();
+        self.drops = None;
     }
 
     /// What the message that was sent last drops.
+    #[inline]
     pub(crate) fn take_drops(&mut self) -> Option<Vec<StatementName>> {
-        (!self.drops.run.is_empty()).then(|| std::mem::take(&mut self.drops.run))
+        let run = &mut self.drops.as_mut()?.run;
+        (!run.is_empty()).then(|| std::mem::take(run))
     }
 
     /// What the text in `body` drops. Texts are looked into only while there is something to drop.
