@@ -86,12 +86,12 @@ impl Parameters {
     /// SQL that takes back the settings that `wanted` has no values for; `None` if there are none.
     /// It can fail where the server's configuration changed, or a limit that it takes back hits it.
     pub fn sql_to_take_back(&self, wanted: &Self) -> Option<String> {
-        let is_role = |name: &str| name == "role";
-        let surplus = || self.iter().map(|(name, _)| name);
-        let surplus = || surplus().filter(|name| wanted.value(name).is_none());
+        let names = self.iter().map(|(name, _)| name);
+        let mut surplus: Vec<_> = names.filter(|name| wanted.value(name).is_none()).collect();
+        // The rest with the rights of the login.
+        surplus.sort_by_key(|name| *name != "role");
         let mut sql = String::new();
-        let first = surplus().filter(|name| is_role(name));
-        for name in first.chain(surplus().filter(|name| !is_role(name))) {
+        for name in surplus {
             push(&mut sql, "; ", format_args!("RESET {}", quoted_name(name)));
         }
         (!sql.is_empty()).then_some(sql)

@@ -8,7 +8,7 @@ use crate::driver::clients::NeedOf;
 use crate::id::{ClientId, ClientRef};
 use crate::relay::Hold;
 use crate::server::Server;
-use crate::session::End;
+use crate::session::{End, Overdue};
 use crate::time::Time;
 
 /// Cancel requests under way for one client: one for the statement that runs, and one that may
@@ -126,34 +126,18 @@ impl<S: Shell> Driver<S> {
     /// pooler.
     pub(super) fn sweep_clients(&mut self) {
         let now = self.now;
-        let clients = self.clients.iter();
-        let stuck = clients.filter(|(_, client)| client.session.is_stuck(now));
-        let stuck: Vec<_> = stuck.map(|(slot, _)| slot).collect();
-        for slot in stuck {
-            if let Some(mut client) = self.clients.take(slot) {
-                let need = client.session.give_server_up();
-                self.drive(slot, client, need);
-            }
-        }
-        let clients = self.clients.iter();
-        let parted = clients.filter(|(_, client)| client.session.has_parted(now));
-        let parted: Vec<_> = parted.map(|(slot, _)| slot).collect();
-        for slot in parted {
-            if let Some(mut client) = self.clients.take(slot) {
-                let need = client.session.end(End::Terminated, None);
-                self.drive(slot, client, need);
-            }
-        }
-        let overdue =
-            |client: &Client<S::Platform>| client.session.overdue(now, &client.policy.limits);
         let due: Vec<_> = self
             .clients
             .iter()
-            .filter_map(|(slot, client)| Some((slot, overdue(client)?)))
+            .filter_map(|(slot, client)| Some((slot, client.due(now)?)))
             .collect();
-        for (slot, what) in due {
+        for (slot, due) in due {
             if let Some(mut client) = self.clients.take(slot) {
-                let need = self.bid_farewell(&mut client, Farewell::Overdue(what));
+                let need = match due {
+                    Due::GiveUpServer => client.session.give_server_up(),
+                    Due::Part => client.session.end(End::Terminated, None),
+                    Due::Limit(passed) => self.bid_farewell(&mut client, Farewell::Overdue(passed)),
+                };
                 self.drive(slot, client, need);
             }
         }
@@ -193,7 +177,28 @@ impl<S: Shell> Driver<S> {
     }
 }
 
+/// What time has come for in a client's session.
+enum Due {
+    /// Its server does not answer the pooler.
+    GiveUpServer,
+    /// It said goodbye, and has waited long enough for its answers.
+    Part,
+    /// It has passed a limit.
+    Limit(Overdue),
+}
+
 impl<P: Platform> Client<P> {
+    fn due(&self, now: Time) -> Option<Due> {
+        if self.session.is_stuck(now) {
+            return Some(Due::GiveUpServer);
+        }
+        if self.session.has_parted(now) {
+            return Some(Due::Part);
+        }
+        let passed = self.session.overdue(now, &self.policy.limits);
+        passed.map(Due::Limit)
+    }
+
     /// Whether the client is outside a transaction, and has what the last one answered.
     pub(super) fn rests(&self) -> bool {
         let (_, unsent) = self.session.buffered();
