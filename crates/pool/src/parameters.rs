@@ -130,7 +130,7 @@ impl Parameters {
         (!sql.is_empty()).then_some(sql)
     }
 
-    /// SQL that takes back what a server must not be parked with, and notes that it is taken back.
+    /// SQL that takes back what a server must not be parked with; then [`Self::parked`] notes it.
     /// `defaults` is what the server had after login; `role` says that it may have another role.
     pub(crate) fn sql_to_park(&self, defaults: &Self, role: bool) -> Option<String> {
         let mut sql = String::new();
