@@ -11,6 +11,7 @@
 
 mod backlog;
 mod ending;
+mod greeting;
 mod lease;
 mod limits;
 mod wording;
@@ -29,6 +30,7 @@ use crate::time::Time;
 use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
 use backlog::Backlog;
+pub use greeting::Greeting;
 use lease::{Joining, Lease};
 pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
 pub use wording::{Fault, Sentences, Wording};
@@ -109,6 +111,8 @@ pub struct Session<C, S> {
     backlog: Backlog,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
+    /// What the client waits for before it may begin; `None` once it was told.
+    greeting: Option<Greeting>,
     /// A cancel request is put off.
     cancelling: bool,
     /// Since when the client has said goodbye, with answers outstanding. It is not read any more.
@@ -151,6 +155,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             inflow: Inflow::Ready,
             backlog: Backlog::new(Vec::new(), false),
             unsent: Vec::new(),
+            greeting: None,
             cancelling: false,
             parting: None,
             idle_since: now,
@@ -222,6 +227,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let observer = &mut server.upstream.observer;
         observer.joined(self.thresholds, now - place.since);
         self.stage = Stage::Leased(Lease::new(server, place, joining, now));
+        if let Err(need) = self.greet() {
+            return need;
+        }
         match self.pump_client(now, scratch) {
             Ok(_) => self.pump_leased(now, scratch),
             Err(need) => need,
@@ -305,6 +313,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     }
 
     fn pump_idle(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
+        if self.greeting.is_some() {
+            return Need::Checkout;
+        }
         for _ in 0..READS_MAX {
             match server::flush(&mut self.client, &mut self.unsent) {
                 Ok(true) => {}

@@ -89,6 +89,8 @@ enum Reset {
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
+    /// PostgreSQL's number of the process, from its BackendKeyData; 0 if it sent none.
+    pub pid: u32,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -121,6 +123,7 @@ impl Upstream {
     /// A server that has just logged in with these settings.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
+            pid: 0,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),

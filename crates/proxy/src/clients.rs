@@ -28,8 +28,20 @@ pub(crate) struct Clients {
     /// may not give for long. They take no place of clients that are served.
     ungreeted: u32,
     ungreeted_by_database: HashMap<Arc<str>, u32>,
-    /// The client is `None` between its login and its arrival at a worker.
-    by_pid: HashMap<u32, (u32, Option<ClientId>)>,
+    by_pid: HashMap<u32, Entry>,
+    /// Numbers of those that were told their server's, by that and their secret. Several PostgreSQLs may
+    /// have processes of the same number.
+    by_process: HashMap<(u32, u32), u32>,
+}
+
+/// A client that was let in.
+#[derive(Debug)]
+struct Entry {
+    secret: u32,
+    /// The number of its server's process, if the client was told that.
+    process: Option<u32>,
+    /// `None` between its login and its arrival at a worker.
+    client: Option<ClientId>,
 }
 
 impl Clients {
@@ -66,7 +78,12 @@ impl Clients {
         self.total += 1;
         *self.by_database.entry(database.0.clone()).or_default() += 1;
         *self.by_user.entry(user.0.clone()).or_default() += 1;
-        let earlier = self.by_pid.insert(key.pid, (key.secret, None));
+        let entry = Entry {
+            secret: key.secret,
+            process: None,
+            client: None,
+        };
+        let earlier = self.by_pid.insert(key.pid, entry);
         assert!(earlier.is_none(), "a client's number is its own");
         Ok(())
     }
@@ -126,32 +143,51 @@ impl Clients {
         self.total -= 1;
         decrement(&mut self.by_database, database);
         decrement(&mut self.by_user, user);
-        self.by_pid.remove(&pid);
+        if let Some(entry) = self.by_pid.remove(&pid) {
+            self.forget_process(pid, &entry);
+        }
+    }
+
+    /// The client is told the number of its server's process.
+    pub(crate) fn told(&mut self, pid: u32, process: u32) {
+        let Some(mut entry) = self.by_pid.remove(&pid) else {
+            return;
+        };
+        self.forget_process(pid, &entry);
+        entry.process = Some(process);
+        // Should two have both numbers in common, which happens once in four thousand million, one cannot
+        // cancel.
+        self.by_process.insert((process, entry.secret), pid);
+        self.by_pid.insert(pid, entry);
+    }
+
+    fn forget_process(&mut self, pid: u32, entry: &Entry) {
+        if let Some(process) = entry.process
+            && self.by_process.get(&(process, entry.secret)) == Some(&pid)
+        {
+            self.by_process.remove(&(process, entry.secret));
+        }
     }
 
     /// The client lives at a worker, under this name.
     pub(crate) fn moved(&mut self, pid: u32, client: ClientId) {
         if let Some(entry) = self.by_pid.get_mut(&pid) {
-            entry.1 = Some(client);
+            entry.client = Some(client);
         }
     }
 
     /// The client of a cancel request, if number and secret are right.
     pub(crate) fn find(&self, pid: u32, key: &[u8]) -> Option<ClientId> {
-        let (secret, client) = self.by_pid.get(&pid)?;
-        // The kernel's scheduling jitter drowns the time of a four-byte comparison, but a constant
-        // one costs nothing.
-        let difference = secret
-            .to_be_bytes()
-            .iter()
-            .zip(key)
-            .fold(key.len() ^ 4, |acc, (a, b)| acc | usize::from(a ^ b));
-        (difference == 0).then_some(*client)?
+        let secret = u32::from_be_bytes(key.try_into().ok()?);
+        // The kernel's scheduling jitter drowns the time of comparing four bytes.
+        let own = self.by_pid.get(&pid).filter(|entry| entry.secret == secret);
+        let entry = own.or_else(|| self.by_pid.get(self.by_process.get(&(pid, secret))?));
+        entry?.client
     }
 
     /// The client with this number, wherever it is; `None` also before it has come to a worker.
     pub(crate) fn by_pid(&self, pid: u32) -> Option<ClientId> {
-        self.by_pid.get(&pid)?.1
+        self.by_pid.get(&pid)?.client
     }
 
     pub(crate) fn has_pid(&self, pid: u32) -> bool {
@@ -207,8 +243,7 @@ mod tests {
 
     #[test]
     fn a_cancel_request_needs_the_whole_secret() {
-        let mut clients = Clients::default();
-        clients.by_pid.insert(7, (0x0102_0304, None));
+        let mut clients = with_clients(&[(7, 0x0102_0304)]);
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), None, "not at a worker yet");
         clients.moved(7, ClientId(9));
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), Some(ClientId(9)));
@@ -218,6 +253,53 @@ mod tests {
         assert_eq!(clients.find(8, &[1, 2, 3, 4]), None);
         let key = CancelKey { pid: 7, secret: 1 };
         assert!(clients.has_pid(key.pid));
+    }
+
+    #[test]
+    fn who_was_told_its_servers_process_cancels_by_that() {
+        // A number of the first is the process of the second, and both have the same process.
+        let mut clients = with_clients(&[(7, 1), (8, 2), (9, 3)]);
+        for (pid, process) in [(7, 50), (8, 7), (9, 50)] {
+            clients.moved(pid, ClientId(u64::from(pid)));
+            clients.told(pid, process);
+        }
+        clients.told(8, 7);
+        let find = |clients: &Clients, pid, secret: u32| {
+            let found = clients.find(pid, &secret.to_be_bytes());
+            found.map(|client| client.0)
+        };
+        for (pid, secret, found) in [
+            (50, 1, Some(7)),
+            (7, 2, Some(8)),
+            (50, 3, Some(9)),
+            (50, 2, None),
+            (51, 1, None),
+        ] {
+            assert_eq!(find(&clients, pid, secret), found, "{pid} {secret}");
+        }
+        clients.told(7, 51);
+        assert_eq!(find(&clients, 50, 1), None, "that server was lost");
+        assert_eq!(find(&clients, 51, 1), Some(7));
+        clients.leave("app", "bob", 7);
+        assert_eq!(find(&clients, 51, 1), None);
+        assert_eq!(clients.by_process.len(), 2);
+    }
+
+    /// Clients with these numbers and secrets.
+    fn with_clients(keys: &[(u32, u32)]) -> Clients {
+        let world = world("");
+        let config = world.registry.config();
+        let database = &*config.databases["app"];
+        let shares = Shares::new(20_000, 100, 1);
+        let mut clients = Clients::default();
+        for &(pid, secret) in keys {
+            let key = CancelKey { pid, secret };
+            let (name, user) = (Arc::from("app"), Arc::from("bob"));
+            let of = (&name, database);
+            let let_in = clients.enter((&config, &shares), of, (&user, None), key);
+            assert!(let_in.is_ok());
+        }
+        clients
     }
 
     #[test]

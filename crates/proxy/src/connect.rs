@@ -209,6 +209,8 @@ pub(crate) async fn open(
     };
     pool.keys.lock().expect("no panic under the lock").derived = keys.derived;
     let welcome = Arc::new(logged_in.welcome);
+    let mut upstream = Upstream::new(welcome.parameters.clone());
+    upstream.pid = logged_in.key.as_ref().map_or(0, |(pid, _)| *pid);
     let link = Link {
         socket,
         permit,
@@ -216,7 +218,6 @@ pub(crate) async fn open(
             .key
             .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
     };
-    let upstream = Upstream::new(welcome.parameters.clone());
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 

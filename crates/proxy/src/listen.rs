@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::relay::Relay;
-use pgweir_pool::session::Session;
+use pgweir_pool::session::{Greeting, Session};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use socket2::{Domain, SockRef, Type};
@@ -218,6 +218,7 @@ fn hand_over<S>(
         admission,
         parameters,
         rest,
+        told,
     } = logged_in;
     let socket = match into_socket(stream) {
         Ok(socket) => socket,
@@ -238,6 +239,13 @@ fn hand_over<S>(
         registry.clock.now(),
     )
     .with_input(rest);
+    if let Some(told) = told {
+        let greeting = Greeting {
+            number: key.pid,
+            secret: key.secret,
+        };
+        session = session.with_greeting(greeting, told);
+    }
     session.thresholds = settings.policy.thresholds;
     let client = Client {
         session,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::relay::Mode;
 use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
@@ -38,12 +39,16 @@ const RENEWAL_MAX: Duration = Duration::from_secs(1);
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
 
-/// A client that has proven who it is and was told that it may begin.
+/// A client that has proven who it is, and that may begin, if it need not have a server first.
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
     pub(crate) parameters: Arc<Parameters>,
     /// What the client sent without waiting for the end of its login.
     pub(crate) rest: Vec<u8>,
+    /// What the client has yet to be told before it may begin, which ends with the number of its
+    /// server's process: a session that keeps its server has one from the start. `None` if it was
+    /// told everything.
+    pub(crate) told: Option<Vec<u8>>,
 }
 
 /// A client that was let in. It counts against the limits until it is dropped, which a login does
@@ -225,11 +230,23 @@ impl Door {
         stranger.leave();
         let parameters = wanted(&config, &startup, &welcome)?;
         let parameters = admission.pool.shared_parameters(parameters);
-        greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
+        let mut out = proven.reply;
+        greet(&mut out, &welcome, &parameters);
+        let told = match admission.pool.settings().mode {
+            Mode::Session => Some(out),
+            Mode::Transaction | Mode::Statement => {
+                let key = admission.key;
+                encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+                encode::ready_for_query(&mut out, TxStatus::Idle);
+                stream.write_all(&out).await?;
+                None
+            }
+        };
         Ok(LoggedIn {
             admission,
             parameters,
             rest: inbound.into_rest(),
+            told,
         })
     }
 
@@ -435,22 +452,13 @@ impl Door {
     }
 }
 
-/// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
-async fn greet(
-    stream: &mut (impl AsyncWrite + Unpin),
-    admission: &Admission,
-    (welcome, parameters): (&Welcome, &Parameters),
-    mut out: Vec<u8>,
-) -> io::Result<()> {
-    let key = admission.key;
-    encode::authentication_ok(&mut out);
+/// Tells the client, behind `out`, that it is who it is, and its settings.
+fn greet(out: &mut Vec<u8>, welcome: &Welcome, parameters: &Parameters) {
+    encode::authentication_ok(out);
     for (name, value) in &welcome.reported {
         let value = parameters.value(name).unwrap_or(value);
-        encode::parameter_status(&mut out, name, value);
+        encode::parameter_status(out, name, value);
     }
-    encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
-    encode::ready_for_query(&mut out, TxStatus::Idle);
-    stream.write_all(&out).await
 }
 
 /// The settings that the client's session shall have: those of a fresh server, and what it asks

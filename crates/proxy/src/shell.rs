@@ -135,6 +135,12 @@ impl Shell for Registry {
         self.client_moved(client.account.pid, name);
     }
 
+    fn greets(&self, client: &Client, pid: u32) {
+        if pid != 0 {
+            self.client_told(client.account.pid, pid);
+        }
+    }
+
     fn left(&self, client: &Client, end: &End) {
         self.note_end(client, end);
         self.client_out(&client.pool, client.account.pid);

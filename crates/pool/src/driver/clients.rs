@@ -184,6 +184,9 @@ impl<S: Shell> Driver<S> {
             self.lose(&client.pool, server);
             return self.bid_farewell(client, Farewell::Unwatched);
         }
+        if !client.session.is_greeted() {
+            self.shell.greets(client, server.upstream.pid);
+        }
         let check = check.then_some(client.policy.check_query.as_str());
         client
             .session

@@ -209,7 +209,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 self.relay.prelude_accepted();
             }
             lease.running.transaction = now;
-            return Ok(());
+            return self.greet();
         };
         // Nobody else cancels the pooler's queries, so a limit did that another client left.
         let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);

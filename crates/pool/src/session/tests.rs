@@ -8,7 +8,7 @@ use pgweir_wire::backend::{ErrorView, TxStatus};
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{End, Fault, JOIN_MAX, Limits, Need, Overdue, PARTING_MAX, Sentences, Session};
+use super::{End, Fault, Greeting, JOIN_MAX, Limits, Need, Overdue, PARTING_MAX, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
 use crate::pool::{Bounds, Checkout, Place, Pool};
@@ -812,4 +812,59 @@ fn a_setting_that_cannot_be_taken_back_costs_the_server_and_not_the_next_client(
             assert!(output.ends_with(&query("select 1")));
         }
     }
+}
+
+#[test]
+fn a_login_ends_with_the_number_of_the_servers_process_once_its_settings_are_accepted() {
+    let mut scratch = vec![0; 32 * 1024];
+    let greeting = Greeting {
+        number: 7,
+        secret: 0x0102_0304,
+    };
+    for (strange, pid, told) in [(false, 99, 99), (true, 99, 99), (true, 0, 7)] {
+        let (mut session, mut server) = pair(strange);
+        session.relay = Relay::new(Mode::Session, session.relay.parameters.clone());
+        let mut session = session.with_greeting(greeting, b"hello".to_vec());
+        server.upstream.pid = pid;
+        assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+        assert_eq!(session.client.output, b"", "it waits for a server");
+        let need = session.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        if strange {
+            assert!(!session.is_greeted(), "its settings may be wrong");
+            let mut accepted = b"C\0\0\0\x0dSELECT 1\0".to_vec();
+            encode::ready_for_query(&mut accepted, TxStatus::Idle);
+            server_says(&mut session, &accepted, false);
+            assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+        }
+        assert!(session.is_greeted());
+        let mut expected = b"hello".to_vec();
+        encode::backend_key_data(&mut expected, told, &[1, 2, 3, 4]);
+        encode::ready_for_query(&mut expected, TxStatus::Idle);
+        assert_eq!(session.client.output, expected);
+        let server = session.server().expect("attached");
+        assert!(server.stream.output.ends_with(&query("select 1")));
+    }
+}
+
+#[test]
+fn a_login_whose_settings_are_refused_ends_with_the_error() {
+    let mut scratch = vec![0; 32 * 1024];
+    let (session, server) = pair(true);
+    let greeting = Greeting {
+        number: 7,
+        secret: 1,
+    };
+    let mut session = session.with_greeting(greeting, b"hello".to_vec());
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
+    let need = session.attach(NOW, server, place(), None, &mut scratch);
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let mut refused = b"E\0\0\0\x10SERROR\0Mno\0\0\0".to_vec();
+    refused[4] = u8::try_from(refused.len() - 1).expect("short");
+    encode::ready_for_query(&mut refused, TxStatus::Idle);
+    server_says(&mut session, &refused, false);
+    let need = session.pump(NOW, &mut scratch);
+    assert!(matches!(need, Need::Lost(_, None)), "{need:?}");
+    assert!(session.client.output.starts_with(b"helloE"));
+    assert!(!session.is_greeted());
 }

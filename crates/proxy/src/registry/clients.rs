@@ -97,6 +97,14 @@ impl Registry {
             .moved(pid, client);
     }
 
+    /// The client is told this number of its server's process, by which it will cancel.
+    pub(crate) fn client_told(&self, number: u32, pid: u32) {
+        self.clients
+            .lock()
+            .expect("no panic under the lock")
+            .told(number, pid);
+    }
+
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What
     /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
     pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {

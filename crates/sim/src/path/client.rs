@@ -45,6 +45,8 @@ pub(super) struct Client {
     read_at: Time,
     settings: BTreeMap<String, String>,
     pub(super) answers: Vec<Answer>,
+    /// The end of the login is still to come, before any answer.
+    pub(super) ungreeted: bool,
     /// The program ended as it should.
     pub(super) finished: bool,
     /// The other side ended the session.
@@ -82,6 +84,7 @@ impl Client {
             read_at: Time(0),
             settings,
             answers: Vec::new(),
+            ungreeted: false,
             finished: false,
             hung_up: false,
             ended: false,
@@ -240,6 +243,10 @@ impl Client {
 
     fn answered(&mut self, kind: u8, body: &[u8]) {
         isolation::sees(self.program.client, kind, body);
+        if self.ungreeted && isolation::greets(self.program.client, kind, body) {
+            self.ungreeted = kind != backend::READY_FOR_QUERY;
+            return;
+        }
         let text = match kind {
             backend::NOTICE_RESPONSE | backend::NOTIFICATION_RESPONSE => return,
             backend::PARAMETER_STATUS => {

@@ -277,6 +277,8 @@ impl Shell for Plant {
         self.note(Note::Settled(client.account, name));
     }
 
+    fn greets(&self, _: &Client<InMemory>, _: u32) {}
+
     fn left(&self, client: &Client<InMemory>, end: &Ending) {
         self.forget(client.session.client.id);
         self.note(Note::Left(client.account, end.clone()));

@@ -17,9 +17,10 @@ use pgweir_pool::driver::{
 };
 use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
-use pgweir_pool::relay::Relay;
+use pgweir_pool::relay::{Mode, Relay};
 use pgweir_pool::session::{End as Ending, Session};
 use pgweir_pool::time::Time;
+use pgweir_wire::encode;
 
 use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
@@ -130,6 +131,13 @@ impl World {
         let policy = pool.policy();
         let session = Session::new(end, relay, wording, self.options.reset_always, self.now);
         let mut session = session.with_input(input);
+        if self.options.mode == Mode::Session {
+            let mut told = Vec::new();
+            encode::authentication_ok(&mut told);
+            session = session.with_greeting(isolation::GREETING, told);
+            let client = self.clients.get_mut(&client).expect("it has arrived");
+            client.ungreeted = true;
+        }
         session.thresholds = policy.thresholds;
         let adopted = Box::new(Client {
             session,

@@ -2,8 +2,16 @@
 
 use pgweir_wire::backend::{self, ErrorView};
 
+use pgweir_pool::session::Greeting;
+
 use crate::path::client::tag_of;
 use crate::path::sql::Tag;
+
+/// Of every client whose login ends with its first server.
+pub(in crate::path) const GREETING: Greeting = Greeting {
+    number: 1,
+    secret: 7,
+};
 
 /// A client was sent a message.
 pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
@@ -29,6 +37,25 @@ pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
             let is_own = rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
             assert!(is_own, "isolation: c{client} is told the name {value:?}");
         }
+    }
+}
+
+/// Whether a message to a client whose login has not ended is part of that: all are but settings, and the
+/// error that ends the session.
+pub(in crate::path) fn greets(client: u64, kind: u8, body: &[u8]) -> bool {
+    match kind {
+        backend::PARAMETER_STATUS | backend::NOTICE_RESPONSE | backend::ERROR_RESPONSE => false,
+        backend::BACKEND_KEY_DATA => {
+            let pid = backend::key_data(body).map(|(pid, _)| pid);
+            let is_server = pid.is_some_and(|pid| pid != 0 && pid != GREETING.number);
+            assert!(is_server, "isolation: c{client} is told the process {pid:?}");
+            true
+        }
+        backend::AUTHENTICATION | backend::READY_FOR_QUERY => true,
+        kind => panic!(
+            "isolation: c{client} is answered with {:?} before it may begin",
+            char::from(kind)
+        ),
     }
 }
 
