@@ -14,12 +14,14 @@
 //! * [`statements`] splits the text of a simple query into statements.
 //! * [`kind`] classifies a statement.
 //! * [`deallocate`] says which prepared statements a text drops.
+//! * [`effects`] says what a text may leave behind in its session.
 //! * [`normalise`] shows a statement without its literals.
 //! * [`fingerprint`] computes 64 bits that are equal for statements with the same normalised text.
 //! * [`skeleton`] computes a cheap key that is equal for texts that differ only in plain literals.
 //! * [`sqlcommenter`] reads the tags that an application put into a comment.
 
 pub mod deallocate;
+pub mod effects;
 pub mod fingerprint;
 mod fold;
 pub mod kind;
