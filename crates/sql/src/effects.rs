@@ -232,20 +232,16 @@ impl Scan<'_> {
             }
             b'd' if is("do") => self.add(Kinds::ANYTHING),
             b'c' if is("call") => self.add(Kinds::ANYTHING),
-            b'd' if is("declare") => {
-                if kind() == (Kind::Declare { hold: true }) {
-                    self.add(Kinds::CURSOR);
-                }
+            b'd' if is("declare") && kind() == (Kind::Declare { hold: true }) => {
+                self.add(Kinds::CURSOR);
             }
             b'c' if is("close") => self.add(Kinds::CLOSE),
             b'd' if is("drop") => self.add(Kinds::DROP),
             b'l' if is("listen") => self.add(Kinds::LISTEN),
             b'u' if is("unlisten") => self.add(Kinds::LISTEN),
             b'l' if is("load") => self.add(Kinds::LIBRARY),
-            b'p' if is("prepare") => {
-                if kind() == Kind::Prepare {
-                    self.add(Kinds::PREPARED);
-                }
+            b'p' if is("prepare") && kind() == Kind::Prepare => {
+                self.add(Kinds::PREPARED);
             }
             b'd' if is("deallocate") => self.add(Kinds::PREPARED),
             _ => {}
@@ -310,15 +306,14 @@ impl Scan<'_> {
                 self.add(Kinds::CREATE);
                 return Before::Creates;
             }
-            (2 | 5..=7, b'o' | b'r' | b'l' | b'g') if before == Before::Creates => {
-                if is("or") || is("replace") || is("local") || is("global") {
-                    return Before::Creates;
-                }
+            (2 | 5..=7, b'o' | b'r' | b'l' | b'g')
+                if before == Before::Creates
+                    && (is("or") || is("replace") || is("local") || is("global")) =>
+            {
+                return Before::Creates;
             }
-            (4 | 9, b't') if before == Before::Creates => {
-                if is("temp") || is("temporary") {
-                    self.add(Kinds::TEMPORARY);
-                }
+            (4 | 9, b't') if before == Before::Creates && (is("temp") || is("temporary")) => {
+                self.add(Kinds::TEMPORARY);
             }
             (6, b'u') if is("update") => self.updates = true,
             (7, b'e') if is("execute") => self.add(Kinds::PREPARED),
@@ -352,10 +347,10 @@ impl Scan<'_> {
             b'l' if is("lastval") => self.add(Kinds::SEQUENCE_READ),
             b'd' if begins("dblink_connect") => self.add(Kinds::FUNCTION),
             b'p' if begins("pg_temp") => self.add(Kinds::TEMPORARY),
-            b'p' if begins("pg_advisory_") || begins("pg_try_advisory_") => {
-                if !contains(name, b"xact") {
-                    self.add(Kinds::ADVISORY_LOCK);
-                }
+            b'p' if (begins("pg_advisory_") || begins("pg_try_advisory_"))
+                && !contains(name, b"xact") =>
+            {
+                self.add(Kinds::ADVISORY_LOCK);
             }
             b'p' if is("pg_settings") && self.updates => self.add(Kinds::SETTINGS),
             b'p' if SESSION_FUNCTIONS.iter().any(|known| is(known)) => self.add(Kinds::FUNCTION),
