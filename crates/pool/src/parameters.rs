@@ -27,10 +27,13 @@ const UNFIT_TO_PARK: [&str; 1] = ["idle_session_timeout"];
 /// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
 const UNKNOWN: &str = "\0";
 
+/// Names, in lower case, and values of settings.
+pub(crate) type Values = BTreeMap<Arc<str>, Arc<str>>;
+
 /// A session's settings by lower-case name. A copy shares the texts with its original: each login
 /// makes one, and changes a setting or two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Parameters(BTreeMap<Arc<str>, Arc<str>>);
+pub struct Parameters(Values);
 
 impl Parameters {
     /// The value of `name`.
@@ -71,6 +74,29 @@ impl Parameters {
             others.0.get(*name) != Some(*value) && !IDENTITY.contains(&&***name)
         };
         self.0.iter().filter(differs).map(|(name, _)| name.clone())
+    }
+
+    /// Takes what PostgreSQL answered about settings that it does not report: all that the session has of
+    /// its own, custom ones among those in `asked`. Those of `defaults`, which the server had after login,
+    /// it reports.
+    pub(crate) fn learn(&mut self, settings: &Values, asked: &[Arc<str>], defaults: &Self) {
+        let is_reported =
+            |name: &Arc<str>| defaults.0.contains_key(name) || &**name == IDENTITY[0];
+        let is_asked = |name: &Arc<str>| !name.contains('.') || asked.contains(name);
+        self.0
+            .retain(|name, _| is_reported(name) || !is_asked(name));
+        for (name, value) in settings {
+            let is_role = &**name == IDENTITY[1];
+            let is_none = is_role && &**value == "none";
+            if !is_reported(name) && !FIXED.contains(&&**name) && !is_none {
+                self.0.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Names of custom settings.
+    pub(crate) fn custom(&self) -> impl Iterator<Item = Arc<str>> {
+        self.0.keys().filter(|name| name.contains('.')).cloned()
     }
 
     /// How many there are.
@@ -200,7 +226,7 @@ fn quoted_name(name: &str) -> String {
 
 /// An expression for `text` that means the same whatever standard_conforming_strings and
 /// client_encoding are.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     if !text.is_ascii() {
         let mut bytes = String::with_capacity(text.len() * 2);
         for byte in text.bytes() {

@@ -24,6 +24,9 @@ pub enum Next {
     Hopeless,
 }
 
+/// Takes back all that a session may hold and that can be taken back.
+const DISCARD_ALL: &str = "DISCARD ALL";
+
 /// A server on its way back to its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
@@ -40,6 +43,7 @@ enum Cleaning {
     /// A cancel request was asked for. One is enough: a second could hit our own ROLLBACK.
     Cancelled,
     RolledBack,
+    Discarded,
     TakenBack,
     Reset,
 }
@@ -88,6 +92,20 @@ impl Recovery {
             self.stage = Cleaning::RolledBack;
             server.send_own("ROLLBACK", out);
             return Next::Wait;
+        }
+        if server.state.cannot_be_cleaned() {
+            return Next::Hopeless;
+        }
+        if server.state.is_dirty() {
+            if self.stage >= Cleaning::Discarded {
+                return Next::Hopeless;
+            }
+            self.stage = Cleaning::Discarded;
+            server.send_own(DISCARD_ALL, out);
+            return Next::Wait;
+        }
+        if self.stage == Cleaning::Discarded && reset_query == DISCARD_ALL {
+            self.needs_reset = false;
         }
         if self.stage < Cleaning::TakenBack
             && let Some(sql) = server.take_back()

@@ -6,6 +6,7 @@
 
 mod attached;
 mod detached;
+mod heed;
 mod name;
 mod violation;
 
@@ -17,6 +18,7 @@ use crate::parameters::Parameters;
 use crate::passing::Passing;
 use crate::pin::Pin;
 use crate::upstream::{Transactions, Upstream};
+use heed::Lasting;
 pub use name::NAME_MAX;
 pub use violation::Violation;
 
@@ -84,6 +86,8 @@ pub enum Hold {
     Busy,
     /// A transaction is open.
     InTransaction,
+    /// Nothing is open, and the pooler asks what is left.
+    Asking,
     /// Nothing is open, but the server stays.
     Pinned(Pin),
     /// Nothing: the server goes back.
@@ -97,8 +101,8 @@ pub struct Relay {
     pub parameters: Arc<Parameters>,
     /// Those it connected with, to which it can return.
     began: Arc<Parameters>,
-    /// Settings that a text under way takes back to those.
-    resets: Vec<Arc<str>>,
+    /// Statements it has prepared that may leave something behind. It has none, as a rule.
+    lasting: Option<Box<Lasting>>,
     mode: Mode,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
@@ -121,7 +125,7 @@ impl Relay {
     pub fn new(mode: Mode, parameters: Arc<Parameters>) -> Self {
         Self {
             began: parameters.clone(),
-            resets: Vec::new(),
+            lasting: None,
             parameters,
             mode,
             proven: false,
@@ -169,6 +173,7 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.prepared.client_changed();
+        server.state.client_changed(self.mode != Mode::Session);
         if Arc::ptr_eq(&self.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
@@ -198,47 +203,12 @@ impl Relay {
         self.proven = true;
     }
 
-    /// Whether the client's next message waits for the end of a text that takes settings back.
-    #[inline]
-    pub fn awaits_reset(&self, server: &Upstream) -> bool {
-        !self.resets.is_empty() && !server.replies.is_unsynced()
-    }
-
-    /// Where a text took settings back, appends to `out` what makes them those that the client
-    /// connected with.
-    #[inline]
-    pub fn restore(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
-        if !self.resets.is_empty() && server.replies.is_settled() {
-            self.restore_now(server, out);
-        }
-    }
-
-    #[cold]
-    fn restore_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
-        let resets = std::mem::take(&mut self.resets);
-        if !server.has_reset() {
-            return;
-        }
-        let own = Arc::make_mut(&mut self.parameters);
-        for name in resets {
-            if let Some(value) = self.began.value(&name) {
-                own.set(&name, value);
-            }
-        }
-        if *own == *self.began {
-            self.parameters = self.began.clone();
-        }
-        if let Some(sql) = server.parameters.sql_to_become(&self.parameters) {
-            server.send_restoring(&sql, out);
-            server.parameters = self.parameters.clone();
-        }
-    }
-
     /// What holds `server` to this client.
     #[inline]
     pub fn hold(&self, server: &Upstream) -> Hold {
         if !server.replies.is_settled() || self.is_torn() {
-            return Hold::Busy;
+            let asks = server.is_asking() && !self.is_torn() && server.status == TxStatus::Idle;
+            return if asks { Hold::Asking } else { Hold::Busy };
         }
         if server.status != TxStatus::Idle {
             return Hold::InTransaction;
@@ -248,6 +218,9 @@ impl Relay {
         }
         if server.has_statements() {
             return Hold::Pinned(Pin::PreparedStatement);
+        }
+        if let Some(pin) = server.state.pin() {
+            return Hold::Pinned(pin);
         }
         if !server.replies.is_certain() {
             return Hold::Pinned(Pin::Uncertain);

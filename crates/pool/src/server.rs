@@ -157,6 +157,7 @@ impl<S: Read + Write> Server<S> {
 
     fn is_settled(&self) -> bool {
         self.upstream.owes_nothing()
+            && !self.upstream.state.is_dirty()
             && !self.cancels.are_under_way()
             && self.unsent.is_empty()
             && !self.upstream.dying

@@ -5,6 +5,7 @@
 
 mod note;
 mod prepared;
+mod state;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::passing::Passing;
 use crate::replies::{OutOfStep, Replies, Reply};
 use note::setting;
 use prepared::Prepared;
+use state::State;
 pub use prepared::STATEMENTS_MAX;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
@@ -78,14 +80,6 @@ pub enum Transactions {
     SingleStatement,
 }
 
-/// What became of a client's text that takes settings back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reset {
-    None,
-    Done,
-    Failed,
-}
-
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
@@ -107,13 +101,12 @@ pub struct Upstream {
     pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
-    /// A client may have changed the session's role, which PostgreSQL does not report.
+    /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
-    /// What became of a text that takes settings back.
-    reset: Reset,
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
+    pub(crate) state: State,
     passing: Passing,
 }
 
@@ -131,9 +124,9 @@ impl Upstream {
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
-            reset: Reset::None,
             restoring: false,
             prepared: Prepared::default(),
+            state: State::default(),
             passing: Passing::Nothing,
         }
     }
@@ -161,14 +154,11 @@ impl Upstream {
         self.send_own(sql, out);
     }
 
-    /// A text that takes settings back goes to the server.
-    pub(crate) fn reset_sent(&mut self) {
-        self.reset = Reset::None;
-    }
-
-    /// Whether settings were taken back since.
-    pub(crate) fn has_reset(&self) -> bool {
-        self.reset == Reset::Done
+    /// Whether all that is outstanding is what the pooler asked behind a transaction.
+    pub(crate) fn is_asking(&self) -> bool {
+        (self.state.is_asking() || self.restoring)
+            && !self.replies.owes_client()
+            && !self.replies.is_unsynced()
     }
 
     /// Whether the session is somebody else than the login, or has a setting that must not meet an
@@ -283,7 +273,8 @@ impl Upstream {
             return Ok(whole);
         }
         let is_error = kind == backend::ERROR_RESPONSE;
-        if is_understood(kind) || (is_error && self.replies.next_is_own()) {
+        let is_answer = is_error || kind == backend::DATA_ROW;
+        if is_understood(kind) || (is_answer && self.replies.next_is_own()) {
             return Err(if header.body_len > UNDERSTOOD_MAX {
                 FromServer::Broken(Broken::Malformed { kind })
             } else {

@@ -203,7 +203,7 @@ impl<P: Platform> Client<P> {
     pub(super) fn rests(&self) -> bool {
         let (_, unsent) = self.session.buffered();
         match self.session.hold() {
-            None | Some(Hold::Pinned(_) | Hold::Free) => unsent == 0,
+            None | Some(Hold::Asking | Hold::Pinned(_) | Hold::Free) => unsent == 0,
             Some(Hold::Busy | Hold::InTransaction) => false,
         }
     }

@@ -9,7 +9,6 @@ use super::name::{closed_name, kept_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
 use crate::passing::Passing;
 use crate::replies::Reply;
-use crate::resets::{is_plain, mentions, resets};
 use crate::upstream::Upstream;
 
 impl Relay {
@@ -37,9 +36,7 @@ impl Relay {
                 Ok(None) => {}
                 Err(end) => break end,
             }
-            if matches!(header.kind, frontend::QUERY | frontend::PARSE) {
-                self.heed(server, header.kind, (body, missing == 0));
-            }
+            self.heed(server, header.kind, body, missing == 0);
             len += HEADER_LEN + body.len();
             if missing > 0 {
                 self.passing = Passing::after(true, missing);
@@ -50,30 +47,6 @@ impl Relay {
             FromClient::Forward(len)
         } else {
             end
-        }
-    }
-
-    /// Looks at the text of a Query or Parse for what PostgreSQL does not report of it: another role, and settings
-    /// that are taken back to what the session began with. `whole` says that this is all of the body.
-    #[inline]
-    fn heed(&mut self, server: &mut Upstream, kind: u8, (body, whole): (&[u8], bool)) {
-        let text = match kind {
-            frontend::PARSE => frontend::parse_text(body).unwrap_or(body),
-            _ => body,
-        };
-        if !whole || !is_plain(text) {
-            self.heed_closely(server, text, whole);
-        }
-    }
-
-    #[cold]
-    fn heed_closely(&mut self, server: &mut Upstream, text: &[u8], whole: bool) {
-        server.role_is_foreign |= !whole || may_set_role(text);
-        if self.resets.is_empty() {
-            self.resets = resets(text, &self.began, &server.defaults);
-            if !self.resets.is_empty() {
-                server.reset_sent();
-            }
         }
     }
 }
@@ -159,9 +132,4 @@ fn check_unnamed(server: &Upstream) -> Result<(), FromClient> {
     } else {
         FromClient::Violation(Violation::ForeignStatement)
     })
-}
-
-/// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
-fn may_set_role(text: &[u8]) -> bool {
-    mentions(text, b"role") && mentions(text, b"set")
 }

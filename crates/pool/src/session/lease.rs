@@ -108,7 +108,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Err(need) => return need,
             };
             let server = &mut *leased(&mut self.stage).server;
-            self.relay.restore(&mut server.upstream, &mut server.unsent);
+            // A cancel request that comes late must not hit the question.
+            if !server.cancels.are_under_way() {
+                self.relay.inquire(&mut server.upstream, &mut server.unsent);
+            }
             if let Some(need) = self.release(now) {
                 return need;
             }

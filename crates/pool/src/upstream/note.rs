@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pgweir_wire::backend::{self, ErrorView};
 
-use super::{Broken, OwnError, Reset, Upstream};
+use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
 use crate::replies::Received;
 
@@ -29,9 +29,6 @@ impl Upstream {
         {
             self.prepared.closed(&name);
         }
-        if kind == backend::ERROR_RESPONSE {
-            self.reset = Reset::Failed;
-        }
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
             (Received::Ready(query), _) => {
@@ -40,6 +37,7 @@ impl Upstream {
                 if is_own {
                     self.prepared.own_query_answered();
                     self.restoring = false;
+                    self.own_ended(client);
                 } else {
                     self.observer.ready(query, self.status, before);
                 }
@@ -52,6 +50,8 @@ impl Upstream {
                 if kind == backend::COMMAND_COMPLETE {
                     self.completed(body.unwrap_or_default(), is_own);
                 }
+                // What is suspended has run as far as it did.
+                self.state.completed();
                 self.observer.executed(statement, before, false);
             }
             (Received::Part, backend::PARSE_COMPLETE) => self.prepared.unnamed_parsed(),
@@ -70,6 +70,9 @@ impl Upstream {
             (Received::Part, backend::ERROR_RESPONSE) if is_own => {
                 self.own_failed(body.unwrap_or_default());
             }
+            (Received::Part, backend::DATA_ROW) if is_own => {
+                self.state.row(body.unwrap_or_default());
+            }
             (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
                 self.observer.error_seen(client.is_some());
                 self.observer.query_failed();
@@ -81,6 +84,9 @@ impl Upstream {
 
     /// PostgreSQL refused a query of the pooler.
     fn own_failed(&mut self, body: &[u8]) {
+        if self.state.refused() {
+            return;
+        }
         let error = ErrorView::parse(body);
         self.own_error = Some(OwnError {
             sqlstate: error.sqlstate(),
@@ -91,16 +97,14 @@ impl Upstream {
     fn completed(&mut self, tag: &[u8], is_own: bool) {
         if !is_own {
             self.observer.completed(tag);
-            let takes_back = matches!(tag, b"SET\0" | b"RESET\0" | b"DISCARD ALL\0");
-            if takes_back && self.reset == Reset::None {
-                self.reset = Reset::Done;
-            }
+            self.state.completed();
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.
-            b"SET\0" | b"RESET\0" => self.forget_unreported(),
+            b"SET\0" | b"RESET\0" if !self.state.asks() => self.forget_unreported(),
             b"DISCARD ALL\0" => {
                 self.prepared.all_closed();
+                self.state.discarded(is_own);
                 self.parameters = self.defaults.clone();
             }
             b"DEALLOCATE ALL\0" => self.prepared.all_closed(),

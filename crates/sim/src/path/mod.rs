@@ -6,7 +6,7 @@
 //! the same program gets without a pooler.
 //!
 //! * `stream`: streams that are ready as sockets are.
-//! * `postgres`, `work`, `sql`, `settings`: the backend.
+//! * `postgres`, `work`, `sql`, `settings`, `held`: the backend.
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
 //! * `shell`, `workers`, `control`: what the proxy does around the drivers, on one thread, as any number of
 //!   threads could.
@@ -18,6 +18,7 @@ mod client;
 mod control;
 mod crossings;
 mod direct;
+mod held;
 mod inspect;
 mod names;
 mod options;

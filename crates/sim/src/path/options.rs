@@ -68,6 +68,8 @@ pub(super) struct Work {
     pub(super) copy: Chance,
     pub(super) sets: Chance,
     pub(super) resets: Chance,
+    /// Takes something for the session, or gives it up.
+    pub(super) holds: Chance,
     pub(super) named: Chance,
     pub(super) flush: Chance,
     pub(super) limited: Chance,
@@ -218,6 +220,7 @@ impl Work {
             copy: Chance::draw(rng, 400),
             sets: Chance::draw(rng, 400),
             resets: Chance::draw(rng, 100),
+            holds: Chance::draw(rng, 200),
             named: Chance::draw(rng, 300),
             flush: Chance::draw(rng, 300),
             limited: Chance::draw(rng, 300),

@@ -21,6 +21,7 @@ use pgweir_wire::frame::{self, HEADER_LEN};
 use pgweir_wire::sqlstate::SqlState;
 
 use super::check::hygiene;
+use super::held::Held;
 use super::settings::Settings;
 use super::sql::{Statement, Tag};
 use super::stream::End;
@@ -69,6 +70,7 @@ pub(super) struct Backend {
     pub(super) output: Vec<u8>,
     sending: VecDeque<u8>,
     pub(super) settings: Settings,
+    pub(super) held: Held,
     /// Reports a setting at once, as PostgreSQL before 14 does.
     pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
@@ -104,6 +106,7 @@ impl Backend {
             output: Vec::new(),
             sending: VecDeque::new(),
             settings,
+            held: Held::default(),
             reports_at_once,
             tx: Tx::Idle,
             statements: BTreeMap::new(),
@@ -199,6 +202,11 @@ impl Backend {
         }
     }
 
+    /// What a query of a client can see of its session.
+    pub(super) fn digest(&self) -> String {
+        format!("{}/{}", self.settings.digest(), self.held)
+    }
+
     pub(super) fn flush(&mut self) {
         self.sending.extend(self.output.drain(..));
     }
@@ -220,6 +228,7 @@ impl Backend {
         if self.tx == Tx::Idle {
             self.tx = Tx::Implicit;
             self.settings.begin();
+            self.held.begin();
         }
     }
 
@@ -233,6 +242,7 @@ impl Backend {
         }
         self.tx = Tx::Idle;
         self.settings.commit();
+        self.held.commit();
         self.report_at_once();
         true
     }
@@ -242,6 +252,7 @@ impl Backend {
         self.portals.clear();
         self.deferred = None;
         self.settings.abort();
+        self.held.abort();
         self.report_at_once();
     }
 

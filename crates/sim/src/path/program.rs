@@ -1,8 +1,8 @@
 //! What one client does, decided before it begins, so that it can do the same without a pooler.
 //!
 //! A program is a list of writes with what to wait for after each. What must not be expected of a
-//! pooler is not in it: outside of session mode no statement, portal or setting that is not
-//! reported is used after the transaction that made it, unless it is a named statement.
+//! pooler is not in it: outside of session mode no statement or portal is used after the
+//! transaction that made it, unless it is a named statement.
 //!
 //! [`Program::draw`] decides how the client comes and goes. A `Writer` draws what it does in between,
 //! one unit after another: here the simple protocol and transactions, and in files of their own what
@@ -17,10 +17,11 @@ use std::time::Duration;
 use pgweir_pool::relay::Mode;
 use pgweir_wire::encode;
 
+use super::held::THINGS;
 use super::options::Options;
 use super::sql::{Statement, Tag, Verb};
 use crate::rng::Rng;
-use crate::swarm::{Chance, Spread};
+use crate::swarm::Spread;
 use extended::execute;
 
 /// One write.
@@ -91,7 +92,6 @@ impl Program {
         }
         let mut writer = Writer {
             client,
-            plain: startup.is_empty() && options.faults.strangers == Chance::NEVER,
             options,
             number: 0,
             ops: Vec::new(),
@@ -136,8 +136,6 @@ impl Program {
 
 struct Writer<'a> {
     client: u64,
-    /// No setting in the startup packet, so the server's defaults are the client's.
-    plain: bool,
     options: &'a Options,
     rng: &'a mut Rng,
     number: u32,
@@ -214,6 +212,11 @@ impl Writer<'_> {
         if self.rng.happens(work.sets) {
             return self.set();
         }
+        if self.rng.happens(work.holds) && self.leaves_quietly() {
+            let thing = self.rng.pick(&THINGS).expect("some");
+            let takes = self.rng.one_in(2);
+            return Verb::Hold(thing, takes);
+        }
         if self.rng.happens(work.defers) {
             return Verb::Defer;
         }
@@ -234,14 +237,23 @@ impl Writer<'_> {
     }
 
     fn set(&mut self) -> Verb {
-        let session = self.options.mode == Mode::Session && !self.options.reset_query.is_empty();
-        if self.plain && self.rng.happens(self.options.work.resets) {
-            let names = ["timezone", "application_name", "DateStyle"];
+        let quiet = self.leaves_quietly();
+        if self.rng.happens(self.options.work.resets) {
+            let names = [
+                "timezone",
+                "application_name",
+                "DateStyle",
+                "all",
+                "role",
+                "search_path",
+                "my.var",
+                "extra_float_digits",
+            ];
             let name = self.rng.pick(&names).expect("some");
             return Verb::Reset(vec![name.into()]);
         }
         let local = self.in_transaction && self.rng.one_in(3);
-        let (name, value) = match self.rng.below(if session || local { 6 } else { 4 }) {
+        let (name, value) = match self.rng.below(if quiet || local { 8 } else { 4 }) {
             0 => (
                 "application_name",
                 format!("app-c{}-{}", self.client, self.number),
@@ -259,6 +271,8 @@ impl Writer<'_> {
             }
             3 => ("application_name", format!("app-c{}'\\n\"x", self.client)),
             4 => ("my.var", format!("v{}", self.client)),
+            5 => ("role", format!("r{}", self.client)),
+            6 => ("extra_float_digits", self.rng.below(4).to_string()),
             _ => ("search_path", format!("s{}", self.number)),
         };
         Verb::Set {
@@ -266,6 +280,11 @@ impl Writer<'_> {
             local,
             selects: !local && self.rng.one_in(3),
         }
+    }
+
+    /// Whether what PostgreSQL does not report is taken back behind a client.
+    fn leaves_quietly(&self) -> bool {
+        self.options.mode != Mode::Session || !self.options.reset_query.is_empty()
     }
 
     fn query(&mut self, verb: Verb) -> Vec<u8> {
@@ -286,7 +305,7 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         encode::query(&mut bytes, &texts.join("; "));
         self.push(bytes, 1, Then::Nothing);
-        if self.plain && self.rng.happens(self.options.work.resets) {
+        if self.leaves_quietly() && self.rng.happens(self.options.work.resets) {
             let verb = if self.rng.one_in(2) {
                 Verb::DiscardAll
             } else {

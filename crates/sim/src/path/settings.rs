@@ -1,6 +1,6 @@
 //! Settings of a session in the fake PostgreSQL, with what transactions do to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings that are reported to the client, with their defaults.
 pub(super) const REPORTED: [(&str, &str); 4] = [
@@ -11,9 +11,10 @@ pub(super) const REPORTED: [(&str, &str); 4] = [
 ];
 
 /// Settings that are not.
-const QUIET: [(&str, &str); 3] = [
+const QUIET: [(&str, &str); 4] = [
     ("extra_float_digits", "1"),
     ("my.var", ""),
+    ("role", "none"),
     ("search_path", "\"$user\", public"),
 ];
 
@@ -26,8 +27,10 @@ pub(super) struct Settings {
     session: BTreeMap<String, String>,
     /// Set until the end of the transaction.
     local: BTreeMap<String, String>,
-    /// As they were when the transaction began.
-    saved: Option<BTreeMap<String, String>>,
+    /// Names of those that the session has set.
+    own: BTreeSet<String>,
+    /// As both were when the transaction began.
+    saved: Option<(BTreeMap<String, String>, BTreeSet<String>)>,
     reported: BTreeMap<String, String>,
 }
 
@@ -45,6 +48,7 @@ impl Settings {
             startup: settings.clone(),
             session: settings.clone(),
             local: BTreeMap::new(),
+            own: BTreeSet::new(),
             saved: None,
             reported: settings,
         })
@@ -66,6 +70,7 @@ impl Settings {
             self.local.insert(name, value);
         } else {
             self.local.remove(&name);
+            self.own.insert(name.clone());
             self.session.insert(name, value);
         }
         true
@@ -74,6 +79,7 @@ impl Settings {
     pub(super) fn reset(&mut self, name: &str) {
         let name = name.to_ascii_lowercase();
         self.local.remove(&name);
+        self.own.remove(&name);
         match self.startup.get(&name) {
             Some(value) => self.session.insert(name, value.clone()),
             None => self.session.remove(&name),
@@ -82,7 +88,36 @@ impl Settings {
 
     pub(super) fn reset_all(&mut self) {
         self.local.clear();
+        self.own.clear();
         self.session = self.startup.clone();
+    }
+
+    /// `RESET ALL`, which leaves the role alone.
+    pub(super) fn reset_all_but_role(&mut self) {
+        let role = self.value("role").to_owned();
+        let is_own = self.own.contains("role");
+        self.reset_all();
+        self.session.insert("role".to_owned(), role);
+        if is_own {
+            self.own.insert("role".to_owned());
+        }
+    }
+
+    /// Settings that the session has of its own, as PostgreSQL lists them, and the custom ones of these
+    /// names.
+    pub(super) fn listed(&self, custom: &[String]) -> Vec<(String, String)> {
+        let is_listed = |name: &&String| !name.contains('.') && *name != "role";
+        let own = self.own.iter().chain(self.local.keys()).filter(is_listed);
+        let mut listed: BTreeMap<_, _> = own
+            .map(|name| (name.clone(), self.value(name).to_owned()))
+            .collect();
+        let known = self.session.keys().map(String::as_str);
+        let known: BTreeSet<_> = known.collect();
+        for name in custom.iter().filter(|name| known.contains(name.as_str())) {
+            listed.insert(name.clone(), self.value(name).to_owned());
+        }
+        listed.insert("role".to_owned(), self.value("role").to_owned());
+        listed.into_iter().collect()
     }
 
     /// The configuration file was read again.
@@ -93,7 +128,7 @@ impl Settings {
     }
 
     pub(super) fn begin(&mut self) {
-        self.saved = Some(self.session.clone());
+        self.saved = Some((self.session.clone(), self.own.clone()));
     }
 
     pub(super) fn commit(&mut self) {
@@ -103,7 +138,7 @@ impl Settings {
 
     pub(super) fn abort(&mut self) {
         if let Some(saved) = self.saved.take() {
-            self.session = saved;
+            (self.session, self.own) = saved;
         }
         self.local.clear();
     }
@@ -156,7 +191,7 @@ pub(super) fn canonical(name: &str, value: &str) -> Option<String> {
             let iterations: u32 = value.parse().ok()?;
             (iterations > 0).then(|| iterations.to_string())
         }
-        "application_name" | "search_path" | "my.var" => Some(value.to_owned()),
+        "application_name" | "search_path" | "my.var" | "role" => Some(value.to_owned()),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use pgweir_wire::encode::Severity;
 use pgweir_wire::frontend;
 
 use super::check::hygiene;
+use super::held::Thing;
 use super::postgres::{Backend, Env, Tx, put};
 use super::sql::{Statement, Tag, Verb};
 
@@ -195,7 +196,7 @@ impl Backend {
             return Progress::Waits;
         }
         if let (0, Some(tag)) = (run.step, tag) {
-            env.journal.insert(tag, self.settings.digest());
+            env.journal.insert(tag, self.digest());
         }
         let progress = self.step(run, left, several, simple);
         if !matches!(progress, Progress::Waits) {
@@ -322,7 +323,10 @@ impl Backend {
             }
             Verb::Reset(names) => {
                 for name in names {
-                    self.settings.reset(name);
+                    match &**name {
+                        "all" => self.settings.reset_all_but_role(),
+                        name => self.settings.reset(name),
+                    }
                 }
                 self.report_at_once();
                 "RESET"
@@ -333,6 +337,7 @@ impl Backend {
                     return Progress::Failed;
                 }
                 self.settings.reset_all();
+                self.held.discard();
                 self.statements.clear();
                 if !self.commit() {
                     return Progress::Failed;
@@ -346,6 +351,20 @@ impl Backend {
             Verb::Defer => {
                 self.deferred = tag;
                 "INSERT 0 1"
+            }
+            Verb::Hold(thing, takes) => {
+                self.held.take(*thing, *takes);
+                if *thing == Thing::Lock {
+                    if simple {
+                        self.row_description();
+                    }
+                    self.row(tag, 0, 0);
+                }
+                "HOLD"
+            }
+            Verb::Ask { settings, held } => {
+                self.answer(settings.as_deref(), held);
+                "SELECT"
             }
             Verb::Select { .. } | Verb::Syntax | Verb::CopyIn { .. } | Verb::CopyOut { .. } => {
                 unreachable!("verbs of other kinds")
@@ -396,6 +415,24 @@ impl Backend {
         }
     }
 
+    /// Answers what the pooler asked.
+    fn answer(&mut self, custom: Option<&[String]>, held: &[Thing]) {
+        let settings = custom.map(|custom| self.settings.listed(custom));
+        for (name, value) in settings.unwrap_or_default() {
+            let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+            self.row_of(&[Some("s"), Some(&name), Some(&hex)]);
+        }
+        for thing in held {
+            if self.held.has(*thing) {
+                self.row_of(&[Some(thing.letter()), Some(""), None]);
+            }
+        }
+    }
+
+    fn row_of(&mut self, values: &[Option<&str>]) {
+        put(&mut self.output, backend::DATA_ROW, &columns(values));
+    }
+
     fn row(&mut self, tag: Option<Tag>, number: u32, size: u32) {
         let text = self.text(tag, number, size);
         let mut body = vec![0, 1];
@@ -411,12 +448,24 @@ impl Backend {
         let statements: Vec<_> = names.map(String::as_str).collect();
         format!(
             "{tag}|{number}|{}|{:?}|{}|{}",
-            self.settings.digest(),
+            self.digest(),
             self.tx,
             statements.join(","),
             "x".repeat(size as usize)
         )
     }
+}
+
+/// The body of a row.
+fn columns(values: &[Option<&str>]) -> Vec<u8> {
+    let count = u16::try_from(values.len()).expect("few columns");
+    let mut body = count.to_be_bytes().to_vec();
+    for value in values {
+        let len = value.map_or(-1, |value| i32::try_from(value.len()).expect("short"));
+        body.extend(len.to_be_bytes());
+        body.extend(value.unwrap_or_default().as_bytes());
+    }
+    body
 }
 
 /// Text, one column.

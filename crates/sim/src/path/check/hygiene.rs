@@ -34,6 +34,11 @@ pub(in crate::path) fn arrives(backend: &Backend, tag: Tag, refused: &BTreeSet<u
         "hygiene: {name} got {tag} beside another client's statement"
     );
     assert!(
+        backend.held.is_empty(),
+        "hygiene: {name} got {tag} and holds another client's {}",
+        backend.held
+    );
+    assert!(
         backend.portals.is_empty(),
         "hygiene: {name} got {tag} beside another client's portal"
     );

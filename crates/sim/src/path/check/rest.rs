@@ -18,6 +18,13 @@ pub(in crate::path) fn returned(backend: &Backend, unread: &[u8], unseen: &[u8])
     assert_eq!(backend.tx, Tx::Idle, "rest: {name} is in a transaction");
     let named = backend.statements.keys().any(|name| !name.is_empty());
     assert!(!named, "rest: {name} has statements");
+    assert!(
+        backend.held.is_empty(),
+        "rest: {name} holds {}",
+        backend.held
+    );
+    let role = backend.settings.value("role");
+    assert_eq!(role, "none", "rest: {name} is in another role");
     let input: Vec<u8> = backend.input.iter().chain(unseen).copied().collect();
     only(
         name,
