@@ -18,9 +18,9 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
-    /// In the middle of a batch, an unnamed statement is meant that this client did not parse on
-    /// this server.
-    ForeignStatement,
+    /// More prepared statements than one client may have
+    /// ([`CLIENT_STATEMENTS_MAX`](crate::prepared::CLIENT_STATEMENTS_MAX)).
+    TooManyStatements,
     /// A statement name longer than [`NAME_MAX`](super::NAME_MAX), or none where one must be.
     BadName {
         /// Type of the message.
@@ -32,7 +32,7 @@ impl Violation {
     /// Its code.
     pub fn sqlstate(&self) -> SqlState {
         match self {
-            Self::ForeignStatement => SqlState::INVALID_STATEMENT_NAME,
+            Self::TooManyStatements => SqlState::PROGRAM_LIMIT_EXCEEDED,
             Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
                 SqlState::PROTOCOL_VIOLATION
             }
