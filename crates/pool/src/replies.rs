@@ -535,6 +535,13 @@ impl Replies {
         !self.uncertain && self.strays == 0
     }
 
+    /// Whether what is answered cannot be told apart any more, or not after another message than COPY expects, so
+    /// that nothing of it can be kept from the client.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.uncertain || self.copying
+    }
+
     fn pop(&mut self) -> Option<Reply> {
         let front = self.pop_one();
         while matches!(

@@ -127,6 +127,10 @@ fn violated(violation: Violation) -> String {
             "invalid length {length} in message of type \"{}\"",
             kind.escape_ascii()
         ),
+        Violation::Unreachable => {
+            "the prepared statement cannot be used behind messages that COPY does not expect"
+                .to_owned()
+        }
         Violation::TooManyStatements => {
             format!("a client may have at most {CLIENT_STATEMENTS_MAX} prepared statements")
         }

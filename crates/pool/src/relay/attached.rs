@@ -7,7 +7,7 @@ use pgweir_sql::mentions;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::{encode, frontend};
 
-use super::mapped::{Message, NOTHING};
+use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
 use crate::passing::Passing;
@@ -251,6 +251,7 @@ impl Relay {
             }
             let entry = entry.clone();
             self.may_name(server, message)?;
+            may_put_in_front(server)?;
             match (*what, message.header.kind) {
                 (Use::Execute, frontend::QUERY) if server.replies.is_settled() => {
                     server.send_stand(name, entry.body(), OwnParse::Try);

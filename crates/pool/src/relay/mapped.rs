@@ -82,6 +82,7 @@ impl Relay {
     ) -> Result<(), FromClient> {
         self.may_name(server, message)?;
         if self.client.statements.get(name).is_some() && !server.prepared.in_doubt {
+            may_put_in_front(server)?;
             // PostgreSQL says that it is there, after it has read the text.
             if server.prepared.has_stand(name) {
                 return Ok(());
@@ -89,9 +90,8 @@ impl Relay {
             server.send_stand(name, NOTHING, OwnParse::Stand);
             return Err(FromClient::Spliced(0));
         }
-        if server.prepared.statement(name).is_some()
-            || message.header.body_len as usize > SHARED_MAX
-        {
+        let is_long = message.header.body_len as usize > SHARED_MAX;
+        if is_long || server.prepared.statement(name).is_some() || server.replies.is_lost() {
             return Ok(());
         }
         if !message.is_whole() {
@@ -173,6 +173,7 @@ impl Relay {
         };
         let Some(entry) = self.client.statements.get(name) else {
             if server.prepared.has_stand(name) {
+                may_put_in_front(server)?;
                 server.close_stand(name);
                 return Err(FromClient::Spliced(0));
             }
@@ -185,7 +186,10 @@ impl Relay {
         let entry = entry.clone();
         let number = match self.number_of(server, name, &entry) {
             Some(number) => number,
-            None => self.put_in_front(server, name, entry.clone()),
+            None => {
+                may_put_in_front(server)?;
+                self.put_in_front(server, name, entry.clone())
+            }
         };
         note_use(server, message.header.kind, message.body, entry.statement);
         Err(self.splice(server, message, (portal, name.len()), Some(number)))
@@ -278,6 +282,7 @@ impl Relay {
         if message.before > 0 {
             return Err(FromClient::Forward(message.before));
         }
+        may_put_in_front(server)?;
         match self.client.statements.unnamed() {
             Some(body) => {
                 server.observer.unnamed_again(body, &self.client.parameters);
@@ -328,6 +333,14 @@ fn note_use(server: &mut Upstream, kind: u8, body: &[u8], statement: Fingerprint
     } else {
         server.replies.sent(Reply::Describe);
     }
+}
+
+/// Whether an answer to a message of the pooler can be kept from the client.
+pub(super) fn may_put_in_front(server: &Upstream) -> Result<(), FromClient> {
+    if server.replies.is_lost() {
+        return Err(FromClient::Violation(Violation::Unreachable));
+    }
+    Ok(())
 }
 
 /// Closes a statement of the pooler.

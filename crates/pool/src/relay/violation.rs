@@ -18,6 +18,9 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
+    /// A statement is wanted that would have to be parsed for the client first, on a server of which it is not known
+    /// any more what it answers: the client sent what a COPY does not expect.
+    Unreachable,
     /// More prepared statements than one client may have
     /// ([`CLIENT_STATEMENTS_MAX`](crate::prepared::CLIENT_STATEMENTS_MAX)).
     TooManyStatements,
@@ -33,9 +36,10 @@ impl Violation {
     pub fn sqlstate(&self) -> SqlState {
         match self {
             Self::TooManyStatements => SqlState::PROGRAM_LIMIT_EXCEEDED,
-            Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
-                SqlState::PROTOCOL_VIOLATION
-            }
+            Self::Unreachable
+            | Self::UnknownMessage { .. }
+            | Self::BadLength { .. }
+            | Self::BadName { .. } => SqlState::PROTOCOL_VIOLATION,
         }
     }
 }
