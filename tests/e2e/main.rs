@@ -21,6 +21,7 @@ mod findings;
 mod hostile;
 mod limits;
 mod locks;
+mod negotiation;
 mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;

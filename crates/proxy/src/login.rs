@@ -15,7 +15,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::startup::{self, FirstPacket, PACKET_MAX, Startup};
+use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
@@ -56,12 +56,16 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Counts the client in.
+    /// Counts a client in that speaks protocol 3.`minor`.
     ///
     /// # Errors
     /// A limit on clients is reached.
-    fn new(registry: &Arc<Registry>, pool: Arc<PoolHandle>) -> Result<Self, ClientError> {
-        let key = registry.client_in(&pool)?;
+    fn new(
+        registry: &Arc<Registry>,
+        pool: Arc<PoolHandle>,
+        minor: u16,
+    ) -> Result<Self, ClientError> {
+        let key = registry.client_in(&pool, minor)?;
         registry.tell(&pool, |stock, now| {
             stock.totals.client_logins += 1;
             stock.core.client_in(now);
@@ -188,8 +192,9 @@ impl Door {
         let config = self.registry.config();
         let startup = self.first_packet(stream, &mut inbound, stranger).await?;
         let mut out = Vec::new();
-        if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
-            encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
+        let minor = startup.minor.min(MINOR_NEWEST);
+        if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
+            encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
         let proven = self
             .authenticate(
@@ -220,7 +225,7 @@ impl Door {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
         let welcome = self.welcome(&pool, stranger).await?;
-        let admission = Admission::new(&self.registry, pool)?;
+        let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
         let parameters = wanted(&config, &startup, &welcome)?;
@@ -442,13 +447,12 @@ async fn greet(
     (welcome, parameters): (&Welcome, &Parameters),
     mut out: Vec<u8>,
 ) -> io::Result<()> {
-    let key = admission.key;
     encode::authentication_ok(&mut out);
     for (name, value) in &welcome.reported {
         let value = parameters.value(name).unwrap_or(value);
         encode::parameter_status(&mut out, name, value);
     }
-    encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+    admission.key.encode(&mut out);
     encode::ready_for_query(&mut out, TxStatus::Idle);
     stream.write_all(&out).await
 }

@@ -81,13 +81,16 @@ pub(crate) enum Greeting {
     Failed(ClientError),
 }
 
-/// Keys by which servers are logged in without a password.
+/// What earlier logins taught: keys by which servers are logged in without a password, and what not to
+/// ask for.
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     /// Derived from the password at an earlier login.
     pub(crate) derived: Option<KeyCache>,
     /// Taken from a client's login, with the server key of the stored verifier.
     pub(crate) passed: Option<(ClientKey, [u8; 32])>,
+    /// The server speaks protocol 3.0 and lets nobody in who asks for a newer one.
+    pub(crate) refuse_newer: bool,
 }
 
 /// Settings of a pool in the form the data plane uses.
