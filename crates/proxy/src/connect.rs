@@ -51,6 +51,20 @@ impl ConnectError {
         }
     }
 
+    /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
+    /// PostgreSQL says is said to it.
+    pub(crate) fn to_its_client(&self) -> ClientError {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, message }) => {
+                let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
+                ClientError::new(sqlstate, message.clone())
+            }
+            Self::Login(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => {
+                self.client_error()
+            }
+        }
+    }
+
     /// What a client may know: no address, no secret.
     pub(crate) fn client_error(&self) -> ClientError {
         match self {
@@ -177,6 +191,13 @@ pub(crate) async fn open(
     let mut keys = pool.keys.lock().expect("no panic under the lock").clone();
     let user = database.forced_user.as_deref().unwrap_or(&pool.user);
     let name = database.dbname.as_deref().unwrap_or(&pool.database);
+    let mut parameters = database.startup_parameters.clone();
+    if let Some(replication) = &pool.replication {
+        parameters.extend_from_slice(&replication.parameters);
+    }
+    // It may be SQL that a WAL sender does not take.
+    let connect_query = database.connect_query.as_deref();
+    let connect_query = connect_query.filter(|_| pool.replication.is_none());
     let attempt = async {
         loop {
             let login = Login {
@@ -185,8 +206,8 @@ pub(crate) async fn open(
                 secret: database.password.as_ref().or(secret),
                 minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
                 keys: &mut keys,
-                parameters: &database.startup_parameters,
-                connect_query: database.connect_query.as_deref(),
+                parameters: &parameters,
+                connect_query,
             };
             match connect(&database.server, login, tcp).await {
                 Err(error) if !keys.refuse_newer && error.is_about_version() => {

@@ -22,6 +22,7 @@ use tracing::debug;
 use crate::clients::CancelKey;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
+use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
 use crate::verifiers::{Question, Verifiers};
@@ -205,18 +206,6 @@ impl Door {
                 (out, stranger),
             )
             .await?;
-        if startup
-            .replication
-            .as_deref()
-            .is_some_and(|value| !is_off(value))
-        {
-            return Err(ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "replication connections are not pooled",
-            )
-            .hint("Connect to PostgreSQL directly for replication.")
-            .into());
-        }
         let database = find_database(&config, &startup.database)?;
         let pool = self
             .registry
@@ -224,12 +213,23 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
+        let replication = startup_parameters(&config, &startup);
+        let is_replication = replication.is_some();
+        let pool = match replication {
+            Some(parameters) => self.registry.pool_for_replication(&pool, parameters)?,
+            None => pool,
+        };
         let welcome = self.welcome(&pool, stranger).await?;
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
-        let parameters = wanted(&config, &startup, &welcome)?;
-        let parameters = admission.pool.shared_parameters(parameters);
+        let parameters = if is_replication {
+            // The server was opened with what the client asked for.
+            welcome.parameters.clone()
+        } else {
+            let parameters = wanted(&config, &startup, &welcome)?;
+            admission.pool.shared_parameters(parameters)
+        };
         greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
         Ok(LoggedIn {
             admission,
@@ -522,11 +522,6 @@ fn wrong_password(user: &str) -> ClientError {
 
 fn violation(message: impl Into<String>) -> ClientError {
     ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
-}
-
-/// PostgreSQL's spellings of false, for `replication`.
-fn is_off(value: &str) -> bool {
-    ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn has_no_server(counts: &Counts) -> bool {
