@@ -28,7 +28,8 @@ fn ask(target: &Target, minor: u16, options: usize) -> (Client, Vec<Vec<u8>>) {
 fn a_client_is_told_once_what_is_not_spoken_here_and_gets_keys_that_it_can_take() {
     let role = shared().role();
     let pooler = Pooler::start(&role.config().set("pool_mode", "transaction"));
-    let is_newest = shared().sql("show server_version_num").value() >= *"180000";
+    let version = shared().sql("show server_version_num").value();
+    let is_newest = version.as_str() >= "180000";
     let told = |minor: u8, names: &str, count: u8| {
         let head = [0, 3, 0, minor, 0, 0, 0, count];
         vec![[&head[..], names.as_bytes()].concat()]

@@ -102,7 +102,12 @@ fn an_error_comes_without_a_sync_and_skips_the_query_behind_it() {
                 step(client, Batch::new().query("begin"), b'Z'),
                 step(
                     client,
-                    Batch::new().parse("divide", "select 6 / $1::int").sync(),
+                    Batch::new()
+                        .parse(
+                            "divide",
+                            "select 6 / (g * $1::int) from generate_series(1, 1) g",
+                        )
+                        .sync(),
                     b'Z',
                 ),
                 step(client, Batch::new().query("savepoint s"), b'Z'),
@@ -226,61 +231,91 @@ fn large_objects_are_written_and_read_by_function_calls() {
 }
 
 #[test]
-fn what_the_server_says_unasked_reaches_the_client_in_whatever_it_is() {
+fn what_postgresql_says_unasked_comes_with_the_next_answer_or_by_itself() {
     let postgres = Postgres::start();
     let role = postgres.role();
     let config = role.config().set("pool_mode", "session");
     let pooler = Pooler::start(&config.set("default_pool_size", 2));
-    for target in [role.direct(), role.through(&pooler)] {
-        postgres.sql("alter system reset all");
-        postgres.sql("select pg_reload_conf()");
+    for (target, style) in [
+        (role.direct(), "iso_8601"),
+        (role.through(&pooler), "sql_standard"),
+    ] {
         let mut client = Client::log_in(&target);
         client.query("listen news").success();
-        let change = |style: &str, client: &mut Client| {
-            postgres.sql(&format!("alter system set intervalstyle = '{style}'"));
-            postgres.sql("select pg_reload_conf()");
-            client.receive().unwrap().to_string()
-        };
-        // Idle, and inside a batch that waits for its Sync.
-        assert_eq!(change("iso_8601", &mut client), "S(IntervalStyle=iso_8601)");
+        postgres.sql(&format!("alter system set intervalstyle = '{style}'"));
+        postgres.sql("select pg_reload_conf()");
+        let expected = format!("T D(1) C(SELECT 1) S(IntervalStyle={style}) ZI");
+        eventually("the change is reported", || {
+            (client.query("select 1").to_string() == expected).then_some(())
+        });
         postgres.sql("notify news, 'idle'");
         assert_eq!(client.receive().unwrap().kind, b'A');
-        assert_eq!(
-            step(&mut client, Batch::new().run("select 1", &[]).flush(), b'C'),
-            "1 2 D(1) C(SELECT 1)"
-        );
-        postgres.sql("notify news, 'amid'");
+        let batch = Batch::new().run("select 1", &[]).flush();
+        assert_eq!(step(&mut client, batch, b'C'), "1 2 D(1) C(SELECT 1)");
+        postgres.sql("notify news, 'amid a batch'");
         assert_eq!(client.ask(&Batch::new().sync()).to_string(), "A ZI");
-        // Inside a transaction, where a notification has to wait.
         client.query("begin").success();
-        postgres.sql("notify news, 'in a transaction'");
+        postgres.sql("notify news, 'amid a transaction'");
         assert_eq!(
             client.query("select 2").to_string(),
             "T D(2) C(SELECT 1) ZT"
         );
         assert_eq!(client.query("commit").to_string(), "C(COMMIT) A ZI");
-        assert_eq!(client.value("show intervalstyle"), "iso_8601");
     }
 }
 
+/// A server may say such things between any two messages.
 #[test]
-fn a_change_that_came_while_a_server_was_parked_does_not_reach_its_next_client() {
-    let postgres = Postgres::start();
-    let role = postgres.role();
-    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
-    let mut client = Client::log_in(&role.through(&pooler));
-    let pid = client.value("select pg_backend_pid()");
-    postgres.sql("alter system set intervalstyle = 'sql_standard'");
-    postgres.sql("select pg_reload_conf()");
-    eventually("the server has it", || {
-        let sql = "select setting from pg_file_settings where name = 'intervalstyle' and applied";
-        (postgres.sql(sql).rows().len() == 1).then_some(())
+fn what_a_server_says_unasked_reaches_the_client_wherever_it_stands() {
+    let say = |text: &str| -> Vec<u8> {
+        let mut out = Vec::new();
+        for kind in text.bytes() {
+            let body: &[u8] = match kind {
+                b'S' => b"IntervalStyle\0iso_8601\0",
+                b'N' => b"SNOTICE\0C00000\0Mlook\0\0",
+                b'A' => b"\0\0\0\x07news\0hello\0",
+                b'T' => b"\0\0",
+                b'D' => b"\0\x01\0\0\0\x011",
+                b'C' => b"SELECT 1\0",
+                b'Z' => b"I",
+                _ => b"",
+            };
+            out.push(kind);
+            out.extend((body.len() as u32 + 4).to_be_bytes());
+            out.extend(body);
+        }
+        out
+    };
+    let fake = Fake::start(move |peer, _| {
+        if !peer.log_in() {
+            return;
+        }
+        while let Some((kind, _)) = peer.receive() {
+            let said = match kind {
+                b'Q' => say("SNATNSADASCANZNAS"),
+                b'S' => say("NA1SN2ANDSACNSZAN"),
+                _ => Vec::new(),
+            };
+            if !peer.send(&said) {
+                return;
+            }
+        }
     });
-    // What the client was told at its login holds for it, wherever it is served.
-    for _ in 0..20 {
-        assert_eq!(client.value("show intervalstyle"), "postgres");
+    let role = shared().role();
+    let config = role.config().set("pool_mode", "session");
+    let config = config.database("fake", "host", "127.0.0.1");
+    let pooler = Pooler::start(&config.database("fake", "port", fake.port()));
+    let mut client = Client::log_in(&role.through(&pooler).database("fake"));
+    let kinds = |client: &mut Client, count: usize| -> String {
+        let kinds = (0..count).map(|_| char::from(client.receive().unwrap().kind));
+        kinds.collect()
+    };
+    for _ in 0..3 {
+        client.send(Batch::new().query("select 1").bytes());
+        assert_eq!(kinds(&mut client, 17), "SNATNSADASCANZNAS");
+        client.send(Batch::new().run("select 1", &[]).sync().bytes());
+        assert_eq!(kinds(&mut client, 17), "NA1SN2ANDSACNSZAN");
     }
-    assert_eq!(client.value("select pg_backend_pid()"), pid);
 }
 
 /// Asks to cancel with this number and key, and does not wait for anything.

@@ -346,6 +346,11 @@ impl Replies {
         self.batch != Batch::Closed
     }
 
+    /// Whether a batch failed and its Sync was not sent.
+    pub fn has_failed(&self) -> bool {
+        self.batch == Batch::Failed
+    }
+
     /// Whether the server reads COPY data.
     pub fn is_copying(&self) -> bool {
         self.copying

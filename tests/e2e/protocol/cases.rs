@@ -275,14 +275,14 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "notices among rows, and a setting that changes amid them",
             new().query(
-                "create or replace function pg_temp.tell(a int) returns int language plpgsql as \
+                "create or replace function tell(a int) returns int language plpgsql as \
                      'begin raise notice ''row %'', a; return a; end'; \
-                     select pg_temp.tell(a), set_config('timezone', 'Asia/Tokyo', true) \
-                     from generate_series(1, 2) a; discard temp",
+                     select tell(a), set_config('timezone', 'Asia/Tokyo', true) \
+                     from generate_series(1, 2) a; drop function tell",
             ),
             1,
             "C(CREATE FUNCTION) T N(row 1) D(1,Asia/Tokyo) N(row 2) D(2,Asia/Tokyo) C(SELECT 2) \
-             C(DISCARD TEMP) ZI",
+             C(DROP FUNCTION) ZI",
         ),
         (
             "a cursor",
