@@ -337,11 +337,8 @@ fn storm(target: &Target, (pid, key): (u32, &[u8]), requests: usize) {
 fn a_storm_of_cancel_requests_is_a_few_for_postgresql() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let fake = Fake::start(move |peer, _| match peer.first_packet() {
-        Some(FirstPacket::Startup(_)) => {
-            if peer.welcome(&[1, 2, 3, 4]) {
-                peer.hold();
-            }
-        }
+        Some(FirstPacket::Startup(_)) if peer.welcome(&[1, 2, 3, 4]) => peer.hold(),
+        Some(FirstPacket::Startup(_)) => {}
         Some(_) => {
             sender.send(()).unwrap();
             // Postmasters are slow when the machine is busy.
