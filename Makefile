@@ -70,9 +70,10 @@ semver: ## Compares pgweir-sqlx's interface with the last release (BASE=rev); ne
 			--features $$sqlx --features metrics --features axum || exit 1; \
 	done
 
-test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files
+test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files, and speaks every version of the protocol with it
 	$(CARGO) build -p pgweir-cli
-	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs
+	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs \
+		negotiation:: replication::a_ replication::errors
 
 # Two packages from PyPI that read rendered files in the tests and that Debian does not have.
 tools: tests/tools/installed ## Installs the tests' tools from PyPI into tests/tools

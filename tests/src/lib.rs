@@ -31,7 +31,7 @@ pub use fake::{Fake, Peer};
 pub use pooler::{Pooler, free_port, pgweir};
 pub use postgres::{Postgres, Role, shared};
 pub use process::{Signal, kill, memory_now, memory_peak};
-pub use programs::{Output, pgbench, psql};
+pub use programs::{Output, pgbench, psql, replicate};
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use stream::Stream;

@@ -31,6 +31,9 @@ pub enum Mode {
     Transaction,
     /// After each query; a transaction of several statements is refused.
     Statement,
+    /// Never: the server was opened for this client alone, with the settings that it connects with, and is
+    /// closed behind it. It may take replication commands only, so the pooler sends it nothing of its own.
+    Replication,
 }
 
 /// What to do with the front of the bytes that came from a client.
@@ -189,10 +192,14 @@ impl Relay {
     /// Joins a server: appends to `out` what makes its settings the client's.
     pub fn attach(&mut self, server: &mut Upstream, out: &mut Vec<u8>) -> Attach {
         server.transactions = match self.mode {
-            Mode::Session | Mode::Transaction => Transactions::Allowed,
+            Mode::Session | Mode::Transaction | Mode::Replication => Transactions::Allowed,
             Mode::Statement => Transactions::SingleStatement,
         };
         server.prepared.client_changed();
+        if self.mode == Mode::Replication {
+            self.client.parameters = server.parameters.clone();
+            self.began = server.defaults.clone();
+        }
         if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
@@ -272,14 +279,22 @@ impl Relay {
     /// What holds `server` to this client.
     #[inline]
     pub fn hold(&self, server: &Upstream) -> Hold {
-        if !server.replies.is_settled() || self.is_torn() {
+        if self.is_torn() {
+            return Hold::Busy;
+        }
+        if server.replies.is_streaming() {
+            return Hold::Pinned(Pin::Replication);
+        }
+        if !server.replies.is_settled() {
             return Hold::Busy;
         }
         if server.status != TxStatus::Idle {
             return Hold::InTransaction;
         }
-        if self.mode == Mode::Session {
-            return Hold::Pinned(Pin::Session);
+        match self.mode {
+            Mode::Session => return Hold::Pinned(Pin::Session),
+            Mode::Replication => return Hold::Pinned(Pin::Replication),
+            Mode::Transaction | Mode::Statement => {}
         }
         if server.has_statements() {
             return Hold::Pinned(Pin::PreparedStatement);

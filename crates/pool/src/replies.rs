@@ -227,6 +227,8 @@ pub struct Replies {
     batch: Batch,
     /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
     copying: bool,
+    /// COPY data goes both ways, in replication, until the query that began it is answered.
+    streaming: bool,
     /// Syncs were sent that COPY ignores, if it reads them.
     syncs_in_copy: u32,
     /// A COPY failed and may have left so many Syncs unread, which are then answered. Those answers
@@ -432,6 +434,7 @@ impl Replies {
                 let ended = self.pop();
                 self.syncs_in_copy = 0;
                 self.failed_query = false;
+                self.streaming = false;
                 Ok(Received::Ready(match ended {
                     Some(Reply::Query(statement)) => Some(statement),
                     _ => None,
@@ -439,6 +442,11 @@ impl Replies {
             }
             (backend::COPY_IN_RESPONSE, Some(Reply::Query(_) | Reply::Execute(_))) => {
                 self.copy_began();
+                Ok(Received::Part)
+            }
+            (backend::COPY_BOTH_RESPONSE, Some(Reply::Query(_))) => {
+                self.copy_began();
+                self.streaming = true;
                 Ok(Received::Part)
             }
             (backend::ERROR_RESPONSE, None) => {
@@ -501,9 +509,21 @@ impl Replies {
         self.batch != Batch::Closed
     }
 
+    /// Whether a batch failed and its Sync was not sent.
+    pub fn has_failed(&self) -> bool {
+        self.batch == Batch::Failed
+    }
+
     /// Whether the server reads COPY data.
     pub fn is_copying(&self) -> bool {
         self.copying
+    }
+
+    /// Whether COPY data goes both ways: a stream of replication, which may last for ever and rest at any
+    /// time.
+    #[inline]
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
     }
 
     /// Whether the next answer is to a query of the pooler.
@@ -609,6 +629,7 @@ impl Replies {
     /// is skipped by the server up to its Sync, queries in it included.
     fn failed(&mut self) {
         self.copying = false;
+        self.streaming = false;
         // The COPY may have failed before the server read the Sync that COPY was to ignore.
         self.strays = std::mem::take(&mut self.syncs_in_copy);
         if matches!(self.queue.front(), Some(Reply::Query(_) | Reply::Own)) {

@@ -260,8 +260,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Stage::Leased(lease) if lease.server.upstream.replies.next_is_own() => None,
             Stage::Leased(lease) => {
                 self.cancelling = false;
-                let is_busy = self.relay.hold(&lease.server.upstream) == Hold::Busy;
-                is_busy.then_some(&mut lease.server)
+                // A stream of replication can be cancelled although it holds nobody up.
+                let upstream = &lease.server.upstream;
+                let is_busy = self.relay.hold(upstream) == Hold::Busy;
+                let runs = is_busy || upstream.replies.is_streaming();
+                runs.then_some(&mut lease.server)
             }
             Stage::Idle | Stage::Over(_) => {
                 self.cancelling = false;

@@ -15,13 +15,14 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::startup::{self, FirstPacket, PACKET_MAX, Startup};
+use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use crate::clients::CancelKey;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
+use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
 use crate::verifiers::{Question, Verifiers};
@@ -56,12 +57,16 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Counts the client in.
+    /// Counts a client in that speaks protocol 3.`minor`.
     ///
     /// # Errors
     /// A limit on clients is reached.
-    fn new(registry: &Arc<Registry>, pool: Arc<PoolHandle>) -> Result<Self, ClientError> {
-        let key = registry.client_in(&pool)?;
+    fn new(
+        registry: &Arc<Registry>,
+        pool: Arc<PoolHandle>,
+        minor: u16,
+    ) -> Result<Self, ClientError> {
+        let key = registry.client_in(&pool, minor)?;
         registry.tell(&pool, |stock, now| {
             stock.totals.client_logins += 1;
             stock.core.client_in(now);
@@ -188,8 +193,9 @@ impl Door {
         let config = self.registry.config();
         let startup = self.first_packet(stream, &mut inbound, stranger).await?;
         let mut out = Vec::new();
-        if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
-            encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
+        let minor = startup.minor.min(MINOR_NEWEST);
+        if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
+            encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
         let proven = self
             .authenticate(
@@ -200,18 +206,6 @@ impl Door {
                 (out, stranger),
             )
             .await?;
-        if startup
-            .replication
-            .as_deref()
-            .is_some_and(|value| !is_off(value))
-        {
-            return Err(ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "replication connections are not pooled",
-            )
-            .hint("Connect to PostgreSQL directly for replication.")
-            .into());
-        }
         let database = find_database(&config, &startup.database)?;
         let pool = self
             .registry
@@ -219,12 +213,23 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
+        let replication = startup_parameters(&config, &startup);
+        let is_replication = replication.is_some();
+        let pool = match replication {
+            Some(parameters) => self.registry.pool_for_replication(&pool, parameters)?,
+            None => pool,
+        };
         let welcome = self.welcome(&pool, stranger).await?;
-        let admission = Admission::new(&self.registry, pool)?;
+        let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
-        let parameters = wanted(&config, &startup, &welcome)?;
-        let parameters = admission.pool.shared_parameters(parameters);
+        let parameters = if is_replication {
+            // The server was opened with what the client asked for.
+            welcome.parameters.clone()
+        } else {
+            let parameters = wanted(&config, &startup, &welcome)?;
+            admission.pool.shared_parameters(parameters)
+        };
         greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
         Ok(LoggedIn {
             admission,
@@ -442,13 +447,12 @@ async fn greet(
     (welcome, parameters): (&Welcome, &Parameters),
     mut out: Vec<u8>,
 ) -> io::Result<()> {
-    let key = admission.key;
     encode::authentication_ok(&mut out);
     for (name, value) in &welcome.reported {
         let value = parameters.value(name).unwrap_or(value);
         encode::parameter_status(&mut out, name, value);
     }
-    encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
+    admission.key.encode(&mut out);
     encode::ready_for_query(&mut out, TxStatus::Idle);
     stream.write_all(&out).await
 }
@@ -518,11 +522,6 @@ fn wrong_password(user: &str) -> ClientError {
 
 fn violation(message: impl Into<String>) -> ClientError {
     ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
-}
-
-/// PostgreSQL's spellings of false, for `replication`.
-fn is_off(value: &str) -> bool {
-    ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn has_no_server(counts: &Counts) -> bool {

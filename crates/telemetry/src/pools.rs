@@ -78,7 +78,8 @@ impl PoolSnapshot {
         }
     }
 
-    pub(crate) fn add(&mut self, pool: &Self) {
+    /// Adds another pool: what it may do, does and did.
+    pub fn add(&mut self, pool: &Self) {
         let sum = self.size_max.zip(pool.size_max);
         self.size_max = sum.map(|(a, b)| a.saturating_add(b));
         self.reserve_max = self.reserve_max.saturating_add(pool.reserve_max);

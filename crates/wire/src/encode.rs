@@ -8,7 +8,7 @@
 use crate::backend::{self, TxStatus};
 use crate::frontend;
 use crate::sqlstate::SqlState;
-use crate::startup::CANCEL_KEY_LEN;
+use crate::startup::{self, CANCEL_KEY_LEN};
 
 /// How severe an error or notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn negotiate_protocol_version(out: &mut Vec<u8>, minor: u16, unknown_options
     message(out, backend::NEGOTIATE_PROTOCOL_VERSION, |out| {
         // Called the newest minor version in the documentation; PostgreSQL sends, and libpq
         // expects, the whole version with the major number in the upper half.
-        out.extend_from_slice(&((3 << 16) | u32::from(minor)).to_be_bytes());
+        out.extend_from_slice(&startup::version(minor).to_be_bytes());
         out.extend_from_slice(&length(unknown_options.len()));
         for option in unknown_options {
             c_string(out, option.as_bytes());

@@ -42,7 +42,7 @@ impl Relay {
     /// Whether the client goes from server to server.
     #[inline]
     pub(super) fn moves(&self) -> bool {
-        self.mode != Mode::Session
+        matches!(self.mode, Mode::Transaction | Mode::Statement)
     }
 
     /// Whether statements with names are shared with other clients.

@@ -11,8 +11,9 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{End, Fault, JOIN_MAX, Limits, Need, Overdue, PARTING_MAX, Sentences, Session};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::parameters::Parameters;
+use crate::pin::Pin;
 use crate::pool::{Bounds, Checkout, Place, Pool};
-use crate::relay::{Mode, Relay, Violation};
+use crate::relay::{Hold, Mode, Relay, Violation};
 use crate::server::{Delivery, Server};
 use crate::time::Time;
 use crate::trace::{Finding, Sample, Slowness, Thresholds};
@@ -89,6 +90,66 @@ fn place() -> Place {
     match Pool::new(bounds, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0)) {
         Checkout::Waits(place) => place,
         other => unreachable!("an empty pool has no server, but answers {other:?}"),
+    }
+}
+
+/// A client that streams from a server that was opened for it alone.
+fn streaming(scratch: &mut [u8]) -> Session<Stream, Stream> {
+    let start = query("START_REPLICATION PHYSICAL 0/0");
+    let client = Stream {
+        input: start.clone().into(),
+        ..Stream::default()
+    };
+    let relay = Relay::new(Mode::Replication, parameters(&[("timezone", "UTC")]));
+    // As a reload of its reset query would have it.
+    let mut session = Session::new(client, relay, wording, true, NOW);
+    assert!(matches!(session.pump(NOW, scratch), Need::Checkout));
+    // It was opened anew, with another default.
+    let upstream = Upstream::new(parameters(&[("timezone", "GMT")]));
+    let server = Box::new(Server::new(ServerId(1), Stream::default(), upstream));
+    let need = session.attach(NOW, server, place(), None, scratch);
+    assert!(matches!(need, Need::Nothing), "{need:?}");
+    let server = session.server().expect("attached");
+    assert_eq!(server.stream.output, start, "and nothing of the pooler's");
+    server.stream.output.clear();
+    server_says(&mut session, &message(b'W', &[0, 0, 0]), false);
+    assert!(matches!(session.pump(NOW, scratch), Need::Nothing));
+    session
+}
+
+#[test]
+fn a_stream_rests_and_can_be_cancelled() {
+    let mut scratch = vec![0; 32 * 1024];
+    let mut session = streaming(&mut scratch);
+    assert_eq!(session.hold(), Some(Hold::Pinned(Pin::Replication)));
+    assert!(session.cancel().is_some());
+    client_says(&mut session, b"d\0\0\0\x22r");
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert_eq!(session.hold(), Some(Hold::Busy), "a message is half sent");
+    server_says(&mut session, &message(b'd', b"w"), false);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert!(session.client.output.ends_with(&message(b'd', b"w")));
+}
+
+#[test]
+fn a_server_of_replication_serves_nobody_else() {
+    let mut goodbye = Vec::new();
+    encode::terminate(&mut goodbye);
+    for (last, sent) in [
+        (&goodbye[..], &goodbye[..]),
+        (b"d\0\0\0\x22r", b"d\0\0\0\x22r"),
+    ] {
+        let mut scratch = vec![0; 32 * 1024];
+        let mut session = streaming(&mut scratch);
+        client_says(&mut session, last);
+        session.client.closed = true;
+        session.ready(true, true);
+        let Need::Lost(server, None) = session.pump(NOW, &mut scratch) else {
+            panic!("the server is not lost");
+        };
+        assert_eq!(server.stream.output, sent, "no goodbye within a message");
+        let need = session.pump(NOW, &mut scratch);
+        assert!(matches!(need, Need::Finish(_)), "{need:?}");
     }
 }
 

@@ -101,8 +101,8 @@ impl Holders {
             Hold::InTransaction | Hold::Pinned(Pin::PreparedStatement | Pin::Uncertain) => {
                 holding.quiet >= bound
             }
-            // In session mode that is what was asked for.
-            Hold::Pinned(Pin::Session) | Hold::Busy | Hold::Free => false,
+            // In session mode, and for replication, that is what was asked for.
+            Hold::Pinned(Pin::Session | Pin::Replication) | Hold::Busy | Hold::Free => false,
         };
         held.leaks += u32::from(is_leak);
         // Who is to blame is shown however many there are: a probe tells of few at once.
