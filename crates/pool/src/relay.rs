@@ -186,7 +186,7 @@ impl Relay {
             return Attach::Ready;
         };
         server.send_own(&sql, out);
-        server.parameters = self.parameters.clone();
+        server.parameters_sent(self.parameters.clone());
         if self.proven {
             return Attach::Ready;
         }

@@ -67,6 +67,8 @@ pub struct OwnError {
     pub sqlstate: Option<SqlState>,
     /// PostgreSQL's text.
     pub message: String,
+    /// It was the last query of the pooler that was outstanding.
+    pub is_last: bool,
 }
 
 /// What of a client's transactions the server's pool allows.
@@ -99,6 +101,8 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// Settings that were found fit for a server that is parked. Held, they are changed in a copy only.
     fit: Arc<Parameters>,
+    /// Settings it had before it was sent those of a client.
+    former: Option<Arc<Parameters>>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
     /// What is counted and found out.
@@ -126,6 +130,7 @@ impl Upstream {
             defaults: parameters.clone(),
             fit: parameters.clone(),
             parameters,
+            former: None,
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
@@ -159,6 +164,19 @@ impl Upstream {
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// Settings of a client were sent.
+    pub(crate) fn parameters_sent(&mut self, parameters: Arc<Parameters>) {
+        self.former = Some(std::mem::replace(&mut self.parameters, parameters));
+    }
+
+    /// They were refused, and nothing followed them. One query set them, so none of them is set and the session is
+    /// as before.
+    pub(crate) fn parameters_refused(&mut self) {
+        let former = self.former.take();
+        self.parameters = former.expect("settings were sent");
+        self.own_error = None;
     }
 
     /// A text that takes settings back goes to the server.

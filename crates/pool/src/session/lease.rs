@@ -36,8 +36,10 @@ pub(super) struct Lease<S> {
 /// What the client's bytes wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Joining {
-    /// The answers to check and prelude. The server is checked, so an error is the server's.
+    /// The answer to the check. An error is the server's.
     Check,
+    /// The answers to check and prelude. An error of the first is the server's, one of the second the client's.
+    CheckAndSettings,
     /// The end of settings that another client left. One that cannot be taken back is not this
     /// client's fault: the server is lost.
     TakeBack,
@@ -73,7 +75,9 @@ impl<S> Lease<S> {
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
     pub(super) fn is_joining(&self) -> bool {
         match self.joining {
-            Joining::Check | Joining::TakeBack | Joining::Settings => true,
+            Joining::Check | Joining::CheckAndSettings | Joining::TakeBack | Joining::Settings => {
+                true
+            }
             Joining::Done => false,
         }
     }
@@ -213,12 +217,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         };
         // Nobody else cancels the pooler's queries, so a limit did that another client left.
         let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
-        let is_servers = matches!(lease.joining, Joining::Check | Joining::TakeBack);
+        let is_servers = match lease.joining {
+            Joining::Check | Joining::TakeBack => true,
+            Joining::CheckAndSettings => !error.is_last,
+            Joining::Settings | Joining::Done => false,
+        };
         if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
         }
-        // Settings that are not the client's must never meet a query of the client's, and this
-        // server has neither its own nor the client's: it is not recovered but lost.
         Err(self.refuse_settings(error))
     }
 

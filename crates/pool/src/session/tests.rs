@@ -1,3 +1,5 @@
+mod joining;
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -364,7 +366,7 @@ fn times_of_queries_and_transactions_are_apart() {
 fn nothing_follows_the_refusal_of_the_settings_but_an_error() {
     let mut scratch = vec![0; 32 * 1024];
     let mut session = proven(&mut scratch);
-    let mut refusal = b"E\0\0\0\x18SERROR\0C22023\0Mno\0\0".to_vec();
+    let mut refusal = b"E\0\0\0\x17SERROR\0C22023\0Mno\0\0".to_vec();
     encode::ready_for_query(&mut refusal, TxStatus::Idle);
     refusal.extend(b"N\0\0\x99\x99half a notice");
     server_says(&mut session, &refusal, false);
@@ -534,6 +536,7 @@ fn faults_are_told_with_their_codes() {
     let refused = |sqlstate| OwnError {
         sqlstate,
         message: "no".to_owned(),
+        is_last: true,
     };
     let (coded, uncoded) = (
         refused(Some(SqlState::INVALID_PARAMETER_VALUE)),

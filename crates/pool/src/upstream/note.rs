@@ -82,9 +82,11 @@ impl Upstream {
     /// PostgreSQL refused a query of the pooler.
     fn own_failed(&mut self, body: &[u8]) {
         let error = ErrorView::parse(body);
-        self.own_error = Some(OwnError {
+        // The first one decides.
+        self.own_error.get_or_insert_with(|| OwnError {
             sqlstate: error.sqlstate(),
             message: error.message().into_owned(),
+            is_last: self.replies.owns() == 1,
         });
     }
 
