@@ -187,7 +187,8 @@ impl Relay {
         };
         server.send_own(&sql, out);
         server.parameters_sent(self.parameters.clone());
-        if self.proven {
+        // A limit that another left may hit it, and what follows it would meet wrong settings.
+        if self.proven && !server.limit_is_foreign {
             return Attach::Ready;
         }
         Attach::AwaitPrelude

@@ -70,7 +70,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     !rest.contains(&b'\'') && !rest.contains(&b';')
 }
 
-/// Whether `word`, in lower case, is in `text` in any case.
+/// Whether `word`, in lower case and beginning with a letter, is in `text` in any case.
 pub(crate) fn mentions(text: &[u8], word: &[u8]) -> bool {
     let mut places = text.windows(word.len());
     places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))

@@ -113,6 +113,8 @@ pub struct Upstream {
     pub dying: bool,
     /// A client may have changed the session's role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
+    /// A client may have limited the time of statements, which PostgreSQL does not report.
+    pub(crate) limit_is_foreign: bool,
     /// What became of a text that takes settings back.
     reset: Reset,
     /// The settings that the client connected with are set again: it is told of all of them.
@@ -136,6 +138,7 @@ impl Upstream {
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
+            limit_is_foreign: false,
             reset: Reset::None,
             restoring: false,
             prepared: Prepared::default(),

@@ -53,8 +53,8 @@ impl Relay {
         }
     }
 
-    /// Looks at the text of a Query or Parse for what PostgreSQL does not report of it: another role, and settings
-    /// that are taken back to what the session began with. `whole` says that this is all of the body.
+    /// Looks at the text of a Query or Parse for what PostgreSQL does not report of it: another role, a limit, and
+    /// settings that are taken back to what the session began with. `whole` says that this is all of the body.
     #[inline]
     fn heed(&mut self, server: &mut Upstream, kind: u8, (body, whole): (&[u8], bool)) {
         let text = match kind {
@@ -69,6 +69,7 @@ impl Relay {
     #[cold]
     fn heed_closely(&mut self, server: &mut Upstream, text: &[u8], whole: bool) {
         server.role_is_foreign |= !whole || may_set_role(text);
+        server.limit_is_foreign |= !whole || may_set_limit(text);
         if self.resets.is_empty() {
             self.resets = resets(text, &self.began, &server.defaults);
             if !self.resets.is_empty() {
@@ -164,4 +165,9 @@ fn check_unnamed(server: &Upstream) -> Result<(), FromClient> {
 /// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
 fn may_set_role(text: &[u8]) -> bool {
     mentions(text, b"role") && mentions(text, b"set")
+}
+
+/// Whether a text may limit the time of statements or transactions.
+fn may_set_limit(text: &[u8]) -> bool {
+    mentions(text, b"timeout") && mentions(text, b"set")
 }

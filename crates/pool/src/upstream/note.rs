@@ -104,6 +104,7 @@ impl Upstream {
             b"DISCARD ALL\0" => {
                 self.prepared.all_closed();
                 self.parameters = self.defaults.clone();
+                self.limit_is_foreign = false;
             }
             b"DEALLOCATE ALL\0" => self.prepared.all_closed(),
             _ => {}

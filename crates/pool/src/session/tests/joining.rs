@@ -74,3 +74,48 @@ fn a_server_that_refused_settings_has_the_former_ones_and_serves_others() {
     assert_eq!(upstream.parameters, parameters(&[("timezone", "GMT")]));
     assert_eq!(upstream.own_error, None);
 }
+
+#[test]
+fn a_limit_that_another_client_left_hits_no_client() {
+    let mut scratch = vec![0; 32 * 1024];
+    for (text, is_left) in [
+        ("set statement_timeout = 1", true),
+        ("select set_config('Statement_Timeout', '1', false)", true),
+        ("set work_mem = '1MB'", false),
+        ("set statement_timeout = 1; discard all", false),
+    ] {
+        let (mut first, server) = pair(false);
+        first.client.input = query(text).into();
+        assert!(matches!(first.pump(NOW, &mut scratch), Need::Checkout));
+        let need = first.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        let mut done = Vec::new();
+        if text.ends_with("discard all") {
+            done.extend(b"C\0\0\0\x08SET\0C\0\0\0\x10DISCARD ALL\0");
+        } else {
+            done.extend(b"C\0\0\0\x08SET\0");
+        }
+        encode::ready_for_query(&mut done, TxStatus::Idle);
+        server_says(&mut first, &done, false);
+        let Need::Checkin(mut server) = first.pump(NOW, &mut scratch) else {
+            panic!("{text}: the server is free");
+        };
+
+        let (mut second, _) = pair(false);
+        second.relay.prelude_accepted();
+        server.upstream.parameters = parameters(&[("timezone", "GMT")]);
+        assert!(matches!(second.pump(NOW, &mut scratch), Need::Checkout));
+        let need = second.attach(NOW, server, place(), None, &mut scratch);
+        assert!(matches!(need, Need::Nothing), "{need:?}");
+        let output = &second.server().expect("attached").stream.output;
+        assert_eq!(!output.ends_with(&query("select 1")), is_left, "{text}");
+        if is_left {
+            let mut hit = b"E\0\0\0\x18SERROR\0C57014\0Mhit\0\0".to_vec();
+            encode::ready_for_query(&mut hit, TxStatus::Idle);
+            server_says(&mut second, &hit, false);
+            let need = second.pump(NOW, &mut scratch);
+            assert!(matches!(need, Need::Lost(_, Some(_))), "{need:?}");
+            assert!(second.client.output.is_empty(), "it waits for another");
+        }
+    }
+}
