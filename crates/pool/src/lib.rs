@@ -30,6 +30,7 @@ pub mod recovery;
 pub mod relay;
 pub mod repeats;
 pub mod replies;
+pub mod reported;
 mod resets;
 pub mod server;
 pub mod session;

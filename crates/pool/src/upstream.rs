@@ -331,8 +331,8 @@ impl Upstream {
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };
-        setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name);
+        setting(body, &self.parameters).is_some_and(|(name, value)| {
+            let known = name.and_then(|name| client.value(name));
             known.is_some() && (self.restoring || known != Some(&*value))
         })
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::reported::bytes;
 use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
@@ -446,7 +447,7 @@ async fn greet(
     encode::authentication_ok(&mut out);
     for (name, value) in &welcome.reported {
         let value = parameters.value(name).unwrap_or(value);
-        encode::parameter_status(&mut out, name, value);
+        encode::parameter_status(&mut out, name, bytes(value));
     }
     encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
     encode::ready_for_query(&mut out, TxStatus::Idle);
