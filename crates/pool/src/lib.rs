@@ -16,6 +16,7 @@
 //!   finds N+1, [`waits`] says why a client waits.
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
+pub mod accepted;
 pub mod budget;
 pub mod driver;
 pub mod histogram;

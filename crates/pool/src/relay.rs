@@ -199,6 +199,14 @@ impl Relay {
         self.proven = true;
     }
 
+    /// The client is greeted now that `server` has its settings: they are what it connected with, as the server spells
+    /// them. Gives them as the client wrote them.
+    pub(crate) fn greeted(&mut self, server: &Upstream) -> Arc<Parameters> {
+        self.parameters = server.parameters.clone();
+        self.proven = true;
+        std::mem::replace(&mut self.began, self.parameters.clone())
+    }
+
     /// Whether the client's next message waits for the end of a text that takes settings back.
     #[inline]
     pub fn awaits_reset(&self, server: &Upstream) -> bool {

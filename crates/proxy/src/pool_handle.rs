@@ -277,6 +277,12 @@ impl PoolHandle {
         moved || promises_more
     }
 
+    /// How PostgreSQL spells the value of a setting that a server of this pool has accepted.
+    pub(crate) fn spelling(&self, name: &str, value: &str) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        self.with(|stock| stock.known.spelling(&name, value).map(str::to_owned))
+    }
+
     /// One shared copy of these settings.
     pub(crate) fn shared_parameters(&self, wanted: Parameters) -> Arc<Parameters> {
         let mut recent = self.recent.lock().expect("no panic under the lock");

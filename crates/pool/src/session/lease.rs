@@ -8,6 +8,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
+use crate::pin::Pin;
 use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
@@ -107,6 +108,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
         loop {
+            if self.first_words.is_some()
+                && let Some(need) = self.greet()
+            {
+                return need;
+            }
             let server_read = match self.pump_server(now, scratch) {
                 Ok(read) => read,
                 Err(need) => return need,
@@ -162,7 +168,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let server = &mut *leased(&mut self.stage).server;
         let mut at = 0;
         let end = loop {
-            let settings = Some(&mut self.relay.parameters);
+            // Before it is greeted nothing is for the client.
+            let is_greeted = self.first_words.is_none();
+            let settings = is_greeted.then_some(&mut self.relay.parameters);
             match server.upstream.receive(settings, &bytes[at..]) {
                 FromServer::Forward(run) => {
                     let forwarded = &bytes[at..at + run];
@@ -346,11 +354,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
-        let wanted = lease.is_joining() || self.backlog.is_unseen();
-        if wanted
-            || self.relay.hold(&lease.server.upstream) != Hold::Free
-            || !lease.server.is_quiet()
-        {
+        let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
+        let is_free = match self.relay.hold(&lease.server.upstream) {
+            Hold::Free => true,
+            // It was only asked whether it accepts the client's settings.
+            Hold::Pinned(Pin::Session) => !lease.used,
+            Hold::Pinned(_) | Hold::Busy | Hold::InTransaction => false,
+        };
+        if wanted || !is_free || !lease.server.is_quiet() {
             return None;
         }
         let mut lease = take_lease(&mut self.stage, Stage::Idle);

@@ -1,3 +1,4 @@
+mod first_words;
 mod joining;
 
 use std::collections::VecDeque;
@@ -103,7 +104,7 @@ fn pair(strange: bool) -> (Session<Stream, Stream>, Box<Server<Stream>>) {
         ..Stream::default()
     };
     let relay = Relay::new(Mode::Transaction, own.clone());
-    let session = Session::new(client, relay, wording, false, NOW);
+    let session = Session::new(client, relay, wording, NOW);
     let upstream = Upstream::new(if strange { theirs } else { own });
     let server = Server::new(ServerId(1), Stream::default(), upstream);
     (session, Box::new(server))
@@ -612,7 +613,7 @@ fn statement_mode_ends_a_session_that_opens_a_transaction() {
         input: query("begin").into(),
         ..Stream::default()
     };
-    let mut session = Session::new(client, relay, wording, false, NOW);
+    let mut session = Session::new(client, relay, wording, NOW);
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
     let need = session.attach(NOW, server, place(), None, &mut scratch);
     assert!(matches!(need, Need::Nothing), "{need:?}");
@@ -726,7 +727,7 @@ fn bytes_that_complete_no_message_keep_nothing_alive() {
             ..Stream::default()
         };
         let relay = Relay::new(mode, own.clone());
-        let mut session = Session::new(client, relay, wording, false, NOW);
+        let mut session = Session::new(client, relay, wording, NOW);
         let server = Server::new(ServerId(1), Stream::default(), Upstream::new(own));
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let mut spare = None;

@@ -156,7 +156,9 @@ impl<'a> World<'a> {
             own.set(name, value);
         }
         let relay = Relay::new(self.mode, Arc::new(own));
-        Session::new(Stream::new(), relay, wording, self.reset_always, NOW)
+        let mut session = Session::new(Stream::new(), relay, wording, NOW);
+        session.reset_always = self.reset_always;
+        session
     }
 
     fn reset_query(&self) -> &'static str {
@@ -186,6 +188,7 @@ impl<'a> World<'a> {
                     let check = (self.choices.below(4) == 3).then_some("select 1");
                     session.attach(NOW, server, place(), check, &mut self.scratch)
                 }
+                Need::Accepted(_) => session.pump(NOW, &mut self.scratch),
                 Need::Checkin(server) => {
                     self.park(server);
                     session.pump(NOW, &mut self.scratch)

@@ -84,11 +84,12 @@ impl<'a> World<'a> {
             own.set("timezone", "UTC");
         }
         let relay = Relay::new(mode, Arc::new(own));
-        let reset_always = choices.below(4) == 0;
+        let mut session = Session::new(Stream::new(), relay, wording, NOW);
+        session.reset_always = choices.below(4) == 0;
         Self {
             choices,
             scratch: vec![0; SCRATCH],
-            session: Session::new(Stream::new(), relay, wording, reset_always, NOW),
+            session,
             free: None,
             postgres: Honest::new(false),
             cleaned: None,
@@ -190,6 +191,7 @@ impl<'a> World<'a> {
                     self.session
                         .attach(NOW, server, place(), check, &mut self.scratch)
                 }
+                Need::Accepted(_) => self.session.pump(NOW, &mut self.scratch),
                 Need::Checkin(server) => {
                     self.park(server);
                     self.session.pump(NOW, &mut self.scratch)
