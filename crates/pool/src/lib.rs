@@ -17,6 +17,7 @@
 //!   finds N+1, [`waits`] says why a client waits.
 //! * [`parameters`]: settings that belong to a client and are applied to the server it gets.
 
+pub mod accepted;
 pub mod budget;
 pub mod driver;
 pub mod histogram;
@@ -32,6 +33,7 @@ pub mod recovery;
 pub mod relay;
 pub mod repeats;
 pub mod replies;
+pub mod reported;
 mod resets;
 pub mod server;
 pub mod session;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::reported;
+
 /// Settings that PostgreSQL reports but that no session can change for itself.
 const FIXED: [&str; 5] = [
     "in_hot_standby",
@@ -147,7 +149,8 @@ impl Parameters {
         for (name, value) in others.chain(last.into_iter().flatten()) {
             if self.value(name) != Some(value) {
                 // What the encoding of the client has no letter for cannot be answered with.
-                let quiet = if value.is_ascii() { "" } else { " IS NULL" };
+                let is_ascii = value.is_ascii() && reported::parts(value).is_none();
+                let quiet = if is_ascii { "" } else { " IS NULL" };
                 let name = literal(name);
                 let value = literal(value);
                 sql.push_str(if sql.is_empty() { "SELECT " } else { ", " });
@@ -232,6 +235,10 @@ fn quoted_name(name: &str) -> String {
 /// An expression for `text` that means the same whatever standard_conforming_strings and
 /// client_encoding are.
 fn literal(text: &str) -> String {
+    if let Some((encoding, hex)) = reported::parts(text) {
+        let bytes = format!("pg_catalog.decode('{hex}', 'hex')");
+        return format!("pg_catalog.convert_from({bytes}, {})", literal(encoding));
+    }
     if !text.is_ascii() {
         let mut bytes = String::with_capacity(text.len() * 2);
         for byte in text.bytes() {
@@ -250,6 +257,7 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Parameters, is_valid_name};
+    use crate::reported;
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
         let mut parameters = Parameters::default();
@@ -314,6 +322,19 @@ mod tests {
             Some(
                 "SELECT pg_catalog.set_config('search_path', \
                  pg_catalog.convert_from(pg_catalog.decode('636166c3a9', 'hex'), 'UTF8'), false) IS NULL",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_value_in_another_encoding_is_set_as_it_was_reported() {
+        let latin1 = reported::kept(b"caf\xe9", Some("LATIN1"));
+        check(
+            &[],
+            &[("search_path", &latin1)],
+            Some(
+                "SELECT pg_catalog.set_config('search_path', \
+                 pg_catalog.convert_from(pg_catalog.decode('636166e9', 'hex'), 'LATIN1'), false) IS NULL",
             ),
         );
     }

@@ -217,8 +217,9 @@ impl Relay {
             return Attach::Ready;
         };
         server.send_own(&sql, out);
-        server.parameters = self.client.parameters.clone();
-        if self.proven {
+        server.parameters_sent(self.client.parameters.clone());
+        // A limit that another left may hit it, and what follows it would meet wrong settings.
+        if self.proven && !server.limit_is_foreign {
             return Attach::Ready;
         }
         Attach::AwaitPrelude
@@ -227,6 +228,14 @@ impl Relay {
     /// The settings of [`Relay::attach`] were accepted.
     pub fn prelude_accepted(&mut self) {
         self.proven = true;
+    }
+
+    /// The client is greeted now that `server` has its settings: they are what it connected with, as the server spells
+    /// them. Gives them as the client wrote them.
+    pub(crate) fn greeted(&mut self, server: &Upstream) -> Arc<Parameters> {
+        self.client.parameters = server.parameters.clone();
+        self.proven = true;
+        std::mem::replace(&mut self.began, self.client.parameters.clone())
     }
 
     /// Whether the client's next message waits for the end of a text that takes settings back.

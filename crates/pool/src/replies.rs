@@ -545,6 +545,12 @@ impl Replies {
         }
     }
 
+    /// Queries of the pooler that are outstanding.
+    pub fn owns(&self) -> usize {
+        let is_own = |reply: &&Reply| matches!(reply, Reply::Own);
+        self.queue.iter().filter(is_own).count()
+    }
+
     /// Whether so much is outstanding that the client should not be read.
     pub fn is_full(&self) -> bool {
         self.queue.len() >= OUTSTANDING_MAX || self.name_bytes >= NAMES_MAX

@@ -69,6 +69,8 @@ pub struct OwnError {
     pub sqlstate: Option<SqlState>,
     /// PostgreSQL's text.
     pub message: String,
+    /// It was the last query of the pooler that was outstanding.
+    pub is_last: bool,
 }
 
 /// What of a client's transactions the server's pool allows.
@@ -101,6 +103,8 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// Settings that were found fit for a server that is parked. Held, they are changed in a copy only.
     fit: Arc<Parameters>,
+    /// Settings it had before it was sent those of a client.
+    former: Option<Arc<Parameters>>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
     /// What is counted and found out.
@@ -111,6 +115,8 @@ pub struct Upstream {
     pub dying: bool,
     /// A client may have changed the session's role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
+    /// A client may have limited the time of statements, which PostgreSQL does not report.
+    pub(crate) limit_is_foreign: bool,
     /// What became of a text that takes settings back.
     reset: Reset,
     /// The settings that the client connected with are set again: it is told of all of them.
@@ -130,11 +136,13 @@ impl Upstream {
             defaults: parameters.clone(),
             fit: parameters.clone(),
             parameters,
+            former: None,
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
+            limit_is_foreign: false,
             reset: Reset::None,
             restoring: false,
             prepared: Prepared::default(),
@@ -209,6 +217,19 @@ impl Upstream {
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// Settings of a client were sent.
+    pub(crate) fn parameters_sent(&mut self, parameters: Arc<Parameters>) {
+        self.former = Some(std::mem::replace(&mut self.parameters, parameters));
+    }
+
+    /// They were refused, and nothing followed them. One query set them, so none of them is set and the session is
+    /// as before.
+    pub(crate) fn parameters_refused(&mut self) {
+        let former = self.former.take();
+        self.parameters = former.expect("settings were sent");
+        self.own_error = None;
     }
 
     /// A text that takes settings back goes to the server.
@@ -362,8 +383,8 @@ impl Upstream {
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };
-        setting(body).is_some_and(|(name, value)| {
-            let known = client.parameters.value(&name);
+        setting(body, &self.parameters).is_some_and(|(name, value)| {
+            let known = name.and_then(|name| client.parameters.value(name));
             known.is_some() && (self.restoring || known != Some(&*value))
         })
     }

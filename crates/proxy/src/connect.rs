@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
-use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
 use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
@@ -160,15 +159,13 @@ pub(crate) struct LoggedIn {
 
 impl LoggedIn {
     fn new(opened: Opened) -> Self {
-        let mut parameters = Parameters::default();
-        for (name, value) in &opened.reported {
-            parameters.set(name, value);
-        }
+        let mut welcome = Welcome {
+            reported: Vec::new(),
+            parameters: Arc::default(),
+        };
+        welcome.change(opened.reported);
         Self {
-            welcome: Welcome {
-                reported: opened.reported,
-                parameters: Arc::new(parameters),
-            },
+            welcome,
             key: opened.cancel_key,
         }
     }

@@ -217,6 +217,7 @@ fn hand_over<S>(
     let LoggedIn {
         admission,
         parameters,
+        first_words,
         rest,
     } = logged_in;
     let socket = match into_socket(stream) {
@@ -230,16 +231,11 @@ fn hand_over<S>(
     let settings = pool.settings();
     let mut relay = Relay::new(settings.mode, parameters);
     relay.share(settings.policy.statements_max);
-    let reset_always = settings.policy.reset_always;
-    let mut session = Session::new(
-        socket,
-        relay,
-        texts::fault,
-        reset_always,
-        registry.clock.now(),
-    )
-    .with_input(rest);
-    session.thresholds = settings.policy.thresholds;
+    let session = Session::new(socket, relay, texts::fault, registry.clock.now());
+    let mut session = session.with_input(rest);
+    if let Some(words) = first_words {
+        session = session.greeted_later(words);
+    }
     let client = Client {
         session,
         policy: settings.policy.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::session::FirstWords;
 use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::backend::TxStatus;
@@ -39,10 +40,12 @@ const RENEWAL_MAX: Duration = Duration::from_secs(1);
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
 
-/// A client that has proven who it is and was told that it may begin.
+/// A client that has proven who it is.
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
     pub(crate) parameters: Arc<Parameters>,
+    /// It was not told that it may begin: a server has to accept its settings first.
+    pub(crate) first_words: Option<FirstWords>,
     /// What the client sent without waiting for the end of its login.
     pub(crate) rest: Vec<u8>,
 }
@@ -223,17 +226,21 @@ impl Door {
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
-        let parameters = if is_replication {
+        let (parameters, is_known) = if is_replication {
             // The server was opened with what the client asked for.
-            welcome.parameters.clone()
+            (welcome.parameters.clone(), true)
         } else {
-            let parameters = wanted(&config, &startup, &welcome)?;
-            admission.pool.shared_parameters(parameters)
+            let (wanted, is_known) = wanted(&config, &startup, &welcome, &admission.pool)?;
+            (admission.pool.shared_parameters(wanted), is_known)
         };
-        greet(stream, &admission, (&welcome, &parameters), proven.reply).await?;
+        let mut first_words = Some(first_words(&admission, &welcome, proven.reply));
+        if is_known && let Some(words) = first_words.take() {
+            stream.write_all(&words.encode(&parameters)).await?;
+        }
         Ok(LoggedIn {
             admission,
             parameters,
+            first_words,
             rest: inbound.into_rest(),
         })
     }
@@ -440,30 +447,28 @@ impl Door {
     }
 }
 
-/// Tells the client, behind `out`, its settings and its key, and that it may begin: one write.
-async fn greet(
-    stream: &mut (impl AsyncWrite + Unpin),
-    admission: &Admission,
-    (welcome, parameters): (&Welcome, &Parameters),
-    mut out: Vec<u8>,
-) -> io::Result<()> {
-    encode::authentication_ok(&mut out);
-    for (name, value) in &welcome.reported {
-        let value = parameters.value(name).unwrap_or(value);
-        encode::parameter_status(&mut out, name, value);
+/// What a client is told behind `before`: its settings, its key, and that it may begin.
+fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
+    encode::authentication_ok(&mut before);
+    let mut after = Vec::new();
+    admission.key.encode(&mut after);
+    encode::ready_for_query(&mut after, TxStatus::Idle);
+    FirstWords {
+        before,
+        reported: welcome.reported.clone(),
+        after,
     }
-    admission.key.encode(&mut out);
-    encode::ready_for_query(&mut out, TxStatus::Idle);
-    stream.write_all(&out).await
 }
 
 /// The settings that the client's session shall have: those of a fresh server, and what it asks
-/// for beyond them. Whether PostgreSQL takes them shows when the client gets its first server.
+/// for beyond them; and whether it is known that PostgreSQL accepts them.
 fn wanted(
     config: &Config,
     startup: &Startup,
     welcome: &Welcome,
-) -> Result<Parameters, ClientError> {
+    pool: &PoolHandle,
+) -> Result<(Parameters, bool), ClientError> {
+    let mut is_known = true;
     let mut parameters = Parameters::clone(&welcome.parameters);
     for (name, value) in &startup.parameters {
         if config
@@ -479,10 +484,15 @@ fn wanted(
             )
             .hint("Names of settings have letters, digits, underscores and dots."));
         }
-        let value = spelled(name, value, &welcome.parameters, welcome.version());
+        let value = spelled(name, value, &welcome.parameters, welcome.version())
+            .or_else(|| pool.spelling(name, value))
+            .unwrap_or_else(|| {
+                is_known &= welcome.parameters.value(name) == Some(value);
+                value.clone()
+            });
         parameters.set(name, &value);
     }
-    Ok(parameters)
+    Ok((parameters, is_known))
 }
 
 fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientError> {

@@ -13,6 +13,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{self, Counts};
 use pgweir_pool::relay::Mode;
+use pgweir_pool::reported::kept;
 use pgweir_pool::session::Limits;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
@@ -42,7 +43,7 @@ const RECENT_MAX: usize = 32;
 /// What a client is told at login: the settings of a fresh server.
 #[derive(Debug)]
 pub(crate) struct Welcome {
-    /// Every setting the server reported, spelled as it did.
+    /// Every setting the server reported, spelled as it did; values as [`kept`].
     pub(crate) reported: Vec<(String, String)>,
     /// Those that a session can change.
     pub(crate) parameters: Arc<Parameters>,
@@ -57,10 +58,16 @@ impl Welcome {
         digits.parse().ok()
     }
 
-    /// Settings that changed after they were reported first.
-    pub(crate) fn change(&mut self, reported: Vec<(String, String)>) {
+    /// Settings that were reported, or changed after they were reported first.
+    pub(crate) fn change(&mut self, reported: Vec<(String, Vec<u8>)>) {
         let parameters = Arc::make_mut(&mut self.parameters);
+        let news = reported.iter().find(|(name, _)| name == "client_encoding");
+        let encoding = match news {
+            Some((_, value)) => Some(kept(value, None).into_owned()),
+            None => parameters.value("client_encoding").map(str::to_owned),
+        };
         for (name, value) in reported {
+            let value = kept(&value, encoding.as_deref()).into_owned();
             parameters.set(&name, &value);
             match self.reported.iter_mut().find(|(known, _)| *known == name) {
                 Some(known) => known.1 = value,
@@ -317,6 +324,12 @@ impl PoolHandle {
             *self.keys.lock().expect("no panic under the lock") = Keys::default();
         }
         moved || promises_more
+    }
+
+    /// How PostgreSQL spells the value of a setting that a server of this pool has accepted.
+    pub(crate) fn spelling(&self, name: &str, value: &str) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        self.with(|stock| stock.known.spelling(&name, value).map(str::to_owned))
     }
 
     /// One shared copy of these settings.

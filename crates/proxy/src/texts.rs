@@ -93,9 +93,10 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
             Some("See PostgreSQL's log for the reason, and connect again."),
         ),
         Fault::ServerBroken => (None, Some("See the pooler's log for the message.")),
+        // The rest is PostgreSQL's own words, at the place where it says them.
         Fault::Settings(_) => (
             Some("PostgreSQL refused the settings of this session."),
-            Some("Correct the parameters that the client sends when it connects."),
+            None,
         ),
         Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
         Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),

@@ -1,6 +1,6 @@
 //! Seeds in which a rule does not hold once a guard is missing. They run before any others.
 //!
-//! That of level `pool` failed when it was found. Those of level `path` are the first to fail, from 0 on,
+//! Those of level `pool` failed when they were found. Those of level `path` are the first to fail, from 0 on,
 //! with one guard removed from the driver or the budget, as `tests/races.py` does it: in its order, one for
 //! each of its races, found with this list empty. Worlds are drawn from a seed by code that changes; then
 //! a seed shows something else, and its race needs another.
@@ -25,6 +25,12 @@ pub const REGRESSIONS: &[Regression] = &[
         seed: 639,
         showed: "a pool that always wanted one server more took back each connection that it had given \
              up for a rival, because both were told of the room and lost their places",
+    },
+    Regression {
+        level: Level::Pool,
+        seed: 5176,
+        showed: "a pool that was told of room asked for it late, after the one that \
+             had given it up; the checker took one that was served between two sweeps for starving",
     },
     Regression {
         level: Level::Path,

@@ -147,9 +147,9 @@ impl Secrets {
 /// What the server reported about a session that is ready.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Opened {
-    /// Settings in the order they were reported, at most [`REPORTED_MAX`] bytes. What is not UTF-8
-    /// has replacement characters: before login a server may use any encoding.
-    pub reported: Vec<(String, String)>,
+    /// Settings in the order they were reported, at most [`REPORTED_MAX`] bytes. Values are in the
+    /// `client_encoding` that is among them. Of a name, what is not UTF-8 has replacement characters.
+    pub reported: Vec<(String, Vec<u8>)>,
     /// Process number and secret for cancelling, when the server sent them.
     pub cancel_key: Option<(u32, Vec<u8>)>,
 }
@@ -418,15 +418,14 @@ fn settle(
 ) -> Result<usize, Breach> {
     match kind {
         backend::PARAMETER_STATUS => {
-            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let (name, value) =
                 backend::parameter_status(body).ok_or(Breach::Malformed { kind })?;
-            let (name, value) = (text(name), text(value));
+            let name = String::from_utf8_lossy(name).into_owned();
             let reported_len = reported_len + name.len() + value.len();
             if reported_len > REPORTED_MAX {
                 return Err(Breach::TooManySettings);
             }
-            opened.reported.push((name, value));
+            opened.reported.push((name, value.to_vec()));
             Ok(reported_len)
         }
         backend::BACKEND_KEY_DATA => {

@@ -83,6 +83,11 @@ impl<S: Shell> Driver<S> {
                     Some(need) => need,
                     None => break,
                 },
+                Need::Accepted(settings) => {
+                    let note = |settings| client.pool.with(|stock| stock.known.note(settings));
+                    settings.into_iter().for_each(note);
+                    client.session.pump(self.now, &mut self.scratch)
+                }
                 Need::Checkin(mut server) => {
                     self.shell.observe(&client, &mut server);
                     self.check_in(&client.pool, server, Condition::Clean);

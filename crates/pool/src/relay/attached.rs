@@ -179,7 +179,7 @@ impl Relay {
     }
 
     /// Looks at a text, with what is behind it in its message, for what PostgreSQL does not report of it: another
-    /// role, settings that are taken back to what the session began with, and what it does to prepared
+    /// role, a limit, settings that are taken back to what the session began with, and what it does to prepared
     /// statements by their names, which is returned.
     ///
     /// # Errors
@@ -221,6 +221,7 @@ impl Relay {
             None
         };
         server.role_is_foreign |= !whole || may_set_role(text);
+        server.limit_is_foreign |= !whole || may_set_limit(text);
         if self.resets.is_empty() {
             self.resets = resets(text, &self.began, &server.defaults);
             if !self.resets.is_empty() {
@@ -289,4 +290,9 @@ impl Relay {
 /// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
 fn may_set_role(text: &[u8]) -> bool {
     mentions(text, b"role") && mentions(text, b"set")
+}
+
+/// Whether a text may limit the time of statements or transactions.
+fn may_set_limit(text: &[u8]) -> bool {
+    mentions(text, b"timeout") && mentions(text, b"set")
 }

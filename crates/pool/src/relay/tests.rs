@@ -164,6 +164,12 @@ fn a_name_without_end_is_a_violation_and_not_a_buffer() {
 fn a_message_larger_than_what_is_there_is_forwarded_as_it_comes() {
     let (mut relay, mut server) = session(Mode::Transaction);
     let bytes = message(b'Q', &[b'x'; 1000]);
+    // What a text does cannot be told before it is there, if it is short.
+    assert_eq!(
+        relay.receive(Some(&mut server), &bytes[..100]),
+        FromClient::Incomplete
+    );
+    let bytes = message(b'Q', &[b'x'; SHARED_MAX + 1]);
     assert_eq!(
         relay.receive(Some(&mut server), &bytes[..100]),
         FromClient::Forward(100)

@@ -71,12 +71,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         Need::Lost(take_lease(&mut self.stage, over).server, None)
     }
 
-    /// PostgreSQL refused the client's settings.
+    /// PostgreSQL refused the client's settings. The server has its former ones, and serves others. Where a query
+    /// of the client's followed at once it has met settings that are not the client's: that server is lost.
     pub(super) fn refuse_settings(&mut self, error: OwnError) -> Need<S> {
         let over = Stage::Over(End::Settings(error.clone()));
         let lease = take_lease(&mut self.stage, over);
         self.tell(Fault::Settings(&error));
-        Need::Lost(lease.server, None)
+        if !lease.is_joining() {
+            return Need::Lost(lease.server, None);
+        }
+        let mut server = lease.server;
+        server.upstream.parameters_refused();
+        Need::Return(Returning::new(
+            server,
+            Recovery::new(false, self.reset_always),
+        ))
     }
 
     pub(super) fn refuse_transaction(&mut self) -> Need<S> {

@@ -8,6 +8,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::backlog::Backlog;
 use super::{End, Need, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
+use crate::pin::Pin;
 use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
@@ -36,8 +37,10 @@ pub(super) struct Lease<S> {
 /// What the client's bytes wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Joining {
-    /// The answers to check and prelude. The server is checked, so an error is the server's.
+    /// The answer to the check. An error is the server's.
     Check,
+    /// The answers to check and prelude. An error of the first is the server's, one of the second the client's.
+    CheckAndSettings,
     /// The end of settings that another client left. One that cannot be taken back is not this
     /// client's fault: the server is lost.
     TakeBack,
@@ -73,7 +76,9 @@ impl<S> Lease<S> {
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
     pub(super) fn is_joining(&self) -> bool {
         match self.joining {
-            Joining::Check | Joining::TakeBack | Joining::Settings => true,
+            Joining::Check | Joining::CheckAndSettings | Joining::TakeBack | Joining::Settings => {
+                true
+            }
             Joining::Done => false,
         }
     }
@@ -103,6 +108,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
         loop {
+            if self.first_words.is_some()
+                && let Some(need) = self.greet()
+            {
+                return need;
+            }
             let server_read = match self.pump_server(now, scratch) {
                 Ok(read) => read,
                 Err(need) => return need,
@@ -158,7 +168,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let server = &mut *leased(&mut self.stage).server;
         let mut at = 0;
         let end = loop {
-            let client = Some(&mut self.relay.client);
+            // Before it is greeted nothing is for the client.
+            let is_greeted = self.first_words.is_none();
+            let client = is_greeted.then_some(&mut self.relay.client);
             match server.upstream.receive(client, &mut bytes[at..]) {
                 FromServer::Forward(run) => {
                     let forwarded = &bytes[at..at + run];
@@ -213,12 +225,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         };
         // Nobody else cancels the pooler's queries, so a limit did that another client left.
         let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
-        let is_servers = matches!(lease.joining, Joining::Check | Joining::TakeBack);
+        let is_servers = match lease.joining {
+            Joining::Check | Joining::TakeBack => true,
+            Joining::CheckAndSettings => !error.is_last,
+            Joining::Settings | Joining::Done => false,
+        };
         if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
         }
-        // Settings that are not the client's must never meet a query of the client's, and this
-        // server has neither its own nor the client's: it is not recovered but lost.
         Err(self.refuse_settings(error))
     }
 
@@ -340,11 +354,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
-        let wanted = lease.is_joining() || self.backlog.is_unseen();
-        if wanted
-            || self.relay.hold(&lease.server.upstream) != Hold::Free
-            || !lease.server.is_quiet()
-        {
+        let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
+        let is_free = match self.relay.hold(&lease.server.upstream) {
+            Hold::Free => true,
+            // It was only asked whether it accepts the client's settings.
+            Hold::Pinned(Pin::Session) => !lease.used,
+            Hold::Pinned(_) | Hold::Busy | Hold::InTransaction => false,
+        };
+        if wanted || !is_free || !lease.server.is_quiet() {
             return None;
         }
         if lease.server.upstream.prepared.has_stands() {

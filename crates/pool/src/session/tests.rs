@@ -1,3 +1,6 @@
+mod first_words;
+mod joining;
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -102,7 +105,8 @@ fn streaming(scratch: &mut [u8]) -> Session<Stream, Stream> {
     };
     let relay = Relay::new(Mode::Replication, parameters(&[("timezone", "UTC")]));
     // As a reload of its reset query would have it.
-    let mut session = Session::new(client, relay, wording, true, NOW);
+    let mut session = Session::new(client, relay, wording, NOW);
+    session.reset_always = true;
     assert!(matches!(session.pump(NOW, scratch), Need::Checkout));
     // It was opened anew, with another default.
     let upstream = Upstream::new(parameters(&[("timezone", "GMT")]));
@@ -162,7 +166,7 @@ fn pair(strange: bool) -> (Session<Stream, Stream>, Box<Server<Stream>>) {
         ..Stream::default()
     };
     let relay = Relay::new(Mode::Transaction, own.clone());
-    let session = Session::new(client, relay, wording, false, NOW);
+    let session = Session::new(client, relay, wording, NOW);
     let upstream = Upstream::new(if strange { theirs } else { own });
     let server = Server::new(ServerId(1), Stream::default(), upstream);
     (session, Box::new(server))
@@ -425,7 +429,7 @@ fn times_of_queries_and_transactions_are_apart() {
 fn nothing_follows_the_refusal_of_the_settings_but_an_error() {
     let mut scratch = vec![0; 32 * 1024];
     let mut session = proven(&mut scratch);
-    let mut refusal = b"E\0\0\0\x18SERROR\0C22023\0Mno\0\0".to_vec();
+    let mut refusal = b"E\0\0\0\x17SERROR\0C22023\0Mno\0\0".to_vec();
     encode::ready_for_query(&mut refusal, TxStatus::Idle);
     refusal.extend(b"N\0\0\x99\x99half a notice");
     server_says(&mut session, &refusal, false);
@@ -586,6 +590,7 @@ fn faults_are_told_with_their_codes() {
     let refused = |sqlstate| OwnError {
         sqlstate,
         message: "no".to_owned(),
+        is_last: true,
     };
     let (coded, uncoded) = (
         refused(Some(SqlState::INVALID_PARAMETER_VALUE)),
@@ -661,7 +666,7 @@ fn statement_mode_ends_a_session_that_opens_a_transaction() {
         input: query("begin").into(),
         ..Stream::default()
     };
-    let mut session = Session::new(client, relay, wording, false, NOW);
+    let mut session = Session::new(client, relay, wording, NOW);
     assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
     let need = session.attach(NOW, server, place(), None, &mut scratch);
     assert!(matches!(need, Need::Nothing), "{need:?}");
@@ -775,7 +780,7 @@ fn bytes_that_complete_no_message_keep_nothing_alive() {
             ..Stream::default()
         };
         let relay = Relay::new(mode, own.clone());
-        let mut session = Session::new(client, relay, wording, false, NOW);
+        let mut session = Session::new(client, relay, wording, NOW);
         let server = Server::new(ServerId(1), Stream::default(), Upstream::new(own));
         assert!(matches!(session.pump(NOW, &mut scratch), Need::Checkout));
         let mut spare = None;

@@ -7,8 +7,10 @@ use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView};
 
 use super::{Broken, OwnError, Reset, Upstream};
+use crate::parameters::Parameters;
 use crate::prepared::{ClientState, significant};
 use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
+use crate::reported;
 
 /// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
 pub(super) const SETTINGS_MAX: usize = 256;
@@ -168,9 +170,11 @@ impl Upstream {
     /// PostgreSQL refused a query of the pooler.
     fn own_failed(&mut self, body: &[u8]) {
         let error = ErrorView::parse(body);
-        self.own_error = Some(OwnError {
+        // The first one decides.
+        self.own_error.get_or_insert_with(|| OwnError {
             sqlstate: error.sqlstate(),
             message: error.message().into_owned(),
+            is_last: self.replies.owns() == 1,
         });
     }
 
@@ -190,6 +194,7 @@ impl Upstream {
                     self.all_closed(None);
                 }
                 self.parameters = self.defaults.clone();
+                self.limit_is_foreign = false;
             }
             b"DEALLOCATE ALL\0" if is_own => self.all_closed(None),
             _ => {}
@@ -207,27 +212,31 @@ impl Upstream {
     /// it is the server's default that changed. `None` if the report cannot be understood, or there
     /// are more settings than PostgreSQL has.
     fn reported(&mut self, body: Option<&[u8]>, client: Option<&mut ClientState>) -> Option<()> {
-        let (name, value) = body.and_then(setting)?;
-        let known = self.parameters.value(&name);
+        let (name, value) = body.and_then(|body| setting(body, &self.parameters))?;
+        // A name that is none of PostgreSQL's own is passed on and not followed.
+        let Some(name) = name else {
+            return Some(());
+        };
+        let known = self.parameters.value(name);
         if known.is_none() && self.parameters.len() >= SETTINGS_MAX {
             return None;
         }
         if known != Some(&*value) {
-            Arc::make_mut(&mut self.parameters).set(&name, &value);
+            Arc::make_mut(&mut self.parameters).set(name, &value);
         }
         match client {
             Some(ClientState {
                 parameters: client, ..
             }) => {
-                if client.value(&name) != Some(&*value) {
-                    Arc::make_mut(client).set(&name, &value);
+                if client.value(name) != Some(&*value) {
+                    Arc::make_mut(client).set(name, &value);
                 }
                 if **client == *self.parameters {
                     *client = self.parameters.clone();
                 }
             }
             None if self.replies.is_empty() => {
-                Arc::make_mut(&mut self.defaults).set(&name, &value);
+                Arc::make_mut(&mut self.defaults).set(name, &value);
             }
             None => {}
         }
@@ -235,11 +244,17 @@ impl Upstream {
     }
 }
 
-/// Name and value in a ParameterStatus.
-pub(super) fn setting(body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+/// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.
+pub(super) fn setting<'a>(
+    body: &'a [u8],
+    settings: &Parameters,
+) -> Option<(Option<&'a str>, Cow<'a, str>)> {
     let (name, value) = backend::parameter_status(body)?;
-    Some((
-        String::from_utf8_lossy(name),
-        String::from_utf8_lossy(value),
-    ))
+    let name = str::from_utf8(name).ok().filter(|name| name.is_ascii());
+    let value = if value.is_ascii() {
+        str::from_utf8(value).ok()?.into()
+    } else {
+        reported::kept(value, settings.value("client_encoding"))
+    };
+    Some((name, value))
 }

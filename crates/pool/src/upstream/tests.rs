@@ -138,6 +138,37 @@ fn a_setting_changed_by_the_client_is_the_clients_and_the_servers() {
 }
 
 #[test]
+fn a_report_in_the_clients_encoding_is_passed_and_set_again_as_it_is() {
+    let own = [("client_encoding", "LATIN1"), ("search_path", "public")];
+    let mut client = client(&own);
+    let mut server = Upstream::new(client.parameters.clone());
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
+    let report = message(b'S', b"search_path\0caf\xe9\0");
+    assert_eq!(forwarded(&mut server, &mut client, &report, 3), report);
+    let sql = parameters(&own)
+        .sql_to_become(&client.parameters)
+        .expect("it differs");
+    assert!(
+        sql.contains("decode('636166e9', 'hex'), 'LATIN1')"),
+        "{sql}"
+    );
+    assert!(Arc::ptr_eq(&client.parameters, &server.parameters));
+    // Said by another server that was given it, it is no news.
+    let mut other = Upstream::new(client.parameters.clone());
+    other.send_own("x", &mut Vec::new());
+    assert_eq!(forwarded(&mut other, &mut client, &report, 3), b"");
+}
+
+#[test]
+fn a_report_whose_name_is_no_text_is_only_passed() {
+    let mut client = client(&[]);
+    let mut server = Upstream::new(client.parameters.clone());
+    let report = message(b'S', b"caf\xe9.x\0y\0");
+    assert_eq!(forwarded(&mut server, &mut client, &report, 3), report);
+    assert_eq!(client.parameters, parameters(&[]));
+}
+
+#[test]
 fn a_setting_changed_while_nobody_holds_the_server_is_its_default() {
     let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");

@@ -45,6 +45,7 @@ use check::live::{LIVE_MAX, everyone_is_done};
 use check::transparent::{self, Course};
 use client::Client;
 use options::Options;
+pub(crate) use postgres::put;
 use postgres::{Env, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};

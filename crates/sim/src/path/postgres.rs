@@ -387,7 +387,7 @@ impl Backend {
 }
 
 /// Appends a message.
-pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+pub(crate) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
     let length = u32::try_from(body.len() + 4).expect("small messages");
     out.extend(length.to_be_bytes());

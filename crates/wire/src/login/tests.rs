@@ -106,7 +106,7 @@ fn fields(severity: Severity) -> ErrorFields<'static> {
 }
 
 fn opened() -> Opened {
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.into());
     Opened {
         reported: vec![pair("server_version", "17.2"), pair("TimeZone", "UTC")],
         cancel_key: Some((7, b"key4".to_vec())),
@@ -434,7 +434,7 @@ fn a_set_up_query_reports_what_it_changed() {
     let Turn::Ready(opened) = turn else {
         panic!("not ready");
     };
-    let tokyo = ("TimeZone".to_owned(), "Asia/Tokyo".to_owned());
+    let tokyo = ("TimeZone".to_owned(), b"Asia/Tokyo".to_vec());
     assert_eq!(opened.reported, [tokyo]);
 }
 
