@@ -129,6 +129,21 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
+        seed: 27,
+        showed: "a cancel request that PostgreSQL did not confirm arrived at the next client's query",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 673,
+        showed: "a client waited for a server that did not answer the pooler",
+    },
+    Regression {
+        level: Level::Path,
+        seed: 69,
+        showed: "a role that one client took met the query of another",
+    },
+    Regression {
+        level: Level::Path,
         seed: 75,
         showed: "a server that never came to its end was cleaned for as long as it liked",
     },

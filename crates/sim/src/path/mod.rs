@@ -81,6 +81,8 @@ enum Event {
     Fetched(WorkerId),
     /// The server, and where it lives.
     CancelArrives(ServerId, (WorkerId, u32)),
+    /// The server, and whose query came last when it was in doubt.
+    CancelLate(ServerId, Option<u64>),
     Disturb,
     Sweep(WorkerId),
     SweepPools,
@@ -229,6 +231,7 @@ impl World {
             Event::CancelArrives(server, (worker, slot)) => {
                 self.cancel_arrives(server, Home { worker, slot });
             }
+            Event::CancelLate(server, meant) => self.cancel_late(server, meant),
             Event::Disturb => self.disturb(),
             Event::Sweep(worker) => self.sweep_worker(worker),
             Event::SweepPools => self.sweep_pools(),

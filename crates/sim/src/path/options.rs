@@ -85,6 +85,8 @@ pub(super) struct Work {
     pub(super) abrupt: Chance,
     pub(super) cut: Chance,
     pub(super) violates: Chance,
+    /// Of each change of settings: one of who the session is.
+    pub(super) roles: Chance,
 }
 
 /// What goes wrong, each with its probability.
@@ -117,6 +119,10 @@ pub(super) struct Faults {
     /// Of each thing a worker wakes for: the system does not let it hear a server, or give it up.
     pub(super) deaf: Chance,
     pub(super) reload: Chance,
+    /// Of each cancel request: PostgreSQL does not confirm it, and it arrives later.
+    pub(super) cancel_late: Chance,
+    /// Of each login: the server answers nothing that the pooler asks, for long.
+    pub(super) mute: Chance,
     /// What the pooler asks takes up to so long.
     pub(super) own_slow: Spread,
     /// PostgreSQL before 14.
@@ -236,6 +242,7 @@ impl Work {
             abrupt: Chance::draw(rng, 300),
             cut: Chance::draw(rng, 300),
             violates: Chance::draw(rng, 100),
+            roles: Chance::draw(rng, 500),
         }
     }
 }
@@ -263,6 +270,12 @@ impl Faults {
             },
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
+            cancel_late: Chance::draw(rng, 500),
+            mute: if rng.one_in(12) {
+                Chance::draw(rng, 200)
+            } else {
+                Chance::NEVER
+            },
             own_slow: Spread::draw(rng, 1, 5_000),
             reports_at_once: rng.one_in(3),
         }

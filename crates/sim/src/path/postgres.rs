@@ -91,6 +91,8 @@ pub(super) struct Backend {
     pub(super) own_slow: u64,
     /// It takes very long to be cleaned.
     pub(super) dazed: bool,
+    /// It takes very long to answer anything of the pooler.
+    pub(super) mute: bool,
     /// Who may send queries; not checked if there is no pooler.
     pub(super) holder: Option<u64>,
 }
@@ -118,6 +120,7 @@ impl Backend {
             guest: None,
             own_slow: 0,
             dazed: false,
+            mute: false,
             holder: None,
         }
     }

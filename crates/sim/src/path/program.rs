@@ -242,6 +242,9 @@ impl Writer<'_> {
             let name = self.rng.pick(&names).expect("some");
             return Verb::Reset(vec![name.into()]);
         }
+        if self.rng.happens(self.options.work.roles) {
+            return self.role();
+        }
         let local = self.in_transaction && self.rng.one_in(3);
         let (name, value) = match self.rng.below(if session || local { 6 } else { 4 }) {
             0 => (
@@ -267,6 +270,16 @@ impl Writer<'_> {
             pairs: vec![(name.into(), value)],
             local,
             selects: !local && self.rng.one_in(3),
+        }
+    }
+
+    /// Becomes somebody of its own, who is nobody else.
+    fn role(&mut self) -> Verb {
+        let name = self.rng.pick(&["role", "session_authorization"]);
+        Verb::Set {
+            pairs: vec![(name.expect("two").into(), format!("c{}", self.client))],
+            local: false,
+            selects: false,
         }
     }
 

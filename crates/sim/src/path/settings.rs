@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 /// Settings that are reported to the client, with their defaults.
-pub(super) const REPORTED: [(&str, &str); 4] = [
+pub(super) const REPORTED: [(&str, &str); 5] = [
     ("application_name", ""),
     ("DateStyle", "ISO, MDY"),
     ("scram_iterations", "4096"),
+    ("session_authorization", "app"),
     ("TimeZone", "Etc/UTC"),
 ];
+
+/// What nobody is told, and a client must not rely on after its transaction.
+const ROLE: (&str, &str) = ("role", "none");
 
 /// Settings that are not.
 const QUIET: [(&str, &str); 3] = [
@@ -34,7 +38,7 @@ pub(super) struct Settings {
 impl Settings {
     /// A session that begins with `startup`; `None` if one of them is wrong.
     pub(super) fn new(startup: &[(String, String)]) -> Option<Self> {
-        let defaults = REPORTED.iter().chain(&QUIET);
+        let defaults = REPORTED.iter().chain(&QUIET).chain([&ROLE]);
         let mut settings: BTreeMap<_, _> = defaults
             .map(|&(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
@@ -62,6 +66,9 @@ impl Settings {
             return false;
         };
         let name = name.to_ascii_lowercase();
+        if name == "session_authorization" {
+            self.reset(ROLE.0);
+        }
         if local {
             self.local.insert(name, value);
         } else {
@@ -72,7 +79,7 @@ impl Settings {
     }
 
     pub(super) fn reset(&mut self, name: &str) {
-        let name = name.to_ascii_lowercase();
+        let name = name.to_ascii_lowercase().replace(' ', "_");
         self.local.remove(&name);
         match self.startup.get(&name) {
             Some(value) => self.session.insert(name, value.clone()),
@@ -123,9 +130,15 @@ impl Settings {
         changed
     }
 
-    /// What a query of a client can see of them. The reloaded one has its own course.
+    /// What a query of a client can see of them. The reloaded one has its own course, and the role ends with its
+    /// transaction in a pool.
     pub(super) fn digest(&self) -> String {
-        let names = ["application_name", "datestyle", "timezone"];
+        let names = [
+            "application_name",
+            "datestyle",
+            "session_authorization",
+            "timezone",
+        ];
         let quiet = QUIET.map(|(name, _)| name);
         let values = names.iter().chain(&quiet).map(|name| self.value(name));
         values.collect::<Vec<_>>().join("/")
@@ -155,6 +168,12 @@ pub(super) fn canonical(name: &str, value: &str) -> Option<String> {
         "scram_iterations" => {
             let iterations: u32 = value.parse().ok()?;
             (iterations > 0).then(|| iterations.to_string())
+        }
+        "role" | "session_authorization" => {
+            let is_clients = value
+                .strip_prefix('c')
+                .is_some_and(|c| c.parse::<u64>().is_ok());
+            (is_clients || ["app", "none"].contains(&value)).then(|| value.to_owned())
         }
         "application_name" | "search_path" | "my.var" => Some(value.to_owned()),
         _ => None,

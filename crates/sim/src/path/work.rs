@@ -12,7 +12,7 @@ use super::check::hygiene;
 use super::postgres::{Backend, Env, Tx, put};
 use super::sql::{Statement, Tag, Verb};
 
-/// Microseconds that it takes to clean a dazed server; the pooler has no patience for that.
+/// Microseconds that it takes to clean a dazed server, and a mute one to answer; the pooler has no patience for that.
 const DAZE: u64 = 20_000_000;
 
 /// What a backend is doing.
@@ -187,6 +187,7 @@ impl Backend {
         let slow = match (tag, &run.statement.verb) {
             (Some(_), _) => run.statement.slow,
             (None, Verb::Rollback | Verb::DiscardAll) if self.dazed => DAZE,
+            (None, _) if self.mute => DAZE,
             (None, _) => self.own_slow,
         };
         if slow > 0 && !env.replays && !run.slept {

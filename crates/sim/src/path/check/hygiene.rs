@@ -20,6 +20,12 @@ pub(in crate::path) fn arrives(backend: &Backend, tag: Tag, refused: &BTreeSet<u
         !refused.contains(&tag.client),
         "hygiene: {name} got {tag} of a client whose settings are wrong"
     );
+    let role = backend.settings.value("role");
+    let own = format!("c{}", tag.client);
+    assert!(
+        role == "none" || role == own,
+        "hygiene: {name} got {tag} in the role {role} of another client"
+    );
     if backend.guest == Some(tag.client) {
         return;
     }

@@ -51,6 +51,15 @@ pub(in crate::path) fn cancels(client: u64, holder: Option<u64>) {
     );
 }
 
+/// A cancel request that was meant for what the client `meant` did arrives late, at a server that the client `guest`
+/// has, or that runs a query of it.
+pub(in crate::path) fn arrives_late(meant: Option<u64>, guest: Option<u64>) {
+    assert!(
+        guest.is_none() || guest == meant,
+        "isolation: a cancel request meant for {meant:?} that was not confirmed arrives at what {guest:?} does"
+    );
+}
+
 /// An event that was fetched before its stream left this place is of another stream now, or not.
 pub(in crate::path) fn stale(is_taken: bool) {
     assert!(
