@@ -462,7 +462,7 @@ def copy(c: Clients):
 
 
 @case
-@needs("copy")
+@needs("copy_failed")
 def copy_failed(c: Clients):
     seen = []
     for _, n in c.turns(2):

@@ -97,6 +97,33 @@ def speaks_python(name: str, *arguments: str, fast: bool = False) -> Driver:
     return Driver(name, python, [CACHE / "python/bin/python", program, *arguments[1:]], fast)
 
 
+def node() -> None:
+    @once("node", HERE / "node/package-lock.json", HERE / "node/schema.prisma")
+    def _() -> None:
+        run("npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", cwd=HERE / "node")
+        # A client needs no engine; without this one for migrations would be downloaded.
+        run("node_modules/.bin/prisma", "generate", cwd=HERE / "node", PRISMA_SCHEMA_ENGINE_BINARY="/bin/true")
+
+
+def speaks_node(name: str, *arguments: str, fast: bool = False) -> Driver:
+    return Driver(name, node, ["node", HERE / "node" / f"{arguments[0]}_program.mjs", *arguments[1:]], fast)
+
+
+php = apt(["php", "-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"], "php-cli", "php-pgsql")
+
+
+def speaks_pdo(name: str, *arguments: str, fast: bool = False) -> Driver:
+    return Driver(name, php, ["php", HERE / "php/pdo_program.php", *arguments], fast)
+
+
+def ruby(*features: str, packages: tuple) -> Callable[[], None]:
+    return apt(["ruby", *(f"-r{feature}" for feature in features), "-e", ""], *packages)
+
+
+perl = apt(["perl", "-MDBD::Pg", "-e", ""], "libdbd-pg-perl")
+ruby_pg = ruby("pg", packages=("ruby", "ruby-pg"))
+active_record = ruby("pg", "active_record", packages=("ruby", "ruby-pg", "ruby-activerecord"))
+
 DRIVERS = [
     speaks_python("psycopg", "psycopg", fast=True),
     speaks_python("psycopg-defaults", "psycopg", "defaults"),
@@ -106,4 +133,19 @@ DRIVERS = [
     speaks_python("sqlalchemy-asyncpg", "sqlalchemy", "asyncpg"),
     speaks_python("django", "django"),
     speaks_python("django-prepared", "django", "prepared"),
+    speaks_node("pg", "pg", fast=True),
+    speaks_node("pg-unnamed", "pg", "unnamed"),
+    speaks_node("postgres.js", "postgresjs", fast=True),
+    speaks_node("prisma", "prisma"),
+    speaks_node("prisma-named", "prisma", "named"),
+    speaks_node("drizzle", "drizzle"),
+    speaks_node("sequelize", "sequelize"),
+    speaks_pdo("pdo", fast=True),
+    speaks_pdo("pdo-persistent", "persistent"),
+    speaks_pdo("pdo-emulated", "emulated"),
+    speaks_pdo("pdo-persistent-emulated", "persistent", "emulated"),
+    Driver("dbd-pg", perl, ["perl", HERE / "perl/dbd_pg_program.pl"], fast=True),
+    Driver("ruby-pg", ruby_pg, ["ruby", HERE / "ruby/pg_program.rb"], fast=True),
+    Driver("active-record", active_record, ["ruby", HERE / "ruby/active_record_program.rb"]),
+    Driver("active-record-unprepared", active_record, ["ruby", HERE / "ruby/active_record_program.rb", "unprepared"]),
 ]

@@ -14,7 +14,7 @@ asyncio.set_event_loop(LOOP)
 
 
 class Asyncpg(Driver):
-    can = ["copy", "batch", "cursor", "listen", "cancel", "nested"]
+    can = ["copy", "copy_failed", "batch", "cursor", "listen", "cancel", "nested"]
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ HOW = sys.argv[1] if len(sys.argv) > 1 else ""
 
 
 class Psycopg(Driver):
-    can = ["copy", "batch", "cursor", "listen", "cancel", "nested"]
+    can = ["copy", "copy_failed", "batch", "cursor", "listen", "cancel", "nested"]
 
     def connect(self):
         connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
