@@ -27,7 +27,8 @@ class Driver:
     command: list
     # Whether `--fast` runs it.
     fast: bool = False
-    environment: dict = dataclasses.field(default_factory=dict)
+    # Whether connections outlive the cases, unless the program is started again for each.
+    lasting: bool = False
 
 
 def run(*command, cwd: pathlib.Path = HERE, **environment) -> None:
@@ -113,7 +114,8 @@ php = apt(["php", "-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"], "php-cl
 
 
 def speaks_pdo(name: str, *arguments: str, fast: bool = False) -> Driver:
-    return Driver(name, php, ["php", HERE / "php/pdo_program.php", *arguments], fast)
+    lasting = "persistent" in arguments
+    return Driver(name, php, ["php", HERE / "php/pdo_program.php", *arguments], fast, lasting)
 
 
 def ruby(*features: str, packages: tuple) -> Callable[[], None]:
@@ -123,6 +125,27 @@ def ruby(*features: str, packages: tuple) -> Callable[[], None]:
 perl = apt(["perl", "-MDBD::Pg", "-e", ""], "libdbd-pg-perl")
 ruby_pg = ruby("pg", packages=("ruby", "ruby-pg"))
 active_record = ruby("pg", "active_record", packages=("ruby", "ruby-pg", "ruby-activerecord"))
+laravel = apt(
+    ["php", "-r", "require 'Illuminate/Database/autoload.php'; exit(extension_loaded('pdo_pgsql') ? 0 : 1);"],
+    "php-cli", "php-pgsql", "php-illuminate-database",
+)
+JDBC = pathlib.Path("/usr/share/java/postgresql.jar")
+
+
+def java() -> None:
+    apt(["test", "-e", JDBC], "libpostgresql-jdbc-java")()
+    apt(["javac", "-version"], "default-jdk-headless")()
+    source = HERE / "java/PgjdbcProgram.java"
+
+    @once("java", source)
+    def _() -> None:
+        run("javac", "-d", CACHE / "java", "-cp", JDBC, source)
+
+
+def speaks_java(name: str, parameters: str, fast: bool = False) -> Driver:
+    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{CACHE / 'java'}:{JDBC}", "PgjdbcProgram", parameters]
+    return Driver(name, java, command, fast)
+
 
 DRIVERS = [
     speaks_python("psycopg", "psycopg", fast=True),
@@ -144,6 +167,9 @@ DRIVERS = [
     speaks_pdo("pdo-persistent", "persistent"),
     speaks_pdo("pdo-emulated", "emulated"),
     speaks_pdo("pdo-persistent-emulated", "persistent", "emulated"),
+    Driver("laravel", laravel, ["php", HERE / "php/laravel_program.php"]),
+    speaks_java("pgjdbc", "prepareThreshold=1", fast=True),
+    speaks_java("pgjdbc-defaults", "prepareThreshold=5"),
     Driver("dbd-pg", perl, ["perl", HERE / "perl/dbd_pg_program.pl"], fast=True),
     Driver("ruby-pg", ruby_pg, ["ruby", HERE / "ruby/pg_program.rb"], fast=True),
     Driver("active-record", active_record, ["ruby", HERE / "ruby/active_record_program.rb"]),

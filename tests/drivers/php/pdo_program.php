@@ -50,7 +50,9 @@ final class Pdos
     {
         $connection = $this->connections[$request['client']];
         $sql = preg_replace('/\$\d+/', '?', $request['sql']);
-        $statement = $this->statements[$request['client']][$sql] ??= $connection->prepare($sql);
+        // Nothing is kept where nothing is prepared.
+        $kept = in_array('emulated', $this->how) ? null : $this->statements[$request['client']][$sql] ?? null;
+        $statement = $this->statements[$request['client']][$sql] = $kept ?? $connection->prepare($sql);
         $statement->execute($request['parameters']);
         return $statement->columnCount() ? $statement->fetchAll(PDO::FETCH_NUM) : [];
     }

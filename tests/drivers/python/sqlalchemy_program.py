@@ -61,8 +61,8 @@ class SqlAlchemy(Driver):
 
     def simple(self, request):
         connection = self.connections[request["client"]]
-        sql = [request["sql"]] if HOW == "psycopg" else request["sql"].split("; ")
-        return self.run(lambda: [self.rows(connection.exec_driver_sql(part)) for part in sql][-1])
+        parts = request["sql"].split("; ")
+        return self.run(lambda: [self.rows(connection.exec_driver_sql(part)) for part in parts][-1])
 
     def begin(self, request):
         connection = self.connections[request["client"]]
