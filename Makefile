@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered semver bench soak hostile races lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers semver bench soak hostile races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ test-rendered: tools ## Tests rendered files with Prisma 7 and artillery (from n
 	cd tests/rendered && npm ci --ignore-scripts --no-fund --no-audit
 	$(CARGO) build -p pgweir-cli
 	$(CARGO) test -p pgweir-e2e --test e2e -- --ignored rendered::
+
+# Installs the drivers: npm, PyPI, crates.io, and Debian's packages for root. ARGS="--only psycopg", "--fast", "--list".
+test-drivers: ## Compares what PostgreSQL drivers see directly and through two servers (ARGS="--fast" and others)
+	$(CARGO) build -p pgweir-cli
+	PGWEIR_BIN=$(or $(PGWEIR_BIN),$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir) python3 tests/drivers/run $(ARGS)
 
 bench: ## Compares the speed of pgweir and PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig
