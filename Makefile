@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers semver bench soak hostile races lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers test-regress semver bench soak hostile races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,12 @@ test-rendered: tools ## Tests rendered files with Prisma 7 and artillery (from n
 test-drivers: ## Compares what PostgreSQL drivers see directly and through two servers (ARGS="--fast" and others)
 	$(CARGO) build -p pgweir-cli
 	PGWEIR_BIN=$(or $(PGWEIR_BIN),$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir) python3 tests/drivers/run $(ARGS)
+
+# Needs PostgreSQL's server and psql, a C compiler, and the sources of that version, which it downloads (23 MB) from where
+# the system's packages come from or from postgresql.org. Ten minutes and more for each suite (ARGS="--suite regress --way session").
+test-regress: ## Runs PostgreSQL's own regression and isolation tests directly, through pgweir and through PgBouncer
+	$(CARGO) build -p pgweir-cli
+	python3 tests/regress/run.py $(ARGS)
 
 bench: ## Compares the speed of pgweir and PgBouncer
 	$(CARGO) build --release -p pgweir-cli -p pgweir-bench-rig
