@@ -24,6 +24,25 @@ const IDENTITY: [&str; 2] = ["session_authorization", "role"];
 /// Settings by which PostgreSQL ends a session that is idle, as those of a pool are.
 const UNFIT_TO_PARK: [&str; 1] = ["idle_session_timeout"];
 
+/// Settings by which PostgreSQL reads the text of a statement that is prepared: one that was read by others is
+/// another statement. What is looked up again when it runs (tables, by search_path) is here too, for a
+/// prepared statement whose result changes its shape is refused.
+const READING: [&str; 13] = [
+    "array_nulls",
+    "backslash_quote",
+    "client_encoding",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "role",
+    "search_path",
+    "session_authorization",
+    "standard_conforming_strings",
+    "timezone",
+    "transform_null_equals",
+    "xmloption",
+];
+
 /// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
 const UNKNOWN: &str = "\0";
 
@@ -46,6 +65,18 @@ impl Parameters {
         }
         self.0.insert(name.into(), value.into());
         true
+    }
+
+    /// The settings by which PostgreSQL reads a text, as bytes that are equal when they are.
+    pub fn reading(&self) -> Vec<u8> {
+        let mut reading = Vec::new();
+        for name in READING {
+            if let Some(value) = self.0.get(name) {
+                reading.extend_from_slice(value.as_bytes());
+            }
+            reading.push(0);
+        }
+        reading
     }
 
     /// Whether there are settings, with known values, that `others` has not.

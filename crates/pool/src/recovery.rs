@@ -95,6 +95,9 @@ impl Recovery {
             server.send_own("ROLLBACK", out);
             return Next::Wait;
         }
+        if server.close_stands(out) {
+            return Next::Wait;
+        }
         if self.stage < Cleaning::TakenBack
             && let Some(sql) = server.take_back()
         {

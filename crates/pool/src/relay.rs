@@ -6,6 +6,7 @@
 
 mod attached;
 mod detached;
+mod mapped;
 mod name;
 mod violation;
 
@@ -16,6 +17,7 @@ use pgweir_wire::backend::TxStatus;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
 use crate::pin::Pin;
+use crate::prepared::{ClientState, ClientStatements};
 use crate::upstream::{Transactions, Upstream};
 pub use name::NAME_MAX;
 pub use violation::Violation;
@@ -45,9 +47,9 @@ pub enum FromClient {
     Answer(usize, OwnAnswer),
     /// The front needs a server; nothing was consumed.
     Checkout,
-    /// The front means the unnamed statement, and the server's was left by another client:
-    /// it must be dropped first. Nothing was consumed.
-    DropUnnamed,
+    /// So many bytes were consumed, and what goes to the server in their place is in
+    /// `Upstream::spliced`.
+    Spliced(usize),
     /// The front cannot be understood without more bytes.
     Incomplete,
     /// So much is outstanding that the client is not read until the server has answered.
@@ -96,12 +98,17 @@ pub enum Hold {
 /// The client's side of a session. Small, for there may be ten thousand of them.
 #[derive(Debug)]
 pub struct Relay {
-    /// Settings the client believes its session has.
-    pub parameters: Arc<Parameters>,
-    /// Those it connected with, to which it can return.
+    /// What the client believes its session has.
+    pub client: ClientState,
+    /// Named statements that a server keeps for all clients, at most
+    /// (`max_prepared_statements`). With 0 each client's are its own, and keep its server.
+    statements_max: u32,
+    /// Those settings it connected with, to which it can return.
     began: Arc<Parameters>,
     /// Settings that a text under way takes back to those.
     resets: Vec<Arc<str>>,
+    /// The next message waits for answers, on which it depends what is done with it.
+    awaits_answers: bool,
     mode: Mode,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
@@ -125,7 +132,12 @@ impl Relay {
         Self {
             began: parameters.clone(),
             resets: Vec::new(),
-            parameters,
+            client: ClientState {
+                parameters,
+                statements: ClientStatements::default(),
+            },
+            statements_max: 0,
+            awaits_answers: false,
             mode,
             proven: false,
             refusing: Refusing::No,
@@ -137,9 +149,13 @@ impl Relay {
     pub fn receive(&mut self, server: Option<&mut Upstream>, bytes: &[u8]) -> FromClient {
         match (self.passing.take(bytes.len()), server) {
             (Some((0, _)), _) => FromClient::Incomplete,
+            // What follows is forwarded with it, if there is more and nothing is in the way.
+            (Some((len, true)), Some(server)) if self.passing == Passing::Nothing => {
+                self.receive_attached(server, bytes, len)
+            }
             (Some((len, true)), Some(_)) => FromClient::Forward(len),
             (Some((len, _)), _) => FromClient::Drop(len),
-            (None, Some(server)) => self.receive_attached(server, bytes),
+            (None, Some(server)) => self.receive_attached(server, bytes, 0),
             (None, None) => self.receive_detached(bytes),
         }
     }
@@ -160,6 +176,14 @@ impl Relay {
         self.passing.is_within(len)
     }
 
+    /// So many named statements may a server keep for all clients (`max_prepared_statements`). With 0 each client's
+    /// are its own, and keep its server; but what a client shares already, it goes on to share.
+    pub fn share(&mut self, statements_max: u32) {
+        if statements_max > 0 || self.client.statements.is_empty() {
+            self.statements_max = statements_max;
+        }
+    }
+
     /// When the client's servers go back.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -173,27 +197,27 @@ impl Relay {
         };
         server.prepared.client_changed();
         if self.mode == Mode::Replication {
-            self.parameters = server.parameters.clone();
+            self.client.parameters = server.parameters.clone();
             self.began = server.defaults.clone();
         }
-        if Arc::ptr_eq(&self.parameters, &server.parameters) {
+        if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
         }
-        if let Some(sql) = server.parameters.sql_to_take_back(&self.parameters) {
+        if let Some(sql) = server.parameters.sql_to_take_back(&self.client.parameters) {
             server.send_own(&sql, out);
-            Arc::make_mut(&mut server.parameters).taken_back(&self.parameters);
+            Arc::make_mut(&mut server.parameters).taken_back(&self.client.parameters);
             return Attach::TakeBack;
         }
-        let Some(sql) = server.parameters.sql_to_become(&self.parameters) else {
+        let Some(sql) = server.parameters.sql_to_become(&self.client.parameters) else {
             // Equal in content: share one copy, so that the next comparison is a pointer's. The
             // client's, which clients alike share from their login on; each server has its own.
-            server.parameters = self.parameters.clone();
+            server.parameters = self.client.parameters.clone();
             self.proven = true;
             return Attach::Ready;
         };
         server.send_own(&sql, out);
-        server.parameters = self.parameters.clone();
+        server.parameters = self.client.parameters.clone();
         if self.proven {
             return Attach::Ready;
         }
@@ -211,6 +235,17 @@ impl Relay {
         !self.resets.is_empty() && !server.replies.is_unsynced()
     }
 
+    /// Whether what the client sends next waits for answers of the server.
+    #[inline]
+    pub fn is_held_back(&mut self, server: &Upstream) -> bool {
+        if self.awaits_answers {
+            let is_open = server.replies.owes_names() || server.replies.will_be_ready();
+            // Of a server that is not certain the answers may never be told apart; it serves nobody else.
+            self.awaits_answers = is_open && server.replies.is_certain();
+        }
+        self.awaits_answers || server.replies.is_full() || self.awaits_reset(server)
+    }
+
     /// Where a text took settings back, appends to `out` what makes them those that the client
     /// connected with.
     #[inline]
@@ -226,18 +261,18 @@ impl Relay {
         if !server.has_reset() {
             return;
         }
-        let own = Arc::make_mut(&mut self.parameters);
+        let own = Arc::make_mut(&mut self.client.parameters);
         for name in resets {
             if let Some(value) = self.began.value(&name) {
                 own.set(&name, value);
             }
         }
         if *own == *self.began {
-            self.parameters = self.began.clone();
+            self.client.parameters = self.began.clone();
         }
-        if let Some(sql) = server.parameters.sql_to_become(&self.parameters) {
+        if let Some(sql) = server.parameters.sql_to_become(&self.client.parameters) {
             server.send_restoring(&sql, out);
-            server.parameters = self.parameters.clone();
+            server.parameters = self.client.parameters.clone();
         }
     }
 

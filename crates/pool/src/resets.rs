@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use pgweir_sql::kind::{Kind, Scope, Setting};
+use pgweir_sql::mentions;
 use pgweir_sql::statements::Statements;
 
 use crate::parameters::Parameters;
@@ -68,12 +69,6 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     let rest = rest.strip_suffix(b"\0").unwrap_or(rest);
     let rest = rest.strip_suffix(b";").unwrap_or(rest);
     !rest.contains(&b'\'') && !rest.contains(&b';')
-}
-
-/// Whether `word`, in lower case, is in `text` in any case.
-pub(crate) fn mentions(text: &[u8], word: &[u8]) -> bool {
-    let mut places = text.windows(word.len());
-    places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

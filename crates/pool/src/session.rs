@@ -374,7 +374,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 FromClient::Checkout => break Some(Need::Checkout),
                 FromClient::Terminate => return self.end(End::Terminated, None),
                 FromClient::Violation(violation) => return self.violated(violation),
-                FromClient::Forward(_) | FromClient::Full | FromClient::DropUnnamed => {
+                FromClient::Forward(_) | FromClient::Full | FromClient::Spliced(_) => {
                     unreachable!("nothing is forwarded without a server")
                 }
             }

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use pgweir_wire::backend::{self, TxStatus};
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::{encode, frontend};
 
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
-use crate::replies::{OutOfStep, Replies, Reply};
-use note::setting;
+use crate::prepared::ClientState;
+use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply, StatementName};
+use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
 
@@ -114,6 +116,8 @@ pub struct Upstream {
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
+    /// What goes to the server in front of what the client sends next, until it is taken.
+    pub(crate) spliced: Vec<u8>,
     passing: Passing,
 }
 
@@ -134,13 +138,15 @@ impl Upstream {
             reset: Reset::None,
             restoring: false,
             prepared: Prepared::default(),
+            spliced: Vec::new(),
             passing: Passing::Nothing,
         }
     }
 
-    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
-    /// settings of the client that holds the server; without one everything is swallowed.
-    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is what
+    /// the client that holds the server believes of its session; without one everything is swallowed.
+    /// An answer that stands for another is changed in place.
+    pub fn receive(&mut self, client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         let walked = self.walk(client, bytes);
         if let FromServer::Forward(len) | FromServer::Swallow(len) = walked {
             self.observer.walked(len);
@@ -150,9 +156,53 @@ impl Upstream {
 
     /// Sends a query of the pooler: appends it to `out` and swallows its answers.
     pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
-        pgweir_wire::encode::query(out, sql);
+        encode::query(out, sql);
         self.replies.sent(Reply::Own);
-        self.prepared.own_query_sent();
+        self.prepared.unnamed_lost();
+    }
+
+    /// Parses a statement under a client's own name in front of what the client sends next, for SQL to find;
+    /// `rest` is what follows the name in its Parse.
+    pub(crate) fn send_stand(
+        &mut self,
+        name: &[u8],
+        rest: &[u8],
+        own: fn(StatementName) -> OwnParse,
+    ) {
+        encode::message(&mut self.spliced, frontend::PARSE, |out| {
+            out.extend_from_slice(name);
+            out.push(0);
+            out.extend_from_slice(rest);
+        });
+        self.prepared.stand_sent(name);
+        self.replies.sent(Reply::OwnParse(own(name.into())));
+    }
+
+    /// Closes what stands under a client's own name.
+    pub(crate) fn close_stand(&mut self, name: &[u8]) {
+        encode::close_statement(&mut self.spliced, name);
+        self.prepared.stood_down(name);
+        let closed = OwnClose::Stand(name.into());
+        self.replies.sent(Reply::OwnClose(closed));
+    }
+
+    /// Closes all that stands under a client's own names, in a batch appended to `out`. False if nothing does.
+    pub(crate) fn close_stands(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.prepared.has_stands() {
+            return false;
+        }
+        for name in self.prepared.stands() {
+            self.close_stand(&name);
+        }
+        out.append(&mut self.spliced);
+        self.send_sync(out);
+        true
+    }
+
+    /// Appends a Sync of the pooler to `out`.
+    pub(crate) fn send_sync(&mut self, out: &mut Vec<u8>) {
+        encode::sync(out);
+        self.replies.sent(Reply::OwnSync);
     }
 
     /// As [`Self::send_own`], to set settings of which the client was told other values.
@@ -208,8 +258,8 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
-    /// Whether statements bind the server to the client that prepared them: named ones until they
-    /// are closed, the unnamed one until it is bound.
+    /// Whether statements bind the server to the client that prepared them: those that are not shared until they
+    /// are closed, a long unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
         self.prepared.bind_server()
     }
@@ -224,7 +274,7 @@ impl Upstream {
         self.passing.is_torn()
     }
 
-    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    fn walk(&mut self, mut client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         if bytes.is_empty() {
             return FromServer::Incomplete;
         }
@@ -233,7 +283,7 @@ impl Upstream {
             run.extend(forwarded && client.is_some(), len);
         }
         while self.passing == Passing::Nothing {
-            let rest = &bytes[run.len..];
+            let rest = &mut bytes[run.len..];
             if let Err(end) = self.walk_message(rest, client.as_deref_mut(), &mut run) {
                 return run.or(end);
             }
@@ -245,8 +295,8 @@ impl Upstream {
     #[inline]
     fn walk_message(
         &mut self,
-        bytes: &[u8],
-        client: Option<&mut Arc<Parameters>>,
+        bytes: &mut [u8],
+        client: Option<&mut ClientState>,
         run: &mut Run,
     ) -> Result<(), FromServer> {
         let header = match frame::header(bytes) {
@@ -265,8 +315,10 @@ impl Upstream {
         if header.kind == backend::ERROR_RESPONSE {
             self.dying |= is_fatal(&bytes[HEADER_LEN..]);
         }
-        self.note((header.kind, body), run.len, client)
-            .map_err(FromServer::Broken)?;
+        let noted = self.note((header.kind, body), run.len, client);
+        if noted.map_err(FromServer::Broken)? == Noted::IsParse {
+            bytes[0] = backend::PARSE_COMPLETE;
+        }
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
         run.extend(forward, available);
@@ -302,16 +354,16 @@ impl Upstream {
         &self,
         kind: u8,
         body: Option<&[u8]>,
-        client: &Option<&mut Arc<Parameters>>,
+        client: &Option<&mut ClientState>,
     ) -> bool {
         if !self.replies.next_is_own() {
-            return true;
+            return !self.replies.hides(kind);
         }
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };
         setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name);
+            let known = client.parameters.value(&name);
             known.is_some() && (self.restoring || known != Some(&*value))
         })
     }

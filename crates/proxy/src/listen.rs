@@ -228,7 +228,8 @@ fn hand_over<S>(
     };
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
-    let relay = Relay::new(settings.mode, parameters);
+    let mut relay = Relay::new(settings.mode, parameters);
+    relay.share(settings.policy.statements_max);
     let reset_always = settings.policy.reset_always;
     let mut session = Session::new(
         socket,

@@ -368,6 +368,7 @@ impl Settings {
                 check_delay: bound(config.server_check_delay),
                 reset_query: config.server_reset_query.clone(),
                 reset_always: config.resets_always(),
+                statements_max: config.max_prepared_statements,
             }),
             mode,
             config,

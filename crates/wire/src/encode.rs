@@ -240,7 +240,8 @@ pub(crate) fn c_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(0);
 }
 
-fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
+/// Any message, of which `body` appends the body.
+pub fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
     out.push(kind);
     with_length(out, body);
 }

@@ -334,5 +334,6 @@ impl<P: Platform> Client<P> {
         self.policy = self.pool.policy();
         self.session.thresholds = self.policy.thresholds;
         self.session.reset_always = self.policy.reset_always;
+        self.session.relay.share(self.policy.statements_max);
     }
 }

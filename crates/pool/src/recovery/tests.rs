@@ -15,7 +15,7 @@ fn server() -> Upstream {
 
 fn answer(server: &mut Upstream, bytes: &[u8]) {
     assert_eq!(
-        server.receive(None, bytes),
+        server.receive(None, &mut bytes.to_vec()),
         FromServer::Swallow(bytes.len())
     );
 }

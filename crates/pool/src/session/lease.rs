@@ -145,7 +145,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         lease.active = now;
         lease.heard = true;
         let before = lease.server.upstream.observer.ended_before();
-        self.deliver(&scratch[..len])?;
+        self.deliver(&mut scratch[..len])?;
         let lease = leased(&mut self.stage);
         let observer = &mut lease.server.upstream.observer;
         observer.read(now, before, &mut lease.running);
@@ -154,12 +154,12 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     }
 
     /// Sends the client what is its own of what the server said, and holds what is not understood.
-    fn deliver(&mut self, bytes: &[u8]) -> Result<(), Need<S>> {
+    fn deliver(&mut self, bytes: &mut [u8]) -> Result<(), Need<S>> {
         let server = &mut *leased(&mut self.stage).server;
         let mut at = 0;
         let end = loop {
-            let settings = Some(&mut self.relay.parameters);
-            match server.upstream.receive(settings, &bytes[at..]) {
+            let client = Some(&mut self.relay.client);
+            match server.upstream.receive(client, &mut bytes[at..]) {
                 FromServer::Forward(run) => {
                     let forwarded = &bytes[at..at + run];
                     at += run;
@@ -225,9 +225,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// One read of the client, written to the server; whether there may be another.
     pub(super) fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let upstream = &lease.server.upstream;
-        let is_full = upstream.replies.is_full() || self.relay.awaits_reset(upstream);
-        let is_open = !lease.is_joining() && !is_full;
+        let is_held_back = self.relay.is_held_back(&lease.server.upstream);
+        let is_open = !lease.is_joining() && !is_held_back;
         // What is held goes out in one write with what is unsent, if it goes out at all.
         if !is_open || !self.backlog.is_unseen() {
             match lease.server.flush() {
@@ -291,10 +290,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     assert_eq!(at, 0, "a message is not dropped behind forwarded ones");
                     return self.forward(now, &bytes[run..]);
                 }
-                FromClient::DropUnnamed => {
-                    // An empty query does, in the same write.
+                FromClient::Spliced(taken) => {
+                    // In the same write.
                     server.unsent.extend_from_slice(&bytes[from..at]);
-                    server.upstream.send_own("", &mut server.unsent);
+                    server.unsent.append(&mut server.upstream.spliced);
+                    at += taken;
                     from = at;
                 }
                 end => break end,
@@ -312,7 +312,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             FromClient::Incomplete | FromClient::Full => Ok(()),
             FromClient::Forward(_)
             | FromClient::Drop(_)
-            | FromClient::DropUnnamed
+            | FromClient::Spliced(_)
             | FromClient::Answer(..)
             | FromClient::Checkout => {
                 unreachable!("handled, or only without a server")
@@ -346,6 +346,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             || !lease.server.is_quiet()
         {
             return None;
+        }
+        if lease.server.upstream.prepared.has_stands() {
+            let server = &mut *lease.server;
+            server.upstream.close_stands(&mut server.unsent);
+            return match server.flush() {
+                Ok(_) => None,
+                Err(_) => Some(self.server_gone()),
+            };
         }
         let mut lease = take_lease(&mut self.stage, Stage::Idle);
         if lease.used {

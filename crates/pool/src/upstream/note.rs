@@ -3,14 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView};
 
 use super::{Broken, OwnError, Reset, Upstream};
-use crate::parameters::Parameters;
-use crate::replies::Received;
+use crate::prepared::{ClientState, significant};
+use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
 
 /// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
 pub(super) const SETTINGS_MAX: usize = 256;
+
+/// What is to be done about a message that was noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing.
+    Nothing,
+    /// It stands for ParseComplete.
+    IsParse,
+}
 
 impl Upstream {
     /// Follows what a message does to the session, of which `before` bytes were walked since the
@@ -20,25 +30,28 @@ impl Upstream {
         &mut self,
         (kind, body): (u8, Option<&[u8]>),
         before: usize,
-        client: Option<&mut Arc<Parameters>>,
-    ) -> Result<(), Broken> {
+        mut client: Option<&mut ClientState>,
+    ) -> Result<Noted, Broken> {
         let is_own = self.replies.next_is_own();
-        if kind == backend::COMMAND_COMPLETE
-            && body == Some(b"DEALLOCATE\0")
-            && let Some(name) = self.replies.dropped()
-        {
-            self.prepared.closed(&name);
+        if kind == backend::COMMAND_COMPLETE && !is_own {
+            self.note_by_sql(body.unwrap_or_default(), client.as_deref_mut());
         }
+        let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
+        let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         if kind == backend::ERROR_RESPONSE {
             self.reset = Reset::Failed;
+            while let Some(skipped) = self.replies.take_skipped() {
+                self.undo(skipped, client.as_deref_mut());
+            }
+            if is_hidden {
+                return Ok(Noted::Nothing);
+            }
         }
-        let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         match (received, kind) {
             (Received::Ready(query), _) => {
                 let status = body.and_then(backend::ready_status);
                 self.status = status.ok_or(Broken::Malformed { kind })?;
                 if is_own {
-                    self.prepared.own_query_answered();
                     self.restoring = false;
                 } else {
                     self.observer.ready(query, self.status, before);
@@ -54,10 +67,9 @@ impl Upstream {
                 }
                 self.observer.executed(statement, before, false);
             }
-            (Received::Part, backend::PARSE_COMPLETE) => self.prepared.unnamed_parsed(),
-            (Received::Part, backend::BIND_COMPLETE) => self.prepared.bound(),
+            (Received::Known, _) => return Ok(Noted::IsParse),
             (Received::Prepared(name, statement), _) => {
-                self.prepared.named_parsed(name, statement);
+                self.prepared.named_parsed(&name, statement);
             }
             (Received::Closed(name), _) => self.prepared.closed(&name),
             (Received::Asynchronous, backend::PARAMETER_STATUS) => {
@@ -74,9 +86,83 @@ impl Upstream {
                 self.observer.error_seen(client.is_some());
                 self.observer.query_failed();
             }
-            (Received::Part | Received::Asynchronous, _) => {}
+            (Received::Part | Received::Answered | Received::Asynchronous, _) => {}
         }
-        Ok(())
+        Ok(Noted::Nothing)
+    }
+
+    /// A command of the client completed that may do something to statements with names.
+    fn note_by_sql(&mut self, tag: &[u8], client: Option<&mut ClientState>) {
+        match tag {
+            b"PREPARE\0" => match self.replies.done_by_sql() {
+                Some(BySql::Prepare(name)) => {
+                    self.prepared.named_parsed(&name, Fingerprint::NONE);
+                }
+                Some(BySql::Deallocate(_)) | None => self.prepared.prepared_unseen(),
+            },
+            b"DEALLOCATE\0" => {
+                if let Some(BySql::Deallocate(name)) = self.replies.done_by_sql() {
+                    self.prepared.closed(&name);
+                    if let Some(client) = client {
+                        client.statements.remove(&name);
+                    }
+                }
+            }
+            b"DEALLOCATE ALL\0" | b"DISCARD ALL\0" => self.all_closed(client),
+            _ => {}
+        }
+    }
+
+    /// All statements with names are gone, but those that were sent since.
+    fn all_closed(&mut self, client: Option<&mut ClientState>) {
+        let replies = &self.replies;
+        self.prepared.all_closed(|number| {
+            replies.unanswered().any(|reply| match reply {
+                Reply::Mapped(_, sent) | Reply::OwnParse(OwnParse::Number(sent)) => *sent == number,
+                _ => false,
+            })
+        });
+        if let Some(client) = client {
+            client.statements.retain(|name| {
+                replies.unanswered().any(|reply| match reply {
+                    Reply::Mapped(sent, _) | Reply::Known(sent) => significant(sent) == name,
+                    _ => false,
+                })
+            });
+        }
+    }
+
+    /// The server skips what was noted when it was sent.
+    #[cold]
+    fn undo(&mut self, skipped: Reply, client: Option<&mut ClientState>) {
+        let mut nobodys = ClientState::default();
+        let statements = &mut client.unwrap_or(&mut nobodys).statements;
+        match skipped {
+            Reply::Mapped(name, number) => {
+                self.prepared.shared.remove(number);
+                statements.remove(&name);
+            }
+            Reply::Known(name) => drop(statements.remove(&name)),
+            Reply::Forgotten(closed) => statements.insert(&closed.0, closed.1),
+            Reply::OwnParse(OwnParse::Number(number)) => {
+                self.prepared.shared.remove(number);
+            }
+            Reply::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name)) => {
+                self.prepared.stood_down(&name);
+            }
+            Reply::OwnClose(OwnClose::Evicted(slot)) => self.prepared.shared.put(*slot),
+            Reply::OwnClose(OwnClose::Stand(name)) => self.prepared.stand_sent(&name),
+            // What was sent since decides about the unnamed statement, if anything was.
+            _ if self.replies.unanswered().any(Reply::is_of_unnamed) => {}
+            Reply::Parse(None) | Reply::Query(_) => {
+                self.prepared.unnamed_lost();
+                statements.unnamed_dropped();
+            }
+            Reply::OwnParse(OwnParse::Unnamed) | Reply::OwnClose(OwnClose::Unnamed) => {
+                self.prepared.unnamed_lost();
+            }
+            _ => {}
+        }
     }
 
     /// PostgreSQL refused a query of the pooler.
@@ -100,10 +186,12 @@ impl Upstream {
             // Of most settings PostgreSQL does not report what became of them.
             b"SET\0" | b"RESET\0" => self.forget_unreported(),
             b"DISCARD ALL\0" => {
-                self.prepared.all_closed();
+                if is_own {
+                    self.all_closed(None);
+                }
                 self.parameters = self.defaults.clone();
             }
-            b"DEALLOCATE ALL\0" => self.prepared.all_closed(),
+            b"DEALLOCATE ALL\0" if is_own => self.all_closed(None),
             _ => {}
         }
     }
@@ -118,11 +206,7 @@ impl Upstream {
     /// A setting changed: for the session, and so for the client that holds it. While nobody does,
     /// it is the server's default that changed. `None` if the report cannot be understood, or there
     /// are more settings than PostgreSQL has.
-    fn reported(
-        &mut self,
-        body: Option<&[u8]>,
-        client: Option<&mut Arc<Parameters>>,
-    ) -> Option<()> {
+    fn reported(&mut self, body: Option<&[u8]>, client: Option<&mut ClientState>) -> Option<()> {
         let (name, value) = body.and_then(setting)?;
         let known = self.parameters.value(&name);
         if known.is_none() && self.parameters.len() >= SETTINGS_MAX {
@@ -132,7 +216,9 @@ impl Upstream {
             Arc::make_mut(&mut self.parameters).set(&name, &value);
         }
         match client {
-            Some(client) => {
+            Some(ClientState {
+                parameters: client, ..
+            }) => {
                 if client.value(&name) != Some(&*value) {
                     Arc::make_mut(client).set(&name, &value);
                 }

@@ -38,6 +38,7 @@ pub(super) struct Options {
     pub(super) drain_after: Option<Duration>,
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
+    pub(super) statements_max: u32,
     /// Empty for none.
     pub(super) reset_query: &'static str,
     /// Servers idle for so long are checked before use.
@@ -154,6 +155,7 @@ impl Options {
                 .one_in(16)
                 .then(|| Duration::from_millis(rng.between(1, 400))),
             reset_always: mode != Mode::Session && rng.one_in(6),
+            statements_max: rng.pick(&[0, 1, 2, 3, 200]).expect("some"),
             reset_query: if rng.one_in(5) { "" } else { "DISCARD ALL" },
             check_after: pick_duration(rng, 4, 100, 100_000),
             scratch: understood + rng.between(1024, 20 * 1024) as usize,
@@ -202,6 +204,7 @@ impl Options {
             check_delay: self.check_after,
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
+            statements_max: self.statements_max,
         }
     }
 }

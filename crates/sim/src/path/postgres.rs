@@ -199,6 +199,12 @@ impl Backend {
         }
     }
 
+    /// Names of statements that are neither unnamed nor the pooler's.
+    pub(super) fn clients_statements(&self) -> impl Iterator<Item = &str> {
+        let names = self.statements.keys().map(String::as_str);
+        names.filter(|name| !name.is_empty() && !name.starts_with("pgweir_"))
+    }
+
     pub(super) fn flush(&mut self) {
         self.sending.extend(self.output.drain(..));
     }
@@ -364,8 +370,10 @@ impl Backend {
         true
     }
 
-    pub(super) fn fail_in_failed(&mut self, tag: Tag) {
-        let text = format!("{tag} current transaction is aborted");
+    /// With a tag where the failure is of one request alone, whichever of its messages comes first.
+    pub(super) fn fail_in_failed(&mut self, tag: Option<Tag>) {
+        let tag = tag.map_or_else(String::new, |tag| format!("{tag} "));
+        let text = format!("{tag}current transaction is aborted");
         self.fail(*b"25P02", &text);
     }
 

@@ -1,8 +1,8 @@
 //! What one client does, decided before it begins, so that it can do the same without a pooler.
 //!
 //! A program is a list of writes with what to wait for after each. What must not be expected of a
-//! pooler is not in it: outside of session mode no statement, portal or setting that is not
-//! reported is used after the transaction that made it, unless it is a named statement.
+//! pooler is not in it: outside of session mode no portal or setting that is not reported is used after the
+//! transaction that made it.
 //!
 //! [`Program::draw`] decides how the client comes and goes. A `Writer` draws what it does in between,
 //! one unit after another: here the simple protocol and transactions, and in files of their own what
@@ -96,7 +96,6 @@ impl Program {
             number: 0,
             ops: Vec::new(),
             in_transaction: false,
-            named: Vec::new(),
             noise: false,
             rng,
         };
@@ -143,7 +142,6 @@ struct Writer<'a> {
     number: u32,
     ops: Vec<Op>,
     in_transaction: bool,
-    named: Vec<(String, Verb)>,
     /// Sync and Flush come amid COPY data.
     noise: bool,
 }
@@ -158,7 +156,11 @@ impl Writer<'_> {
         } else if self.rng.happens(work.copy) {
             self.copy();
         } else if self.rng.happens(work.named) {
-            self.named();
+            if self.rng.one_in(5) {
+                self.unnamed();
+            } else {
+                self.named();
+            }
         } else if self.rng.happens(work.extended) {
             self.batch();
         } else {

@@ -96,7 +96,7 @@ impl Backend {
                 self.receive_guest(statement.tag, env);
                 if self.tx == Tx::Failed && !statement.ends_transaction() {
                     match statement.tag {
-                        Some(tag) => self.fail_in_failed(tag),
+                        Some(tag) => self.fail_in_failed(Some(tag)),
                         None => panic!("{}: the pooler asks in a failed transaction", self.name),
                     }
                     return true;
@@ -333,14 +333,14 @@ impl Backend {
                     return Progress::Failed;
                 }
                 self.settings.reset_all();
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 if !self.commit() {
                     return Progress::Failed;
                 }
                 "DISCARD ALL"
             }
             Verb::DeallocateAll => {
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 "DEALLOCATE ALL"
             }
             Verb::Defer => {
@@ -407,13 +407,10 @@ impl Backend {
     /// What a row says: who asked, which row it is, the state of the session, and padding.
     fn text(&self, tag: Option<Tag>, number: u32, size: u32) -> String {
         let tag = tag.map_or_else(|| "pooler".to_owned(), |tag| tag.to_string());
-        let names = self.statements.keys().filter(|name| !name.is_empty());
-        let statements: Vec<_> = names.map(String::as_str).collect();
         format!(
-            "{tag}|{number}|{}|{:?}|{}|{}",
+            "{tag}|{number}|{}|{:?}|{}",
             self.settings.digest(),
             self.tx,
-            statements.join(","),
             "x".repeat(size as usize)
         )
     }
