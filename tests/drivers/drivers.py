@@ -147,6 +147,17 @@ def speaks_java(name: str, parameters: str, fast: bool = False) -> Driver:
     return Driver(name, java, command, fast)
 
 
+def rust() -> None:
+    # libpq is diesel's.
+    apt(["pkg-config", "--exists", "libpq"], "libpq-dev", "pkg-config")()
+    # Cargo sees by itself whether there is anything to do.
+    run("cargo", "build", "--quiet", "--locked", cwd=HERE / "rust", CARGO_TARGET_DIR=str(CACHE / "rust"))
+
+
+def speaks_rust(name: str) -> Driver:
+    return Driver(name, rust, [CACHE / "rust/debug/pgweir-test-drivers", name])
+
+
 DRIVERS = [
     speaks_python("psycopg", "psycopg", fast=True),
     speaks_python("psycopg-defaults", "psycopg", "defaults"),
@@ -170,6 +181,9 @@ DRIVERS = [
     Driver("laravel", laravel, ["php", HERE / "php/laravel_program.php"]),
     speaks_java("pgjdbc", "prepareThreshold=1", fast=True),
     speaks_java("pgjdbc-defaults", "prepareThreshold=5"),
+    speaks_rust("tokio-postgres"),
+    speaks_rust("sqlx"),
+    speaks_rust("diesel"),
     Driver("dbd-pg", perl, ["perl", HERE / "perl/dbd_pg_program.pl"], fast=True),
     Driver("ruby-pg", ruby_pg, ["ruby", HERE / "ruby/pg_program.rb"], fast=True),
     Driver("active-record", active_record, ["ruby", HERE / "ruby/active_record_program.rb"]),
