@@ -26,6 +26,7 @@ mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
 mod pipelines;
+mod prepared;
 mod probe;
 mod programs;
 mod protocol;

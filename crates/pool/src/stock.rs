@@ -277,9 +277,11 @@ impl<S: Read + Write> Stock<S> {
 
     fn hand_out(&mut self, now: Time, grant: pool::Grant) -> Granted<S> {
         self.waited(now, now - grant.place.since, grant.is_new);
+        let mut server = self.unpark(grant.server);
+        server.upstream.tables_as_of(self.totals.reshaped);
         Granted {
             client: grant.client,
-            server: self.unpark(grant.server),
+            server,
             place: grant.place,
             check: now - grant.idle_since >= self.check_delay,
         }

@@ -122,6 +122,8 @@ pub struct Upstream {
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
+    /// How often tables had changed when the server was given out last.
+    tables_as_of: u64,
     /// What goes to the server in front of what the client sends next, until it is taken.
     pub(crate) spliced: Vec<u8>,
     passing: Passing,
@@ -146,6 +148,7 @@ impl Upstream {
             reset: Reset::None,
             restoring: false,
             prepared: Prepared::default(),
+            tables_as_of: 0,
             spliced: Vec::new(),
             passing: Passing::Nothing,
         }
@@ -205,6 +208,20 @@ impl Upstream {
         out.append(&mut self.spliced);
         self.send_sync(out);
         true
+    }
+
+    /// The pool was told so often that tables have changed. Statements from before the last time are parsed anew.
+    pub(crate) fn tables_as_of(&mut self, changes: u64) {
+        if self.tables_as_of != changes {
+            self.tables_as_of = changes;
+            self.prepared.shared.grow_stale();
+        }
+    }
+
+    /// Tables have changed, or one of the pooler's statements is not there any more.
+    fn tables_changed(&mut self) {
+        self.observer.work.reshaped += 1;
+        self.prepared.shared.grow_stale();
     }
 
     /// Appends a Sync of the pooler to `out`.

@@ -67,6 +67,8 @@ pub struct Work {
     pub put_in_front: u64,
     /// Statements that were closed to make room.
     pub evicted: u64,
+    /// How often it was seen that tables have changed.
+    pub reshaped: u64,
     /// Bytes that came from the client and went to the server.
     pub received_bytes: u64,
     /// Bytes that came from the server and went to the client.
@@ -105,6 +107,8 @@ pub struct Totals {
     pub put_in_front: u64,
     /// Statements that were closed to make room.
     pub evicted: u64,
+    /// How often it was seen that tables have changed.
+    pub reshaped: u64,
     /// Bytes from clients to servers.
     pub received_bytes: u64,
     /// Bytes from servers to clients.
@@ -146,6 +150,7 @@ impl Totals {
             known,
             put_in_front,
             evicted,
+            reshaped,
             received_bytes,
             sent_bytes,
             query_times,
@@ -159,6 +164,7 @@ impl Totals {
         self.known += std::mem::take(known);
         self.put_in_front += std::mem::take(put_in_front);
         self.evicted += std::mem::take(evicted);
+        self.reshaped += std::mem::take(reshaped);
         self.received_bytes += std::mem::take(received_bytes);
         self.sent_bytes += std::mem::take(sent_bytes);
         query_times.merge_into(&mut self.query_times);
@@ -189,6 +195,7 @@ impl Totals {
             known,
             put_in_front,
             evicted,
+            reshaped,
             received_bytes,
             sent_bytes,
             query_times,
@@ -211,6 +218,7 @@ impl Totals {
         self.known += known;
         self.put_in_front += put_in_front;
         self.evicted += evicted;
+        self.reshaped += reshaped;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;
         self.query_times.merge(query_times);

@@ -16,6 +16,8 @@ pub struct Slot {
     pub(crate) number: u32,
     /// When it was wanted last, in wishes.
     used: u64,
+    /// Its plan may not fit the tables any more: it is parsed anew when it is wanted.
+    stale: bool,
 }
 
 /// What the server has, as far as it was asked for.
@@ -23,7 +25,6 @@ pub struct Slot {
 pub(crate) struct ServerStatements {
     /// By the hashes of their identities.
     slots: Vec<Slot>,
-    bytes: usize,
     /// The number that was given last.
     last: u32,
     wishes: u64,
@@ -32,7 +33,7 @@ pub(crate) struct ServerStatements {
 impl ServerStatements {
     /// The number of a statement, which is wanted now.
     pub(crate) fn want(&mut self, identity: Identity<'_>) -> Option<u32> {
-        let at = self.find(identity)?;
+        let at = self.find(identity).filter(|&at| !self.slots[at].stale)?;
         self.wishes += 1;
         self.slots[at].used = self.wishes;
         Some(self.slots[at].number)
@@ -40,7 +41,20 @@ impl ServerStatements {
 
     /// The entry that the server has of a statement.
     pub(crate) fn entry(&self, identity: Identity<'_>) -> Option<&Arc<Entry>> {
-        self.find(identity).map(|at| &self.slots[at].entry)
+        let slot = &self.slots[self.find(identity)?];
+        (!slot.stale).then_some(&slot.entry)
+    }
+
+    /// Tables have changed: what is there is parsed anew when it is wanted.
+    pub(crate) fn grow_stale(&mut self) {
+        for slot in &mut self.slots {
+            slot.stale = true;
+        }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 
     /// A statement is parsed: its number. None may be there for it.
@@ -52,6 +66,7 @@ impl ServerStatements {
             entry,
             number: self.last,
             used: self.wishes,
+            stale: false,
         };
         self.put(slot);
         self.last
@@ -60,7 +75,6 @@ impl ServerStatements {
     /// The statement is there after all.
     pub(crate) fn put(&mut self, slot: Slot) {
         let at = self.first(slot.hash);
-        self.bytes += slot.entry.len();
         self.slots.insert(at, slot);
     }
 
@@ -82,20 +96,18 @@ impl ServerStatements {
     /// The statement of this number is not there.
     pub(crate) fn remove(&mut self, number: u32) -> Option<Slot> {
         let at = self.slots.iter().position(|slot| slot.number == number)?;
-        let slot = self.slots.remove(at);
-        self.bytes -= slot.entry.len();
-        Some(slot)
+        Some(self.slots.remove(at))
     }
 
     /// All are gone but those that `stays` says.
     pub(crate) fn retain(&mut self, stays: impl Fn(u32) -> bool) {
         self.slots.retain(|slot| stays(slot.number));
-        self.bytes = self.slots.iter().map(|slot| slot.entry.len()).sum();
     }
 
-    /// How many there are, and the bytes of their texts.
-    pub(crate) fn size(&self) -> (usize, usize) {
-        (self.slots.len(), self.bytes)
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     fn first(&self, hash: u64) -> usize {

@@ -90,11 +90,12 @@ fn answered(script: &str) -> Vec<u8> {
         let body = match kind {
             "C" => format!("{}\0", rest.replace('_', " ")),
             "Z" => rest.to_uppercase().replace('F', "E"),
+            "~" => "SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0".to_owned(),
             "!" => "SERROR\0VERROR\0C42601\0Mno\0\0".to_owned(),
             "t" => "\0\0".to_owned(),
             _ => String::new(),
         };
-        let kind = if kind == "!" { "E" } else { kind };
+        let kind = if matches!(kind, "!" | "~") { "E" } else { kind };
         encode::message(&mut out, kind.as_bytes()[0], |out| {
             out.extend_from_slice(body.as_bytes());
         });
@@ -328,7 +329,45 @@ fn the_least_used_statement_makes_room_and_comes_back() {
     let skipped = ["B x; B a; S", "B x; C #3; P #5 q1; B #5; S", "! Zi", "! Z"];
     exchange(&mut relay, &mut first, skipped);
     exchange(&mut relay, &mut first, ["B c; S", "B #3; S", "2 Zi", "2 Z"]);
-    assert_eq!(first.prepared.shared.size().0, 2);
+    assert_eq!(first.prepared.shared.len(), 2);
+}
+
+#[test]
+fn a_plan_that_went_stale_is_made_anew() {
+    let (mut relay, mut first) = (client(), server());
+    prepare(&mut relay, &mut first);
+    exchange(
+        &mut relay,
+        &mut first,
+        ["B a; E; S", "B #1; E; S", "~ Zi", "! Z"],
+    );
+    assert_eq!(first.observer.work.reshaped, 1);
+    let anew = ["P b q1; S", "C #1; P #2 q1; S", "3 1 Zi", "1 Z"];
+    exchange(&mut relay, &mut first, anew);
+    exchange(&mut relay, &mut first, ["B a; S", "B #2; S", "2 Zi", "2 Z"]);
+    // Tables that the client itself changes are known to have changed.
+    let altered = [
+        "Q alter table t",
+        "Q alter table t",
+        "CALTER_TABLE Zi",
+        "C Z",
+    ];
+    exchange(&mut relay, &mut first, altered);
+    let anew = ["B a; S", "C #2; P #3 q1; B #3; S", "3 1 2 Zi", "2 Z"];
+    exchange(&mut relay, &mut first, anew);
+    // And those that were changed elsewhere, when the server is given out.
+    first.tables_as_of(3);
+    let anew = ["B a; S", "C #3; P #4 q1; B #4; S", "3 1 2 Zi", "2 Z"];
+    exchange(&mut relay, &mut first, anew);
+    first.tables_as_of(3);
+    exchange(&mut relay, &mut first, ["B a; S", "B #4; S", "2 Zi", "2 Z"]);
+    // An error that says something else changes nothing.
+    exchange(
+        &mut relay,
+        &mut first,
+        ["B a; E; S", "B #4; E; S", "2 ! Zi", "2 ! Z"],
+    );
+    exchange(&mut relay, &mut first, ["B a; S", "B #4; S", "2 Zi", "2 Z"]);
 }
 
 #[test]

@@ -41,6 +41,10 @@ impl Upstream {
         let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         if kind == backend::ERROR_RESPONSE {
+            let tells = |body| !self.prepared.shared.is_empty() && tells_of_stale_statement(body);
+            if body.is_some_and(tells) {
+                self.tables_changed();
+            }
             self.reset = Reset::Failed;
             while let Some(skipped) = self.replies.take_skipped() {
                 self.undo(skipped, client.as_deref_mut());
@@ -111,6 +115,9 @@ impl Upstream {
                 }
             }
             b"DEALLOCATE ALL\0" | b"DISCARD ALL\0" => self.all_closed(client),
+            _ if tag.starts_with(b"ALTER ") && !self.prepared.shared.is_empty() => {
+                self.tables_changed();
+            }
             _ => {}
         }
     }
@@ -242,6 +249,15 @@ impl Upstream {
         }
         Some(())
     }
+}
+
+/// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is
+/// not there any more. The name of the routine is not translated.
+fn tells_of_stale_statement(body: &[u8]) -> bool {
+    let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+    has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
+        || has(b"\0C26000\0")
+            && (b'1'..=b'9').any(|digit| has(&[b"\"pgweir_", &[digit][..]].concat()))
 }
 
 /// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.
