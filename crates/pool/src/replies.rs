@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend;
 
-/// StatementName of a prepared statement.
+/// The name of a prepared statement.
 pub type StatementName = Box<[u8]>;
 
 /// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32
