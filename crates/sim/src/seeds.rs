@@ -54,7 +54,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 5281,
+        seed: 6581,
         showed: "a server said something and broke on its way to a client that had left, and its pool did not see the end behind the words",
     },
     Regression {
@@ -124,7 +124,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 0,
+        seed: 10,
         showed: "a session that had passed a limit went on",
     },
     Regression {
@@ -144,7 +144,7 @@ pub const REGRESSIONS: &[Regression] = &[
     },
     Regression {
         level: Level::Path,
-        seed: 75,
+        seed: 94,
         showed: "a server that never came to its end was cleaned for as long as it liked",
     },
 ];
