@@ -140,7 +140,7 @@ fn a_wrong_value_at_startup_is_refused_at_login_and_costs_no_server() {
     let backend = fine.value("select pg_backend_pid()");
     for _ in 0..3 {
         let refused = Client::try_log_in(&target, &[("TimeZone", "Nowhere")]);
-        let refused = refused.err().expect("refused at login");
+        let refused = refused.expect_err("refused at login");
         assert_eq!(refused.error().sqlstate(), "22023", "{refused:?}");
         assert!(refused.error().text().contains("Nowhere"), "{refused:?}");
         assert!(refused.ended, "{refused:?}");
@@ -175,7 +175,7 @@ fn a_login_with_a_value_that_is_not_known_waits_no_longer_than_a_query() {
     let mut busy = Client::log_in(&target);
     busy.query("begin").success();
     let refused = Client::try_log_in(&target, &[("TimeZone", "Asia/Tokyo")]);
-    let refused = refused.err().expect("no server is free");
+    let refused = refused.expect_err("no server is free");
     assert!(
         refused.error().text().contains("query_wait_timeout"),
         "{refused:?}"

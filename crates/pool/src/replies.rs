@@ -15,7 +15,7 @@ use pgweir_wire::backend;
 
 use crate::prepared::{Entry, Slot};
 
-/// Name of a prepared statement.
+/// The name of a prepared statement.
 pub type StatementName = Box<[u8]>;
 
 /// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32

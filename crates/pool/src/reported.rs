@@ -51,7 +51,7 @@ mod tests {
             ("caf\u{e9}".as_bytes(), Some("UTF8"), "caf\u{e9}"),
             ("caf\u{e9}".as_bytes(), None, "caf\u{e9}"),
             ("\u{e9}".as_bytes(), Some("LATIN1"), "\0LATIN1\0c3a9"),
-            (b"caf\xe9", Some("LATIN1"), "\0LATIN1\0636166e9"),
+            (b"caf\xe9", Some("LATIN1"), "\u{0}LATIN1\u{0}636166e9"),
             (b"\xe9", Some("UTF8"), "\0UTF8\0e9"),
             (b"", Some("LATIN1"), ""),
         ] {

@@ -16,6 +16,7 @@
 mod check;
 pub mod level;
 mod log;
+mod names;
 pub mod path;
 pub mod pool;
 pub mod replay;

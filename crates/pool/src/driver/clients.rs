@@ -110,6 +110,10 @@ impl<S: Shell> Driver<S> {
                     self.lose(&client.pool, server);
                     client.session.pump(self.now, &mut self.scratch)
                 }
+                Need::Lost(server, Some(_)) if self.draining => {
+                    self.lose(&client.pool, server);
+                    self.bid_farewell(&mut client, Farewell::Shutdown)
+                }
                 Need::Lost(server, Some(place)) => {
                     match self.lose_and_requeue(slot, &mut client, server, place) {
                         Some(need) => need,

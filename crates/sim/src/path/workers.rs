@@ -23,12 +23,13 @@ use pgweir_pool::time::Time;
 
 use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
-use super::names::{close_name, ending_name, farewell_name, wording};
+use super::names::{ending_name, farewell_name, wording};
 use super::options::Options;
 use super::settings::REPORTED;
 use super::shell::{InMemory, Note, Plant, PoolCell};
 use super::stream::{End, EndId};
 use super::{Event, World};
+use crate::names::close_name;
 use crate::swarm::Spread;
 
 /// A thread that sends messages: a worker, or one of the control plane, behind all of them.
@@ -139,7 +140,7 @@ impl World {
         let pool = self.any_pool();
         let policy = pool.policy();
         let mut session = Session::new(end, relay, wording, self.now).with_input(input);
-        if !startup.is_empty() && client % 2 == 0 {
+        if !startup.is_empty() && client.is_multiple_of(2) {
             session = session.greeted_later(first_words());
         }
         let adopted = Box::new(Client {

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, Bounds, Checkout, CloseReason, Grant, Pool, Refusal};
+use pgweir_pool::pool::{Action, Bounds, Checkout, Grant, Pool};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
 use super::{Event, Phase, SWEEP, World};
 use crate::check::{Answer, Input, Need, Watch};
+use crate::names::{close_name, refusal_name};
 
 /// A pool and what the driver knows of it.
 #[derive(Debug)]
@@ -261,22 +262,7 @@ fn name(action: &Action) -> &'static str {
     match action {
         Action::Open(_) => "open",
         Action::Grant(_) => "grant",
-        Action::Close(_, reason) => match reason {
-            CloseReason::Idle => "close: idle",
-            CloseReason::Lifetime => "close: lifetime",
-            CloseReason::OverLimit => "close: over limit",
-            CloseReason::Dirty => "close: dirty",
-            CloseReason::Retired => "close: retired",
-            CloseReason::Evicted => "close: evicted",
-        },
+        Action::Close(_, reason) => close_name(*reason),
         Action::Refuse(_, _, refusal) => refusal_name(*refusal),
-    }
-}
-
-fn refusal_name(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::QueueFull => "refuse: queue full",
-        Refusal::Timeout => "refuse: timeout",
-        Refusal::LoginFailing => "refuse: login failing",
     }
 }
