@@ -17,7 +17,7 @@ const TEXT_MAX: usize = 1024;
 /// Settings that a text takes back, of those that a client began with otherwise than a server
 /// with `defaults` did.
 pub(crate) fn resets(text: &[u8], began: &Parameters, defaults: &Parameters) -> Vec<Arc<str>> {
-    if text.len() > TEXT_MAX || is_plain(text) || !WORDS.iter().any(|word| mentions(text, word)) {
+    if is_plain(text) || !may_reset(text) {
         return Vec::new();
     }
     let text = text.strip_suffix(b"\0").unwrap_or(text);
@@ -35,6 +35,11 @@ pub(crate) fn resets(text: &[u8], began: &Parameters, defaults: &Parameters) -> 
         names.extend(began.differing(defaults).filter(|name| is_reset(name)));
     }
     names
+}
+
+/// Whether a text may take settings back.
+pub(crate) fn may_reset(text: &[u8]) -> bool {
+    text.len() <= TEXT_MAX && WORDS.iter().any(|word| mentions(text, word))
 }
 
 /// Words without which a text takes nothing back.

@@ -277,7 +277,7 @@ macro_rules! metric {
 }
 
 /// The metrics of a pool that need no label of their own. docs/metrics.md explains each of them.
-pub(crate) const METRICS: [PoolMetric; 19] = [
+pub(crate) const METRICS: [PoolMetric; 22] = [
     (
         MetricKind::Gauge,
         "pgweir_pool_servers_limit",

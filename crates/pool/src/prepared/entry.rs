@@ -13,6 +13,8 @@ pub struct Entry {
     body: Box<[u8]>,
     /// By which it is counted.
     pub statement: Fingerprint,
+    /// What it may do has to be noted whenever it runs.
+    pub(crate) is_notable: bool,
 }
 
 /// What makes two statements the same: the text and the types of its parameters, and the settings by
@@ -40,8 +42,9 @@ impl<'a> Identity<'a> {
     }
 
     /// An entry for it.
-    pub fn entry(&self, statement: Fingerprint) -> Arc<Entry> {
+    pub(crate) fn entry(&self, statement: Fingerprint, is_notable: bool) -> Arc<Entry> {
         Arc::new(Entry {
+            is_notable,
             hash: self.hash,
             reading: self.reading.into(),
             body: self.body.into(),
@@ -68,6 +71,12 @@ impl Entry {
     /// The body of its Parse behind the name.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> &[u8] {
+        let end = self.body.iter().position(|&byte| byte == 0);
+        &self.body[..end.unwrap_or(self.body.len())]
     }
 
     /// The settings it is read by.

@@ -13,7 +13,7 @@ use super::{FromClient, Relay, Violation};
 use crate::passing::Passing;
 use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::{BySql, OwnParse, Reply};
-use crate::resets::{is_plain, resets};
+use crate::resets::{is_plain, may_reset, resets};
 use crate::upstream::Upstream;
 
 impl Relay {
@@ -220,6 +220,13 @@ impl Relay {
         } else {
             None
         };
+        self.heed_effects(server, text, whole);
+        Ok(by_sql)
+    }
+
+    /// Notes what a text may do that PostgreSQL does not report. `whole` says that this is all of it.
+    pub(super) fn heed_effects(&mut self, server: &mut Upstream, text: &[u8], whole: bool) {
+        server.prepared.in_doubt |= may_drop_statements(text);
         server.role_is_foreign |= !whole || may_set_role(text);
         server.limit_is_foreign |= !whole || may_set_limit(text);
         if self.resets.is_empty() {
@@ -228,7 +235,6 @@ impl Relay {
                 server.reset_sent();
             }
         }
-        Ok(by_sql)
     }
 
     /// What a text does to prepared statements by their names. Where SQL looks for one that the server has under
@@ -272,7 +278,6 @@ impl Relay {
             }
             return Err(FromClient::Spliced(0));
         }
-        server.prepared.in_doubt |= mentions(text, b"discard") || mentions(text, b"deallocate");
         if uses.iter().any(|(what, _)| *what == Use::Execute) {
             // Which answers with the tag of what it runs.
             return Ok(None);
@@ -285,6 +290,20 @@ impl Relay {
         let done: Vec<_> = done.collect();
         Ok((!done.is_empty()).then_some(done))
     }
+}
+
+/// Whether something is to be noted whenever a statement with this text runs.
+pub(super) fn is_notable(text: &[u8]) -> bool {
+    !is_plain(text)
+        && (may_set_role(text)
+            || may_set_limit(text)
+            || may_drop_statements(text)
+            || may_reset(text))
+}
+
+/// Whether a text may drop all prepared statements.
+fn may_drop_statements(text: &[u8]) -> bool {
+    mentions(text, b"discard") || mentions(text, b"deallocate")
 }
 
 /// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.

@@ -12,6 +12,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::{encode, frontend};
 
+use super::attached::is_notable;
 use super::{FromClient, Mode, Relay, Violation};
 use crate::passing::Passing;
 use crate::prepared::{Entry, Identity, SHARED_MAX, Slot, push_name, starts_like_ours};
@@ -117,7 +118,8 @@ impl Relay {
             push_close(&mut server.spliced, None);
             return Err(FromClient::Spliced(HEADER_LEN + message.body.len()));
         }
-        let entry = identity.entry(statement);
+        let text = frame::c_string(parsed).map_or(parsed, |(text, _)| text);
+        let entry = identity.entry(statement, is_notable(text));
         let number = self.add(server, entry.clone());
         self.client.statements.insert(name, entry);
         server.replies.sent(Reply::Mapped(name.into(), number));
@@ -191,6 +193,9 @@ impl Relay {
                 self.put_in_front(server, name, entry.clone())
             }
         };
+        if entry.is_notable {
+            self.heed_effects(server, entry.text(), true);
+        }
         note_use(server, message.header.kind, message.body, entry.statement);
         Err(self.splice(server, message, (portal, name.len()), Some(number)))
     }
@@ -220,7 +225,7 @@ impl Relay {
         } else {
             // PostgreSQL reads it otherwise now.
             let identity = Identity::new(&reading, entry.body());
-            let entry = identity.entry(entry.statement);
+            let entry = identity.entry(entry.statement, entry.is_notable);
             if let Some(number) = server.prepared.shared.want(identity) {
                 return number;
             }
@@ -288,6 +293,11 @@ impl Relay {
                 server.observer.unnamed_again(body, &self.client.parameters);
                 push_parse(&mut server.spliced, |out| out.push(0), body);
                 server.replies.sent(Reply::OwnParse(OwnParse::Unnamed));
+                let text = frame::c_string(body).map_or(body, |(text, _)| text);
+                if is_notable(text) {
+                    let text = text.to_vec();
+                    self.heed_effects(server, &text, true);
+                }
             }
             None => {
                 encode::close_statement(&mut server.spliced, "");

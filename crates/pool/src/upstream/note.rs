@@ -108,7 +108,7 @@ impl Upstream {
             },
             b"DEALLOCATE\0" => {
                 if let Some(BySql::Deallocate(name)) = self.replies.done_by_sql() {
-                    self.prepared.closed(&name);
+                    self.prepared.deallocated(&name);
                     if let Some(client) = client {
                         client.statements.remove(&name);
                     }
@@ -131,6 +131,11 @@ impl Upstream {
                 _ => false,
             })
         });
+        for reply in replies.unanswered() {
+            if let Reply::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name)) = reply {
+                self.prepared.stand_sent(name);
+            }
+        }
         if let Some(client) = client {
             client.statements.retain(|name| {
                 replies.unanswered().any(|reply| match reply {

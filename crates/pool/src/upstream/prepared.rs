@@ -177,10 +177,19 @@ impl Prepared {
         self.overflowed = true;
     }
 
-    /// A statement under the client's own name was closed.
+    /// A Close of a statement under the client's own name was answered. Nothing stood there when it was sent, but it
+    /// may now.
     pub(super) fn closed(&mut self, name: &[u8]) {
+        let name = significant(name);
+        if matches!(self.named.get(name), Some(Named::Clients(_))) {
+            self.named.remove(name);
+        }
+    }
+
+    /// SQL dropped a statement under the client's own name.
+    pub(super) fn deallocated(&mut self, name: &[u8]) {
         self.stood_down(name);
-        self.named.remove(significant(name));
+        self.closed(name);
     }
 
     /// A statement is sent to stand where SQL looks for this name.
