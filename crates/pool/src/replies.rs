@@ -116,8 +116,8 @@ impl Reply {
             | Self::Known(name)
             | Self::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name))
             | Self::OwnClose(OwnClose::Stand(name)) => name.len(),
-            Self::Forgotten(closed) => closed.0.len() + closed.1.len(),
-            Self::OwnClose(OwnClose::Evicted(slot)) => slot.entry.len(),
+            Self::Forgotten(closed) => closed.0.len() + closed.1.bytes(),
+            Self::OwnClose(OwnClose::Evicted(slot)) => slot.entry.bytes(),
             Self::Parse(None)
             | Self::Bind
             | Self::Describe

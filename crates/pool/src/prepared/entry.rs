@@ -84,8 +84,8 @@ impl Entry {
         &self.reading
     }
 
-    /// Bytes it takes.
-    pub fn len(&self) -> usize {
+    /// Bytes that its text and settings take.
+    pub(crate) fn bytes(&self) -> usize {
         self.body.len() + self.reading.len()
     }
 }
