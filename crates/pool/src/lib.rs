@@ -23,6 +23,7 @@ pub mod driver;
 pub mod histogram;
 pub mod id;
 mod inflow;
+mod notable;
 pub mod observer;
 pub mod parameters;
 mod passing;

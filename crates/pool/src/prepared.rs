@@ -17,6 +17,9 @@ pub use entry::{Entry, Identity};
 pub use server::Slot;
 pub(crate) use server::{ServerStatements, push_name, starts_like_ours};
 
+/// The name of a prepared statement.
+pub type StatementName = Box<[u8]>;
+
 /// Longest Parse whose statement is shared, as the length of its body. A longer one stays with the server on
 /// which it was parsed, and keeps that for its client.
 pub const SHARED_MAX: usize = 16 * 1024;

@@ -13,10 +13,7 @@ use std::sync::Arc;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend;
 
-use crate::prepared::{Entry, Slot};
-
-/// The name of a prepared statement.
-pub type StatementName = Box<[u8]>;
+use crate::prepared::{Entry, Slot, StatementName};
 
 /// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32
 /// bytes are 2 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so

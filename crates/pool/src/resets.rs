@@ -17,7 +17,7 @@ const TEXT_MAX: usize = 1024;
 /// Settings that a text takes back, of those that a client began with otherwise than a server
 /// with `defaults` did.
 pub(crate) fn resets(text: &[u8], began: &Parameters, defaults: &Parameters) -> Vec<Arc<str>> {
-    if is_plain(text) || !may_reset(text) {
+    if !may_reset(text) {
         return Vec::new();
     }
     let text = text.strip_suffix(b"\0").unwrap_or(text);
@@ -55,52 +55,10 @@ fn is_default(statement: &[u8], setting: Setting<'_>, name: &str) -> bool {
     has_word && setting.is(name)
 }
 
-/// Whether a text is one query without literals, as nearly all are that come often: it names no setting. Cheap,
-/// for it is asked of every text.
-#[inline]
-pub(crate) fn is_plain(text: &[u8]) -> bool {
-    const QUERIES: [u32; 4] = [
-        u32::from_be_bytes(*b"sele"),
-        u32::from_be_bytes(*b"inse"),
-        u32::from_be_bytes(*b"upda"),
-        u32::from_be_bytes(*b"dele"),
-    ];
-    let Some((first, rest)) = text.split_first_chunk() else {
-        return false;
-    };
-    if !QUERIES.contains(&(u32::from_be_bytes(*first) | 0x2020_2020)) {
-        return false;
-    }
-    let rest = rest.strip_suffix(b"\0").unwrap_or(rest);
-    let rest = rest.strip_suffix(b";").unwrap_or(rest);
-    !rest.contains(&b'\'') && !rest.contains(&b';')
-}
-
 #[cfg(test)]
 mod tests {
     use super::resets;
     use crate::parameters::Parameters;
-
-    #[test]
-    fn a_query_without_literals_is_plain() {
-        for (text, expected) in [
-            (
-                "select abalance from pgbench_accounts where aid = 1;\0",
-                true,
-            ),
-            ("SELECT $1", true),
-            ("Update t set a = $1", true),
-            ("delete from t", true),
-            ("select set_config('role', 'bob', false)", false),
-            ("select 1; set role bob", false),
-            ("set role bob", false),
-            ("/* */ select 1", false),
-            ("sel", false),
-            ("", false),
-        ] {
-            assert_eq!(super::is_plain(text.as_bytes()), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_text_takes_back_what_it_names_of_what_the_client_began_with() {

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Entry, significant};
+use super::{Entry, StatementName, significant};
 use crate::parameters::Parameters;
-use crate::replies::StatementName;
 
 /// Named statements that one client may have at a time.
 pub const CLIENT_STATEMENTS_MAX: usize = 4096;

@@ -3,17 +3,17 @@
 
 use pgweir_sql::by_name::{Use, uses_by_name};
 use pgweir_sql::fingerprint::Fingerprint;
-use pgweir_sql::mentions;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::{encode, frontend};
 
 use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
+use crate::notable::{is_plain, may_drop_statements, may_set_limit, may_set_role};
 use crate::passing::Passing;
 use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::{BySql, OwnParse, Reply};
-use crate::resets::{is_plain, may_reset, resets};
+use crate::resets::resets;
 use crate::upstream::Upstream;
 
 impl Relay {
@@ -290,28 +290,4 @@ impl Relay {
         let done: Vec<_> = done.collect();
         Ok((!done.is_empty()).then_some(done))
     }
-}
-
-/// Whether something is to be noted whenever a statement with this text runs.
-pub(super) fn is_notable(text: &[u8]) -> bool {
-    !is_plain(text)
-        && (may_set_role(text)
-            || may_set_limit(text)
-            || may_drop_statements(text)
-            || may_reset(text))
-}
-
-/// Whether a text may drop all prepared statements.
-fn may_drop_statements(text: &[u8]) -> bool {
-    mentions(text, b"discard") || mentions(text, b"deallocate")
-}
-
-/// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
-fn may_set_role(text: &[u8]) -> bool {
-    mentions(text, b"role") && mentions(text, b"set")
-}
-
-/// Whether a text may limit the time of statements or transactions.
-fn may_set_limit(text: &[u8]) -> bool {
-    mentions(text, b"timeout") && mentions(text, b"set")
 }

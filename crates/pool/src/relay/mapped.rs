@@ -12,8 +12,8 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::{encode, frontend};
 
-use super::attached::is_notable;
 use super::{FromClient, Mode, Relay, Violation};
+use crate::notable::is_notable;
 use crate::passing::Passing;
 use crate::prepared::{Entry, Identity, SHARED_MAX, Slot, push_name, starts_like_ours};
 use crate::replies::{OwnClose, OwnParse, Reply};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use pgweir_sql::fingerprint::Fingerprint;
 
-use crate::prepared::{ServerStatements, significant};
-use crate::replies::{BySql, StatementName};
+use crate::prepared::{ServerStatements, StatementName, significant};
+use crate::replies::BySql;
 
 /// Statements under clients' own names that are tracked per server; a client that prepares more stays pinned until
 /// its session ends. At 90 bytes each this is 360 KiB.
