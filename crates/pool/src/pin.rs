@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Pin {
     /// The pool is in session mode.
     Session,
+    /// The server was opened for this client alone, for replication.
+    Replication,
     /// The client has named prepared statements on this server.
     PreparedStatement,
     /// There are temporary objects.
@@ -32,6 +34,7 @@ impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Session => "session",
+            Self::Replication => "replication",
             Self::PreparedStatement => "prepared statement",
             Self::TemporaryObject => "temporary object",
             Self::AdvisoryLock => "advisory lock",

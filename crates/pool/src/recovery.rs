@@ -1,7 +1,7 @@
 //! Making a server usable again after its client is gone.
 //!
 //! The client may have left in the middle of anything. What is outstanding is cancelled and
-//! drained, an open batch is closed, an open transaction rolled back, a session reset; then the
+//! drained, an open batch or transaction rolled back, a session reset; then the
 //! server may serve somebody else. Where that is not possible, or fails, the server is closed. The
 //! driver bounds the time.
 
@@ -70,13 +70,19 @@ impl Recovery {
         if self.torn || !server.replies.is_certain() || server.own_error.is_some() {
             return Next::Hopeless;
         }
-        if server.replies.is_copying() {
+        let copies = server.replies.is_copying();
+        if copies {
             encode::copy_fail(out, "client disconnected");
             server.replies.sent(Reply::CopyEnd(1));
         }
-        if server.replies.is_unsynced() {
+        if copies || server.replies.has_failed() {
+            // What fails takes its transaction with it.
             encode::sync(out);
             server.replies.sent(Reply::Sync);
+        } else if server.replies.is_unsynced() {
+            // A Sync would commit what the client never committed. If the batch fails before this is read,
+            // it is skipped with the rest.
+            server.send_own("ROLLBACK", out);
         }
         if !server.replies.is_settled() || server.is_mid_message() {
             if self.stage == Cleaning::Draining && !server.replies.next_is_own() {
@@ -91,6 +97,9 @@ impl Recovery {
             }
             self.stage = Cleaning::RolledBack;
             server.send_own("ROLLBACK", out);
+            return Next::Wait;
+        }
+        if server.close_stands(out) {
             return Next::Wait;
         }
         if server.state.cannot_be_cleaned() {

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use pgweir_wire::backend::{self, TxStatus};
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::{encode, frontend};
 
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
-use crate::replies::{OutOfStep, Replies, Reply};
-use note::setting;
+use crate::prepared::{ClientState, StatementName};
+use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
+use note::{Noted, setting};
 use prepared::Prepared;
 use state::State;
 pub use prepared::STATEMENTS_MAX;
@@ -69,6 +71,8 @@ pub struct OwnError {
     pub sqlstate: Option<SqlState>,
     /// PostgreSQL's text.
     pub message: String,
+    /// It was the last query of the pooler that was outstanding.
+    pub is_last: bool,
 }
 
 /// What of a client's transactions the server's pool allows.
@@ -93,6 +97,8 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// Settings that were found fit for a server that is parked. Held, they are changed in a copy only.
     fit: Arc<Parameters>,
+    /// Settings it had before it was sent those of a client.
+    former: Option<Arc<Parameters>>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
     /// What is counted and found out.
@@ -103,10 +109,16 @@ pub struct Upstream {
     pub dying: bool,
     /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
+    /// A client may have limited the time of statements, which PostgreSQL does not report.
+    pub(crate) limit_is_foreign: bool,
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
     pub(crate) state: State,
+    /// How often tables had changed when the server was given out last.
+    tables_as_of: u64,
+    /// What goes to the server in front of what the client sends next, until it is taken.
+    pub(crate) spliced: Vec<u8>,
     passing: Passing,
 }
 
@@ -119,21 +131,26 @@ impl Upstream {
             defaults: parameters.clone(),
             fit: parameters.clone(),
             parameters,
+            former: None,
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
+            limit_is_foreign: false,
             restoring: false,
             prepared: Prepared::default(),
             state: State::default(),
+            tables_as_of: 0,
+            spliced: Vec::new(),
             passing: Passing::Nothing,
         }
     }
 
-    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
-    /// settings of the client that holds the server; without one everything is swallowed.
-    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is what
+    /// the client that holds the server believes of its session; without one everything is swallowed.
+    /// An answer that stands for another is changed in place.
+    pub fn receive(&mut self, client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         let walked = self.walk(client, bytes);
         if let FromServer::Forward(len) | FromServer::Swallow(len) = walked {
             self.observer.walked(len);
@@ -143,15 +160,86 @@ impl Upstream {
 
     /// Sends a query of the pooler: appends it to `out` and swallows its answers.
     pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
-        pgweir_wire::encode::query(out, sql);
+        encode::query(out, sql);
         self.replies.sent(Reply::Own);
-        self.prepared.own_query_sent();
+        self.prepared.unnamed_lost();
+    }
+
+    /// Parses a statement under a client's own name in front of what the client sends next, for SQL to find;
+    /// `rest` is what follows the name in its Parse.
+    pub(crate) fn send_stand(
+        &mut self,
+        name: &[u8],
+        rest: &[u8],
+        own: fn(StatementName) -> OwnParse,
+    ) {
+        encode::message(&mut self.spliced, frontend::PARSE, |out| {
+            out.extend_from_slice(name);
+            out.push(0);
+            out.extend_from_slice(rest);
+        });
+        self.prepared.stand_sent(name);
+        self.replies.sent(Reply::OwnParse(own(name.into())));
+    }
+
+    /// Closes what stands under a client's own name.
+    pub(crate) fn close_stand(&mut self, name: &[u8]) {
+        encode::close_statement(&mut self.spliced, name);
+        self.prepared.stood_down(name);
+        let closed = OwnClose::Stand(name.into());
+        self.replies.sent(Reply::OwnClose(closed));
+    }
+
+    /// Closes all that stands under a client's own names, in a batch appended to `out`. False if nothing does.
+    pub(crate) fn close_stands(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.prepared.has_stands() {
+            return false;
+        }
+        for name in self.prepared.stands() {
+            self.close_stand(&name);
+        }
+        out.append(&mut self.spliced);
+        self.send_sync(out);
+        true
+    }
+
+    /// The pool was told so often that tables have changed. Statements from before the last time are parsed anew.
+    pub(crate) fn tables_as_of(&mut self, changes: u64) {
+        if self.tables_as_of != changes {
+            self.tables_as_of = changes;
+            self.prepared.shared.grow_stale();
+        }
+    }
+
+    /// Tables have changed, or one of the pooler's statements is not there any more.
+    fn tables_changed(&mut self) {
+        self.observer.work.reshaped += 1;
+        self.prepared.shared.grow_stale();
+    }
+
+    /// Appends a Sync of the pooler to `out`.
+    pub(crate) fn send_sync(&mut self, out: &mut Vec<u8>) {
+        encode::sync(out);
+        self.replies.sent(Reply::OwnSync);
     }
 
     /// As [`Self::send_own`], to set settings of which the client was told other values.
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// Settings of a client were sent.
+    pub(crate) fn parameters_sent(&mut self, parameters: Arc<Parameters>) {
+        self.former = Some(std::mem::replace(&mut self.parameters, parameters));
+    }
+
+    /// They were refused, and nothing followed them. One query set them, so none of them is set and the session is
+    /// as before.
+    pub(crate) fn parameters_refused(&mut self) {
+        let former = self.former.take();
+        self.parameters = former.expect("settings were sent");
+        self.own_error = None;
     }
 
     /// Whether all that is outstanding is what the pooler asked behind a transaction.
@@ -198,8 +286,8 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
-    /// Whether statements bind the server to the client that prepared them: named ones until they
-    /// are closed, the unnamed one until it is bound.
+    /// Whether statements bind the server to the client that prepared them: those that are not shared until they
+    /// are closed, a long unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
         self.prepared.bind_server()
     }
@@ -214,7 +302,7 @@ impl Upstream {
         self.passing.is_torn()
     }
 
-    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    fn walk(&mut self, mut client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         if bytes.is_empty() {
             return FromServer::Incomplete;
         }
@@ -223,7 +311,7 @@ impl Upstream {
             run.extend(forwarded && client.is_some(), len);
         }
         while self.passing == Passing::Nothing {
-            let rest = &bytes[run.len..];
+            let rest = &mut bytes[run.len..];
             if let Err(end) = self.walk_message(rest, client.as_deref_mut(), &mut run) {
                 return run.or(end);
             }
@@ -235,8 +323,8 @@ impl Upstream {
     #[inline]
     fn walk_message(
         &mut self,
-        bytes: &[u8],
-        client: Option<&mut Arc<Parameters>>,
+        bytes: &mut [u8],
+        client: Option<&mut ClientState>,
         run: &mut Run,
     ) -> Result<(), FromServer> {
         let header = match frame::header(bytes) {
@@ -255,8 +343,10 @@ impl Upstream {
         if header.kind == backend::ERROR_RESPONSE {
             self.dying |= is_fatal(&bytes[HEADER_LEN..]);
         }
-        self.note((header.kind, body), run.len, client)
-            .map_err(FromServer::Broken)?;
+        let noted = self.note((header.kind, body), run.len, client);
+        if noted.map_err(FromServer::Broken)? == Noted::IsParse {
+            bytes[0] = backend::PARSE_COMPLETE;
+        }
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
         run.extend(forward, available);
@@ -293,16 +383,16 @@ impl Upstream {
         &self,
         kind: u8,
         body: Option<&[u8]>,
-        client: &Option<&mut Arc<Parameters>>,
+        client: &Option<&mut ClientState>,
     ) -> bool {
         if !self.replies.next_is_own() {
-            return true;
+            return !self.replies.hides(kind);
         }
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };
-        setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name);
+        setting(body, &self.parameters).is_some_and(|(name, value)| {
+            let known = name.and_then(|name| client.parameters.value(name));
             known.is_some() && (self.restoring || known != Some(&*value))
         })
     }

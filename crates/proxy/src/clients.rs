@@ -1,11 +1,14 @@
 //! Who is logged in: the limits on clients, and the keys by which they cancel.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use pgweir_pool::id::ClientId;
+use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::startup::MINOR_LONG_KEYS;
 
 use crate::files::Shares;
 use crate::texts::ClientError;
@@ -15,7 +18,63 @@ use pgweir_config::{Config, Database};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CancelKey {
     pub(crate) pid: u32,
-    pub(crate) secret: u32,
+    pub(crate) secret: CancelSecret,
+}
+
+impl CancelKey {
+    /// Appends BackendKeyData.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        encode::backend_key_data(out, self.pid, self.secret.bytes());
+    }
+}
+
+/// What a client has to know to cancel: as long as PostgreSQL's, 4 bytes or 32.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CancelSecret {
+    /// Before protocol 3.2.
+    Short([u8; 4]),
+    /// Since.
+    Long([u8; 32]),
+}
+
+impl CancelSecret {
+    /// A random one, of the length that a client of protocol 3.`minor` can take.
+    ///
+    /// # Panics
+    /// If the system has no random numbers: no key could be made that cannot be guessed.
+    pub(crate) fn random(minor: u16) -> Self {
+        let mut secret = if minor < MINOR_LONG_KEYS {
+            Self::Short([0; 4])
+        } else {
+            Self::Long([0; 32])
+        };
+        let bytes = match &mut secret {
+            Self::Short(bytes) => &mut bytes[..],
+            Self::Long(bytes) => bytes,
+        };
+        getrandom::fill(bytes).expect("the system gives random numbers");
+        secret
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    /// Whether `key` is this, in time that does not depend on where they differ.
+    fn is(&self, key: &[u8]) -> bool {
+        let own = self.bytes();
+        let difference = own.iter().zip(key).fold(0, |acc, (a, b)| acc | (a ^ b));
+        own.len() == key.len() && difference == 0
+    }
+}
+
+impl fmt::Debug for CancelSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelSecret").finish_non_exhaustive()
+    }
 }
 
 /// Clients in total, by database and by user, and where each of them is.
@@ -29,7 +88,7 @@ pub(crate) struct Clients {
     ungreeted: u32,
     ungreeted_by_database: HashMap<Arc<str>, u32>,
     /// The client is `None` between its login and its arrival at a worker.
-    by_pid: HashMap<u32, (u32, Option<ClientId>)>,
+    by_pid: HashMap<u32, (CancelSecret, Option<ClientId>)>,
 }
 
 impl Clients {
@@ -139,14 +198,7 @@ impl Clients {
     /// The client of a cancel request, if number and secret are right.
     pub(crate) fn find(&self, pid: u32, key: &[u8]) -> Option<ClientId> {
         let (secret, client) = self.by_pid.get(&pid)?;
-        // The kernel's scheduling jitter drowns the time of a four-byte comparison, but a constant
-        // one costs nothing.
-        let difference = secret
-            .to_be_bytes()
-            .iter()
-            .zip(key)
-            .fold(key.len() ^ 4, |acc, (a, b)| acc | usize::from(a ^ b));
-        (difference == 0).then_some(*client)?
+        secret.is(key).then_some(*client)?
     }
 
     /// The client with this number, wherever it is; `None` also before it has come to a worker.
@@ -200,15 +252,18 @@ fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
 mod tests {
     use std::sync::Arc;
 
-    use super::{CancelKey, Clients};
+    use super::{CancelKey, CancelSecret, Clients};
     use crate::files::Shares;
     use crate::world::world;
     use pgweir_pool::id::ClientId;
+    use pgweir_wire::backend;
+    use pgweir_wire::frame::HEADER_LEN;
 
     #[test]
     fn a_cancel_request_needs_the_whole_secret() {
         let mut clients = Clients::default();
-        clients.by_pid.insert(7, (0x0102_0304, None));
+        let secret = CancelSecret::Short([1, 2, 3, 4]);
+        clients.by_pid.insert(7, (secret, None));
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), None, "not at a worker yet");
         clients.moved(7, ClientId(9));
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), Some(ClientId(9)));
@@ -216,8 +271,30 @@ mod tests {
             assert_eq!(clients.find(7, wrong), None, "{wrong:?}");
         }
         assert_eq!(clients.find(8, &[1, 2, 3, 4]), None);
-        let key = CancelKey { pid: 7, secret: 1 };
-        assert!(clients.has_pid(key.pid));
+        assert!(clients.has_pid(7));
+    }
+
+    #[test]
+    fn a_secret_is_as_long_as_the_protocol_allows() {
+        let mut clients = Clients::default();
+        for (minor, len) in [(0, 4), (1, 4), (2, 32)] {
+            let secret = CancelSecret::random(minor);
+            assert_ne!(secret, CancelSecret::random(minor));
+            let pid = u32::from(minor) + 1;
+            clients.by_pid.insert(pid, (secret, Some(ClientId(9))));
+            let mut out = Vec::new();
+            CancelKey { pid, secret }.encode(&mut out);
+            let (got, key) = backend::key_data(&out[HEADER_LEN..]).unwrap();
+            assert_eq!((got, key.len()), (pid, len));
+            assert_eq!(clients.find(pid, key), Some(ClientId(9)));
+            for at in 0..len {
+                let mut wrong = key.to_vec();
+                wrong[at] ^= 0x80;
+                assert_eq!(clients.find(pid, &wrong), None, "byte {at}");
+                assert_eq!(clients.find(pid, &key[..at]), None, "{at} bytes");
+            }
+            assert_eq!(clients.find(pid, &[key, &[0]].concat()), None);
+        }
     }
 
     #[test]
@@ -250,7 +327,8 @@ mod tests {
         assert!(waits.is_ok());
         let user: Arc<str> = Arc::from("bob");
         let mut enter = |pid| {
-            let key = CancelKey { pid, secret: 1 };
+            let secret = CancelSecret::Short([0, 0, 0, 1]);
+            let key = CancelKey { pid, secret };
             let of = (&name, database);
             clients
                 .enter((&config, &shares), of, (&user, None), key)

@@ -217,6 +217,7 @@ fn hand_over<S>(
     let LoggedIn {
         admission,
         parameters,
+        first_words,
         rest,
     } = logged_in;
     let socket = match into_socket(stream) {
@@ -228,17 +229,13 @@ fn hand_over<S>(
     };
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
-    let relay = Relay::new(settings.mode, parameters);
-    let reset_always = settings.policy.reset_always;
-    let mut session = Session::new(
-        socket,
-        relay,
-        texts::fault,
-        reset_always,
-        registry.clock.now(),
-    )
-    .with_input(rest);
-    session.thresholds = settings.policy.thresholds;
+    let mut relay = Relay::new(settings.mode, parameters);
+    relay.share(settings.policy.statements_max);
+    let session = Session::new(socket, relay, texts::fault, registry.clock.now());
+    let mut session = session.with_input(rest);
+    if let Some(words) = first_words {
+        session = session.greeted_later(words);
+    }
     let client = Client {
         session,
         policy: settings.policy.clone(),

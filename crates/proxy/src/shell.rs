@@ -172,7 +172,12 @@ impl Shell for Registry {
 
 /// Who a client is.
 pub(crate) fn author(client: &Client) -> Author {
-    let application = client.session.relay.parameters.value("application_name");
+    let application = client
+        .session
+        .relay
+        .client
+        .parameters
+        .value("application_name");
     Author::new(&client.pool, client.account.pid, application)
 }
 

@@ -83,6 +83,11 @@ impl<S: Shell> Driver<S> {
                     Some(need) => need,
                     None => break,
                 },
+                Need::Accepted(settings) => {
+                    let note = |settings| client.pool.with(|stock| stock.known.note(settings));
+                    settings.into_iter().for_each(note);
+                    client.session.pump(self.now, &mut self.scratch)
+                }
                 Need::Checkin(mut server) => {
                     self.shell.observe(&client, &mut server);
                     self.check_in(&client.pool, server, Condition::Clean);
@@ -104,6 +109,10 @@ impl<S: Shell> Driver<S> {
                     self.shell.observe(&client, &mut server);
                     self.lose(&client.pool, server);
                     client.session.pump(self.now, &mut self.scratch)
+                }
+                Need::Lost(server, Some(_)) if self.draining => {
+                    self.lose(&client.pool, server);
+                    self.bid_farewell(&mut client, Farewell::Shutdown)
                 }
                 Need::Lost(server, Some(place)) => {
                     match self.lose_and_requeue(slot, &mut client, server, place) {
@@ -334,5 +343,6 @@ impl<P: Platform> Client<P> {
         self.policy = self.pool.policy();
         self.session.thresholds = self.policy.thresholds;
         self.session.reset_always = self.policy.reset_always;
+        self.session.relay.share(self.policy.statements_max);
     }
 }

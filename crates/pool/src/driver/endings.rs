@@ -74,8 +74,10 @@ impl<S: Shell> Driver<S> {
             self.drive(name.slot, client, need);
             return Some(Cancelled::WaitEnded);
         }
-        let runs = client.session.hold() == Some(Hold::Busy);
+        let mut runs = client.session.hold() == Some(Hold::Busy);
         if let Some(server) = client.session.cancel() {
+            // A stream of replication runs too, although it rests.
+            runs = true;
             self.send_cancel(server, ticket);
         }
         self.clients.put(name.slot, client);

@@ -10,7 +10,7 @@ use pgweir_sql::skeleton::skeleton_hash;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
-use super::{Mode, Relay};
+use super::Relay;
 use crate::upstream::Upstream;
 
 /// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
@@ -37,9 +37,10 @@ impl Lasting {
         if name.is_empty() {
             self.unnamed = effects;
         } else if effects.kinds.is_empty() {
-            self.named.remove(name);
+            // As below.
         } else if self.named.len() < STATEMENTS_MAX || self.named.contains_key(name) {
-            self.named.insert(name.into(), effects);
+            // A Parse of a name in use fails, and what had it stays.
+            self.named.entry(name.into()).or_default().add(&effects);
         } else {
             self.overflowed = true;
             self.others.add(&effects);
@@ -74,13 +75,13 @@ impl Relay {
     /// Looks at a message that goes to the server for what it may leave behind there. `whole` says
     /// that this is all of the body.
     #[inline]
-    pub(super) fn heed(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
+    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
         match kind {
             frontend::QUERY => {
                 let text = body.strip_suffix(b"\0").unwrap_or(body);
                 let hash = skeleton_hash(text).unwrap_or_else(|| text_hash(text));
                 if !whole || !server.state.is_harmless(hash) {
-                    self.heed_query(server, text, hash, whole);
+                    self.look_at_query(server, text, hash, whole);
                 }
             }
             frontend::PARSE => {
@@ -88,10 +89,10 @@ impl Relay {
                 let hash = text_hash(text.unwrap_or(body));
                 let is_harmless = text.is_some() && server.state.is_harmless(hash);
                 if !is_harmless || self.lasting.is_some() {
-                    self.heed_parse(server, body, hash);
+                    self.look_at_parse(server, body, hash);
                 }
             }
-            frontend::BIND if self.lasting.is_some() => self.heed_bind(server, body),
+            frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
             frontend::FUNCTION_CALL => {
                 let kinds = Kinds::ANYTHING;
                 self.note(server, &Effects { kinds, names: Vec::new() });
@@ -101,7 +102,7 @@ impl Relay {
     }
 
     #[cold]
-    fn heed_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
+    fn look_at_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
         let effects = self.effects(server, text, whole);
         if effects.kinds.is_empty() {
             server.state.learn_harmless(hash);
@@ -109,12 +110,12 @@ impl Relay {
         }
         self.note(server, &effects);
         if effects.kinds.any(Kinds::PREPARED) {
-            self.heed_prepared(server, effects);
+            self.look_at_prepared(server, effects);
         }
     }
 
     /// A text that may prepare or execute statements by SQL.
-    fn heed_prepared(&mut self, server: &mut Upstream, effects: Effects) {
+    fn look_at_prepared(&mut self, server: &mut Upstream, effects: Effects) {
         if let Some(lasting) = &self.lasting {
             let any = lasting.any();
             self.note(server, &any);
@@ -125,7 +126,7 @@ impl Relay {
     }
 
     #[cold]
-    fn heed_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
+    fn look_at_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
         let name = frontend::parse_name(body).unwrap_or_default();
         let text = frontend::parse_text(body);
         let rest = body.get(name.len() + 1..).unwrap_or_default();
@@ -149,7 +150,7 @@ impl Relay {
     }
 
     #[cold]
-    fn heed_bind(&mut self, server: &mut Upstream, body: &[u8]) {
+    fn look_at_bind(&mut self, server: &mut Upstream, body: &[u8]) {
         let name = frontend::bind_statement(body).unwrap_or_default();
         let lasting = self.lasting.as_ref();
         let Some(effects) = lasting.and_then(|lasting| lasting.of(name)).cloned() else {
@@ -157,7 +158,7 @@ impl Relay {
         };
         self.note(server, &effects);
         if effects.kinds.any(Kinds::PREPARED) {
-            self.heed_prepared(server, effects);
+            self.look_at_prepared(server, effects);
         }
     }
 
@@ -170,7 +171,7 @@ impl Relay {
         if !whole {
             effects.kinds.add(Kinds::ANYTHING);
         }
-        let path = self.parameters.value("search_path");
+        let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {
             effects.kinds.add(Kinds::TEMPORARY);
         }
@@ -180,7 +181,7 @@ impl Relay {
     fn note(&mut self, server: &mut Upstream, effects: &Effects) {
         let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
         let blocks = takes_back && self.began.differing(&server.defaults).next().is_some();
-        if self.mode == Mode::Session {
+        if !self.moves() {
             // All that is left belongs to the client, and is discarded behind it. It may only not be
             // taken back to another's beginning.
             let kinds = effects.kinds;
@@ -227,11 +228,11 @@ impl Relay {
         if !server.replies.is_settled() || self.is_torn() || !server.replies.is_certain() {
             return;
         }
-        let all = [&self.began, &self.parameters, &server.parameters];
+        let all = [&self.began, &self.client.parameters, &server.parameters];
         let names = all.into_iter().flat_map(|parameters| parameters.custom());
         let names: Vec<_> = names.collect();
         let question = match server.status {
-            TxStatus::Idle if self.mode == Mode::Session => {
+            TxStatus::Idle if !self.moves() => {
                 let is_due = server.state.may_have_reset();
                 server.state.forget_due();
                 is_due.then(|| server.state.ask_early(&names)).flatten()
@@ -253,7 +254,7 @@ impl Relay {
         out: &mut Vec<u8>,
     ) {
         server.state.unblock();
-        let own = Arc::make_mut(&mut self.parameters);
+        let own = Arc::make_mut(&mut self.client.parameters);
         for name in self.began.differing(&server.defaults) {
             if !is_set(&name)
                 && let Some(value) = self.began.value(&name)
@@ -262,15 +263,15 @@ impl Relay {
             }
         }
         if *own == *self.began {
-            self.parameters = self.began.clone();
+            self.client.parameters = self.began.clone();
         }
         if !server.replies.is_settled() || server.status == TxStatus::Failed {
             // The client went on meanwhile, and what it has is set when it gets its next server.
             return;
         }
-        if let Some(sql) = server.parameters.sql_to_become(&self.parameters) {
+        if let Some(sql) = server.parameters.sql_to_become(&self.client.parameters) {
             server.send_restoring(&sql, out);
-            server.parameters = self.parameters.clone();
+            server.parameters = self.client.parameters.clone();
         }
     }
 }

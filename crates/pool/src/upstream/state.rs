@@ -10,8 +10,8 @@ use pgweir_sql::effects::{Effects, Kinds};
 use pgweir_wire::backend::TxStatus;
 
 use super::Upstream;
-use crate::parameters::Parameters;
 use crate::pin::Pin;
+use crate::prepared::ClientState;
 use crate::question::{ASKED, Answer, Question};
 
 /// Texts known to leave nothing behind: 2 KiB per server that was used.
@@ -273,7 +273,7 @@ impl State {
 impl Upstream {
     /// A query of the pooler has ended. If it was a question, its answer is what the client, and the
     /// server, have from now on; amid a transaction it only says what was taken back.
-    pub(super) fn own_ended(&mut self, client: Option<&mut Arc<Parameters>>) {
+    pub(super) fn own_ended(&mut self, client: Option<&mut ClientState>) {
         let is_early = self.status != TxStatus::Idle;
         let Some(answer) = self.state.finish() else {
             return;
@@ -298,7 +298,10 @@ impl Upstream {
         self.role_is_foreign = answer.settings.get("role").is_some_and(|role| &**role != "none");
         let own = Arc::make_mut(&mut self.parameters);
         own.learn(&answer.settings, &answer.names, &self.defaults);
-        if let Some(client) = client {
+        if let Some(ClientState {
+            parameters: client, ..
+        }) = client
+        {
             Arc::make_mut(client).learn(&answer.settings, &answer.names, &self.defaults);
             if **client == *self.parameters {
                 *client = self.parameters.clone();

@@ -98,8 +98,11 @@ impl Holders {
         }
         let bound = config.leak_time.unwrap_or(Duration::MAX);
         let is_leak = match holding.hold {
-            // In session mode that is what was asked for.
-            Hold::Pinned(Pin::Session) | Hold::Busy | Hold::Asking | Hold::Free => false,
+            // In session mode, and for replication, that is what was asked for.
+            Hold::Pinned(Pin::Session | Pin::Replication)
+            | Hold::Busy
+            | Hold::Asking
+            | Hold::Free => false,
             Hold::InTransaction | Hold::Pinned(_) => holding.quiet >= bound,
         };
         held.leaks += u32::from(is_leak);

@@ -46,6 +46,7 @@ use check::live::{LIVE_MAX, everyone_is_done};
 use check::transparent::{self, Course};
 use client::Client;
 use options::Options;
+pub(crate) use postgres::put;
 use postgres::{Env, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};
@@ -81,6 +82,8 @@ enum Event {
     Fetched(WorkerId),
     /// The server, and where it lives.
     CancelArrives(ServerId, (WorkerId, u32)),
+    /// The server, and whose query came last when it was in doubt.
+    CancelLate(ServerId, Option<u64>),
     Disturb,
     Sweep(WorkerId),
     SweepPools,
@@ -229,6 +232,7 @@ impl World {
             Event::CancelArrives(server, (worker, slot)) => {
                 self.cancel_arrives(server, Home { worker, slot });
             }
+            Event::CancelLate(server, meant) => self.cancel_late(server, meant),
             Event::Disturb => self.disturb(),
             Event::Sweep(worker) => self.sweep_worker(worker),
             Event::SweepPools => self.sweep_pools(),

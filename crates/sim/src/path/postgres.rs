@@ -93,6 +93,8 @@ pub(super) struct Backend {
     pub(super) own_slow: u64,
     /// It takes very long to be cleaned.
     pub(super) dazed: bool,
+    /// It takes very long to answer anything of the pooler.
+    pub(super) mute: bool,
     /// Who may send queries; not checked if there is no pooler.
     pub(super) holder: Option<u64>,
 }
@@ -121,6 +123,7 @@ impl Backend {
             guest: None,
             own_slow: 0,
             dazed: false,
+            mute: false,
             holder: None,
         }
     }
@@ -200,6 +203,12 @@ impl Backend {
         if idle {
             self.flush();
         }
+    }
+
+    /// Names of statements that are neither unnamed nor the pooler's.
+    pub(super) fn clients_statements(&self) -> impl Iterator<Item = &str> {
+        let names = self.statements.keys().map(String::as_str);
+        names.filter(|name| !name.is_empty() && !name.starts_with("pgweir_"))
     }
 
     /// What a query of a client can see of its session.
@@ -375,8 +384,10 @@ impl Backend {
         true
     }
 
-    pub(super) fn fail_in_failed(&mut self, tag: Tag) {
-        let text = format!("{tag} current transaction is aborted");
+    /// With a tag where the failure is of one request alone, whichever of its messages comes first.
+    pub(super) fn fail_in_failed(&mut self, tag: Option<Tag>) {
+        let tag = tag.map_or_else(String::new, |tag| format!("{tag} "));
+        let text = format!("{tag}current transaction is aborted");
         self.fail(*b"25P02", &text);
     }
 
@@ -390,7 +401,7 @@ impl Backend {
 }
 
 /// Appends a message.
-pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+pub(crate) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
     let length = u32::try_from(body.len() + 4).expect("small messages");
     out.extend(length.to_be_bytes());

@@ -1,8 +1,7 @@
 //! What one client does, decided before it begins, so that it can do the same without a pooler.
 //!
 //! A program is a list of writes with what to wait for after each. What must not be expected of a
-//! pooler is not in it: outside of session mode no statement or portal is used after the
-//! transaction that made it, unless it is a named statement.
+//! pooler is not in it: outside of session mode no portal is used after the transaction that made it.
 //!
 //! [`Program::draw`] decides how the client comes and goes. A `Writer` draws what it does in between,
 //! one unit after another: here the simple protocol and transactions, and in files of their own what
@@ -21,7 +20,7 @@ use super::held::THINGS;
 use super::options::Options;
 use super::sql::{Statement, Tag, Verb};
 use crate::rng::Rng;
-use crate::swarm::Spread;
+use crate::swarm::{Chance, Spread};
 use extended::execute;
 
 /// One write.
@@ -92,11 +91,11 @@ impl Program {
         }
         let mut writer = Writer {
             client,
+            plain: startup.is_empty() && options.faults.strangers == Chance::NEVER,
             options,
             number: 0,
             ops: Vec::new(),
             in_transaction: false,
-            named: Vec::new(),
             noise: false,
             rng,
         };
@@ -136,12 +135,13 @@ impl Program {
 
 struct Writer<'a> {
     client: u64,
+    /// No setting in the startup packet, so the server's defaults are the client's.
+    plain: bool,
     options: &'a Options,
     rng: &'a mut Rng,
     number: u32,
     ops: Vec<Op>,
     in_transaction: bool,
-    named: Vec<(String, Verb)>,
     /// Sync and Flush come amid COPY data.
     noise: bool,
 }
@@ -156,7 +156,11 @@ impl Writer<'_> {
         } else if self.rng.happens(work.copy) {
             self.copy();
         } else if self.rng.happens(work.named) {
-            self.named();
+            if self.rng.one_in(5) {
+                self.unnamed();
+            } else {
+                self.named();
+            }
         } else if self.rng.happens(work.extended) {
             self.batch();
         } else {
@@ -238,7 +242,8 @@ impl Writer<'_> {
 
     fn set(&mut self) -> Verb {
         let quiet = self.leaves_quietly();
-        if self.rng.happens(self.options.work.resets) {
+        // A client is told of a setting that was taken back before it is set again.
+        if self.plain && self.rng.happens(self.options.work.resets) {
             let names = [
                 "timezone",
                 "application_name",
@@ -252,8 +257,11 @@ impl Writer<'_> {
             let name = self.rng.pick(&names).expect("some");
             return Verb::Reset(vec![name.into()]);
         }
+        if self.rng.happens(self.options.work.roles) {
+            return self.role();
+        }
         let local = self.in_transaction && self.rng.one_in(3);
-        let (name, value) = match self.rng.below(if quiet || local { 8 } else { 4 }) {
+        let (name, value) = match self.rng.below(if quiet || local { 7 } else { 4 }) {
             0 => (
                 "application_name",
                 format!("app-c{}-{}", self.client, self.number),
@@ -271,14 +279,23 @@ impl Writer<'_> {
             }
             3 => ("application_name", format!("app-c{}'\\n\"x", self.client)),
             4 => ("my.var", format!("v{}", self.client)),
-            5 => ("role", format!("r{}", self.client)),
-            6 => ("extra_float_digits", self.rng.below(4).to_string()),
+            5 => ("extra_float_digits", self.rng.below(4).to_string()),
             _ => ("search_path", format!("s{}", self.number)),
         };
         Verb::Set {
             pairs: vec![(name.into(), value)],
             local,
             selects: !local && self.rng.one_in(3),
+        }
+    }
+
+    /// Becomes somebody of its own, who is nobody else.
+    fn role(&mut self) -> Verb {
+        let name = self.rng.pick(&["role", "session_authorization"]);
+        Verb::Set {
+            pairs: vec![(name.expect("two").into(), format!("c{}", self.client))],
+            local: false,
+            selects: false,
         }
     }
 
@@ -305,7 +322,14 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         encode::query(&mut bytes, &texts.join("; "));
         self.push(bytes, 1, Then::Nothing);
-        if self.leaves_quietly() && self.rng.happens(self.options.work.resets) {
+        // What a client connected with is set again behind the text, not in it.
+        if self.rng.happens(self.options.work.resets) {
+            let names = ["search_path", "extra_float_digits"];
+            let name = self.rng.pick(&names).expect("some");
+            let bytes = self.query(Verb::Reset(vec![name.into()]));
+            self.push(bytes, 1, Then::Nothing);
+        }
+        if self.plain && self.rng.happens(self.options.work.resets) {
             let verb = if self.rng.one_in(2) {
                 Verb::DiscardAll
             } else {

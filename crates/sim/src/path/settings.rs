@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings that are reported to the client, with their defaults.
-pub(super) const REPORTED: [(&str, &str); 4] = [
+pub(super) const REPORTED: [(&str, &str); 5] = [
     ("application_name", ""),
     ("DateStyle", "ISO, MDY"),
     ("scram_iterations", "4096"),
+    ("session_authorization", "app"),
     ("TimeZone", "Etc/UTC"),
 ];
 
+/// What is not listed among the settings either.
+const ROLE: (&str, &str) = ("role", "none");
+
 /// Settings that are not.
-const QUIET: [(&str, &str); 4] = [
+const QUIET: [(&str, &str); 3] = [
     ("extra_float_digits", "1"),
     ("my.var", ""),
-    ("role", "none"),
     ("search_path", "\"$user\", public"),
 ];
 
@@ -37,7 +40,7 @@ pub(super) struct Settings {
 impl Settings {
     /// A session that begins with `startup`; `None` if one of them is wrong.
     pub(super) fn new(startup: &[(String, String)]) -> Option<Self> {
-        let defaults = REPORTED.iter().chain(&QUIET);
+        let defaults = REPORTED.iter().chain(&QUIET).chain([&ROLE]);
         let mut settings: BTreeMap<_, _> = defaults
             .map(|&(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
@@ -66,6 +69,9 @@ impl Settings {
             return false;
         };
         let name = name.to_ascii_lowercase();
+        if name == "session_authorization" {
+            self.reset(ROLE.0);
+        }
         if local {
             self.local.insert(name, value);
         } else {
@@ -77,7 +83,7 @@ impl Settings {
     }
 
     pub(super) fn reset(&mut self, name: &str) {
-        let name = name.to_ascii_lowercase();
+        let name = name.to_ascii_lowercase().replace(' ', "_");
         self.local.remove(&name);
         self.own.remove(&name);
         match self.startup.get(&name) {
@@ -111,9 +117,7 @@ impl Settings {
         let mut listed: BTreeMap<_, _> = own
             .map(|name| (name.clone(), self.value(name).to_owned()))
             .collect();
-        let known = self.session.keys().map(String::as_str);
-        let known: BTreeSet<_> = known.collect();
-        for name in custom.iter().filter(|name| known.contains(name.as_str())) {
+        for name in custom.iter().filter(|name| self.session.contains_key(*name)) {
             listed.insert(name.clone(), self.value(name).to_owned());
         }
         listed.insert("role".to_owned(), self.value("role").to_owned());
@@ -160,7 +164,13 @@ impl Settings {
 
     /// What a query of a client can see of them. The reloaded one has its own course.
     pub(super) fn digest(&self) -> String {
-        let names = ["application_name", "datestyle", "timezone"];
+        let names = [
+            "application_name",
+            "datestyle",
+            "role",
+            "session_authorization",
+            "timezone",
+        ];
         let quiet = QUIET.map(|(name, _)| name);
         let values = names.iter().chain(&quiet).map(|name| self.value(name));
         values.collect::<Vec<_>>().join("/")
@@ -191,7 +201,13 @@ pub(super) fn canonical(name: &str, value: &str) -> Option<String> {
             let iterations: u32 = value.parse().ok()?;
             (iterations > 0).then(|| iterations.to_string())
         }
-        "application_name" | "search_path" | "my.var" | "role" => Some(value.to_owned()),
+        "role" | "session_authorization" => {
+            let is_clients = value
+                .strip_prefix('c')
+                .is_some_and(|c| c.parse::<u64>().is_ok());
+            (is_clients || ["app", "none"].contains(&value)).then(|| value.to_owned())
+        }
+        "application_name" | "search_path" | "my.var" => Some(value.to_owned()),
         _ => None,
     }
 }

@@ -15,6 +15,9 @@ pub(super) struct Tag {
     pub(super) number: u32,
 }
 
+/// In a tag, stands for any client: statements that many prepare.
+pub(super) const SHARED: u64 = 1_000_000;
+
 /// What a statement does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verb {

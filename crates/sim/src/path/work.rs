@@ -13,7 +13,7 @@ use super::held::Thing;
 use super::postgres::{Backend, Env, Tx, put};
 use super::sql::{Statement, Tag, Verb};
 
-/// Microseconds that it takes to clean a dazed server; the pooler has no patience for that.
+/// Microseconds that it takes to clean a dazed server, and a mute one to answer; the pooler has no patience for that.
 const DAZE: u64 = 20_000_000;
 
 /// What a backend is doing.
@@ -97,7 +97,7 @@ impl Backend {
                 self.receive_guest(statement.tag, env);
                 if self.tx == Tx::Failed && !statement.ends_transaction() {
                     match statement.tag {
-                        Some(tag) => self.fail_in_failed(tag),
+                        Some(tag) => self.fail_in_failed(Some(tag)),
                         None => panic!("{}: the pooler asks in a failed transaction", self.name),
                     }
                     return true;
@@ -188,6 +188,7 @@ impl Backend {
         let slow = match (tag, &run.statement.verb) {
             (Some(_), _) => run.statement.slow,
             (None, Verb::Rollback | Verb::DiscardAll) if self.dazed => DAZE,
+            (None, _) if self.mute => DAZE,
             (None, _) => self.own_slow,
         };
         if slow > 0 && !env.replays && !run.slept {
@@ -338,14 +339,14 @@ impl Backend {
                 }
                 self.settings.reset_all();
                 self.held.discard();
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 if !self.commit() {
                     return Progress::Failed;
                 }
                 "DISCARD ALL"
             }
             Verb::DeallocateAll => {
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 "DEALLOCATE ALL"
             }
             Verb::Defer => {
@@ -444,13 +445,10 @@ impl Backend {
     /// What a row says: who asked, which row it is, the state of the session, and padding.
     fn text(&self, tag: Option<Tag>, number: u32, size: u32) -> String {
         let tag = tag.map_or_else(|| "pooler".to_owned(), |tag| tag.to_string());
-        let names = self.statements.keys().filter(|name| !name.is_empty());
-        let statements: Vec<_> = names.map(String::as_str).collect();
         format!(
-            "{tag}|{number}|{}|{:?}|{}|{}",
+            "{tag}|{number}|{}|{:?}|{}",
             self.digest(),
             self.tx,
-            statements.join(","),
             "x".repeat(size as usize)
         )
     }

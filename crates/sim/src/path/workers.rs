@@ -18,17 +18,18 @@ use pgweir_pool::driver::{
 use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::relay::Relay;
-use pgweir_pool::session::{End as Ending, Session};
+use pgweir_pool::session::{End as Ending, FirstWords, Session};
 use pgweir_pool::time::Time;
 
 use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
-use super::names::{close_name, ending_name, farewell_name, wording};
+use super::names::{ending_name, farewell_name, wording};
 use super::options::Options;
 use super::settings::REPORTED;
 use super::shell::{InMemory, Note, Plant, PoolCell};
 use super::stream::{End, EndId};
 use super::{Event, World};
+use crate::names::close_name;
 use crate::swarm::Spread;
 
 /// A thread that sends messages: a worker, or one of the control plane, behind all of them.
@@ -114,6 +115,16 @@ impl Workers {
     }
 }
 
+/// A login of which the client sees the settings.
+fn first_words() -> FirstWords {
+    let reported = REPORTED.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    FirstWords {
+        before: Vec::new(),
+        reported: reported.into(),
+        after: Vec::new(),
+    }
+}
+
 impl World {
     /// A client has logged in.
     pub(super) fn accept(&mut self, client: u64, mut end: End, startup: &[(String, String)]) {
@@ -128,9 +139,10 @@ impl World {
         input.truncate(len);
         let pool = self.any_pool();
         let policy = pool.policy();
-        let session = Session::new(end, relay, wording, self.options.reset_always, self.now);
-        let mut session = session.with_input(input);
-        session.thresholds = policy.thresholds;
+        let mut session = Session::new(end, relay, wording, self.now).with_input(input);
+        if !startup.is_empty() && client.is_multiple_of(2) {
+            session = session.greeted_later(first_words());
+        }
         let adopted = Box::new(Client {
             session,
             pool: pool.clone(),

@@ -3,13 +3,13 @@
 use pgweir_wire::backend::{self, ErrorView};
 
 use crate::path::client::tag_of;
-use crate::path::sql::Tag;
+use crate::path::sql::{SHARED, Tag};
 
 /// A client was sent a message.
 pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
     if let Some(tag) = tag(kind, body) {
-        assert_eq!(
-            tag.client, client,
+        assert!(
+            tag.client == client || tag.client == SHARED,
             "isolation: c{client} sees an answer to {tag}"
         );
     } else {
@@ -48,6 +48,15 @@ pub(in crate::path) fn cancels(client: u64, holder: Option<u64>) {
         holder,
         Some(client),
         "isolation: c{client} cancels a query that is not its own"
+    );
+}
+
+/// A cancel request that was meant for what the client `meant` did arrives late, at a server that the client `guest`
+/// has, or that runs a query of it.
+pub(in crate::path) fn arrives_late(meant: Option<u64>, guest: Option<u64>) {
+    assert!(
+        guest.is_none() || guest == meant,
+        "isolation: a cancel request meant for {meant:?} that was not confirmed arrives at what {guest:?} does"
     );
 }
 
