@@ -242,6 +242,11 @@ impl Upstream {
         self.own_error = None;
     }
 
+    /// Whether everything that the client sent was answered, and no batch of its is open.
+    pub(crate) fn is_done(&self) -> bool {
+        self.replies.is_settled() || self.is_asking()
+    }
+
     /// Whether all that is outstanding is what the pooler asked behind a transaction.
     pub(crate) fn is_asking(&self) -> bool {
         (self.state.is_asking() || self.restoring)

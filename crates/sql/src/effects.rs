@@ -17,7 +17,8 @@ pub const NAMES_MAX: usize = 64;
 pub struct Effects {
     /// Of which kinds.
     pub kinds: Kinds,
-    /// Custom settings (with a dot) that it may set or reset, in lower case. At most [`NAMES_MAX`].
+    /// Custom settings (with a dot) that it may set, and any that it may take back, in lower case. At most
+    /// [`NAMES_MAX`].
     pub names: Vec<String>,
 }
 
@@ -65,6 +66,8 @@ impl Kinds {
     pub const DATABASE: Self = Self(1 << 16);
     /// A relation is created, which is temporary if the search path says so.
     pub const CREATE: Self = Self(1 << 17);
+    /// All settings go back to what the session began with.
+    pub const RESET_ALL: Self = Self(1 << 18);
 
     /// What may pin a server, or end that.
     pub const HELD: Self = Self(
@@ -218,15 +221,16 @@ impl Scan<'_> {
         match word.first().map_or(0, |first| first | 0x20) {
             b's' if is("set") => self.set(token),
             b'r' if is("reset") => {
-                if let Kind::Reset(Some(setting)) = kind() {
-                    self.custom(setting);
+                match kind() {
+                    Kind::Reset(Some(setting)) => self.setting(setting),
+                    _ => self.add(Kinds::RESET_ALL),
                 }
                 self.add(Kinds::SETTINGS.with(Kinds::RESET));
             }
             b'd' if is("discard") => {
                 if kind() == (Kind::Discard { all: true }) {
-                    let all = Kinds::SETTINGS.with(Kinds::RESET).with(Kinds::DISCARD_ALL);
-                    self.add(all);
+                    self.add(Kinds::SETTINGS.with(Kinds::RESET));
+                    self.add(Kinds::RESET_ALL.with(Kinds::DISCARD_ALL));
                 }
                 self.add(Kinds::DROP);
             }
@@ -256,9 +260,11 @@ impl Scan<'_> {
                 setting,
             } => {
                 self.add(Kinds::SETTINGS);
-                self.custom(setting);
                 if takes_back(rest, self.strings) {
                     self.add(Kinds::RESET);
+                    self.setting(setting);
+                } else if setting.0.contains(&b'.') {
+                    self.setting(setting);
                 }
             }
             Kind::Set {
@@ -272,11 +278,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Notes a custom setting by its name.
-    fn custom(&mut self, setting: Setting<'_>) {
-        if !setting.0.contains(&b'.') {
-            return;
-        }
+    /// Notes a setting by its name.
+    fn setting(&mut self, setting: Setting<'_>) {
         let tokens = Lexer::new(setting.0, true).filter(|token| token.kind.significant());
         let mut name = String::new();
         for token in tokens {

@@ -255,7 +255,7 @@ impl Relay {
             self.may_name(server, message)?;
             may_put_in_front(server)?;
             match (*what, message.header.kind) {
-                (Use::Execute, frontend::QUERY) if server.replies.is_settled() => {
+                (Use::Execute, frontend::QUERY) if server.is_done() => {
                     server.send_stand(name, entry.body(), OwnParse::Try);
                     encode::sync(&mut server.spliced);
                     server.replies.sent(Reply::OwnSync);

@@ -256,7 +256,12 @@ impl Relay {
         server.state.unblock();
         let own = Arc::make_mut(&mut self.client.parameters);
         for name in self.began.differing(&server.defaults) {
+            // What the client has set to the server's default was not sent to this server.
+            let value = own.value(&name);
+            let is_default = value == server.defaults.value(&name);
+            let is_reset = value.is_none() || !is_default || server.state.took_back(&name);
             if !is_set(&name)
+                && is_reset
                 && let Some(value) = self.began.value(&name)
             {
                 own.set(&name, value);

@@ -58,7 +58,7 @@ impl Relay {
         server: &mut Upstream,
         message: Message<'_>,
     ) -> Result<(), FromClient> {
-        if server.prepared.in_doubt && server.replies.is_settled() {
+        if server.prepared.in_doubt && server.is_done() {
             server.prepared.in_doubt = false;
         }
         let is_in_doubt = server.prepared.in_doubt && server.replies.will_be_ready();

@@ -21,6 +21,7 @@ const HARMLESS: usize = 256;
 const DUE: Kinds = Kinds::HELD
     .with(Kinds::SETTINGS)
     .with(Kinds::RESET)
+    .with(Kinds::RESET_ALL)
     .with(Kinds::ANYTHING);
 
 /// What a failed statement leaves behind all the same.
@@ -50,8 +51,17 @@ pub(crate) struct State {
     blocks: bool,
     /// Names of settings that the session has of its own, as an answer said.
     sourced: Option<BTreeSet<Arc<str>>>,
+    /// What the texts that the last question was about took back.
+    taken_back: TakenBack,
     /// Hashes of texts, each at a place told by the hash.
     harmless: Vec<u64>,
+}
+
+/// What texts took back, if their transactions were committed.
+#[derive(Debug, Default)]
+struct TakenBack {
+    all: bool,
+    names: BTreeSet<Arc<str>>,
 }
 
 impl State {
@@ -62,6 +72,9 @@ impl State {
     pub(crate) fn client_changed(&mut self, asks: bool) {
         assert!(!self.is_dirty(), "what a client left was taken back");
         self.asks = asks;
+        self.sourced = None;
+        self.blocks = false;
+        self.failed = false;
     }
 
     /// Whether it is followed what the client leaves behind.
@@ -162,6 +175,11 @@ impl State {
         self.due.kinds.any(Kinds::RESET)
     }
 
+    /// Whether a text took this setting back.
+    pub(crate) fn took_back(&self, name: &str) -> bool {
+        self.taken_back.all || self.taken_back.names.contains(name)
+    }
+
     /// The client went on behind the question, so that an answer says what was.
     fn ask_again(&mut self) {
         self.due.kinds.add(Kinds::SETTINGS);
@@ -217,18 +235,26 @@ impl State {
         if kinds.is_empty() {
             return None;
         }
-        let own = own.into_iter().map(Into::into);
-        self.begin(kinds, own.chain(names.iter().cloned()))
+        let own: Vec<Arc<str>> = own.into_iter().map(Arc::from).collect();
+        self.taken_back = TakenBack {
+            all: kinds.any(Kinds::RESET_ALL),
+            names: own.iter().cloned().collect(),
+        };
+        self.begin(kinds, own.into_iter().chain(names.iter().cloned()))
     }
 
     /// A question about settings amid a transaction, whose own question stays due.
     pub(crate) fn ask_early(&mut self, names: &[Arc<str>]) -> Option<String> {
+        self.taken_back = TakenBack {
+            all: self.due.kinds.any(Kinds::RESET_ALL),
+            names: self.due.names.iter().map(|name| name.as_str().into()).collect(),
+        };
         self.begin(Kinds::SETTINGS, names.iter().cloned())
     }
 
     fn begin(&mut self, kinds: Kinds, names: impl Iterator<Item = Arc<str>>) -> Option<String> {
         assert!(self.asking.is_none(), "one question at a time");
-        let names: BTreeSet<_> = names.collect();
+        let names: BTreeSet<_> = names.filter(|name: &Arc<str>| name.contains('.')).collect();
         let question = Question::new(kinds, names.into_iter().collect());
         let sql = question.sql();
         self.asking = Some(Box::new(question));

@@ -10,7 +10,7 @@ const TOKENS_MAX: usize = 64;
 /// What a call does.
 pub(super) struct Call {
     pub(super) kinds: Kinds,
-    /// The custom setting that it sets.
+    /// The custom setting that it sets, or any that it takes back.
     pub(super) name: Option<String>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn read(sql: &[u8], after: Lexer<'_>) -> Call {
     match name {
         Name::Literal(name) => Call {
             kinds,
-            name: name.contains('.').then_some(name),
+            name: (name.contains('.') || kinds.any(Kinds::RESET)).then_some(name),
         },
         Name::Untold | Name::Unreadable => Call {
             kinds: kinds.with(Kinds::UNNAMED),

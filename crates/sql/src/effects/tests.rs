@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{Effects, Kinds};
 
 /// Kinds by their names in the table.
-const NAMES: [(&str, Kinds); 18] = [
+const NAMES: [(&str, Kinds); 19] = [
     ("settings", Kinds::SETTINGS),
     ("reset", Kinds::RESET),
     ("unnamed", Kinds::UNNAMED),
@@ -22,6 +22,7 @@ const NAMES: [(&str, Kinds); 18] = [
     ("prepared", Kinds::PREPARED),
     ("database", Kinds::DATABASE),
     ("create", Kinds::CREATE),
+    ("reset-all", Kinds::RESET_ALL),
 ];
 
 fn shown(sql: &str) -> String {
@@ -73,12 +74,12 @@ fn settings_of_the_session_and_not_of_the_transaction() {
             "settings",
         ),
         ("set role bob", "settings"),
-        ("set session authorization default", "settings reset"),
+        ("set session authorization default", "settings reset session_authorization"),
         ("select 1; set a.b = 1; reset a.c", "settings reset a.b a.c"),
-        ("reset all", "settings reset"),
-        ("set timezone to default", "settings reset"),
-        ("set time zone local", "settings reset"),
-        ("discard all", "settings reset drop discard-all"),
+        ("reset all", "settings reset reset-all"),
+        ("set timezone to default", "settings reset timezone"),
+        ("set time zone local", "settings reset timezone"),
+        ("discard all", "settings reset drop discard-all reset-all"),
         ("discard plans", "drop"),
         ("begin; update pg_settings set setting = 1", "settings"),
         ("select * from pg_settings", ""),
@@ -109,7 +110,7 @@ fn calls_of_set_config_by_their_arguments() {
         ),
         ("select set_config(E'app.x', b, false)", "settings unnamed"),
         ("select set_config('a''b.c', b, false)", "settings unnamed"),
-        ("select set_config('x', null, false)", "settings reset"),
+        ("select set_config('x', null, false)", "settings reset x"),
         ("select set_config(is_local => true)", "settings unnamed"),
         (
             "with a as (select set_config('a.b', c, false)) select set_config('a.c', d, true) from a",
