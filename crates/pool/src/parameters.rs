@@ -113,8 +113,7 @@ impl Parameters {
     /// its own, custom ones among those in `asked`. Those of `defaults`, which the server had after login,
     /// it reports.
     pub(crate) fn learn(&mut self, settings: &Values, asked: &[Arc<str>], defaults: &Self) {
-        let is_reported =
-            |name: &Arc<str>| defaults.0.contains_key(name) || &**name == IDENTITY[0];
+        let is_reported = |name: &Arc<str>| defaults.0.contains_key(name) || &**name == IDENTITY[0];
         let is_asked = |name: &Arc<str>| !name.contains('.') || asked.contains(name);
         self.0
             .retain(|name, _| is_reported(name) || !is_asked(name));
@@ -125,6 +124,11 @@ impl Parameters {
                 self.0.insert(name.clone(), value.clone());
             }
         }
+    }
+
+    /// Forgets that a setting was set.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     /// Names of custom settings.
@@ -208,9 +212,7 @@ impl Parameters {
 
     /// Whether a server with these settings must not be parked.
     pub(crate) fn must_be_taken_back(&self, defaults: &Self) -> bool {
-        self.is_somebody_else(defaults)
-            || self.has_role()
-            || self.unfit_to_park().next().is_some()
+        self.is_somebody_else(defaults) || self.has_role() || self.unfit_to_park().next().is_some()
     }
 
     /// The session is the login's again, and may be parked.

@@ -130,7 +130,9 @@ impl Question {
                 }
             }
             [letter] => {
-                let held = HELD.iter().find(|(_, known, _)| known.as_bytes()[0] == *letter);
+                let held = HELD
+                    .iter()
+                    .find(|(_, known, _)| known.as_bytes()[0] == *letter);
                 self.answer.held.add(held?.0);
             }
             _ => return None,
@@ -224,11 +226,27 @@ mod tests {
             ),
             (
                 Kinds::ANYTHING,
-                &["pg_settings", "'role'", "('app.x')", "pg_my_temp_schema", "pg_locks", "pg_cursors", "pg_listening"],
+                &[
+                    "pg_settings",
+                    "'role'",
+                    "('app.x')",
+                    "pg_my_temp_schema",
+                    "pg_locks",
+                    "pg_cursors",
+                    "pg_listening",
+                ],
             ),
         ] {
             let sql = Question::new(kinds, vec!["app.x".into()]).sql();
-            for part in ["pg_settings", "'role'", "('app.x')", "pg_my_temp_schema", "pg_locks", "pg_cursors", "pg_listening"] {
+            for part in [
+                "pg_settings",
+                "'role'",
+                "('app.x')",
+                "pg_my_temp_schema",
+                "pg_locks",
+                "pg_cursors",
+                "pg_listening",
+            ] {
                 assert_eq!(sql.contains(part), parts.contains(&part), "{part} in {sql}");
             }
             assert!(sql.is_ascii() && sql.starts_with("SELECT '"));

@@ -21,8 +21,8 @@ use crate::prepared::{ClientState, StatementName};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
 use note::{Noted, setting};
 use prepared::Prepared;
-use state::State;
 pub use prepared::STATEMENTS_MAX;
+use state::State;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
 /// pooler's own errors). The longest setting PostgreSQL reports is a search_path; one beyond this

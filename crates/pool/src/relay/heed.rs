@@ -95,7 +95,13 @@ impl Relay {
             frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
             frontend::FUNCTION_CALL => {
                 let kinds = Kinds::ANYTHING;
-                self.note(server, &Effects { kinds, names: Vec::new() });
+                self.note(
+                    server,
+                    &Effects {
+                        kinds,
+                        names: Vec::new(),
+                    },
+                );
             }
             _ => {}
         }
@@ -208,7 +214,9 @@ impl Relay {
         !(is_failed
             || self.is_torn()
             || server.replies.is_unsynced()
-            || server.replies.is_copying())
+            || server.replies.is_copying()
+            // What that owes may never be known; it serves nobody else.
+            || !server.replies.is_certain())
     }
 
     /// Does what is due when everything was answered: asks what texts have left behind, and sets
@@ -247,12 +255,7 @@ impl Relay {
     }
 
     /// Sets again what the client connected with and the session has not, by what `is_set` says.
-    fn restore(
-        &mut self,
-        server: &mut Upstream,
-        is_set: &dyn Fn(&str) -> bool,
-        out: &mut Vec<u8>,
-    ) {
+    fn restore(&mut self, server: &mut Upstream, is_set: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
         server.state.unblock();
         let own = Arc::make_mut(&mut self.client.parameters);
         for name in self.began.differing(&server.defaults) {
@@ -265,6 +268,10 @@ impl Relay {
                 && let Some(value) = self.began.value(&name)
             {
                 own.set(&name, value);
+                if server.defaults.value(&name).is_none() {
+                    // Amid a transaction nothing was learned yet.
+                    Arc::make_mut(&mut server.parameters).forget(&name);
+                }
             }
         }
         if *own == *self.began {

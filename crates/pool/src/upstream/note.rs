@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use pgweir_sql::fingerprint::Fingerprint;
-use pgweir_wire::backend::{self, ErrorView};
+use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
 use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
@@ -186,7 +186,9 @@ impl Upstream {
 
     /// PostgreSQL refused a query of the pooler.
     fn own_failed(&mut self, body: &[u8]) {
-        if self.state.refused() && !self.dying {
+        // Amid a transaction it has failed that.
+        let is_harmless = !self.dying && self.status == TxStatus::Idle;
+        if self.state.refused() && is_harmless {
             return;
         }
         let error = ErrorView::parse(body);

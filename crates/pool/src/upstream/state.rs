@@ -17,6 +17,10 @@ use crate::question::{ASKED, Answer, Question};
 /// Texts known to leave nothing behind: 2 KiB per server that was used.
 const HARMLESS: usize = 256;
 
+/// How often a question is asked again that was not answered, as a limit of the client's on the time of
+/// statements may cause. After that it waits for another text, and the server stays.
+const RETRIES_MAX: u32 = 3;
+
 /// What always makes a question due.
 const DUE: Kinds = Kinds::HELD
     .with(Kinds::SETTINGS)
@@ -42,8 +46,8 @@ pub(crate) struct State {
     /// One of the client's commands completed since.
     completed: bool,
     asking: Option<Box<Question>>,
-    /// The last question was not answered. The next one waits for another text.
-    failed: bool,
+    /// Questions in a row that were not answered.
+    failures: u32,
     /// What the session holds.
     held: Kinds,
     /// A setting may be what the server began with, not what the client did; what it sends next
@@ -74,7 +78,7 @@ impl State {
         self.asks = asks;
         self.sourced = None;
         self.blocks = false;
-        self.failed = false;
+        self.failures = 0;
     }
 
     /// Whether it is followed what the client leaves behind.
@@ -116,7 +120,7 @@ impl State {
         }
         let names = effects.names.clone();
         self.due.add(&Effects { kinds, names });
-        self.failed = false;
+        self.failures = 0;
     }
 
     /// What the client sends next has to wait until it is known what a text took back.
@@ -142,7 +146,7 @@ impl State {
         if by_pooler {
             self.due.kinds = self.due.kinds.and(UNASKED).without(Kinds::UNNAMED);
             self.due.names.clear();
-            self.failed = false;
+            self.failures = 0;
             self.blocks = false;
             self.sourced = None;
         }
@@ -222,7 +226,7 @@ impl State {
     /// The question that is due at the end of a transaction, if one is; `names` are custom settings
     /// that are known already.
     pub(crate) fn ask(&mut self, names: &[Arc<str>]) -> Option<String> {
-        if self.failed || self.due.kinds.is_empty() {
+        if self.failures > RETRIES_MAX || self.due.kinds.is_empty() {
             return None;
         }
         let Effects { kinds, names: own } = std::mem::take(&mut self.due);
@@ -247,7 +251,12 @@ impl State {
     pub(crate) fn ask_early(&mut self, names: &[Arc<str>]) -> Option<String> {
         self.taken_back = TakenBack {
             all: self.due.kinds.any(Kinds::RESET_ALL),
-            names: self.due.names.iter().map(|name| name.as_str().into()).collect(),
+            names: self
+                .due
+                .names
+                .iter()
+                .map(|name| name.as_str().into())
+                .collect(),
         };
         self.begin(Kinds::SETTINGS, names.iter().cloned())
     }
@@ -283,13 +292,15 @@ impl State {
             Ok(answer) => {
                 let asked = answer.kinds.and(ASKED);
                 self.held = self.held.without(asked).with(answer.held);
+                self.failures = 0;
                 Some(answer)
             }
             Err((kinds, names)) => {
                 let names = names.iter().map(|name| name.to_string()).collect();
                 self.due.add(&Effects { kinds, names });
-                self.failed = true;
-                self.blocks = false;
+                self.completed = true;
+                self.failures += 1;
+                self.blocks &= self.failures <= RETRIES_MAX;
                 None
             }
         }
@@ -308,7 +319,10 @@ impl Upstream {
             return;
         }
         let is_own = |name: &&Arc<str>| {
-            let is_empty = answer.settings.get(*name).is_some_and(|value| value.is_empty());
+            let is_empty = answer
+                .settings
+                .get(*name)
+                .is_some_and(|value| value.is_empty());
             // A custom setting that was taken back is empty.
             !(is_empty && answer.names.contains(name))
         };
@@ -321,7 +335,10 @@ impl Upstream {
         if is_early {
             return;
         }
-        self.role_is_foreign = answer.settings.get("role").is_some_and(|role| &**role != "none");
+        self.role_is_foreign = answer
+            .settings
+            .get("role")
+            .is_some_and(|role| &**role != "none");
         let own = Arc::make_mut(&mut self.parameters);
         own.learn(&answer.settings, &answer.names, &self.defaults);
         if let Some(ClientState {

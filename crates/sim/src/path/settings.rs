@@ -117,7 +117,10 @@ impl Settings {
         let mut listed: BTreeMap<_, _> = own
             .map(|name| (name.clone(), self.value(name).to_owned()))
             .collect();
-        for name in custom.iter().filter(|name| self.session.contains_key(*name)) {
+        for name in custom
+            .iter()
+            .filter(|name| self.session.contains_key(*name))
+        {
             listed.insert(name.clone(), self.value(name).to_owned());
         }
         listed.insert("role".to_owned(), self.value("role").to_owned());

@@ -202,7 +202,12 @@ fn session_verb(text: &str) -> Option<Verb> {
     if let Some(rest) = text.strip_prefix("set ") {
         let (name, value) = rest.split_once(" to ")?;
         let local = name.strip_prefix("local ");
-        return Some(set(local.unwrap_or(name), literal(value).0, local.is_some(), false));
+        return Some(set(
+            local.unwrap_or(name),
+            literal(value).0,
+            local.is_some(),
+            false,
+        ));
     }
     if let Some(name) = text.strip_prefix("reset ") {
         return Some(Verb::Reset(vec![name.to_owned()]));

@@ -74,7 +74,10 @@ fn settings_of_the_session_and_not_of_the_transaction() {
             "settings",
         ),
         ("set role bob", "settings"),
-        ("set session authorization default", "settings reset session_authorization"),
+        (
+            "set session authorization default",
+            "settings reset session_authorization",
+        ),
         ("select 1; set a.b = 1; reset a.c", "settings reset a.b a.c"),
         ("reset all", "settings reset reset-all"),
         ("set timezone to default", "settings reset timezone"),
