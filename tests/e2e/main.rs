@@ -36,4 +36,5 @@ mod replication;
 mod settings;
 mod signals;
 mod sockets;
+mod state;
 mod timeouts;

@@ -242,8 +242,9 @@ impl Relay {
         let question = match server.status {
             TxStatus::Idle if !self.moves() => {
                 let is_due = server.state.may_have_reset();
+                let question = is_due.then(|| server.state.ask_early(&names)).flatten();
                 server.state.forget_due();
-                is_due.then(|| server.state.ask_early(&names)).flatten()
+                question
             }
             TxStatus::Idle => server.state.ask(&names),
             TxStatus::InTransaction if server.state.blocks() => server.state.ask_early(&names),
