@@ -28,6 +28,8 @@ pub(super) struct Lease<S> {
     pub(super) running: RunningSince,
     /// When the client or the server last did something.
     pub(super) active: Time,
+    /// Since when the server owes the answer to what the pooler asked behind a transaction.
+    pub(super) asked: Option<Time>,
     /// The server has said something since.
     heard: bool,
     /// The client has sent it something.
@@ -62,6 +64,7 @@ impl<S> Lease<S> {
                 transaction: now,
             },
             active: now,
+            asked: None,
             heard: false,
             used: false,
         }
@@ -117,11 +120,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Ok(read) => read,
                 Err(need) => return need,
             };
-            let server = &mut *leased(&mut self.stage).server;
+            let lease = leased(&mut self.stage);
+            let server = &mut *lease.server;
             // A cancel request that comes late must not hit the question.
             if !server.cancels.are_under_way() {
                 self.relay.inquire(&mut server.upstream, &mut server.unsent);
             }
+            let is_asking = server.upstream.state.is_asking();
+            lease.asked = is_asking.then(|| lease.asked.unwrap_or(now));
             if let Some(need) = self.release(now) {
                 return need;
             }

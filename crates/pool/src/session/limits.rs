@@ -96,10 +96,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub fn is_stuck(&self, now: Time) -> bool {
         match &self.stage {
             Stage::Leased(lease) if lease.is_unheard() => now - lease.attached >= JOIN_MAX,
-            Stage::Leased(lease) => {
-                let is_asking = self.relay.hold(&lease.server.upstream) == Hold::Asking;
-                is_asking && now - lease.active >= JOIN_MAX
-            }
+            Stage::Leased(lease) => lease.asked.is_some_and(|since| now - since >= JOIN_MAX),
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => false,
         }
     }
