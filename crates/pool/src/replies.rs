@@ -131,6 +131,21 @@ impl Reply {
         }
     }
 
+    /// Whether it holds nothing but numbers, as nearly all do, and is about no statement with a name.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        matches!(
+            self,
+            Self::Parse(None)
+                | Self::Bind
+                | Self::Describe
+                | Self::Execute(_)
+                | Self::Sync
+                | Self::Query(_)
+                | Self::Own
+        )
+    }
+
     /// Whether what is sent later in another batch must wait for its answer: what it does to statements
     /// with names is known for certain only then.
     fn is_of_names(&self) -> bool {
@@ -284,9 +299,12 @@ impl Replies {
         self.push(reply);
     }
 
+    #[inline]
     fn push(&mut self, reply: Reply) {
-        self.name_bytes += reply.name_len();
-        self.names.1 += u32::from(reply.is_of_names());
+        if !reply.is_plain() {
+            self.name_bytes += reply.name_len();
+            self.names.1 += u32::from(reply.is_of_names());
+        }
         self.queue.push_back(reply);
     }
 
@@ -578,20 +596,17 @@ impl Replies {
 
     fn pop_one(&mut self) -> Option<Reply> {
         let front = self.queue.pop_front();
-        if let Some(reply) = &front {
+        if let Some(reply) = &front
+            && !reply.is_plain()
+        {
             self.name_bytes -= reply.name_len();
             if reply.is_of_names() {
-                self.no_longer_owed();
+                let (closed, open) = &mut self.names;
+                let owing = if *closed > 0 { closed } else { open };
+                *owing -= 1;
             }
         }
         front
-    }
-
-    #[cold]
-    fn no_longer_owed(&mut self) {
-        let (closed, open) = &mut self.names;
-        let owing = if *closed > 0 { closed } else { open };
-        *owing -= 1;
     }
 
     /// COPY FROM STDIN began for the oldest message. Syncs that were sent before its data are

@@ -319,6 +319,9 @@ pub(crate) fn send(stream: &mut impl Write, unsent: &mut Vec<u8>, bytes: &[u8]) 
 
 /// Writes what is unsent; true when nothing is left, and then no buffer is either.
 pub(crate) fn flush(stream: &mut impl Write, unsent: &mut Vec<u8>) -> io::Result<bool> {
+    if unsent.is_empty() {
+        return Ok(true);
+    }
     let is_empty = flush_keeping(stream, unsent)?;
     if is_empty {
         *unsent = Vec::new();

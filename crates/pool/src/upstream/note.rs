@@ -35,8 +35,11 @@ impl Upstream {
         mut client: Option<&mut ClientState>,
     ) -> Result<Noted, Broken> {
         let is_own = self.replies.next_is_own();
-        if kind == backend::COMMAND_COMPLETE && !is_own {
-            self.note_by_sql(body.unwrap_or_default(), client.as_deref_mut());
+        if kind == backend::COMMAND_COMPLETE
+            && !is_own
+            && let Some(tag @ [b'A' | b'D' | b'P', ..]) = body
+        {
+            self.note_by_sql(tag, client.as_deref_mut());
         }
         let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
@@ -102,7 +105,8 @@ impl Upstream {
         Ok(Noted::Nothing)
     }
 
-    /// A command of the client completed that may do something to statements with names.
+    /// A command of the client completed that may do something to statements with names, as `ALTER`, `DEALLOCATE`,
+    /// `DISCARD` and `PREPARE` do.
     fn note_by_sql(&mut self, tag: &[u8], client: Option<&mut ClientState>) {
         match tag {
             b"PREPARE\0" => match self.replies.done_by_sql() {
