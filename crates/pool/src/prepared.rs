@@ -15,7 +15,9 @@ mod server;
 pub use client::{CLIENT_STATEMENTS_MAX, ClientState, ClientStatements};
 pub use entry::{Entry, Identity};
 pub use server::Slot;
-pub(crate) use server::{ServerStatements, push_name, starts_like_ours};
+pub(crate) use server::{
+    ServerStatements, mentions_ours, push_close, push_name, push_parse, starts_like_ours,
+};
 
 /// The name of a prepared statement.
 pub type StatementName = Box<[u8]>;

@@ -10,14 +10,14 @@ mod state;
 use std::sync::Arc;
 
 use pgweir_wire::backend::{self, TxStatus};
+use pgweir_wire::encode;
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::{encode, frontend};
 
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
-use crate::prepared::{ClientState, StatementName};
+use crate::prepared::{ClientState, StatementName, push_parse};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
 use note::{Noted, setting};
 use prepared::Prepared;
@@ -173,11 +173,11 @@ impl Upstream {
         rest: &[u8],
         own: fn(StatementName) -> OwnParse,
     ) {
-        encode::message(&mut self.spliced, frontend::PARSE, |out| {
+        let named = |out: &mut Vec<u8>| {
             out.extend_from_slice(name);
             out.push(0);
-            out.extend_from_slice(rest);
-        });
+        };
+        push_parse(&mut self.spliced, named, rest);
         self.prepared.stand_sent(name);
         self.replies.sent(Reply::OwnParse(own(name.into())));
     }
@@ -198,8 +198,8 @@ impl Upstream {
         for name in self.prepared.stands() {
             self.close_stand(&name);
         }
+        self.send_sync();
         out.append(&mut self.spliced);
-        self.send_sync(out);
         true
     }
 
@@ -217,9 +217,9 @@ impl Upstream {
         self.prepared.shared.grow_stale();
     }
 
-    /// Appends a Sync of the pooler to `out`.
-    pub(crate) fn send_sync(&mut self, out: &mut Vec<u8>) {
-        encode::sync(out);
+    /// Ends a batch of the pooler in front of what the client sends next.
+    pub(crate) fn send_sync(&mut self) {
+        encode::sync(&mut self.spliced);
         self.replies.sent(Reply::OwnSync);
     }
 

@@ -160,7 +160,7 @@ pub(crate) struct LoggedIn {
 impl LoggedIn {
     fn new(opened: Opened) -> Self {
         let mut welcome = Welcome {
-            reported: Vec::new(),
+            reported: Arc::default(),
             parameters: Arc::default(),
         };
         welcome.change(opened.reported);
@@ -383,7 +383,7 @@ mod tests {
     async fn a_fresh_server_has_what_the_connect_query_set() {
         let welcome = connect(TxStatus::Idle).await.unwrap().welcome;
         let tokyo = ("TimeZone".to_owned(), "Asia/Tokyo".to_owned());
-        assert_eq!(welcome.reported, [tokyo]);
+        assert_eq!(*welcome.reported, [tokyo]);
         assert_eq!(welcome.parameters.value("timezone"), Some("Asia/Tokyo"));
     }
 

@@ -229,8 +229,7 @@ fn hand_over<S>(
     };
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
-    let mut relay = Relay::new(settings.mode, parameters);
-    relay.share(settings.policy.statements_max);
+    let relay = Relay::new(settings.mode, parameters);
     let session = Session::new(socket, relay, texts::fault, registry.clock.now());
     let mut session = session.with_input(rest);
     if let Some(words) = first_words {

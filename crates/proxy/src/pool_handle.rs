@@ -44,7 +44,7 @@ const RECENT_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Welcome {
     /// Every setting the server reported, spelled as it did; values as [`kept`].
-    pub(crate) reported: Vec<(String, String)>,
+    pub(crate) reported: Arc<Vec<(String, String)>>,
     /// Those that a session can change.
     pub(crate) parameters: Arc<Parameters>,
 }
@@ -69,9 +69,10 @@ impl Welcome {
         for (name, value) in reported {
             let value = kept(&value, encoding.as_deref()).into_owned();
             parameters.set(&name, &value);
-            match self.reported.iter_mut().find(|(known, _)| *known == name) {
+            let reported = Arc::make_mut(&mut self.reported);
+            match reported.iter_mut().find(|(known, _)| *known == name) {
                 Some(known) => known.1 = value,
-                None => self.reported.push((name, value)),
+                None => reported.push((name, value)),
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pgweir_wire::{encode, frontend};
+
 use super::{Entry, Identity};
 
 /// What the pooler's names of statements begin with; a number follows. Alone it is the name of none.
@@ -31,18 +33,13 @@ pub(crate) struct ServerStatements {
 }
 
 impl ServerStatements {
-    /// The number of a statement, which is wanted now.
-    pub(crate) fn want(&mut self, identity: Identity<'_>) -> Option<u32> {
+    /// What the server has of a statement, which is wanted now.
+    pub(crate) fn want(&mut self, identity: Identity<'_>) -> Option<&Slot> {
         let at = self.find(identity).filter(|&at| !self.slots[at].stale)?;
         self.wishes += 1;
-        self.slots[at].used = self.wishes;
-        Some(self.slots[at].number)
-    }
-
-    /// The entry that the server has of a statement.
-    pub(crate) fn entry(&self, identity: Identity<'_>) -> Option<&Arc<Entry>> {
-        let slot = &self.slots[self.find(identity)?];
-        (!slot.stale).then_some(&slot.entry)
+        let slot = &mut self.slots[at];
+        slot.used = self.wishes;
+        Some(slot)
     }
 
     /// Tables have changed: what is there is parsed anew when it is wanted.
@@ -139,6 +136,31 @@ pub(crate) fn push_name(out: &mut Vec<u8>, number: Option<u32>) {
         out[at..].reverse();
     }
     out.push(0);
+}
+
+/// Appends a Parse; `name` appends its name, and `rest` is what follows that in its body.
+pub(crate) fn push_parse(out: &mut Vec<u8>, name: impl FnOnce(&mut Vec<u8>), rest: &[u8]) {
+    encode::message(out, frontend::PARSE, |out| {
+        name(out);
+        out.extend_from_slice(rest);
+    });
+}
+
+/// Appends a Close of the statement with this number, or of none.
+pub(crate) fn push_close(out: &mut Vec<u8>, number: Option<u32>) {
+    encode::message(out, frontend::CLOSE, |out| {
+        out.push(frontend::TARGET_STATEMENT);
+        push_name(out, number);
+    });
+}
+
+/// Whether an error speaks of a statement by one of the pooler's names.
+pub(crate) fn mentions_ours(error: &[u8]) -> bool {
+    let is_ours = |quoted: &[u8]| match quoted.strip_prefix(b"\"") {
+        Some(name) => starts_like_ours(name) && matches!(name.last(), Some(b'1'..=b'9')),
+        None => false,
+    };
+    error.windows(1 + PREFIX.len() + 1).any(is_ours)
 }
 
 /// Whether a client calls a statement as the pooler would.

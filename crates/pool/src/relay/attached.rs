@@ -4,7 +4,7 @@
 use pgweir_sql::by_name::{Use, uses_by_name};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::frame::HEADER_LEN;
-use pgweir_wire::{encode, frontend};
+use pgweir_wire::frontend;
 
 use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
@@ -95,13 +95,7 @@ impl Relay {
             frontend::BIND => {
                 let found = frontend::bind_statement(body);
                 let name = looked_up_name(kind, found, body, whole)?;
-                if !server.replies.is_skipping() {
-                    if name.is_empty() {
-                        self.map_unnamed(server, message)?;
-                    } else if self.shares() {
-                        self.map_use(server, message, name)?;
-                    }
-                }
+                self.map(server, message, name)?;
                 if body.first() == Some(&0) {
                     server.prepared.unnamed_bind_sent(name.is_empty());
                 }
@@ -117,11 +111,7 @@ impl Relay {
                     && !server.replies.is_skipping()
                 {
                     let name = checked_name(kind, closed_name(body), body, whole)?;
-                    if name.is_empty() {
-                        self.map_unnamed(server, message)?;
-                    } else if self.shares() {
-                        self.map_use(server, message, name)?;
-                    }
+                    self.map(server, message, name)?;
                 }
                 Reply::Describe
             }
@@ -257,8 +247,7 @@ impl Relay {
             match (*what, message.header.kind) {
                 (Use::Execute, frontend::QUERY) if server.is_done() => {
                     server.send_stand(name, entry.body(), OwnParse::Try);
-                    encode::sync(&mut server.spliced);
-                    server.replies.sent(Reply::OwnSync);
+                    server.send_sync();
                 }
                 (Use::Execute, frontend::QUERY)
                     if server.replies.will_be_ready() && server.replies.is_certain() =>

@@ -15,7 +15,9 @@ use pgweir_wire::{encode, frontend};
 use super::{FromClient, Mode, Relay, Violation};
 use crate::notable::is_notable;
 use crate::passing::Passing;
-use crate::prepared::{Entry, Identity, SHARED_MAX, Slot, push_name, starts_like_ours};
+use crate::prepared::{
+    Entry, Identity, SHARED_MAX, Slot, push_close, push_name, push_parse, starts_like_ours,
+};
 use crate::replies::{OwnClose, OwnParse, Reply};
 use crate::upstream::Upstream;
 
@@ -132,9 +134,8 @@ impl Relay {
         if fails || server.prepared.in_doubt {
             return None;
         }
-        let entry = server.prepared.shared.entry(identity)?.clone();
-        server.prepared.shared.want(identity);
-        Some(entry)
+        let slot = server.prepared.shared.want(identity)?;
+        Some(slot.entry.clone())
     }
 
     /// A Close of a statement with a name. `Ok` if it goes on as it is.
@@ -145,22 +146,39 @@ impl Relay {
         name: &[u8],
     ) -> Result<(), FromClient> {
         self.may_name(server, message)?;
-        let len = HEADER_LEN + 1 + name.len() + 1;
-        if let Some(closed) = self.client.statements.remove(name) {
-            server.replies.sent(Reply::Forgotten(Box::new(closed)));
-            push_close(&mut server.spliced, None);
-            return Err(FromClient::Spliced(len));
+        let reply = if let Some(closed) = self.client.statements.remove(name) {
+            Reply::Forgotten(Box::new(closed))
+        } else if starts_like_ours(name) || server.prepared.has_stand(name) {
+            Reply::Close(None)
+        } else {
+            return Ok(());
+        };
+        server.replies.sent(reply);
+        push_close(&mut server.spliced, None);
+        Err(FromClient::Spliced(HEADER_LEN + 1 + name.len() + 1))
+    }
+
+    /// A Bind or Describe of a statement. `Ok` if it goes on as it is.
+    #[inline]
+    pub(super) fn map(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        name: &[u8],
+    ) -> Result<(), FromClient> {
+        if server.replies.is_skipping() {
+            Ok(())
+        } else if name.is_empty() {
+            self.map_unnamed(server, message)
+        } else if self.shares() {
+            self.map_use(server, message, name)
+        } else {
+            Ok(())
         }
-        if starts_like_ours(name) || server.prepared.has_stand(name) {
-            server.replies.sent(Reply::Close(None));
-            push_close(&mut server.spliced, None);
-            return Err(FromClient::Spliced(len));
-        }
-        Ok(())
     }
 
     /// A Bind or Describe of a statement with a name. `Ok` if it goes on as it is.
-    pub(super) fn map_use(
+    fn map_use(
         &mut self,
         server: &mut Upstream,
         message: Message<'_>,
@@ -206,15 +224,11 @@ impl Relay {
         if server.prepared.in_doubt {
             return None;
         }
-        let identity = entry.identity();
-        let shared = &mut server.prepared.shared;
-        let number = shared.want(identity)?;
-        let same = shared.entry(identity)?;
-        if !Arc::ptr_eq(same, entry) {
-            let same = same.clone();
-            self.client.statements.insert(name, same);
+        let slot = server.prepared.shared.want(entry.identity())?;
+        if !Arc::ptr_eq(&slot.entry, entry) {
+            self.client.statements.insert(name, slot.entry.clone());
         }
-        Some(number)
+        Some(slot.number)
     }
 
     /// Parses a statement of the client on a server that lacks it, before the message that wants it.
@@ -226,8 +240,8 @@ impl Relay {
             // PostgreSQL reads it otherwise now.
             let identity = Identity::new(&reading, entry.body());
             let entry = identity.entry(entry.statement, entry.is_notable);
-            if let Some(number) = server.prepared.shared.want(identity) {
-                return number;
+            if let Some(slot) = server.prepared.shared.want(identity) {
+                return slot.number;
             }
             self.client.statements.insert(name, entry.clone());
             entry
@@ -260,7 +274,7 @@ impl Relay {
 
     /// A Bind or Describe of the unnamed statement: it is the client's own, or none. `Ok` if it goes on as it is.
     #[inline]
-    pub(super) fn map_unnamed(
+    fn map_unnamed(
         &mut self,
         server: &mut Upstream,
         message: Message<'_>,
@@ -358,22 +372,6 @@ fn close_slot(server: &mut Upstream, slot: Slot) {
     push_close(&mut server.spliced, Some(slot.number));
     let evicted = OwnClose::Evicted(Box::new(slot));
     server.replies.sent(Reply::OwnClose(evicted));
-}
-
-/// Appends a Close of the pooler's statement of this number, or of none.
-fn push_close(out: &mut Vec<u8>, number: Option<u32>) {
-    encode::message(out, frontend::CLOSE, |out| {
-        out.push(frontend::TARGET_STATEMENT);
-        push_name(out, number);
-    });
-}
-
-/// Appends a Parse; `rest` is what follows the name in its body.
-fn push_parse(out: &mut Vec<u8>, name: impl FnOnce(&mut Vec<u8>), rest: &[u8]) {
-    encode::message(out, frontend::PARSE, |out| {
-        name(out);
-        out.extend_from_slice(rest);
-    });
 }
 
 /// Whether this is what follows the name in a Parse: a text, and as many types as it says.

@@ -22,7 +22,7 @@ pub struct FirstWords {
     pub before: Vec<u8>,
     /// Settings of a fresh server that clients are told, in order; where the client has another value it is told
     /// that. Values are as [`reported::kept`] keeps them.
-    pub reported: Vec<(String, String)>,
+    pub reported: Arc<Vec<(String, String)>>,
     /// Behind them: the key, and that the client may begin.
     pub after: Vec<u8>,
 }
@@ -31,7 +31,7 @@ impl FirstWords {
     /// Its bytes, for a client with these settings.
     pub fn encode(&self, parameters: &Parameters) -> Vec<u8> {
         let mut out = self.before.clone();
-        for (name, value) in &self.reported {
+        for (name, value) in &*self.reported {
             let value = parameters.value(name).unwrap_or(value);
             encode::parameter_status(&mut out, name, reported::bytes(value));
         }

@@ -8,7 +8,7 @@ use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
 use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
-use crate::prepared::{ClientState, significant};
+use crate::prepared::{ClientState, ClientStatements, mentions_ours, significant};
 use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
 use crate::reported;
 
@@ -36,10 +36,11 @@ impl Upstream {
     ) -> Result<Noted, Broken> {
         let is_own = self.replies.next_is_own();
         if kind == backend::COMMAND_COMPLETE
-            && !is_own
             && let Some(tag @ [b'A' | b'D' | b'P', ..]) = body
         {
-            self.note_by_sql(tag, client.as_deref_mut());
+            // What the pooler drops is none of the client's.
+            let client = client.as_deref_mut().filter(|_| !is_own);
+            self.note_by_sql(tag, client);
         }
         let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
@@ -105,7 +106,7 @@ impl Upstream {
         Ok(Noted::Nothing)
     }
 
-    /// A command of the client completed that may do something to statements with names, as `ALTER`, `DEALLOCATE`,
+    /// A command completed that may do something to statements with names, as `ALTER`, `DEALLOCATE`,
     /// `DISCARD` and `PREPARE` do.
     fn note_by_sql(&mut self, tag: &[u8], client: Option<&mut ClientState>) {
         match tag {
@@ -158,8 +159,8 @@ impl Upstream {
     /// The server skips what was noted when it was sent.
     #[cold]
     fn undo(&mut self, skipped: Reply, client: Option<&mut ClientState>) {
-        let mut nobodys = ClientState::default();
-        let statements = &mut client.unwrap_or(&mut nobodys).statements;
+        let mut nobodys = ClientStatements::default();
+        let statements = client.map_or(&mut nobodys, |client| &mut client.statements);
         match skipped {
             Reply::Mapped(name, number) => {
                 self.prepared.shared.remove(number);
@@ -214,13 +215,9 @@ impl Upstream {
             b"SET\0" | b"RESET\0" if !self.state.asks() => self.forget_unreported(),
             b"DISCARD ALL\0" => {
                 self.state.discarded(is_own);
-                if is_own {
-                    self.all_closed(None);
-                }
                 self.parameters = self.defaults.clone();
                 self.limit_is_foreign = false;
             }
-            b"DEALLOCATE ALL\0" if is_own => self.all_closed(None),
             _ => {}
         }
     }
@@ -273,8 +270,7 @@ impl Upstream {
 fn tells_of_stale_statement(body: &[u8]) -> bool {
     let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
     has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
-        || has(b"\0C26000\0")
-            && (b'1'..=b'9').any(|digit| has(&[b"\"pgweir_", &[digit][..]].concat()))
+        || has(b"\0C26000\0") && mentions_ours(body)
 }
 
 /// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.

@@ -120,7 +120,7 @@ fn first_words() -> FirstWords {
     let reported = REPORTED.map(|(name, value)| (name.to_owned(), value.to_owned()));
     FirstWords {
         before: Vec::new(),
-        reported: reported.into(),
+        reported: Arc::new(reported.into()),
         after: Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
+use std::sync::Arc;
+
 use super::{NOW, Stream, parameters, place, query, server_says, wording};
 use crate::id::ServerId;
 use crate::relay::{Mode, Relay};
@@ -17,10 +19,10 @@ fn login(mode: Mode, zone: &str) -> (Session<Stream, Stream>, Box<Server<Stream>
     let client = Stream::default();
     let first_words = FirstWords {
         before: b"R".to_vec(),
-        reported: vec![
+        reported: Arc::new(vec![
             ("server_version".into(), "17".into()),
             ("TimeZone".into(), "UTC".into()),
-        ],
+        ]),
         after: b"Z".to_vec(),
     };
     let session = Session::new(client, relay, wording, NOW).greeted_later(first_words);

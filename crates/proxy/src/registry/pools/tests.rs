@@ -24,7 +24,7 @@ fn make(registry: &Registry, name: &str, user: &str) -> Result<Arc<PoolHandle>, 
 fn confirm(pool: &PoolHandle) {
     pool.greeting
         .send_replace(Greeting::Known(Arc::new(Welcome {
-            reported: Vec::new(),
+            reported: Arc::default(),
             parameters: Arc::new(Parameters::default()),
         })));
 }
