@@ -416,6 +416,11 @@ impl Replies {
         !self.uncertain && self.strays == 0
     }
 
+    /// Whether that will never be known again.
+    pub(crate) fn is_uncertain_for_good(&self) -> bool {
+        self.uncertain
+    }
+
     /// Whether what is answered cannot be told apart any more, or not after another message than COPY expects, so
     /// that nothing of it can be kept from the client.
     #[inline]

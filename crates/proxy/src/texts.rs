@@ -129,7 +129,7 @@ fn violated(violation: Violation) -> String {
             kind.escape_ascii()
         ),
         Violation::Unreachable => {
-            "the prepared statement cannot be used behind messages that COPY does not expect"
+            "the session cannot go on behind messages that COPY does not expect: what the server answers is not known"
                 .to_owned()
         }
         Violation::TooManyStatements => {

@@ -147,4 +147,9 @@ pub const REGRESSIONS: &[Regression] = &[
         seed: 94,
         showed: "a server that never came to its end was cleaned for as long as it liked",
     },
+    Regression {
+        level: Level::Path,
+        seed: 9277,
+        showed: "behind messages that COPY does not expect, a RESET went to the server's default, not the client's",
+    },
 ];

@@ -33,6 +33,12 @@ impl Relay {
             if server.replies.is_full() || self.awaits_reset(server) {
                 break FromClient::Full;
             }
+            if server.state.blocks()
+                && server.replies.is_uncertain_for_good()
+                && header.kind != frontend::TERMINATE
+            {
+                break FromClient::Violation(Violation::Unreachable);
+            }
             let message = Message {
                 header,
                 body: &rest[HEADER_LEN..rest.len().min(header.message_len())],

@@ -18,8 +18,8 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
-    /// A statement is wanted that would have to be parsed for the client first, on a server of which it is not known
-    /// any more what it answers: the client sent what a COPY does not expect.
+    /// A statement would have to be parsed, or settings set again, before the client goes on, on a server of which
+    /// it is not known any more what it answers: the client sent what a COPY does not expect.
     Unreachable,
     /// More prepared statements than one client may have
     /// ([`CLIENT_STATEMENTS_MAX`](crate::prepared::CLIENT_STATEMENTS_MAX)).

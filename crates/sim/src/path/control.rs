@@ -117,7 +117,7 @@ impl World {
         };
         // A query of the holder's that is still on its way is hit as well, in the end.
         let running = backend.guest.filter(|_| backend.task.is_some());
-        isolation::arrives_late(meant, backend.holder.or(running));
+        isolation::arrives_late(meant.or(backend.first_guest), backend.holder.or(running));
         backend.cancel();
         drop(backends);
         self.run_backend(server);

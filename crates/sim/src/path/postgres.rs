@@ -89,6 +89,8 @@ pub(super) struct Backend {
     leaving: bool,
     /// Whose query came last.
     pub(super) guest: Option<u64>,
+    /// The first of those since it was nobody's: what was meant for a client that it has not heard yet is for this.
+    pub(super) first_guest: Option<u64>,
     /// Microseconds that each step of what the pooler asks takes.
     pub(super) own_slow: u64,
     /// It takes very long to be cleaned.
@@ -121,6 +123,7 @@ impl Backend {
             deferred: None,
             leaving: false,
             guest: None,
+            first_guest: None,
             own_slow: 0,
             dazed: false,
             mute: false,
@@ -230,6 +233,7 @@ impl Backend {
         if let Some(tag) = tag {
             hygiene::arrives(self, tag, env.refused);
             self.guest = Some(tag.client);
+            self.first_guest.get_or_insert(tag.client);
         }
     }
 

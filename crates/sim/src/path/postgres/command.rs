@@ -125,6 +125,7 @@ impl Backend {
     fn receive_holder(&mut self) {
         if self.tx == Tx::Idle {
             self.guest = self.holder;
+            self.first_guest = self.holder;
         }
     }
 
