@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-regress semver bench soak hostile races lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers test-regress semver bench soak hostile races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,9 +70,10 @@ semver: ## Compares pgweir-sqlx's interface with the last release (BASE=rev); ne
 			--features $$sqlx --features metrics --features axum || exit 1; \
 	done
 
-test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files
+test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files, and speaks every version of the protocol with it
 	$(CARGO) build -p pgweir-cli
-	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs
+	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs \
+		negotiation:: replication::a_ replication::errors
 
 # Two packages from PyPI that read rendered files in the tests and that Debian does not have.
 tools: tests/tools/installed ## Installs the tests' tools from PyPI into tests/tools
@@ -88,6 +89,11 @@ test-rendered: tools ## Tests rendered files with Prisma 7 and artillery (from n
 	cd tests/rendered && npm ci --ignore-scripts --no-fund --no-audit
 	$(CARGO) build -p pgweir-cli
 	$(CARGO) test -p pgweir-e2e --test e2e -- --ignored rendered::
+
+# Installs the drivers: npm, PyPI, crates.io, and Debian's packages for root. ARGS="--only psycopg", "--fast", "--list".
+test-drivers: ## Compares what PostgreSQL drivers see directly and through two servers (ARGS="--fast" and others)
+	$(CARGO) build -p pgweir-cli
+	PGWEIR_BIN=$(or $(PGWEIR_BIN),$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir) python3 tests/drivers/run $(ARGS)
 
 # Needs PostgreSQL's server and psql, a C compiler, and the sources of that version, which it downloads (23 MB) from where
 # the system's packages come from or from postgresql.org. Ten minutes and more for each suite (ARGS="--suite regress --way session").

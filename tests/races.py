@@ -143,6 +143,24 @@ RACES = [
         "",
     ),
     (
+        "a server goes back with a cancel request that PostgreSQL did not confirm",
+        DRIVER + "../server.rs",
+        "self.in_doubt |= delivery == Delivery::InDoubt;",
+        "let _ = delivery;",
+    ),
+    (
+        "a server that does not answer the pooler keeps its client",
+        DRIVER + "endings.rs",
+        "        if self.session.is_stuck(now) {\n            return Some(Due::GiveUpServer);\n        }\n",
+        "",
+    ),
+    (
+        "a role that a client took is left to the next one",
+        DRIVER + "../relay/attached.rs",
+        "server.role_is_foreign |= !whole || may_set_role(text);",
+        "",
+    ),
+    (
         "a server is cleaned for as long as it likes",
         DRIVER + "servers.rs",
         "Next::Wait if self.now < until => None,",

@@ -10,6 +10,7 @@ use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::login::{
     Handshake, Identity, LoginError, MESSAGES_MAX, Method, Opened, REPORTED_MAX, Secrets, Turn,
 };
+use pgweir_wire::startup::MINOR_NEWEST;
 
 fuzz_target!(|data: &[u8]| {
     let Some((cut, stream)) = data.split_first_chunk() else {
@@ -40,6 +41,7 @@ fn outcome(stream: &[u8], cut: usize) -> (Vec<u8>, Result<Option<Opened>, LoginE
             ..Secrets::default()
         },
         weakest: Method::Cleartext,
+        minor: MINOR_NEWEST,
     };
     let mut out = Vec::new();
     let mut login = Handshake::start(&identity, "client".to_owned(), &mut out);

@@ -66,11 +66,18 @@ fn an_administrator_ends_who_sits_in_a_transaction_and_the_next_has_its_turn() {
     let (pooler, _secret) = pooler(&role);
     let admin = token(&pooler, &["--admin", "--subject", "alice"]);
     let mut sleeper = Client::log_in(&role.through(&pooler));
-    sleeper.query("create temporary table t (a int)").success();
+    // A temporary table would keep the server from going back.
+    sleeper.query("create table rolled_back (a int)").success();
     sleeper.query("begin").success();
-    sleeper.query("insert into t values (7)").success();
+    sleeper
+        .query("insert into rolled_back values (7)")
+        .success();
     let mut waiter = Client::log_in(&role.through(&pooler));
-    waiter.send(Batch::new().query("select count(*) from t").bytes());
+    waiter.send(
+        Batch::new()
+            .query("select count(*) from rolled_back")
+            .bytes(),
+    );
     eventually("it waits", || {
         (pooler.scrape().sum("pgweir_pool_waiters", &[]) == Some(1.0)).then_some(())
     });

@@ -307,7 +307,7 @@ fn peers_that_vanish_during_login_leave_nothing() {
     let target = role.through(&pooler);
     let mut packet = Vec::new();
     let pairs = [("user", &*target.user), ("database", &*target.database)];
-    pgweir_wire::startup::encode_startup(&mut packet, &pairs);
+    pgweir_wire::startup::encode_startup(&mut packet, 0, &pairs);
     for cut in 0..=packet.len() {
         let mut peer = Client::connect(&target).unwrap();
         peer.send(&packet[..cut]);

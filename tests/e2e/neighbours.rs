@@ -71,7 +71,7 @@ fn begin(target: &Target) -> Client {
     let mut out = Vec::new();
     let user = target.user.as_str();
     let parameters = [("user", user), ("database", target.database.as_str())];
-    pgweir_wire::startup::encode_startup(&mut out, &parameters);
+    pgweir_wire::startup::encode_startup(&mut out, 0, &parameters);
     client.send(&out);
     client
 }

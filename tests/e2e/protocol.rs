@@ -146,40 +146,6 @@ fn notifications_reach_the_session_that_listens() {
 }
 
 #[test]
-fn named_statements_pin_their_client_until_they_are_closed() {
-    let role = shared().role();
-    let pooler = Pooler::start(&role.config().set("default_pool_size", 2));
-    let mut client = Client::log_in(&role.through(&pooler));
-    let mut other = Client::log_in(&role.through(&pooler));
-    let pid = "select pg_backend_pid()";
-    let parse = Batch::new().parse("s", pid).sync();
-    let run = Batch::new().bind("", "s", &[]).execute("", 0).sync();
-    let mut third = Client::log_in(&role.through(&pooler));
-    for close in [
-        Batch::new().close_statement("s").sync(),
-        Batch::new().query("deallocate s"),
-        Batch::new().run("deallocate prepare \"s\"", &[]).sync(),
-        Batch::new().query("select 1; deallocate s; select 2"),
-        Batch::new().query("deallocate all"),
-    ] {
-        client.ask(&parse).success();
-        let own = client.ask(&run).success().value();
-        // The other client would get the pinned server, for it was used last.
-        for _ in 0..5 {
-            assert_ne!(other.value(pid), own);
-            assert_eq!(client.ask(&run).success().value(), own);
-        }
-        client.ask(&close).success();
-        // Both servers are there for others again.
-        other.query("begin").success();
-        third.query("begin").success();
-        assert_ne!(other.value(pid), third.value(pid));
-        other.query("rollback").success();
-        third.query("rollback").success();
-    }
-}
-
-#[test]
 fn statements_prepared_by_one_client_are_unknown_to_the_next() {
     let role = shared().role();
     let pooler = Pooler::start(&role.config().set("default_pool_size", 1));

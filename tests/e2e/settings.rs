@@ -132,21 +132,59 @@ fn a_setting_that_is_rolled_back_is_not_kept() {
 }
 
 #[test]
-fn a_wrong_value_at_startup_is_postgres_error_to_that_client_only() {
+fn a_wrong_value_at_startup_is_refused_at_login_and_costs_no_server() {
     let role = shared().role();
     let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
     let target = role.through(&pooler);
     let mut fine = Client::log_in(&target);
+    let backend = fine.value("select pg_backend_pid()");
     for _ in 0..3 {
-        let refused = match Client::try_log_in(&target, &[("TimeZone", "Nowhere")]) {
-            Ok(mut client) => client.query("select 'ran'"),
-            Err(refused) => refused,
-        };
+        let refused = Client::try_log_in(&target, &[("TimeZone", "Nowhere")]);
+        let refused = refused.expect_err("refused at login");
         assert_eq!(refused.error().sqlstate(), "22023", "{refused:?}");
         assert!(refused.error().text().contains("Nowhere"), "{refused:?}");
-        assert!(refused.rows().is_empty() && refused.ended, "{refused:?}");
+        assert!(refused.ended, "{refused:?}");
         has(&mut fine, "TimeZone", "UTC");
+        assert_eq!(fine.value("select pg_backend_pid()"), backend);
     }
+}
+
+#[test]
+fn a_value_that_the_pool_does_not_know_is_told_as_postgresql_spells_it() {
+    let role = shared().role();
+    for mode in ["transaction", "session"] {
+        let config = role.config().set("default_pool_size", 1);
+        let pooler = Pooler::start(&config.set("pool_mode", mode));
+        let target = role.through(&pooler);
+        for _ in 0..2 {
+            let mut client = Client::log_in_with(&target, &[("TimeZone", "asia/tokyo")]);
+            assert_eq!(client.parameters["TimeZone"], "Asia/Tokyo");
+            // A login holds no server, in session mode neither.
+            assert_eq!(Client::log_in(&target).value("show timezone"), "UTC");
+            has(&mut client, "TimeZone", "Asia/Tokyo");
+        }
+    }
+}
+
+#[test]
+fn a_login_with_a_value_that_is_not_known_waits_no_longer_than_a_query() {
+    let role = shared().role();
+    let config = role.config().set("default_pool_size", 1);
+    let pooler = Pooler::start(&config.set("query_wait_timeout", 1));
+    let target = role.through(&pooler);
+    let mut busy = Client::log_in(&target);
+    busy.query("begin").success();
+    let refused = Client::try_log_in(&target, &[("TimeZone", "Asia/Tokyo")]);
+    let refused = refused.expect_err("no server is free");
+    assert!(
+        refused.error().text().contains("query_wait_timeout"),
+        "{refused:?}"
+    );
+    Client::log_in_with(&target, &[("application_name", "any"), ("TimeZone", "UTC")]);
+    busy.query("commit").success();
+    Client::log_in_with(&target, &[("TimeZone", "Asia/Tokyo")]);
+    busy.query("begin").success();
+    Client::log_in_with(&target, &[("TimeZone", "Asia/Tokyo")]);
 }
 
 #[test]
@@ -184,8 +222,6 @@ fn parameters_that_are_not_settings_are_refused_unless_ignored() {
         Err(refused) => refused,
     };
     assert_eq!(answer.error().sqlstate(), "42704", "{answer:?}");
-    let replication = Client::try_log_in(&target, &[("replication", "database")]).unwrap_err();
-    assert_eq!(replication.error().sqlstate(), "0A000");
 }
 
 #[test]

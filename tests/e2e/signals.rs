@@ -223,6 +223,7 @@ fn a_reload_to_session_mode_leaves_no_state_of_other_clients() {
     let role = shared().role();
     let one = |mode: &str| {
         let config = role.config().set("pool_mode", mode);
+        let config = config.set("http_listen", "127.0.0.1:0");
         config.set("default_pool_size", 1)
     };
     let pooler = Pooler::start(&one("transaction"));
@@ -236,9 +237,18 @@ fn a_reload_to_session_mode_leaves_no_state_of_other_clients() {
     drop(gone);
     pooler.reload(&one("session"));
     assert_eq!(Client::log_in(&target).value(left), "4MB 0");
-    // Its mode is that of its login, and so it leaves things behind with each transaction.
+    // Its mode is that of its login, and so its server stays while there is a temporary table.
     stays.query(leave);
-    assert_eq!(Client::log_in(&target).value(left), "4MB 0");
+    assert_eq!(stays.value(left), "99kB 1");
+    let mut waits = Client::log_in(&target);
+    waits.send(Batch::new().query(left).bytes());
+    eventually("it waits", || {
+        (pooler.scrape().sum("pgweir_pool_waiters", &[]) == Some(1.0)).then_some(())
+    });
+    stays.query("drop table left_over").success();
+    assert_eq!(waits.until_ready().value(), "4MB 0");
+    drop(waits);
+    assert_eq!(stays.value(left), "99kB 0");
 }
 
 #[test]

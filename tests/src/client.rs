@@ -69,6 +69,7 @@ impl Target {
                 ..Secrets::default()
             },
             weakest: Method::Cleartext,
+            minor: 0,
         }
     }
 
@@ -151,8 +152,33 @@ impl Client {
     /// The login was refused.
     #[track_caller]
     pub fn try_log_in(target: &Target, parameters: &[(&str, &str)]) -> Result<Self, Transcript> {
-        let mut client = Self::connect(target).expect("the server listens");
+        Self::try_log_in_as(target, target.identity(parameters)).map(|(client, _)| client)
+    }
+
+    /// Logs in with a newer minor version of the protocol, and gives what the server sent.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[track_caller]
+    pub fn log_in_asking(
+        target: &Target,
+        minor: u16,
+        parameters: &[(&str, &str)],
+    ) -> (Self, Transcript) {
         let mut identity = target.identity(parameters);
+        identity.minor = minor;
+        match Self::try_log_in_as(target, identity) {
+            Ok(logged_in) => logged_in,
+            Err(refused) => panic!("login refused: {refused:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn try_log_in_as(
+        target: &Target,
+        mut identity: Identity,
+    ) -> Result<(Self, Transcript), Transcript> {
+        let mut client = Self::connect(target).expect("the server listens");
         let nonce = random_hex(12).expect("random bytes");
         let mut out = Vec::new();
         let mut login = Handshake::start(&identity, nonce, &mut out);
@@ -167,7 +193,7 @@ impl Client {
             transcript.messages.push(message.clone());
             match login.on_message(message.kind, &message.body, &mut identity, &mut out) {
                 Ok(Turn::Wait(next)) => login = next,
-                Ok(Turn::Ready(_)) => return Ok(client),
+                Ok(Turn::Ready(_)) => return Ok((client, transcript)),
                 Err(LoginError::Refused { .. }) => {
                     let rest = client.until_end();
                     transcript.messages.extend(rest.messages);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frame::{self, HEADER_LEN};
+use pgweir_wire::startup::FirstPacket;
 use pgweir_wire::{encode, startup};
 
 use crate::wait::PATIENCE;
@@ -102,28 +103,35 @@ impl Peer {
 
     /// Reads the startup packet; false if it was a cancel request, or nothing came.
     pub fn startup(&mut self) -> bool {
+        matches!(self.first_packet(), Some(FirstPacket::Startup(_)))
+    }
+
+    /// Reads what the connection begins with.
+    pub fn first_packet(&mut self) -> Option<FirstPacket> {
         loop {
             match startup::parse(&self.inbox) {
-                Ok(Some((startup::FirstPacket::Startup(_), len))) => {
+                Ok(Some((packet, len))) => {
                     self.inbox.drain(..len);
-                    return true;
+                    return Some(packet);
                 }
                 Ok(None) if self.fill() => {}
-                _ => return false,
+                _ => return None,
             }
         }
     }
 
     /// Reads the startup packet, and logs in whoever it is; false if that is no login.
     pub fn log_in(&mut self) -> bool {
-        if !self.startup() {
-            return false;
-        }
+        self.startup() && self.welcome(&[1, 2, 3, 4])
+    }
+
+    /// Lets the pooler in with this key for cancelling; false if it has closed.
+    pub fn welcome(&mut self, key: &[u8]) -> bool {
         let mut out = Vec::new();
         encode::authentication_ok(&mut out);
         encode::parameter_status(&mut out, "server_version", "15.0");
         encode::parameter_status(&mut out, "client_encoding", "UTF8");
-        encode::backend_key_data(&mut out, 1, &[1, 2, 3, 4]);
+        encode::backend_key_data(&mut out, 1, key);
         encode::ready_for_query(&mut out, TxStatus::Idle);
         self.send(&out)
     }

@@ -48,6 +48,8 @@ impl Postgres {
             settings: [
                 ("max_connections", CONNECTIONS_MAX),
                 ("timezone", "UTC"),
+                ("wal_level", "logical"),
+                ("max_wal_senders", "20"),
                 ("log_connections", "on"),
                 ("log_disconnections", "on"),
                 ("log_line_prefix", "%m [%p] %u@%d %a "),
@@ -88,6 +90,13 @@ impl Postgres {
         self.cluster
             .stop()
             .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// A new role that logs in with SCRAM and may replicate.
+    pub fn replicator(&self) -> Role {
+        let role = self.role();
+        self.sql(&format!("ALTER ROLE {} REPLICATION", role.name));
+        role
     }
 
     /// A new role that logs in with SCRAM.

@@ -15,6 +15,12 @@ pub fn kill(pid: u32, signal: Signal) {
     kill_process(pid.expect("a process number"), signal).expect("the process is there");
 }
 
+/// Sends a signal to a process that may have ended; whether it was there.
+pub fn try_kill(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
 /// Memory that a process has in RAM now, in bytes.
 pub fn memory_now(pid: u32) -> u64 {
     status(pid, "VmRSS")

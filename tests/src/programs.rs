@@ -45,6 +45,15 @@ pub fn pgbench(target: &Target, arguments: &[&str]) -> Output {
     run(program("pgbench", "postgresql", target).args(arguments))
 }
 
+/// Runs a program of PostgreSQL's that replicates, such as `pg_basebackup`.
+///
+/// # Panics
+/// If it is not installed.
+#[track_caller]
+pub fn replicate(name: &str, target: &Target, arguments: &[&str]) -> Output {
+    run(program(name, "postgresql-client", target).args(arguments))
+}
+
 #[track_caller]
 fn program(name: &str, package: &str, target: &Target) -> Command {
     let postgres = Postgres::find().unwrap_or_else(|missing| panic!("{missing}"));

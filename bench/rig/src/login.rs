@@ -35,6 +35,7 @@ impl Account {
                     ..Secrets::default()
                 },
                 weakest: Method::Cleartext,
+                minor: 0,
             },
             derivations: 0,
             logins: 0,

@@ -68,6 +68,8 @@ pub struct PoolConfig {
     pub server_reset_query: String,
     /// Whether that is run after each transaction too (`server_reset_query_always`).
     pub server_reset_query_always: bool,
+    /// Named prepared statements that a server keeps for all clients; 0 shares none.
+    pub max_prepared_statements: u32,
 }
 
 impl ReadAs for PoolMode {
@@ -103,7 +105,7 @@ impl PoolConfig {
             transaction_timeout, client_idle_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
             server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
-            server_reset_query, server_reset_query_always,
+            server_reset_query, server_reset_query_always, max_prepared_statements,
         };
         pool.min_pool_size = min_pool_size(chain);
         // As in PgBouncer: no query is no check, and a delay of 0 is a check before every use.

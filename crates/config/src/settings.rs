@@ -183,6 +183,9 @@ const fn limit(max: u32) -> Kind {
 
 /// PostgreSQL serves some thousands of connections at the very most.
 const SERVERS_MAX: u32 = 10_000;
+
+/// Most prepared statements per server.
+const STATEMENTS_MAX: u32 = 10_000;
 /// Beyond any machine's number of file descriptors.
 const CLIENTS_MAX: u32 = 1_000_000;
 
@@ -318,6 +321,8 @@ pub static SETTINGS: &[Setting] = &[
         "SQL that cleans a server after a session; an empty text is none."),
     Setting::new(GD, "server_reset_query_always", Kind::Bool, "false",
         "Whether it runs after each transaction in the other pool modes too."),
+    Setting::new(GD, "max_prepared_statements", number(0, STATEMENTS_MAX), "200",
+        "Named prepared statements that a server keeps for all clients in transaction and statement mode; the one not used for longest makes room. `0` shares none: a client with named statements keeps its server."),
 
     // TCP, both sides.
     Setting::new(G, "tcp_keepalive", Kind::Bool, "true",
@@ -406,7 +411,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "server_tls_cert_file"), (Global, "server_tls_protocols"), (Global, "server_tls_ciphers"),
         (Global, "server_tls13_ciphers"),
         // Sessions.
-        (Global, "track_extra_parameters"), (Global, "max_prepared_statements"), (Global, "disable_pqexec"),
+        (Global, "track_extra_parameters"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
         // Pools and servers.
         (Global, "server_round_robin"), (Global, "server_fast_close"),

@@ -51,6 +51,8 @@ pub struct Policy {
     pub reset_query: String,
     /// Whether it is sent whenever a client gives a server up, so that no session state ever reaches the next.
     pub reset_always: bool,
+    /// Named statements that a server keeps for all clients outside session mode; 0 shares none.
+    pub statements_max: u32,
 }
 
 /// A client that has logged in.

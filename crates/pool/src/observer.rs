@@ -94,6 +94,34 @@ impl Observer {
         self.trace.bind(name, prepared);
     }
 
+    /// A Bind of a statement was sent that is shared by clients.
+    pub(crate) fn shared_bind_sent(&mut self, statement: Fingerprint) {
+        self.work.binds += 1;
+        self.trace.bind_to(statement);
+    }
+
+    /// The unnamed statement is parsed again for the client.
+    pub(crate) fn unnamed_again(&mut self, parsed: &[u8], settings: &Parameters) {
+        self.work.put_in_front += 1;
+        let body = [b"\0", parsed].concat();
+        self.trace.parse(b"", &body, settings);
+    }
+
+    /// A statement is parsed again for the client, because its server lacks it.
+    pub(crate) fn put_in_front(&mut self) {
+        self.work.put_in_front += 1;
+    }
+
+    /// A client's Parse is not sent, for the server has the statement.
+    pub(crate) fn known(&mut self) {
+        self.work.known += 1;
+    }
+
+    /// A statement was closed to make room.
+    pub(crate) fn evicted(&mut self) {
+        self.work.evicted += 1;
+    }
+
     /// An Execute was sent. What its end is to be told with.
     pub(crate) fn execute_sent(&mut self) -> Fingerprint {
         self.trace.execute()

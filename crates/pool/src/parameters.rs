@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::reported;
+
 /// Settings that PostgreSQL reports but that no session can change for itself.
 const FIXED: [&str; 5] = [
     "in_hot_standby",
@@ -24,13 +26,35 @@ const IDENTITY: [&str; 2] = ["session_authorization", "role"];
 /// Settings by which PostgreSQL ends a session that is idle, as those of a pool are.
 const UNFIT_TO_PARK: [&str; 1] = ["idle_session_timeout"];
 
+/// Settings by which PostgreSQL reads the text of a statement that is prepared: one that was read by others is
+/// another statement. What is looked up again when it runs (tables, by search_path) is here too, for a
+/// prepared statement whose result changes its shape is refused.
+const READING: [&str; 13] = [
+    "array_nulls",
+    "backslash_quote",
+    "client_encoding",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "role",
+    "search_path",
+    "session_authorization",
+    "standard_conforming_strings",
+    "timezone",
+    "transform_null_equals",
+    "xmloption",
+];
+
 /// Stands for a value that is not known. No client can ask for it: values end with a zero byte.
 const UNKNOWN: &str = "\0";
+
+/// Names, in lower case, and values of settings.
+pub(crate) type Values = BTreeMap<Arc<str>, Arc<str>>;
 
 /// A session's settings by lower-case name. A copy shares the texts with its original: each login
 /// makes one, and changes a setting or two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Parameters(BTreeMap<Arc<str>, Arc<str>>);
+pub struct Parameters(Values);
 
 impl Parameters {
     /// The value of `name`.
@@ -46,6 +70,18 @@ impl Parameters {
         }
         self.0.insert(name.into(), value.into());
         true
+    }
+
+    /// The settings by which PostgreSQL reads a text, as bytes that are equal when they are.
+    pub fn reading(&self) -> Vec<u8> {
+        let mut reading = Vec::new();
+        for name in READING {
+            if let Some(value) = self.0.get(name) {
+                reading.extend_from_slice(value.as_bytes());
+            }
+            reading.push(0);
+        }
+        reading
     }
 
     /// Whether there are settings, with known values, that `others` has not.
@@ -71,6 +107,33 @@ impl Parameters {
             others.0.get(*name) != Some(*value) && !IDENTITY.contains(&&***name)
         };
         self.0.iter().filter(differs).map(|(name, _)| name.clone())
+    }
+
+    /// Takes what PostgreSQL answered about settings that it does not report: all that the session has of
+    /// its own, custom ones among those in `asked`. Those of `defaults`, which the server had after login,
+    /// it reports.
+    pub(crate) fn learn(&mut self, settings: &Values, asked: &[Arc<str>], defaults: &Self) {
+        let is_reported = |name: &Arc<str>| defaults.0.contains_key(name) || &**name == IDENTITY[0];
+        let is_asked = |name: &Arc<str>| !name.contains('.') || asked.contains(name);
+        self.0
+            .retain(|name, _| is_reported(name) || !is_asked(name));
+        for (name, value) in settings {
+            let is_role = &**name == IDENTITY[1];
+            let is_none = is_role && &**value == "none";
+            if !is_reported(name) && !FIXED.contains(&&**name) && !is_none {
+                self.0.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Forgets that a setting was set.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Names of custom settings.
+    pub(crate) fn custom(&self) -> impl Iterator<Item = Arc<str>> {
+        self.0.keys().filter(|name| name.contains('.')).cloned()
     }
 
     /// How many there are.
@@ -116,7 +179,8 @@ impl Parameters {
         for (name, value) in others.chain(last.into_iter().flatten()) {
             if self.value(name) != Some(value) {
                 // What the encoding of the client has no letter for cannot be answered with.
-                let quiet = if value.is_ascii() { "" } else { " IS NULL" };
+                let is_ascii = value.is_ascii() && reported::parts(value).is_none();
+                let quiet = if is_ascii { "" } else { " IS NULL" };
                 let name = literal(name);
                 let value = literal(value);
                 sql.push_str(if sql.is_empty() { "SELECT " } else { ", " });
@@ -137,7 +201,7 @@ impl Parameters {
         if self.is_somebody_else(defaults) {
             push(&mut sql, "; ", format_args!("RESET SESSION AUTHORIZATION"));
         }
-        if role {
+        if role || self.has_role() {
             push(&mut sql, "; ", format_args!("RESET ROLE"));
         }
         for name in self.unfit_to_park() {
@@ -148,7 +212,7 @@ impl Parameters {
 
     /// Whether a server with these settings must not be parked.
     pub(crate) fn must_be_taken_back(&self, defaults: &Self) -> bool {
-        self.is_somebody_else(defaults) || self.unfit_to_park().next().is_some()
+        self.is_somebody_else(defaults) || self.has_role() || self.unfit_to_park().next().is_some()
     }
 
     /// The session is the login's again, and may be parked.
@@ -160,6 +224,10 @@ impl Parameters {
 
     fn is_somebody_else(&self, defaults: &Self) -> bool {
         self.0.get(IDENTITY[0]) != defaults.0.get(IDENTITY[0])
+    }
+
+    fn has_role(&self) -> bool {
+        self.0.contains_key(IDENTITY[1])
     }
 
     fn unfit_to_park(&self) -> impl Iterator<Item = &'static str> {
@@ -200,7 +268,11 @@ fn quoted_name(name: &str) -> String {
 
 /// An expression for `text` that means the same whatever standard_conforming_strings and
 /// client_encoding are.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
+    if let Some((encoding, hex)) = reported::parts(text) {
+        let bytes = format!("pg_catalog.decode('{hex}', 'hex')");
+        return format!("pg_catalog.convert_from({bytes}, {})", literal(encoding));
+    }
     if !text.is_ascii() {
         let mut bytes = String::with_capacity(text.len() * 2);
         for byte in text.bytes() {
@@ -219,6 +291,7 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Parameters, is_valid_name};
+    use crate::reported;
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
         let mut parameters = Parameters::default();
@@ -283,6 +356,19 @@ mod tests {
             Some(
                 "SELECT pg_catalog.set_config('search_path', \
                  pg_catalog.convert_from(pg_catalog.decode('636166c3a9', 'hex'), 'UTF8'), false) IS NULL",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_value_in_another_encoding_is_set_as_it_was_reported() {
+        let latin1 = reported::kept(b"caf\xe9", Some("LATIN1"));
+        check(
+            &[],
+            &[("search_path", &latin1)],
+            Some(
+                "SELECT pg_catalog.set_config('search_path', \
+                 pg_catalog.convert_from(pg_catalog.decode('636166e9', 'hex'), 'LATIN1'), false) IS NULL",
             ),
         );
     }

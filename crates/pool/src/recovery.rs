@@ -1,7 +1,7 @@
 //! Making a server usable again after its client is gone.
 //!
 //! The client may have left in the middle of anything. What is outstanding is cancelled and
-//! drained, an open batch is closed, an open transaction rolled back, a session reset; then the
+//! drained, an open batch or transaction rolled back, a session reset; then the
 //! server may serve somebody else. Where that is not possible, or fails, the server is closed. The
 //! driver bounds the time.
 
@@ -24,6 +24,9 @@ pub enum Next {
     Hopeless,
 }
 
+/// Takes back all that a session may hold and that can be taken back.
+const DISCARD_ALL: &str = "DISCARD ALL";
+
 /// A server on its way back to its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
@@ -40,6 +43,7 @@ enum Cleaning {
     /// A cancel request was asked for. One is enough: a second could hit our own ROLLBACK.
     Cancelled,
     RolledBack,
+    Discarded,
     TakenBack,
     Reset,
 }
@@ -66,13 +70,19 @@ impl Recovery {
         if self.torn || !server.replies.is_certain() || server.own_error.is_some() {
             return Next::Hopeless;
         }
-        if server.replies.is_copying() {
+        let copies = server.replies.is_copying();
+        if copies {
             encode::copy_fail(out, "client disconnected");
             server.replies.sent(Reply::CopyEnd(1));
         }
-        if server.replies.is_unsynced() {
+        if copies || server.replies.has_failed() {
+            // What fails takes its transaction with it.
             encode::sync(out);
             server.replies.sent(Reply::Sync);
+        } else if server.replies.is_unsynced() {
+            // A Sync would commit what the client never committed. If the batch fails before this is read,
+            // it is skipped with the rest.
+            server.send_own("ROLLBACK", out);
         }
         if !server.replies.is_settled() || server.is_mid_message() {
             if self.stage == Cleaning::Draining && !server.replies.next_is_own() {
@@ -88,6 +98,23 @@ impl Recovery {
             self.stage = Cleaning::RolledBack;
             server.send_own("ROLLBACK", out);
             return Next::Wait;
+        }
+        if server.close_stands(out) {
+            return Next::Wait;
+        }
+        if server.state.cannot_be_cleaned() {
+            return Next::Hopeless;
+        }
+        if server.state.is_dirty() {
+            if self.stage >= Cleaning::Discarded {
+                return Next::Hopeless;
+            }
+            self.stage = Cleaning::Discarded;
+            server.send_own(DISCARD_ALL, out);
+            return Next::Wait;
+        }
+        if self.stage == Cleaning::Discarded && reset_query == DISCARD_ALL {
+            self.needs_reset = false;
         }
         if self.stage < Cleaning::TakenBack
             && let Some(sql) = server.take_back()

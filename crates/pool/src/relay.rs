@@ -6,6 +6,8 @@
 
 mod attached;
 mod detached;
+mod heed;
+mod mapped;
 mod name;
 mod violation;
 
@@ -16,7 +18,9 @@ use pgweir_wire::backend::TxStatus;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
 use crate::pin::Pin;
+use crate::prepared::{ClientState, ClientStatements};
 use crate::upstream::{Transactions, Upstream};
+use heed::Lasting;
 pub use name::NAME_MAX;
 pub use violation::Violation;
 
@@ -29,6 +33,19 @@ pub enum Mode {
     Transaction,
     /// After each query; a transaction of several statements is refused.
     Statement,
+    /// Never: the server was opened for this client alone, with the settings that it connects with, and is
+    /// closed behind it. It may take replication commands only, so the pooler sends it nothing of its own.
+    Replication,
+}
+
+impl Mode {
+    /// Whether a client has the same server as long as it is connected.
+    pub fn keeps_server(self) -> bool {
+        match self {
+            Self::Session | Self::Replication => true,
+            Self::Transaction | Self::Statement => false,
+        }
+    }
 }
 
 /// What to do with the front of the bytes that came from a client.
@@ -42,9 +59,9 @@ pub enum FromClient {
     Answer(usize, OwnAnswer),
     /// The front needs a server; nothing was consumed.
     Checkout,
-    /// The front means the unnamed statement, and the server's was left by another client:
-    /// it must be dropped first. Nothing was consumed.
-    DropUnnamed,
+    /// So many bytes were consumed, and what goes to the server in their place is in
+    /// `Upstream::spliced`.
+    Spliced(usize),
     /// The front cannot be understood without more bytes.
     Incomplete,
     /// So much is outstanding that the client is not read until the server has answered.
@@ -84,6 +101,8 @@ pub enum Hold {
     Busy,
     /// A transaction is open.
     InTransaction,
+    /// Nothing is open, and the pooler asks what is left.
+    Asking,
     /// Nothing is open, but the server stays.
     Pinned(Pin),
     /// Nothing: the server goes back.
@@ -93,12 +112,17 @@ pub enum Hold {
 /// The client's side of a session. Small, for there may be ten thousand of them.
 #[derive(Debug)]
 pub struct Relay {
-    /// Settings the client believes its session has.
-    pub parameters: Arc<Parameters>,
-    /// Those it connected with, to which it can return.
+    /// What the client believes its session has.
+    pub client: ClientState,
+    /// Named statements that a server keeps for all clients, at most
+    /// (`max_prepared_statements`). With 0 each client's are its own, and keep its server.
+    statements_max: u32,
+    /// Those settings it connected with, to which it can return.
     began: Arc<Parameters>,
-    /// Settings that a text under way takes back to those.
-    resets: Vec<Arc<str>>,
+    /// Statements it has prepared that may leave something behind. It has none, as a rule.
+    lasting: Option<Box<Lasting>>,
+    /// The next message waits for answers, on which it depends what is done with it.
+    awaits_answers: bool,
     mode: Mode,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
@@ -121,8 +145,13 @@ impl Relay {
     pub fn new(mode: Mode, parameters: Arc<Parameters>) -> Self {
         Self {
             began: parameters.clone(),
-            resets: Vec::new(),
-            parameters,
+            lasting: None,
+            client: ClientState {
+                parameters,
+                statements: ClientStatements::default(),
+            },
+            statements_max: 0,
+            awaits_answers: false,
             mode,
             proven: false,
             refusing: Refusing::No,
@@ -134,9 +163,13 @@ impl Relay {
     pub fn receive(&mut self, server: Option<&mut Upstream>, bytes: &[u8]) -> FromClient {
         match (self.passing.take(bytes.len()), server) {
             (Some((0, _)), _) => FromClient::Incomplete,
+            // What follows is forwarded with it, if there is more and nothing is in the way.
+            (Some((len, true)), Some(server)) if self.passing == Passing::Nothing => {
+                self.receive_attached(server, bytes, len)
+            }
             (Some((len, true)), Some(_)) => FromClient::Forward(len),
             (Some((len, _)), _) => FromClient::Drop(len),
-            (None, Some(server)) => self.receive_attached(server, bytes),
+            (None, Some(server)) => self.receive_attached(server, bytes, 0),
             (None, None) => self.receive_detached(bytes),
         }
     }
@@ -157,6 +190,14 @@ impl Relay {
         self.passing.is_within(len)
     }
 
+    /// So many named statements may a server keep for all clients (`max_prepared_statements`). With 0 each client's
+    /// are its own, and keep its server; but what a client shares already, it goes on to share.
+    pub fn share(&mut self, statements_max: u32) {
+        if statements_max > 0 || self.client.statements.is_empty() {
+            self.statements_max = statements_max;
+        }
+    }
+
     /// When the client's servers go back.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -165,29 +206,35 @@ impl Relay {
     /// Joins a server: appends to `out` what makes its settings the client's.
     pub fn attach(&mut self, server: &mut Upstream, out: &mut Vec<u8>) -> Attach {
         server.transactions = match self.mode {
-            Mode::Session | Mode::Transaction => Transactions::Allowed,
+            Mode::Session | Mode::Transaction | Mode::Replication => Transactions::Allowed,
             Mode::Statement => Transactions::SingleStatement,
         };
         server.prepared.client_changed();
-        if Arc::ptr_eq(&self.parameters, &server.parameters) {
+        server.state.client_changed(self.moves());
+        if self.mode == Mode::Replication {
+            self.client.parameters = server.parameters.clone();
+            self.began = server.defaults.clone();
+        }
+        if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;
         }
-        if let Some(sql) = server.parameters.sql_to_take_back(&self.parameters) {
+        if let Some(sql) = server.parameters.sql_to_take_back(&self.client.parameters) {
             server.send_own(&sql, out);
-            Arc::make_mut(&mut server.parameters).taken_back(&self.parameters);
+            Arc::make_mut(&mut server.parameters).taken_back(&self.client.parameters);
             return Attach::TakeBack;
         }
-        let Some(sql) = server.parameters.sql_to_become(&self.parameters) else {
+        let Some(sql) = server.parameters.sql_to_become(&self.client.parameters) else {
             // Equal in content: share one copy, so that the next comparison is a pointer's. The
             // client's, which clients alike share from their login on; each server has its own.
-            server.parameters = self.parameters.clone();
+            server.parameters = self.client.parameters.clone();
             self.proven = true;
             return Attach::Ready;
         };
         server.send_own(&sql, out);
-        server.parameters = self.parameters.clone();
-        if self.proven {
+        server.parameters_sent(self.client.parameters.clone());
+        // A limit that another left may hit it, and what follows it would meet wrong settings.
+        if self.proven && !server.limit_is_foreign {
             return Attach::Ready;
         }
         Attach::AwaitPrelude
@@ -198,56 +245,51 @@ impl Relay {
         self.proven = true;
     }
 
-    /// Whether the client's next message waits for the end of a text that takes settings back.
-    #[inline]
-    pub fn awaits_reset(&self, server: &Upstream) -> bool {
-        !self.resets.is_empty() && !server.replies.is_unsynced()
+    /// The client is greeted now that `server` has its settings: they are what it connected with, as the server spells
+    /// them. Gives them as the client wrote them.
+    pub(crate) fn greeted(&mut self, server: &Upstream) -> Arc<Parameters> {
+        self.client.parameters = server.parameters.clone();
+        self.proven = true;
+        std::mem::replace(&mut self.began, self.client.parameters.clone())
     }
 
-    /// Where a text took settings back, appends to `out` what makes them those that the client
-    /// connected with.
+    /// Whether what the client sends next waits for answers of the server.
     #[inline]
-    pub fn restore(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
-        if !self.resets.is_empty() && server.replies.is_settled() {
-            self.restore_now(server, out);
+    pub fn is_held_back(&mut self, server: &Upstream) -> bool {
+        if self.awaits_answers {
+            let is_open = server.replies.owes_names() || server.replies.will_be_ready();
+            // Of a server that is not certain the answers may never be told apart; it serves nobody else.
+            self.awaits_answers = is_open && server.replies.is_certain();
         }
-    }
-
-    #[cold]
-    fn restore_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
-        let resets = std::mem::take(&mut self.resets);
-        if !server.has_reset() {
-            return;
-        }
-        let own = Arc::make_mut(&mut self.parameters);
-        for name in resets {
-            if let Some(value) = self.began.value(&name) {
-                own.set(&name, value);
-            }
-        }
-        if *own == *self.began {
-            self.parameters = self.began.clone();
-        }
-        if let Some(sql) = server.parameters.sql_to_become(&self.parameters) {
-            server.send_restoring(&sql, out);
-            server.parameters = self.parameters.clone();
-        }
+        self.awaits_answers || server.replies.is_full() || self.awaits_reset(server)
     }
 
     /// What holds `server` to this client.
     #[inline]
     pub fn hold(&self, server: &Upstream) -> Hold {
-        if !server.replies.is_settled() || self.is_torn() {
+        if self.is_torn() {
             return Hold::Busy;
+        }
+        if server.replies.is_streaming() {
+            return Hold::Pinned(Pin::Replication);
+        }
+        if !server.replies.is_settled() {
+            let asks = server.is_asking() && server.status == TxStatus::Idle;
+            return if asks { Hold::Asking } else { Hold::Busy };
         }
         if server.status != TxStatus::Idle {
             return Hold::InTransaction;
         }
-        if self.mode == Mode::Session {
-            return Hold::Pinned(Pin::Session);
+        match self.mode {
+            Mode::Session => return Hold::Pinned(Pin::Session),
+            Mode::Replication => return Hold::Pinned(Pin::Replication),
+            Mode::Transaction | Mode::Statement => {}
         }
         if server.has_statements() {
             return Hold::Pinned(Pin::PreparedStatement);
+        }
+        if let Some(pin) = server.state.pin() {
+            return Hold::Pinned(pin);
         }
         if !server.replies.is_certain() {
             return Hold::Pinned(Pin::Uncertain);

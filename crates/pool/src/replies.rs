@@ -7,13 +7,15 @@
 //! Source: PostgreSQL documentation, "Message Flow"; the rules of a failed batch and of COPY are
 //! those of `PostgresMain` and `CopyGetData`.
 
+mod reply;
+
 use std::collections::VecDeque;
 
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend;
 
-/// StatementName of a prepared statement.
-pub type StatementName = Box<[u8]>;
+use crate::prepared::StatementName;
+pub use reply::{BySql, OwnClose, OwnParse, Reply};
 
 /// Answers outstanding after which a client is not read until some arrive: 64 Ki entries of 32
 /// bytes are 2 MiB. The server flushes its answers every 8 KiB, some 400 of the smallest, so
@@ -23,55 +25,6 @@ pub const OUTSTANDING_MAX: usize = 64 * 1024;
 /// Bytes of statement names outstanding after which the same holds. The longest names reach it
 /// with 8 Ki messages, whose answers are 40 KiB, so they cannot dead-lock either.
 const NAMES_MAX: usize = 8 * 1024 * 1024;
-
-/// A sent message and so the answer it is owed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// Parse: ParseComplete. With name and statement, unless it was the unnamed one.
-    Parse(Option<(StatementName, Fingerprint)>),
-    /// Bind: BindComplete.
-    Bind,
-    /// Describe: (ParameterDescription and) RowDescription or NoData.
-    Describe,
-    /// Execute: rows or COPY, then CommandComplete, EmptyQueryResponse or PortalSuspended.
-    Execute(Fingerprint),
-    /// Close: CloseComplete. With the name, if it was a named statement.
-    Close(Option<StatementName>),
-    /// Sync: ReadyForQuery.
-    Sync,
-    /// Query or FunctionCall: anything, then ReadyForQuery.
-    Query(Fingerprint),
-    /// A simple query of the pooler, whose answers the client does not see.
-    Own,
-    /// The statements that the message before it drops with `DEALLOCATE`, each with an answer of that tag, the
-    /// first one last: owed nothing.
-    Drops(Vec<StatementName>),
-    /// So many CopyDone or CopyFail that may each end a COPY that has not begun: owed nothing.
-    CopyEnd(u32),
-}
-
-impl Reply {
-    fn name_len(&self) -> usize {
-        match self {
-            Self::Parse(Some((name, _))) | Self::Close(Some(name)) => name.len(),
-            Self::Parse(None)
-            | Self::Bind
-            | Self::Describe
-            | Self::Execute(_)
-            | Self::Close(None)
-            | Self::Sync
-            | Self::Query(_)
-            | Self::Own
-            | Self::CopyEnd(_) => 0,
-            Self::Drops(names) => names.iter().map(drop_len).sum(),
-        }
-    }
-}
-
-/// Bytes that a name takes among those that are dropped, with its place in the list.
-fn drop_len(name: &StatementName) -> usize {
-    size_of::<StatementName>() + name.len()
-}
 
 /// What an answer meant.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +39,10 @@ pub enum Received {
     Executed(Fingerprint),
     /// ReadyForQuery, which may be the end of a simple query.
     Ready(Option<Fingerprint>),
+    /// Ends a message of which everything was noted when it was sent.
+    Answered,
+    /// A Parse was answered that the server was not sent as such: CloseComplete is to become ParseComplete.
+    Known,
     /// Belongs to no message: notices, notifications, parameter changes, a dying server's error.
     Asynchronous,
 }
@@ -115,9 +72,15 @@ pub struct Replies {
     queue: VecDeque<Reply>,
     /// Bytes of the names in it.
     name_bytes: usize,
+    /// Entries about statements with names, in batches that were closed and in the one that was not.
+    names: (u32, u32),
+    /// What the server skips, the oldest first, until it is taken.
+    skipped: Vec<Reply>,
     batch: Batch,
     /// The server reads COPY data: it ignores Sync until CopyDone or CopyFail.
     copying: bool,
+    /// COPY data goes both ways, in replication, until the query that began it is answered.
+    streaming: bool,
     /// Syncs were sent that COPY ignores, if it reads them.
     syncs_in_copy: u32,
     /// A COPY failed and may have left so many Syncs unread, which are then answered. Those answers
@@ -142,10 +105,10 @@ impl Replies {
                 self.syncs_in_copy += 1;
                 return;
             }
-            Reply::Sync => self.batch = Batch::Closed,
-            Reply::Drops(_) => unreachable!("no message, see sent_drops"),
+            Reply::Sync | Reply::OwnSync => self.close_batch(),
+            Reply::BySql(_) => unreachable!("no message, see sent_by_sql"),
             Reply::Query(_) | Reply::Own => {
-                self.batch = Batch::Closed;
+                self.close_batch();
                 self.uncertain |= self.copying;
             }
             Reply::CopyEnd(_) if self.copying || self.queue.is_empty() => {
@@ -163,37 +126,76 @@ impl Replies {
             | Reply::Bind
             | Reply::Describe
             | Reply::Execute(_)
-            | Reply::Close(_) => {
+            | Reply::Close(_)
+            | Reply::Mapped(..)
+            | Reply::Known(_)
+            | Reply::Forgotten(_)
+            | Reply::OwnParse(_)
+            | Reply::OwnClose(_) => {
                 self.batch = Batch::Open;
                 self.uncertain |= self.copying;
             }
         }
-        self.name_bytes += reply.name_len();
+        self.push(reply);
+    }
+
+    #[inline]
+    fn push(&mut self, reply: Reply) {
+        if !reply.is_plain() {
+            self.name_bytes += reply.name_len();
+            self.names.1 += u32::from(reply.is_of_names());
+        }
         self.queue.push_back(reply);
     }
 
-    /// Notes that the message that was sent last drops these statements when it succeeds.
-    pub fn sent_drops(&mut self, mut names: Vec<StatementName>) {
-        let is_owed = matches!(self.queue.back(), Some(Reply::Query(_) | Reply::Execute(_)));
-        // What is skipped, or sent into a COPY, drops nothing.
+    fn close_batch(&mut self) {
+        self.batch = Batch::Closed;
+        self.names = (self.names.0 + self.names.1, 0);
+    }
+
+    /// Notes what the message that was sent last does by SQL when it succeeds.
+    pub fn sent_by_sql(&mut self, mut done: Vec<BySql>) {
+        let back = self.queue.back();
+        let is_owed = matches!(back, Some(Reply::Query(_) | Reply::Execute(_)));
+        // What is skipped, or sent into a COPY, does nothing.
         if is_owed && self.batch != Batch::Failed {
-            names.reverse();
-            let drops = Reply::Drops(names);
-            self.name_bytes += drops.name_len();
-            self.queue.push_back(drops);
+            done.reverse();
+            self.push(Reply::BySql(done));
         }
     }
 
-    /// The next answer has the tag `DEALLOCATE`: the statement that it dropped, if it is known.
-    pub fn dropped(&mut self) -> Option<StatementName> {
+    /// The next answer has the tag `PREPARE` or `DEALLOCATE`: what it means, if that is known.
+    pub fn done_by_sql(&mut self) -> Option<BySql> {
         match self.queue.get_mut(1) {
-            Some(Reply::Drops(names)) => {
-                let name = names.pop()?;
-                self.name_bytes -= drop_len(&name);
-                Some(name)
+            Some(Reply::BySql(all)) => {
+                let done = all.pop()?;
+                self.name_bytes -= done.len();
+                Some(done)
             }
             _ => None,
         }
+    }
+
+    /// What the server skipped since, the latest first.
+    #[inline]
+    pub(crate) fn take_skipped(&mut self) -> Option<Reply> {
+        self.skipped.pop()
+    }
+
+    /// Whether messages of batches before this one are unanswered that are about statements with names.
+    #[inline]
+    pub(crate) fn owes_names(&self) -> bool {
+        self.names.0 > 0
+    }
+
+    /// Whether the server skips everything up to the next Sync.
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.batch == Batch::Failed
+    }
+
+    /// What was sent and is not answered.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = &Reply> {
+        self.queue.iter()
     }
 
     /// Notes that a message of type `kind` came from the server.
@@ -212,7 +214,7 @@ impl Replies {
     #[cold]
     fn received_after_copy(&mut self, kind: u8) -> Result<Received, OutOfStep> {
         let is_expected = match self.queue.front() {
-            Some(Reply::Sync) => true,
+            Some(Reply::Sync | Reply::OwnSync) => true,
             Some(Reply::Query(_) | Reply::Own) => self.failed_query,
             _ => false,
         };
@@ -267,14 +269,27 @@ impl Replies {
                 Some(Reply::Parse(Some((name, statement)))) => Received::Prepared(name, statement),
                 _ => Received::Part,
             }),
+            (backend::PARSE_COMPLETE, Some(Reply::Mapped(..) | Reply::OwnParse(_)))
+            | (backend::CLOSE_COMPLETE, Some(Reply::Forgotten(_) | Reply::OwnClose(_))) => {
+                self.pop();
+                Ok(Received::Answered)
+            }
+            (backend::CLOSE_COMPLETE, Some(Reply::Known(_))) => {
+                self.pop();
+                Ok(Received::Known)
+            }
             (backend::CLOSE_COMPLETE, Some(Reply::Close(_))) => Ok(match self.pop() {
                 Some(Reply::Close(Some(name))) => Received::Closed(name),
                 _ => Received::Part,
             }),
-            (backend::READY_FOR_QUERY, Some(Reply::Sync | Reply::Query(_) | Reply::Own)) => {
+            (
+                backend::READY_FOR_QUERY,
+                Some(Reply::Sync | Reply::Query(_) | Reply::Own | Reply::OwnSync),
+            ) => {
                 let ended = self.pop();
                 self.syncs_in_copy = 0;
                 self.failed_query = false;
+                self.streaming = false;
                 Ok(Received::Ready(match ended {
                     Some(Reply::Query(statement)) => Some(statement),
                     _ => None,
@@ -282,6 +297,11 @@ impl Replies {
             }
             (backend::COPY_IN_RESPONSE, Some(Reply::Query(_) | Reply::Execute(_))) => {
                 self.copy_began();
+                Ok(Received::Part)
+            }
+            (backend::COPY_BOTH_RESPONSE, Some(Reply::Query(_))) => {
+                self.copy_began();
+                self.streaming = true;
                 Ok(Received::Part)
             }
             (backend::ERROR_RESPONSE, None) => {
@@ -319,7 +339,13 @@ impl Replies {
     /// query, in the same write, is not the client's.
     pub fn owes_client(&self) -> bool {
         // What the client sent is nearly always in front.
-        self.queue.iter().any(|reply| !matches!(reply, Reply::Own))
+        let is_own = |reply: &Reply| {
+            matches!(
+                reply,
+                Reply::Own | Reply::OwnSync | Reply::OwnParse(_) | Reply::OwnClose(_)
+            )
+        };
+        self.queue.iter().any(|reply| !is_own(reply))
     }
 
     /// Whether a ReadyForQuery will come for a message of the client without another message.
@@ -338,15 +364,46 @@ impl Replies {
         self.batch != Batch::Closed
     }
 
+    /// Whether a batch failed and its Sync was not sent.
+    pub fn has_failed(&self) -> bool {
+        self.batch == Batch::Failed
+    }
+
     /// Whether the server reads COPY data.
     pub fn is_copying(&self) -> bool {
         self.copying
     }
 
+    /// Whether COPY data goes both ways: a stream of replication, which may last for ever and rest at any
+    /// time.
+    #[inline]
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
     /// Whether the next answer is to a query of the pooler.
     #[inline]
     pub fn next_is_own(&self) -> bool {
-        matches!(self.queue.front(), Some(Reply::Own))
+        matches!(self.queue.front(), Some(Reply::Own | Reply::OwnSync))
+    }
+
+    /// Whether a message of type `kind` would be an answer to what the pooler put in front of a client's message.
+    #[inline]
+    pub(crate) fn hides(&self, kind: u8) -> bool {
+        match kind {
+            backend::PARSE_COMPLETE => matches!(self.queue.front(), Some(Reply::OwnParse(_))),
+            backend::CLOSE_COMPLETE => matches!(self.queue.front(), Some(Reply::OwnClose(_))),
+            backend::ERROR_RESPONSE => {
+                matches!(self.queue.front(), Some(Reply::OwnParse(OwnParse::Try(_))))
+            }
+            _ => false,
+        }
+    }
+
+    /// Queries of the pooler that are outstanding.
+    pub fn owns(&self) -> usize {
+        let is_own = |reply: &&Reply| matches!(reply, Reply::Own);
+        self.queue.iter().filter(is_own).count()
     }
 
     /// Whether so much is outstanding that the client should not be read.
@@ -359,11 +416,23 @@ impl Replies {
         !self.uncertain && self.strays == 0
     }
 
+    /// Whether that will never be known again.
+    pub(crate) fn is_uncertain_for_good(&self) -> bool {
+        self.uncertain
+    }
+
+    /// Whether what is answered cannot be told apart any more, or not after another message than COPY expects, so
+    /// that nothing of it can be kept from the client.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.uncertain || self.copying
+    }
+
     fn pop(&mut self) -> Option<Reply> {
         let front = self.pop_one();
         while matches!(
             self.queue.front(),
-            Some(Reply::CopyEnd(_) | Reply::Drops(_))
+            Some(Reply::CopyEnd(_) | Reply::BySql(_))
         ) {
             self.pop_one();
         }
@@ -372,7 +441,16 @@ impl Replies {
 
     fn pop_one(&mut self) -> Option<Reply> {
         let front = self.queue.pop_front();
-        self.name_bytes -= front.as_ref().map_or(0, Reply::name_len);
+        if let Some(reply) = &front
+            && !reply.is_plain()
+        {
+            self.name_bytes -= reply.name_len();
+            if reply.is_of_names() {
+                let (closed, open) = &mut self.names;
+                let owing = if *closed > 0 { closed } else { open };
+                *owing -= 1;
+            }
+        }
         front
     }
 
@@ -397,7 +475,7 @@ impl Replies {
                     self.queue.remove(at);
                     self.copying = false;
                 }
-                Reply::Drops(_) => at += 1,
+                Reply::BySql(_) => at += 1,
                 // Anything else fails the COPY, and with what is skipped then depends on timing.
                 _ => {
                     self.uncertain = true;
@@ -414,14 +492,19 @@ impl Replies {
     /// is skipped by the server up to its Sync, queries in it included.
     fn failed(&mut self) {
         self.copying = false;
+        self.streaming = false;
         // The COPY may have failed before the server read the Sync that COPY was to ignore.
         self.strays = std::mem::take(&mut self.syncs_in_copy);
         if matches!(self.queue.front(), Some(Reply::Query(_) | Reply::Own)) {
             self.failed_query = true;
             return;
         }
-        while !matches!(self.queue.front(), None | Some(Reply::Sync)) {
-            self.pop_one();
+        while !matches!(
+            self.queue.front(),
+            None | Some(Reply::Sync | Reply::OwnSync)
+        ) {
+            let skipped = self.pop_one().filter(Reply::has_effect);
+            self.skipped.extend(skipped);
         }
         if self.queue.is_empty() {
             self.batch = Batch::Failed;

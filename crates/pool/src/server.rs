@@ -1,6 +1,6 @@
 //! A server connection with its stream, as pools keep it and sessions hold it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 use pgweir_wire::encode;
 
@@ -17,6 +17,9 @@ pub struct Home {
     /// The server's slot in that worker's table.
     pub slot: u32,
 }
+
+/// Bytes that are copied behind those that are kept, to be written with them. More are not.
+const COPIED_MAX: usize = 4096;
 
 /// What became of a cancel request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl<S: Read + Write> Server<S> {
         while self.inflow.is_ready() {
             match self.fill(scratch) {
                 Ok(Some(len)) => {
-                    if !self.swallow(&scratch[..len]) {
+                    if !self.swallow(&mut scratch[..len]) {
                         return false;
                     }
                 }
@@ -157,6 +160,7 @@ impl<S: Read + Write> Server<S> {
 
     fn is_settled(&self) -> bool {
         self.upstream.owes_nothing()
+            && !self.upstream.state.is_dirty()
             && !self.cancels.are_under_way()
             && self.unsent.is_empty()
             && !self.upstream.dying
@@ -191,7 +195,24 @@ impl<S: Read + Write> Server<S> {
     /// # Errors
     /// The stream failed.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        send(&mut self.stream, &mut self.unsent, bytes)
+        if self.unsent.is_empty() {
+            return send(&mut self.stream, &mut self.unsent, bytes);
+        }
+        if bytes.len() <= COPIED_MAX {
+            self.unsent.extend_from_slice(bytes);
+            return self.flush().map(drop);
+        }
+        // One write, without a copy of what is long.
+        let both = [IoSlice::new(&self.unsent), IoSlice::new(bytes)];
+        let written = written(|| self.stream.write_vectored(&both))?;
+        let kept = self.unsent.len();
+        self.unsent.drain(..written.min(kept));
+        let rest = &bytes[written.saturating_sub(kept)..];
+        if self.unsent.is_empty() {
+            return send(&mut self.stream, &mut self.unsent, rest);
+        }
+        self.unsent.extend_from_slice(rest);
+        Ok(())
     }
 
     /// Sends what was kept; true when nothing is left.
@@ -199,14 +220,14 @@ impl<S: Read + Write> Server<S> {
     /// # Errors
     /// The stream failed.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
-        flush(&mut self.stream, &mut self.unsent)
+        flush_keeping(&mut self.stream, &mut self.unsent)
     }
 
     /// Walks `bytes` for nobody; false if the server broke the protocol.
-    fn swallow(&mut self, bytes: &[u8]) -> bool {
+    fn swallow(&mut self, bytes: &mut [u8]) -> bool {
         let mut at = 0;
         while at < bytes.len() {
-            match self.upstream.receive(None, &bytes[at..]) {
+            match self.upstream.receive(None, &mut bytes[at..]) {
                 FromServer::Swallow(len) => at += len,
                 FromServer::Incomplete => break,
                 FromServer::Forward(_) | FromServer::Transaction => {
@@ -236,8 +257,8 @@ impl<S: Read + Write> Returning<S> {
 
     /// Reads, decides and sends until the server is clean, hopeless or has to answer first.
     pub fn pump(&mut self, reset_query: &str, scratch: &mut [u8]) -> Next {
-        let held = std::mem::take(&mut self.server.held);
-        let is_alive = self.server.swallow(&held) && self.server.drain(scratch);
+        let mut held = std::mem::take(&mut self.server.held);
+        let is_alive = self.server.swallow(&mut held) && self.server.drain(scratch);
         if !is_alive || self.server.cancels.in_doubt {
             return Next::Hopeless;
         }
@@ -296,24 +317,40 @@ pub(crate) fn send(stream: &mut impl Write, unsent: &mut Vec<u8>, bytes: &[u8]) 
     Ok(())
 }
 
-/// Writes what is unsent; true when nothing is left.
+/// Writes what is unsent; true when nothing is left, and then no buffer is either.
 pub(crate) fn flush(stream: &mut impl Write, unsent: &mut Vec<u8>) -> io::Result<bool> {
     if unsent.is_empty() {
         return Ok(true);
     }
-    let written = write(stream, unsent)?;
-    if written == unsent.len() {
+    let is_empty = flush_keeping(stream, unsent)?;
+    if is_empty {
         *unsent = Vec::new();
-        return Ok(true);
     }
-    unsent.drain(..written);
-    Ok(false)
+    Ok(is_empty)
 }
 
-/// Writes once. A short write means that the socket is full; there is an event when it is not.
+/// As `flush`, and keeps a small buffer: for a server there is something from the pooler again and again.
+fn flush_keeping(stream: &mut impl Write, unsent: &mut Vec<u8>) -> io::Result<bool> {
+    if unsent.is_empty() {
+        return Ok(true);
+    }
+    let written = write(stream, unsent)?;
+    unsent.drain(..written);
+    if unsent.is_empty() && unsent.capacity() > COPIED_MAX {
+        *unsent = Vec::new();
+    }
+    Ok(unsent.is_empty())
+}
+
+/// Writes once.
 fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    written(|| stream.write(bytes))
+}
+
+/// What a write has written. A short one means that the socket is full; there is an event when it is not.
+fn written(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        match stream.write(bytes) {
+        match write() {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(len) => return Ok(len),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),

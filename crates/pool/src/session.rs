@@ -11,7 +11,7 @@
 
 mod backlog;
 mod ending;
-mod greeting;
+mod first_words;
 mod lease;
 mod limits;
 mod wording;
@@ -30,7 +30,7 @@ use crate::time::Time;
 use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
 use backlog::Backlog;
-pub use greeting::Greeting;
+pub use first_words::{Accepted, FirstWords, Greeted};
 use lease::{Joining, Lease};
 pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
 pub use wording::{Fault, Sentences, Wording};
@@ -51,6 +51,8 @@ pub enum Need<S> {
     Turn,
     /// A server: call `attach`, or `wait` and later `attach`.
     Checkout,
+    /// This is noted before the client reads that it may begin; call again.
+    Greeted(Greeted),
     /// The server goes back to its pool.
     Checkin(Box<Server<S>>),
     /// The server goes back to its pool when it has been cleaned.
@@ -105,14 +107,14 @@ pub struct Session<C, S> {
     /// What the session is doing to its messages.
     pub relay: Relay,
     wording: Wording,
+    /// What the client is told when it has a server that accepted its settings.
+    first_words: Option<Box<FirstWords>>,
     stage: Stage<S>,
     inflow: Inflow,
     /// Bytes of the client that are not understood yet or wait for a server.
     backlog: Backlog,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
-    /// What the client waits for before it may begin; `None` once it was told.
-    greeting: Option<Greeting>,
     /// A cancel request is put off.
     cancelling: bool,
     /// Since when the client has said goodbye, with answers outstanding. It is not read any more.
@@ -145,21 +147,21 @@ impl End {
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
     /// A session that begins at `now`, after login, and puts what it has to say into words with
-    /// `wording`. `reset_always` has servers reset after each transaction.
-    pub fn new(client: C, relay: Relay, wording: Wording, reset_always: bool, now: Time) -> Self {
+    /// `wording`. The driver that adopts it gives it the rules of its pool.
+    pub fn new(client: C, relay: Relay, wording: Wording, now: Time) -> Self {
         Self {
             client,
             relay,
             wording,
+            first_words: None,
             stage: Stage::Idle,
             inflow: Inflow::Ready,
             backlog: Backlog::new(Vec::new(), false),
             unsent: Vec::new(),
-            greeting: None,
             cancelling: false,
             parting: None,
             idle_since: now,
-            reset_always,
+            reset_always: false,
             thresholds: None,
             repeats: Repeats::default(),
         }
@@ -220,6 +222,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
         let joining = match prelude {
             Attach::TakeBack => Joining::TakeBack,
+            _ if server.upstream.replies.owns() == 2 => Joining::CheckAndSettings,
             _ if check.is_some() => Joining::Check,
             Attach::AwaitPrelude => Joining::Settings,
             Attach::Ready => Joining::Done,
@@ -227,8 +230,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let observer = &mut server.upstream.observer;
         observer.joined(self.thresholds, now - place.since);
         self.stage = Stage::Leased(Lease::new(server, place, joining, now));
-        if let Err(need) = self.greet() {
-            return need;
+        if self.first_words.is_some() {
+            return self.pump_leased(now, scratch);
         }
         match self.pump_client(now, scratch) {
             Ok(_) => self.pump_leased(now, scratch),
@@ -242,6 +245,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             self.place().is_some(),
             "only a waiting session is cancelled"
         );
+        assert!(self.is_greeted(), "a login has no query to refuse");
         self.relay.cancel_wait();
         self.backlog.changed();
         self.stage = Stage::Idle;
@@ -268,8 +272,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             Stage::Leased(lease) if lease.server.upstream.replies.next_is_own() => None,
             Stage::Leased(lease) => {
                 self.cancelling = false;
-                let is_busy = self.relay.hold(&lease.server.upstream) == Hold::Busy;
-                is_busy.then_some(&mut lease.server)
+                // A stream of replication can be cancelled although it holds nobody up.
+                let upstream = &lease.server.upstream;
+                let is_busy = self.relay.hold(upstream) == Hold::Busy;
+                let runs = is_busy || upstream.replies.is_streaming();
+                runs.then_some(&mut lease.server)
             }
             Stage::Idle | Stage::Over(_) => {
                 self.cancelling = false;
@@ -313,7 +320,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     }
 
     fn pump_idle(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
-        if self.greeting.is_some() {
+        if self.first_words.is_some() {
             return Need::Checkout;
         }
         for _ in 0..READS_MAX {
@@ -382,7 +389,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 FromClient::Checkout => break Some(Need::Checkout),
                 FromClient::Terminate => return self.end(End::Terminated, None),
                 FromClient::Violation(violation) => return self.violated(violation),
-                FromClient::Forward(_) | FromClient::Full | FromClient::DropUnnamed => {
+                FromClient::Forward(_) | FromClient::Full | FromClient::Spliced(_) => {
                     unreachable!("nothing is forwarded without a server")
                 }
             }

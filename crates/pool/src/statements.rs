@@ -1,4 +1,4 @@
-//! StatementTable by what they cost, over all pools: `pg_stat_statements` without the extension.
+//! Statements by what they cost, over all pools: `pg_stat_statements` without the extension.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::budget::PoolId;
 use crate::histogram::Histogram;
 use crate::trace::{Sample, Trace};
 
-/// StatementTable that are kept, of about 2 KiB each. One more, and the half that took the least time
+/// Statements that are kept, of about 2 KiB each. One more, and the half that took the least time
 /// is forgotten.
 pub const STATEMENTS_KEPT_MAX: usize = 2_000;
 

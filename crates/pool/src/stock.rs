@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use crate::accepted::Known;
 use crate::budget::Group;
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::pool::{self, Action, Checkout, CloseReason, Condition, Place, Pool, Refusal};
@@ -64,6 +65,8 @@ pub struct Stock<S> {
     pub full: Option<Group>,
     /// The last login failed because PostgreSQL had no connection left.
     pub postgres_full: bool,
+    /// Settings of clients that its servers have accepted.
+    pub known: Known,
     /// Load of the rival pools that hold the shared limit this pool is waiting on, as of the last
     /// sweep that found it hungry.
     pub rivals: Load,
@@ -92,6 +95,7 @@ impl<S: Read + Write> Stock<S> {
             totals: Totals::default(),
             full: None,
             postgres_full: false,
+            known: Known::default(),
             rivals: Load::default(),
             held: vec![Held::default(); workers],
             contended: (0, Time::default()),
@@ -273,9 +277,11 @@ impl<S: Read + Write> Stock<S> {
 
     fn hand_out(&mut self, now: Time, grant: pool::Grant) -> Granted<S> {
         self.waited(now, now - grant.place.since, grant.is_new);
+        let mut server = self.unpark(grant.server);
+        server.upstream.tables_as_of(self.totals.reshaped);
         Granted {
             client: grant.client,
-            server: self.unpark(grant.server),
+            server,
             place: grant.place,
             check: now - grant.idle_since >= self.check_delay,
         }

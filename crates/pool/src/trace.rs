@@ -128,6 +128,11 @@ impl Trace {
         }
     }
 
+    /// A Bind of a statement, whatever its name.
+    pub(crate) fn bind_to(&mut self, statement: Fingerprint) {
+        self.bound.bind_to(statement);
+    }
+
     /// An Execute. What is to be remembered of it.
     pub(crate) fn execute(&mut self) -> Fingerprint {
         if self.thresholds.is_none() {

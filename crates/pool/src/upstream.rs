@@ -5,20 +5,24 @@
 
 mod note;
 mod prepared;
+mod state;
 
 use std::sync::Arc;
 
 use pgweir_wire::backend::{self, TxStatus};
+use pgweir_wire::encode;
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::sqlstate::SqlState;
 
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
-use crate::replies::{OutOfStep, Replies, Reply};
-use note::setting;
+use crate::prepared::{ClientState, StatementName, push_parse};
+use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
+use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
+use state::State;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
 /// pooler's own errors). The longest setting PostgreSQL reports is a search_path; one beyond this
@@ -67,6 +71,8 @@ pub struct OwnError {
     pub sqlstate: Option<SqlState>,
     /// PostgreSQL's text.
     pub message: String,
+    /// It was the last query of the pooler that was outstanding.
+    pub is_last: bool,
 }
 
 /// What of a client's transactions the server's pool allows.
@@ -78,19 +84,11 @@ pub enum Transactions {
     SingleStatement,
 }
 
-/// What became of a client's text that takes settings back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reset {
-    None,
-    Done,
-    Failed,
-}
-
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
-    /// PostgreSQL's number of the process, from its BackendKeyData; 0 if it sent none.
-    pub pid: u32,
+    /// PostgreSQL's number of its process, if it told.
+    pub pid: Option<u32>,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -101,6 +99,8 @@ pub struct Upstream {
     pub defaults: Arc<Parameters>,
     /// Settings that were found fit for a server that is parked. Held, they are changed in a copy only.
     fit: Arc<Parameters>,
+    /// Settings it had before it was sent those of a client.
+    former: Option<Arc<Parameters>>,
     /// A failed query of the pooler.
     pub own_error: Option<OwnError>,
     /// What is counted and found out.
@@ -109,13 +109,18 @@ pub struct Upstream {
     pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
-    /// A client may have changed the session's role, which PostgreSQL does not report.
+    /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
-    /// What became of a text that takes settings back.
-    reset: Reset,
+    /// A client may have limited the time of statements, which PostgreSQL does not report.
+    pub(crate) limit_is_foreign: bool,
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
+    pub(crate) state: State,
+    /// How often tables had changed when the server was given out last.
+    tables_as_of: u64,
+    /// What goes to the server in front of what the client sends next, until it is taken.
+    pub(crate) spliced: Vec<u8>,
     passing: Passing,
 }
 
@@ -123,27 +128,32 @@ impl Upstream {
     /// A server that has just logged in with these settings.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
-            pid: 0,
+            pid: None,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
             fit: parameters.clone(),
             parameters,
+            former: None,
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
             role_is_foreign: false,
-            reset: Reset::None,
+            limit_is_foreign: false,
             restoring: false,
             prepared: Prepared::default(),
+            state: State::default(),
+            tables_as_of: 0,
+            spliced: Vec::new(),
             passing: Passing::Nothing,
         }
     }
 
-    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is the
-    /// settings of the client that holds the server; without one everything is swallowed.
-    pub fn receive(&mut self, client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    /// Walks `bytes` up to the first change between forwarding and swallowing. `client` is what
+    /// the client that holds the server believes of its session; without one everything is swallowed.
+    /// An answer that stands for another is changed in place.
+    pub fn receive(&mut self, client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         let walked = self.walk(client, bytes);
         if let FromServer::Forward(len) | FromServer::Swallow(len) = walked {
             self.observer.walked(len);
@@ -153,9 +163,67 @@ impl Upstream {
 
     /// Sends a query of the pooler: appends it to `out` and swallows its answers.
     pub fn send_own(&mut self, sql: &str, out: &mut Vec<u8>) {
-        pgweir_wire::encode::query(out, sql);
+        encode::query(out, sql);
         self.replies.sent(Reply::Own);
-        self.prepared.own_query_sent();
+        self.prepared.unnamed_lost();
+    }
+
+    /// Parses a statement under a client's own name in front of what the client sends next, for SQL to find;
+    /// `rest` is what follows the name in its Parse.
+    pub(crate) fn send_stand(
+        &mut self,
+        name: &[u8],
+        rest: &[u8],
+        own: fn(StatementName) -> OwnParse,
+    ) {
+        let named = |out: &mut Vec<u8>| {
+            out.extend_from_slice(name);
+            out.push(0);
+        };
+        push_parse(&mut self.spliced, named, rest);
+        self.prepared.stand_sent(name);
+        self.replies.sent(Reply::OwnParse(own(name.into())));
+    }
+
+    /// Closes what stands under a client's own name.
+    pub(crate) fn close_stand(&mut self, name: &[u8]) {
+        encode::close_statement(&mut self.spliced, name);
+        self.prepared.stood_down(name);
+        let closed = OwnClose::Stand(name.into());
+        self.replies.sent(Reply::OwnClose(closed));
+    }
+
+    /// Closes all that stands under a client's own names, in a batch appended to `out`. False if nothing does.
+    pub(crate) fn close_stands(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.prepared.has_stands() {
+            return false;
+        }
+        for name in self.prepared.stands() {
+            self.close_stand(&name);
+        }
+        self.send_sync();
+        out.append(&mut self.spliced);
+        true
+    }
+
+    /// The pool was told so often that tables have changed. Statements from before the last time are parsed anew.
+    pub(crate) fn tables_as_of(&mut self, changes: u64) {
+        if self.tables_as_of != changes {
+            self.tables_as_of = changes;
+            self.prepared.shared.grow_stale();
+        }
+    }
+
+    /// Tables have changed, or one of the pooler's statements is not there any more.
+    fn tables_changed(&mut self) {
+        self.observer.work.reshaped += 1;
+        self.prepared.shared.grow_stale();
+    }
+
+    /// Ends a batch of the pooler in front of what the client sends next.
+    pub(crate) fn send_sync(&mut self) {
+        encode::sync(&mut self.spliced);
+        self.replies.sent(Reply::OwnSync);
     }
 
     /// As [`Self::send_own`], to set settings of which the client was told other values.
@@ -164,14 +232,29 @@ impl Upstream {
         self.send_own(sql, out);
     }
 
-    /// A text that takes settings back goes to the server.
-    pub(crate) fn reset_sent(&mut self) {
-        self.reset = Reset::None;
+    /// Settings of a client were sent.
+    pub(crate) fn parameters_sent(&mut self, parameters: Arc<Parameters>) {
+        self.former = Some(std::mem::replace(&mut self.parameters, parameters));
     }
 
-    /// Whether settings were taken back since.
-    pub(crate) fn has_reset(&self) -> bool {
-        self.reset == Reset::Done
+    /// They were refused, and nothing followed them. One query set them, so none of them is set and the session is
+    /// as before.
+    pub(crate) fn parameters_refused(&mut self) {
+        let former = self.former.take();
+        self.parameters = former.expect("settings were sent");
+        self.own_error = None;
+    }
+
+    /// Whether everything that the client sent was answered, and no batch of its is open.
+    pub(crate) fn is_done(&self) -> bool {
+        self.replies.is_settled() || self.is_asking()
+    }
+
+    /// Whether all that is outstanding is what the pooler asked behind a transaction.
+    pub(crate) fn is_asking(&self) -> bool {
+        (self.state.is_asking() || self.restoring)
+            && !self.replies.owes_client()
+            && !self.replies.is_unsynced()
     }
 
     /// Whether the session is somebody else than the login, or has a setting that must not meet an
@@ -211,8 +294,8 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
-    /// Whether statements bind the server to the client that prepared them: named ones until they
-    /// are closed, the unnamed one until it is bound.
+    /// Whether statements bind the server to the client that prepared them: those that are not shared until they
+    /// are closed, a long unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
         self.prepared.bind_server()
     }
@@ -227,7 +310,7 @@ impl Upstream {
         self.passing.is_torn()
     }
 
-    fn walk(&mut self, mut client: Option<&mut Arc<Parameters>>, bytes: &[u8]) -> FromServer {
+    fn walk(&mut self, mut client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         if bytes.is_empty() {
             return FromServer::Incomplete;
         }
@@ -236,7 +319,7 @@ impl Upstream {
             run.extend(forwarded && client.is_some(), len);
         }
         while self.passing == Passing::Nothing {
-            let rest = &bytes[run.len..];
+            let rest = &mut bytes[run.len..];
             if let Err(end) = self.walk_message(rest, client.as_deref_mut(), &mut run) {
                 return run.or(end);
             }
@@ -248,8 +331,8 @@ impl Upstream {
     #[inline]
     fn walk_message(
         &mut self,
-        bytes: &[u8],
-        client: Option<&mut Arc<Parameters>>,
+        bytes: &mut [u8],
+        client: Option<&mut ClientState>,
         run: &mut Run,
     ) -> Result<(), FromServer> {
         let header = match frame::header(bytes) {
@@ -268,8 +351,10 @@ impl Upstream {
         if header.kind == backend::ERROR_RESPONSE {
             self.dying |= is_fatal(&bytes[HEADER_LEN..]);
         }
-        self.note((header.kind, body), run.len, client)
-            .map_err(FromServer::Broken)?;
+        let noted = self.note((header.kind, body), run.len, client);
+        if noted.map_err(FromServer::Broken)? == Noted::IsParse {
+            bytes[0] = backend::PARSE_COMPLETE;
+        }
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
         run.extend(forward, available);
@@ -286,7 +371,8 @@ impl Upstream {
             return Ok(whole);
         }
         let is_error = kind == backend::ERROR_RESPONSE;
-        if is_understood(kind) || (is_error && self.replies.next_is_own()) {
+        let is_answer = is_error || kind == backend::DATA_ROW;
+        if is_understood(kind) || (is_answer && self.replies.next_is_own()) {
             return Err(if header.body_len > UNDERSTOOD_MAX {
                 FromServer::Broken(Broken::Malformed { kind })
             } else {
@@ -305,16 +391,16 @@ impl Upstream {
         &self,
         kind: u8,
         body: Option<&[u8]>,
-        client: &Option<&mut Arc<Parameters>>,
+        client: &Option<&mut ClientState>,
     ) -> bool {
         if !self.replies.next_is_own() {
-            return true;
+            return !self.replies.hides(kind);
         }
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };
-        setting(body).is_some_and(|(name, value)| {
-            let known = client.value(&name);
+        setting(body, &self.parameters).is_some_and(|(name, value)| {
+            let known = name.and_then(|name| client.parameters.value(name));
             known.is_some() && (self.restoring || known != Some(&*value))
         })
     }

@@ -61,6 +61,14 @@ pub struct Work {
     pub parses: u64,
     /// Bind messages of the client.
     pub binds: u64,
+    /// Parse messages that were not sent, because the server had the statement.
+    pub known: u64,
+    /// Parse messages that were put in front of a client's, because the server lacked the statement.
+    pub put_in_front: u64,
+    /// Statements that were closed to make room.
+    pub evicted: u64,
+    /// How often it was seen that tables have changed.
+    pub reshaped: u64,
     /// Bytes that came from the client and went to the server.
     pub received_bytes: u64,
     /// Bytes that came from the server and went to the client.
@@ -93,6 +101,14 @@ pub struct Totals {
     pub parses: u64,
     /// Bind messages of clients.
     pub binds: u64,
+    /// Parse messages that were not sent, because the server had the statement.
+    pub known: u64,
+    /// Parse messages that were put in front of a client's, because the server lacked the statement.
+    pub put_in_front: u64,
+    /// Statements that were closed to make room.
+    pub evicted: u64,
+    /// How often it was seen that tables have changed.
+    pub reshaped: u64,
     /// Bytes from clients to servers.
     pub received_bytes: u64,
     /// Bytes from servers to clients.
@@ -131,6 +147,10 @@ impl Totals {
             errors,
             parses,
             binds,
+            known,
+            put_in_front,
+            evicted,
+            reshaped,
             received_bytes,
             sent_bytes,
             query_times,
@@ -141,6 +161,10 @@ impl Totals {
         self.errors += std::mem::take(errors);
         self.parses += std::mem::take(parses);
         self.binds += std::mem::take(binds);
+        self.known += std::mem::take(known);
+        self.put_in_front += std::mem::take(put_in_front);
+        self.evicted += std::mem::take(evicted);
+        self.reshaped += std::mem::take(reshaped);
         self.received_bytes += std::mem::take(received_bytes);
         self.sent_bytes += std::mem::take(sent_bytes);
         query_times.merge_into(&mut self.query_times);
@@ -168,6 +192,10 @@ impl Totals {
             errors,
             parses,
             binds,
+            known,
+            put_in_front,
+            evicted,
+            reshaped,
             received_bytes,
             sent_bytes,
             query_times,
@@ -187,6 +215,10 @@ impl Totals {
         self.errors += errors;
         self.parses += parses;
         self.binds += binds;
+        self.known += known;
+        self.put_in_front += put_in_front;
+        self.evicted += evicted;
+        self.reshaped += reshaped;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;
         self.query_times.merge(query_times);

@@ -129,7 +129,7 @@ impl Blocker {
             state: holder.state().words().to_owned(),
             since: Some(match holder.hold {
                 Hold::Busy => holder.running,
-                Hold::InTransaction | Hold::Pinned(_) | Hold::Free => holder.quiet,
+                Hold::InTransaction | Hold::Asking | Hold::Pinned(_) | Hold::Free => holder.quiet,
             }),
             text,
             ..self

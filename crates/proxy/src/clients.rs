@@ -1,11 +1,13 @@
 //! Who is logged in: the limits on clients, and the keys by which they cancel.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::startup::MINOR_LONG_KEYS;
 
 use crate::files::Shares;
 use crate::texts::ClientError;
@@ -15,7 +17,56 @@ use pgweir_config::{Config, Database};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CancelKey {
     pub(crate) pid: u32,
-    pub(crate) secret: u32,
+    pub(crate) secret: CancelSecret,
+}
+
+/// What a client has to know to cancel: as long as PostgreSQL's, 4 bytes or 32.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CancelSecret {
+    /// Before protocol 3.2.
+    Short([u8; 4]),
+    /// Since.
+    Long([u8; 32]),
+}
+
+impl CancelSecret {
+    /// A random one, of the length that a client of protocol 3.`minor` can take.
+    ///
+    /// # Panics
+    /// If the system has no random numbers: no key could be made that cannot be guessed.
+    pub(crate) fn random(minor: u16) -> Self {
+        let mut secret = if minor < MINOR_LONG_KEYS {
+            Self::Short([0; 4])
+        } else {
+            Self::Long([0; 32])
+        };
+        let bytes = match &mut secret {
+            Self::Short(bytes) => &mut bytes[..],
+            Self::Long(bytes) => bytes,
+        };
+        getrandom::fill(bytes).expect("the system gives random numbers");
+        secret
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    /// Whether `key` is this, in time that does not depend on where they differ.
+    fn is(&self, key: &[u8]) -> bool {
+        let own = self.bytes();
+        let difference = own.iter().zip(key).fold(0, |acc, (a, b)| acc | (a ^ b));
+        own.len() == key.len() && difference == 0
+    }
+}
+
+impl fmt::Debug for CancelSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelSecret").finish_non_exhaustive()
+    }
 }
 
 /// Clients in total, by database and by user, and where each of them is.
@@ -29,19 +80,19 @@ pub(crate) struct Clients {
     ungreeted: u32,
     ungreeted_by_database: HashMap<Arc<str>, u32>,
     by_pid: HashMap<u32, Entry>,
-    /// Numbers of those that were told their server's, by that and their secret. Several PostgreSQLs may
-    /// have processes of the same number.
-    by_process: HashMap<(u32, u32), u32>,
+    /// Own numbers of clients that were told the number of their server's process, by that. Several
+    /// PostgreSQLs may have processes of the same number, and a process may have the number of a client.
+    by_process: HashMap<u32, Vec<u32>>,
 }
 
 /// A client that was let in.
 #[derive(Debug)]
 struct Entry {
-    secret: u32,
-    /// The number of its server's process, if the client was told that.
-    process: Option<u32>,
+    secret: CancelSecret,
     /// `None` between its login and its arrival at a worker.
     client: Option<ClientId>,
+    /// The number of its server's process, if it was told that.
+    process: Option<u32>,
 }
 
 impl Clients {
@@ -80,8 +131,8 @@ impl Clients {
         *self.by_user.entry(user.0.clone()).or_default() += 1;
         let entry = Entry {
             secret: key.secret,
-            process: None,
             client: None,
+            process: None,
         };
         let earlier = self.by_pid.insert(key.pid, entry);
         assert!(earlier.is_none(), "a client's number is its own");
@@ -143,29 +194,14 @@ impl Clients {
         self.total -= 1;
         decrement(&mut self.by_database, database);
         decrement(&mut self.by_user, user);
-        if let Some(entry) = self.by_pid.remove(&pid) {
-            self.forget_process(pid, &entry);
-        }
-    }
-
-    /// The client is told the number of its server's process.
-    pub(crate) fn told(&mut self, pid: u32, process: u32) {
-        let Some(mut entry) = self.by_pid.remove(&pid) else {
-            return;
-        };
-        self.forget_process(pid, &entry);
-        entry.process = Some(process);
-        // Should two have both numbers in common, which happens once in four thousand million, one cannot
-        // cancel.
-        self.by_process.insert((process, entry.secret), pid);
-        self.by_pid.insert(pid, entry);
-    }
-
-    fn forget_process(&mut self, pid: u32, entry: &Entry) {
-        if let Some(process) = entry.process
-            && self.by_process.get(&(process, entry.secret)) == Some(&pid)
-        {
-            self.by_process.remove(&(process, entry.secret));
+        let entry = self.by_pid.remove(&pid);
+        if let Some(process) = entry.and_then(|entry| entry.process) {
+            let told = self.by_process.get_mut(&process);
+            let told = told.expect("entered when it was told");
+            told.retain(|other| *other != pid);
+            if told.is_empty() {
+                self.by_process.remove(&process);
+            }
         }
     }
 
@@ -176,12 +212,24 @@ impl Clients {
         }
     }
 
-    /// The client of a cancel request, if number and secret are right.
+    /// The client with the number `pid` is told that of its server's process. It has no other server
+    /// as long as it is connected.
+    pub(crate) fn told(&mut self, pid: u32, process: u32) {
+        let entry = self.by_pid.get_mut(&pid).expect("it is connected");
+        let earlier = entry.process.replace(process);
+        assert!(earlier.is_none(), "a client is greeted once");
+        self.by_process.entry(process).or_default().push(pid);
+    }
+
+    /// The client of a cancel request, if number and secret are right. The number is the client's own,
+    /// or that of its server's process.
     pub(crate) fn find(&self, pid: u32, key: &[u8]) -> Option<ClientId> {
-        let secret = u32::from_be_bytes(key.try_into().ok()?);
-        // The kernel's scheduling jitter drowns the time of comparing four bytes.
-        let own = self.by_pid.get(&pid).filter(|entry| entry.secret == secret);
-        let entry = own.or_else(|| self.by_pid.get(self.by_process.get(&(pid, secret))?));
+        let told = self.by_process.get(&pid).into_iter().flatten();
+        let mut entries = [&pid].into_iter().chain(told);
+        let entry = entries.find_map(|own| {
+            let entry = self.by_pid.get(own)?;
+            entry.secret.is(key).then_some(entry)
+        });
         entry?.client
     }
 
@@ -236,14 +284,14 @@ fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
 mod tests {
     use std::sync::Arc;
 
-    use super::{CancelKey, Clients};
+    use super::{CancelKey, CancelSecret, Clients};
     use crate::files::Shares;
     use crate::world::world;
     use pgweir_pool::id::ClientId;
 
     #[test]
     fn a_cancel_request_needs_the_whole_secret() {
-        let mut clients = with_clients(&[(7, 0x0102_0304)]);
+        let mut clients = with_clients(&[(7, CancelSecret::Short([1, 2, 3, 4]))]);
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), None, "not at a worker yet");
         clients.moved(7, ClientId(9));
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), Some(ClientId(9)));
@@ -251,51 +299,71 @@ mod tests {
             assert_eq!(clients.find(7, wrong), None, "{wrong:?}");
         }
         assert_eq!(clients.find(8, &[1, 2, 3, 4]), None);
-        let key = CancelKey { pid: 7, secret: 1 };
-        assert!(clients.has_pid(key.pid));
+        assert!(clients.has_pid(7));
+    }
+
+    #[test]
+    fn a_secret_is_as_long_as_the_protocol_allows() {
+        for (minor, len) in [(0, 4), (1, 4), (2, 32)] {
+            let secret = CancelSecret::random(minor);
+            assert_ne!(secret, CancelSecret::random(minor));
+            let mut clients = with_clients(&[(7, secret)]);
+            clients.moved(7, ClientId(9));
+            let key = secret.bytes();
+            assert_eq!(key.len(), len);
+            assert_eq!(clients.find(7, key), Some(ClientId(9)));
+            for at in 0..len {
+                let mut wrong = key.to_vec();
+                wrong[at] ^= 0x80;
+                assert_eq!(clients.find(7, &wrong), None, "byte {at}");
+                assert_eq!(clients.find(7, &key[..at]), None, "{at} bytes");
+            }
+            assert_eq!(clients.find(7, &[key, &[0]].concat()), None);
+        }
     }
 
     #[test]
     fn who_was_told_its_servers_process_cancels_by_that() {
-        // A number of the first is the process of the second, and both have the same process.
-        let mut clients = with_clients(&[(7, 1), (8, 2), (9, 3)]);
+        let long = CancelSecret::Long([3; 32]);
+        let short = |byte| CancelSecret::Short([byte; 4]);
+        // The second's process has the number of the first client, and two have the same process.
+        let mut clients = with_clients(&[(7, short(1)), (8, short(2)), (9, long)]);
         for (pid, process) in [(7, 50), (8, 7), (9, 50)] {
             clients.moved(pid, ClientId(u64::from(pid)));
             clients.told(pid, process);
         }
-        clients.told(8, 7);
-        let find = |clients: &Clients, pid, secret: u32| {
-            let found = clients.find(pid, &secret.to_be_bytes());
+        let find = |clients: &Clients, pid, secret: CancelSecret| {
+            let found = clients.find(pid, secret.bytes());
             found.map(|client| client.0)
         };
         for (pid, secret, found) in [
-            (50, 1, Some(7)),
-            (7, 2, Some(8)),
-            (50, 3, Some(9)),
-            (50, 2, None),
-            (51, 1, None),
+            (50, short(1), Some(7)),
+            (7, short(1), Some(7)),
+            (7, short(2), Some(8)),
+            (50, long, Some(9)),
+            (50, short(2), None),
+            (51, short(1), None),
         ] {
-            assert_eq!(find(&clients, pid, secret), found, "{pid} {secret}");
+            assert_eq!(find(&clients, pid, secret), found, "{pid} {secret:?}");
         }
-        clients.told(7, 51);
-        assert_eq!(find(&clients, 50, 1), None, "that server was lost");
-        assert_eq!(find(&clients, 51, 1), Some(7));
         clients.leave("app", "bob", 7);
-        assert_eq!(find(&clients, 51, 1), None);
-        assert_eq!(clients.by_process.len(), 2);
+        assert_eq!(find(&clients, 50, short(1)), None);
+        assert_eq!(find(&clients, 50, long), Some(9));
+        clients.leave("app", "bob", 9);
+        clients.leave("app", "bob", 8);
+        assert!(clients.by_process.is_empty());
     }
 
     /// Clients with these numbers and secrets.
-    fn with_clients(keys: &[(u32, u32)]) -> Clients {
+    fn with_clients(keys: &[(u32, CancelSecret)]) -> Clients {
         let world = world("");
         let config = world.registry.config();
-        let database = &*config.databases["app"];
         let shares = Shares::new(20_000, 100, 1);
+        let (name, user) = (Arc::from("app"), Arc::from("bob"));
+        let of = (&name, &*config.databases["app"]);
         let mut clients = Clients::default();
         for &(pid, secret) in keys {
             let key = CancelKey { pid, secret };
-            let (name, user) = (Arc::from("app"), Arc::from("bob"));
-            let of = (&name, database);
             let let_in = clients.enter((&config, &shares), of, (&user, None), key);
             assert!(let_in.is_ok());
         }
@@ -332,7 +400,8 @@ mod tests {
         assert!(waits.is_ok());
         let user: Arc<str> = Arc::from("bob");
         let mut enter = |pid| {
-            let key = CancelKey { pid, secret: 1 };
+            let secret = CancelSecret::Short([0, 0, 0, 1]);
+            let key = CancelKey { pid, secret };
             let of = (&name, database);
             clients
                 .enter((&config, &shares), of, (&user, None), key)

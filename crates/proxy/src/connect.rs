@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
-use pgweir_pool::parameters::Parameters;
 use pgweir_pool::upstream::Upstream;
 use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
@@ -14,6 +13,7 @@ use pgweir_wire::login::{
     Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Opened, Secrets, Turn,
 };
 use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -38,6 +38,32 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it may be that the server knows no version of the protocol but 3.0: PostgreSQL before 11
+    /// says so, and others find no startup packet in what they got.
+    fn is_about_version(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
+                sqlstate,
+                Some(SqlState::FEATURE_NOT_SUPPORTED | SqlState::PROTOCOL_VIOLATION)
+            ),
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) | Self::Login(_) => false,
+        }
+    }
+
+    /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
+    /// PostgreSQL says is said to it.
+    pub(crate) fn to_its_client(&self) -> ClientError {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, message }) => {
+                let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
+                ClientError::new(sqlstate, message.clone())
+            }
+            Self::Login(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => {
+                self.client_error()
+            }
+        }
+    }
+
     /// What a client may know: no address, no secret.
     pub(crate) fn client_error(&self) -> ClientError {
         match self {
@@ -117,6 +143,8 @@ pub(crate) struct Login<'a> {
     pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) secret: Option<&'a Secret>,
+    /// The minor version of protocol 3 to ask for.
+    pub(crate) minor: u16,
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
@@ -131,15 +159,13 @@ pub(crate) struct LoggedIn {
 
 impl LoggedIn {
     fn new(opened: Opened) -> Self {
-        let mut parameters = Parameters::default();
-        for (name, value) in &opened.reported {
-            parameters.set(name, value);
-        }
+        let mut welcome = Welcome {
+            reported: Arc::default(),
+            parameters: Arc::default(),
+        };
+        welcome.change(opened.reported);
         Self {
-            welcome: Welcome {
-                reported: opened.reported,
-                parameters: Arc::new(parameters),
-            },
+            welcome,
             key: opened.cancel_key,
         }
     }
@@ -160,40 +186,31 @@ pub(crate) async fn open(
     let limit = settings.config.server_connect_timeout;
     let database = &settings.database;
     let mut keys = pool.keys.lock().expect("no panic under the lock").clone();
-    let user = database
-        .forced_user
-        .clone()
-        .unwrap_or_else(|| pool.user.to_string());
+    let user = database.forced_user.as_deref().unwrap_or(&pool.user);
+    let name = database.dbname.as_deref().unwrap_or(&pool.database);
+    let mut parameters = database.startup_parameters.clone();
+    if let Some(replication) = &pool.replication {
+        parameters.extend_from_slice(&replication.parameters);
+    }
+    // It may be SQL that a WAL sender does not take.
+    let connect_query = database.connect_query.as_deref();
+    let connect_query = connect_query.filter(|_| pool.replication.is_none());
     let attempt = async {
-        let login = Login {
-            user,
-            database: database
-                .dbname
-                .clone()
-                .unwrap_or_else(|| pool.database.to_string()),
-            secret: database.password.as_ref().or(secret),
-            keys: &mut keys,
-            parameters: &database.startup_parameters,
-            connect_query: database.connect_query.as_deref(),
-        };
-        match &database.server {
-            ServerAddress::Tcp { host, port } => {
-                let mut stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                socket::tune((&stream).into(), tcp)?;
-                let logged_in = log_in(&mut stream, login).await?;
-                // A name may stand for several servers, and a key is known to one of them.
-                let peer = CancelAddress::Tcp(stream.peer_addr()?);
-                Ok((Socket::from(stream.into_std()?), peer, logged_in))
-            }
-            ServerAddress::Unix(path) => {
-                let mut stream = UnixStream::connect(path)
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                let logged_in = log_in(&mut stream, login).await?;
-                let peer = CancelAddress::Unix(path.clone());
-                Ok((Socket::from(stream.into_std()?), peer, logged_in))
+        loop {
+            let login = Login {
+                user: user.to_owned(),
+                database: name.to_owned(),
+                secret: database.password.as_ref().or(secret),
+                minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
+                keys: &mut keys,
+                parameters: &parameters,
+                connect_query,
+            };
+            match connect(&database.server, login, tcp).await {
+                Err(error) if !keys.refuse_newer && error.is_about_version() => {
+                    keys.refuse_newer = true;
+                }
+                outcome => return outcome,
             }
         }
     };
@@ -207,10 +224,14 @@ pub(crate) async fn open(
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
-    pool.keys.lock().expect("no panic under the lock").derived = keys.derived;
+    {
+        let mut known = pool.keys.lock().expect("no panic under the lock");
+        known.derived = keys.derived;
+        known.refuse_newer = keys.refuse_newer;
+    }
     let welcome = Arc::new(logged_in.welcome);
     let mut upstream = Upstream::new(welcome.parameters.clone());
-    upstream.pid = logged_in.key.as_ref().map_or(0, |(pid, _)| *pid);
+    upstream.pid = logged_in.key.as_ref().map(|(pid, _)| *pid);
     let link = Link {
         socket,
         permit,
@@ -219,6 +240,34 @@ pub(crate) async fn open(
             .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
     };
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
+}
+
+/// Connects and logs in.
+async fn connect(
+    server: &ServerAddress,
+    login: Login<'_>,
+    tcp: &Tcp,
+) -> Result<(Socket, CancelAddress, LoggedIn), ConnectError> {
+    match server {
+        ServerAddress::Tcp { host, port } => {
+            let mut stream = TcpStream::connect((host.as_str(), *port))
+                .await
+                .map_err(ConnectError::Unreachable)?;
+            socket::tune((&stream).into(), tcp)?;
+            let logged_in = log_in(&mut stream, login).await?;
+            // A name may stand for several servers, and a key is known to one of them.
+            let peer = CancelAddress::Tcp(stream.peer_addr()?);
+            Ok((Socket::from(stream.into_std()?), peer, logged_in))
+        }
+        ServerAddress::Unix(path) => {
+            let mut stream = UnixStream::connect(path)
+                .await
+                .map_err(ConnectError::Unreachable)?;
+            let logged_in = log_in(&mut stream, login).await?;
+            let peer = CancelAddress::Unix(path.clone());
+            Ok((Socket::from(stream.into_std()?), peer, logged_in))
+        }
+    }
 }
 
 /// Logs in over a connected stream, up to where the first query may be sent.
@@ -235,6 +284,7 @@ pub(crate) async fn log_in(
         database: login.database,
         parameters: login.parameters.to_vec(),
         weakest: Method::Cleartext,
+        minor: login.minor,
     };
     let mut random = [0; 18];
     getrandom::fill(&mut random).expect("the system gives random numbers");
@@ -322,6 +372,7 @@ mod tests {
             user: "u".to_owned(),
             database: "d".to_owned(),
             secret: None,
+            minor: 0,
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
@@ -333,7 +384,7 @@ mod tests {
     async fn a_fresh_server_has_what_the_connect_query_set() {
         let welcome = connect(TxStatus::Idle).await.unwrap().welcome;
         let tokyo = ("TimeZone".to_owned(), "Asia/Tokyo".to_owned());
-        assert_eq!(welcome.reported, [tokyo]);
+        assert_eq!(*welcome.reported, [tokyo]);
         assert_eq!(welcome.parameters.value("timezone"), Some("Asia/Tokyo"));
     }
 

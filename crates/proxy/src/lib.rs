@@ -30,6 +30,7 @@ mod probes;
 mod recovery;
 mod registry;
 mod reload;
+mod replication;
 mod run;
 mod shell;
 mod shown;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::relay::Relay;
-use pgweir_pool::session::{Greeting, Session};
+use pgweir_pool::session::Session;
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use socket2::{Domain, SockRef, Type};
@@ -217,8 +217,8 @@ fn hand_over<S>(
     let LoggedIn {
         admission,
         parameters,
+        first_words,
         rest,
-        told,
     } = logged_in;
     let socket = match into_socket(stream) {
         Ok(socket) => socket,
@@ -230,23 +230,11 @@ fn hand_over<S>(
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
     let relay = Relay::new(settings.mode, parameters);
-    let reset_always = settings.policy.reset_always;
-    let mut session = Session::new(
-        socket,
-        relay,
-        texts::fault,
-        reset_always,
-        registry.clock.now(),
-    )
-    .with_input(rest);
-    if let Some(told) = told {
-        let greeting = Greeting {
-            number: key.pid,
-            secret: key.secret,
-        };
-        session = session.with_greeting(greeting, told);
+    let session = Session::new(socket, relay, texts::fault, registry.clock.now());
+    let mut session = session.with_input(rest);
+    if let Some(words) = first_words {
+        session = session.greeted_later(words);
     }
-    session.thresholds = settings.policy.thresholds;
     let client = Client {
         session,
         policy: settings.policy.clone(),

@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
-use pgweir_pool::relay::Mode;
+use pgweir_pool::session::FirstWords;
 use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
-use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::startup::{self, FirstPacket, PACKET_MAX, Startup};
+use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use crate::clients::CancelKey;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::{Registry, random_u32};
+use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
 use crate::verifiers::{Question, Verifiers};
@@ -39,16 +39,14 @@ const RENEWAL_MAX: Duration = Duration::from_secs(1);
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
 
-/// A client that has proven who it is, and that may begin, if it need not have a server first.
+/// A client that has proven who it is.
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
     pub(crate) parameters: Arc<Parameters>,
+    /// It was not told that it may begin: it has to have a server first, or one has to accept its settings.
+    pub(crate) first_words: Option<FirstWords>,
     /// What the client sent without waiting for the end of its login.
     pub(crate) rest: Vec<u8>,
-    /// What the client has yet to be told before it may begin, which ends with the number of its
-    /// server's process: a session that keeps its server has one from the start. `None` if it was
-    /// told everything.
-    pub(crate) told: Option<Vec<u8>>,
 }
 
 /// A client that was let in. It counts against the limits until it is dropped, which a login does
@@ -61,12 +59,16 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Counts the client in.
+    /// Counts a client in that speaks protocol 3.`minor`.
     ///
     /// # Errors
     /// A limit on clients is reached.
-    fn new(registry: &Arc<Registry>, pool: Arc<PoolHandle>) -> Result<Self, ClientError> {
-        let key = registry.client_in(&pool)?;
+    fn new(
+        registry: &Arc<Registry>,
+        pool: Arc<PoolHandle>,
+        minor: u16,
+    ) -> Result<Self, ClientError> {
+        let key = registry.client_in(&pool, minor)?;
         registry.tell(&pool, |stock, now| {
             stock.totals.client_logins += 1;
             stock.core.client_in(now);
@@ -193,8 +195,9 @@ impl Door {
         let config = self.registry.config();
         let startup = self.first_packet(stream, &mut inbound, stranger).await?;
         let mut out = Vec::new();
-        if startup.minor > 0 || !startup.unknown_protocol_options.is_empty() {
-            encode::negotiate_protocol_version(&mut out, 0, &startup.unknown_protocol_options);
+        let minor = startup.minor.min(MINOR_NEWEST);
+        if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
+            encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
         let proven = self
             .authenticate(
@@ -205,18 +208,6 @@ impl Door {
                 (out, stranger),
             )
             .await?;
-        if startup
-            .replication
-            .as_deref()
-            .is_some_and(|value| !is_off(value))
-        {
-            return Err(ClientError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "replication connections are not pooled",
-            )
-            .hint("Connect to PostgreSQL directly for replication.")
-            .into());
-        }
         let database = find_database(&config, &startup.database)?;
         let pool = self
             .registry
@@ -224,29 +215,33 @@ impl Door {
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
+        let replication = startup_parameters(&config, &startup);
+        let is_replication = replication.is_some();
+        let pool = match replication {
+            Some(parameters) => self.registry.pool_for_replication(&pool, parameters)?,
+            None => pool,
+        };
         let welcome = self.welcome(&pool, stranger).await?;
-        let admission = Admission::new(&self.registry, pool)?;
+        let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
-        let parameters = wanted(&config, &startup, &welcome)?;
-        let parameters = admission.pool.shared_parameters(parameters);
-        let mut out = proven.reply;
-        greet(&mut out, &welcome, &parameters);
-        let told = match admission.pool.settings().mode {
-            Mode::Session => Some(out),
-            Mode::Transaction | Mode::Statement => {
-                let key = admission.key;
-                encode::backend_key_data(&mut out, key.pid, &key.secret.to_be_bytes());
-                encode::ready_for_query(&mut out, TxStatus::Idle);
-                stream.write_all(&out).await?;
-                None
-            }
+        let (parameters, is_known) = if is_replication {
+            // The server was opened with what the client asked for.
+            (welcome.parameters.clone(), true)
+        } else {
+            let (wanted, is_known) = wanted(&config, &startup, &welcome, &admission.pool)?;
+            (admission.pool.shared_parameters(wanted), is_known)
         };
+        let mut first_words = Some(first_words(&admission, &welcome, proven.reply));
+        let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
+        if may_begin && let Some(words) = first_words.take() {
+            stream.write_all(&words.encode(&parameters)).await?;
+        }
         Ok(LoggedIn {
             admission,
             parameters,
+            first_words,
             rest: inbound.into_rest(),
-            told,
         })
     }
 
@@ -452,22 +447,26 @@ impl Door {
     }
 }
 
-/// Tells the client, behind `out`, that it is who it is, and its settings.
-fn greet(out: &mut Vec<u8>, welcome: &Welcome, parameters: &Parameters) {
-    encode::authentication_ok(out);
-    for (name, value) in &welcome.reported {
-        let value = parameters.value(name).unwrap_or(value);
-        encode::parameter_status(out, name, value);
+/// What ends a client's login, behind `before`.
+fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
+    encode::authentication_ok(&mut before);
+    FirstWords {
+        before,
+        reported: welcome.reported.clone(),
+        pid: admission.key.pid,
+        secret: admission.key.secret.bytes().to_vec(),
     }
 }
 
 /// The settings that the client's session shall have: those of a fresh server, and what it asks
-/// for beyond them. Whether PostgreSQL takes them shows when the client gets its first server.
+/// for beyond them; and whether it is known that PostgreSQL accepts them.
 fn wanted(
     config: &Config,
     startup: &Startup,
     welcome: &Welcome,
-) -> Result<Parameters, ClientError> {
+    pool: &PoolHandle,
+) -> Result<(Parameters, bool), ClientError> {
+    let mut is_known = true;
     let mut parameters = Parameters::clone(&welcome.parameters);
     for (name, value) in &startup.parameters {
         if config
@@ -483,10 +482,15 @@ fn wanted(
             )
             .hint("Names of settings have letters, digits, underscores and dots."));
         }
-        let value = spelled(name, value, &welcome.parameters, welcome.version());
+        let value = spelled(name, value, &welcome.parameters, welcome.version())
+            .or_else(|| pool.spelling(name, value))
+            .unwrap_or_else(|| {
+                is_known &= welcome.parameters.value(name) == Some(value);
+                value.clone()
+            });
         parameters.set(name, &value);
     }
-    Ok(parameters)
+    Ok((parameters, is_known))
 }
 
 fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientError> {
@@ -526,11 +530,6 @@ fn wrong_password(user: &str) -> ClientError {
 
 fn violation(message: impl Into<String>) -> ClientError {
     ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
-}
-
-/// PostgreSQL's spellings of false, for `replication`.
-fn is_off(value: &str) -> bool {
-    ["", "0", "false", "off", "no"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn has_no_server(counts: &Counts) -> bool {

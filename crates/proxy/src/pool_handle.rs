@@ -13,6 +13,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{self, Counts};
 use pgweir_pool::relay::Mode;
+use pgweir_pool::reported::kept;
 use pgweir_pool::session::Limits;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
@@ -24,6 +25,7 @@ use pgweir_wire::auth::scram::client::KeyCache;
 use tokio::sync::watch;
 
 use crate::link::{Link, Server};
+use crate::replication;
 use crate::texts::ClientError;
 use pgweir_config::{Database, PoolConfig, PoolMode};
 
@@ -41,8 +43,8 @@ const RECENT_MAX: usize = 32;
 /// What a client is told at login: the settings of a fresh server.
 #[derive(Debug)]
 pub(crate) struct Welcome {
-    /// Every setting the server reported, spelled as it did.
-    pub(crate) reported: Vec<(String, String)>,
+    /// Every setting the server reported, spelled as it did; values as [`kept`].
+    pub(crate) reported: Arc<Vec<(String, String)>>,
     /// Those that a session can change.
     pub(crate) parameters: Arc<Parameters>,
 }
@@ -56,14 +58,21 @@ impl Welcome {
         digits.parse().ok()
     }
 
-    /// Settings that changed after they were reported first.
-    pub(crate) fn change(&mut self, reported: Vec<(String, String)>) {
+    /// Settings that were reported, or changed after they were reported first.
+    pub(crate) fn change(&mut self, reported: Vec<(String, Vec<u8>)>) {
         let parameters = Arc::make_mut(&mut self.parameters);
+        let news = reported.iter().find(|(name, _)| name == "client_encoding");
+        let encoding = match news {
+            Some((_, value)) => Some(kept(value, None).into_owned()),
+            None => parameters.value("client_encoding").map(str::to_owned),
+        };
         for (name, value) in reported {
+            let value = kept(&value, encoding.as_deref()).into_owned();
             parameters.set(&name, &value);
-            match self.reported.iter_mut().find(|(known, _)| *known == name) {
+            let reported = Arc::make_mut(&mut self.reported);
+            match reported.iter_mut().find(|(known, _)| *known == name) {
                 Some(known) => known.1 = value,
-                None => self.reported.push((name, value)),
+                None => reported.push((name, value)),
             }
         }
     }
@@ -81,13 +90,16 @@ pub(crate) enum Greeting {
     Failed(ClientError),
 }
 
-/// Keys by which servers are logged in without a password.
+/// What earlier logins taught: keys by which servers are logged in without a password, and what not to
+/// ask for.
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     /// Derived from the password at an earlier login.
     pub(crate) derived: Option<KeyCache>,
     /// Taken from a client's login, with the server key of the stored verifier.
     pub(crate) passed: Option<(ClientKey, [u8; 32])>,
+    /// The server speaks protocol 3.0 and lets nobody in who asks for a newer one.
+    pub(crate) refuse_newer: bool,
 }
 
 /// Settings of a pool in the form the data plane uses.
@@ -99,6 +111,26 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
 }
 
+/// What makes a pool that of one replication connection.
+pub(crate) struct Replication {
+    /// The ordinary pool of the same database and user, until this one is forgotten.
+    base: Mutex<Option<Arc<PoolHandle>>>,
+    /// Startup parameters beside user and database, `replication` among them.
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl Replication {
+    /// The ordinary pool of the same database and user; `None` once this one is forgotten.
+    pub(crate) fn base(&self) -> Option<Arc<PoolHandle>> {
+        self.base.lock().expect("no panic under the lock").clone()
+    }
+
+    /// The pool is forgotten: it keeps the ordinary one no longer.
+    pub(crate) fn part(&self) -> Option<Arc<PoolHandle>> {
+        self.base.lock().expect("no panic under the lock").take()
+    }
+}
+
 /// A pool, shared by all workers and the control plane.
 pub(crate) struct PoolHandle {
     pub(crate) id: PoolId,
@@ -106,8 +138,10 @@ pub(crate) struct PoolHandle {
     pub(crate) database: Arc<str>,
     /// User as whom clients log in.
     pub(crate) user: Arc<str>,
+    /// `None` for the pool that ordinary clients share.
+    pub(crate) replication: Option<Replication>,
     pub(crate) greeting: watch::Sender<Greeting>,
-    pub(crate) keys: Mutex<Keys>,
+    pub(crate) keys: Arc<Mutex<Keys>>,
     /// The last failed login, while the pool has no other word for it.
     pub(crate) login_error: Mutex<Option<ClientError>>,
     /// Settings that clients asked for lately, so that clients alike share one copy.
@@ -138,13 +172,36 @@ impl PoolHandle {
             id,
             database,
             user,
+            replication: None,
             greeting: watch::Sender::default(),
-            keys: Mutex::default(),
+            keys: Arc::default(),
             login_error: Mutex::default(),
             recent: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
             unused: Mutex::default(),
+        }
+    }
+
+    /// The pool of one replication connection, with the same names and keys as its ordinary one.
+    pub(crate) fn for_replication(
+        number: (PoolId, ServerId),
+        settings: Settings,
+        workers: usize,
+        (base, parameters): (Arc<Self>, Vec<(String, String)>),
+    ) -> Self {
+        let (names, keys) = (
+            (base.database.clone(), base.user.clone()),
+            base.keys.clone(),
+        );
+        let replication = Some(Replication {
+            base: Mutex::new(Some(base)),
+            parameters,
+        });
+        Self {
+            keys,
+            replication,
+            ..Self::new(number, names, settings, workers)
         }
     }
 
@@ -264,10 +321,16 @@ impl PoolHandle {
                 || old.startup_parameters != new.startup_parameters
         };
         *self.settings.write().expect("no panic under the lock") = Arc::new(settings);
-        if moved {
+        if moved && self.replication.is_none() {
             *self.keys.lock().expect("no panic under the lock") = Keys::default();
         }
         moved || promises_more
+    }
+
+    /// How PostgreSQL spells the value of a setting that a server of this pool has accepted.
+    pub(crate) fn spelling(&self, name: &str, value: &str) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        self.with(|stock| stock.known.spelling(&name, value).map(str::to_owned))
     }
 
     /// One shared copy of these settings.
@@ -284,8 +347,24 @@ impl PoolHandle {
 }
 
 impl Settings {
+    /// Those of the pool that ordinary clients share.
     pub(crate) fn new(database: Arc<Database>, user: &str) -> Self {
         let config = database.pool_config(user).clone();
+        let mode = match config.pool_mode {
+            PoolMode::Session => Mode::Session,
+            PoolMode::Transaction => Mode::Transaction,
+            PoolMode::Statement => Mode::Statement,
+        };
+        Self::build(database, config, mode)
+    }
+
+    /// Those of the pool of a replication connection.
+    pub(crate) fn for_replication(database: Arc<Database>, user: &str) -> Self {
+        let config = replication::adapt(database.pool_config(user).clone());
+        Self::build(database, config, Mode::Replication)
+    }
+
+    fn build(database: Arc<Database>, config: PoolConfig, mode: Mode) -> Self {
         let bound = |time: Option<Duration>| time.unwrap_or(Duration::MAX);
         Self {
             policy: Arc::new(Policy {
@@ -303,12 +382,9 @@ impl Settings {
                 check_delay: bound(config.server_check_delay),
                 reset_query: config.server_reset_query.clone(),
                 reset_always: config.resets_always(),
+                statements_max: config.max_prepared_statements,
             }),
-            mode: match config.pool_mode {
-                PoolMode::Session => Mode::Session,
-                PoolMode::Transaction => Mode::Transaction,
-                PoolMode::Statement => Mode::Statement,
-            },
+            mode,
             config,
             database,
         }

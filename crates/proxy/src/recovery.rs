@@ -37,7 +37,7 @@ fn look(registry: &Registry) {
     let failing = registry
         .pools()
         .into_iter()
-        .filter(|pool| pool.is_login_failing());
+        .filter(|pool| pool.is_login_failing() && pool.replication.is_none());
     for pool in failing.take(RETRIES_MAX) {
         registry.tell(&pool, |stock, now| stock.core.warm(now));
     }

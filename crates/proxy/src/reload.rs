@@ -68,7 +68,10 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             let group = Group::Database(pool.database.clone());
             let max = database.max_db_connections.map(|max| max.get());
             registry.lock_budget().set_limit(group, max);
-            let settings = Settings::new(database.clone(), &pool.user);
+            let settings = match pool.replication {
+                Some(_) => Settings::for_replication(database.clone(), &pool.user),
+                None => Settings::new(database.clone(), &pool.user),
+            };
             let policy = settings.policy.clone();
             let core = if registry.paused.load(Ordering::Acquire) {
                 paused(&settings.config)

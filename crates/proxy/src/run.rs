@@ -387,7 +387,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
             pool.greeting.send_replace(Greeting::Known(welcome));
-            if is_first {
+            if is_first && pool.replication.is_none() {
                 info!(
                     database = &*pool.database,
                     user = &*pool.user,
@@ -406,7 +406,10 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 user = &*pool.user,
                 "server login failed: {failure}"
             );
-            let error = failure.client_error();
+            let error = match pool.replication {
+                Some(_) => failure.to_its_client(),
+                None => failure.client_error(),
+            };
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
             let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
             registry.run_errand(|outbox, now| {

@@ -135,10 +135,8 @@ impl Shell for Registry {
         self.client_moved(client.account.pid, name);
     }
 
-    fn greets(&self, client: &Client, pid: u32) {
-        if pid != 0 {
-            self.client_told(client.account.pid, pid);
-        }
+    fn told(&self, client: &Client, process: u32) {
+        self.client_told(client.account.pid, process);
     }
 
     fn left(&self, client: &Client, end: &End) {
@@ -178,7 +176,12 @@ impl Shell for Registry {
 
 /// Who a client is.
 pub(crate) fn author(client: &Client) -> Author {
-    let application = client.session.relay.parameters.value("application_name");
+    let application = client
+        .session
+        .relay
+        .client
+        .parameters
+        .value("application_name");
     Author::new(&client.pool, client.account.pid, application)
 }
 

@@ -148,11 +148,11 @@ fn holder(holder: Holder, text: String) -> LiveHolder {
         held_ms: millis(holder.held),
         since_ms: millis(match holder.hold {
             Hold::Busy => holder.running,
-            Hold::InTransaction | Hold::Pinned(_) | Hold::Free => holder.quiet,
+            Hold::InTransaction | Hold::Asking | Hold::Pinned(_) | Hold::Free => holder.quiet,
         }),
         pin: match holder.hold {
             Hold::Pinned(pin) => Some(pin.to_string()),
-            Hold::Busy | Hold::InTransaction | Hold::Free => None,
+            Hold::Busy | Hold::InTransaction | Hold::Asking | Hold::Free => None,
         },
         last_text: (!text.is_empty()).then_some(text),
         server_pid: holder.server_pid,

@@ -11,7 +11,7 @@ use pgweir_telemetry::live::LiveMode;
 use pgweir_telemetry::pools::PoolSnapshot;
 use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, SHOWN_MAX, WorkerSnapshot};
 
-use crate::pool_handle::PoolHandle;
+use crate::pool_handle::{PoolHandle, Replication};
 use crate::registry::Registry;
 use pgweir_config::{Config, Database, PoolMode, ServerAddress, pool_info};
 
@@ -33,8 +33,13 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     snapshot.workers = workers.collect();
     snapshot.errors = registry.errors.counts();
     let mut servers: BTreeMap<Arc<str>, u32> = BTreeMap::new();
-    for handle in registry.pools() {
-        let pool = pool(&handle, now);
+    let mut pools = registry.pools();
+    let replication: Vec<_> = pools
+        .extract_if(.., |pool| pool.replication.is_some())
+        .collect();
+    for handle in pools {
+        let mut pool = pool(&handle, now);
+        add_replication(&mut pool, &handle, &replication, now);
         let counts = &pool.counts;
         *servers.entry(pool.database.clone()).or_default() +=
             counts.active + counts.idle + counts.opening;
@@ -48,10 +53,34 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     snapshot
 }
 
+/// Adds what the replication connections of a pool's database and user do, which have no limit of their
+/// own.
+fn add_replication(
+    pool: &mut PoolSnapshot,
+    base: &Arc<PoolHandle>,
+    replication: &[Arc<PoolHandle>],
+    now: Time,
+) {
+    for handle in replication {
+        let its_base = handle.replication.as_ref().and_then(Replication::base);
+        if its_base.is_some_and(|it| Arc::ptr_eq(&it, base)) {
+            let mut one = self::pool(handle, now);
+            one.size_max = Some(0);
+            one.wait_max = None;
+            one.login_failing = false;
+            pool.add(&one);
+        }
+    }
+}
+
 /// Whether clients are well served; looks at all pools, and changes none.
 pub(crate) fn readiness(registry: &Registry) -> Readiness {
     let mut readiness = readiness_apart_from_pools(registry, &registry.config());
     for pool in registry.pools() {
+        // A replication connection that is refused says nothing of PostgreSQL.
+        if pool.replication.is_some() {
+            continue;
+        }
         readiness.add(&pool.counts(), pool.is_login_failing());
     }
     readiness

@@ -1,12 +1,12 @@
 //! A non-blocking TCP or unix stream of the data plane.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 
 use pgweir_config::Tcp;
@@ -73,6 +73,17 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self.fd(), bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut nothing_else = SendAncillaryBuffer::default();
+        let (socket, flags) = (self.fd(), SendFlags::NOSIGNAL);
+        Ok(rustix::net::sendmsg(
+            socket,
+            pieces,
+            &mut nothing_else,
+            flags,
+        )?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pgweir_pool::driver::LastWords;
 use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::prepared::CLIENT_STATEMENTS_MAX;
 use pgweir_pool::relay::{NAME_MAX, Violation};
 use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
 use pgweir_pool::waits::Cause;
@@ -80,15 +81,22 @@ fn pool_state(config: &PoolConfig, counts: Counts) -> String {
 /// What a session has to tell its client.
 pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
     let (detail, hint) = match fault {
+        Fault::Violation(Violation::TooManyStatements) => (
+            None,
+            Some(
+                "Close statements that are not used, or prepare fewer (the driver's statement cache).",
+            ),
+        ),
         Fault::Violation(_) => (None, None),
         Fault::ServerGone => (
             Some("The query may or may not have been executed."),
             Some("See PostgreSQL's log for the reason, and connect again."),
         ),
         Fault::ServerBroken => (None, Some("See the pooler's log for the message.")),
+        // The rest is PostgreSQL's own words, at the place where it says them.
         Fault::Settings(_) => (
             Some("PostgreSQL refused the settings of this session."),
-            Some("Correct the parameters that the client sends when it connects."),
+            None,
         ),
         Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
         Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),
@@ -120,7 +128,13 @@ fn violated(violation: Violation) -> String {
             "invalid length {length} in message of type \"{}\"",
             kind.escape_ascii()
         ),
-        Violation::ForeignStatement => "unnamed prepared statement does not exist".to_owned(),
+        Violation::Unreachable => {
+            "the session cannot go on behind messages that COPY does not expect: what the server answers is not known"
+                .to_owned()
+        }
+        Violation::TooManyStatements => {
+            format!("a client may have at most {CLIENT_STATEMENTS_MAX} prepared statements")
+        }
         Violation::BadName { kind } => format!(
             "statement name of message type \"{}\" is missing or longer than {NAME_MAX} bytes",
             kind.escape_ascii()

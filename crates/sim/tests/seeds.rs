@@ -49,8 +49,9 @@ const POOL_EVENTS: [&str; 31] = [
 ];
 
 /// What must have happened at level 2.
-const PATH_EVENTS: [&str; 33] = [
+const PATH_EVENTS: [&str; 34] = [
     "cancel: client",
+    "cancel: in doubt",
     "cancel: server",
     "cancel: waiter",
     "checkin",

@@ -13,13 +13,15 @@
 //! * [`lexer`] splits text into tokens.
 //! * [`statements`] splits the text of a simple query into statements.
 //! * [`kind`] classifies a statement.
-//! * [`deallocate`] says which prepared statements a text drops.
+//! * [`by_name`] says what a text does to prepared statements.
+//! * [`effects`] says what a text may leave behind in its session.
 //! * [`normalise`] shows a statement without its literals.
 //! * [`fingerprint`] computes 64 bits that are equal for statements with the same normalised text.
 //! * [`skeleton`] computes a cheap key that is equal for texts that differ only in plain literals.
 //! * [`sqlcommenter`] reads the tags that an application put into a comment.
 
-pub mod deallocate;
+pub mod by_name;
+pub mod effects;
 pub mod fingerprint;
 mod fold;
 pub mod kind;
@@ -29,6 +31,8 @@ pub mod skeleton;
 pub mod sqlcommenter;
 pub mod statements;
 mod word;
+
+pub use word::mentions;
 
 #[cfg(test)]
 mod tests;

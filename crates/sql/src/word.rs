@@ -1,4 +1,4 @@
-//! An unquoted word in lower case, on the stack, for comparison with keywords.
+//! Words: in lower case, on the stack, for comparison with keywords; and somewhere in a text.
 
 /// The longest keyword that is compared is `characteristics`, 15 bytes.
 const LEN_MAX: usize = 16;
@@ -25,4 +25,10 @@ impl Lower {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+}
+
+/// Whether `word`, in lower case, is in `text` in any case, be it within another word. Spares most texts the lexer.
+pub fn mentions(text: &[u8], word: &[u8]) -> bool {
+    let mut places = text.windows(word.len());
+    places.any(|place| place[0] | 0x20 == word[0] && place.eq_ignore_ascii_case(word))
 }

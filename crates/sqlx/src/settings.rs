@@ -79,9 +79,8 @@ pub enum Pooler {
     /// Nothing, or a pooler in session mode.
     #[default]
     None,
-    /// pgweir in transaction mode. Statements are not prepared under a name, since a named one keeps
-    /// its server; settings of the session are sent, since pgweir applies them to the server of each
-    /// transaction.
+    /// pgweir in transaction mode. Settings of the session are sent, since pgweir applies them to the server of
+    /// each transaction.
     Pgweir,
     /// PgBouncer 1.21 or later in transaction mode, with `max_prepared_statements` above 0 (newer
     /// versions have 200 by default). Statements are prepared under a name; settings of the session are not

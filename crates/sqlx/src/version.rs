@@ -22,11 +22,8 @@ mod split {
     use crate::sqlx::Execute;
     use crate::sqlx::postgres::PgStatement;
 
-    /// A query that may be kept from being prepared under a name.
-    pub(crate) struct Request<E> {
-        query: E,
-        named: bool,
-    }
+    /// A query whose text was taken out.
+    pub(crate) struct Request<E>(E);
 
     /// The text of a statement.
     pub(crate) type Text<'q> = &'q str;
@@ -34,12 +31,9 @@ mod split {
     /// A statement that begins a transaction.
     pub(crate) type Begin = Cow<'static, str>;
 
-    /// Takes the text out of a query. Without `named` it is not prepared under a name.
-    pub(crate) fn split<'q, E: Execute<'q, Postgres>>(
-        query: E,
-        named: bool,
-    ) -> (Text<'q>, Request<E>) {
-        (query.sql(), Request { query, named })
+    /// Takes the text out of a query.
+    pub(crate) fn split<'q, E: Execute<'q, Postgres>>(query: E) -> (Text<'q>, Request<E>) {
+        (query.sql(), Request(query))
     }
 
     /// The text as a plain one.
@@ -54,19 +48,19 @@ mod split {
 
     impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Request<E> {
         fn sql(&self) -> &'q str {
-            self.query.sql()
+            self.0.sql()
         }
 
         fn statement(&self) -> Option<&PgStatement<'q>> {
-            self.query.statement()
+            self.0.statement()
         }
 
         fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-            self.query.take_arguments()
+            self.0.take_arguments()
         }
 
         fn persistent(&self) -> bool {
-            self.named && self.query.persistent()
+            self.0.persistent()
         }
     }
 }
@@ -82,7 +76,7 @@ mod split {
         text: SqlStr,
         statement: Option<PgStatement>,
         arguments: Option<Result<Option<PgArguments>, BoxDynError>>,
-        named: bool,
+        persistent: bool,
     }
 
     /// The text of a statement.
@@ -91,20 +85,17 @@ mod split {
     /// A statement that begins a transaction.
     pub(crate) type Begin = SqlStr;
 
-    /// Takes the text out of a query. Without `named` it is not prepared under a name.
-    pub(crate) fn split<'q, E: Execute<'q, Postgres>>(
-        mut query: E,
-        named: bool,
-    ) -> (Text<'q>, Request) {
+    /// Takes the text out of a query.
+    pub(crate) fn split<'q, E: Execute<'q, Postgres>>(mut query: E) -> (Text<'q>, Request) {
         let statement = query.statement().cloned();
         let arguments = Some(query.take_arguments());
-        let named = named && query.persistent();
+        let persistent = query.persistent();
         let text = query.sql();
         let request = Request {
             text: text.clone(),
             statement,
             arguments,
-            named,
+            persistent,
         };
         (text, request)
     }
@@ -133,7 +124,7 @@ mod split {
         }
 
         fn persistent(&self) -> bool {
-            self.named
+            self.persistent
         }
     }
 }

@@ -78,7 +78,8 @@ impl PoolSnapshot {
         }
     }
 
-    pub(crate) fn add(&mut self, pool: &Self) {
+    /// Adds another pool: what it may do, does and did.
+    pub fn add(&mut self, pool: &Self) {
         let sum = self.size_max.zip(pool.size_max);
         self.size_max = sum.map(|(a, b)| a.saturating_add(b));
         self.reserve_max = self.reserve_max.saturating_add(pool.reserve_max);
@@ -276,7 +277,7 @@ macro_rules! metric {
 }
 
 /// The metrics of a pool that need no label of their own. docs/metrics.md explains each of them.
-pub(crate) const METRICS: [PoolMetric; 19] = [
+pub(crate) const METRICS: [PoolMetric; 22] = [
     (
         MetricKind::Gauge,
         "pgweir_pool_servers_limit",
@@ -295,6 +296,9 @@ pub(crate) const METRICS: [PoolMetric; 19] = [
     metric!(Counter "pgweir_pool_errors", "Errors of PostgreSQL that clients were sent.", |pool| pool.totals.errors),
     metric!(Counter "pgweir_pool_parses", "Parse messages of clients.", |pool| pool.totals.parses),
     metric!(Counter "pgweir_pool_binds", "Bind messages of clients.", |pool| pool.totals.binds),
+    metric!(Counter "pgweir_pool_parses_known", "Parse messages of clients that were not sent, because the server had the statement.", |pool| pool.totals.known),
+    metric!(Counter "pgweir_pool_parses_put_in_front", "Parse messages of the pooler in front of a client's message, because the server lacked the statement.", |pool| pool.totals.put_in_front),
+    metric!(Counter "pgweir_pool_statements_evicted", "Prepared statements that were closed to make room (max_prepared_statements).", |pool| pool.totals.evicted),
     metric!(Counter "pgweir_pool_received_bytes", "Bytes from clients to servers.", |pool| pool.totals.received_bytes),
     metric!(Counter "pgweir_pool_sent_bytes", "Bytes from servers to clients.", |pool| pool.totals.sent_bytes),
     metric!(Counter "pgweir_pool_client_logins", "Clients that logged in.", |pool| pool.totals.client_logins),

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::frame::c_string;
 use crate::sqlstate::SqlState;
-use crate::startup::CANCEL_KEY_LEN;
+use crate::startup::{self, CANCEL_KEY_LEN};
 
 /// An authentication request, or success: [`AuthRequest`].
 pub const AUTHENTICATION: u8 = b'R';
@@ -118,13 +118,26 @@ pub fn parameter_status(body: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.is_empty().then_some((name, value))
 }
 
-/// Process number and key in a BackendKeyData. The key has 4 bytes in protocol 3.0 and up to 256
-/// in 3.2.
+/// Process number and key in a BackendKeyData. The key has 4 bytes before protocol 3.2 and up to 256
+/// since.
 pub fn key_data(body: &[u8]) -> Option<(u32, &[u8])> {
     let (pid, key) = body.split_first_chunk()?;
     CANCEL_KEY_LEN
         .contains(&key.len())
         .then_some((u32::from_be_bytes(*pid), key))
+}
+
+/// The minor version of protocol 3 in a NegotiateProtocolVersion, and the number of protocol options
+/// that the server does not know. `None` also when it offers another major version.
+pub fn negotiated(body: &[u8]) -> Option<(u16, u32)> {
+    let (version, rest) = body.split_first_chunk()?;
+    let (count, mut names) = rest.split_first_chunk()?;
+    let (version, count) = (u32::from_be_bytes(*version), u32::from_be_bytes(*count));
+    for _ in 0..count {
+        (_, names) = c_string(names)?;
+    }
+    let minor = version as u16;
+    (version == startup::version(minor) && names.is_empty()).then_some((minor, count))
 }
 
 /// The columns of a DataRow; `None` is NULL.

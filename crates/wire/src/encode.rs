@@ -8,7 +8,7 @@
 use crate::backend::{self, TxStatus};
 use crate::frontend;
 use crate::sqlstate::SqlState;
-use crate::startup::CANCEL_KEY_LEN;
+use crate::startup::{self, CANCEL_KEY_LEN};
 
 /// How severe an error or notice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn negotiate_protocol_version(out: &mut Vec<u8>, minor: u16, unknown_options
     message(out, backend::NEGOTIATE_PROTOCOL_VERSION, |out| {
         // Called the newest minor version in the documentation; PostgreSQL sends, and libpq
         // expects, the whole version with the major number in the upper half.
-        out.extend_from_slice(&((3 << 16) | u32::from(minor)).to_be_bytes());
+        out.extend_from_slice(&startup::version(minor).to_be_bytes());
         out.extend_from_slice(&length(unknown_options.len()));
         for option in unknown_options {
             c_string(out, option.as_bytes());
@@ -240,7 +240,8 @@ pub(crate) fn c_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(0);
 }
 
-fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
+/// Any message, of which `body` appends the body.
+pub fn message(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
     out.push(kind);
     with_length(out, body);
 }

@@ -19,7 +19,7 @@ use crate::auth::scram::{self, ClientKey};
 use crate::backend::{self, AuthRequest, ErrorView, TxStatus};
 use crate::encode;
 use crate::frame::{self, HEADER_LEN};
-use crate::startup;
+use crate::startup::{self, MINOR_NEWEST};
 
 mod error;
 
@@ -85,6 +85,9 @@ pub struct Identity {
     pub secrets: Secrets,
     /// The weakest method that is answered. A server that asks for no proof at all is accepted.
     pub weakest: Method,
+    /// The minor version of protocol 3 that is asked for, at most [`MINOR_NEWEST`]. A server since
+    /// PostgreSQL 11 may answer with an older one; a server before that refuses all but 3.0.
+    pub minor: u16,
 }
 
 impl Identity {
@@ -144,9 +147,9 @@ impl Secrets {
 /// What the server reported about a session that is ready.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Opened {
-    /// Settings in the order they were reported, at most [`REPORTED_MAX`] bytes. What is not UTF-8
-    /// has replacement characters: before login a server may use any encoding.
-    pub reported: Vec<(String, String)>,
+    /// Settings in the order they were reported, at most [`REPORTED_MAX`] bytes. Values are in the
+    /// `client_encoding` that is among them. Of a name, what is not UTF-8 has replacement characters.
+    pub reported: Vec<(String, Vec<u8>)>,
     /// Process number and secret for cancelling, when the server sent them.
     pub cancel_key: Option<(u32, Vec<u8>)>,
 }
@@ -178,8 +181,8 @@ pub struct Handshake {
 
 #[derive(Debug)]
 enum Awaits {
-    /// The startup packet was sent; what the server asks for has not come.
-    Request { nonce: String },
+    /// The startup packet was sent for this minor version; what the server asks for has not come.
+    Request { nonce: String, minor: u16 },
     /// The first SCRAM message was sent.
     Challenge(First),
     /// The last SCRAM message was sent; the server has to prove itself.
@@ -202,6 +205,9 @@ impl Awaits {
 impl Handshake {
     /// Appends the startup packet. `nonce` must be random and used once:
     /// [`nonce`](scram::nonce).
+    ///
+    /// # Panics
+    /// On a minor version above [`MINOR_NEWEST`].
     pub fn start(identity: &Identity, nonce: String, out: &mut Vec<u8>) -> Self {
         let own = [
             ("user", identity.user.as_str()),
@@ -210,9 +216,11 @@ impl Handshake {
         let others = identity.parameters.iter();
         let others = others.map(|(name, value)| (name.as_str(), value.as_str()));
         let parameters: Vec<_> = own.into_iter().chain(others).collect();
-        startup::encode_startup(out, &parameters);
+        let minor = identity.minor;
+        assert!(minor <= MINOR_NEWEST, "a version that is spoken here");
+        startup::encode_startup(out, minor, &parameters);
         Self {
-            awaits: Awaits::Request { nonce },
+            awaits: Awaits::Request { nonce, minor },
             messages: 0,
         }
     }
@@ -302,8 +310,12 @@ impl Handshake {
                 opened,
             },
             (awaits, backend::AUTHENTICATION) => awaits.on_request(body, identity, out)?,
-            // Version 3.0 and no extensions were asked for: the server cannot offer less.
-            (awaits, backend::NOTICE_RESPONSE | backend::NEGOTIATE_PROTOCOL_VERSION) => awaits,
+            (Awaits::Request { nonce, minor }, backend::NEGOTIATE_PROTOCOL_VERSION) => {
+                // What differs between the versions shows in the messages themselves.
+                let minor = accept(minor, identity, body)?;
+                Awaits::Request { nonce, minor }
+            }
+            (awaits, backend::NOTICE_RESPONSE) => awaits,
             (_, kind) => return Err(Breach::Unexpected { kind }.into()),
         };
         Ok(Turn::Wait(Self {
@@ -325,7 +337,7 @@ impl Awaits {
         let request = AuthRequest::parse(body).ok_or(Breach::Malformed { kind })?;
         match (self, request) {
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
-            (Self::Request { nonce }, request) => answer_first(nonce, &request, identity, out),
+            (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),
             (Self::Challenge(first), AuthRequest::SaslContinue(data)) => {
                 let (data, last) = first.on_server_first(data)?;
                 encode::sasl_response(out, &data);
@@ -343,6 +355,18 @@ impl Awaits {
             }
         }
     }
+}
+
+/// The minor version that a server has in mind which was asked for `asked`.
+fn accept(asked: u16, identity: &Identity, body: &[u8]) -> Result<u16, Breach> {
+    let kind = backend::NEGOTIATE_PROTOCOL_VERSION;
+    let (minor, options) = backend::negotiated(body).ok_or(Breach::Malformed { kind })?;
+    let names = identity.parameters.iter().map(|(name, _)| name);
+    let options_asked = names.filter(|name| startup::is_protocol_option(name));
+    if minor > asked || options as usize > options_asked.count() {
+        return Err(Breach::Negotiation { asked, minor });
+    }
+    Ok(minor)
 }
 
 /// Answers the request that says which method the server wants.
@@ -394,15 +418,14 @@ fn settle(
 ) -> Result<usize, Breach> {
     match kind {
         backend::PARAMETER_STATUS => {
-            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let (name, value) =
                 backend::parameter_status(body).ok_or(Breach::Malformed { kind })?;
-            let (name, value) = (text(name), text(value));
+            let name = String::from_utf8_lossy(name).into_owned();
             let reported_len = reported_len + name.len() + value.len();
             if reported_len > REPORTED_MAX {
                 return Err(Breach::TooManySettings);
             }
-            opened.reported.push((name, value));
+            opened.reported.push((name, value.to_vec()));
             Ok(reported_len)
         }
         backend::BACKEND_KEY_DATA => {

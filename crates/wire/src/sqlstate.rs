@@ -24,6 +24,8 @@ impl SqlState {
     pub const IDLE_SESSION_TIMEOUT: Self = Self(*b"57P05");
     /// `57014`: the query was cancelled, by request or by a timeout.
     pub const QUERY_CANCELED: Self = Self(*b"57014");
+    /// `54000`: there is more of something than there may be.
+    pub const PROGRAM_LIMIT_EXCEEDED: Self = Self(*b"54000");
     /// `26000`: there is no such prepared statement.
     pub const INVALID_STATEMENT_NAME: Self = Self(*b"26000");
     /// `08P01`: the peer broke the protocol.

@@ -27,8 +27,15 @@ pub const PARAMETERS_MAX: usize = 64;
 /// names are kept, and one defaults to the other, so this is part of the bound above.
 pub const NAME_MAX: usize = 128;
 
-/// Bytes of a cancel key: 4 in protocol 3.0, up to 256 in 3.2.
+/// Bytes of a cancel key: 4 before protocol 3.2, up to 256 since.
 pub const CANCEL_KEY_LEN: std::ops::RangeInclusive<usize> = 4..=256;
+
+/// The newest minor version of protocol 3 that is spoken here, with clients and with servers. 3.2
+/// (PostgreSQL 18) has longer cancel keys; a 3.1 was never defined, and PostgreSQL takes it as 3.0.
+pub const MINOR_NEWEST: u16 = 2;
+
+/// The first minor version with cancel keys longer than 4 bytes.
+pub const MINOR_LONG_KEYS: u16 = 2;
 
 /// What a connection begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,14 +129,14 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(FirstPacket, usize)>, StartupError>
     Ok(Some((packet, packet_len)))
 }
 
-/// Appends a startup packet for protocol 3.0. NUL bytes, which the format cannot carry, are left
-/// out of names and values.
+/// Appends a startup packet for protocol 3.`minor`. NUL bytes, which the format cannot carry, are
+/// left out of names and values.
 ///
 /// # Panics
 /// On an empty name, which would end the list.
-pub fn encode_startup(out: &mut Vec<u8>, parameters: &[(&str, &str)]) {
+pub fn encode_startup(out: &mut Vec<u8>, minor: u16, parameters: &[(&str, &str)]) {
     encode::with_length(out, |out| {
-        out.extend_from_slice(&PROTOCOL_3_0.to_be_bytes());
+        out.extend_from_slice(&version(minor).to_be_bytes());
         for (name, value) in parameters {
             assert!(!name.is_empty(), "a startup parameter needs a name");
             encode::c_string(out, name.as_bytes());
@@ -158,6 +165,16 @@ pub fn encode_ssl_request(out: &mut Vec<u8>) {
     encode::with_length(out, |out| {
         out.extend_from_slice(&SSL_CODE.to_be_bytes());
     });
+}
+
+/// Whether a startup parameter asks for an extension of the protocol.
+pub(crate) fn is_protocol_option(name: &str) -> bool {
+    name.starts_with("_pq_.")
+}
+
+/// Protocol 3.`minor` as the protocol writes versions.
+pub(crate) fn version(minor: u16) -> u32 {
+    (3 << 16) | u32::from(minor)
 }
 
 /// Recognises two other protocols, whose first bytes make an impossible length.
@@ -217,7 +234,7 @@ impl<'a> Sent<'a> {
                 "database" => sent.database = Some(value),
                 "replication" => sent.replication = Some(value),
                 "options" => sent.options = Some(value),
-                _ if name.starts_with("_pq_.") => {
+                _ if is_protocol_option(name) => {
                     sent.unknown_protocol_options.push(name.to_owned());
                 }
                 _ => sent.others.push((name.to_owned(), value.to_owned())),
@@ -271,7 +288,6 @@ fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
 /// Bytes of the shortest packet: the length and a code.
 const REQUEST_LEN: usize = 8;
 
-const PROTOCOL_3_0: u32 = 3 << 16;
 const CANCEL_CODE: u32 = (1234 << 16) | 5678;
 const SSL_CODE: u32 = (1234 << 16) | 5679;
 const GSSENC_CODE: u32 = (1234 << 16) | 5680;

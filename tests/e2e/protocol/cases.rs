@@ -183,6 +183,108 @@ pub(super) fn cases() -> Vec<Case> {
             "C(BEGIN) ZT 1 2 D(1) D(2) s ZT D(3) C(SELECT 1) ZT C(COMMIT) ZI",
         ),
         (
+            "a portal that has as many rows as were asked for",
+            new()
+                .parse("", "select generate_series(1, 2)")
+                .bind("p", "", &[])
+                .execute("p", 2)
+                .execute("p", 2)
+                .execute("p", 2)
+                .sync(),
+            1,
+            "1 2 D(1) D(2) s C(SELECT 0) C(SELECT 0) ZI",
+        ),
+        (
+            "two portals in turns",
+            new()
+                .parse("a", "select generate_series(1, 3)")
+                .parse("b", "select generate_series(7, 9)")
+                .bind("pa", "a", &[])
+                .bind("pb", "b", &[])
+                .execute("pa", 1)
+                .execute("pb", 2)
+                .execute("pa", 0)
+                .execute("pb", 1)
+                .close_portal("pb")
+                .execute("pb", 1)
+                .sync()
+                .close_statement("a")
+                .close_statement("b")
+                .sync(),
+            2,
+            "1 1 2 2 D(1) s D(7) D(8) s D(2) D(3) C(SELECT 2) D(9) s 3 E(34000) ZI 3 3 ZI",
+        ),
+        (
+            "a portal ends with its batch",
+            new()
+                .parse("", "select generate_series(1, 3)")
+                .bind("p", "", &[])
+                .execute("p", 1)
+                .sync()
+                .execute("p", 1)
+                .sync(),
+            2,
+            "1 2 D(1) s ZI E(34000) ZI",
+        ),
+        (
+            "a portal that fails behind its first rows",
+            new()
+                .parse("", "select 1 / (3 - generate_series(1, 4))")
+                .bind("p", "", &[])
+                .execute("p", 2)
+                .execute("p", 2)
+                .execute("p", 2)
+                .sync(),
+            1,
+            "1 2 D(0) D(1) s E(22012) ZI",
+        ),
+        (
+            "a portal described behind other executions",
+            new()
+                .run("select 1", &[])
+                .run("select 2", &[])
+                .parse("", "select 3 as c")
+                .bind("", "", &[])
+                .describe_portal("")
+                .sync(),
+            1,
+            "1 2 D(1) C(SELECT 1) 1 2 D(2) C(SELECT 1) 1 2 T ZI",
+        ),
+        (
+            "statements in one query that begin and end transactions",
+            new()
+                .query("select 1; begin; select 2; commit; begin; select 3")
+                .query("rollback"),
+            2,
+            "T D(1) C(SELECT 1) C(BEGIN) T D(2) C(SELECT 1) C(COMMIT) C(BEGIN) T D(3) C(SELECT 1) \
+             ZT C(ROLLBACK) ZI",
+        ),
+        (
+            "several COPY in one query",
+            new()
+                .query(
+                    "copy (select 'out') to stdout; copy t from stdin; copy t from stdin; select 5",
+                )
+                .copy_data("1\n")
+                .copy_done()
+                .copy_data("2\n")
+                .copy_done(),
+            1,
+            "H d(out) c C(COPY 1) G C(COPY 1) G C(COPY 1) T D(5) C(SELECT 1) ZI",
+        ),
+        (
+            "notices among rows, and a setting that changes amid them",
+            new().query(
+                "create or replace function tell(a int) returns int language plpgsql as \
+                     'begin raise notice ''row %'', a; return a; end'; \
+                     select tell(a), set_config('timezone', 'Asia/Tokyo', true) \
+                     from generate_series(1, 2) a; drop function tell",
+            ),
+            1,
+            "C(CREATE FUNCTION) T N(row 1) D(1,Asia/Tokyo) N(row 2) D(2,Asia/Tokyo) C(SELECT 2) \
+             C(DROP FUNCTION) ZI",
+        ),
+        (
             "a cursor",
             new()
                 .query("begin")
@@ -339,6 +441,41 @@ pub(super) fn cases() -> Vec<Case> {
             new().message(b'F', &[0; 10]),
             1,
             "E(42883) ZI",
+        ),
+        (
+            "function calls between queries",
+            new()
+                .message(b'F', &int4pl())
+                .query("select 1")
+                .message(b'F', &[0; 10])
+                .message(b'F', &int4pl())
+                .run("select 2", &[])
+                .sync(),
+            5,
+            "V ZI T D(1) C(SELECT 1) ZI E(42883) ZI V ZI 1 2 D(2) C(SELECT 1) ZI",
+        ),
+        (
+            "function calls in a transaction that one of them fails",
+            new()
+                .query("begin")
+                .message(b'F', &int4pl())
+                .message(b'F', &[0; 10])
+                .message(b'F', &int4pl())
+                .query("rollback"),
+            5,
+            "C(BEGIN) ZT V ZT E(42883) ZE E(25P02) ZE C(ROLLBACK) ZI",
+        ),
+        (
+            "a function call ends an open batch",
+            new().run("select 1", &[]).message(b'F', &int4pl()),
+            1,
+            "1 2 D(1) C(SELECT 1) V ZI",
+        ),
+        (
+            "a failed batch skips a function call",
+            new().parse("", "selekt").message(b'F', &int4pl()).sync(),
+            1,
+            "E(42601) ZI",
         ),
     ]
 }

@@ -6,6 +6,7 @@ fn logged_in() -> Session {
     let mut bytes = Vec::new();
     startup::encode_startup(
         &mut bytes,
+        0,
         &[("user", "bench"), ("application_name", "rig")],
     );
     let mut session = Session::new(7);
@@ -106,7 +107,7 @@ fn an_error_fails_the_transaction_until_it_ends() {
 fn any_split_of_the_bytes_gives_the_same_answer() {
     let mut bytes = Vec::new();
     startup::encode_ssl_request(&mut bytes);
-    startup::encode_startup(&mut bytes, &[("user", "bench")]);
+    startup::encode_startup(&mut bytes, 0, &[("user", "bench")]);
     encode::query(&mut bytes, "SELECT 1");
     let mut whole = Vec::new();
     assert_eq!(

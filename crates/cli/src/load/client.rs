@@ -45,6 +45,7 @@ impl Target {
                     ..Secrets::default()
                 },
                 weakest: Method::Scram,
+                minor: 0,
             }),
         }
     }

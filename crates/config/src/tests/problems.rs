@@ -202,7 +202,7 @@ fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
         "auth_query",
         "logfile",
         "user",
-        "max_prepared_statements",
+        "track_extra_parameters",
     ] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }

@@ -6,7 +6,7 @@ use super::{Client, Driver, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
-use crate::session::{End, Need};
+use crate::session::{End, Greeted, Need};
 use crate::stock::{Answer, Granted};
 
 /// What a session needs.
@@ -83,6 +83,14 @@ impl<S: Shell> Driver<S> {
                     Some(need) => need,
                     None => break,
                 },
+                Need::Greeted(Greeted { accepted, process }) => {
+                    let note = |setting| client.pool.with(|stock| stock.known.note(setting));
+                    accepted.into_iter().for_each(note);
+                    if let Some(pid) = process {
+                        self.shell.told(&client, pid);
+                    }
+                    client.session.pump(self.now, &mut self.scratch)
+                }
                 Need::Checkin(mut server) => {
                     self.shell.observe(&client, &mut server);
                     self.check_in(&client.pool, server, Condition::Clean);
@@ -104,6 +112,10 @@ impl<S: Shell> Driver<S> {
                     self.shell.observe(&client, &mut server);
                     self.lose(&client.pool, server);
                     client.session.pump(self.now, &mut self.scratch)
+                }
+                Need::Lost(server, Some(_)) if self.draining => {
+                    self.lose(&client.pool, server);
+                    self.bid_farewell(&mut client, Farewell::Shutdown)
                 }
                 Need::Lost(server, Some(place)) => {
                     match self.lose_and_requeue(slot, &mut client, server, place) {
@@ -183,9 +195,6 @@ impl<S: Shell> Driver<S> {
         if self.move_in(&mut server, &client.pool, slot).is_err() {
             self.lose(&client.pool, server);
             return self.bid_farewell(client, Farewell::Unwatched);
-        }
-        if !client.session.is_greeted() {
-            self.shell.greets(client, server.upstream.pid);
         }
         let check = check.then_some(client.policy.check_query.as_str());
         client
@@ -337,5 +346,6 @@ impl<P: Platform> Client<P> {
         self.policy = self.pool.policy();
         self.session.thresholds = self.policy.thresholds;
         self.session.reset_always = self.policy.reset_always;
+        self.session.relay.share(self.policy.statements_max);
     }
 }

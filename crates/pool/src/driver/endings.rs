@@ -79,8 +79,10 @@ impl<S: Shell> Driver<S> {
             self.drive(name.slot, client, need);
             return Some(Cancelled::WaitEnded);
         }
-        let runs = client.session.hold() == Some(Hold::Busy);
+        let mut runs = client.session.hold() == Some(Hold::Busy);
         if let Some(server) = client.session.cancel() {
+            // A stream of replication runs too, although it rests.
+            runs = true;
             self.send_cancel(server, ticket);
         }
         self.clients.put(name.slot, client);
@@ -208,7 +210,7 @@ impl<P: Platform> Client<P> {
     pub(super) fn rests(&self) -> bool {
         let (_, unsent) = self.session.buffered();
         match self.session.hold() {
-            None | Some(Hold::Pinned(_) | Hold::Free) => unsent == 0,
+            None | Some(Hold::Asking | Hold::Pinned(_) | Hold::Free) => unsent == 0,
             Some(Hold::Busy | Hold::InTransaction) => false,
         }
     }

@@ -107,9 +107,8 @@ pub trait Shell {
     /// The client lives in a worker's table from now on, under this name.
     fn settled(&self, client: &Client<Self::Platform>, name: ClientId);
 
-    /// The client is about to be told that it may begin, and this number of its server's process, 0 for
-    /// none. It may be told another if this server is lost before.
-    fn greets(&self, client: &Client<Self::Platform>, pid: u32);
+    /// The client is about to be told this number of its server's process, by which it will cancel.
+    fn told(&self, client: &Client<Self::Platform>, process: u32);
 
     /// A client that was let in is gone; its pool knows.
     fn left(&self, client: &Client<Self::Platform>, end: &crate::session::End);

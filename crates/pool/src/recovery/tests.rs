@@ -15,7 +15,7 @@ fn server() -> Upstream {
 
 fn answer(server: &mut Upstream, bytes: &[u8]) {
     assert_eq!(
-        server.receive(None, bytes),
+        server.receive(None, &mut bytes.to_vec()),
         FromServer::Swallow(bytes.len())
     );
 }
@@ -66,14 +66,30 @@ fn a_running_query_is_cancelled_once_then_rolled_back() {
 }
 
 #[test]
-fn an_open_batch_is_synced() {
+fn an_open_batch_is_rolled_back() {
     let (mut server, mut recovery) = (server(), Recovery::new(false, false));
     server.replies.sent(Reply::Bind);
-    step(&mut recovery, &mut server, Next::Cancel, "S");
+    step(&mut recovery, &mut server, Next::Cancel, "Q");
     answer(&mut server, b"2\0\0\0\x04");
     step(&mut recovery, &mut server, Next::Wait, "");
     answer(&mut server, &ready(TxStatus::Idle));
     step(&mut recovery, &mut server, Next::Clean, "");
+}
+
+#[test]
+fn a_batch_that_failed_is_synced_whenever_that_comes_out() {
+    let (mut server, mut recovery) = (server(), Recovery::new(false, false));
+    server.replies.sent(Reply::Bind);
+    step(&mut recovery, &mut server, Next::Cancel, "Q");
+    answer(&mut server, b"E\0\0\0\x0eC57014\0M\0\0");
+    step(&mut recovery, &mut server, Next::Wait, "S");
+    answer(&mut server, &ready(TxStatus::Idle));
+    step(&mut recovery, &mut server, Next::Clean, "");
+
+    let (mut server, mut recovery) = (self::server(), Recovery::new(false, false));
+    server.replies.sent(Reply::Bind);
+    answer(&mut server, b"E\0\0\0\x0eC57014\0M\0\0");
+    step(&mut recovery, &mut server, Next::Cancel, "S");
 }
 
 #[test]

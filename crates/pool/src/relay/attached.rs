@@ -1,20 +1,28 @@
 //! A client that has a server: which of its messages the server gets, and what they are answered
 //! with.
 
+use pgweir_sql::by_name::{Use, uses_by_name};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::frontend;
 
-use super::name::{closed_name, kept_name, looked_up_name};
+use super::mapped::{Message, NOTHING, may_put_in_front};
+use super::name::{checked_name, closed_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
+use crate::notable::{is_plain, may_drop_statements, may_set_limit};
 use crate::passing::Passing;
-use crate::replies::Reply;
-use crate::resets::{is_plain, mentions, resets};
+use crate::prepared::{SHARED_MAX, significant};
+use crate::replies::{BySql, OwnParse, Reply};
 use crate::upstream::Upstream;
 
 impl Relay {
-    pub(super) fn receive_attached(&mut self, server: &mut Upstream, bytes: &[u8]) -> FromClient {
-        let mut len = 0;
+    /// Walks `bytes`, of which the first `len` are the end of a message that is forwarded.
+    pub(super) fn receive_attached(
+        &mut self,
+        server: &mut Upstream,
+        bytes: &[u8],
+        mut len: usize,
+    ) -> FromClient {
         let end = loop {
             let rest = &bytes[len..];
             let header = match frontend::header(rest) {
@@ -25,23 +33,34 @@ impl Relay {
             if server.replies.is_full() || self.awaits_reset(server) {
                 break FromClient::Full;
             }
-            let body = &rest[HEADER_LEN..rest.len().min(header.message_len())];
-            let missing = header.body_len as usize - body.len();
-            match send(server, header.kind, body, missing == 0) {
+            if server.state.blocks()
+                && server.replies.is_uncertain_for_good()
+                && header.kind != frontend::TERMINATE
+            {
+                break FromClient::Violation(Violation::Unreachable);
+            }
+            let message = Message {
+                header,
+                body: &rest[HEADER_LEN..rest.len().min(header.message_len())],
+                before: len,
+            };
+            let sent = self.send(server, message);
+            if matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
+                self.look(server, header.kind, message.body, message.is_whole());
+            }
+            match sent {
                 Ok(Some(reply)) => {
                     server.replies.sent(reply);
-                    if let Some(names) = server.prepared.take_drops() {
-                        server.replies.sent_drops(names);
+                    if let Some(done) = server.prepared.take_by_sql() {
+                        server.replies.sent_by_sql(done);
                     }
                 }
                 Ok(None) => {}
                 Err(end) => break end,
             }
-            if matches!(header.kind, frontend::QUERY | frontend::PARSE) {
-                self.heed(server, header.kind, (body, missing == 0));
-            }
-            len += HEADER_LEN + body.len();
-            if missing > 0 {
+            len += HEADER_LEN + message.body.len();
+            if !message.is_whole() {
+                let missing = header.body_len as usize - message.body.len();
                 self.passing = Passing::after(true, missing);
                 break FromClient::Incomplete;
             }
@@ -53,115 +72,212 @@ impl Relay {
         }
     }
 
-    /// Looks at the text of a Query or Parse for what PostgreSQL does not report of it: another role, and settings
-    /// that are taken back to what the session began with. `whole` says that this is all of the body.
+    /// Notes that a message goes to the server as it is: what it is answered with, if it is.
+    ///
+    /// # Errors
+    /// It does not go there, or otherwise.
     #[inline]
-    fn heed(&mut self, server: &mut Upstream, kind: u8, (body, whole): (&[u8], bool)) {
-        let text = match kind {
-            frontend::PARSE => frontend::parse_text(body).unwrap_or(body),
-            _ => body,
-        };
-        if !whole || !is_plain(text) {
-            self.heed_closely(server, text, whole);
+    fn send(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+    ) -> Result<Option<Reply>, FromClient> {
+        let (kind, body, whole) = (message.header.kind, message.body, message.is_whole());
+        Ok(Some(match kind {
+            frontend::QUERY => {
+                let by_sql = self.heed(server, message, body)?;
+                if !server.replies.is_skipping() {
+                    server.prepared.query_sent(by_sql);
+                    self.client.statements.unnamed_dropped();
+                }
+                let settings = &server.parameters;
+                Reply::Query(server.observer.query_sent(body, settings))
+            }
+            frontend::FUNCTION_CALL => {
+                server.prepared.batch_ended();
+                Reply::Query(Fingerprint::NONE)
+            }
+            frontend::PARSE => self.send_parse(server, message)?,
+            frontend::BIND => {
+                let found = frontend::bind_statement(body);
+                let name = looked_up_name(kind, found, body, whole)?;
+                self.map(server, message, name)?;
+                if body.first() == Some(&0) {
+                    server.prepared.unnamed_bind_sent(name.is_empty());
+                }
+                let confirmed = server.prepared.statement(name);
+                server.observer.bind_sent(name, confirmed);
+                Reply::Bind
+            }
+            frontend::DESCRIBE => {
+                if body.is_empty() && !whole {
+                    return Err(FromClient::Incomplete);
+                }
+                if body.first() == Some(&frontend::TARGET_STATEMENT)
+                    && !server.replies.is_skipping()
+                {
+                    let name = checked_name(kind, closed_name(body), body, whole)?;
+                    self.map(server, message, name)?;
+                }
+                Reply::Describe
+            }
+            frontend::EXECUTE => {
+                if body.first() == Some(&0) {
+                    server.prepared.unnamed_execute_sent();
+                }
+                Reply::Execute(server.observer.execute_sent())
+            }
+            frontend::CLOSE => {
+                let name = checked_name(kind, closed_name(body), body, whole)?;
+                if !name.is_empty() && self.shares() && !server.replies.is_skipping() {
+                    self.map_close(server, message, name)?;
+                }
+                Reply::Close((!name.is_empty()).then(|| name.into()))
+            }
+            frontend::SYNC => {
+                server.prepared.batch_ended();
+                Reply::Sync
+            }
+            frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd(1),
+            frontend::FLUSH | frontend::COPY_DATA => return Ok(None),
+            frontend::TERMINATE => return Err(FromClient::Terminate),
+            kind => return Err(FromClient::Violation(Violation::UnknownMessage { kind })),
+        }))
+    }
+
+    fn send_parse(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+    ) -> Result<Reply, FromClient> {
+        let (kind, body, whole) = (message.header.kind, message.body, message.is_whole());
+        let name = checked_name(kind, frontend::parse_name(body), body, whole)?;
+        let parsed = body.get(name.len() + 1..).unwrap_or_default();
+        let is_skipping = server.replies.is_skipping();
+        let by_sql = self.heed(server, message, parsed)?;
+        if !name.is_empty() && self.shares() && !is_skipping {
+            self.map_parse(server, message, name)?;
         }
+        let statement = server
+            .observer
+            .parse_sent(name, body, &self.client.parameters);
+        if !name.is_empty() {
+            return Ok(Reply::Parse(Some((significant(name).into(), statement))));
+        }
+        if !is_skipping {
+            let is_kept = whole && parsed.len() <= SHARED_MAX;
+            if is_kept {
+                self.client.statements.unnamed_parsed(parsed);
+            } else {
+                self.client.statements.unnamed_dropped();
+            }
+            let keeps_server = self.moves() && !is_kept;
+            server.prepared.unnamed_sent(keeps_server, by_sql);
+        }
+        Ok(Reply::Parse(None))
+    }
+
+    /// Looks at a text, with what is behind it in its message, for a limit, and for what it does to prepared
+    /// statements by their names, which is returned.
+    ///
+    /// # Errors
+    /// Something has to be done before the message is forwarded.
+    #[inline]
+    fn heed(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        rest: &[u8],
+    ) -> Result<Option<Vec<BySql>>, FromClient> {
+        let whole = message.is_whole();
+        if !whole && message.header.body_len as usize <= SHARED_MAX {
+            // What a text does cannot be told from a part of it.
+            return Err(FromClient::Incomplete);
+        }
+        let text = match message.header.kind {
+            frontend::PARSE => frontend::query_text(rest).unwrap_or(rest),
+            _ => rest,
+        };
+        if whole && is_plain(text) {
+            return Ok(None);
+        }
+        self.heed_closely(server, message, text)
     }
 
     #[cold]
-    fn heed_closely(&mut self, server: &mut Upstream, text: &[u8], whole: bool) {
-        server.role_is_foreign |= !whole || may_set_role(text);
-        if self.resets.is_empty() {
-            self.resets = resets(text, &self.began, &server.defaults);
-            if !self.resets.is_empty() {
-                server.reset_sent();
-            }
-        }
+    fn heed_closely(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        text: &[u8],
+    ) -> Result<Option<Vec<BySql>>, FromClient> {
+        let text = text.strip_suffix(b"\0").unwrap_or(text);
+        let whole = message.is_whole();
+        let by_sql = if whole && !server.replies.is_skipping() {
+            self.heed_names(server, message, text)?
+        } else {
+            None
+        };
+        self.heed_effects(server, text, whole);
+        Ok(by_sql)
     }
-}
 
-/// Notes that a message goes to the server: what it is answered with, if it is. `body` is what there
-/// is of its body; `whole` says that this is all.
-///
-/// # Errors
-/// The message does not go there.
-#[inline]
-fn send(
-    server: &mut Upstream,
-    kind: u8,
-    body: &[u8],
-    whole: bool,
-) -> Result<Option<Reply>, FromClient> {
-    let observer = &mut server.observer;
-    Ok(Some(match kind {
-        frontend::QUERY => {
-            server.prepared.query_sent(whole.then_some(body));
-            Reply::Query(observer.query_sent(body, &server.parameters))
-        }
-        frontend::FUNCTION_CALL => {
-            server.prepared.query_sent(None);
-            Reply::Query(Fingerprint::NONE)
-        }
-        frontend::PARSE => {
-            let name = kept_name(kind, frontend::parse_name(body), body, whole)?;
-            let bytes = name.as_deref().unwrap_or_default();
-            let statement = observer.parse_sent(bytes, body, &server.parameters);
-            if name.is_none() {
-                server.prepared.unnamed_sent();
-                server.prepared.unnamed_text_sent(whole.then_some(body));
-            }
-            Reply::Parse(name.map(|name| (name, statement)))
-        }
-        frontend::BIND => {
-            let name = looked_up_name(kind, frontend::bind_statement(body), body, whole)?;
-            if name.is_empty() {
-                check_unnamed(server)?;
-            }
-            if body.first() == Some(&0) {
-                server.prepared.unnamed_bind_sent(name.is_empty());
-            }
-            let confirmed = server.prepared.statement(name);
-            server.observer.bind_sent(name, confirmed);
-            Reply::Bind
-        }
-        frontend::DESCRIBE => match body {
-            [] | [_] if !whole => return Err(FromClient::Incomplete),
-            [frontend::TARGET_STATEMENT, 0] => {
-                check_unnamed(server)?;
-                Reply::Describe
-            }
-            _ => Reply::Describe,
-        },
-        frontend::EXECUTE => {
-            if body.first() == Some(&0) {
-                server.prepared.unnamed_execute_sent();
-            }
-            Reply::Execute(observer.execute_sent())
-        }
-        frontend::CLOSE => Reply::Close(kept_name(kind, closed_name(body), body, whole)?),
-        frontend::SYNC => {
-            server.prepared.batch_ended();
-            Reply::Sync
-        }
-        frontend::COPY_DONE | frontend::COPY_FAIL => Reply::CopyEnd(1),
-        frontend::FLUSH | frontend::COPY_DATA => return Ok(None),
-        frontend::TERMINATE => return Err(FromClient::Terminate),
-        kind => return Err(FromClient::Violation(Violation::UnknownMessage { kind })),
-    }))
-}
-
-/// Sees whether the client may use the unnamed statement. To PostgreSQL the one that another client
-/// left there is as good.
-fn check_unnamed(server: &Upstream) -> Result<(), FromClient> {
-    if !server.prepared.unnamed_is_foreign() {
-        return Ok(());
+    /// Notes what a text may do that PostgreSQL does not report. `whole` says that this is all of it.
+    pub(super) fn heed_effects(&mut self, server: &mut Upstream, text: &[u8], whole: bool) {
+        server.prepared.in_doubt |= may_drop_statements(text);
+        server.limit_is_foreign |= !whole || may_set_limit(text);
     }
-    Err(if server.replies.is_settled() {
-        FromClient::DropUnnamed
-    } else {
-        FromClient::Violation(Violation::ForeignStatement)
-    })
-}
 
-/// Whether a text may change the session's role: `SET ROLE`, `set_config('role', ...)`.
-fn may_set_role(text: &[u8]) -> bool {
-    mentions(text, b"role") && mentions(text, b"set")
+    /// What a text does to prepared statements by their names. Where SQL looks for one that the server has under
+    /// another name, something is put first.
+    fn heed_names(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        text: &[u8],
+    ) -> Result<Option<Vec<BySql>>, FromClient> {
+        let conforming = self.client.parameters.value("standard_conforming_strings") != Some("off");
+        let Some(uses) = uses_by_name(text, conforming) else {
+            return Ok(None);
+        };
+        for (what, name) in &uses {
+            let Some(entry) = self.client.statements.get(name) else {
+                continue;
+            };
+            if server.prepared.has_stand(name) {
+                continue;
+            }
+            let entry = entry.clone();
+            self.may_name(server, message)?;
+            may_put_in_front(server)?;
+            match (*what, message.header.kind) {
+                (Use::Execute, frontend::QUERY) if server.is_done() => {
+                    server.send_stand(name, entry.body(), OwnParse::Try);
+                    server.send_sync();
+                }
+                (Use::Execute, frontend::QUERY)
+                    if server.replies.will_be_ready() && server.replies.is_certain() =>
+                {
+                    self.awaits_answers = true;
+                    return Err(FromClient::Full);
+                }
+                (Use::Execute, _) => server.send_stand(name, entry.body(), OwnParse::Stand),
+                (Use::Prepare | Use::Deallocate, _) => {
+                    server.send_stand(name, NOTHING, OwnParse::Stand);
+                }
+            }
+            return Err(FromClient::Spliced(0));
+        }
+        if uses.iter().any(|(what, _)| *what == Use::Execute) {
+            // Which answers with the tag of what it runs.
+            return Ok(None);
+        }
+        let done = uses.into_iter().filter_map(|(what, name)| match what {
+            Use::Prepare => Some(BySql::Prepare(name.into())),
+            Use::Deallocate => Some(BySql::Deallocate(name.into())),
+            Use::Execute => None,
+        });
+        let done: Vec<_> = done.collect();
+        Ok((!done.is_empty()).then_some(done))
+    }
 }

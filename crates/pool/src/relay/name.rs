@@ -3,29 +3,28 @@
 use pgweir_wire::{frame, frontend};
 
 use super::{FromClient, Violation};
-use crate::replies::StatementName;
 
 /// Longest name of a prepared statement. PostgreSQL keeps 63 bytes of it (`NAMEDATALEN`); this is
 /// room for drivers that put a hash and the caller's name in.
 pub const NAME_MAX: usize = 1024;
 
-/// The name that was `found` in a body and is kept; `None` if it is empty or not a statement's.
+/// The name that was `found` in a body; empty if there is none or it is not a statement's.
 /// `whole` says that no more of the message will come.
 ///
 /// # Errors
 /// The end of the name has not come yet, or it is too long.
-pub(super) fn kept_name(
+#[inline]
+pub(super) fn checked_name<'a>(
     kind: u8,
-    found: Option<&[u8]>,
+    found: Option<&'a [u8]>,
     body: &[u8],
     whole: bool,
-) -> Result<Option<StatementName>, FromClient> {
+) -> Result<&'a [u8], FromClient> {
     // A type and the byte behind the name may stand beside it.
-    let name = checked(kind, found, body, whole, NAME_MAX + 2)?;
-    Ok((!name.is_empty()).then(|| name.into()))
+    checked(kind, found, body, whole, NAME_MAX + 2)
 }
 
-/// As `kept_name`, of a name that is only looked up, behind another of a portal.
+/// As `checked_name`, of a name behind that of a portal.
 pub(super) fn looked_up_name<'a>(
     kind: u8,
     found: Option<&'a [u8]>,

@@ -6,6 +6,7 @@ use pgweir_wire::encode;
 use super::{Attach, FromClient, Hold, Mode, NAME_MAX, OwnAnswer, Relay, Violation};
 use crate::parameters::Parameters;
 use crate::pin::Pin;
+use crate::prepared::{ClientState, SHARED_MAX};
 use crate::upstream::{FromServer, Upstream};
 
 fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
@@ -163,6 +164,12 @@ fn a_name_without_end_is_a_violation_and_not_a_buffer() {
 fn a_message_larger_than_what_is_there_is_forwarded_as_it_comes() {
     let (mut relay, mut server) = session(Mode::Transaction);
     let bytes = message(b'Q', &[b'x'; 1000]);
+    // What a text does cannot be told before it is there, if it is short.
+    assert_eq!(
+        relay.receive(Some(&mut server), &bytes[..100]),
+        FromClient::Incomplete
+    );
+    let bytes = message(b'Q', &[b'x'; SHARED_MAX + 1]);
     assert_eq!(
         relay.receive(Some(&mut server), &bytes[..100]),
         FromClient::Forward(100)
@@ -193,14 +200,14 @@ fn a_named_statement_pins_until_it_is_closed() {
     relay.receive(Some(&mut server), &bytes);
     let mut answers = message(b'1', b"");
     encode::ready_for_query(&mut answers, TxStatus::Idle);
-    server.receive(Some(&mut relay.parameters), &answers);
+    server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(relay.hold(&server), Hold::Pinned(Pin::PreparedStatement));
     let mut bytes = message(b'C', b"Sname\0");
     bytes.extend(message(b'S', b""));
     relay.receive(Some(&mut server), &bytes);
     let mut answers = message(b'3', b"");
     encode::ready_for_query(&mut answers, TxStatus::Idle);
-    server.receive(Some(&mut relay.parameters), &answers);
+    server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(relay.hold(&server), Hold::Free);
 }
 
@@ -244,7 +251,10 @@ fn a_statement_that_sql_deallocates_pins_no_longer() {
         let name = String::from_utf8_lossy(&sent).into_owned();
         let (mut relay, mut server) = session(Mode::Transaction);
         let parse = [message(b'P', b"n\0select 1\0\0\0"), message(b'S', b"")].concat();
-        let mut client = relay.parameters.clone();
+        let mut client = ClientState {
+            parameters: relay.client.parameters.clone(),
+            ..ClientState::default()
+        };
         for (sent, answered) in [
             (parse, [message(b'1', b""), message(b'Z', b"I")].concat()),
             (sent, answered),
@@ -254,7 +264,7 @@ fn a_statement_that_sql_deallocates_pins_no_longer() {
                 FromClient::Forward(sent.len())
             );
             let len = answered.len();
-            let received = server.receive(Some(&mut client), &answered);
+            let received = server.receive(Some(&mut client), &mut answered.clone());
             assert_eq!(received, FromServer::Forward(len));
         }
         assert_eq!(relay.hold(&server) == Hold::Free, is_free, "{name}");
@@ -281,12 +291,12 @@ fn settings_are_applied_once_and_trusted_after_the_first_time() {
 #[test]
 fn equal_settings_are_shared_after_the_first_attach() {
     let mut relay = Relay::new(Mode::Transaction, parameters(&[("a", "1")]));
-    let shared = relay.parameters.clone();
+    let shared = relay.client.parameters.clone();
     for _ in 0..2 {
         let mut server = Upstream::new(parameters(&[("a", "1")]));
         assert_eq!(relay.attach(&mut server, &mut Vec::new()), Attach::Ready);
         assert!(Arc::ptr_eq(&shared, &server.parameters));
-        assert!(Arc::ptr_eq(&shared, &relay.parameters));
+        assert!(Arc::ptr_eq(&shared, &relay.client.parameters));
     }
 }
 
@@ -374,9 +384,10 @@ fn the_rest_of_a_message_that_was_answered_is_dropped_whoever_holds_a_server() {
 }
 
 #[test]
-fn an_unnamed_statement_that_was_only_described_pins_until_it_is_bound() {
+fn an_unnamed_statement_that_is_too_long_to_be_kept_pins_until_it_is_bound() {
     let (mut relay, mut server) = session(Mode::Transaction);
-    let mut bytes = message(b'P', b"\0select $1\0\0\0");
+    let text = format!("\0select $1{}\0\0\0", " ".repeat(SHARED_MAX));
+    let mut bytes = message(b'P', text.as_bytes());
     bytes.extend(message(b'D', b"S\0"));
     bytes.extend(message(b'S', b""));
     relay.receive(Some(&mut server), &bytes);
@@ -384,7 +395,7 @@ fn an_unnamed_statement_that_was_only_described_pins_until_it_is_bound() {
     answers.extend(message(b't', &[0, 0]));
     answers.extend(message(b'n', b""));
     encode::ready_for_query(&mut answers, TxStatus::Idle);
-    server.receive(Some(&mut relay.parameters), &answers);
+    server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(
         relay.hold(&server),
         Hold::Pinned(Pin::PreparedStatement),
@@ -397,6 +408,6 @@ fn an_unnamed_statement_that_was_only_described_pins_until_it_is_bound() {
     let mut answers = message(b'2', b"");
     answers.extend(message(b'C', b"SELECT 0\0"));
     encode::ready_for_query(&mut answers, TxStatus::Idle);
-    server.receive(Some(&mut relay.parameters), &answers);
+    server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(relay.hold(&server), Hold::Free);
 }

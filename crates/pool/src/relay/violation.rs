@@ -18,9 +18,12 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
-    /// In the middle of a batch, an unnamed statement is meant that this client did not parse on
-    /// this server.
-    ForeignStatement,
+    /// A statement would have to be parsed, or settings set again, before the client goes on, on a server of which
+    /// it is not known any more what it answers: the client sent what a COPY does not expect.
+    Unreachable,
+    /// More prepared statements than one client may have
+    /// ([`CLIENT_STATEMENTS_MAX`](crate::prepared::CLIENT_STATEMENTS_MAX)).
+    TooManyStatements,
     /// A statement name longer than [`NAME_MAX`](super::NAME_MAX), or none where one must be.
     BadName {
         /// Type of the message.
@@ -32,10 +35,11 @@ impl Violation {
     /// Its code.
     pub fn sqlstate(&self) -> SqlState {
         match self {
-            Self::ForeignStatement => SqlState::INVALID_STATEMENT_NAME,
-            Self::UnknownMessage { .. } | Self::BadLength { .. } | Self::BadName { .. } => {
-                SqlState::PROTOCOL_VIOLATION
-            }
+            Self::TooManyStatements => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::Unreachable
+            | Self::UnknownMessage { .. }
+            | Self::BadLength { .. }
+            | Self::BadName { .. } => SqlState::PROTOCOL_VIOLATION,
         }
     }
 }

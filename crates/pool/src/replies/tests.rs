@@ -108,10 +108,40 @@ fn a_sync_that_raced_with_a_failing_copy_makes_the_server_uncertain() {
 #[test]
 fn answers_that_nobody_asked_for_are_out_of_step() {
     for script in [
-        "<Z", "<D", "<C", "<1", ">Q <1", ">P <2", ">B >S <Z", ">S <C", ">Q <R", ">Q <K", ">Q <W",
+        "<Z",
+        "<D",
+        "<C",
+        "<1",
+        ">Q <1",
+        ">P <2",
+        ">B >S <Z",
+        ">S <C",
+        ">Q <R",
+        ">Q <K",
+        ">B >E <2 <W",
+        "<W",
     ] {
         out_of_step(script);
     }
+}
+
+#[test]
+fn a_stream_goes_both_ways_until_both_have_ended_it() {
+    let streams = |script: &str| run(script).unwrap().is_streaming();
+    assert!(streams(">Q <W <d <d"));
+    assert!(streams(">Q <W <d >c <d <c <C"));
+    assert!(streams(">Q <W <c >c <T <D <C"));
+    for script in [
+        ">Q <W <d >c <d <c <C <C <Z",
+        ">Q <W <c >c <T <D <C <C <Z",
+        ">Q <W <d <E <Z >c",
+        ">Q <W >f <E <Z >Q <C <Z",
+        ">Q >c <W <c <C <Z",
+    ] {
+        settles(script);
+        assert!(!streams(script), "{script}");
+    }
+    owes(">Q <W >c <c <C");
 }
 
 #[test]

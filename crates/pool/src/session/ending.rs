@@ -8,7 +8,7 @@ use super::lease::{leased, take_lease};
 use super::{End, Fault, Need, Session, Stage};
 use crate::recovery::Recovery;
 use crate::relay::{Mode, Violation};
-use crate::server::{self, Returning};
+use crate::server::{self, Returning, Server};
 use crate::upstream::{Broken, OwnError};
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
@@ -24,6 +24,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             self.last_words(&out);
         }
         match std::mem::replace(&mut self.stage, Stage::Over(why.clone())) {
+            Stage::Leased(lease) if self.relay.mode() == Mode::Replication => {
+                Need::Lost(self.dismiss(lease.server), None)
+            }
             Stage::Leased(lease) => {
                 let needs_reset = self.relay.mode() == Mode::Session || self.reset_always;
                 let recovery = Recovery::new(self.relay.is_torn(), needs_reset);
@@ -31,6 +34,18 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             }
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => Need::Finish(why),
         }
+    }
+
+    /// Takes leave of a server that serves nobody else, in whatever it is: a stream of replication ends
+    /// where the client stopped reading it.
+    fn dismiss(&self, mut server: Box<Server<S>>) -> Box<Server<S>> {
+        if !self.relay.is_torn() && !server.is_reusable() {
+            let mut goodbye = Vec::new();
+            encode::terminate(&mut goodbye);
+            // A courtesy: PostgreSQL notices the closed socket as well.
+            let _ = server.send(&goodbye);
+        }
+        server
     }
 
     /// The server is given up as if its stream had ended.
@@ -56,12 +71,21 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         Need::Lost(take_lease(&mut self.stage, over).server, None)
     }
 
-    /// PostgreSQL refused the client's settings.
+    /// PostgreSQL refused the client's settings. The server has its former ones, and serves others. Where a query
+    /// of the client's followed at once it has met settings that are not the client's: that server is lost.
     pub(super) fn refuse_settings(&mut self, error: OwnError) -> Need<S> {
         let over = Stage::Over(End::Settings(error.clone()));
         let lease = take_lease(&mut self.stage, over);
         self.tell(Fault::Settings(&error));
-        Need::Lost(lease.server, None)
+        if !lease.is_joining() {
+            return Need::Lost(lease.server, None);
+        }
+        let mut server = lease.server;
+        server.upstream.parameters_refused();
+        Need::Return(Returning::new(
+            server,
+            Recovery::new(false, self.reset_always),
+        ))
     }
 
     pub(super) fn refuse_transaction(&mut self) -> Need<S> {

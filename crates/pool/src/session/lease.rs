@@ -27,6 +27,8 @@ pub(super) struct Lease<S> {
     pub(super) running: RunningSince,
     /// When the client or the server last did something.
     pub(super) active: Time,
+    /// Since when the server owes the answer to what the pooler asked behind a transaction.
+    pub(super) asked: Option<Time>,
     /// The server has said something since.
     heard: bool,
     /// The client has sent it something.
@@ -36,8 +38,10 @@ pub(super) struct Lease<S> {
 /// What the client's bytes wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Joining {
-    /// The answers to check and prelude. The server is checked, so an error is the server's.
+    /// The answer to the check. An error is the server's.
     Check,
+    /// The answers to check and prelude. An error of the first is the server's, one of the second the client's.
+    CheckAndSettings,
     /// The end of settings that another client left. One that cannot be taken back is not this
     /// client's fault: the server is lost.
     TakeBack,
@@ -59,6 +63,7 @@ impl<S> Lease<S> {
                 transaction: now,
             },
             active: now,
+            asked: None,
             heard: false,
             used: false,
         }
@@ -73,7 +78,9 @@ impl<S> Lease<S> {
     /// Whether the client's bytes still wait, so that it has sent the server nothing.
     pub(super) fn is_joining(&self) -> bool {
         match self.joining {
-            Joining::Check | Joining::TakeBack | Joining::Settings => true,
+            Joining::Check | Joining::CheckAndSettings | Joining::TakeBack | Joining::Settings => {
+                true
+            }
             Joining::Done => false,
         }
     }
@@ -103,12 +110,23 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
         loop {
+            if self.first_words.is_some()
+                && let Some(need) = self.greet()
+            {
+                return need;
+            }
             let server_read = match self.pump_server(now, scratch) {
                 Ok(read) => read,
                 Err(need) => return need,
             };
-            let server = &mut *leased(&mut self.stage).server;
-            self.relay.restore(&mut server.upstream, &mut server.unsent);
+            let lease = leased(&mut self.stage);
+            let server = &mut *lease.server;
+            // A cancel request that comes late must not hit the question.
+            if !server.cancels.are_under_way() {
+                self.relay.inquire(&mut server.upstream, &mut server.unsent);
+            }
+            let is_asking = server.upstream.state.is_asking();
+            lease.asked = is_asking.then(|| lease.asked.unwrap_or(now));
             if let Some(need) = self.release(now) {
                 return need;
             }
@@ -145,7 +163,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         lease.active = now;
         lease.heard = true;
         let before = lease.server.upstream.observer.ended_before();
-        self.deliver(&scratch[..len])?;
+        self.deliver(&mut scratch[..len])?;
         let lease = leased(&mut self.stage);
         let observer = &mut lease.server.upstream.observer;
         observer.read(now, before, &mut lease.running);
@@ -154,12 +172,13 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     }
 
     /// Sends the client what is its own of what the server said, and holds what is not understood.
-    fn deliver(&mut self, bytes: &[u8]) -> Result<(), Need<S>> {
+    fn deliver(&mut self, bytes: &mut [u8]) -> Result<(), Need<S>> {
         let server = &mut *leased(&mut self.stage).server;
         let mut at = 0;
         let end = loop {
-            let settings = Some(&mut self.relay.parameters);
-            match server.upstream.receive(settings, &bytes[at..]) {
+            // Before it is greeted nothing is for the client.
+            let client = self.first_words.is_none().then_some(&mut self.relay.client);
+            match server.upstream.receive(client, &mut bytes[at..]) {
                 FromServer::Forward(run) => {
                     let forwarded = &bytes[at..at + run];
                     at += run;
@@ -209,25 +228,26 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 self.relay.prelude_accepted();
             }
             lease.running.transaction = now;
-            return self.greet();
+            return Ok(());
         };
         // Nobody else cancels the pooler's queries, so a limit did that another client left.
         let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
-        let is_servers = matches!(lease.joining, Joining::Check | Joining::TakeBack);
+        let is_servers = match lease.joining {
+            Joining::Check | Joining::TakeBack => true,
+            Joining::CheckAndSettings => !error.is_last,
+            Joining::Settings | Joining::Done => false,
+        };
         if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
         }
-        // Settings that are not the client's must never meet a query of the client's, and this
-        // server has neither its own nor the client's: it is not recovered but lost.
         Err(self.refuse_settings(error))
     }
 
     /// One read of the client, written to the server; whether there may be another.
     pub(super) fn pump_client(&mut self, now: Time, scratch: &mut [u8]) -> Result<bool, Need<S>> {
         let lease = leased(&mut self.stage);
-        let upstream = &lease.server.upstream;
-        let is_full = upstream.replies.is_full() || self.relay.awaits_reset(upstream);
-        let is_open = !lease.is_joining() && !is_full;
+        let is_held_back = self.relay.is_held_back(&lease.server.upstream);
+        let is_open = !lease.is_joining() && !is_held_back;
         // What is held goes out in one write with what is unsent, if it goes out at all.
         if !is_open || !self.backlog.is_unseen() {
             match lease.server.flush() {
@@ -291,10 +311,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     assert_eq!(at, 0, "a message is not dropped behind forwarded ones");
                     return self.forward(now, &bytes[run..]);
                 }
-                FromClient::DropUnnamed => {
-                    // An empty query does, in the same write.
+                FromClient::Spliced(taken) => {
+                    // In the same write.
                     server.unsent.extend_from_slice(&bytes[from..at]);
-                    server.upstream.send_own("", &mut server.unsent);
+                    server.unsent.append(&mut server.upstream.spliced);
+                    at += taken;
                     from = at;
                 }
                 end => break end,
@@ -312,7 +333,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             FromClient::Incomplete | FromClient::Full => Ok(()),
             FromClient::Forward(_)
             | FromClient::Drop(_)
-            | FromClient::DropUnnamed
+            | FromClient::Spliced(_)
             | FromClient::Answer(..)
             | FromClient::Checkout => {
                 unreachable!("handled, or only without a server")
@@ -340,12 +361,18 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let lease = leased(&mut self.stage);
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
-        let wanted = lease.is_joining() || self.backlog.is_unseen();
-        if wanted
-            || self.relay.hold(&lease.server.upstream) != Hold::Free
-            || !lease.server.is_quiet()
-        {
+        let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
+        let is_free = self.relay.hold(&lease.server.upstream) == Hold::Free;
+        if wanted || !is_free || !lease.server.is_quiet() {
             return None;
+        }
+        if lease.server.upstream.prepared.has_stands() {
+            let server = &mut *lease.server;
+            server.upstream.close_stands(&mut server.unsent);
+            return match server.flush() {
+                Ok(_) => None,
+                Err(_) => Some(self.server_gone()),
+            };
         }
         let mut lease = take_lease(&mut self.stage, Stage::Idle);
         if lease.used {

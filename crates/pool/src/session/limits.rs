@@ -81,16 +81,22 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     {
                         Some(Overdue::Transaction)
                     }
-                    Hold::Busy | Hold::InTransaction | Hold::Pinned(_) | Hold::Free => None,
+                    Hold::Busy
+                    | Hold::InTransaction
+                    | Hold::Asking
+                    | Hold::Pinned(_)
+                    | Hold::Free => None,
                 }
             }
         }
     }
 
-    /// Whether its server has not answered the check, or the settings, for [`JOIN_MAX`].
+    /// Whether its server has not answered the check, the settings, or what the pooler asked behind
+    /// a transaction, for [`JOIN_MAX`].
     pub fn is_stuck(&self, now: Time) -> bool {
         match &self.stage {
-            Stage::Leased(lease) => lease.is_unheard() && now - lease.attached >= JOIN_MAX,
+            Stage::Leased(lease) if lease.is_unheard() => now - lease.attached >= JOIN_MAX,
+            Stage::Leased(lease) => lease.asked.is_some_and(|since| now - since >= JOIN_MAX),
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => false,
         }
     }

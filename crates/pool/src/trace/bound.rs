@@ -35,6 +35,11 @@ impl BoundStatement {
         };
     }
 
+    /// A Bind of a statement, whatever its name.
+    pub(super) fn bind_to(&mut self, statement: Fingerprint) {
+        self.bound = statement;
+    }
+
     /// The statement of the last Bind.
     pub(super) fn statement(&self) -> Fingerprint {
         self.bound

@@ -3,14 +3,26 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use pgweir_wire::backend::{self, ErrorView};
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
-use super::{Broken, OwnError, Reset, Upstream};
+use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
-use crate::replies::Received;
+use crate::prepared::{ClientState, ClientStatements, mentions_ours, significant};
+use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
+use crate::reported;
 
 /// Settings of one server. PostgreSQL reports some fifteen, and a client asks for at most 64 more.
 pub(super) const SETTINGS_MAX: usize = 256;
+
+/// What is to be done about a message that was noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing.
+    Nothing,
+    /// It stands for ParseComplete.
+    IsParse,
+}
 
 impl Upstream {
     /// Follows what a message does to the session, of which `before` bytes were walked since the
@@ -20,26 +32,37 @@ impl Upstream {
         &mut self,
         (kind, body): (u8, Option<&[u8]>),
         before: usize,
-        client: Option<&mut Arc<Parameters>>,
-    ) -> Result<(), Broken> {
+        mut client: Option<&mut ClientState>,
+    ) -> Result<Noted, Broken> {
         let is_own = self.replies.next_is_own();
         if kind == backend::COMMAND_COMPLETE
-            && body == Some(b"DEALLOCATE\0")
-            && let Some(name) = self.replies.dropped()
+            && let Some(tag @ [b'A' | b'D' | b'P', ..]) = body
         {
-            self.prepared.closed(&name);
+            // What the pooler drops is none of the client's.
+            let client = client.as_deref_mut().filter(|_| !is_own);
+            self.note_by_sql(tag, client);
         }
-        if kind == backend::ERROR_RESPONSE {
-            self.reset = Reset::Failed;
-        }
+        let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
+        if kind == backend::ERROR_RESPONSE {
+            let tells = |body| !self.prepared.shared.is_empty() && tells_of_stale_statement(body);
+            if body.is_some_and(tells) {
+                self.tables_changed();
+            }
+            while let Some(skipped) = self.replies.take_skipped() {
+                self.undo(skipped, client.as_deref_mut());
+            }
+            if is_hidden {
+                return Ok(Noted::Nothing);
+            }
+        }
         match (received, kind) {
             (Received::Ready(query), _) => {
                 let status = body.and_then(backend::ready_status);
                 self.status = status.ok_or(Broken::Malformed { kind })?;
                 if is_own {
-                    self.prepared.own_query_answered();
                     self.restoring = false;
+                    self.own_ended(client);
                 } else {
                     self.observer.ready(query, self.status, before);
                 }
@@ -52,12 +75,13 @@ impl Upstream {
                 if kind == backend::COMMAND_COMPLETE {
                     self.completed(body.unwrap_or_default(), is_own);
                 }
+                // What is suspended has run as far as it did.
+                self.state.completed();
                 self.observer.executed(statement, before, false);
             }
-            (Received::Part, backend::PARSE_COMPLETE) => self.prepared.unnamed_parsed(),
-            (Received::Part, backend::BIND_COMPLETE) => self.prepared.bound(),
+            (Received::Known, _) => return Ok(Noted::IsParse),
             (Received::Prepared(name, statement), _) => {
-                self.prepared.named_parsed(name, statement);
+                self.prepared.named_parsed(&name, statement);
             }
             (Received::Closed(name), _) => self.prepared.closed(&name),
             (Received::Asynchronous, backend::PARAMETER_STATUS) => {
@@ -70,40 +94,130 @@ impl Upstream {
             (Received::Part, backend::ERROR_RESPONSE) if is_own => {
                 self.own_failed(body.unwrap_or_default());
             }
+            (Received::Part, backend::DATA_ROW) if is_own => {
+                self.state.row(body.unwrap_or_default());
+            }
             (Received::Part | Received::Asynchronous, backend::ERROR_RESPONSE) => {
                 self.observer.error_seen(client.is_some());
                 self.observer.query_failed();
             }
-            (Received::Part | Received::Asynchronous, _) => {}
+            (Received::Part | Received::Answered | Received::Asynchronous, _) => {}
         }
-        Ok(())
+        Ok(Noted::Nothing)
+    }
+
+    /// A command completed that may do something to statements with names, as `ALTER`, `DEALLOCATE`,
+    /// `DISCARD` and `PREPARE` do.
+    fn note_by_sql(&mut self, tag: &[u8], client: Option<&mut ClientState>) {
+        match tag {
+            b"PREPARE\0" => match self.replies.done_by_sql() {
+                Some(BySql::Prepare(name)) => {
+                    self.prepared.named_parsed(&name, Fingerprint::NONE);
+                }
+                Some(BySql::Deallocate(_)) | None => self.prepared.prepared_unseen(),
+            },
+            b"DEALLOCATE\0" => {
+                if let Some(BySql::Deallocate(name)) = self.replies.done_by_sql() {
+                    self.prepared.deallocated(&name);
+                    if let Some(client) = client {
+                        client.statements.remove(&name);
+                    }
+                }
+            }
+            b"DEALLOCATE ALL\0" | b"DISCARD ALL\0" => self.all_closed(client),
+            _ if tag.starts_with(b"ALTER ") && !self.prepared.shared.is_empty() => {
+                self.tables_changed();
+            }
+            _ => {}
+        }
+    }
+
+    /// All statements with names are gone, but those that were sent since.
+    fn all_closed(&mut self, client: Option<&mut ClientState>) {
+        let replies = &self.replies;
+        self.prepared.all_closed(|number| {
+            replies.unanswered().any(|reply| match reply {
+                Reply::Mapped(_, sent) | Reply::OwnParse(OwnParse::Number(sent)) => *sent == number,
+                _ => false,
+            })
+        });
+        for reply in replies.unanswered() {
+            if let Reply::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name)) = reply {
+                self.prepared.stand_sent(name);
+            }
+        }
+        if let Some(client) = client {
+            client.statements.retain(|name| {
+                replies.unanswered().any(|reply| match reply {
+                    Reply::Mapped(sent, _) | Reply::Known(sent) => significant(sent) == name,
+                    _ => false,
+                })
+            });
+        }
+    }
+
+    /// The server skips what was noted when it was sent.
+    #[cold]
+    fn undo(&mut self, skipped: Reply, client: Option<&mut ClientState>) {
+        let mut nobodys = ClientStatements::default();
+        let statements = client.map_or(&mut nobodys, |client| &mut client.statements);
+        match skipped {
+            Reply::Mapped(name, number) => {
+                self.prepared.shared.remove(number);
+                statements.remove(&name);
+            }
+            Reply::Known(name) => drop(statements.remove(&name)),
+            Reply::Forgotten(closed) => statements.insert(&closed.0, closed.1),
+            Reply::OwnParse(OwnParse::Number(number)) => {
+                self.prepared.shared.remove(number);
+            }
+            Reply::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name)) => {
+                self.prepared.stood_down(&name);
+            }
+            Reply::OwnClose(OwnClose::Evicted(slot)) => self.prepared.shared.put(*slot),
+            Reply::OwnClose(OwnClose::Stand(name)) => self.prepared.stand_sent(&name),
+            // What was sent since decides about the unnamed statement, if anything was.
+            _ if self.replies.unanswered().any(Reply::is_of_unnamed) => {}
+            Reply::Parse(None) | Reply::Query(_) => {
+                self.prepared.unnamed_lost();
+                statements.unnamed_dropped();
+            }
+            Reply::OwnParse(OwnParse::Unnamed) | Reply::OwnClose(OwnClose::Unnamed) => {
+                self.prepared.unnamed_lost();
+            }
+            _ => {}
+        }
     }
 
     /// PostgreSQL refused a query of the pooler.
     fn own_failed(&mut self, body: &[u8]) {
+        // Amid a transaction it has failed that.
+        let is_harmless = !self.dying && self.status == TxStatus::Idle;
+        if self.state.refused() && is_harmless {
+            return;
+        }
         let error = ErrorView::parse(body);
-        self.own_error = Some(OwnError {
+        // The first one decides.
+        self.own_error.get_or_insert_with(|| OwnError {
             sqlstate: error.sqlstate(),
             message: error.message().into_owned(),
+            is_last: self.replies.owns() == 1,
         });
     }
 
     fn completed(&mut self, tag: &[u8], is_own: bool) {
         if !is_own {
             self.observer.completed(tag);
-            let takes_back = matches!(tag, b"SET\0" | b"RESET\0" | b"DISCARD ALL\0");
-            if takes_back && self.reset == Reset::None {
-                self.reset = Reset::Done;
-            }
+            self.state.completed();
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.
-            b"SET\0" | b"RESET\0" => self.forget_unreported(),
+            b"SET\0" | b"RESET\0" if !self.state.asks() => self.forget_unreported(),
             b"DISCARD ALL\0" => {
-                self.prepared.all_closed();
+                self.state.discarded(is_own);
                 self.parameters = self.defaults.clone();
+                self.limit_is_foreign = false;
             }
-            b"DEALLOCATE ALL\0" => self.prepared.all_closed(),
             _ => {}
         }
     }
@@ -118,30 +232,32 @@ impl Upstream {
     /// A setting changed: for the session, and so for the client that holds it. While nobody does,
     /// it is the server's default that changed. `None` if the report cannot be understood, or there
     /// are more settings than PostgreSQL has.
-    fn reported(
-        &mut self,
-        body: Option<&[u8]>,
-        client: Option<&mut Arc<Parameters>>,
-    ) -> Option<()> {
-        let (name, value) = body.and_then(setting)?;
-        let known = self.parameters.value(&name);
+    fn reported(&mut self, body: Option<&[u8]>, client: Option<&mut ClientState>) -> Option<()> {
+        let (name, value) = body.and_then(|body| setting(body, &self.parameters))?;
+        // A name that is none of PostgreSQL's own is passed on and not followed.
+        let Some(name) = name else {
+            return Some(());
+        };
+        let known = self.parameters.value(name);
         if known.is_none() && self.parameters.len() >= SETTINGS_MAX {
             return None;
         }
         if known != Some(&*value) {
-            Arc::make_mut(&mut self.parameters).set(&name, &value);
+            Arc::make_mut(&mut self.parameters).set(name, &value);
         }
         match client {
-            Some(client) => {
-                if client.value(&name) != Some(&*value) {
-                    Arc::make_mut(client).set(&name, &value);
+            Some(ClientState {
+                parameters: client, ..
+            }) => {
+                if client.value(name) != Some(&*value) {
+                    Arc::make_mut(client).set(name, &value);
                 }
                 if **client == *self.parameters {
                     *client = self.parameters.clone();
                 }
             }
             None if self.replies.is_empty() => {
-                Arc::make_mut(&mut self.defaults).set(&name, &value);
+                Arc::make_mut(&mut self.defaults).set(name, &value);
             }
             None => {}
         }
@@ -149,11 +265,25 @@ impl Upstream {
     }
 }
 
-/// Name and value in a ParameterStatus.
-pub(super) fn setting(body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+/// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is
+/// not there any more. The name of the routine is not translated.
+fn tells_of_stale_statement(body: &[u8]) -> bool {
+    let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+    has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
+        || has(b"\0C26000\0") && mentions_ours(body)
+}
+
+/// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.
+pub(super) fn setting<'a>(
+    body: &'a [u8],
+    settings: &Parameters,
+) -> Option<(Option<&'a str>, Cow<'a, str>)> {
     let (name, value) = backend::parameter_status(body)?;
-    Some((
-        String::from_utf8_lossy(name),
-        String::from_utf8_lossy(value),
-    ))
+    let name = str::from_utf8(name).ok().filter(|name| name.is_ascii());
+    let value = if value.is_ascii() {
+        str::from_utf8(value).ok()?.into()
+    } else {
+        reported::kept(value, settings.value("client_encoding"))
+    };
+    Some((name, value))
 }

@@ -7,6 +7,7 @@ use pgweir_wire::encode;
 use super::note::SETTINGS_MAX;
 use super::{Broken, FromServer, Transactions, UNDERSTOOD_MAX, Upstream};
 use crate::parameters::Parameters;
+use crate::prepared::ClientState;
 use crate::replies::{OutOfStep, Reply};
 
 fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
@@ -15,6 +16,13 @@ fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
         parameters.set(name, value);
     }
     Arc::new(parameters)
+}
+
+fn client(pairs: &[(&str, &str)]) -> ClientState {
+    ClientState {
+        parameters: parameters(pairs),
+        ..ClientState::default()
+    }
 }
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -33,7 +41,7 @@ fn ready(status: TxStatus) -> Vec<u8> {
 /// Feeds `bytes` in pieces of `size` as a driver does, and returns what the client gets.
 fn forwarded(
     server: &mut Upstream,
-    client: &mut Arc<Parameters>,
+    client: &mut ClientState,
     bytes: &[u8],
     size: usize,
 ) -> Vec<u8> {
@@ -41,7 +49,7 @@ fn forwarded(
     for piece in bytes.chunks(size) {
         held.extend(piece);
         loop {
-            match server.receive(Some(client), &held) {
+            match server.receive(Some(client), &mut held) {
                 FromServer::Forward(len) => seen.extend(held.drain(..len)),
                 FromServer::Swallow(len) => drop(held.drain(..len)),
                 FromServer::Incomplete => break,
@@ -60,8 +68,8 @@ fn a_reply_is_forwarded_whatever_the_pieces() {
     reply.extend(message(b'C', b"SELECT 1\0"));
     reply.extend(ready(TxStatus::Idle));
     for size in 1..reply.len() + 1 {
-        let mut client = parameters(&[]);
-        let mut server = Upstream::new(client.clone());
+        let mut client = client(&[]);
+        let mut server = Upstream::new(client.parameters.clone());
         server.replies.sent(Reply::Query(Fingerprint::NONE));
         assert!(!server.is_at_rest());
         assert_eq!(
@@ -90,8 +98,8 @@ fn answers_to_the_poolers_own_queries_are_swallowed() {
     reply.extend(message(b'C', b"SELECT 2\0"));
     reply.extend(ready(TxStatus::Idle));
     for size in 1..reply.len() + 1 {
-        let mut client = parameters(&[]);
-        let mut server = Upstream::new(client.clone());
+        let mut client = client(&[]);
+        let mut server = Upstream::new(client.parameters.clone());
         server.send_own("x", &mut Vec::new());
         server.replies.sent(Reply::Query(Fingerprint::NONE));
         let seen = forwarded(&mut server, &mut client, &reply, size);
@@ -101,32 +109,63 @@ fn answers_to_the_poolers_own_queries_are_swallowed() {
 
 #[test]
 fn a_setting_that_the_server_spells_otherwise_reaches_the_client() {
-    let mut client = parameters(&[("datestyle", "iso")]);
+    let mut client = client(&[("datestyle", "iso")]);
     let mut server = Upstream::new(parameters(&[("datestyle", "German")]));
     server.send_own("x", &mut Vec::new());
-    server.parameters = client.clone();
+    server.parameters = client.parameters.clone();
     let report = message(b'S', b"DateStyle\0ISO, MDY\0");
     assert_eq!(
-        server.receive(Some(&mut client), &report),
+        server.receive(Some(&mut client), &mut report.clone()),
         FromServer::Forward(report.len())
     );
-    assert_eq!(client.value("datestyle"), Some("ISO, MDY"));
-    assert!(Arc::ptr_eq(&client, &server.parameters));
+    assert_eq!(client.parameters.value("datestyle"), Some("ISO, MDY"));
+    assert!(Arc::ptr_eq(&client.parameters, &server.parameters));
 }
 
 #[test]
 fn a_setting_changed_by_the_client_is_the_clients_and_the_servers() {
-    let mut client = parameters(&[("timezone", "UTC")]);
-    let mut server = Upstream::new(client.clone());
+    let mut client = client(&[("timezone", "UTC")]);
+    let mut server = Upstream::new(client.parameters.clone());
     server.replies.sent(Reply::Query(Fingerprint::NONE));
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
     assert_eq!(
-        server.receive(Some(&mut client), &report),
+        server.receive(Some(&mut client), &mut report.clone()),
         FromServer::Forward(report.len())
     );
-    assert_eq!(client.value("timezone"), Some("Asia/Tokyo"));
+    assert_eq!(client.parameters.value("timezone"), Some("Asia/Tokyo"));
     assert_eq!(server.parameters.value("timezone"), Some("Asia/Tokyo"));
     assert_eq!(server.defaults.value("timezone"), Some("UTC"));
+}
+
+#[test]
+fn a_report_in_the_clients_encoding_is_passed_and_set_again_as_it_is() {
+    let own = [("client_encoding", "LATIN1"), ("search_path", "public")];
+    let mut client = client(&own);
+    let mut server = Upstream::new(client.parameters.clone());
+    server.replies.sent(Reply::Query(Fingerprint::NONE));
+    let report = message(b'S', b"search_path\0caf\xe9\0");
+    assert_eq!(forwarded(&mut server, &mut client, &report, 3), report);
+    let sql = parameters(&own)
+        .sql_to_become(&client.parameters)
+        .expect("it differs");
+    assert!(
+        sql.contains("decode('636166e9', 'hex'), 'LATIN1')"),
+        "{sql}"
+    );
+    assert!(Arc::ptr_eq(&client.parameters, &server.parameters));
+    // Said by another server that was given it, it is no news.
+    let mut other = Upstream::new(client.parameters.clone());
+    other.send_own("x", &mut Vec::new());
+    assert_eq!(forwarded(&mut other, &mut client, &report, 3), b"");
+}
+
+#[test]
+fn a_report_whose_name_is_no_text_is_only_passed() {
+    let mut client = client(&[]);
+    let mut server = Upstream::new(client.parameters.clone());
+    let report = message(b'S', b"caf\xe9.x\0y\0");
+    assert_eq!(forwarded(&mut server, &mut client, &report, 3), report);
+    assert_eq!(client.parameters, parameters(&[]));
 }
 
 #[test]
@@ -134,7 +173,7 @@ fn a_setting_changed_while_nobody_holds_the_server_is_its_default() {
     let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
     let report = message(b'S', b"TimeZone\0Asia/Tokyo\0");
     assert_eq!(
-        server.receive(None, &report),
+        server.receive(None, &mut report.clone()),
         FromServer::Swallow(report.len())
     );
     assert_eq!(server.defaults.value("timezone"), Some("Asia/Tokyo"));
@@ -147,34 +186,34 @@ fn a_server_that_invents_settings_is_broken() {
     for at in 0..SETTINGS_MAX {
         let bytes = report(at);
         assert_eq!(
-            server.receive(None, &bytes),
+            server.receive(None, &mut bytes.clone()),
             FromServer::Swallow(bytes.len())
         );
     }
     let known = report(0);
     assert_eq!(
-        server.receive(None, &known),
+        server.receive(None, &mut known.clone()),
         FromServer::Swallow(known.len())
     );
     let broken = FromServer::Broken(Broken::Malformed { kind: b'S' });
-    assert_eq!(server.receive(None, &report(SETTINGS_MAX)), broken);
+    assert_eq!(server.receive(None, &mut report(SETTINGS_MAX)), broken);
 }
 
 #[test]
 fn nothing_of_an_answer_that_nobody_asked_for_is_forwarded() {
-    let mut client = parameters(&[]);
-    let mut server = Upstream::new(client.clone());
+    let mut client = client(&[]);
+    let mut server = Upstream::new(client.parameters.clone());
     server.replies.sent(Reply::Query(Fingerprint::NONE));
     let mut bytes = message(b'C', b"SELECT 1\0");
     bytes.extend(ready(TxStatus::Idle));
     let asked = bytes.len();
     bytes.extend(message(b'D', &[1; 10]));
     assert_eq!(
-        server.receive(Some(&mut client), &bytes),
+        server.receive(Some(&mut client), &mut bytes.clone()),
         FromServer::Forward(asked)
     );
     assert_eq!(
-        server.receive(Some(&mut client), &bytes[asked..]),
+        server.receive(Some(&mut client), &mut bytes[asked..]),
         FromServer::Broken(Broken::OutOfStep(OutOfStep { kind: b'D' }))
     );
 }
@@ -185,26 +224,26 @@ fn a_message_to_be_understood_that_is_too_long_breaks_the_server() {
     let mut bytes = vec![b'S'];
     bytes.extend((UNDERSTOOD_MAX + 5).to_be_bytes());
     assert_eq!(
-        server.receive(None, &bytes),
+        server.receive(None, &mut bytes.clone()),
         FromServer::Broken(Broken::Malformed { kind: b'S' })
     );
 }
 
 #[test]
 fn statement_mode_stops_before_the_client_learns_of_a_transaction() {
-    let mut client = parameters(&[]);
-    let mut server = Upstream::new(client.clone());
+    let mut client = client(&[]);
+    let mut server = Upstream::new(client.parameters.clone());
     server.transactions = Transactions::SingleStatement;
     server.replies.sent(Reply::Query(Fingerprint::NONE));
     let mut bytes = message(b'C', b"BEGIN\0");
     let tag = bytes.len();
     bytes.extend(ready(TxStatus::InTransaction));
     assert_eq!(
-        server.receive(Some(&mut client), &bytes),
+        server.receive(Some(&mut client), &mut bytes.clone()),
         FromServer::Forward(tag)
     );
     assert_eq!(
-        server.receive(Some(&mut client), &bytes[tag..]),
+        server.receive(Some(&mut client), &mut bytes[tag..]),
         FromServer::Transaction
     );
 }
@@ -217,12 +256,12 @@ fn statements_are_known_from_confirmation_to_close() {
         .sent(Reply::Parse(Some((b"a"[..].into(), Fingerprint::NONE))));
     server.replies.sent(Reply::Sync);
     assert!(!server.has_statements(), "not confirmed");
-    server.receive(None, &message(b'1', b""));
+    server.receive(None, &mut message(b'1', b""));
     assert!(server.has_statements());
-    server.receive(None, &ready(TxStatus::Idle));
+    server.receive(None, &mut ready(TxStatus::Idle));
     server.replies.sent(Reply::Close(Some(b"a"[..].into())));
     server.replies.sent(Reply::Sync);
-    server.receive(None, &message(b'3', b""));
+    server.receive(None, &mut message(b'3', b""));
     assert!(!server.has_statements());
 }
 
@@ -233,9 +272,9 @@ fn discard_all_forgets_statements_and_settings() {
     server
         .replies
         .sent(Reply::Parse(Some((b"a"[..].into(), Fingerprint::NONE))));
-    server.receive(None, &message(b'1', b""));
+    server.receive(None, &mut message(b'1', b""));
     server.replies.sent(Reply::Query(Fingerprint::NONE));
-    server.receive(None, &message(b'C', b"DISCARD ALL\0"));
+    server.receive(None, &mut message(b'C', b"DISCARD ALL\0"));
     assert!(!server.has_statements());
     assert!(Arc::ptr_eq(&server.parameters, &server.defaults));
 }
@@ -244,8 +283,8 @@ fn discard_all_forgets_statements_and_settings() {
 fn a_server_that_says_goodbye_is_dying_whatever_the_pieces() {
     let goodbye = message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mgoodbye\0\0");
     for size in 1..goodbye.len() + 1 {
-        let mut client = parameters(&[]);
-        let mut server = Upstream::new(client.clone());
+        let mut client = client(&[]);
+        let mut server = Upstream::new(client.parameters.clone());
         assert_eq!(
             forwarded(&mut server, &mut client, &goodbye, size),
             goodbye,
@@ -257,8 +296,8 @@ fn a_server_that_says_goodbye_is_dying_whatever_the_pieces() {
 
 #[test]
 fn a_notice_of_any_length_passes_amid_the_poolers_own_query() {
-    let mut client = parameters(&[]);
-    let mut server = Upstream::new(client.clone());
+    let mut client = client(&[]);
+    let mut server = Upstream::new(client.parameters.clone());
     server.send_own("select 1", &mut Vec::new());
     let notice = message(b'N', &vec![b'x'; UNDERSTOOD_MAX as usize + 1]);
     assert!(forwarded(&mut server, &mut client, &notice, 1000).is_empty());
@@ -278,8 +317,8 @@ fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
         let mut server = Upstream::new(parameters(&[("timezone", "UTC")]));
         server.parameters = wanted.clone();
         server.replies.sent(Reply::Query(Fingerprint::NONE));
-        server.receive(None, &message(b'C', tag));
-        server.receive(None, &ready(TxStatus::Idle));
+        server.receive(None, &mut message(b'C', tag));
+        server.receive(None, &mut ready(TxStatus::Idle));
         let sql = server.parameters.sql_to_become(&wanted);
         let again = "SELECT pg_catalog.set_config('statement_timeout', '5s', false)";
         assert_eq!(sql.as_deref(), (!is_known).then_some(again), "{tag:?}");

@@ -94,15 +94,16 @@ impl Holders {
             }
             Hold::InTransaction => held.idle_in_transaction += u32::from(is_quiet),
             Hold::Pinned(_) => held.pinned += u32::from(is_quiet),
-            Hold::Free => {}
+            Hold::Asking | Hold::Free => {}
         }
         let bound = config.leak_time.unwrap_or(Duration::MAX);
         let is_leak = match holding.hold {
-            Hold::InTransaction | Hold::Pinned(Pin::PreparedStatement | Pin::Uncertain) => {
-                holding.quiet >= bound
-            }
-            // In session mode that is what was asked for.
-            Hold::Pinned(Pin::Session) | Hold::Busy | Hold::Free => false,
+            // In session mode, and for replication, that is what was asked for.
+            Hold::Pinned(Pin::Session | Pin::Replication)
+            | Hold::Busy
+            | Hold::Asking
+            | Hold::Free => false,
+            Hold::InTransaction | Hold::Pinned(_) => holding.quiet >= bound,
         };
         held.leaks += u32::from(is_leak);
         // Who is to blame is shown however many there are: a probe tells of few at once.
@@ -202,7 +203,7 @@ impl Holder {
             Hold::Busy if self.locking == Locking::Waits => HolderState::WaitingForLock,
             Hold::Busy => HolderState::Active,
             Hold::InTransaction => HolderState::IdleInTransaction,
-            Hold::Pinned(_) | Hold::Free => HolderState::IdlePinned,
+            Hold::Asking | Hold::Pinned(_) | Hold::Free => HolderState::IdlePinned,
         }
     }
 }

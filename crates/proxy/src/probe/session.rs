@@ -144,6 +144,7 @@ impl ProbeSession {
             user: entry.user,
             database: entry.database,
             secret: entry.secret.as_ref(),
+            minor: 0,
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,

@@ -9,9 +9,9 @@ use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::{Errand, Registry};
+use super::{Errand, Registry, random_u32};
 use crate::admin;
-use crate::clients::CancelKey;
+use crate::clients::{CancelKey, CancelSecret};
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
@@ -23,11 +23,16 @@ use pgweir_config::Workers;
 const FILL_PERMILLE: u32 = 700;
 
 impl Registry {
-    /// Lets a client in that has proven who it is, and numbers it. The pool is told by the caller.
+    /// Lets a client in that has proven who it is and speaks protocol 3.`minor`, and numbers it. The
+    /// pool is told by the caller.
     ///
     /// # Errors
     /// A limit on clients is reached.
-    pub(crate) fn client_in(&self, pool: &Arc<PoolHandle>) -> Result<CancelKey, ClientError> {
+    pub(crate) fn client_in(
+        &self,
+        pool: &Arc<PoolHandle>,
+        minor: u16,
+    ) -> Result<CancelKey, ClientError> {
         let config = self.config();
         let settings = pool.settings();
         let max = config
@@ -36,11 +41,10 @@ impl Registry {
             .and_then(|u| u.max_user_client_connections);
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let key = loop {
-            let random = getrandom::u64().expect("the system gives random numbers");
-            let (pid, secret) = ((random >> 32) as u32, random as u32);
             // Some drivers read the number as signed, and zero means none.
-            let pid = pid & 0x7fff_ffff;
+            let pid = random_u32() & 0x7fff_ffff;
             if pid != 0 && !clients.has_pid(pid) {
+                let secret = CancelSecret::random(minor);
                 break CancelKey { pid, secret };
             }
         };
@@ -97,12 +101,12 @@ impl Registry {
             .moved(pid, client);
     }
 
-    /// The client is told this number of its server's process, by which it will cancel.
-    pub(crate) fn client_told(&self, number: u32, pid: u32) {
+    /// The client with this number is told that of its server's process.
+    pub(crate) fn client_told(&self, pid: u32, process: u32) {
         self.clients
             .lock()
             .expect("no panic under the lock")
-            .told(number, pid);
+            .told(pid, process);
     }
 
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What

@@ -27,7 +27,8 @@ const POOLS_MAX: usize = 10_000;
 /// a tenth of all, so that a user who makes names up leaves room for those who do not.
 const UNCONFIRMED_MAX: usize = POOLS_MAX / 10;
 
-/// References to a pool that nobody uses: by its name and by its number.
+/// References to a pool that nobody uses: by its name and by its number. Those of replication
+/// connections have no name.
 const OWN_REFERENCES: usize = 2;
 
 #[derive(Default)]
@@ -51,7 +52,7 @@ impl Pools {
     }
 
     fn len(&self) -> usize {
-        self.by_name.len()
+        self.by_id.len() - self.vacant.len()
     }
 
     /// A number for a new pool, and the name of its first server, which no other ever had.
@@ -75,6 +76,9 @@ impl Pools {
         } else {
             self.by_id.push(pool.clone());
         }
+        if pool.replication.is_some() {
+            return;
+        }
         *self.by_user.entry(pool.user.clone()).or_default() += 1;
         let name = (pool.database.clone(), pool.user.clone());
         let earlier = self.by_name.insert(name, pool);
@@ -84,7 +88,14 @@ impl Pools {
     /// Takes out a pool that is not vacant.
     fn remove(&mut self, id: PoolId) {
         let pool = self.by_id[id.0 as usize].clone();
-        self.forgotten.add(&pool.figures().2);
+        self.vacant.insert(id);
+        let totals = pool.figures().2;
+        if let Some(replication) = &pool.replication {
+            let base = replication.part().expect("a pool is forgotten once");
+            base.with(|stock| stock.totals.add(&totals));
+            return;
+        }
+        self.forgotten.add(&totals);
         self.by_name
             .remove(&(pool.database.clone(), pool.user.clone()))
             .expect("it was in use");
@@ -93,7 +104,6 @@ impl Pools {
         if *count == 0 {
             self.by_user.remove(&pool.user);
         }
-        self.vacant.insert(id);
     }
 
     /// Pools of a user into which PostgreSQL has let nobody yet, of those that are not listed.
@@ -105,7 +115,8 @@ impl Pools {
         let is_listed = |name: &str| config.databases.contains_key(name);
         let pools = self.live();
         pools
-            .filter(|p| &*p.user == user && !p.is_confirmed() && !is_listed(&p.database))
+            .filter(|p| &*p.user == user && p.replication.is_none())
+            .filter(|p| !p.is_confirmed() && !is_listed(&p.database))
             .count()
     }
 }
@@ -158,9 +169,7 @@ impl Registry {
         }
         let config = self.config();
         if pools.len() >= POOLS_MAX {
-            return Err(full(format!(
-                "too many pools of a database and a user ({POOLS_MAX})"
-            )));
+            return Err(too_many());
         }
         let is_listed = config.databases.contains_key(name);
         if !is_listed && pools.unconfirmed(&config, user) >= UNCONFIRMED_MAX {
@@ -181,6 +190,35 @@ impl Registry {
         let mut budget = self.lock_budget();
         budget.join(id, key.0.clone(), key.1);
         budget.set_limit(Group::Database(key.0), max_db_connections);
+        pools.insert(pool.clone());
+        Ok(pool)
+    }
+
+    /// A pool for one replication connection of the database and user of `base`.
+    ///
+    /// # Errors
+    /// There are too many pools.
+    pub(crate) fn pool_for_replication(
+        &self,
+        base: &Arc<PoolHandle>,
+        parameters: Vec<(String, String)>,
+    ) -> Result<Arc<PoolHandle>, ClientError> {
+        let database = base.settings().database.clone();
+        let settings = Settings::for_replication(database, &base.user);
+        let mut pools = self.pools.write().expect("no panic under the lock");
+        if pools.len() >= POOLS_MAX {
+            return Err(too_many());
+        }
+        let number = pools.number();
+        let workers = self.workers.len();
+        let of = (base.clone(), parameters);
+        let pool = PoolHandle::for_replication(number, settings, workers, of);
+        let pool = Arc::new(pool);
+        if self.paused.load(Ordering::Acquire) {
+            pool.begin_paused(self.clock.now());
+        }
+        let names = (pool.database.clone(), pool.user.clone());
+        self.lock_budget().join(pool.id, names.0, names.1);
         pools.insert(pool.clone());
         Ok(pool)
     }
@@ -233,7 +271,7 @@ impl Registry {
         let pool = &pools.by_id[id.0 as usize];
         // Nobody can get a reference while the table is locked, so whoever uses it has one already.
         if pools.vacant.contains(&id)
-            || Arc::strong_count(pool) > OWN_REFERENCES
+            || Arc::strong_count(pool) > own_references(pool)
             || pool.is_used()
             || !self.lock_budget().leave(id)
         {
@@ -249,8 +287,19 @@ impl Registry {
     }
 }
 
+/// References to a pool that nobody uses.
+fn own_references(pool: &PoolHandle) -> usize {
+    match pool.replication {
+        Some(_) => 1,
+        None => OWN_REFERENCES,
+    }
+}
+
 /// How long a pool is kept without being used; `None` is for ever.
 fn kept_for(config: &Config, pool: &PoolHandle) -> Option<Duration> {
+    if pool.replication.is_some() {
+        return Some(Duration::ZERO);
+    }
     if config.databases.contains_key(&*pool.database) {
         return None;
     }
@@ -259,6 +308,12 @@ fn kept_for(config: &Config, pool: &PoolHandle) -> Option<Duration> {
     }
     // Its next client would have PostgreSQL asked again at once.
     Some(pool.settings().config.server_login_retry)
+}
+
+fn too_many() -> ClientError {
+    full(format!(
+        "too many pools of a database and a user ({POOLS_MAX})"
+    ))
 }
 
 fn full(message: String) -> ClientError {

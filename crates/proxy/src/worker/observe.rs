@@ -17,7 +17,7 @@ impl Worker {
                 account,
                 ..
             } = client;
-            let parameters = session.relay.parameters.clone();
+            let parameters = session.relay.client.parameters.clone();
             let Some(server) = session.server() else {
                 continue;
             };

@@ -37,6 +37,8 @@ pub(crate) struct Need {
     pub(crate) rivals_since: Option<Time>,
     /// Open and opening servers.
     pub(crate) servers: usize,
+    /// How often it served a client so far.
+    pub(crate) served: u64,
 }
 
 /// The part of the rule that holds once the faults stopped.
@@ -45,8 +47,9 @@ pub(crate) struct CalmWatch {
     began: Time,
     wait_max: Duration,
     starving_max: Duration,
-    /// Per pool, since when it has the oldest claim and no server.
-    starving_since: Vec<Option<Time>>,
+    /// Per pool, since when it has the oldest claim and no server, and how often it had served then. A sweep
+    /// that comes whenever its one server was just given to another sees none, though it serves in between.
+    starving_since: Vec<Option<(Time, u64)>>,
 }
 
 impl CalmWatch {
@@ -81,7 +84,10 @@ impl CalmWatch {
                 self.starving_since[pool] = None;
                 continue;
             }
-            let starved = now - *self.starving_since[pool].get_or_insert(now);
+            let began = self.starving_since[pool].filter(|&(_, served)| served == need.served);
+            let began = began.unwrap_or((now, need.served));
+            self.starving_since[pool] = Some(began);
+            let starved = now - began.0;
             assert!(
                 starved <= self.starving_max,
                 "live: pool {pool} starves for {starved:?}"

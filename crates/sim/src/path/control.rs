@@ -7,10 +7,12 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::{Delivery, Home, Server};
 use pgweir_pool::upstream::Upstream;
 
+use super::check::isolation;
 use super::postgres::Backend;
 use super::settings::Settings;
 use super::shell::Link;
-use super::{Owner, World};
+use super::{Event, Owner, World};
+use crate::swarm::Spread;
 
 impl World {
     /// The pooler shuts down.
@@ -63,11 +65,12 @@ impl World {
         let mut backend = Backend::new(id.to_string(), far, settings, at_once);
         let own_slow = self.rng.duration(self.options.faults.own_slow);
         backend.own_slow = u64::try_from(own_slow.as_micros()).expect("short");
+        backend.mute = self.faulty && self.rng.happens(self.options.faults.mute);
         backend.dazed = self.faulty && self.rng.happens(self.options.faults.daze);
         self.workers.plant.backends.borrow_mut().insert(id, backend);
         let link = Link { end: near, permit };
         let mut upstream = Upstream::new(parameters);
-        upstream.pid = 1_000 + id.0 as u32;
+        upstream.pid = Some(isolation::process(id));
         let server = Box::new(Server::new(id, link, upstream));
         let jitter = u32::try_from(self.rng.below(200)).expect("small");
         let home = (self.any_worker(), jitter);
@@ -85,7 +88,16 @@ impl World {
                 "rest: a cancel arrives at a server that nobody holds"
             );
         }
-        if !self.rng.happens(self.options.faults.cancel_lost) {
+        let mut delivery = Delivery::Over;
+        if self.rng.happens(self.options.faults.cancel_late) {
+            self.log.count("cancel: in doubt");
+            delivery = Delivery::InDoubt;
+            let backends = self.workers.plant.backends.borrow();
+            let meant = backends[&server].holder.or(backends[&server].guest);
+            drop(backends);
+            let late = self.rng.duration(LATE);
+            self.schedule(late, Event::CancelLate(server, meant));
+        } else if !self.rng.happens(self.options.faults.cancel_lost) {
             let mut backends = self.workers.plant.backends.borrow_mut();
             backends.get_mut(&server).expect("it was opened").cancel();
             drop(backends);
@@ -94,8 +106,28 @@ impl World {
         self.errand(|outbox, _, _| {
             outbox.send(
                 home.worker,
-                Message::CancelDone(server, home.slot, Delivery::Over),
+                Message::CancelDone(server, home.slot, delivery),
             );
         });
     }
+
+    /// A cancel request that PostgreSQL did not confirm has arrived after all.
+    pub(super) fn cancel_late(&mut self, server: ServerId, meant: Option<u64>) {
+        let mut backends = self.workers.plant.backends.borrow_mut();
+        let Some(backend) = backends.get_mut(&server).filter(|it| it.end.is_some()) else {
+            return;
+        };
+        // A query of the holder's that is still on its way is hit as well, in the end.
+        let running = backend.guest.filter(|_| backend.task.is_some());
+        isolation::arrives_late(meant.or(backend.first_guest), backend.holder.or(running));
+        backend.cancel();
+        drop(backends);
+        self.run_backend(server);
+    }
 }
+
+/// How long a cancel request that was not confirmed is on its way.
+const LATE: Spread = Spread {
+    least_us: 10,
+    most_us: 50_000,
+};

@@ -129,6 +129,7 @@ impl World {
         for client in self.workers.drivers[worker.index()].clients_mut() {
             let overdue = client.session.overdue(now, &client.policy.limits);
             punctual::ends(client.account, overdue);
+            punctual::joins(client.account, client.session.is_stuck(now));
         }
     }
 

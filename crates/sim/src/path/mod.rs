@@ -6,7 +6,7 @@
 //! the same program gets without a pooler.
 //!
 //! * `stream`: streams that are ready as sockets are.
-//! * `postgres`, `work`, `sql`, `settings`: the backend.
+//! * `postgres`, `work`, `sql`, `settings`, `held`: the backend.
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
 //! * `shell`, `workers`, `control`: what the proxy does around the drivers, on one thread, as any number of
 //!   threads could.
@@ -18,6 +18,7 @@ mod client;
 mod control;
 mod crossings;
 mod direct;
+mod held;
 mod inspect;
 mod names;
 mod options;
@@ -45,6 +46,7 @@ use check::live::{LIVE_MAX, everyone_is_done};
 use check::transparent::{self, Course};
 use client::Client;
 use options::Options;
+pub(crate) use postgres::put;
 use postgres::{Env, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};
@@ -80,6 +82,8 @@ enum Event {
     Fetched(WorkerId),
     /// The server, and where it lives.
     CancelArrives(ServerId, (WorkerId, u32)),
+    /// The server, and whose query came last when it was in doubt.
+    CancelLate(ServerId, Option<u64>),
     Disturb,
     Sweep(WorkerId),
     SweepPools,
@@ -228,6 +232,7 @@ impl World {
             Event::CancelArrives(server, (worker, slot)) => {
                 self.cancel_arrives(server, Home { worker, slot });
             }
+            Event::CancelLate(server, meant) => self.cancel_late(server, meant),
             Event::Disturb => self.disturb(),
             Event::Sweep(worker) => self.sweep_worker(worker),
             Event::SweepPools => self.sweep_pools(),

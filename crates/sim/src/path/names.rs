@@ -1,10 +1,10 @@
 //! Words for what happens: those that clients read, and those under which a log counts it.
 
 use pgweir_pool::driver::Farewell;
-use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::session::{End as Ending, Fault, Overdue, Sentences};
 
 use super::client::WAIT_CANCELED;
+use crate::names::refusal_name;
 
 /// Faults in plain words. Clients know the one of a cancelled wait by its end.
 pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
@@ -25,9 +25,7 @@ pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
 
 pub(super) fn farewell_name(why: Farewell) -> &'static str {
     match why {
-        Farewell::Refused(Refusal::QueueFull) => "refuse: queue full",
-        Farewell::Refused(Refusal::Timeout) => "refuse: timeout",
-        Farewell::Refused(Refusal::LoginFailing) => "refuse: login failing",
+        Farewell::Refused(refusal) => refusal_name(refusal),
         Farewell::Overdue(Overdue::Query) => "overdue: query",
         Farewell::Overdue(Overdue::IdleInTransaction) => "overdue: idle in transaction",
         Farewell::Overdue(Overdue::Transaction) => "overdue: transaction",
@@ -35,17 +33,6 @@ pub(super) fn farewell_name(why: Farewell) -> &'static str {
         Farewell::Shutdown => "end: shutdown",
         Farewell::Administrator => "end: administrator",
         Farewell::Unwatched => "end: server not heard",
-    }
-}
-
-pub(super) fn close_name(reason: CloseReason) -> &'static str {
-    match reason {
-        CloseReason::Idle => "close: idle",
-        CloseReason::Lifetime => "close: lifetime",
-        CloseReason::OverLimit => "close: over limit",
-        CloseReason::Dirty => "close: dirty",
-        CloseReason::Retired => "close: retired",
-        CloseReason::Evicted => "close: evicted",
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) struct Options {
     pub(super) drain_after: Option<Duration>,
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
+    pub(super) statements_max: u32,
     /// Empty for none.
     pub(super) reset_query: &'static str,
     /// Servers idle for so long are checked before use.
@@ -68,6 +69,8 @@ pub(super) struct Work {
     pub(super) copy: Chance,
     pub(super) sets: Chance,
     pub(super) resets: Chance,
+    /// Takes something for the session, or gives it up.
+    pub(super) holds: Chance,
     pub(super) named: Chance,
     pub(super) flush: Chance,
     pub(super) limited: Chance,
@@ -84,6 +87,8 @@ pub(super) struct Work {
     pub(super) abrupt: Chance,
     pub(super) cut: Chance,
     pub(super) violates: Chance,
+    /// Of each change of settings: one of who the session is.
+    pub(super) roles: Chance,
 }
 
 /// What goes wrong, each with its probability.
@@ -116,6 +121,10 @@ pub(super) struct Faults {
     /// Of each thing a worker wakes for: the system does not let it hear a server, or give it up.
     pub(super) deaf: Chance,
     pub(super) reload: Chance,
+    /// Of each cancel request: PostgreSQL does not confirm it, and it arrives later.
+    pub(super) cancel_late: Chance,
+    /// Of each login: the server answers nothing that the pooler asks, for long.
+    pub(super) mute: Chance,
     /// What the pooler asks takes up to so long.
     pub(super) own_slow: Spread,
     /// PostgreSQL before 14.
@@ -154,6 +163,7 @@ impl Options {
                 .one_in(16)
                 .then(|| Duration::from_millis(rng.between(1, 400))),
             reset_always: mode != Mode::Session && rng.one_in(6),
+            statements_max: rng.pick(&[0, 1, 2, 3, 200]).expect("some"),
             reset_query: if rng.one_in(5) { "" } else { "DISCARD ALL" },
             check_after: pick_duration(rng, 4, 100, 100_000),
             scratch: understood + rng.between(1024, 20 * 1024) as usize,
@@ -202,6 +212,7 @@ impl Options {
             check_delay: self.check_after,
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
+            statements_max: self.statements_max,
         }
     }
 }
@@ -218,6 +229,7 @@ impl Work {
             copy: Chance::draw(rng, 400),
             sets: Chance::draw(rng, 400),
             resets: Chance::draw(rng, 100),
+            holds: Chance::draw(rng, 200),
             named: Chance::draw(rng, 300),
             flush: Chance::draw(rng, 300),
             limited: Chance::draw(rng, 300),
@@ -233,6 +245,7 @@ impl Work {
             abrupt: Chance::draw(rng, 300),
             cut: Chance::draw(rng, 300),
             violates: Chance::draw(rng, 100),
+            roles: Chance::draw(rng, 500),
         }
     }
 }
@@ -260,6 +273,12 @@ impl Faults {
             },
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
+            cancel_late: Chance::draw(rng, 500),
+            mute: if rng.one_in(12) {
+                Chance::draw(rng, 200)
+            } else {
+                Chance::NEVER
+            },
             own_slow: Spread::draw(rng, 1, 5_000),
             reports_at_once: rng.one_in(3),
         }

@@ -21,6 +21,7 @@ use pgweir_wire::frame::{self, HEADER_LEN};
 use pgweir_wire::sqlstate::SqlState;
 
 use super::check::hygiene;
+use super::held::Held;
 use super::settings::Settings;
 use super::sql::{Statement, Tag};
 use super::stream::End;
@@ -69,6 +70,7 @@ pub(super) struct Backend {
     pub(super) output: Vec<u8>,
     sending: VecDeque<u8>,
     pub(super) settings: Settings,
+    pub(super) held: Held,
     /// Reports a setting at once, as PostgreSQL before 14 does.
     pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
@@ -87,10 +89,14 @@ pub(super) struct Backend {
     leaving: bool,
     /// Whose query came last.
     pub(super) guest: Option<u64>,
+    /// The first of those since it was nobody's: what was meant for a client that it has not heard yet is for this.
+    pub(super) first_guest: Option<u64>,
     /// Microseconds that each step of what the pooler asks takes.
     pub(super) own_slow: u64,
     /// It takes very long to be cleaned.
     pub(super) dazed: bool,
+    /// It takes very long to answer anything of the pooler.
+    pub(super) mute: bool,
     /// Who may send queries; not checked if there is no pooler.
     pub(super) holder: Option<u64>,
 }
@@ -104,6 +110,7 @@ impl Backend {
             output: Vec::new(),
             sending: VecDeque::new(),
             settings,
+            held: Held::default(),
             reports_at_once,
             tx: Tx::Idle,
             statements: BTreeMap::new(),
@@ -116,8 +123,10 @@ impl Backend {
             deferred: None,
             leaving: false,
             guest: None,
+            first_guest: None,
             own_slow: 0,
             dazed: false,
+            mute: false,
             holder: None,
         }
     }
@@ -199,6 +208,17 @@ impl Backend {
         }
     }
 
+    /// Names of statements that are neither unnamed nor the pooler's.
+    pub(super) fn clients_statements(&self) -> impl Iterator<Item = &str> {
+        let names = self.statements.keys().map(String::as_str);
+        names.filter(|name| !name.is_empty() && !name.starts_with("pgweir_"))
+    }
+
+    /// What a query of a client can see of its session.
+    pub(super) fn digest(&self) -> String {
+        format!("{}/{}", self.settings.digest(), self.held)
+    }
+
     pub(super) fn flush(&mut self) {
         self.sending.extend(self.output.drain(..));
     }
@@ -213,6 +233,7 @@ impl Backend {
         if let Some(tag) = tag {
             hygiene::arrives(self, tag, env.refused);
             self.guest = Some(tag.client);
+            self.first_guest.get_or_insert(tag.client);
         }
     }
 
@@ -220,6 +241,7 @@ impl Backend {
         if self.tx == Tx::Idle {
             self.tx = Tx::Implicit;
             self.settings.begin();
+            self.held.begin();
         }
     }
 
@@ -233,6 +255,7 @@ impl Backend {
         }
         self.tx = Tx::Idle;
         self.settings.commit();
+        self.held.commit();
         self.report_at_once();
         true
     }
@@ -242,6 +265,7 @@ impl Backend {
         self.portals.clear();
         self.deferred = None;
         self.settings.abort();
+        self.held.abort();
         self.report_at_once();
     }
 
@@ -364,8 +388,10 @@ impl Backend {
         true
     }
 
-    pub(super) fn fail_in_failed(&mut self, tag: Tag) {
-        let text = format!("{tag} current transaction is aborted");
+    /// With a tag where the failure is of one request alone, whichever of its messages comes first.
+    pub(super) fn fail_in_failed(&mut self, tag: Option<Tag>) {
+        let tag = tag.map_or_else(String::new, |tag| format!("{tag} "));
+        let text = format!("{tag}current transaction is aborted");
         self.fail(*b"25P02", &text);
     }
 
@@ -379,7 +405,7 @@ impl Backend {
 }
 
 /// Appends a message.
-pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+pub(crate) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
     let length = u32::try_from(body.len() + 4).expect("small messages");
     out.extend(length.to_be_bytes());

@@ -1,8 +1,7 @@
 //! What one client does, decided before it begins, so that it can do the same without a pooler.
 //!
 //! A program is a list of writes with what to wait for after each. What must not be expected of a
-//! pooler is not in it: outside of session mode no statement, portal or setting that is not
-//! reported is used after the transaction that made it, unless it is a named statement.
+//! pooler is not in it: outside of session mode no portal is used after the transaction that made it.
 //!
 //! [`Program::draw`] decides how the client comes and goes. A `Writer` draws what it does in between,
 //! one unit after another: here the simple protocol and transactions, and in files of their own what
@@ -17,6 +16,7 @@ use std::time::Duration;
 use pgweir_pool::relay::Mode;
 use pgweir_wire::encode;
 
+use super::held::THINGS;
 use super::options::Options;
 use super::sql::{Statement, Tag, Verb};
 use crate::rng::Rng;
@@ -96,7 +96,6 @@ impl Program {
             number: 0,
             ops: Vec::new(),
             in_transaction: false,
-            named: Vec::new(),
             noise: false,
             rng,
         };
@@ -143,7 +142,6 @@ struct Writer<'a> {
     number: u32,
     ops: Vec<Op>,
     in_transaction: bool,
-    named: Vec<(String, Verb)>,
     /// Sync and Flush come amid COPY data.
     noise: bool,
 }
@@ -158,7 +156,11 @@ impl Writer<'_> {
         } else if self.rng.happens(work.copy) {
             self.copy();
         } else if self.rng.happens(work.named) {
-            self.named();
+            if self.rng.one_in(5) {
+                self.unnamed();
+            } else {
+                self.named();
+            }
         } else if self.rng.happens(work.extended) {
             self.batch();
         } else {
@@ -214,6 +216,11 @@ impl Writer<'_> {
         if self.rng.happens(work.sets) {
             return self.set();
         }
+        if self.rng.happens(work.holds) && self.leaves_quietly() {
+            let thing = self.rng.pick(&THINGS).expect("some");
+            let takes = self.rng.one_in(2);
+            return Verb::Hold(thing, takes);
+        }
         if self.rng.happens(work.defers) {
             return Verb::Defer;
         }
@@ -234,14 +241,27 @@ impl Writer<'_> {
     }
 
     fn set(&mut self) -> Verb {
-        let session = self.options.mode == Mode::Session && !self.options.reset_query.is_empty();
+        let quiet = self.leaves_quietly();
+        // A client is told of a setting that was taken back before it is set again.
         if self.plain && self.rng.happens(self.options.work.resets) {
-            let names = ["timezone", "application_name", "DateStyle"];
+            let names = [
+                "timezone",
+                "application_name",
+                "DateStyle",
+                "all",
+                "role",
+                "search_path",
+                "my.var",
+                "extra_float_digits",
+            ];
             let name = self.rng.pick(&names).expect("some");
             return Verb::Reset(vec![name.into()]);
         }
+        if self.rng.happens(self.options.work.roles) {
+            return self.role();
+        }
         let local = self.in_transaction && self.rng.one_in(3);
-        let (name, value) = match self.rng.below(if session || local { 6 } else { 4 }) {
+        let (name, value) = match self.rng.below(if quiet || local { 7 } else { 4 }) {
             0 => (
                 "application_name",
                 format!("app-c{}-{}", self.client, self.number),
@@ -259,6 +279,7 @@ impl Writer<'_> {
             }
             3 => ("application_name", format!("app-c{}'\\n\"x", self.client)),
             4 => ("my.var", format!("v{}", self.client)),
+            5 => ("extra_float_digits", self.rng.below(4).to_string()),
             _ => ("search_path", format!("s{}", self.number)),
         };
         Verb::Set {
@@ -266,6 +287,21 @@ impl Writer<'_> {
             local,
             selects: !local && self.rng.one_in(3),
         }
+    }
+
+    /// Becomes somebody of its own, who is nobody else.
+    fn role(&mut self) -> Verb {
+        let name = self.rng.pick(&["role", "session_authorization"]);
+        Verb::Set {
+            pairs: vec![(name.expect("two").into(), format!("c{}", self.client))],
+            local: false,
+            selects: false,
+        }
+    }
+
+    /// Whether what PostgreSQL does not report is taken back behind a client.
+    fn leaves_quietly(&self) -> bool {
+        self.options.mode != Mode::Session || !self.options.reset_query.is_empty()
     }
 
     fn query(&mut self, verb: Verb) -> Vec<u8> {
@@ -286,6 +322,13 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         encode::query(&mut bytes, &texts.join("; "));
         self.push(bytes, 1, Then::Nothing);
+        // What a client connected with is set again behind the text, not in it.
+        if self.rng.happens(self.options.work.resets) {
+            let names = ["search_path", "extra_float_digits"];
+            let name = self.rng.pick(&names).expect("some");
+            let bytes = self.query(Verb::Reset(vec![name.into()]));
+            self.push(bytes, 1, Then::Nothing);
+        }
         if self.plain && self.rng.happens(self.options.work.resets) {
             let verb = if self.rng.one_in(2) {
                 Verb::DiscardAll

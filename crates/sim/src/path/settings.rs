@@ -1,14 +1,18 @@
 //! Settings of a session in the fake PostgreSQL, with what transactions do to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings that are reported to the client, with their defaults.
-pub(super) const REPORTED: [(&str, &str); 4] = [
+pub(super) const REPORTED: [(&str, &str); 5] = [
     ("application_name", ""),
     ("DateStyle", "ISO, MDY"),
     ("scram_iterations", "4096"),
+    ("session_authorization", "app"),
     ("TimeZone", "Etc/UTC"),
 ];
+
+/// What is not listed among the settings either.
+const ROLE: (&str, &str) = ("role", "none");
 
 /// Settings that are not.
 const QUIET: [(&str, &str); 3] = [
@@ -26,15 +30,17 @@ pub(super) struct Settings {
     session: BTreeMap<String, String>,
     /// Set until the end of the transaction.
     local: BTreeMap<String, String>,
-    /// As they were when the transaction began.
-    saved: Option<BTreeMap<String, String>>,
+    /// Names of those that the session has set.
+    own: BTreeSet<String>,
+    /// As both were when the transaction began.
+    saved: Option<(BTreeMap<String, String>, BTreeSet<String>)>,
     reported: BTreeMap<String, String>,
 }
 
 impl Settings {
     /// A session that begins with `startup`; `None` if one of them is wrong.
     pub(super) fn new(startup: &[(String, String)]) -> Option<Self> {
-        let defaults = REPORTED.iter().chain(&QUIET);
+        let defaults = REPORTED.iter().chain(&QUIET).chain([&ROLE]);
         let mut settings: BTreeMap<_, _> = defaults
             .map(|&(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
@@ -45,6 +51,7 @@ impl Settings {
             startup: settings.clone(),
             session: settings.clone(),
             local: BTreeMap::new(),
+            own: BTreeSet::new(),
             saved: None,
             reported: settings,
         })
@@ -62,18 +69,23 @@ impl Settings {
             return false;
         };
         let name = name.to_ascii_lowercase();
+        if name == "session_authorization" {
+            self.reset(ROLE.0);
+        }
         if local {
             self.local.insert(name, value);
         } else {
             self.local.remove(&name);
+            self.own.insert(name.clone());
             self.session.insert(name, value);
         }
         true
     }
 
     pub(super) fn reset(&mut self, name: &str) {
-        let name = name.to_ascii_lowercase();
+        let name = name.to_ascii_lowercase().replace(' ', "_");
         self.local.remove(&name);
+        self.own.remove(&name);
         match self.startup.get(&name) {
             Some(value) => self.session.insert(name, value.clone()),
             None => self.session.remove(&name),
@@ -82,7 +94,37 @@ impl Settings {
 
     pub(super) fn reset_all(&mut self) {
         self.local.clear();
+        self.own.clear();
         self.session = self.startup.clone();
+    }
+
+    /// `RESET ALL`, which leaves the role alone.
+    pub(super) fn reset_all_but_role(&mut self) {
+        let role = self.value("role").to_owned();
+        let is_own = self.own.contains("role");
+        self.reset_all();
+        self.session.insert("role".to_owned(), role);
+        if is_own {
+            self.own.insert("role".to_owned());
+        }
+    }
+
+    /// Settings that the session has of its own, as PostgreSQL lists them, and the custom ones of these
+    /// names.
+    pub(super) fn listed(&self, custom: &[String]) -> Vec<(String, String)> {
+        let is_listed = |name: &&String| !name.contains('.') && *name != "role";
+        let own = self.own.iter().chain(self.local.keys()).filter(is_listed);
+        let mut listed: BTreeMap<_, _> = own
+            .map(|name| (name.clone(), self.value(name).to_owned()))
+            .collect();
+        for name in custom
+            .iter()
+            .filter(|name| self.session.contains_key(*name))
+        {
+            listed.insert(name.clone(), self.value(name).to_owned());
+        }
+        listed.insert("role".to_owned(), self.value("role").to_owned());
+        listed.into_iter().collect()
     }
 
     /// The configuration file was read again.
@@ -93,7 +135,7 @@ impl Settings {
     }
 
     pub(super) fn begin(&mut self) {
-        self.saved = Some(self.session.clone());
+        self.saved = Some((self.session.clone(), self.own.clone()));
     }
 
     pub(super) fn commit(&mut self) {
@@ -103,7 +145,7 @@ impl Settings {
 
     pub(super) fn abort(&mut self) {
         if let Some(saved) = self.saved.take() {
-            self.session = saved;
+            (self.session, self.own) = saved;
         }
         self.local.clear();
     }
@@ -125,7 +167,13 @@ impl Settings {
 
     /// What a query of a client can see of them. The reloaded one has its own course.
     pub(super) fn digest(&self) -> String {
-        let names = ["application_name", "datestyle", "timezone"];
+        let names = [
+            "application_name",
+            "datestyle",
+            "role",
+            "session_authorization",
+            "timezone",
+        ];
         let quiet = QUIET.map(|(name, _)| name);
         let values = names.iter().chain(&quiet).map(|name| self.value(name));
         values.collect::<Vec<_>>().join("/")
@@ -155,6 +203,12 @@ pub(super) fn canonical(name: &str, value: &str) -> Option<String> {
         "scram_iterations" => {
             let iterations: u32 = value.parse().ok()?;
             (iterations > 0).then(|| iterations.to_string())
+        }
+        "role" | "session_authorization" => {
+            let is_clients = value
+                .strip_prefix('c')
+                .is_some_and(|c| c.parse::<u64>().is_ok());
+            (is_clients || ["app", "none"].contains(&value)).then(|| value.to_owned())
         }
         "application_name" | "search_path" | "my.var" => Some(value.to_owned()),
         _ => None,

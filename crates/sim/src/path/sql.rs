@@ -1,9 +1,12 @@
 //! The language of the fake PostgreSQL: what clients and the pooler ask of it.
 //!
-//! A client's statement is its tag, a verb and arguments: `c3.17 select 5 100 0`. What does not
-//! begin with a tag is the pooler's and is real SQL.
+//! A client's statement is a verb, arguments and its tag: `select 5 100 0 'c3.17'`. What may leave
+//! something behind in its session is real SQL up to the tag. What does not end in a tag is the
+//! pooler's and is real SQL.
 
 use std::fmt;
+
+use super::held::{THINGS, Thing};
 
 /// Names one request of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +14,9 @@ pub(super) struct Tag {
     pub(super) client: u64,
     pub(super) number: u32,
 }
+
+/// In a tag, stands for any client: statements that many prepare.
+pub(super) const SHARED: u64 = 1_000_000;
 
 /// What a statement does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,14 @@ pub(super) enum Verb {
     },
     /// Makes the commit fail, as a deferred constraint does.
     Defer,
+    /// Takes something for the session, or gives it up.
+    Hold(Thing, bool),
+    /// The pooler asks what the session has.
+    Ask {
+        /// Settings, and custom ones of these names.
+        settings: Option<Vec<String>>,
+        held: Vec<Thing>,
+    },
 }
 
 /// One statement.
@@ -68,7 +82,7 @@ impl Statement {
     pub(super) fn has_rows(&self) -> bool {
         matches!(
             self.verb,
-            Verb::Select { .. } | Verb::Set { selects: true, .. }
+            Verb::Select { .. } | Verb::Set { selects: true, .. } | Verb::Hold(Thing::Lock, _)
         )
     }
 }
@@ -98,31 +112,35 @@ impl fmt::Display for Statement {
         match &self.verb {
             Verb::Select { rows, size, fails } => {
                 let verb = if *fails { "fail" } else { "select" };
-                write!(f, "{tag} {verb} {rows} {size} {slow}")
+                write!(f, "{verb} {rows} {size} {slow} '{tag}'")
             }
-            Verb::Syntax => write!(f, "{tag} syntax"),
-            Verb::Begin => write!(f, "{tag} begin"),
-            Verb::Commit => write!(f, "{tag} commit"),
-            Verb::Rollback => write!(f, "{tag} rollback"),
+            Verb::Syntax => write!(f, "syntax '{tag}'"),
+            Verb::Begin => write!(f, "begin '{tag}'"),
+            Verb::Commit => write!(f, "commit '{tag}'"),
+            Verb::Rollback => write!(f, "rollback '{tag}'"),
             Verb::Set {
                 pairs,
                 local,
                 selects,
             } => {
-                let verb = match (local, selects) {
-                    (true, _) => "local",
-                    (false, true) => "config",
-                    (false, false) => "set",
-                };
                 let (name, value) = &pairs[0];
-                write!(f, "{tag} {verb} {name} {value}")
+                let value = quoted(value);
+                match (selects, local) {
+                    (true, _) => write!(f, "select set_config('{name}', {value}, {local}) '{tag}'"),
+                    (false, true) => write!(f, "set local {name} to {value} '{tag}'"),
+                    (false, false) => write!(f, "set {name} to {value} '{tag}'"),
+                }
             }
-            Verb::Reset(names) => write!(f, "{tag} reset {}", names[0]),
-            Verb::DiscardAll => write!(f, "{tag} discard"),
-            Verb::DeallocateAll => write!(f, "{tag} deallocate"),
-            Verb::CopyIn { bad } => write!(f, "{tag} copyin {bad} {slow}"),
-            Verb::CopyOut { rows, size } => write!(f, "{tag} copyout {rows} {size} {slow}"),
-            Verb::Defer => write!(f, "{tag} defer"),
+            Verb::Reset(names) => write!(f, "reset {} '{tag}'", names[0]),
+            Verb::DiscardAll => write!(f, "discard all '{tag}'"),
+            Verb::DeallocateAll => write!(f, "deallocate '{tag}'"),
+            Verb::CopyIn { bad } => write!(f, "copyin {bad} {slow} '{tag}'"),
+            Verb::CopyOut { rows, size } => write!(f, "copyout {rows} {size} {slow} '{tag}'"),
+            Verb::Defer => write!(f, "defer '{tag}'"),
+            Verb::Hold(thing, takes) => {
+                write!(f, "{} '{tag}'", thing.sql()[usize::from(!takes)])
+            }
+            Verb::Ask { .. } => unreachable!("only the pooler asks"),
         }
     }
 }
@@ -132,23 +150,76 @@ impl fmt::Display for Statement {
 /// # Panics
 /// On what neither clients nor the pooler write.
 pub(super) fn parse(text: &str) -> Vec<Statement> {
-    if Tag::parse(text).is_none() {
+    if split_tag(text).is_none() {
         return own(text);
     }
     text.split(';').map(client_statement).collect()
 }
 
+/// A client's statement without its tag.
+fn split_tag(text: &str) -> Option<(&str, Tag)> {
+    let (statement, tag) = text.trim().strip_suffix('\'')?.rsplit_once(" '")?;
+    Some((statement, Tag::parse(tag)?))
+}
+
+/// A literal of this value.
+fn quoted(value: &str) -> String {
+    let quoted = value.replace('\'', "''");
+    if quoted.contains('\\') {
+        return format!("E'{}'", quoted.replace('\\', "\\\\"));
+    }
+    format!("'{quoted}'")
+}
+
 fn client_statement(text: &str) -> Statement {
-    let tag = Tag::parse(text.trim());
-    let words: Vec<_> = text.split_whitespace().skip(1).collect();
-    let number = |at: usize| -> u32 { words[at].parse().expect("a number") };
-    let slow = |at: usize| u64::from(number(at));
-    let set = |local, selects| Verb::Set {
-        pairs: vec![(words[1].into(), words[2].into())],
+    let (text, tag) = split_tag(text).expect("every statement has a tag");
+    let (verb, slow) = session_verb(text).map_or_else(|| plain_verb(text), |verb| (verb, 0));
+    Statement {
+        tag: Some(tag),
+        verb,
+        slow,
+    }
+}
+
+/// A verb that may leave something behind in its session.
+fn session_verb(text: &str) -> Option<Verb> {
+    for thing in THINGS {
+        let [takes, gives_up] = thing.sql();
+        if text == takes || text == gives_up {
+            return Some(Verb::Hold(thing, text == takes));
+        }
+    }
+    let set = |name: &str, value, local, selects| Verb::Set {
+        pairs: vec![(name.to_owned(), value)],
         local,
         selects,
     };
-    let (verb, slow) = match words[0] {
+    if let Some(call) = text.strip_prefix("select set_config(") {
+        let (name, rest) = literal(call);
+        let (value, rest) = literal(rest.strip_prefix(", ")?);
+        return Some(set(&name, value, rest == ", true)", true));
+    }
+    if let Some(rest) = text.strip_prefix("set ") {
+        let (name, value) = rest.split_once(" to ")?;
+        let local = name.strip_prefix("local ");
+        return Some(set(
+            local.unwrap_or(name),
+            literal(value).0,
+            local.is_some(),
+            false,
+        ));
+    }
+    if let Some(name) = text.strip_prefix("reset ") {
+        return Some(Verb::Reset(vec![name.to_owned()]));
+    }
+    (text == "discard all").then_some(Verb::DiscardAll)
+}
+
+fn plain_verb(text: &str) -> (Verb, u64) {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let number = |at: usize| -> u32 { words[at].parse().expect("a number") };
+    let slow = |at: usize| u64::from(number(at));
+    match words[0] {
         "select" | "fail" => {
             let fails = words[0] == "fail";
             let (rows, size) = (number(1), number(2));
@@ -158,11 +229,6 @@ fn client_statement(text: &str) -> Statement {
         "begin" => (Verb::Begin, 0),
         "commit" => (Verb::Commit, 0),
         "rollback" => (Verb::Rollback, 0),
-        "set" => (set(false, false), 0),
-        "config" => (set(false, true), 0),
-        "local" => (set(true, false), 0),
-        "reset" => (Verb::Reset(vec![words[1].into()]), 0),
-        "discard" => (Verb::DiscardAll, 0),
         "deallocate" => (Verb::DeallocateAll, 0),
         "copyin" => (Verb::CopyIn { bad: number(1) }, slow(2)),
         "copyout" => {
@@ -171,8 +237,7 @@ fn client_statement(text: &str) -> Statement {
         }
         "defer" => (Verb::Defer, 0),
         other => panic!("no verb: {other:?}"),
-    };
-    Statement { tag, verb, slow }
+    }
 }
 
 /// The pooler's SQL.
@@ -208,6 +273,9 @@ fn own_statement(text: &str) -> (Verb, &str) {
         let name = rest[..end].replace('"', "");
         return (Verb::Reset(vec![name]), &rest[end..]);
     }
+    if text.starts_with("SELECT '") {
+        return (question(text), "");
+    }
     let mut pairs = Vec::new();
     let mut rest = text
         .strip_prefix("SELECT ")
@@ -229,6 +297,27 @@ fn own_statement(text: &str) -> (Verb, &str) {
                 return (set, after);
             }
         }
+    }
+}
+
+/// What the pooler asks behind a transaction.
+fn question(text: &str) -> Verb {
+    let has = |thing: &&Thing| text.contains(&format!("SELECT '{}', '', NULL", thing.letter()));
+    let names = || {
+        let list = text.split_once("(VALUES (").map_or("", |(_, rest)| rest);
+        let list = list.split_once(')').map_or("", |_| list);
+        let mut names = Vec::new();
+        let mut rest = list;
+        while rest.starts_with('\'') {
+            let (name, after) = literal(rest);
+            names.push(name);
+            rest = after.strip_prefix("), (").unwrap_or_default();
+        }
+        names
+    };
+    Verb::Ask {
+        settings: text.contains("pg_settings").then(names),
+        held: THINGS.iter().filter(has).copied().collect(),
     }
 }
 

@@ -9,10 +9,11 @@ use pgweir_wire::encode::Severity;
 use pgweir_wire::frontend;
 
 use super::check::hygiene;
+use super::held::Thing;
 use super::postgres::{Backend, Env, Tx, put};
 use super::sql::{Statement, Tag, Verb};
 
-/// Microseconds that it takes to clean a dazed server; the pooler has no patience for that.
+/// Microseconds that it takes to clean a dazed server, and a mute one to answer; the pooler has no patience for that.
 const DAZE: u64 = 20_000_000;
 
 /// What a backend is doing.
@@ -96,7 +97,7 @@ impl Backend {
                 self.receive_guest(statement.tag, env);
                 if self.tx == Tx::Failed && !statement.ends_transaction() {
                     match statement.tag {
-                        Some(tag) => self.fail_in_failed(tag),
+                        Some(tag) => self.fail_in_failed(Some(tag)),
                         None => panic!("{}: the pooler asks in a failed transaction", self.name),
                     }
                     return true;
@@ -187,6 +188,7 @@ impl Backend {
         let slow = match (tag, &run.statement.verb) {
             (Some(_), _) => run.statement.slow,
             (None, Verb::Rollback | Verb::DiscardAll) if self.dazed => DAZE,
+            (None, _) if self.mute => DAZE,
             (None, _) => self.own_slow,
         };
         if slow > 0 && !env.replays && !run.slept {
@@ -195,7 +197,7 @@ impl Backend {
             return Progress::Waits;
         }
         if let (0, Some(tag)) = (run.step, tag) {
-            env.journal.insert(tag, self.settings.digest());
+            env.journal.insert(tag, self.digest());
         }
         let progress = self.step(run, left, several, simple);
         if !matches!(progress, Progress::Waits) {
@@ -322,7 +324,10 @@ impl Backend {
             }
             Verb::Reset(names) => {
                 for name in names {
-                    self.settings.reset(name);
+                    match &**name {
+                        "all" => self.settings.reset_all_but_role(),
+                        name => self.settings.reset(name),
+                    }
                 }
                 self.report_at_once();
                 "RESET"
@@ -333,19 +338,34 @@ impl Backend {
                     return Progress::Failed;
                 }
                 self.settings.reset_all();
-                self.statements.clear();
+                self.held.discard();
+                self.statements.retain(|name, _| name.is_empty());
                 if !self.commit() {
                     return Progress::Failed;
                 }
                 "DISCARD ALL"
             }
             Verb::DeallocateAll => {
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 "DEALLOCATE ALL"
             }
             Verb::Defer => {
                 self.deferred = tag;
                 "INSERT 0 1"
+            }
+            Verb::Hold(thing, takes) => {
+                self.held.take(*thing, *takes);
+                if *thing == Thing::Lock {
+                    if simple {
+                        self.row_description();
+                    }
+                    self.row(tag, 0, 0);
+                }
+                "HOLD"
+            }
+            Verb::Ask { settings, held } => {
+                self.answer(settings.as_deref(), held);
+                "SELECT"
             }
             Verb::Select { .. } | Verb::Syntax | Verb::CopyIn { .. } | Verb::CopyOut { .. } => {
                 unreachable!("verbs of other kinds")
@@ -396,6 +416,24 @@ impl Backend {
         }
     }
 
+    /// Answers what the pooler asked.
+    fn answer(&mut self, custom: Option<&[String]>, held: &[Thing]) {
+        let settings = custom.map(|custom| self.settings.listed(custom));
+        for (name, value) in settings.unwrap_or_default() {
+            let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+            self.row_of(&[Some("s"), Some(&name), Some(&hex)]);
+        }
+        for thing in held {
+            if self.held.has(*thing) {
+                self.row_of(&[Some(thing.letter()), Some(""), None]);
+            }
+        }
+    }
+
+    fn row_of(&mut self, values: &[Option<&str>]) {
+        put(&mut self.output, backend::DATA_ROW, &columns(values));
+    }
+
     fn row(&mut self, tag: Option<Tag>, number: u32, size: u32) {
         let text = self.text(tag, number, size);
         let mut body = vec![0, 1];
@@ -407,16 +445,25 @@ impl Backend {
     /// What a row says: who asked, which row it is, the state of the session, and padding.
     fn text(&self, tag: Option<Tag>, number: u32, size: u32) -> String {
         let tag = tag.map_or_else(|| "pooler".to_owned(), |tag| tag.to_string());
-        let names = self.statements.keys().filter(|name| !name.is_empty());
-        let statements: Vec<_> = names.map(String::as_str).collect();
         format!(
-            "{tag}|{number}|{}|{:?}|{}|{}",
-            self.settings.digest(),
+            "{tag}|{number}|{}|{:?}|{}",
+            self.digest(),
             self.tx,
-            statements.join(","),
             "x".repeat(size as usize)
         )
     }
+}
+
+/// The body of a row.
+fn columns(values: &[Option<&str>]) -> Vec<u8> {
+    let count = u16::try_from(values.len()).expect("few columns");
+    let mut body = count.to_be_bytes().to_vec();
+    for value in values {
+        let len = value.map_or(-1, |value| i32::try_from(value.len()).expect("short"));
+        body.extend(len.to_be_bytes());
+        body.extend(value.unwrap_or_default().as_bytes());
+    }
+    body
 }
 
 /// Text, one column.

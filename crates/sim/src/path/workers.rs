@@ -17,19 +17,19 @@ use pgweir_pool::driver::{
 };
 use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
-use pgweir_pool::relay::{Mode, Relay};
-use pgweir_pool::session::{End as Ending, Session};
+use pgweir_pool::relay::Relay;
+use pgweir_pool::session::{End as Ending, FirstWords, Session};
 use pgweir_pool::time::Time;
-use pgweir_wire::encode;
 
 use super::check::{bounded, isolation, punctual, queue};
 use super::inspect::Cleaned;
-use super::names::{close_name, ending_name, farewell_name, wording};
+use super::names::{ending_name, farewell_name, wording};
 use super::options::Options;
 use super::settings::REPORTED;
 use super::shell::{InMemory, Note, Plant, PoolCell};
 use super::stream::{End, EndId};
 use super::{Event, World};
+use crate::names::close_name;
 use crate::swarm::Spread;
 
 /// A thread that sends messages: a worker, or one of the control plane, behind all of them.
@@ -115,6 +115,17 @@ impl Workers {
     }
 }
 
+/// What ends the login of a client: it sees the settings.
+fn first_words(client: u64) -> FirstWords {
+    let reported = REPORTED.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    FirstWords {
+        before: Vec::new(),
+        reported: Arc::new(reported.into()),
+        pid: isolation::own_number(client),
+        secret: vec![0; 4],
+    }
+}
+
 impl World {
     /// A client has logged in.
     pub(super) fn accept(&mut self, client: u64, mut end: End, startup: &[(String, String)]) {
@@ -129,16 +140,13 @@ impl World {
         input.truncate(len);
         let pool = self.any_pool();
         let policy = pool.policy();
-        let session = Session::new(end, relay, wording, self.options.reset_always, self.now);
-        let mut session = session.with_input(input);
-        if self.options.mode == Mode::Session {
-            let mut told = Vec::new();
-            encode::authentication_ok(&mut told);
-            session = session.with_greeting(isolation::GREETING, told);
+        let mut session = Session::new(end, relay, wording, self.now).with_input(input);
+        let is_unknown = !startup.is_empty() && client.is_multiple_of(2);
+        if is_unknown || self.options.mode.keeps_server() {
+            session = session.greeted_later(first_words(client));
             let client = self.clients.get_mut(&client).expect("it has arrived");
             client.ungreeted = true;
         }
-        session.thresholds = policy.thresholds;
         let adopted = Box::new(Client {
             session,
             pool: pool.clone(),
@@ -390,12 +398,19 @@ impl World {
     fn tell_holders(&mut self) {
         let mut backends = self.workers.plant.backends.borrow_mut();
         let faulty = self.faulty;
+        let keeps = self.options.mode.keeps_server();
+        let processes = self.workers.plant.processes.borrow();
         for driver in &mut self.workers.drivers {
             for client in driver.clients_mut() {
                 let account = client.account;
+                let is_greeted = client.session.is_greeted();
                 let Some(server) = client.session.server() else {
                     continue;
                 };
+                let told = self.clients.get(&account).and_then(|client| client.number);
+                let noted = processes.get(&account).copied();
+                let kept = (keeps && is_greeted).then_some(server.id);
+                isolation::is_numbered(account, (told, noted), kept);
                 let backend = backends.get_mut(&server.id).expect("it was opened");
                 let is_new = backend.holder.replace(account) != Some(account);
                 if is_new && faulty && self.rng.happens(self.options.faults.cancel_early) {

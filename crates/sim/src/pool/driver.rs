@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, Bounds, Checkout, CloseReason, Grant, Pool, Refusal};
+use pgweir_pool::pool::{Action, Bounds, Checkout, Grant, Pool};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
 use super::{Event, Phase, SWEEP, World};
 use crate::check::{Answer, Input, Need, Watch};
+use crate::names::{close_name, refusal_name};
 
 /// A pool and what the driver knows of it.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Site {
     pool: Pool,
     pub(super) watch: Watch,
     permits: BTreeMap<ServerId, Permit>,
+    /// How often a client was given a server.
+    served: u64,
     /// A server told its parameters once, so clients can be greeted.
     pub(super) parameters_known: bool,
     /// Clients that wait to be greeted, and since when.
@@ -39,6 +42,7 @@ impl Site {
             pool: Pool::new(bounds.clone(), workers, first_name),
             watch: Watch::new(bounds),
             permits: BTreeMap::new(),
+            served: 0,
             parameters_known: false,
             greeting: Vec::new(),
         }
@@ -52,9 +56,22 @@ impl Site {
     }
 }
 
+/// When a permit is asked for, for a server that a pool opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errands {
+    /// After as long as the seed says.
+    Take,
+    /// Before anything else, as for a pool that was told of room.
+    AtOnce,
+}
+
 impl World {
     /// Gives one input to a pool, and carries out what it does.
     pub(super) fn tell(&mut self, at: usize, input: Input) -> Answer {
+        self.tell_with(at, input, Errands::Take)
+    }
+
+    fn tell_with(&mut self, at: usize, input: Input, errands: Errands) -> Answer {
         let now = self.now;
         let site = &mut self.sites[at];
         self.log.count(input.name());
@@ -69,24 +86,28 @@ impl World {
             self.log
                 .line(now, format_args!("pool {at}:     {action:?}"));
         }
+        if let Answer::Checkout(Checkout::Granted(_)) = answer {
+            site.served += 1;
+        }
         let counts = site.pool.counts();
         for what in site.watch.notable(&input, answer, &actions) {
             self.log.count(what);
         }
         site.watch.observe(now, &input, answer, &actions, counts);
         for action in actions {
-            self.carry_out(at, action);
+            self.sites[at].served += u64::from(matches!(action, Action::Grant(_)));
+            self.carry_out(at, action, errands);
         }
         answer
     }
 
-    fn carry_out(&mut self, at: usize, action: Action) {
+    fn carry_out(&mut self, at: usize, action: Action, errands: Errands) {
         self.log.count(name(&action));
         match action {
             Action::Open(server) => {
                 self.log.mix(1 << 32 | server.0);
                 let errand = self.rng.duration(self.options.errand);
-                if errand.is_zero() {
+                if errand.is_zero() || errands == Errands::AtOnce {
                     self.open(at, server);
                 } else {
                     self.schedule(errand, Event::Open(at, server));
@@ -176,7 +197,7 @@ impl World {
                 break;
             };
             self.log.count("fed");
-            self.tell(at as usize, Input::BudgetFreed);
+            self.tell_with(at as usize, Input::BudgetFreed, Errands::AtOnce);
         }
     }
 
@@ -204,6 +225,7 @@ impl World {
                         .filter_map(|rival| self.sites[rival].waiting_since())
                         .min(),
                     servers: self.sites[at].watch.model.total(),
+                    served: self.sites[at].served,
                 })
                 .collect();
             watch.sweep(self.now, &needs);
@@ -240,22 +262,7 @@ fn name(action: &Action) -> &'static str {
     match action {
         Action::Open(_) => "open",
         Action::Grant(_) => "grant",
-        Action::Close(_, reason) => match reason {
-            CloseReason::Idle => "close: idle",
-            CloseReason::Lifetime => "close: lifetime",
-            CloseReason::OverLimit => "close: over limit",
-            CloseReason::Dirty => "close: dirty",
-            CloseReason::Retired => "close: retired",
-            CloseReason::Evicted => "close: evicted",
-        },
+        Action::Close(_, reason) => close_name(*reason),
         Action::Refuse(_, _, refusal) => refusal_name(*refusal),
-    }
-}
-
-fn refusal_name(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::QueueFull => "refuse: queue full",
-        Refusal::Timeout => "refuse: timeout",
-        Refusal::LoginFailing => "refuse: login failing",
     }
 }

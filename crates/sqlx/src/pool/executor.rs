@@ -12,7 +12,6 @@ use super::Pool;
 use super::connection::{Connection, QueryState, Session};
 use crate::holders::{Place, excerpt};
 use crate::meter::Shared;
-use crate::settings::Pooler;
 use crate::sqlx::postgres::{PgQueryResult, PgRow};
 use crate::sqlx::{self, Either, Execute, Executor, Postgres};
 use crate::version::{as_str, split, statement_methods};
@@ -28,7 +27,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        let (text, request) = split(query, named(pool.shared()));
+        let (text, request) = split(query);
         let place = Place::Statement(excerpt(as_str(&text)));
         Box::pin(stream! {
             let (connection, lease) = match pool.take(place).await {
@@ -55,7 +54,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         E: 'q + Execute<'q, Postgres>,
     {
         let pool = self.clone();
-        let (text, request) = split(query, named(pool.shared()));
+        let (text, request) = split(query);
         let place = Place::Statement(excerpt(as_str(&text)));
         Box::pin(async move {
             let (connection, lease) = pool.take(place).await?;
@@ -75,7 +74,7 @@ impl<'c> Executor<'c> for &'c mut Session<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (text, request) = split(query, named(&self.shared));
+        let (text, request) = split(query);
         let Session { raw, shared, state } = self;
         Box::pin(stream! {
             let mut run = Run::start(as_str(&text), shared, state);
@@ -109,7 +108,7 @@ impl<'c> Executor<'c> for &'c mut Session<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (text, request) = split(query, named(&self.shared));
+        let (text, request) = split(query);
         let Session { raw, shared, state } = self;
         Box::pin(async move {
             let mut run = Run::start(as_str(&text), shared, state);
@@ -125,14 +124,6 @@ impl<'c> Executor<'c> for &'c mut Session<'_> {
     }
 
     statement_methods!('c, self => self.raw.connection());
-}
-
-/// Whether statements may be prepared under a name.
-fn named(shared: &Shared) -> bool {
-    match shared.settings.pooler {
-        Pooler::None | Pooler::PgBouncer => true,
-        Pooler::Pgweir => false,
-    }
 }
 
 /// A running query. Dropped before its end, it leaves the session in flight.

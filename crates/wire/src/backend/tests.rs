@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     AuthRequest, ERROR_MESSAGE_MAX, ErrorView, MECHANISMS_MAX, TxStatus, data_row, key_data,
-    parameter_status, ready_status,
+    negotiated, parameter_status, ready_status,
 };
 use crate::encode::{self, ErrorFields, Severity};
 use crate::frame::HEADER_LEN;
@@ -32,6 +32,30 @@ fn a_cancel_key_has_4_to_256_bytes() {
         assert_eq!(key_data(&body), fits.then_some((7, &key[..])), "{len}");
     }
     assert_eq!(key_data(b"\0\0\0"), None);
+}
+
+#[test]
+fn a_negotiated_version_is_one_of_protocol_3() {
+    let body = |version: u32, count: u32, names: &[u8]| {
+        [&version.to_be_bytes()[..], &count.to_be_bytes(), names].concat()
+    };
+    let v3 = 3 << 16;
+    for (bytes, expected) in [
+        (body(v3, 0, b""), Some((0, 0))),
+        (body(v3 | 2, 0, b""), Some((2, 0))),
+        (body(v3 | 0xffff, 2, b"_pq_.a\0_pq_.b\0"), Some((0xffff, 2))),
+        (body(2 << 16, 0, b""), None),
+        (body(0, 0, b""), None),
+        (body(v3, 1, b""), None),
+        (body(v3, u32::MAX, b"_pq_.a\0"), None),
+        (body(v3, 0, b"_pq_.a\0"), None),
+        (body(v3, 1, b"_pq_.a"), None),
+    ] {
+        assert_eq!(negotiated(&bytes), expected, "{bytes:?}");
+        for end in 0..8 {
+            assert_eq!(negotiated(&bytes[..end]), None, "{end} bytes");
+        }
+    }
 }
 
 /// The body of a DataRow.

@@ -56,6 +56,13 @@ pub enum Breach {
         /// Type of the message.
         kind: u8,
     },
+    /// A newer protocol version than was asked for, or a word on options that were not.
+    Negotiation {
+        /// The minor version that was asked for.
+        asked: u16,
+        /// The minor version that the server names.
+        minor: u16,
+    },
     /// An authentication request out of order.
     OutOfOrder,
     /// An authentication method that is not known here, by its number.
@@ -120,6 +127,10 @@ impl fmt::Display for Breach {
                 f,
                 "the server sent a malformed message \"{}\" during login",
                 kind.escape_ascii()
+            ),
+            Self::Negotiation { asked, minor } => write!(
+                f,
+                "the server answered protocol 3.{asked} with 3.{minor} or options that nobody asked for"
             ),
             Self::OutOfOrder => {
                 f.write_str("the server sent an authentication request out of order")

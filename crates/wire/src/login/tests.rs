@@ -25,6 +25,7 @@ fn identity(secrets: Secrets) -> Identity {
         parameters: vec![("application_name".to_owned(), "test".to_owned())],
         secrets,
         weakest: Method::Cleartext,
+        minor: 2,
     }
 }
 
@@ -105,7 +106,7 @@ fn fields(severity: Severity) -> ErrorFields<'static> {
 }
 
 fn opened() -> Opened {
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.into());
     Opened {
         reported: vec![pair("server_version", "17.2"), pair("TimeZone", "UTC")],
         cancel_key: Some((7, b"key4".to_vec())),
@@ -157,8 +158,55 @@ fn the_startup_packet_names_who_logs_in_where() {
         panic!("not a startup packet");
     };
     assert_eq!((&*startup.user, &*startup.database), ("alice", "shop"));
+    assert_eq!(startup.minor, 2);
     let sent = [("application_name".to_owned(), "test".to_owned())];
     assert_eq!(startup.parameters, sent);
+}
+
+#[test]
+fn a_server_may_speak_an_older_version_and_no_newer_one() {
+    let offers = |asked, minor, options: &[String]| {
+        let mut anyone = identity(Secrets::default());
+        anyone.minor = asked;
+        let bytes = said(|out| {
+            encode::negotiate_protocol_version(out, minor, options);
+            settings(out);
+        });
+        hears(&mut anyone, &bytes).map(|(turn, _)| matches!(turn, Turn::Ready(_)))
+    };
+    let bad = |asked, minor| Err(Breach::Negotiation { asked, minor }.into());
+    for (asked, minor) in [(0, 0), (2, 0), (2, 1), (2, 2)] {
+        assert_eq!(offers(asked, minor, &[]), Ok(true));
+    }
+    assert_eq!(offers(0, 2, &[]), bad(0, 2));
+    assert_eq!(offers(2, 3, &[]), bad(2, 3));
+    assert_eq!(offers(2, 0, &["_pq_.x".to_owned()]), bad(2, 0));
+    let kind = backend::NEGOTIATE_PROTOCOL_VERSION;
+    let broken = message(kind, b"\0\x02\0\0\0\0\0\0");
+    check_error(Secrets::default(), &broken, Breach::Malformed { kind });
+    let late = said(|out| {
+        encode::authentication_ok(out);
+        encode::negotiate_protocol_version(out, 0, &[]);
+        encode::ready_for_query(out, TxStatus::Idle);
+    });
+    assert!(
+        hears(&mut identity(Secrets::default()), &late).is_ok(),
+        "of no use any more"
+    );
+}
+
+#[test]
+fn keys_for_cancelling_may_have_256_bytes() {
+    for len in [4, 32, 256] {
+        let key = vec![7; len];
+        let bytes = said(|out| {
+            encode::authentication_ok(out);
+            encode::backend_key_data(out, 9, &key);
+            encode::ready_for_query(out, TxStatus::Idle);
+        });
+        let (turn, _) = hears(&mut identity(Secrets::default()), &bytes).unwrap();
+        assert!(matches!(turn, Turn::Ready(got) if got.cancel_key == Some((9, key))));
+    }
 }
 
 #[test]
@@ -386,7 +434,7 @@ fn a_set_up_query_reports_what_it_changed() {
     let Turn::Ready(opened) = turn else {
         panic!("not ready");
     };
-    let tokyo = ("TimeZone".to_owned(), "Asia/Tokyo".to_owned());
+    let tokyo = ("TimeZone".to_owned(), b"Asia/Tokyo".to_vec());
     assert_eq!(opened.reported, [tokyo]);
 }
 

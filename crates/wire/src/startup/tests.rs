@@ -14,7 +14,7 @@ fn packet(code: u32, body: &[u8]) -> Vec<u8> {
 
 fn startup(parameters: &[(&str, &str)]) -> Result<Startup, StartupError> {
     let mut bytes = Vec::new();
-    encode_startup(&mut bytes, parameters);
+    encode_startup(&mut bytes, 0, parameters);
     match parse(&bytes)? {
         Some((FirstPacket::Startup(startup), consumed)) => {
             assert_eq!(consumed, bytes.len());
@@ -269,7 +269,7 @@ fn encoders_write_the_documented_bytes() {
     let mut out = Vec::new();
     encode_ssl_request(&mut out);
     encode_cancel(&mut out, 258, b"key!");
-    encode_startup(&mut out, &[("user", "a\0b")]);
+    encode_startup(&mut out, 0, &[("user", "a\0b")]);
     assert_eq!(
         out,
         b"\0\0\0\x08\x04\xd2\x16\x2f\
@@ -287,7 +287,7 @@ proptest! {
         let mut parameters = vec![("user", user.as_str()), ("database", database.as_str())];
         parameters.extend(others.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let mut bytes = Vec::new();
-        encode_startup(&mut bytes, &parameters);
+        encode_startup(&mut bytes, 0, &parameters);
         for cut in 0..bytes.len() {
             prop_assert_eq!(parse(&bytes[..cut]), Ok(None));
         }

@@ -2,10 +2,14 @@ use std::sync::Arc;
 
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::time::Time;
+use pgweir_telemetry::Snapshot;
+use pgweir_telemetry::pools::PoolSnapshot;
+use pgweir_wire::sqlstate::SqlState;
 
 use super::{POOLS_MAX, UNCONFIRMED_MAX};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
+use crate::snapshot::{readiness, take};
 use crate::texts::ClientError;
 use crate::world::{World, world};
 
@@ -20,7 +24,7 @@ fn make(registry: &Registry, name: &str, user: &str) -> Result<Arc<PoolHandle>, 
 fn confirm(pool: &PoolHandle) {
     pool.greeting
         .send_replace(Greeting::Known(Arc::new(Welcome {
-            reported: Vec::new(),
+            reported: Arc::default(),
             parameters: Arc::new(Parameters::default()),
         })));
 }
@@ -61,6 +65,52 @@ fn a_pool_that_somebody_uses_stays() {
     drop(held);
     sweep(&world);
     assert_eq!(names(&world), ["app", "clients"]);
+}
+
+#[test]
+fn a_replication_connection_is_counted_with_the_pool_of_its_names_and_keeps_it() {
+    let world = world(WILDCARD);
+    let base = make(&world.registry, "auto", "bob").unwrap();
+    let parameters = vec![("replication".to_owned(), "true".to_owned())];
+    let pool = world.registry.pool_for_replication(&base, parameters);
+    let pool = pool.unwrap();
+    assert!(Arc::ptr_eq(&pool.keys, &base.keys));
+    drop(base);
+    let of = |snapshot: &Snapshot| {
+        let pools = snapshot
+            .pools
+            .iter()
+            .filter(|pool| &*pool.database == "auto");
+        let figures = |pool: &PoolSnapshot| (pool.clients, pool.size_max, pool.totals.queries);
+        pools.map(figures).collect::<Vec<_>>()
+    };
+    pool.with(|stock| {
+        stock.totals.queries = 3;
+        stock.core.client_in(Time(0));
+    });
+    assert_eq!(of(&take(&world.registry)), [(1, Some(50), 3)]);
+    drop(pool);
+    sweep(&world);
+    assert_eq!(names(&world), ["app", "auto", "auto"]);
+    let pools = world.registry.pools();
+    pools[2].with(|stock| stock.core.client_out(Time(0)));
+    drop(pools);
+    // It goes at once, and what it did is its base's, which has not been unused for long.
+    world.registry.forget_unused(Time(2_000_000));
+    assert_eq!(names(&world), ["app", "auto"]);
+    assert_eq!(of(&take(&world.registry)), [(0, Some(50), 3)]);
+    world.registry.forget_unused(Time(2_000_000));
+    assert_eq!(names(&world), ["app"]);
+}
+
+#[test]
+fn a_replication_connection_that_is_refused_makes_nobody_unready() {
+    let world = world("");
+    let refused = world.registry.pool_for_replication(&world.pool, Vec::new());
+    let error = ClientError::new(SqlState::CANNOT_CONNECT_NOW, "no");
+    *refused.unwrap().login_error.lock().unwrap() = Some(error);
+    assert!(readiness(&world.registry).is_ready());
+    assert!(take(&world.registry).readiness.is_ready());
 }
 
 #[test]

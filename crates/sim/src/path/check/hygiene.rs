@@ -5,20 +5,26 @@
 use std::collections::BTreeSet;
 
 use crate::path::postgres::{Backend, Journal, Tx};
-use crate::path::sql::{Statement, Tag};
+use crate::path::sql::{SHARED, Statement, Tag};
 
 /// A request came.
 pub(in crate::path) fn arrives(backend: &Backend, tag: Tag, refused: &BTreeSet<u64>) {
     let name = &backend.name;
-    if let Some(holder) = backend.holder {
-        assert_eq!(
-            holder, tag.client,
-            "hygiene: {name} got {tag}, but is not held by that client"
-        );
-    }
+    // Without a pooler there is nobody else.
+    let Some(holder) = backend.holder else { return };
+    assert_eq!(
+        holder, tag.client,
+        "hygiene: {name} got {tag}, but is not held by that client"
+    );
     assert!(
         !refused.contains(&tag.client),
         "hygiene: {name} got {tag} of a client whose settings are wrong"
+    );
+    let role = backend.settings.value("role");
+    let own = format!("c{}", tag.client);
+    assert!(
+        role == "none" || role == own,
+        "hygiene: {name} got {tag} in the role {role} of another client"
     );
     if backend.guest == Some(tag.client) {
         return;
@@ -28,10 +34,15 @@ pub(in crate::path) fn arrives(backend: &Backend, tag: Tag, refused: &BTreeSet<u
         Tx::Idle,
         "hygiene: {name} got {tag} in another client's transaction"
     );
-    let foreign = backend.statements.keys().find(|name| !name.is_empty());
+    let foreign = backend.clients_statements().next();
     assert_eq!(
         foreign, None,
         "hygiene: {name} got {tag} beside another client's statement"
+    );
+    assert!(
+        backend.held.is_empty(),
+        "hygiene: {name} got {tag} and holds another client's {}",
+        backend.held
     );
     assert!(
         backend.portals.is_empty(),
@@ -52,9 +63,9 @@ pub(in crate::path) fn met(client: u64, pooled: &Journal, direct: &Journal) {
 
 /// A prepared statement is bound.
 pub(in crate::path) fn runs(backend: &Backend, tag: Tag, statement: &Statement) {
-    assert_eq!(
-        statement.tag.map(|tag| tag.client),
-        Some(tag.client),
+    let owner = statement.tag.map(|tag| tag.client);
+    assert!(
+        owner == Some(tag.client) || owner == Some(SHARED),
         "hygiene: {} binds another client's statement for {tag}",
         backend.name
     );

@@ -1,23 +1,16 @@
 //! A client sees only what is meant for it.
 
+use pgweir_pool::id::ServerId;
 use pgweir_wire::backend::{self, ErrorView};
 
-use pgweir_pool::session::Greeting;
-
 use crate::path::client::tag_of;
-use crate::path::sql::Tag;
-
-/// Of every client whose login ends with its first server.
-pub(in crate::path) const GREETING: Greeting = Greeting {
-    number: 1,
-    secret: 7,
-};
+use crate::path::sql::{SHARED, Tag};
 
 /// A client was sent a message.
 pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
     if let Some(tag) = tag(kind, body) {
-        assert_eq!(
-            tag.client, client,
+        assert!(
+            tag.client == client || tag.client == SHARED,
             "isolation: c{client} sees an answer to {tag}"
         );
     } else {
@@ -40,22 +33,51 @@ pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
     }
 }
 
-/// Whether a message to a client whose login has not ended is part of that: all are but settings, and the
-/// error that ends the session.
-pub(in crate::path) fn greets(client: u64, kind: u8, body: &[u8]) -> bool {
+/// The number that a client has of its own: that of no process.
+pub(in crate::path) fn own_number(client: u64) -> u32 {
+    client as u32 * 2
+}
+
+/// PostgreSQL's number of a server's process: that of no client.
+pub(in crate::path) fn process(server: ServerId) -> u32 {
+    server.0 as u32 * 2 + 1
+}
+
+/// A client whose login has not ended is sent a message: its number, if it is told that. Before the login ends,
+/// nothing but settings and an error is for it.
+pub(in crate::path) fn greets(client: u64, kind: u8, body: &[u8]) -> Option<u32> {
     match kind {
-        backend::PARAMETER_STATUS | backend::NOTICE_RESPONSE | backend::ERROR_RESPONSE => false,
-        backend::BACKEND_KEY_DATA => {
-            let pid = backend::key_data(body).map(|(pid, _)| pid);
-            let is_server = pid.is_some_and(|pid| pid != 0 && pid != GREETING.number);
-            assert!(is_server, "isolation: c{client} is told the process {pid:?}");
-            true
-        }
-        backend::AUTHENTICATION | backend::READY_FOR_QUERY => true,
+        backend::PARAMETER_STATUS
+        | backend::NOTICE_RESPONSE
+        | backend::ERROR_RESPONSE
+        | backend::READY_FOR_QUERY => None,
+        backend::BACKEND_KEY_DATA => backend::key_data(body).map(|(pid, _)| pid),
         kind => panic!(
             "isolation: c{client} is answered with {:?} before it may begin",
             char::from(kind)
         ),
+    }
+}
+
+/// A client has a server, and was told a number or not; `noted` is what its cancel requests are found by beside
+/// its own.
+pub(in crate::path) fn is_numbered(
+    client: u64,
+    (told, noted): (Option<u32>, Option<u32>),
+    kept: Option<ServerId>,
+) {
+    assert_eq!(
+        noted,
+        kept.map(process),
+        "isolation: a cancel request by the number of a process finds c{client}, which keeps {kept:?}"
+    );
+    if let Some(told) = told {
+        let own = own_number(client);
+        assert_eq!(
+            told,
+            noted.unwrap_or(own),
+            "isolation: c{client} is told another number than that of what it keeps, {kept:?}"
+        );
     }
 }
 
@@ -75,6 +97,15 @@ pub(in crate::path) fn cancels(client: u64, holder: Option<u64>) {
         holder,
         Some(client),
         "isolation: c{client} cancels a query that is not its own"
+    );
+}
+
+/// A cancel request that was meant for what the client `meant` did arrives late, at a server that the client `guest`
+/// has, or that runs a query of it.
+pub(in crate::path) fn arrives_late(meant: Option<u64>, guest: Option<u64>) {
+    assert!(
+        guest.is_none() || guest == meant,
+        "isolation: a cancel request meant for {meant:?} that was not confirmed arrives at what {guest:?} does"
     );
 }
 

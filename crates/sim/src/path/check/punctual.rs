@@ -50,6 +50,14 @@ pub(in crate::path) fn ends(client: u64, overdue: Option<Overdue>) {
     );
 }
 
+/// The server of a client that a worker has just swept owes the pooler an answer for too long, or not.
+pub(in crate::path) fn joins(client: u64, is_stuck: bool) {
+    assert!(
+        !is_stuck,
+        "punctual: c{client} waits for a server that does not answer the pooler"
+    );
+}
+
 /// A client of a worker that was told of the shutdown waits for a server, or has a server in the middle
 /// of a transaction, or has answers that it did not read: who does nothing has been sent away.
 pub(in crate::path) fn leaves(client: u64, waits: bool, hold: Option<Hold>, unsent: usize) {

@@ -16,8 +16,15 @@ pub(in crate::path) fn returned(backend: &Backend, unread: &[u8], unseen: &[u8])
     assert!(backend.task.is_none(), "rest: {name} is at work");
     assert!(!backend.skips, "rest: {name} waits for a Sync");
     assert_eq!(backend.tx, Tx::Idle, "rest: {name} is in a transaction");
-    let named = backend.statements.keys().any(|name| !name.is_empty());
-    assert!(!named, "rest: {name} has statements");
+    let foreign = backend.clients_statements().next();
+    assert_eq!(foreign, None, "rest: {name} has a client's statement");
+    let count = backend.statements.len();
+    assert!(count <= 201, "rest: {name} has {count} statements");
+    assert!(
+        backend.held.is_empty(),
+        "rest: {name} holds {}",
+        backend.held
+    );
     let input: Vec<u8> = backend.input.iter().chain(unseen).copied().collect();
     only(
         name,

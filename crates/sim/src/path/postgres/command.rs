@@ -7,7 +7,7 @@ use pgweir_wire::{backend, frame, frontend};
 
 use super::{Backend, Env, Tx, put};
 use crate::path::check::hygiene;
-use crate::path::sql::{self, Tag};
+use crate::path::sql::{self, SHARED, Tag};
 use crate::path::work::{Portal, Running, Task};
 
 impl Backend {
@@ -16,6 +16,14 @@ impl Backend {
         let Some((kind, body)) = self.message() else {
             return false;
         };
+        if std::env::var("DBG").is_ok() {
+            eprintln!(
+                "## {} {} {}",
+                self.name,
+                kind as char,
+                String::from_utf8_lossy(&body[..body.len().min(400)]).replace('\0', "~")
+            );
+        }
         match kind {
             frontend::SYNC => self.skips = false,
             frontend::TERMINATE => {
@@ -86,9 +94,17 @@ impl Backend {
     fn parse(&mut self, body: &[u8], env: &Env<'_>) {
         let (name, rest) = text(body);
         let (query, _) = text(rest);
+        if query.is_empty() {
+            return self.parse_nothing(name);
+        }
         let statement = sql::parse(query).remove(0);
         let tag = statement.tag.expect("only clients prepare");
-        self.receive_guest(Some(tag), env);
+        let client = if tag.client == SHARED {
+            self.holder
+        } else {
+            Some(tag.client)
+        };
+        self.receive_guest(client.map(|client| Tag { client, ..tag }), env);
         self.begin_if_idle();
         if name.is_empty() {
             self.statements.remove("");
@@ -96,13 +112,38 @@ impl Backend {
         if statement.verb == sql::Verb::Syntax {
             self.fail(*b"42601", &format!("{tag} syntax error"));
         } else if self.tx == Tx::Failed && !statement.ends_transaction() {
-            self.fail_in_failed(tag);
+            self.fail_in_failed(None);
         } else if self.statements.contains_key(name) {
             self.fail(*b"42P05", &format!("{tag} statement {name} exists"));
         } else {
             self.statements.insert(name.to_owned(), statement);
             put(&mut self.output, backend::PARSE_COMPLETE, &[]);
         }
+    }
+
+    /// Something came that does not say whose it is.
+    fn receive_holder(&mut self) {
+        if self.tx == Tx::Idle {
+            self.guest = self.holder;
+            self.first_guest = self.holder;
+        }
+    }
+
+    /// A statement of no text, which only the pooler prepares, and nobody binds.
+    fn parse_nothing(&mut self, name: &str) {
+        self.receive_holder();
+        self.begin_if_idle();
+        if self.statements.contains_key(name) {
+            return self.fail(*b"42P05", &format!("the pooler's statement {name} exists"));
+        }
+        let (rows, size, fails) = (0, 0, false);
+        let nothing = sql::Statement {
+            tag: None,
+            verb: sql::Verb::Select { rows, size, fails },
+            slow: 0,
+        };
+        self.statements.insert(name.to_owned(), nothing);
+        put(&mut self.output, backend::PARSE_COMPLETE, &[]);
     }
 
     /// Bind has one parameter, the tag of the request.
@@ -118,7 +159,7 @@ impl Backend {
         };
         hygiene::runs(self, tag, &statement);
         if self.tx == Tx::Failed && !statement.ends_transaction() {
-            return self.fail_in_failed(tag);
+            return self.fail_in_failed(None);
         }
         if !portal.is_empty() && self.portals.contains_key(portal) {
             return self.fail(*b"42P03", &format!("{tag} portal {portal} exists"));
@@ -131,6 +172,7 @@ impl Backend {
 
     fn describe(&mut self, body: &[u8]) {
         let (name, _) = text(&body[1..]);
+        self.receive_holder();
         self.begin_if_idle();
         let is_statement = body[0] == frontend::TARGET_STATEMENT;
         let statement = if is_statement {
@@ -143,8 +185,7 @@ impl Backend {
             return self.fail(sqlstate, &format!("nothing called {name:?} to describe"));
         };
         if self.tx == Tx::Failed && statement.has_rows() {
-            let tag = statement.tag.expect("a client's");
-            return self.fail_in_failed(tag);
+            return self.fail_in_failed(None);
         }
         if is_statement {
             put(&mut self.output, backend::PARAMETER_DESCRIPTION, &[0, 0]);
@@ -165,7 +206,7 @@ impl Backend {
         };
         let tag = portal.run.statement.tag.expect("a client's");
         if self.tx == Tx::Failed && !portal.run.statement.ends_transaction() {
-            return self.fail_in_failed(tag);
+            return self.fail_in_failed(None);
         }
         if portal.done && !portal.run.statement.has_rows() {
             return self.fail(*b"55000", &format!("{tag} portal cannot be run"));
@@ -192,7 +233,7 @@ impl Backend {
         let tag = Tag::parse(text(body).0).expect("a call is tagged");
         self.receive_guest(Some(tag), env);
         if self.tx == Tx::Failed {
-            return self.fail_in_failed(tag);
+            return self.fail_in_failed(Some(tag));
         }
         self.begin_if_idle();
         put(&mut self.output, backend::FUNCTION_CALL_RESPONSE, body);

@@ -5,7 +5,7 @@ use pgweir_wire::frontend;
 
 use super::{Then, Writer};
 use crate::path::postgres::put;
-use crate::path::sql::{Tag, Verb};
+use crate::path::sql::{SHARED, Statement, Tag, Verb};
 
 impl Writer<'_> {
     /// Parse and Bind of a statement.
@@ -98,35 +98,72 @@ impl Writer<'_> {
         }
     }
 
-    /// Named statements: prepared, used, perhaps closed.
+    /// Named statements: prepared, used, described, closed, in any order, known or not.
     pub(super) fn named(&mut self) {
         let mut bytes = Vec::new();
-        let choice = self.rng.below(4);
-        match (choice, self.named.last().cloned()) {
-            (0 | 1, Some((name, verb))) => {
-                bind(&mut bytes, "", &name, self.tag());
-                execute(&mut bytes, "", 0);
-                let _ = verb;
-            }
-            (2, Some((name, _))) => {
-                self.named.pop();
-                named(
-                    &mut bytes,
-                    frontend::CLOSE,
-                    frontend::TARGET_STATEMENT,
-                    &name,
-                );
-            }
-            _ => {
-                let name = format!("s{}", self.rng.below(4));
-                let verb = self.verb();
-                let statement = self.statement(verb.clone());
-                encode::parse(&mut bytes, &name, statement.to_string());
-                self.named.push((name, verb));
+        for _ in 0..self.rng.between(1, 3) {
+            let name = format!("s{}", self.rng.below(4));
+            match self.rng.below(8) {
+                0..=3 => {
+                    bind(&mut bytes, "", &name, self.tag());
+                    execute(&mut bytes, "", 0);
+                }
+                4 => {
+                    let target = frontend::TARGET_STATEMENT;
+                    let kind = self.rng.pick(&[frontend::CLOSE, frontend::DESCRIBE]);
+                    named(&mut bytes, kind.expect("some"), target, &name);
+                }
+                choice => {
+                    let statement = if choice == 5 {
+                        let verb = self.verb();
+                        self.statement(verb)
+                    } else {
+                        shared(self.rng.below(4))
+                    };
+                    encode::parse(&mut bytes, &name, statement.to_string());
+                }
             }
         }
         encode::sync(&mut bytes);
         self.push(bytes, 1, Then::Nothing);
+    }
+
+    /// The unnamed statement, parsed in one batch and used in another.
+    pub(super) fn unnamed(&mut self) {
+        let mut bytes = Vec::new();
+        let verb = self.verb();
+        let statement = self.statement(verb);
+        encode::parse(&mut bytes, "", statement.to_string());
+        let target = frontend::TARGET_STATEMENT;
+        if self.rng.one_in(2) {
+            named(&mut bytes, frontend::DESCRIBE, target, "");
+        }
+        encode::sync(&mut bytes);
+        self.push(bytes, 1, Then::Nothing);
+        for _ in 0..self.rng.between(1, 3) {
+            let mut bytes = Vec::new();
+            bind(&mut bytes, "", "", self.tag());
+            execute(&mut bytes, "", 0);
+            encode::sync(&mut bytes);
+            self.push(bytes, 1, Then::Nothing);
+        }
+    }
+}
+
+/// A statement that many clients prepare.
+fn shared(number: u64) -> Statement {
+    let number = u32::try_from(number).expect("few");
+    Statement {
+        tag: Some(Tag {
+            client: SHARED,
+            number,
+        }),
+        verb: Verb::Select {
+            rows: number,
+            size: 10,
+            fails: number == 3,
+        },
+        slow: 0,
     }
 }
 

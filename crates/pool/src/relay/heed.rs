@@ -1,0 +1,290 @@
+//! What a client's texts may leave behind in the session, and what is done about it when their
+//! transaction is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pgweir_sql::effects::{Effects, Kinds};
+use pgweir_sql::fingerprint::text_hash;
+use pgweir_sql::skeleton::skeleton_hash;
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::frontend;
+
+use super::Relay;
+use crate::upstream::Upstream;
+
+/// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
+/// have all of these.
+const STATEMENTS_MAX: usize = 64;
+
+/// Effects that nothing is done about.
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE
+    .with(Kinds::SEQUENCE_READ)
+    .with(Kinds::DATABASE);
+
+/// Statements of a client that may leave something behind when they run.
+#[derive(Debug, Default)]
+pub(super) struct Lasting {
+    unnamed: Effects,
+    named: BTreeMap<Box<[u8]>, Effects>,
+    /// Of those that are not told apart: prepared by SQL, or too many.
+    others: Effects,
+    overflowed: bool,
+}
+
+impl Lasting {
+    fn parsed(&mut self, name: &[u8], effects: Effects) {
+        if name.is_empty() {
+            self.unnamed = effects;
+        } else if effects.kinds.is_empty() {
+            // As below.
+        } else if self.named.len() < STATEMENTS_MAX || self.named.contains_key(name) {
+            // A Parse of a name in use fails, and what had it stays.
+            self.named.entry(name.into()).or_default().add(&effects);
+        } else {
+            self.overflowed = true;
+            self.others.add(&effects);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let is_none = |effects: &Effects| effects.kinds.is_empty();
+        is_none(&self.unnamed) && self.named.is_empty() && is_none(&self.others)
+    }
+
+    /// What the statement of this name leaves behind.
+    fn of(&self, name: &[u8]) -> Option<&Effects> {
+        if name.is_empty() {
+            return Some(&self.unnamed);
+        }
+        let known = self.named.get(name);
+        known.or_else(|| self.overflowed.then_some(&self.others))
+    }
+
+    /// What any statement that SQL can execute leaves behind.
+    fn any(&self) -> Effects {
+        let mut all = self.others.clone();
+        for effects in self.named.values() {
+            all.add(effects);
+        }
+        all
+    }
+}
+
+impl Relay {
+    /// Looks at a message that goes to the server for what it may leave behind there. `whole` says
+    /// that this is all of the body.
+    #[inline]
+    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
+        match kind {
+            frontend::QUERY => {
+                let text = body.strip_suffix(b"\0").unwrap_or(body);
+                let hash = skeleton_hash(text).unwrap_or_else(|| text_hash(text));
+                if !whole || !server.state.is_harmless(hash) {
+                    self.look_at_query(server, text, hash, whole);
+                }
+            }
+            frontend::PARSE => {
+                let text = frontend::parse_text(body);
+                let hash = text_hash(text.unwrap_or(body));
+                let is_harmless = text.is_some() && server.state.is_harmless(hash);
+                if !is_harmless || self.lasting.is_some() {
+                    self.look_at_parse(server, body, hash);
+                }
+            }
+            frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
+            frontend::FUNCTION_CALL => {
+                let kinds = Kinds::ANYTHING;
+                self.note(
+                    server,
+                    &Effects {
+                        kinds,
+                        names: Vec::new(),
+                    },
+                );
+            }
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn look_at_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
+        let effects = self.effects(server, text, whole);
+        if effects.kinds.is_empty() {
+            server.state.learn_harmless(hash);
+            return;
+        }
+        self.note(server, &effects);
+        if effects.kinds.any(Kinds::PREPARED) {
+            self.look_at_prepared(server, effects);
+        }
+    }
+
+    /// A text that may prepare or execute statements by SQL.
+    fn look_at_prepared(&mut self, server: &mut Upstream, effects: Effects) {
+        if let Some(lasting) = &self.lasting {
+            let any = lasting.any();
+            self.note(server, &any);
+        }
+        if !effects.kinds.without(Kinds::PREPARED).is_empty() {
+            self.lasting.get_or_insert_default().others.add(&effects);
+        }
+    }
+
+    #[cold]
+    fn look_at_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
+        let name = frontend::parse_name(body).unwrap_or_default();
+        let text = frontend::parse_text(body);
+        let rest = body.get(name.len() + 1..).unwrap_or_default();
+        let is_harmless = text.is_some() && server.state.is_harmless(hash);
+        let effects = if is_harmless {
+            Effects::default()
+        } else {
+            self.effects(server, text.unwrap_or(rest), text.is_some())
+        };
+        if effects.kinds.is_empty() && text.is_some() {
+            server.state.learn_harmless(hash);
+        }
+        if effects.kinds.is_empty() && self.lasting.is_none() {
+            return;
+        }
+        let lasting = self.lasting.get_or_insert_default();
+        lasting.parsed(name, effects);
+        if lasting.is_empty() {
+            self.lasting = None;
+        }
+    }
+
+    #[cold]
+    fn look_at_bind(&mut self, server: &mut Upstream, body: &[u8]) {
+        let name = frontend::bind_statement(body).unwrap_or_default();
+        let lasting = self.lasting.as_ref();
+        let Some(effects) = lasting.and_then(|lasting| lasting.of(name)).cloned() else {
+            return;
+        };
+        self.note(server, &effects);
+        if effects.kinds.any(Kinds::PREPARED) {
+            self.look_at_prepared(server, effects);
+        }
+    }
+
+    /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
+    /// asked about.
+    fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+        let strings = server.parameters.value("standard_conforming_strings") != Some("off");
+        let mut effects = Effects::of(text, strings);
+        effects.kinds = effects.kinds.without(UNFOLLOWED);
+        if !whole {
+            effects.kinds.add(Kinds::ANYTHING);
+        }
+        let path = self.client.parameters.value("search_path");
+        if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {
+            effects.kinds.add(Kinds::TEMPORARY);
+        }
+        effects
+    }
+
+    fn note(&mut self, server: &mut Upstream, effects: &Effects) {
+        let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
+        let blocks = takes_back && self.began.differing(&server.defaults).next().is_some();
+        if !self.moves() {
+            // All that is left belongs to the client, and is discarded behind it. It may only not be
+            // taken back to another's beginning.
+            let kinds = effects.kinds;
+            server.role_is_foreign |= kinds.any(Kinds::SETTINGS.with(Kinds::ANYTHING));
+            if !blocks {
+                return;
+            }
+        }
+        server.state.note(effects);
+        if blocks && effects.kinds.any(Kinds::RESET) {
+            server.state.block();
+        }
+    }
+
+    /// Whether the client's next message waits until it is known what a text took back.
+    #[inline]
+    pub fn awaits_reset(&self, server: &Upstream) -> bool {
+        server.state.blocks() && self.awaits_answer(server)
+    }
+
+    #[cold]
+    fn awaits_answer(&self, server: &Upstream) -> bool {
+        let is_failed = server.replies.is_settled() && server.status == TxStatus::Failed;
+        !(is_failed
+            || self.is_torn()
+            || server.replies.is_unsynced()
+            || server.replies.is_copying()
+            // What that owes may never be known; it serves nobody else.
+            || !server.replies.is_certain())
+    }
+
+    /// Does what is due when everything was answered: asks what texts have left behind, and sets
+    /// again what they took back of what the client connected with. Appends to `out`.
+    #[inline]
+    pub fn inquire(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
+        if !server.state.is_quiet() {
+            self.inquire_now(server, out);
+        }
+    }
+
+    #[cold]
+    fn inquire_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
+        if let Some(sourced) = server.state.take_sourced() {
+            self.restore(server, &|name| sourced.contains(name), out);
+        }
+        if !server.replies.is_settled() || self.is_torn() || !server.replies.is_certain() {
+            return;
+        }
+        let all = [&self.began, &self.client.parameters, &server.parameters];
+        let names = all.into_iter().flat_map(|parameters| parameters.custom());
+        let names: Vec<_> = names.collect();
+        let question = match server.status {
+            TxStatus::Idle if !self.moves() => {
+                let is_due = server.state.may_have_reset();
+                let question = is_due.then(|| server.state.ask_early(&names)).flatten();
+                server.state.forget_due();
+                question
+            }
+            TxStatus::Idle => server.state.ask(&names),
+            TxStatus::InTransaction if server.state.blocks() => server.state.ask_early(&names),
+            TxStatus::InTransaction | TxStatus::Failed => None,
+        };
+        if let Some(sql) = question {
+            server.send_own(&sql, out);
+        }
+    }
+
+    /// Sets again what the client connected with and the session has not, by what `is_set` says.
+    fn restore(&mut self, server: &mut Upstream, is_set: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
+        server.state.unblock();
+        let own = Arc::make_mut(&mut self.client.parameters);
+        for name in self.began.differing(&server.defaults) {
+            // What the client has set to the server's default was not sent to this server.
+            let value = own.value(&name);
+            let is_default = value == server.defaults.value(&name);
+            let is_reset = value.is_none() || !is_default || server.state.took_back(&name);
+            if !is_set(&name)
+                && is_reset
+                && let Some(value) = self.began.value(&name)
+            {
+                own.set(&name, value);
+                if server.defaults.value(&name).is_none() {
+                    // Amid a transaction nothing was learned yet.
+                    Arc::make_mut(&mut server.parameters).forget(&name);
+                }
+            }
+        }
+        if *own == *self.began {
+            self.client.parameters = self.began.clone();
+        }
+        if !server.replies.is_settled() || server.status == TxStatus::Failed {
+            // The client went on meanwhile, and what it has is set when it gets its next server.
+            return;
+        }
+        if let Some(sql) = server.parameters.sql_to_become(&self.client.parameters) {
+            server.send_restoring(&sql, out);
+            server.parameters = self.client.parameters.clone();
+        }
+    }
+}

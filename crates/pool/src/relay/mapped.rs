@@ -1,0 +1,381 @@
+//! Messages that name a prepared statement, on their way to a server that other clients use too.
+//!
+//! A client's name is replaced by the pooler's for the same statement. What the server lacks is parsed in
+//! front of the message that wants it, and a Parse of what it has becomes a Close of a statement that does not
+//! exist, which is answered at the same place. Header and name are new; the rest of a message is not
+//! touched.
+
+use std::sync::Arc;
+
+use pgweir_sql::fingerprint::Fingerprint;
+use pgweir_wire::backend::TxStatus;
+use pgweir_wire::frame::{self, HEADER_LEN, Header};
+use pgweir_wire::{encode, frontend};
+
+use super::{FromClient, Mode, Relay, Violation};
+use crate::notable::is_notable;
+use crate::passing::Passing;
+use crate::prepared::{
+    Entry, Identity, SHARED_MAX, Slot, push_close, push_name, push_parse, starts_like_ours,
+};
+use crate::replies::{OwnClose, OwnParse, Reply};
+use crate::upstream::Upstream;
+
+/// The rest of a Parse of no text and no types.
+pub(super) const NOTHING: &[u8] = b"\0\0\0";
+
+/// A message that is there at least in part.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) header: Header,
+    /// What there is of its body.
+    pub(super) body: &'a [u8],
+    /// Bytes in front of it that are not forwarded yet.
+    pub(super) before: usize,
+}
+
+impl Message<'_> {
+    #[inline]
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.len() == self.header.body_len as usize
+    }
+}
+
+impl Relay {
+    /// Whether the client goes from server to server.
+    #[inline]
+    pub(super) fn moves(&self) -> bool {
+        matches!(self.mode, Mode::Transaction | Mode::Statement)
+    }
+
+    /// Whether statements with names are shared with other clients.
+    #[inline]
+    pub(super) fn shares(&self) -> bool {
+        self.moves() && self.statements_max > 0
+    }
+
+    /// Whether statements with names can be spoken of now.
+    pub(super) fn may_name(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+    ) -> Result<(), FromClient> {
+        if server.prepared.in_doubt && server.is_done() {
+            server.prepared.in_doubt = false;
+        }
+        let is_in_doubt = server.prepared.in_doubt && server.replies.will_be_ready();
+        let is_open = server.replies.owes_names() || is_in_doubt;
+        if is_open && server.replies.is_certain() {
+            self.awaits_answers = true;
+            return Err(FromClient::Full);
+        }
+        if message.before > 0 {
+            // What is put in front of this message comes behind those.
+            return Err(FromClient::Forward(message.before));
+        }
+        Ok(())
+    }
+
+    /// A Parse of a statement with a name. `Ok` if it goes on as it is.
+    pub(super) fn map_parse(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        name: &[u8],
+    ) -> Result<(), FromClient> {
+        self.may_name(server, message)?;
+        if self.client.statements.get(name).is_some() && !server.prepared.in_doubt {
+            may_put_in_front(server)?;
+            // PostgreSQL says that it is there, after it has read the text.
+            if server.prepared.has_stand(name) {
+                return Ok(());
+            }
+            server.send_stand(name, NOTHING, OwnParse::Stand);
+            return Err(FromClient::Spliced(0));
+        }
+        let is_long = message.header.body_len as usize > SHARED_MAX;
+        if is_long || server.prepared.statement(name).is_some() || server.replies.is_lost() {
+            return Ok(());
+        }
+        if !message.is_whole() {
+            return Err(FromClient::Incomplete);
+        }
+        let parsed = &message.body[name.len() + 1..];
+        if !is_well_formed(parsed) {
+            // Which PostgreSQL sees before it does anything.
+            return Ok(());
+        }
+        if self.client.statements.is_full() {
+            return Err(FromClient::Violation(Violation::TooManyStatements));
+        }
+        let (observer, parameters) = (&mut server.observer, &self.client.parameters);
+        let statement = observer.parse_sent(name, message.body, parameters);
+        let reading = parameters.reading();
+        let identity = Identity::new(&reading, parsed);
+        let known = self.known(server, identity);
+        if let Some(entry) = known {
+            server.observer.known();
+            self.client.statements.insert(name, entry);
+            server.replies.sent(Reply::Known(name.into()));
+            push_close(&mut server.spliced, None);
+            return Err(FromClient::Spliced(HEADER_LEN + message.body.len()));
+        }
+        let text = frame::c_string(parsed).map_or(parsed, |(text, _)| text);
+        let entry = identity.entry(statement, is_notable(text));
+        let number = self.add(server, entry.clone());
+        self.client.statements.insert(name, entry);
+        server.replies.sent(Reply::Mapped(name.into(), number));
+        Err(self.splice(server, message, (0, name.len()), Some(number)))
+    }
+
+    /// The entry of a statement, if the server has it for certain and nothing would make its Parse fail.
+    fn known(&self, server: &mut Upstream, identity: Identity<'_>) -> Option<Arc<Entry>> {
+        let fails = server.status == TxStatus::Failed || server.replies.will_be_ready();
+        if fails || server.prepared.in_doubt {
+            return None;
+        }
+        let slot = server.prepared.shared.want(identity)?;
+        Some(slot.entry.clone())
+    }
+
+    /// A Close of a statement with a name. `Ok` if it goes on as it is.
+    pub(super) fn map_close(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        name: &[u8],
+    ) -> Result<(), FromClient> {
+        self.may_name(server, message)?;
+        let reply = if let Some(closed) = self.client.statements.remove(name) {
+            Reply::Forgotten(Box::new(closed))
+        } else if starts_like_ours(name) || server.prepared.has_stand(name) {
+            Reply::Close(None)
+        } else {
+            return Ok(());
+        };
+        server.replies.sent(reply);
+        push_close(&mut server.spliced, None);
+        Err(FromClient::Spliced(HEADER_LEN + 1 + name.len() + 1))
+    }
+
+    /// A Bind or Describe of a statement. `Ok` if it goes on as it is.
+    #[inline]
+    pub(super) fn map(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        name: &[u8],
+    ) -> Result<(), FromClient> {
+        if server.replies.is_skipping() {
+            Ok(())
+        } else if name.is_empty() {
+            self.map_unnamed(server, message)
+        } else if self.shares() {
+            self.map_use(server, message, name)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A Bind or Describe of a statement with a name. `Ok` if it goes on as it is.
+    fn map_use(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        name: &[u8],
+    ) -> Result<(), FromClient> {
+        self.may_name(server, message)?;
+        let portal = match message.header.kind {
+            frontend::BIND => {
+                frame::c_string(message.body).map_or(0, |(portal, _)| portal.len() + 1)
+            }
+            _ => 1,
+        };
+        let Some(entry) = self.client.statements.get(name) else {
+            if server.prepared.has_stand(name) {
+                may_put_in_front(server)?;
+                server.close_stand(name);
+                return Err(FromClient::Spliced(0));
+            }
+            if starts_like_ours(name) && server.prepared.statement(name).is_none() {
+                note_use(server, message.header.kind, message.body, Fingerprint::NONE);
+                return Err(self.splice(server, message, (portal, name.len()), None));
+            }
+            return Ok(());
+        };
+        let entry = entry.clone();
+        let number = match self.number_of(server, name, &entry) {
+            Some(number) => number,
+            None => {
+                may_put_in_front(server)?;
+                self.put_in_front(server, name, entry.clone())
+            }
+        };
+        if entry.is_notable {
+            self.heed_effects(server, entry.text(), true);
+        }
+        note_use(server, message.header.kind, message.body, entry.statement);
+        Err(self.splice(server, message, (portal, name.len()), Some(number)))
+    }
+
+    /// The number of the client's statement, if the server has it. The client shares the server's copy from
+    /// then on.
+    fn number_of(&mut self, server: &mut Upstream, name: &[u8], entry: &Arc<Entry>) -> Option<u32> {
+        if server.prepared.in_doubt {
+            return None;
+        }
+        let slot = server.prepared.shared.want(entry.identity())?;
+        if !Arc::ptr_eq(&slot.entry, entry) {
+            self.client.statements.insert(name, slot.entry.clone());
+        }
+        Some(slot.number)
+    }
+
+    /// Parses a statement of the client on a server that lacks it, before the message that wants it.
+    fn put_in_front(&mut self, server: &mut Upstream, name: &[u8], entry: Arc<Entry>) -> u32 {
+        let reading = self.client.parameters.reading();
+        let entry = if entry.reading() == &*reading {
+            entry
+        } else {
+            // PostgreSQL reads it otherwise now.
+            let identity = Identity::new(&reading, entry.body());
+            let entry = identity.entry(entry.statement, entry.is_notable);
+            if let Some(slot) = server.prepared.shared.want(identity) {
+                return slot.number;
+            }
+            self.client.statements.insert(name, entry.clone());
+            entry
+        };
+        let number = self.add(server, entry.clone());
+        server.observer.put_in_front();
+        server
+            .replies
+            .sent(Reply::OwnParse(OwnParse::Number(number)));
+        let named = |out: &mut Vec<u8>| push_name(out, Some(number));
+        push_parse(&mut server.spliced, named, entry.body());
+        number
+    }
+
+    /// Gives a statement a number on the server, and makes room for it.
+    fn add(&self, server: &mut Upstream, entry: Arc<Entry>) -> u32 {
+        let shared = &mut server.prepared.shared;
+        let old = shared.take(entry.identity());
+        let evicted = shared.evict(self.statements_max as usize);
+        let is_evicted = evicted.is_some();
+        let number = shared.add(entry);
+        if is_evicted {
+            server.observer.evicted();
+        }
+        for slot in old.into_iter().chain(evicted) {
+            close_slot(server, slot);
+        }
+        number
+    }
+
+    /// A Bind or Describe of the unnamed statement: it is the client's own, or none. `Ok` if it goes on as it is.
+    #[inline]
+    fn map_unnamed(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+    ) -> Result<(), FromClient> {
+        if server.prepared.unnamed_is_of_batch() {
+            return Ok(());
+        }
+        self.map_earlier_unnamed(server, message)
+    }
+
+    fn map_earlier_unnamed(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+    ) -> Result<(), FromClient> {
+        if server.replies.will_be_ready() && server.replies.is_certain() {
+            // What became of its Parse is not known before.
+            self.awaits_answers = true;
+            return Err(FromClient::Full);
+        }
+        if !server.prepared.unnamed_is_foreign() {
+            return Ok(());
+        }
+        if message.before > 0 {
+            return Err(FromClient::Forward(message.before));
+        }
+        may_put_in_front(server)?;
+        match self.client.statements.unnamed() {
+            Some(body) => {
+                server.observer.unnamed_again(body, &self.client.parameters);
+                push_parse(&mut server.spliced, |out| out.push(0), body);
+                server.replies.sent(Reply::OwnParse(OwnParse::Unnamed));
+                let text = frame::c_string(body).map_or(body, |(text, _)| text);
+                if is_notable(text) {
+                    let text = text.to_vec();
+                    self.heed_effects(server, &text, true);
+                }
+            }
+            None => {
+                encode::close_statement(&mut server.spliced, "");
+                server.replies.sent(Reply::OwnClose(OwnClose::Unnamed));
+            }
+        }
+        server.prepared.unnamed_is_clients_now();
+        Err(FromClient::Spliced(0))
+    }
+
+    /// Replaces in a message the name at this place of its body, of this length. Header and name are new, and the
+    /// rest of the body follows as if it were the rest of a message that came in pieces.
+    fn splice(
+        &mut self,
+        server: &mut Upstream,
+        message: Message<'_>,
+        (at, len): (usize, usize),
+        number: Option<u32>,
+    ) -> FromClient {
+        let Message { header, body, .. } = message;
+        let out = &mut server.spliced;
+        let start = out.len();
+        out.push(header.kind);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&body[..at]);
+        push_name(out, number);
+        let rest = header.body_len as usize - (at + len + 1);
+        let length = (out.len() - start - 1 + rest) as u32;
+        out[start + 1..start + HEADER_LEN].copy_from_slice(&length.to_be_bytes());
+        self.passing = Passing::after(true, rest);
+        FromClient::Spliced(HEADER_LEN + at + len + 1)
+    }
+}
+
+/// Notes a Bind or Describe that does not go on as it came.
+fn note_use(server: &mut Upstream, kind: u8, body: &[u8], statement: Fingerprint) {
+    if kind == frontend::BIND {
+        if body.first() == Some(&0) {
+            server.prepared.unnamed_bind_sent(false);
+        }
+        server.observer.shared_bind_sent(statement);
+        server.replies.sent(Reply::Bind);
+    } else {
+        server.replies.sent(Reply::Describe);
+    }
+}
+
+/// Whether an answer to a message of the pooler can be kept from the client.
+pub(super) fn may_put_in_front(server: &Upstream) -> Result<(), FromClient> {
+    if server.replies.is_lost() {
+        return Err(FromClient::Violation(Violation::Unreachable));
+    }
+    Ok(())
+}
+
+/// Closes a statement of the pooler.
+fn close_slot(server: &mut Upstream, slot: Slot) {
+    push_close(&mut server.spliced, Some(slot.number));
+    let evicted = OwnClose::Evicted(Box::new(slot));
+    server.replies.sent(Reply::OwnClose(evicted));
+}
+
+/// Whether this is what follows the name in a Parse: a text, and as many types as it says.
+fn is_well_formed(parsed: &[u8]) -> bool {
+    let types = frame::c_string(parsed).and_then(|(_, rest)| rest.split_first_chunk());
+    types.is_some_and(|(count, types)| types.len() == 4 * usize::from(u16::from_be_bytes(*count)))
+}
