@@ -14,6 +14,7 @@ mod auth;
 mod cancel;
 mod command_line;
 mod crowd;
+mod databases;
 mod departures;
 mod drivers;
 mod failures;

@@ -210,6 +210,7 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.prepared.client_changed();
+        server.wanted_databases.clear();
         server.state.client_changed(self.moves());
         if self.mode == Mode::Replication {
             self.client.parameters = server.parameters.clone();

@@ -53,6 +53,9 @@ pub enum Need<S> {
     Checkout,
     /// This is noted before the client reads that it may begin; call again.
     Greeted(Greeted),
+    /// A statement was sent that needs these databases for itself: idle servers to them are closed, which
+    /// PostgreSQL waits for; call again.
+    Vacate(Vec<Vec<u8>>),
     /// The server goes back to its pool.
     Checkin(Box<Server<S>>),
     /// The server goes back to its pool when it has been cleaned.

@@ -107,6 +107,8 @@ pub struct Upstream {
     pub observer: Observer,
     /// What the client that holds the server may open.
     pub transactions: Transactions,
+    /// Databases that the client's statements need for themselves, until the pools are told.
+    pub wanted_databases: Vec<Vec<u8>>,
     /// The server said that it is about to close the connection.
     pub dying: bool,
     /// The session may have another role, which PostgreSQL does not report.
@@ -138,6 +140,7 @@ impl Upstream {
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
+            wanted_databases: Vec::new(),
             dying: false,
             role_is_foreign: false,
             limit_is_foreign: false,

@@ -7,7 +7,7 @@ use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
 use crate::session::{End, Greeted, Need};
-use crate::stock::{Answer, Granted};
+use crate::stock::{Answer, Granted, Stock};
 
 /// What a session needs.
 pub(super) type NeedOf<S> = Need<ServerStreamOf<S>>;
@@ -91,6 +91,12 @@ impl<S: Shell> Driver<S> {
                     }
                     client.session.pump(self.now, &mut self.scratch)
                 }
+                Need::Vacate(databases) => {
+                    for database in databases {
+                        self.vacate(&client, &database);
+                    }
+                    client.session.pump(self.now, &mut self.scratch)
+                }
                 Need::Checkin(mut server) => {
                     self.shell.observe(&client, &mut server);
                     self.check_in(&client.pool, server, Condition::Clean);
@@ -145,6 +151,15 @@ impl<S: Shell> Driver<S> {
             client.session.wait(place);
         }
         self.answered(slot, client, answer)
+    }
+
+    /// A client needs a database for itself: pools give up servers to it that nobody uses.
+    fn vacate(&mut self, client: &Client<S::Platform>, database: &[u8]) {
+        for pool in self.shell.pools_of_database(client, database) {
+            let now = self.now;
+            let vacate = |stock: &mut Stock<_>| stock.core.vacate(now);
+            self.outbox.decide(&*self.shell, &pool, now, vacate);
+        }
     }
 
     /// A server died under a client that had sent it nothing: back to the same place.

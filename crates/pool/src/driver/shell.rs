@@ -56,6 +56,13 @@ pub trait Shell {
     /// The pool of this number.
     fn pool(&self, id: PoolId) -> PoolOf<Self>;
 
+    /// The pools whose servers are in this database of the PostgreSQL that the client uses.
+    fn pools_of_database(
+        &self,
+        client: &Client<Self::Platform>,
+        database: &[u8],
+    ) -> Vec<PoolOf<Self>>;
+
     /// Has the budget decide, under its lock. `decide` may lock a pool; whoever holds a pool's lock
     /// never asks the budget.
     fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T;

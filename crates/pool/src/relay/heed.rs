@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgweir_sql::databases::databases_wanted;
 use pgweir_sql::effects::{Effects, Kinds};
 use pgweir_sql::fingerprint::text_hash;
 use pgweir_sql::skeleton::skeleton_hash;
@@ -18,9 +19,7 @@ use crate::upstream::Upstream;
 const STATEMENTS_MAX: usize = 64;
 
 /// Effects that nothing is done about.
-const UNFOLLOWED: Kinds = Kinds::SEQUENCE
-    .with(Kinds::SEQUENCE_READ)
-    .with(Kinds::DATABASE);
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE.with(Kinds::SEQUENCE_READ);
 
 /// Statements of a client that may leave something behind when they run.
 #[derive(Debug, Default)]
@@ -168,12 +167,15 @@ impl Relay {
         }
     }
 
-    /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
+    /// What a text that goes to the server may leave behind. Of one that is not there as a whole that is anything that can be
     /// asked about.
-    fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+    fn effects(&self, server: &mut Upstream, text: &[u8], whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
         let mut effects = Effects::of(text, strings);
         effects.kinds = effects.kinds.without(UNFOLLOWED);
+        if effects.kinds.any(Kinds::DATABASE) {
+            server.wanted_databases = databases_wanted(text, strings);
+        }
         if !whole {
             effects.kinds.add(Kinds::ANYTHING);
         }

@@ -293,7 +293,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if is_within || (is_nothing && lease.used) {
             (lease.running, lease.active) = before;
         }
-        Ok(())
+        let wanted = &mut lease.server.upstream.wanted_databases;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        Err(Need::Vacate(std::mem::take(wanted)))
     }
 
     /// Sends as much of `bytes` to the server as the protocol allows, and holds the rest.

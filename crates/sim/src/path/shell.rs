@@ -221,6 +221,10 @@ impl Shell for Plant {
         self.pools[id.0 as usize].clone()
     }
 
+    fn pools_of_database(&self, _: &Client<InMemory>, _: &[u8]) -> Vec<PoolCell> {
+        self.pools.clone()
+    }
+
     fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T {
         assert!(
             !self.pool_taken.get(),
