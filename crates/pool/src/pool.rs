@@ -252,12 +252,11 @@ impl Pool {
     pub fn vacate(&mut self, now: Time) {
         let is_early = self.vacated.is_some_and(|at| now < at + VACATE_PAUSE);
         self.vacate_again = is_early;
-        if is_early {
-            return;
+        if !is_early {
+            self.vacated = Some(now);
+            self.servers.retire();
+            self.close_overdue(now);
         }
-        self.vacated = Some(now);
-        self.servers.retire();
-        self.close_overdue(now);
         self.settle(now);
     }
 
