@@ -90,3 +90,23 @@ fn a_database_that_a_client_uses_is_not_dropped() {
     holder.query("commit").success();
     client.until_ready().success();
 }
+
+#[test]
+fn a_database_that_the_probe_is_in_is_renamed() {
+    let role = shared().role();
+    let name = &role.name;
+    shared().sql(&format!("alter role {name} createdb"));
+    shared().sql(&format!("create database {name} owner {name}"));
+    let config = config(&role)
+        .set("http_listen", "127.0.0.1:0")
+        .database("app", "dbname", name);
+    let pooler = Pooler::start(&config);
+    eventually("the probe is there", || {
+        (sessions(name) == "1").then_some(())
+    });
+    let target = role.through(&pooler).database("postgres");
+    let mut client = Client::log_in(&target);
+    client
+        .query(&format!("alter database {name} rename to {name}_new"))
+        .success();
+}
