@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_sql::effects::{Effects, Kinds};
-use pgweir_sql::fingerprint::text_hash;
-use pgweir_sql::skeleton::skeleton_hash;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 /// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
@@ -72,26 +71,10 @@ impl Lasting {
 }
 
 impl Relay {
-    /// Looks at a message that goes to the server for what it may leave behind there. `whole` says
-    /// that this is all of the body.
+    /// Looks at a message without a text that goes to the server for what it may leave behind there.
     #[inline]
-    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
+    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8]) {
         match kind {
-            frontend::QUERY => {
-                let text = body.strip_suffix(b"\0").unwrap_or(body);
-                let hash = skeleton_hash(text).unwrap_or_else(|| text_hash(text));
-                if !whole || !server.state.is_harmless(hash) {
-                    self.look_at_query(server, text, hash, whole);
-                }
-            }
-            frontend::PARSE => {
-                let text = frontend::parse_text(body);
-                let hash = text_hash(text.unwrap_or(body));
-                let is_harmless = text.is_some() && server.state.is_harmless(hash);
-                if !is_harmless || self.lasting.is_some() {
-                    self.look_at_parse(server, body, hash);
-                }
-            }
             frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
             frontend::FUNCTION_CALL => {
                 let kinds = Kinds::ANYTHING;
@@ -107,13 +90,9 @@ impl Relay {
         }
     }
 
-    #[cold]
-    fn look_at_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
+    /// A query that is not known goes to the server. `whole` says that this is all of it.
+    pub(super) fn look_at_query(&mut self, server: &mut Upstream, text: Text<'_>, whole: bool) {
         let effects = self.effects(server, text, whole);
-        if effects.kinds.is_empty() {
-            server.state.learn_harmless(hash);
-            return;
-        }
         self.note(server, &effects);
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
@@ -131,20 +110,28 @@ impl Relay {
         }
     }
 
+    /// A statement is prepared. `whole` says that this is all of its text.
+    #[inline]
+    pub(super) fn look_at_parse(
+        &mut self,
+        server: &mut Upstream,
+        name: &[u8],
+        text: Text<'_>,
+        whole: bool,
+    ) {
+        let is_harmless = whole && server.state.is_harmless(text.hash);
+        if !is_harmless || self.lasting.is_some() {
+            self.note_parse(server, name, text, whole);
+        }
+    }
+
     #[cold]
-    fn look_at_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
-        let name = frontend::parse_name(body).unwrap_or_default();
-        let text = frontend::parse_text(body);
-        let rest = body.get(name.len() + 1..).unwrap_or_default();
-        let is_harmless = text.is_some() && server.state.is_harmless(hash);
-        let effects = if is_harmless {
+    fn note_parse(&mut self, server: &mut Upstream, name: &[u8], text: Text<'_>, whole: bool) {
+        let effects = if whole && server.state.is_harmless(text.hash) {
             Effects::default()
         } else {
-            self.effects(server, text.unwrap_or(rest), text.is_some())
+            self.effects(server, text, whole)
         };
-        if effects.kinds.is_empty() && text.is_some() {
-            server.state.learn_harmless(hash);
-        }
         if effects.kinds.is_empty() && self.lasting.is_none() {
             return;
         }
@@ -169,13 +156,22 @@ impl Relay {
     }
 
     /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
-    /// asked about.
-    fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+    /// asked about. One that leaves nothing, however strings are read, is known again.
+    fn effects(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
-        let mut effects = Effects::of(text, strings);
-        effects.kinds = effects.kinds.without(UNFOLLOWED);
+        let of = |strings| {
+            let mut effects = Effects::of(text.sql, strings);
+            effects.kinds = effects.kinds.without(UNFOLLOWED);
+            effects
+        };
+        let mut effects = of(strings);
         if !whole {
             effects.kinds.add(Kinds::ANYTHING);
+        }
+        if effects.kinds.is_empty() && (!text.sql.contains(&b'\\') || of(!strings).kinds.is_empty())
+        {
+            server.state.learn_harmless(text.hash);
+            return effects;
         }
         let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {
