@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pgweir_sql::effects::{Effects, Kinds};
+use pgweir_sql::effects::{Effects, Kinds, Plain};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
+use crate::parameters::Values;
 use crate::text::Text;
 use crate::upstream::Upstream;
 
@@ -20,6 +21,9 @@ const STATEMENTS_MAX: usize = 64;
 const UNFOLLOWED: Kinds = Kinds::SEQUENCE
     .with(Kinds::SEQUENCE_READ)
     .with(Kinds::DATABASE);
+
+/// Effects on settings.
+const CHANGING: Kinds = Kinds::SETTINGS.with(Kinds::RESET).with(Kinds::ANYTHING);
 
 /// Statements of a client that may leave something behind when they run.
 #[derive(Debug, Default)]
@@ -93,7 +97,20 @@ impl Relay {
     /// A query that is not known goes to the server. `whole` says that this is all of it.
     pub(super) fn look_at_query(&mut self, server: &mut Upstream, text: Text<'_>, whole: bool) {
         let effects = self.effects(server, text, whole);
+        let is_alone = whole && self.moves() && server.is_at_rest() && server.state.is_clear();
         self.note(server, &effects);
+        if is_alone && !server.state.is_clear() {
+            let tells_all = |what: &Plain| match what {
+                // What it reports, PostgreSQL tells itself.
+                Plain::Set { name, value } => {
+                    value.is_some() || server.defaults.value(name).is_some()
+                }
+                Plain::DiscardAll => true,
+            };
+            if let Some(what) = Plain::of(text.sql).filter(tells_all) {
+                server.state.note_told(what);
+            }
+        }
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
         }
@@ -182,12 +199,17 @@ impl Relay {
 
     fn note(&mut self, server: &mut Upstream, effects: &Effects) {
         let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
+        if takes_back && self.has_nothing_to_take_back(server, effects.kinds) {
+            let kinds = effects.kinds.without(Kinds::RESET.with(Kinds::RESET_ALL));
+            let names = Vec::new();
+            return server.state.note(&Effects { kinds, names });
+        }
         let blocks = takes_back && self.began.differing(&server.defaults).next().is_some();
         if !self.moves() {
             // All that is left belongs to the client, and is discarded behind it. It may only not be
             // taken back to another's beginning.
             let kinds = effects.kinds;
-            server.role_is_foreign |= kinds.any(Kinds::SETTINGS.with(Kinds::ANYTHING));
+            server.role_is_foreign |= kinds.any(CHANGING);
             if !blocks {
                 return;
             }
@@ -196,6 +218,19 @@ impl Relay {
         if blocks && effects.kinds.any(Kinds::RESET) {
             server.state.block();
         }
+    }
+
+    /// Whether a text that does no more to settings than to take them back finds none that the client, or the
+    /// server, has of its own.
+    fn has_nothing_to_take_back(&self, server: &Upstream, kinds: Kinds) -> bool {
+        let own = &*self.client.parameters;
+        !kinds.any(Kinds::SETTINGS.with(Kinds::ANYTHING))
+            && self.moves()
+            && server.state.is_clear()
+            && !server.state.has_unnamed()
+            && [&self.began, &server.parameters, &server.defaults]
+                .iter()
+                .all(|others| own == &***others)
     }
 
     /// Whether the client's next message waits until it is known what a text took back.
@@ -226,6 +261,12 @@ impl Relay {
 
     #[cold]
     fn inquire_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
+        if server.replies.is_settled()
+            && server.status == TxStatus::Idle
+            && let Some(told) = server.state.take_told()
+        {
+            self.learn(server, told);
+        }
         if let Some(sourced) = server.state.take_sourced() {
             self.restore(server, &|name| sourced.contains(name), out);
         }
@@ -248,6 +289,26 @@ impl Relay {
         };
         if let Some(sql) = question {
             server.send_own(&sql, out);
+        }
+    }
+
+    /// A text said all of what it did.
+    fn learn(&mut self, server: &mut Upstream, told: Plain) {
+        match told {
+            Plain::Set { name, value } => {
+                let is_reported = server.defaults.value(&name).is_some();
+                if let Some(value) = value.filter(|_| !is_reported) {
+                    Arc::make_mut(&mut server.parameters).set(&name, &value);
+                    Arc::make_mut(&mut self.client.parameters).set(&name, &value);
+                }
+            }
+            Plain::DiscardAll => {
+                let own = Arc::make_mut(&mut self.client.parameters);
+                let custom: Vec<_> = own.custom().collect();
+                own.learn(&Values::new(), &custom, &server.defaults);
+                server.role_is_foreign = false;
+                server.state.all_taken_back();
+            }
         }
     }
 
