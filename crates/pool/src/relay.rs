@@ -38,6 +38,16 @@ pub enum Mode {
     Replication,
 }
 
+impl Mode {
+    /// Whether a client has the same server as long as it is connected.
+    pub fn keeps_server(self) -> bool {
+        match self {
+            Self::Session | Self::Replication => true,
+            Self::Transaction | Self::Statement => false,
+        }
+    }
+}
+
 /// What to do with the front of the bytes that came from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FromClient {
@@ -200,6 +210,7 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.prepared.client_changed();
+        server.wanted_databases.clear();
         server.state.client_changed(self.moves());
         if self.mode == Mode::Replication {
             self.client.parameters = server.parameters.clone();

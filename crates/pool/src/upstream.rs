@@ -87,6 +87,8 @@ pub enum Transactions {
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
+    /// PostgreSQL's number of its process, if it told.
+    pub pid: Option<u32>,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -105,6 +107,8 @@ pub struct Upstream {
     pub observer: Observer,
     /// What the client that holds the server may open.
     pub transactions: Transactions,
+    /// Databases that the client's statements need for themselves, until the pools are told.
+    pub wanted_databases: Vec<Vec<u8>>,
     /// The server said that it is about to close the connection.
     pub dying: bool,
     /// The client was passed on why.
@@ -128,6 +132,7 @@ impl Upstream {
     /// A server that has just logged in with these settings.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
+            pid: None,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
@@ -137,6 +142,7 @@ impl Upstream {
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
+            wanted_databases: Vec::new(),
             dying: false,
             is_explained: false,
             role_is_foreign: false,

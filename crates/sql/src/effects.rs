@@ -7,6 +7,7 @@
 mod plain;
 mod set_config;
 
+use crate::databases::wants_database;
 use crate::kind::{Kind, Scope, Setting};
 use crate::lexer::{Lexer, Token, TokenKind};
 
@@ -66,7 +67,8 @@ impl Kinds {
     pub const SEQUENCE: Self = Self(1 << 14);
     /// `PREPARE`, `EXECUTE`, `DEALLOCATE`, or a word that may be one of them.
     pub const PREPARED: Self = Self(1 << 15);
-    /// A database is dropped, renamed, moved, or is the template of another.
+    /// A database is dropped, renamed, moved, or is the template of another
+    /// ([`crate::databases`]).
     pub const DATABASE: Self = Self(1 << 16);
     /// A relation is created, which is temporary if the search path says so.
     pub const CREATE: Self = Self(1 << 17);
@@ -247,7 +249,11 @@ impl Scan<'_> {
                 self.add(Kinds::CURSOR);
             }
             b'c' if is("close") => self.add(Kinds::CLOSE),
-            b'd' if is("drop") => self.add(Kinds::DROP),
+            b'd' if is("drop") => {
+                self.add(Kinds::DROP);
+                self.database(token);
+            }
+            b'a' | b'c' if is("alter") || is("create") => self.database(token),
             b'l' if is("listen") => self.add(Kinds::LISTEN),
             b'u' if is("unlisten") => self.add(Kinds::UNLISTEN),
             b'l' if is("load") => self.add(Kinds::LIBRARY),
@@ -256,6 +262,12 @@ impl Scan<'_> {
             }
             b'd' if is("deallocate") => self.add(Kinds::PREPARED),
             _ => {}
+        }
+    }
+
+    fn database(&mut self, token: Token) {
+        if wants_database(&self.sql[token.start..], self.strings) {
+            self.add(Kinds::DATABASE);
         }
     }
 
@@ -327,7 +339,6 @@ impl Scan<'_> {
             }
             (6, b'u') if is("update") => self.updates = true,
             (7, b'e') if is("execute") => self.add(Kinds::PREPARED),
-            (8, b'd') if is("database") => self.add(Kinds::DATABASE),
             _ => {}
         }
         Before::Other

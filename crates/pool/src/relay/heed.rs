@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgweir_sql::databases::databases_wanted;
 use pgweir_sql::effects::{Effects, Kinds, Plain};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
@@ -18,9 +19,7 @@ use crate::upstream::Upstream;
 const STATEMENTS_MAX: usize = 64;
 
 /// Effects that nothing is done about.
-const UNFOLLOWED: Kinds = Kinds::SEQUENCE
-    .with(Kinds::SEQUENCE_READ)
-    .with(Kinds::DATABASE);
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE.with(Kinds::SEQUENCE_READ);
 
 /// Effects on settings.
 const CHANGING: Kinds = Kinds::SETTINGS.with(Kinds::RESET).with(Kinds::ANYTHING);
@@ -182,6 +181,9 @@ impl Relay {
             effects
         };
         let mut effects = of(strings);
+        if effects.kinds.any(Kinds::DATABASE) {
+            server.wanted_databases = databases_wanted(text.sql, strings);
+        }
         if !whole {
             effects.kinds.add(Kinds::ANYTHING);
         }

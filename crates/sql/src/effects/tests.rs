@@ -213,6 +213,11 @@ fn prepared_statements_sequences_and_databases() {
         ("select currval('a'), lastval()", "sequence-read"),
         ("drop database a", "drop database"),
         ("alter database a rename to b", "database"),
+        (
+            "alter database a set work_mem = 1; grant create on database a to b",
+            "create",
+        ),
+        ("create table database (database text)", "create"),
         ("create database a template b", "database create"),
     ]);
 }
