@@ -111,6 +111,8 @@ pub struct Upstream {
     pub wanted_databases: Vec<Vec<u8>>,
     /// The server said that it is about to close the connection.
     pub dying: bool,
+    /// The client was passed on why.
+    pub(crate) is_explained: bool,
     /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
     /// A client may have limited the time of statements, which PostgreSQL does not report.
@@ -142,6 +144,7 @@ impl Upstream {
             transactions: Transactions::Allowed,
             wanted_databases: Vec::new(),
             dying: false,
+            is_explained: false,
             role_is_foreign: false,
             limit_is_foreign: false,
             restoring: false,
@@ -352,7 +355,9 @@ impl Upstream {
             return Err(FromServer::Transaction);
         }
         if header.kind == backend::ERROR_RESPONSE {
-            self.dying |= is_fatal(&bytes[HEADER_LEN..]);
+            let is_fatal = is_fatal(&bytes[HEADER_LEN..]);
+            self.dying |= is_fatal;
+            self.is_explained |= is_fatal && forward;
         }
         let noted = self.note((header.kind, body), run.len, client);
         if noted.map_err(FromServer::Broken)? == Noted::IsParse {
