@@ -75,7 +75,7 @@ def run_all(arguments, runner, folder):
                 suite.prepare(cluster)
                 pooler = None if way == "direct" else poolers[program].start(cluster, mode)
                 port = pooler.port if pooler else cluster.port
-                is_blind = name == "isolation" and way.endswith("transaction")
+                is_blind = name == "isolation" and way not in ("direct", "session")
                 left_out = suite.watching(tree, arguments.tests) if is_blind else frozenset()
                 run = suite.run(tree, cluster, port, arguments.tests, arguments.timeout, left_out)
                 if pooler and pooler.process.poll() is not None:

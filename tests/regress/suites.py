@@ -86,8 +86,8 @@ class Suite:
         return [group for group in groups if group]
 
     def watching(self, tree, tests):
-        """Tests that see a session wait. They ask for its process by the number that it was told at login, which in
-        transaction mode is that of no process; without an answer they take hours."""
+        """Tests that see a session wait. They ask for its process by the number that it was told at login, which is
+        that of no process in transaction mode, and behind PgBouncer; without an answer they take hours."""
         expected = tree.folder / self.folder / "expected"
         names = [name for group in self.groups(tree, tests) for name in group]
         return {name for name in names
