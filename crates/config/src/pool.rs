@@ -44,6 +44,8 @@ pub struct PoolConfig {
     pub transaction_timeout: Option<Duration>,
     /// Time a client may be idle outside a transaction.
     pub client_idle_timeout: Option<Duration>,
+    /// Time for which state of a session may keep its server in transaction and statement mode.
+    pub pin_timeout: Option<Duration>,
     /// Whether statements are counted.
     pub track_statements: bool,
     /// Time from which on a statement is slow.
@@ -102,7 +104,7 @@ impl PoolConfig {
         let mut pool = by_name! { chain:
             pool_mode, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
             max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
-            transaction_timeout, client_idle_timeout, track_statements, slow_query_time,
+            transaction_timeout, client_idle_timeout, pin_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
             server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
             server_reset_query, server_reset_query_always, max_prepared_statements,

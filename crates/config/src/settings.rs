@@ -291,6 +291,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time a transaction may take."),
     Setting::new(GDU, "client_idle_timeout", TIMEOUT, "0",
         "Time a client may be idle outside a transaction."),
+    Setting::new(GDU, "pin_timeout", TIMEOUT, "0",
+        "Time for which state of a session (temporary objects, advisory locks, `LISTEN`, ...) may keep its server in transaction and statement mode; then the session ends with 57P05 as soon as its client pauses outside a transaction. PgBouncer does not have it."),
 
     // What is found out.
     Setting::new(GDU, "track_statements", Kind::Bool, "true",

@@ -122,6 +122,11 @@ impl Observer {
         self.work.evicted += 1;
     }
 
+    /// What was sent last, a simple query or a Bind, may leave something in the session that keeps the server.
+    pub(crate) fn may_hold(&mut self, is_query: bool) {
+        self.trace.may_hold(is_query);
+    }
+
     /// An Execute was sent. What its end is to be told with.
     pub(crate) fn execute_sent(&mut self) -> Fingerprint {
         self.trace.execute()

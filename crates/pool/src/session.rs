@@ -14,6 +14,7 @@ mod ending;
 mod first_words;
 mod lease;
 mod limits;
+mod pinned;
 mod wording;
 
 use std::io::{self, Read, Write};
@@ -33,6 +34,7 @@ use backlog::Backlog;
 pub use first_words::{Accepted, FirstWords};
 use lease::{Joining, Lease};
 pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
+pub use pinned::{PIN_PAUSE, Pinned};
 pub use wording::{Fault, Sentences, Wording};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.

@@ -37,6 +37,8 @@ pub struct Trace {
     pub thresholds: Option<Thresholds>,
     /// The statement that was executed last.
     pub last: Fingerprint,
+    /// The last one that may have left something in the session that keeps the server.
+    pub(crate) holding: Fingerprint,
     /// Texts that were recognised lately, and those that are new.
     pub texts: Texts,
     /// How many findings there were.
@@ -80,6 +82,7 @@ impl Trace {
     pub(crate) fn attach(&mut self, thresholds: Option<Thresholds>, waited: Duration) {
         self.thresholds = thresholds;
         self.waited = waited;
+        self.holding = Fingerprint::NONE;
     }
 
     /// The client goes on after everything it sent was answered: what it did meanwhile is no time of
@@ -139,6 +142,15 @@ impl Trace {
             return Fingerprint::NONE;
         }
         self.executed(self.bound.statement())
+    }
+
+    /// The simple query that was sent, or else the statement that was bound, may leave something in the session that
+    /// keeps the server.
+    pub(crate) fn may_hold(&mut self, is_query: bool) {
+        self.holding = match is_query {
+            true => self.last,
+            false => self.bound.statement(),
+        };
     }
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {

@@ -11,6 +11,7 @@ use pgweir_pool::time::Time;
 use tokio::sync::oneshot;
 
 use crate::link::{CancelTarget, Link};
+use crate::pins::Told;
 use crate::pool_handle::PoolHandle;
 use crate::socket::Socket;
 
@@ -38,6 +39,8 @@ pub(crate) struct Account {
     pub(crate) address: Option<SocketAddr>,
     /// When it got the server for which a leak was reported.
     pub(crate) leak_since: Option<Time>,
+    /// The last line about what keeps its server.
+    pub(crate) pin_told: Option<Told>,
 }
 
 /// A pool as drivers hold it.

@@ -373,6 +373,7 @@ impl Settings {
                     idle_in_transaction: bound(config.idle_transaction_timeout),
                     transaction: bound(config.transaction_timeout),
                     idle: bound(config.client_idle_timeout),
+                    pin: bound(config.pin_timeout),
                 },
                 thresholds: config.track_statements.then(|| Thresholds {
                     slow: bound(config.slow_query_time),

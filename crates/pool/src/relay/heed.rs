@@ -115,6 +115,7 @@ impl Relay {
             return;
         }
         self.note(server, &effects);
+        note_cause(server, &effects, true);
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
         }
@@ -163,6 +164,7 @@ impl Relay {
             return;
         };
         self.note(server, &effects);
+        note_cause(server, &effects, false);
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
         }
@@ -286,5 +288,12 @@ impl Relay {
             server.send_restoring(&sql, out);
             server.parameters = self.client.parameters.clone();
         }
+    }
+}
+
+/// Notes which statement it is that may keep the server: the simple query that was sent, or the one that was bound.
+fn note_cause(server: &mut Upstream, effects: &Effects, is_query: bool) {
+    if effects.kinds.any(Kinds::HELD.with(Kinds::ANYTHING)) {
+        server.observer.may_hold(is_query);
     }
 }

@@ -6,7 +6,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::backlog::Backlog;
-use super::{End, Need, READS_MAX, Session, Stage};
+use super::{End, Need, Pinned, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
 use crate::pin::Pin;
 use crate::pool::Place;
@@ -30,6 +30,8 @@ pub(super) struct Lease<S> {
     pub(super) active: Time,
     /// Since when the server owes the answer to what the pooler asked behind a transaction.
     pub(super) asked: Option<Time>,
+    /// What state of the session keeps the server, if one does.
+    pub(super) pinned: Option<Pinned>,
     /// The server has said something since.
     heard: bool,
     /// The client has sent it something.
@@ -65,6 +67,7 @@ impl<S> Lease<S> {
             },
             active: now,
             asked: None,
+            pinned: None,
             heard: false,
             used: false,
         }
@@ -110,6 +113,7 @@ impl<S> Lease<S> {
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
+        leased(&mut self.stage).count_pin(now);
         loop {
             if self.first_words.is_some()
                 && let Some(need) = self.greet()
@@ -364,7 +368,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
         let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
-        let is_free = match self.relay.hold(&lease.server.upstream) {
+        let hold = self.relay.hold(&lease.server.upstream);
+        lease.note_hold(hold, now);
+        let is_free = match hold {
             Hold::Free => true,
             // It was only asked whether it accepts the client's settings.
             Hold::Pinned(Pin::Session) => !lease.used,

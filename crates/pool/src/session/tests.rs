@@ -1,5 +1,6 @@
 mod first_words;
 mod joining;
+mod pinned;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -371,6 +372,7 @@ fn a_pipeline_is_not_a_long_query() {
         idle_in_transaction: Duration::MAX,
         transaction: second,
         idle: Duration::MAX,
+        pin: Duration::MAX,
     };
     let mut session = asked(&mut scratch);
     let mut now = NOW;
@@ -696,6 +698,7 @@ const NO_LIMITS: Limits = Limits {
     idle_in_transaction: Duration::MAX,
     transaction: Duration::MAX,
     idle: Duration::MAX,
+    pin: Duration::MAX,
 };
 
 #[test]

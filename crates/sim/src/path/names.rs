@@ -30,6 +30,7 @@ pub(super) fn farewell_name(why: Farewell) -> &'static str {
         Farewell::Overdue(Overdue::IdleInTransaction) => "overdue: idle in transaction",
         Farewell::Overdue(Overdue::Transaction) => "overdue: transaction",
         Farewell::Overdue(Overdue::Idle) => "overdue: idle",
+        Farewell::Overdue(Overdue::Pin(_)) => "overdue: pin",
         Farewell::Shutdown => "end: shutdown",
         Farewell::Administrator => "end: administrator",
         Farewell::Unwatched => "end: server not heard",
