@@ -8,31 +8,21 @@ use pgweir_pool::session::Pinned;
 use pgweir_pool::time::Time;
 use tracing::warn;
 
-use crate::insight::NOTED_AFTER;
+use crate::insight::{Author, NOTED_AFTER};
 use crate::platform::Client;
 use crate::registry::Registry;
-use crate::shell::author;
 use crate::texts::way_out;
 
 /// How often the log tells of one client and one reason while others wait.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// What the log was told last of a client whose server stays with it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    pin: Pin,
-    at: Time,
-}
-
-impl Told {
-    /// Whether the log is to be told of this reason at `now`, and no more for a minute.
-    pub(crate) fn is_due(told: &mut Option<Self>, pin: Pin, now: Time) -> bool {
-        let is_told = told.is_some_and(|told| told.pin == pin && now - told.at < TOLD_EVERY);
-        if !is_told {
-            *told = Some(Self { pin, at: now });
-        }
-        !is_told
+/// Whether the log is to be told of this reason at `now`; then it is `told`, and no more for a minute.
+fn is_due(told: &mut Option<(Pin, Time)>, pin: Pin, now: Time) -> bool {
+    let is_told = told.is_some_and(|(before, at)| before == pin && now - at < TOLD_EVERY);
+    if !is_told {
+        *told = Some((pin, now));
     }
+    !is_told
 }
 
 /// Tells of a client whose server stays with it, if others have waited for one for longer than a moment.
@@ -40,7 +30,7 @@ pub(crate) fn look(registry: &Registry, client: &mut Client, pinned: Pinned, now
     let counts = client.pool.counts();
     let waits = counts.waiting_since.map(|since| now - since);
     if waits.is_none_or(|waits| waits < NOTED_AFTER)
-        || !Told::is_due(&mut client.account.pin_told, pinned.pin, now)
+        || !is_due(&mut client.account.pin_told, pinned.pin, now)
     {
         return;
     }
@@ -95,7 +85,11 @@ impl Owner {
     fn of(registry: &Registry, client: &Client, pinned: Pinned) -> Self {
         Self {
             address: client.account.address.map(|address| address.to_string()),
-            application: author(client).application,
+            application: {
+                let parameters = &client.session.relay.client.parameters;
+                let name = parameters.value("application_name");
+                Author::new(&client.pool, client.account.pid, name).application
+            },
             statement: registry.insight.text(client.pool.id, pinned.statement),
         }
     }
@@ -103,7 +97,7 @@ impl Owner {
 
 #[cfg(test)]
 mod tests {
-    use super::{TOLD_EVERY, Told};
+    use super::{TOLD_EVERY, is_due};
     use pgweir_pool::pin::Pin;
     use pgweir_pool::time::Time;
 
@@ -120,7 +114,7 @@ mod tests {
             (Pin::AdvisoryLock, 119, true),
         ] {
             let now = start + TOLD_EVERY * after / 60;
-            assert_eq!(Told::is_due(&mut told, pin, now), expected, "{after}");
+            assert_eq!(is_due(&mut told, pin, now), expected, "{after}");
         }
     }
 }

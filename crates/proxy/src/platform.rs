@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::{Platform, Policy, SharedPool};
+use pgweir_pool::pin::Pin;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
 use tokio::sync::oneshot;
 
 use crate::link::{CancelTarget, Link};
-use crate::pins::Told;
 use crate::pool_handle::PoolHandle;
 use crate::socket::Socket;
 
@@ -39,8 +39,8 @@ pub(crate) struct Account {
     pub(crate) address: Option<SocketAddr>,
     /// When it got the server for which a leak was reported.
     pub(crate) leak_since: Option<Time>,
-    /// The last line about what keeps its server.
-    pub(crate) pin_told: Option<Told>,
+    /// What keeps its server, as the log was told last, and when.
+    pub(crate) pin_told: Option<(Pin, Time)>,
 }
 
 /// A pool as drivers hold it.

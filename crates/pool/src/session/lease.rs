@@ -73,6 +73,14 @@ impl<S> Lease<S> {
         }
     }
 
+    /// Counts the time until `now` for which state of the session kept the server.
+    #[inline]
+    pub(super) fn count_pin(&mut self, now: Time) {
+        if let Some(pinned) = &mut self.pinned {
+            pinned.count(&mut self.server.upstream.observer, now);
+        }
+    }
+
     /// Whether the server owes the pooler an answer since the client got it: that of the check, or
     /// of the settings.
     pub(super) fn is_unheard(&self) -> bool {
@@ -369,7 +377,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         // of it was sent yet.
         let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
         let hold = self.relay.hold(&lease.server.upstream);
-        lease.note_hold(hold, now);
+        let observer = &mut lease.server.upstream.observer;
+        Pinned::note(&mut lease.pinned, hold, observer, now);
         let is_free = match hold {
             Hold::Free => true,
             // It was only asked whether it accepts the client's settings.

@@ -83,21 +83,26 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         Some(Overdue::IdleInTransaction)
                     }
                     Hold::Pinned(_) if quiet >= limits.idle => Some(Overdue::Idle),
-                    Hold::Pinned(_) if lease.is_pinned_for(now, limits.pin) => {
-                        lease.pinned.map(|pinned| Overdue::Pin(pinned.pin))
+                    Hold::Pinned(_) => {
+                        let pinned = lease.pinned.filter(|it| it.is_overdue(now, limits.pin));
+                        pinned.map(|pinned| Overdue::Pin(pinned.pin))
                     }
                     Hold::Busy | Hold::InTransaction
                         if now - lease.running.transaction >= limits.transaction =>
                     {
                         Some(Overdue::Transaction)
                     }
-                    Hold::Busy
-                    | Hold::InTransaction
-                    | Hold::Asking
-                    | Hold::Pinned(_)
-                    | Hold::Free => None,
+                    Hold::Busy | Hold::InTransaction | Hold::Asking | Hold::Free => None,
                 }
             }
+        }
+    }
+
+    /// Counts the time until `now` for which state of the session kept the server: for those who look at counters
+    /// while it lasts.
+    pub fn count_pin(&mut self, now: Time) {
+        if let Stage::Leased(lease) = &mut self.stage {
+            lease.count_pin(now);
         }
     }
 

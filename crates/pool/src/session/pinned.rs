@@ -1,12 +1,10 @@
 //! Since when state of its session keeps a server with its client, and which.
 
-use std::io::{Read, Write};
 use std::time::Duration;
 
 use pgweir_sql::fingerprint::Fingerprint;
 
-use super::lease::Lease;
-use super::{Session, Stage};
+use crate::observer::Observer;
 use crate::pin::Pin;
 use crate::relay::Hold;
 use crate::time::Time;
@@ -30,14 +28,14 @@ pub struct Pinned {
     counted: Time,
 }
 
-impl<S> Lease<S> {
-    /// Notes what holds the server at `now`, when that is known.
+impl Pinned {
+    /// Notes what holds a server at `now`, in `own` if that is state of the session.
     #[inline]
-    pub(super) fn note_hold(&mut self, hold: Hold, now: Time) {
+    pub(super) fn note(own: &mut Option<Self>, hold: Hold, observer: &mut Observer, now: Time) {
         match hold {
-            Hold::Pinned(pin) if pin.of_state().is_some() => self.keeps(pin, now),
+            Hold::Pinned(pin) if pin.of_state().is_some() => Self::keeps(own, pin, observer, now),
             Hold::Busy | Hold::InTransaction => {
-                if let Some(pinned) = &mut self.pinned {
+                if let Some(pinned) = own {
                     pinned.idle = None;
                 }
             }
@@ -45,24 +43,24 @@ impl<S> Lease<S> {
         }
     }
 
-    fn keeps(&mut self, pin: Pin, now: Time) {
-        let is_new = self.pinned.is_none_or(|pinned| pinned.pin != pin);
-        self.count_pin(now);
-        if !is_new {
-            if let Some(pinned) = &mut self.pinned {
-                pinned.idle.get_or_insert(now);
-            }
+    fn keeps(own: &mut Option<Self>, pin: Pin, observer: &mut Observer, now: Time) {
+        if let Some(pinned) = own
+            && pinned.pin == pin
+        {
+            pinned.idle.get_or_insert(now);
             return;
         }
-        let observer = &mut self.server.upstream.observer;
+        if let Some(pinned) = own {
+            pinned.count(observer, now);
+        }
         let trace = &observer.trace;
         let is_told = match pin {
             Pin::PreparedStatement | Pin::Uncertain => false,
             _ => trace.holding != Fingerprint::NONE,
         };
-        self.pinned = Some(Pinned {
+        *own = Some(Self {
             pin,
-            since: self.pinned.map_or(now, |before| before.since),
+            since: own.map_or(now, |before| before.since),
             statement: if is_told { trace.holding } else { trace.last },
             idle: Some(now),
             counted: now,
@@ -73,36 +71,20 @@ impl<S> Lease<S> {
     }
 
     /// Counts the time until `now` for which the server was kept.
-    #[inline]
-    pub(super) fn count_pin(&mut self, now: Time) {
-        let Some(pinned) = &mut self.pinned else {
-            return;
-        };
-        let us = now.us_since(pinned.counted);
+    pub(super) fn count(&mut self, observer: &mut Observer, now: Time) {
+        let us = now.us_since(self.counted);
         if us > 0
-            && let Some(pins) = self.server.upstream.observer.work.pins(pinned.pin)
+            && let Some(pins) = observer.work.pins(self.pin)
         {
             pins.us += us;
-            pinned.counted = now;
+            self.counted = now;
         }
     }
 
-    /// Whether state of the session has kept the server for `bound`, and the client does nothing.
-    pub(super) fn is_pinned_for(&self, now: Time, bound: Duration) -> bool {
-        self.pinned.is_some_and(|pinned| {
-            let pause = bound.min(PIN_PAUSE);
-            let rests = pinned.idle.is_some_and(|since| now - since >= pause);
-            rests && now - pinned.since >= bound
-        })
-    }
-}
-
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
-    /// Counts the time until `now` for which state of the session kept the server: for those who look at counters
-    /// while it lasts.
-    pub fn count_pin(&mut self, now: Time) {
-        if let Stage::Leased(lease) = &mut self.stage {
-            lease.count_pin(now);
-        }
+    /// Whether it has kept the server for `bound`, and the client does nothing.
+    pub(super) fn is_overdue(&self, now: Time, bound: Duration) -> bool {
+        let pause = bound.min(PIN_PAUSE);
+        let rests = self.idle.is_some_and(|since| now - since >= pause);
+        rests && now - self.since >= bound
     }
 }
