@@ -259,6 +259,8 @@ pub static SETTINGS: &[Setting] = &[
     // Pools.
     Setting::new(GDU, "pool_mode", Kind::Choice(&["session", "transaction", "statement"]), "session",
         "When a server goes back to its pool: at the client's end, after a transaction, after a query."),
+    Setting::new(GDU, "session_state", Kind::Choice(&["keep", "reject"]), "keep",
+        "What becomes of state that keeps a server in transaction and statement mode (temporary objects, advisory locks of the session, `LISTEN`, ...). `keep`: the client keeps the server. `reject`: 0A000, before it runs where the text shows it, else as the end of the session. PgBouncer does not have it."),
     Setting::new(G, "default_pool_size", limit(SERVERS_MAX), "20",
         "Servers of one pool, for databases and users without a `pool_size`."),
     Setting::new(DU, "pool_size", limit(SERVERS_MAX), "20",

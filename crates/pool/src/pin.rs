@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use pgweir_sql::effects::Kinds;
+
 /// The reason of a lease that outlives a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pin {
@@ -43,6 +45,21 @@ impl Pin {
         Self::UnnamedSetting,
         Self::Uncertain,
     ];
+
+    /// What a session keeps its server for that holds these; the first of them.
+    pub(crate) fn of(held: Kinds) -> Option<Self> {
+        let pins = [
+            (Kinds::TEMPORARY, Self::TemporaryObject),
+            (Kinds::ADVISORY_LOCK, Self::AdvisoryLock),
+            (Kinds::LISTEN, Self::Listen),
+            (Kinds::CURSOR, Self::HeldCursor),
+            (Kinds::LIBRARY, Self::Library),
+            (Kinds::FUNCTION, Self::SessionFunction),
+            (Kinds::UNNAMED, Self::UnnamedSetting),
+        ];
+        let pin = pins.into_iter().find(|(kind, _)| held.any(*kind));
+        pin.map(|(_, pin)| pin)
+    }
 
     /// Its name in metrics and JSON.
     pub fn name(self) -> &'static str {
@@ -123,6 +140,11 @@ pub struct Pins {
 }
 
 impl Pins {
+    /// Whether there was one.
+    pub fn is_any(&self) -> bool {
+        self.count > 0 || self.rejected > 0
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         let Self {

@@ -23,6 +23,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
 use crate::inflow::Inflow;
+use crate::pin::Pin;
 use crate::pool::Place;
 use crate::relay::{Attach, FromClient, Hold, OwnAnswer, Relay, Violation};
 use crate::repeats::Repeats;
@@ -86,6 +87,8 @@ pub enum End {
     Settings(OwnError),
     /// The client opened a transaction where none is allowed.
     Transaction,
+    /// It held what its pool does not allow (`session_state = "reject"`).
+    Pinned(Pin),
     /// The driver ended it: a timeout, a refusal, a shutdown.
     Ended,
 }
@@ -139,6 +142,7 @@ impl End {
             Self::ServerBroken(_) => Some(Fault::ServerBroken),
             Self::Settings(error) => Some(Fault::Settings(error)),
             Self::Transaction => Some(Fault::Transaction),
+            Self::Pinned(pin) => Some(Fault::Pinned(*pin)),
             Self::ServerGone { told: false }
             | Self::Terminated
             | Self::ClientGone

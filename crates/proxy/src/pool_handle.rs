@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::ClientError;
-use pgweir_config::{Database, PoolConfig, PoolMode};
+use pgweir_config::{Database, PoolConfig, PoolMode, SessionState};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -384,6 +384,7 @@ impl Settings {
                 reset_query: config.server_reset_query.clone(),
                 reset_always: config.resets_always(),
                 statements_max: config.max_prepared_statements,
+                rejects_state: config.session_state == SessionState::Reject,
             }),
             mode,
             config,

@@ -248,7 +248,8 @@ impl Registry {
             End::Violation(_)
             | End::ServerBroken(_)
             | End::ServerGone { .. }
-            | End::Settings(_) => true,
+            | End::Settings(_)
+            | End::Pinned(_) => true,
             End::Transaction | End::Ended | End::Terminated | End::ClientGone => false,
         };
         if is_error && config.log.pooler_errors {

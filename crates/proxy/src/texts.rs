@@ -100,6 +100,11 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
             None,
         ),
         Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
+        Fault::Rejected(pin) => (None, Some(way_out(pin))),
+        Fault::Pinned(pin) => (
+            Some("A function did that, or a text that did not show it."),
+            Some(way_out(pin)),
+        ),
         Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),
     };
     let message = match fault {
@@ -110,6 +115,14 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
         }
         Fault::Settings(error) => (&*error.message).into(),
         Fault::Transaction => "transaction blocks not allowed in statement pooling mode".into(),
+        Fault::Rejected(pin) => format!(
+            "not allowed in this pool, because it would keep a server connection (session_state = \"reject\"): {pin}"
+        )
+        .into(),
+        Fault::Pinned(pin) => format!(
+            "the session kept a server connection, which is not allowed in this pool (session_state = \"reject\"): {pin}"
+        )
+        .into(),
         Fault::WaitCanceled => "canceling statement due to user request".into(),
     };
     Sentences {

@@ -24,6 +24,7 @@ pub mod by_name;
 pub mod effects;
 pub mod fingerprint;
 mod fold;
+pub mod kept;
 pub mod kind;
 pub mod lexer;
 pub mod normalise;

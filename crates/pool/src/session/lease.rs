@@ -6,7 +6,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::backlog::Backlog;
-use super::{End, Need, Pinned, READS_MAX, Session, Stage};
+use super::{End, Fault, Need, Pinned, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
 use crate::pin::Pin;
 use crate::pool::Place;
@@ -202,6 +202,16 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         return Err(self.end(End::ClientGone, None));
                     }
                 }
+                FromServer::Rejected(run, pin) => {
+                    at += run;
+                    let mut error = Vec::new();
+                    Fault::Rejected(pin).encode(self.wording, &mut error);
+                    server.upstream.observer.delivered(error.len());
+                    if server::send(&mut self.client, &mut self.unsent, &error).is_err() {
+                        server.held = bytes[at..].to_vec();
+                        return Err(self.end(End::ClientGone, None));
+                    }
+                }
                 FromServer::Swallow(run) => {
                     at += run;
                     // The session ends or waits for another server; what follows is not for it.
@@ -217,7 +227,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             FromServer::Incomplete => Ok(()),
             FromServer::Transaction => Err(self.refuse_transaction()),
             FromServer::Broken(broken) => Err(self.server_broken(broken)),
-            FromServer::Forward(_) | FromServer::Swallow(_) => unreachable!("handled above"),
+            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Rejected(..) => {
+                unreachable!("handled above")
+            }
         }
     }
 
@@ -379,6 +391,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let hold = self.relay.hold(&lease.server.upstream);
         let observer = &mut lease.server.upstream.observer;
         Pinned::note(&mut lease.pinned, hold, observer, now);
+        if let Hold::Pinned(pin) = hold
+            && self.relay.ends_for(pin)
+        {
+            if let Some(pins) = lease.server.upstream.observer.work.pins(pin) {
+                pins.rejected += 1;
+            }
+            return Some(self.refuse_pin(pin));
+        }
         let is_free = match hold {
             Hold::Free => true,
             // It was only asked whether it accepts the client's settings.

@@ -1,6 +1,7 @@
 mod first_words;
 mod joining;
 mod pinned;
+mod reject;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};

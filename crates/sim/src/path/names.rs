@@ -14,7 +14,9 @@ pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
         | Fault::ServerGone
         | Fault::ServerBroken
         | Fault::Settings(_)
-        | Fault::Transaction => None,
+        | Fault::Transaction
+        | Fault::Rejected(_)
+        | Fault::Pinned(_) => None,
     };
     Sentences {
         message: format!("{fault:?}").into(),
@@ -46,6 +48,7 @@ pub(super) fn ending_name(end: &Ending) -> &'static str {
         Ending::ServerBroken(_) => "end: server broken",
         Ending::Settings(_) => "end: settings",
         Ending::Transaction => "end: transaction",
+        Ending::Pinned(_) => "end: pinned",
         Ending::Ended => "end: ended",
     }
 }

@@ -213,6 +213,7 @@ impl Options {
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
             statements_max: self.statements_max,
+            rejects_state: false,
         }
     }
 }

@@ -41,7 +41,7 @@ fn pins(snapshot: &Snapshot, out: &mut Exposition) {
     let mut family = out.family(MetricKind::Gauge, "pgweir_pool_pinned_servers", help);
     for pool in &snapshot.pools {
         for ((pin, servers), (_, pins)) in pool.held.by_pin.iter().zip(pool.totals.pins.iter()) {
-            if *servers > 0 || pins.count > 0 {
+            if *servers > 0 || pins.is_any() {
                 let [database, user] = labels(pool);
                 family.sample(&[database, user, ("reason", pin.name())], *servers);
             }
@@ -51,7 +51,7 @@ fn pins(snapshot: &Snapshot, out: &mut Exposition) {
         let mut family = out.family(MetricKind::Counter, name, help);
         for pool in &snapshot.pools {
             // Of those there were, so that a pool does not have nine series of nothing.
-            for (pin, pins) in pool.totals.pins.iter().filter(|(_, pins)| pins.count > 0) {
+            for (pin, pins) in pool.totals.pins.iter().filter(|(_, pins)| pins.is_any()) {
                 let [database, user] = labels(pool);
                 family.sample(&[database, user, ("reason", pin.name())], value(pins));
             }
@@ -62,7 +62,7 @@ fn pins(snapshot: &Snapshot, out: &mut Exposition) {
 /// What is counted of pins: name, help, and how it is read.
 type PinMetric = (&'static str, &'static str, fn(&Pins) -> SampleValue);
 
-const PINS: [PinMetric; 2] = [
+const PINS: [PinMetric; 3] = [
     (
         "pgweir_pool_pins",
         "How often state of a session began to keep a server, by what that is.",
@@ -72,6 +72,11 @@ const PINS: [PinMetric; 2] = [
         "pgweir_pool_pins_seconds",
         "Time for which state of a session kept a server, by what that is.",
         |pins| SampleValue::micros(pins.us),
+    ),
+    (
+        "pgweir_pool_pins_rejected",
+        "How often what would keep a server was rejected (session_state), by what that is.",
+        |pins| pins.rejected.into(),
     ),
 ];
 

@@ -6,7 +6,7 @@ use crate::session::{PIN_PAUSE, Pinned};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A row of the answer to what the pooler asks behind a transaction.
-fn held(kind: u8) -> Vec<u8> {
+pub(super) fn held(kind: u8) -> Vec<u8> {
     let columns = [
         &[0, 3, 0, 0, 0, 1, kind][..],
         &[0, 0, 0, 0],
@@ -16,7 +16,7 @@ fn held(kind: u8) -> Vec<u8> {
 }
 
 /// Completes a command with this tag.
-fn completed(tag: &str, status: TxStatus) -> Vec<u8> {
+pub(super) fn completed(tag: &str, status: TxStatus) -> Vec<u8> {
     let mut bytes = message(b'C', &[tag.as_bytes(), b"\0"].concat());
     encode::ready_for_query(&mut bytes, status);
     bytes
