@@ -176,7 +176,7 @@ fn pin_timeout_ends_a_session_that_pauses() {
     let line = log.lines().find(|line| line.contains("pin_timeout ends"));
     let line = line.expect("just seen");
     assert!(
-        line.contains("statement=\"create temp table lost (a int)\""),
+        line.contains("statement=\"create temp table lost(a int)\""),
         "{line}"
     );
     assert!(line.contains("application_name=\"till\""), "{line}");
@@ -323,7 +323,7 @@ fn a_paused_pooler_says_so() {
     let mut client = Client::log_in(&role.through(&pooler));
     client.query("select 1").success();
     assert_eq!(document(&pooler)["paused"], false);
-    pooler.signal(Signal::User1);
+    pooler.signal(Signal::USR1);
     shows(&pooler, "pgweir_paused", &[], 1.0);
     shows(&pooler, "pgbouncer_databases_paused", &[], 1.0);
     client.send(Batch::new().query("select 2").bytes());
@@ -333,7 +333,7 @@ fn a_paused_pooler_says_so() {
         let alarm = document["alarms"].as_array()?.first()?["what"].clone();
         (alarm == "pgweir is paused: 1 client waits").then_some(())
     });
-    pooler.signal(Signal::User2);
+    pooler.signal(Signal::USR2);
     client.until_ready().success();
     shows(&pooler, "pgweir_paused", &[], 0.0);
 }

@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::insight::{Author, NOTED_AFTER};
 use crate::platform::Client;
 use crate::registry::Registry;
-use crate::texts::way_out;
+use crate::texts::{seconds, way_out};
 
 /// How often the log tells of one client and one reason while others wait.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
@@ -44,8 +44,8 @@ pub(crate) fn look(registry: &Registry, client: &mut Client, pinned: Pinned, now
         statement = owner.statement,
         reason = pinned.pin.name(),
         waiting = counts.waiting,
-        "clients wait while a session keeps its server, pinned for {} s: {}. {}",
-        (now - pinned.since).as_secs(),
+        "clients wait while a session keeps its server, pinned for {}: {}. {}",
+        seconds(now - pinned.since),
         pinned.pin,
         way_out(pinned.pin),
     );
@@ -66,8 +66,8 @@ pub(crate) fn ends(registry: &Registry, client: &Client, now: Time) {
         application_name = owner.application,
         statement = owner.statement,
         reason = pinned.pin.name(),
-        "pin_timeout ends a session that kept its server, pinned for {} s: {}. {}",
-        (now - pinned.since).as_secs(),
+        "pin_timeout ends a session that kept its server, pinned for {}: {}. {}",
+        seconds(now - pinned.since),
         pinned.pin,
         way_out(pinned.pin),
     );
