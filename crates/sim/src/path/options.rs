@@ -307,7 +307,7 @@ fn limits(rng: &mut Rng) -> Limits {
         idle_in_transaction: pick_duration(rng, 6, 2_000, 500_000),
         transaction: pick_duration(rng, 6, 2_000, 500_000),
         idle: pick_duration(rng, 6, 2_000, 500_000),
-        pin: pick_duration(rng, 6, 2_000, 500_000),
+        pin: pick_duration(&mut rng.aside(), 3, 1_000, 50_000),
     }
 }
 

@@ -90,6 +90,22 @@ fn a_query_is_refused_in_place_and_the_session_goes_on() {
 }
 
 #[test]
+fn nothing_of_a_text_that_comes_in_pieces_is_sent_before_it_is_known() {
+    let mut scratch = vec![0; 32 * 1024];
+    let text = query("select 1; listen a");
+    let mut session = rejecting(&query("begin"), &mut scratch);
+    assert_eq!(sent(&mut session), query("begin"));
+    let begun = completed("BEGIN", TxStatus::InTransaction);
+    server_says(&mut session, &begun, false);
+    client_says(&mut session, &text[..text.len() - 1]);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert_eq!(sent(&mut session), b"");
+    client_says(&mut session, &text[text.len() - 1..]);
+    assert!(matches!(session.pump(NOW, &mut scratch), Need::Nothing));
+    assert_eq!(sent(&mut session), listen());
+}
+
+#[test]
 fn in_a_transaction_postgresql_says_what_becomes_of_it() {
     let mut scratch = vec![0; 32 * 1024];
     let begin = [query("begin"), query("create temp table t ()")].concat();
