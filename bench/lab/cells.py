@@ -59,7 +59,8 @@ SATURATED = ("tx_per_cpu_s", "cpu_us", "user_us", "tps", "p99_ms", "cores", "err
 GROUPS = {
     "pgbench": "pgbench -S on PostgreSQL",
     "prepared": "pgbench -S -M prepared, session mode",
-    "prepared-tx": "pgbench -S -M prepared, PgBouncer in transaction mode",
+    "prepared-tx": "pgbench -S -M prepared, transaction mode",
+    "own": "What each client, or transaction, has of its own, transaction mode",
     "fake": "Saturation: one transaction per write, a server that answers at once",
     "pipelined": "16 transactions per write, a server that answers at once",
     "memory": "Idle clients",
@@ -74,7 +75,7 @@ GROUPS = {
 
 def all_cells(lab):
     """Every cell, in the order of the run."""
-    return [*pgbench_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
+    return [*pgbench_cells(lab), *own_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
             *worker_cells(lab), *sight_cells()]
 
 
@@ -85,14 +86,6 @@ def against(**options):
         Contender("pgweir", "pgweir", options | {"workers": 1}),
         Contender("pgweir-auto", "pgweir", options | {"workers": "auto"}),
     ]
-
-
-def transaction_against_session(pool_size):
-    """PgBouncer renames prepared statements in transaction mode; pgweir pins them, so it gets as
-    many servers as there are clients."""
-    first, *others = against(mode="session", pool_size=pool_size)
-    first = dataclasses.replace(first, options={"mode": "transaction", "pool_size": 20})
-    return [first, *others]
 
 
 def without_prepared(lab):
@@ -117,8 +110,24 @@ def pgbench_cells(lab):
             if prepared:
                 cells.append(Cell(
                     f"{mode}-tx-{clients}", f"{mode}, {clients} clients", "prepared-tx",
-                    transaction_against_session(60), measure.pgbench, options,
-                    PER_TRANSACTION, (CPU, *SPEED), without=without_prepared(lab)))
+                    against(), measure.pgbench, options, PER_TRANSACTION,
+                    (Goal("cpu_us", 0.70), *SPEED), without=without_prepared(lab)))
+    return cells
+
+
+def own_cells(lab):
+    local = "BEGIN; SET LOCAL work_mem TO '1MB'; SELECT 1; COMMIT"
+    cells = []
+    for name, title, options, goal, needs_prepared in (
+        ("statements", "prepared, all statements different", {"mode": "prepared", "own": "statement"}, 0.85, True),
+        ("settings", "simple, each client with a setting of its own", {"mode": "simple", "own": "setting"}, 0.85, False),
+        ("local", "simple, each transaction with a SET LOCAL", {"mode": "simple", "sql": local}, 0.85, False),
+    ):
+        scale = {} if "sql" in options else {"scale": 10}
+        cells.append(Cell(
+            f"own-{name}", title, "own", against(), measure.load, options | scale | {"clients": 50},
+            PER_TRANSACTION, (Goal("cpu_us", goal),),
+            without=without_prepared(lab) if needs_prepared else ""))
     return cells
 
 
@@ -137,8 +146,8 @@ def fake_cells(lab):
                 bound = 6.0 if pipeline > 1 else 1.0
                 goals = (Goal("tx_per_cpu_s", bound, AT_LEAST),)
                 cells.append(Cell(
-                    f"{name}-{mode}-tx", f"{mode}, PgBouncer in transaction mode", group,
-                    transaction_against_session(60), measure.load, options, SATURATED, goals,
+                    f"{name}-{mode}-tx", f"{mode}, transaction mode", group,
+                    against(), measure.load, options, SATURATED, goals,
                     fake_server=True, pinned=True, without=without_prepared(lab)))
     return cells
 

@@ -222,6 +222,10 @@ fn a_stream_can_be_cancelled_as_without_a_pooler() {
     let pooler = Pooler::start(&config(&role));
     for target in [role.direct(), role.through(&pooler)] {
         let mut client = Client::log_in_with(&target, LOGICAL);
+        assert_eq!(
+            client.value("select pg_backend_pid()"),
+            client.pid.to_string()
+        );
         start_logical(&mut client, &role);
         client.cancel();
         let mut ended = client.until_ready();

@@ -1,5 +1,6 @@
 //! Signals: shutting down without breaking transactions, and reloading.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pgweir_e2e::{
@@ -29,7 +30,7 @@ fn sigterm_lets_transactions_finish_and_closes_the_rest() {
         let config = role
             .config()
             .set("pool_mode", mode)
-            .set("default_pool_size", 2);
+            .set("default_pool_size", 3);
         let (mut pooler, mut idle) = start(&config, &role);
         let mut never_used = Client::log_in(&role.through(&pooler));
         idle.value("select 1");
@@ -240,14 +241,13 @@ fn a_reload_to_session_mode_leaves_no_state_of_other_clients() {
     // Its mode is that of its login, and so its server stays while there is a temporary table.
     stays.query(leave);
     assert_eq!(stays.value(left), "99kB 1");
-    let mut waits = Client::log_in(&target);
-    waits.send(Batch::new().query(left).bytes());
+    let login = target.clone();
+    let waits = thread::spawn(move || Client::log_in(&login));
     eventually("it waits", || {
         (pooler.scrape().sum("pgweir_pool_waiters", &[]) == Some(1.0)).then_some(())
     });
     stays.query("drop table left_over").success();
-    assert_eq!(waits.until_ready().value(), "4MB 0");
-    drop(waits);
+    assert_eq!(waits.join().expect("let in").value(left), "4MB 0");
     assert_eq!(stays.value(left), "99kB 0");
 }
 

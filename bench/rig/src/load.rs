@@ -124,7 +124,7 @@ fn set_up(fleet: &mut Fleet, workload: &Workload, states: &mut [State]) -> io::R
     for (id, state) in states.iter_mut().enumerate() {
         let mut sent = false;
         if matches!(state, State::Idle) {
-            fleet.send(id, |out| sent = workload.push_setup(out));
+            fleet.send(id, |out| sent = workload.push_setup(out, id));
         }
         if sent {
             *state = State::Setup;

@@ -28,7 +28,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::fleet::Fleet;
 use crate::login::Account;
-use crate::workload::{Mode, Query, Workload};
+use crate::workload::{Mode, Own, Query, Workload};
 
 /// A fake PostgreSQL and load clients, to measure poolers with.
 #[derive(Parser)]
@@ -56,6 +56,9 @@ enum Command {
         /// Clients
         #[arg(long, default_value_t = 50)]
         clients: usize,
+        /// What each client has of its own: the text of its prepared statement, or a setting
+        #[arg(long, value_enum, default_value = "nothing")]
+        own: Own,
         /// Transactions that a client sends in one write
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
         pipeline: u32,
@@ -150,6 +153,7 @@ fn run(command: Command) -> io::Result<()> {
             target,
             mode,
             clients,
+            own,
             pipeline,
             rate,
             sql,
@@ -167,7 +171,7 @@ fn run(command: Command) -> io::Result<()> {
                 rate,
                 progress: window.progress,
             };
-            let workload = Workload::new(mode, query, pipeline);
+            let workload = Workload::new(mode, query, own, pipeline);
             load::run(target.fleet()?, workload, &plan)?.print(window.json)
         }
         Command::Idle { target, clients } => idle(target, clients),

@@ -15,6 +15,17 @@ pub(crate) enum Mode {
     Prepared,
 }
 
+/// What each client has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Own {
+    /// Nothing: all do the same.
+    Nothing,
+    /// The text of its prepared statement.
+    Statement,
+    /// A setting.
+    Setting,
+}
+
 /// The query of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Query {
@@ -28,6 +39,7 @@ pub(crate) enum Query {
 pub(crate) struct Workload {
     pub(crate) mode: Mode,
     pub(crate) query: Query,
+    pub(crate) own: Own,
     /// Transactions in one write.
     pub(crate) pipeline: u32,
     random: u64,
@@ -37,22 +49,34 @@ const STATEMENT: &str = "bench_0";
 const ACCOUNT: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = $1";
 
 impl Workload {
-    pub(crate) fn new(mode: Mode, query: Query, pipeline: u32) -> Self {
+    pub(crate) fn new(mode: Mode, query: Query, own: Own, pipeline: u32) -> Self {
         // Any odd number: the load is to be the same in every run.
         Self {
             mode,
             query,
+            own,
             pipeline,
             random: 0x9e37_79b9_7f4a_7c15,
         }
     }
 
-    /// What a client sends once after login; `false` when there is nothing to send.
-    pub(crate) fn push_setup(&self, out: &mut Vec<u8>) -> bool {
-        if self.mode != Mode::Prepared {
+    /// What the client with this number sends once after login: one batch; `false` when there is nothing to send.
+    pub(crate) fn push_setup(&self, out: &mut Vec<u8>, client: usize) -> bool {
+        if self.mode != Mode::Prepared && self.own != Own::Setting {
             return false;
         }
-        push_parse(out, STATEMENT, self.statement());
+        if self.own == Own::Setting {
+            let text = format!("SET application_name TO 'bench {client}'");
+            push_parse(out, "", &text);
+            push_execute(out, "", None);
+        }
+        if self.mode == Mode::Prepared {
+            let text = self.statement();
+            match self.own {
+                Own::Statement => push_parse(out, STATEMENT, &format!("/* {client} */ {text}")),
+                Own::Nothing | Own::Setting => push_parse(out, STATEMENT, text),
+            }
+        }
         push(out, b'S', |_| {});
         true
     }
@@ -104,6 +128,11 @@ fn push_parse(out: &mut Vec<u8>, name: &str, text: &str) {
 
 /// Bind with at most one argument as text, Describe, Execute, Sync, as libpq sends them.
 fn push_run(out: &mut Vec<u8>, statement: &str, argument: Option<&str>) {
+    push_execute(out, statement, argument);
+    push(out, b'S', |_| {});
+}
+
+fn push_execute(out: &mut Vec<u8>, statement: &str, argument: Option<&str>) {
     push(out, b'B', |out| {
         push_string(out, "");
         push_string(out, statement);
@@ -117,7 +146,6 @@ fn push_run(out: &mut Vec<u8>, statement: &str, argument: Option<&str>) {
     });
     push(out, b'D', |out| out.extend_from_slice(b"P\0"));
     push(out, b'E', |out| out.extend_from_slice(&[0; 5]));
-    push(out, b'S', |_| {});
 }
 
 /// Marsaglia's xorshift: the ids of accounts need no better.
@@ -151,9 +179,9 @@ mod tests {
             (Mode::Prepared, "PS", "BDESBDES"),
         ] {
             for query in [Query::Text("SELECT 1".into()), Query::Account(1..=100_000)] {
-                let mut workload = Workload::new(mode, query, 2);
+                let mut workload = Workload::new(mode, query, Own::Nothing, 2);
                 let mut out = Vec::new();
-                assert_eq!(workload.push_setup(&mut out), !setup.is_empty());
+                assert_eq!(workload.push_setup(&mut out, 7), !setup.is_empty());
                 assert_eq!(kinds(&out), setup);
                 out.clear();
                 workload.push_batch(&mut out);
@@ -163,8 +191,27 @@ mod tests {
     }
 
     #[test]
+    fn each_client_has_its_own() {
+        for (mode, own, expected) in [
+            (Mode::Prepared, Own::Nothing, "bench_0\0SELECT 1"),
+            (Mode::Prepared, Own::Statement, "bench_0\0/* 7 */ SELECT 1"),
+            (
+                Mode::Simple,
+                Own::Setting,
+                "SET application_name TO 'bench 7'",
+            ),
+        ] {
+            let query = Query::Text("SELECT 1".into());
+            let mut out = Vec::new();
+            assert!(Workload::new(mode, query, own, 1).push_setup(&mut out, 7));
+            let text = String::from_utf8_lossy(&out).into_owned();
+            assert!(text.contains(expected), "{text:?}");
+        }
+    }
+
+    #[test]
     fn random_accounts_are_in_range_and_differ() {
-        let mut workload = Workload::new(Mode::Simple, Query::Account(7..=9), 100);
+        let mut workload = Workload::new(Mode::Simple, Query::Account(7..=9), Own::Nothing, 100);
         let mut out = Vec::new();
         workload.push_batch(&mut out);
         let text = String::from_utf8_lossy(&out).into_owned();

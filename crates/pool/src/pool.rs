@@ -33,6 +33,14 @@ pub const HOME_PREFERENCE: Duration = Duration::from_millis(2);
 /// and a cold start does not fork a hundred processes at once.
 pub const OPENING_MAX: u32 = 10;
 
+/// Time for which a pool that was vacated opens servers only for clients that wait: as long as PostgreSQL
+/// waits for a database to be left (`CountOtherDBBackends`).
+pub const VACANT: Duration = Duration::from_secs(5);
+
+/// How often a pool can be vacated. Any client of any database can ask for it, also without the right to
+/// drop one, and must not cost others more than a login now and then. PostgreSQL waits for longer.
+pub const VACATE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Servers, waiters and the limit of one database and user. See the module's description.
 #[derive(Debug)]
 pub struct Pool {
@@ -48,6 +56,9 @@ pub struct Pool {
     denied: bool,
     /// The last login failed, and when the next may be tried.
     retry_at: Option<Time>,
+    /// When it was vacated last, and whether it has to be again.
+    vacated: Option<Time>,
+    vacate_again: bool,
     actions: VecDeque<Action>,
 }
 
@@ -67,6 +78,8 @@ impl Pool {
             surrendering: false,
             denied: false,
             retry_at: None,
+            vacated: None,
+            vacate_again: false,
             actions: VecDeque::new(),
         }
     }
@@ -213,6 +226,9 @@ impl Pool {
 
     /// Time passed. Called at least once per sweep; what is due is at most one sweep late.
     pub fn tick(&mut self, now: Time) {
+        if self.vacate_again {
+            self.vacate(now);
+        }
         self.close_overdue(now);
         self.settle(now);
     }
@@ -228,6 +244,19 @@ impl Pool {
         self.servers.retire();
         self.retry_at = None;
         self.close_overdue(now);
+        self.settle(now);
+    }
+
+    /// Somebody needs the database for itself: servers opened so far are not used again, and none is opened
+    /// that no client waits for, for [`VACANT`]. Within [`VACATE_PAUSE`] of the last time that is put off.
+    pub fn vacate(&mut self, now: Time) {
+        let is_early = self.vacated.is_some_and(|at| now < at + VACATE_PAUSE);
+        self.vacate_again = is_early;
+        if !is_early {
+            self.vacated = Some(now);
+            self.servers.retire();
+            self.close_overdue(now);
+        }
         self.settle(now);
     }
 
@@ -449,7 +478,7 @@ impl Pool {
         let open = self.servers.len();
         let opening = self.servers.opening();
         let needed = self.waiters.len() > opening as usize
-            || open < self.kept_open()
+            || (open < self.kept_open() && !self.is_vacant(now))
             || (self.warm.is_some() && open == 0);
         needed
             && !self.denied
@@ -478,6 +507,10 @@ impl Pool {
             return 0;
         }
         self.bounds.size_min as usize
+    }
+
+    fn is_vacant(&self, now: Time) -> bool {
+        self.vacated.is_some_and(|at| now < at + VACANT)
     }
 
     fn remove(&mut self, id: ServerId) {

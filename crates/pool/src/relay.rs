@@ -39,6 +39,16 @@ pub enum Mode {
     Replication,
 }
 
+impl Mode {
+    /// Whether a client has the same server as long as it is connected.
+    pub fn keeps_server(self) -> bool {
+        match self {
+            Self::Session | Self::Replication => true,
+            Self::Transaction | Self::Statement => false,
+        }
+    }
+}
+
 /// What to do with the front of the bytes that came from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FromClient {
@@ -205,6 +215,7 @@ impl Relay {
         };
         server.rejects = false;
         server.prepared.client_changed();
+        server.wanted_databases.clear();
         server.state.client_changed(self.moves());
         if self.mode == Mode::Replication {
             self.client.parameters = server.parameters.clone();

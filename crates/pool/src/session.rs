@@ -32,7 +32,7 @@ use crate::time::Time;
 use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
 use backlog::Backlog;
-pub use first_words::{Accepted, FirstWords};
+pub use first_words::{Accepted, FirstWords, Greeted};
 use lease::{Joining, Lease};
 pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
 pub use pinned::{PIN_PAUSE, Pinned};
@@ -54,8 +54,11 @@ pub enum Need<S> {
     Turn,
     /// A server: call `attach`, or `wait` and later `attach`.
     Checkout,
-    /// The pool remembers that a server has accepted these settings of the client, which was told.
-    Accepted(Vec<Accepted>),
+    /// This is noted before the client reads that it may begin; call again.
+    Greeted(Greeted),
+    /// A statement was sent that needs these databases for itself: idle servers to them are closed, which
+    /// PostgreSQL waits for; call again.
+    Vacate(Vec<Vec<u8>>),
     /// The server goes back to its pool.
     Checkin(Box<Server<S>>),
     /// The server goes back to its pool when it has been cleaned.
@@ -112,7 +115,7 @@ pub struct Session<C, S> {
     /// What the session is doing to its messages.
     pub relay: Relay,
     wording: Wording,
-    /// What the client is told when a server has accepted its settings.
+    /// What the client is told when it has a server that accepted its settings.
     first_words: Option<Box<FirstWords>>,
     stage: Stage<S>,
     inflow: Inflow,
@@ -251,9 +254,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             self.place().is_some(),
             "only a waiting session is cancelled"
         );
-        if self.first_words.is_none() {
-            self.relay.cancel_wait();
-        }
+        assert!(self.is_greeted(), "a login has no query to refuse");
+        self.relay.cancel_wait();
         self.backlog.changed();
         self.stage = Stage::Idle;
         self.idle_since = now;

@@ -20,6 +20,7 @@ use pgweir_wire::frontend;
 
 use crate::parameters::Parameters;
 use crate::repeats::REPEATS_MIN;
+use crate::text::Text;
 use crate::time::Time;
 use bound::BoundStatement;
 pub use finding::{Finding, FindingCounts, Slowness, Thresholds};
@@ -39,6 +40,8 @@ pub struct Trace {
     pub last: Fingerprint,
     /// The last one that may have left something in the session that keeps the server.
     pub(crate) holding: Fingerprint,
+    /// The next simple query is such a one.
+    holds_next: bool,
     /// Texts that were recognised lately, and those that are new.
     pub texts: Texts,
     /// How many findings there were.
@@ -102,24 +105,28 @@ impl Trace {
     }
 
     /// A simple query: its text as far as it is there. What is to be remembered of it.
-    pub(crate) fn query(&mut self, body: &[u8], settings: &Parameters) -> Fingerprint {
+    pub(crate) fn query(&mut self, text: Text<'_>, settings: &Parameters) -> Fingerprint {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        let sql = body.strip_suffix(b"\0").unwrap_or(body);
-        let statement = self.texts.recognise(sql, settings);
+        let statement = self.texts.recognise(text, settings);
+        if std::mem::take(&mut self.holds_next) {
+            self.holding = statement;
+        }
         self.executed(statement)
     }
 
-    /// A Parse of the statement `name`: its body as far as it is there.
-    pub(crate) fn parse(&mut self, name: &[u8], body: &[u8], settings: &Parameters) -> Fingerprint {
+    /// A Parse of the statement `name`.
+    pub(crate) fn parse(
+        &mut self,
+        name: &[u8],
+        text: Text<'_>,
+        settings: &Parameters,
+    ) -> Fingerprint {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        let rest = body.get(name.len() + 1..).unwrap_or_default();
-        // All that is there of a text that is longer than the buffer.
-        let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
-        let statement = self.texts.recognise_prepared(sql, settings);
+        let statement = self.texts.recognise_prepared(text, settings);
         self.bound.parse(name, statement);
         statement
     }
@@ -144,13 +151,13 @@ impl Trace {
         self.executed(self.bound.statement())
     }
 
-    /// The simple query that was sent, or else the statement that was bound, may leave something in the session that
-    /// keeps the server.
+    /// The simple query that is sent next, or else the statement that was bound, may leave something in the session
+    /// that keeps the server.
     pub(crate) fn may_hold(&mut self, is_query: bool) {
-        self.holding = match is_query {
-            true => self.last,
-            false => self.bound.statement(),
-        };
+        self.holds_next = is_query;
+        if !is_query {
+            self.holding = self.bound.statement();
+        }
     }
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {

@@ -93,6 +93,8 @@ pub enum Transactions {
 /// The state of one server's session.
 #[derive(Debug)]
 pub struct Upstream {
+    /// PostgreSQL's number of its process, if it told.
+    pub pid: Option<u32>,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -111,8 +113,12 @@ pub struct Upstream {
     pub observer: Observer,
     /// What the client that holds the server may open.
     pub transactions: Transactions,
+    /// Databases that the client's statements need for themselves, until the pools are told.
+    pub wanted_databases: Vec<Vec<u8>>,
     /// The server said that it is about to close the connection.
     pub dying: bool,
+    /// The client was passed on why.
+    pub(crate) is_explained: bool,
     /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
     /// A client may have limited the time of statements, which PostgreSQL does not report.
@@ -134,6 +140,7 @@ impl Upstream {
     /// A server that has just logged in with these settings.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
+            pid: None,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
@@ -143,7 +150,9 @@ impl Upstream {
             own_error: None,
             observer: Observer::default(),
             transactions: Transactions::Allowed,
+            wanted_databases: Vec::new(),
             dying: false,
+            is_explained: false,
             role_is_foreign: false,
             limit_is_foreign: false,
             rejects: false,
@@ -357,7 +366,9 @@ impl Upstream {
             return Err(FromServer::Transaction);
         }
         if header.kind == backend::ERROR_RESPONSE {
-            self.dying |= is_fatal(&bytes[HEADER_LEN..]);
+            let is_fatal = is_fatal(&bytes[HEADER_LEN..]);
+            self.dying |= is_fatal;
+            self.is_explained |= is_fatal && forward;
         }
         let rejected = match body {
             Some(body) if forward && self.rejects && header.kind == backend::ERROR_RESPONSE => {

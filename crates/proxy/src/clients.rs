@@ -6,7 +6,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use pgweir_pool::id::ClientId;
-use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_LONG_KEYS;
 
@@ -19,13 +18,6 @@ use pgweir_config::{Config, Database};
 pub(crate) struct CancelKey {
     pub(crate) pid: u32,
     pub(crate) secret: CancelSecret,
-}
-
-impl CancelKey {
-    /// Appends BackendKeyData.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        encode::backend_key_data(out, self.pid, self.secret.bytes());
-    }
 }
 
 /// What a client has to know to cancel: as long as PostgreSQL's, 4 bytes or 32.
@@ -56,7 +48,7 @@ impl CancelSecret {
         secret
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Short(bytes) => bytes,
             Self::Long(bytes) => bytes,
@@ -87,8 +79,20 @@ pub(crate) struct Clients {
     /// may not give for long. They take no place of clients that are served.
     ungreeted: u32,
     ungreeted_by_database: HashMap<Arc<str>, u32>,
-    /// The client is `None` between its login and its arrival at a worker.
-    by_pid: HashMap<u32, (CancelSecret, Option<ClientId>)>,
+    by_pid: HashMap<u32, Entry>,
+    /// Own numbers of clients that were told the number of their server's process, by that. Several
+    /// PostgreSQLs may have processes of the same number, and a process may have the number of a client.
+    by_process: HashMap<u32, Vec<u32>>,
+}
+
+/// A client that was let in.
+#[derive(Debug)]
+struct Entry {
+    secret: CancelSecret,
+    /// `None` between its login and its arrival at a worker.
+    client: Option<ClientId>,
+    /// The number of its server's process, if it was told that.
+    process: Option<u32>,
 }
 
 impl Clients {
@@ -125,7 +129,12 @@ impl Clients {
         self.total += 1;
         *self.by_database.entry(database.0.clone()).or_default() += 1;
         *self.by_user.entry(user.0.clone()).or_default() += 1;
-        let earlier = self.by_pid.insert(key.pid, (key.secret, None));
+        let entry = Entry {
+            secret: key.secret,
+            client: None,
+            process: None,
+        };
+        let earlier = self.by_pid.insert(key.pid, entry);
         assert!(earlier.is_none(), "a client's number is its own");
         Ok(())
     }
@@ -185,25 +194,48 @@ impl Clients {
         self.total -= 1;
         decrement(&mut self.by_database, database);
         decrement(&mut self.by_user, user);
-        self.by_pid.remove(&pid);
+        let entry = self.by_pid.remove(&pid);
+        if let Some(process) = entry.and_then(|entry| entry.process) {
+            let told = self.by_process.get_mut(&process);
+            let told = told.expect("entered when it was told");
+            told.retain(|other| *other != pid);
+            if told.is_empty() {
+                self.by_process.remove(&process);
+            }
+        }
     }
 
     /// The client lives at a worker, under this name.
     pub(crate) fn moved(&mut self, pid: u32, client: ClientId) {
         if let Some(entry) = self.by_pid.get_mut(&pid) {
-            entry.1 = Some(client);
+            entry.client = Some(client);
         }
     }
 
-    /// The client of a cancel request, if number and secret are right.
+    /// The client with the number `pid` is told that of its server's process. It has no other server
+    /// as long as it is connected.
+    pub(crate) fn told(&mut self, pid: u32, process: u32) {
+        let entry = self.by_pid.get_mut(&pid).expect("it is connected");
+        let earlier = entry.process.replace(process);
+        assert!(earlier.is_none(), "a client is greeted once");
+        self.by_process.entry(process).or_default().push(pid);
+    }
+
+    /// The client of a cancel request, if number and secret are right. The number is the client's own,
+    /// or that of its server's process.
     pub(crate) fn find(&self, pid: u32, key: &[u8]) -> Option<ClientId> {
-        let (secret, client) = self.by_pid.get(&pid)?;
-        secret.is(key).then_some(*client)?
+        let told = self.by_process.get(&pid).into_iter().flatten();
+        let mut entries = [&pid].into_iter().chain(told);
+        let entry = entries.find_map(|own| {
+            let entry = self.by_pid.get(own)?;
+            entry.secret.is(key).then_some(entry)
+        });
+        entry?.client
     }
 
     /// The client with this number, wherever it is; `None` also before it has come to a worker.
     pub(crate) fn by_pid(&self, pid: u32) -> Option<ClientId> {
-        self.by_pid.get(&pid)?.1
+        self.by_pid.get(&pid)?.client
     }
 
     pub(crate) fn has_pid(&self, pid: u32) -> bool {
@@ -256,14 +288,10 @@ mod tests {
     use crate::files::Shares;
     use crate::world::world;
     use pgweir_pool::id::ClientId;
-    use pgweir_wire::backend;
-    use pgweir_wire::frame::HEADER_LEN;
 
     #[test]
     fn a_cancel_request_needs_the_whole_secret() {
-        let mut clients = Clients::default();
-        let secret = CancelSecret::Short([1, 2, 3, 4]);
-        clients.by_pid.insert(7, (secret, None));
+        let mut clients = with_clients(&[(7, CancelSecret::Short([1, 2, 3, 4]))]);
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), None, "not at a worker yet");
         clients.moved(7, ClientId(9));
         assert_eq!(clients.find(7, &[1, 2, 3, 4]), Some(ClientId(9)));
@@ -276,25 +304,70 @@ mod tests {
 
     #[test]
     fn a_secret_is_as_long_as_the_protocol_allows() {
-        let mut clients = Clients::default();
         for (minor, len) in [(0, 4), (1, 4), (2, 32)] {
             let secret = CancelSecret::random(minor);
             assert_ne!(secret, CancelSecret::random(minor));
-            let pid = u32::from(minor) + 1;
-            clients.by_pid.insert(pid, (secret, Some(ClientId(9))));
-            let mut out = Vec::new();
-            CancelKey { pid, secret }.encode(&mut out);
-            let (got, key) = backend::key_data(&out[HEADER_LEN..]).unwrap();
-            assert_eq!((got, key.len()), (pid, len));
-            assert_eq!(clients.find(pid, key), Some(ClientId(9)));
+            let mut clients = with_clients(&[(7, secret)]);
+            clients.moved(7, ClientId(9));
+            let key = secret.bytes();
+            assert_eq!(key.len(), len);
+            assert_eq!(clients.find(7, key), Some(ClientId(9)));
             for at in 0..len {
                 let mut wrong = key.to_vec();
                 wrong[at] ^= 0x80;
-                assert_eq!(clients.find(pid, &wrong), None, "byte {at}");
-                assert_eq!(clients.find(pid, &key[..at]), None, "{at} bytes");
+                assert_eq!(clients.find(7, &wrong), None, "byte {at}");
+                assert_eq!(clients.find(7, &key[..at]), None, "{at} bytes");
             }
-            assert_eq!(clients.find(pid, &[key, &[0]].concat()), None);
+            assert_eq!(clients.find(7, &[key, &[0]].concat()), None);
         }
+    }
+
+    #[test]
+    fn who_was_told_its_servers_process_cancels_by_that() {
+        let long = CancelSecret::Long([3; 32]);
+        let short = |byte| CancelSecret::Short([byte; 4]);
+        // The second's process has the number of the first client, and two have the same process.
+        let mut clients = with_clients(&[(7, short(1)), (8, short(2)), (9, long)]);
+        for (pid, process) in [(7, 50), (8, 7), (9, 50)] {
+            clients.moved(pid, ClientId(u64::from(pid)));
+            clients.told(pid, process);
+        }
+        let find = |clients: &Clients, pid, secret: CancelSecret| {
+            let found = clients.find(pid, secret.bytes());
+            found.map(|client| client.0)
+        };
+        for (pid, secret, found) in [
+            (50, short(1), Some(7)),
+            (7, short(1), Some(7)),
+            (7, short(2), Some(8)),
+            (50, long, Some(9)),
+            (50, short(2), None),
+            (51, short(1), None),
+        ] {
+            assert_eq!(find(&clients, pid, secret), found, "{pid} {secret:?}");
+        }
+        clients.leave("app", "bob", 7);
+        assert_eq!(find(&clients, 50, short(1)), None);
+        assert_eq!(find(&clients, 50, long), Some(9));
+        clients.leave("app", "bob", 9);
+        clients.leave("app", "bob", 8);
+        assert!(clients.by_process.is_empty());
+    }
+
+    /// Clients with these numbers and secrets.
+    fn with_clients(keys: &[(u32, CancelSecret)]) -> Clients {
+        let world = world("");
+        let config = world.registry.config();
+        let shares = Shares::new(20_000, 100, 1);
+        let (name, user) = (Arc::from("app"), Arc::from("bob"));
+        let of = (&name, &*config.databases["app"]);
+        let mut clients = Clients::default();
+        for &(pid, secret) in keys {
+            let key = CancelKey { pid, secret };
+            let let_in = clients.enter((&config, &shares), of, (&user, None), key);
+            assert!(let_in.is_ok());
+        }
+        clients
     }
 
     #[test]

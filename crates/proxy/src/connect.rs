@@ -230,6 +230,8 @@ pub(crate) async fn open(
         known.refuse_newer = keys.refuse_newer;
     }
     let welcome = Arc::new(logged_in.welcome);
+    let mut upstream = Upstream::new(welcome.parameters.clone());
+    upstream.pid = logged_in.key.as_ref().map(|(pid, _)| *pid);
     let link = Link {
         socket,
         permit,
@@ -237,7 +239,6 @@ pub(crate) async fn open(
             .key
             .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
     };
-    let upstream = Upstream::new(welcome.parameters.clone());
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 

@@ -12,7 +12,6 @@ use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::FirstWords;
 use pgweir_pool::spelling::spelled;
 use pgweir_wire::auth::{md5, scram};
-use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
@@ -44,7 +43,7 @@ const GREETING_USUAL: usize = 768;
 pub(crate) struct LoggedIn {
     pub(crate) admission: Admission,
     pub(crate) parameters: Arc<Parameters>,
-    /// It was not told that it may begin: a server has to accept its settings first.
+    /// It was not told that it may begin: it has to have a server first, or one has to accept its settings.
     pub(crate) first_words: Option<FirstWords>,
     /// What the client sent without waiting for the end of its login.
     pub(crate) rest: Vec<u8>,
@@ -234,7 +233,8 @@ impl Door {
             (admission.pool.shared_parameters(wanted), is_known)
         };
         let mut first_words = Some(first_words(&admission, &welcome, proven.reply));
-        if is_known && let Some(words) = first_words.take() {
+        let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
+        if may_begin && let Some(words) = first_words.take() {
             stream.write_all(&words.encode(&parameters)).await?;
         }
         Ok(LoggedIn {
@@ -447,16 +447,14 @@ impl Door {
     }
 }
 
-/// What a client is told behind `before`: its settings, its key, and that it may begin.
+/// What ends a client's login, behind `before`.
 fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
     encode::authentication_ok(&mut before);
-    let mut after = Vec::new();
-    admission.key.encode(&mut after);
-    encode::ready_for_query(&mut after, TxStatus::Idle);
     FirstWords {
         before,
         reported: welcome.reported.clone(),
-        after,
+        pid: admission.key.pid,
+        secret: admission.key.secret.bytes().to_vec(),
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::ClientError;
-use pgweir_config::{Database, PoolConfig, PoolMode, SessionState};
+use pgweir_config::{Database, PoolConfig, PoolMode, ServerAddress, SessionState};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -156,6 +156,14 @@ impl PoolHandle {
     /// The name of the first server of the first pool with a number.
     pub(crate) fn first_server(id: PoolId) -> ServerId {
         ServerId(u64::from(id.0) << SERVER_ID_BITS)
+    }
+
+    /// Whether its servers are in this database of this PostgreSQL.
+    pub(crate) fn is_in(&self, server: &ServerAddress, database: &[u8]) -> bool {
+        let own = &self.settings().database;
+        let name = own.dbname.as_deref().unwrap_or(&self.database);
+        // A replication connection has its server for itself.
+        self.replication.is_none() && own.server == *server && name.as_bytes() == database
     }
 
     /// A pool with this number, whose servers are numbered from `first`.

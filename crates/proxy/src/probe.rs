@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ServerId;
+use pgweir_pool::pool::VACANT;
 use pgweir_pool::time::Time;
 use pgweir_telemetry::postgres::{Activity, Privilege, Seen};
 use tokio::task::JoinHandle;
@@ -216,12 +217,23 @@ impl Watch {
                 continue;
             };
             self.user.clone_from(&login.user);
+            let database = login.database.clone();
+            let mut wanted = self.registry.probes.wanted();
             let probes = &self.registry.probes;
             let mut known = None;
             let failure = match ProbeSession::open(&self.plan.target, login, &self.plan.tcp).await {
                 Ok(mut session) => {
                     probes.set(&server, None);
-                    let failure = self.look(&mut session).await;
+                    let address = self.plan.target.address.clone();
+                    let failure = tokio::select! {
+                        failure = self.look(&mut session) => failure,
+                        () = wanted.wait_for(&address, &database) => {
+                            drop(session);
+                            // As long as PostgreSQL waits for that.
+                            sleep(VACANT).await;
+                            continue;
+                        }
+                    };
                     if matches!(self.told, Told::Seen(_)) {
                         pause = PAUSE_MIN;
                     }

@@ -5,9 +5,9 @@ pub(crate) mod target;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use pgweir_config::Config;
+use pgweir_config::{Config, ServerAddress};
 use pgweir_telemetry::postgres::{PostgresSnapshot, Seen, Sight};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 use target::Target;
 
@@ -20,15 +20,42 @@ pub(crate) enum Known {
 }
 
 /// What all probes saw last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Probes {
     /// By the PostgreSQL's name; one that was not asked yet, or does not answer, is not among them.
     known: Mutex<BTreeMap<Arc<str>, Known>>,
     changed: Notify,
     again: Notify,
+    /// Databases that clients need for themselves.
+    wanted: broadcast::Sender<(ServerAddress, Vec<u8>)>,
+}
+
+/// Databases that a busy probe may hear of later. One that missed some leaves its own.
+const WANTED_MAX: usize = 16;
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            changed: Notify::default(),
+            again: Notify::default(),
+            wanted: broadcast::Sender::new(WANTED_MAX),
+        }
+    }
 }
 
 impl Probes {
+    /// A client needs a database for itself: a probe that is there leaves.
+    pub(crate) fn leave(&self, server: &ServerAddress, database: &[u8]) {
+        // Nobody hears it where nothing is probed.
+        let _ = self.wanted.send((server.clone(), database.to_vec()));
+    }
+
+    /// What clients need for themselves from here on.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted(self.wanted.subscribe())
+    }
+
     /// The configuration was read again.
     pub(crate) fn reconfigured(&self) {
         self.changed.notify_one();
@@ -85,5 +112,21 @@ impl Probes {
     /// Waits until probes that failed are to try again.
     pub(crate) async fn wait_for_retry(&self) {
         self.again.notified().await;
+    }
+}
+
+/// Hears which databases clients need for themselves.
+pub(crate) struct Wanted(broadcast::Receiver<(ServerAddress, Vec<u8>)>);
+
+impl Wanted {
+    /// Waits until a client may need this database.
+    pub(crate) async fn wait_for(&mut self, server: &ServerAddress, database: &str) {
+        loop {
+            match self.0.recv().await {
+                Ok((at, name)) if at != *server || name != database.as_bytes() => {}
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
     }
 }

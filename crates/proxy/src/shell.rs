@@ -69,6 +69,15 @@ impl Shell for Registry {
         PoolRef(self.pool_by_id(id))
     }
 
+    fn pools_of_database(&self, client: &Client, database: &[u8]) -> Vec<PoolRef> {
+        let settings = client.pool.settings();
+        let server = &settings.database.server;
+        self.probes.leave(server, database);
+        let pools = self.pools().into_iter();
+        let pools = pools.filter(|pool| pool.is_in(server, database));
+        pools.map(PoolRef).collect()
+    }
+
     fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T {
         decide(&mut self.lock_budget())
     }
@@ -134,6 +143,10 @@ impl Shell for Registry {
 
     fn settled(&self, client: &Client, name: ClientId) {
         self.client_moved(client.account.pid, name);
+    }
+
+    fn told(&self, client: &Client, process: u32) {
+        self.client_told(client.account.pid, process);
     }
 
     fn left(&self, client: &Client, end: &End) {

@@ -1,6 +1,7 @@
 //! What the text of a query does to prepared statements by their names.
 
 use crate::lexer::{Lexer, Token, TokenKind};
+use crate::name::name;
 use crate::statements::Statements;
 use crate::word::mentions;
 
@@ -60,33 +61,6 @@ pub fn uses_by_name(sql: &[u8], conforming: bool) -> Option<Vec<(Use, Vec<u8>)>>
 fn may_use_names(sql: &[u8]) -> bool {
     let words: [&[u8]; 3] = [b"prepare", b"execute", b"deallocate"];
     words.iter().any(|word| mentions(sql, word))
-}
-
-/// The name that a token is, as PostgreSQL reads it.
-fn name(token: &Token, statement: &[u8]) -> Option<Vec<u8>> {
-    let text = token.text(statement);
-    let name = match token.kind {
-        TokenKind::Word => text.to_ascii_lowercase(),
-        TokenKind::QuotedIdentifier if token.terminated && text.starts_with(b"\"") => {
-            unquoted(&text[1..text.len() - 1])
-        }
-        _ => return None,
-    };
-    // In some encodings letters beyond ASCII are folded too, and a long name may be cut elsewhere.
-    name.is_ascii().then_some(name)
-}
-
-/// What stands between the quotes, where two stand for one.
-fn unquoted(text: &[u8]) -> Vec<u8> {
-    let mut name = Vec::with_capacity(text.len());
-    let mut is_second = false;
-    for &byte in text {
-        is_second = byte == b'"' && !is_second;
-        if !is_second {
-            name.push(byte);
-        }
-    }
-    name
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@
 //! costs a question; one too few would leave a client's state for the next. What a function does
 //! inside of itself cannot be seen here.
 
+mod plain;
 mod set_config;
 
+use crate::databases::wants_database;
 use crate::kind::{Kind, Scope, Setting};
 use crate::lexer::{Lexer, Token, TokenKind};
+
+pub use plain::Plain;
 
 /// Custom settings of one text that are named; of a text with more, [`Kinds::UNNAMED`] is said.
 pub const NAMES_MAX: usize = 64;
@@ -31,15 +35,16 @@ impl Kinds {
     pub const NONE: Self = Self(0);
     /// A setting, or the role.
     pub const SETTINGS: Self = Self(1);
-    /// A setting goes back to what the session began with.
+    /// A setting goes back to what the session began with. Where that is all, as of `RESET`, it is no
+    /// [`Kinds::SETTINGS`] too.
     pub const RESET: Self = Self(1 << 1);
     /// A setting whose name the text does not tell.
     pub const UNNAMED: Self = Self(1 << 2);
     /// A temporary object.
     pub const TEMPORARY: Self = Self(1 << 3);
-    /// An advisory lock of the session, taken or released.
+    /// An advisory lock of the session is taken.
     pub const ADVISORY_LOCK: Self = Self(1 << 4);
-    /// `LISTEN`, `UNLISTEN`.
+    /// `LISTEN`.
     pub const LISTEN: Self = Self(1 << 5);
     /// A cursor `WITH HOLD`.
     pub const CURSOR: Self = Self(1 << 6);
@@ -62,12 +67,17 @@ impl Kinds {
     pub const SEQUENCE: Self = Self(1 << 14);
     /// `PREPARE`, `EXECUTE`, `DEALLOCATE`, or a word that may be one of them.
     pub const PREPARED: Self = Self(1 << 15);
-    /// A database is dropped, renamed, moved, or is the template of another.
+    /// A database is dropped, renamed, moved, or is the template of another
+    /// ([`crate::databases`]).
     pub const DATABASE: Self = Self(1 << 16);
     /// A relation is created, which is temporary if the search path says so.
     pub const CREATE: Self = Self(1 << 17);
     /// All settings go back to what the session began with.
     pub const RESET_ALL: Self = Self(1 << 18);
+    /// An advisory lock of the session is released.
+    pub const UNLOCK: Self = Self(1 << 19);
+    /// `UNLISTEN`.
+    pub const UNLISTEN: Self = Self(1 << 20);
 
     /// What may pin a server, or end that.
     pub const HELD: Self = Self(
@@ -225,12 +235,11 @@ impl Scan<'_> {
                     Kind::Reset(Some(setting)) => self.setting(setting),
                     _ => self.add(Kinds::RESET_ALL),
                 }
-                self.add(Kinds::SETTINGS.with(Kinds::RESET));
+                self.add(Kinds::RESET);
             }
             b'd' if is("discard") => {
                 if kind() == (Kind::Discard { all: true }) {
-                    self.add(Kinds::SETTINGS.with(Kinds::RESET));
-                    self.add(Kinds::RESET_ALL.with(Kinds::DISCARD_ALL));
+                    self.add(Kinds::RESET.with(Kinds::RESET_ALL).with(Kinds::DISCARD_ALL));
                 }
                 self.add(Kinds::DROP);
             }
@@ -240,15 +249,25 @@ impl Scan<'_> {
                 self.add(Kinds::CURSOR);
             }
             b'c' if is("close") => self.add(Kinds::CLOSE),
-            b'd' if is("drop") => self.add(Kinds::DROP),
+            b'd' if is("drop") => {
+                self.add(Kinds::DROP);
+                self.database(token);
+            }
+            b'a' | b'c' if is("alter") || is("create") => self.database(token),
             b'l' if is("listen") => self.add(Kinds::LISTEN),
-            b'u' if is("unlisten") => self.add(Kinds::LISTEN),
+            b'u' if is("unlisten") => self.add(Kinds::UNLISTEN),
             b'l' if is("load") => self.add(Kinds::LIBRARY),
             b'p' if is("prepare") && kind() == Kind::Prepare => {
                 self.add(Kinds::PREPARED);
             }
             b'd' if is("deallocate") => self.add(Kinds::PREPARED),
             _ => {}
+        }
+    }
+
+    fn database(&mut self, token: Token) {
+        if wants_database(&self.sql[token.start..], self.strings) {
+            self.add(Kinds::DATABASE);
         }
     }
 
@@ -320,7 +339,6 @@ impl Scan<'_> {
             }
             (6, b'u') if is("update") => self.updates = true,
             (7, b'e') if is("execute") => self.add(Kinds::PREPARED),
-            (8, b'd') if is("database") => self.add(Kinds::DATABASE),
             _ => {}
         }
         Before::Other
@@ -350,6 +368,7 @@ impl Scan<'_> {
             b'l' if is("lastval") => self.add(Kinds::SEQUENCE_READ),
             b'd' if begins("dblink_connect") => self.add(Kinds::FUNCTION),
             b'p' if begins("pg_temp") => self.add(Kinds::TEMPORARY),
+            b'p' if begins("pg_advisory_unlock") => self.add(Kinds::UNLOCK),
             b'p' if (begins("pg_advisory_") || begins("pg_try_advisory_"))
                 && !contains(name, b"xact") =>
             {
@@ -407,15 +426,16 @@ const SESSION_FUNCTIONS: [&str; 5] = [
     "pg_copy_logical_replication_slot",
 ];
 
+/// Whether a token is this word.
+fn is_word(token: &Token, sql: &[u8], word: &str) -> bool {
+    token.kind == TokenKind::Word && token.text(sql).eq_ignore_ascii_case(word.as_bytes())
+}
+
 /// Whether a `SET` has a word that takes a setting back: `DEFAULT`, or `LOCAL` for a time zone.
 fn takes_back(sql: &[u8], strings: bool) -> bool {
     Lexer::new(sql, strings)
         .take_while(|token| token.kind != TokenKind::Semicolon)
-        .filter(|token| token.kind == TokenKind::Word)
-        .any(|token| {
-            let word = token.text(sql);
-            word.eq_ignore_ascii_case(b"default") || word.eq_ignore_ascii_case(b"local")
-        })
+        .any(|token| is_word(&token, sql, "default") || is_word(&token, sql, "local"))
 }
 
 /// The inside of `"..."`; `None` if it may have escapes.

@@ -14,6 +14,7 @@
 //! * [`statements`] splits the text of a simple query into statements.
 //! * [`kind`] classifies a statement.
 //! * [`by_name`] says what a text does to prepared statements.
+//! * [`databases`] names the databases that a text needs for itself.
 //! * [`effects`] says what a text may leave behind in its session.
 //! * [`normalise`] shows a statement without its literals.
 //! * [`fingerprint`] computes 64 bits that are equal for statements with the same normalised text.
@@ -21,12 +22,14 @@
 //! * [`sqlcommenter`] reads the tags that an application put into a comment.
 
 pub mod by_name;
+pub mod databases;
 pub mod effects;
 pub mod fingerprint;
 mod fold;
 pub mod kept;
 pub mod kind;
 pub mod lexer;
+mod name;
 pub mod normalise;
 pub mod skeleton;
 pub mod sqlcommenter;

@@ -6,8 +6,8 @@ use super::{Client, Driver, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
-use crate::session::{End, Need};
-use crate::stock::{Answer, Granted};
+use crate::session::{End, Greeted, Need};
+use crate::stock::{Answer, Granted, Stock};
 
 /// What a session needs.
 pub(super) type NeedOf<S> = Need<ServerStreamOf<S>>;
@@ -83,9 +83,18 @@ impl<S: Shell> Driver<S> {
                     Some(need) => need,
                     None => break,
                 },
-                Need::Accepted(settings) => {
-                    let note = |settings| client.pool.with(|stock| stock.known.note(settings));
-                    settings.into_iter().for_each(note);
+                Need::Greeted(Greeted { accepted, process }) => {
+                    let note = |setting| client.pool.with(|stock| stock.known.note(setting));
+                    accepted.into_iter().for_each(note);
+                    if let Some(pid) = process {
+                        self.shell.told(&client, pid);
+                    }
+                    client.session.pump(self.now, &mut self.scratch)
+                }
+                Need::Vacate(databases) => {
+                    for database in databases {
+                        self.vacate(&client, &database);
+                    }
                     client.session.pump(self.now, &mut self.scratch)
                 }
                 Need::Checkin(mut server) => {
@@ -142,6 +151,15 @@ impl<S: Shell> Driver<S> {
             client.session.wait(place);
         }
         self.answered(slot, client, answer)
+    }
+
+    /// A client needs a database for itself: pools give up servers to it that nobody uses.
+    fn vacate(&mut self, client: &Client<S::Platform>, database: &[u8]) {
+        for pool in self.shell.pools_of_database(client, database) {
+            let now = self.now;
+            let vacate = |stock: &mut Stock<_>| stock.core.vacate(now);
+            self.outbox.decide(&*self.shell, &pool, now, vacate);
+        }
     }
 
     /// A server died under a client that had sent it nothing: back to the same place.

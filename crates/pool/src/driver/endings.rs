@@ -67,6 +67,11 @@ impl<S: Shell> Driver<S> {
     ) -> Option<Cancelled> {
         let name = ClientRef::from(client);
         let mut client = self.take_client(name)?;
+        if !client.session.is_greeted() {
+            // Its login waits for a server, and no query of its own does.
+            self.clients.put(name.slot, client);
+            return Some(Cancelled::NothingRuns);
+        }
         if let Some(place) = client.session.place() {
             self.leave_queue(&client.pool, place);
             client.session.cancel_wait(self.now);

@@ -56,6 +56,13 @@ pub trait Shell {
     /// The pool of this number.
     fn pool(&self, id: PoolId) -> PoolOf<Self>;
 
+    /// The pools whose servers are in this database of the PostgreSQL that the client uses.
+    fn pools_of_database(
+        &self,
+        client: &Client<Self::Platform>,
+        database: &[u8],
+    ) -> Vec<PoolOf<Self>>;
+
     /// Has the budget decide, under its lock. `decide` may lock a pool; whoever holds a pool's lock
     /// never asks the budget.
     fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T;
@@ -106,6 +113,9 @@ pub trait Shell {
 
     /// The client lives in a worker's table from now on, under this name.
     fn settled(&self, client: &Client<Self::Platform>, name: ClientId);
+
+    /// The client is about to be told this number of its server's process, by which it will cancel.
+    fn told(&self, client: &Client<Self::Platform>, process: u32);
 
     /// A client that was let in is gone; its pool knows.
     fn left(&self, client: &Client<Self::Platform>, end: &crate::session::End);

@@ -64,6 +64,7 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
             ("client", Some("out")) => pool.client_out(now),
             ("budget", Some("freed")) => pool.budget_freed(now),
             ("retire", None) => pool.retire(now),
+            ("vacate", None) => pool.vacate(now),
             ("warm", None) => {
                 pool.warm(now);
             }
@@ -259,6 +260,35 @@ fn retired_servers_are_closed_when_unused() {
         bounds(2),
         "c1 checkout; c2 checkout; s0 opened; s1 opened; s0 checkin; retire; s1 checkin",
         "open s0; open s1; grant c1 s0; grant c2 s1; close s0 Retired; close s1 Retired",
+    );
+}
+
+#[test]
+fn a_vacated_pool_gives_up_what_is_unused_and_opens_only_for_who_waits() {
+    let kept = Bounds {
+        size_min: 1,
+        ..bounds(3)
+    };
+    check(
+        kept.clone(),
+        "client in; s0 opened; c1 checkout; c2 checkout; s1 opened; s1 checkin; vacate; \
+         s0 checkin; +4999; c3 checkout; s2 opened; s2 checkin; +2",
+        "open s0; grant c1 s0; open s1; grant c2 s1; close s1 Retired; \
+         close s0 Retired; open s2; grant c3 s2",
+    );
+    check(
+        kept,
+        "client in; s0 opened; vacate; +4999; +1",
+        "open s0; close s0 Retired; open s1",
+    );
+}
+
+#[test]
+fn a_pool_is_vacated_again_after_a_pause() {
+    check(
+        bounds(1),
+        "vacate; c1 checkout; s0 opened; s0 checkin; vacate; c1 checkout; s0 checkin; +999; vacate; +1",
+        "open s0; grant c1 s0; grant c1 s0; close s0 Retired",
     );
 }
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pgweir_sql::effects::{Effects, Kinds};
-use pgweir_sql::fingerprint::text_hash;
-use pgweir_sql::skeleton::skeleton_hash;
+use pgweir_sql::databases::databases_wanted;
+use pgweir_sql::effects::{Effects, Kinds, Plain};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
+use crate::parameters::Values;
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 /// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
@@ -18,9 +19,10 @@ use crate::upstream::Upstream;
 const STATEMENTS_MAX: usize = 64;
 
 /// Effects that nothing is done about.
-const UNFOLLOWED: Kinds = Kinds::SEQUENCE
-    .with(Kinds::SEQUENCE_READ)
-    .with(Kinds::DATABASE);
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE.with(Kinds::SEQUENCE_READ);
+
+/// Effects on settings.
+const CHANGING: Kinds = Kinds::SETTINGS.with(Kinds::RESET).with(Kinds::ANYTHING);
 
 /// Statements of a client that may leave something behind when they run.
 #[derive(Debug, Default)]
@@ -72,26 +74,10 @@ impl Lasting {
 }
 
 impl Relay {
-    /// Looks at a message that goes to the server for what it may leave behind there. `whole` says
-    /// that this is all of the body.
+    /// Looks at a message without a text that goes to the server for what it may leave behind there.
     #[inline]
-    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
+    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8]) {
         match kind {
-            frontend::QUERY => {
-                let text = body.strip_suffix(b"\0").unwrap_or(body);
-                let hash = skeleton_hash(text).unwrap_or_else(|| text_hash(text));
-                if !whole || !server.state.is_harmless(hash) {
-                    self.look_at_query(server, text, hash, whole);
-                }
-            }
-            frontend::PARSE => {
-                let text = frontend::parse_text(body);
-                let hash = text_hash(text.unwrap_or(body));
-                let is_harmless = text.is_some() && server.state.is_harmless(hash);
-                if !is_harmless || self.lasting.is_some() {
-                    self.look_at_parse(server, body, hash);
-                }
-            }
             frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
             frontend::FUNCTION_CALL => {
                 let kinds = Kinds::ANYTHING;
@@ -107,15 +93,24 @@ impl Relay {
         }
     }
 
-    #[cold]
-    fn look_at_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
+    /// A query that is not known goes to the server. `whole` says that this is all of it.
+    pub(super) fn look_at_query(&mut self, server: &mut Upstream, text: Text<'_>, whole: bool) {
         let effects = self.effects(server, text, whole);
-        if effects.kinds.is_empty() {
-            server.state.learn_harmless(hash);
-            return;
-        }
+        let is_alone = whole && self.moves() && server.is_at_rest() && server.state.is_clear();
         self.note(server, &effects);
         note_cause(server, &effects, true);
+        if is_alone && !server.state.is_clear() {
+            let tells_all = |what: &Plain| match what {
+                // What it reports, PostgreSQL tells itself.
+                Plain::Set { name, value } => {
+                    value.is_some() || server.defaults.value(name).is_some()
+                }
+                Plain::DiscardAll => true,
+            };
+            if let Some(what) = Plain::of(text.sql).filter(tells_all) {
+                server.state.note_told(what);
+            }
+        }
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
         }
@@ -132,20 +127,28 @@ impl Relay {
         }
     }
 
+    /// A statement is prepared. `whole` says that this is all of its text.
+    #[inline]
+    pub(super) fn look_at_parse(
+        &mut self,
+        server: &mut Upstream,
+        name: &[u8],
+        text: Text<'_>,
+        whole: bool,
+    ) {
+        let is_harmless = whole && server.state.is_harmless(text.hash);
+        if !is_harmless || self.lasting.is_some() {
+            self.note_parse(server, name, text, whole);
+        }
+    }
+
     #[cold]
-    fn look_at_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
-        let name = frontend::parse_name(body).unwrap_or_default();
-        let text = frontend::parse_text(body);
-        let rest = body.get(name.len() + 1..).unwrap_or_default();
-        let is_harmless = text.is_some() && server.state.is_harmless(hash);
-        let effects = if is_harmless {
+    fn note_parse(&mut self, server: &mut Upstream, name: &[u8], text: Text<'_>, whole: bool) {
+        let effects = if whole && server.state.is_harmless(text.hash) {
             Effects::default()
         } else {
-            self.effects(server, text.unwrap_or(rest), text.is_some())
+            self.effects(server, text, whole)
         };
-        if effects.kinds.is_empty() && text.is_some() {
-            server.state.learn_harmless(hash);
-        }
         if effects.kinds.is_empty() && self.lasting.is_none() {
             return;
         }
@@ -171,13 +174,25 @@ impl Relay {
     }
 
     /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
-    /// asked about.
-    fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+    /// asked about. One that leaves nothing, however strings are read, is known again.
+    fn effects(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
-        let mut effects = Effects::of(text, strings);
-        effects.kinds = effects.kinds.without(UNFOLLOWED);
+        let of = |strings| {
+            let mut effects = Effects::of(text.sql, strings);
+            effects.kinds = effects.kinds.without(UNFOLLOWED);
+            effects
+        };
+        let mut effects = of(strings);
+        if effects.kinds.any(Kinds::DATABASE) {
+            server.wanted_databases = databases_wanted(text.sql, strings);
+        }
         if !whole {
             effects.kinds.add(Kinds::ANYTHING);
+        }
+        if effects.kinds.is_empty() && (!text.sql.contains(&b'\\') || of(!strings).kinds.is_empty())
+        {
+            server.state.learn_harmless(text.hash);
+            return effects;
         }
         let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {
@@ -188,12 +203,17 @@ impl Relay {
 
     fn note(&mut self, server: &mut Upstream, effects: &Effects) {
         let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
+        if takes_back && self.has_nothing_to_take_back(server, effects.kinds) {
+            let kinds = effects.kinds.without(Kinds::RESET.with(Kinds::RESET_ALL));
+            let names = Vec::new();
+            return server.state.note(&Effects { kinds, names });
+        }
         let blocks = takes_back && self.began.differing(&server.defaults).next().is_some();
         if !self.moves() {
             // All that is left belongs to the client, and is discarded behind it. It may only not be
             // taken back to another's beginning.
             let kinds = effects.kinds;
-            server.role_is_foreign |= kinds.any(Kinds::SETTINGS.with(Kinds::ANYTHING));
+            server.role_is_foreign |= kinds.any(CHANGING);
             if !blocks {
                 return;
             }
@@ -202,6 +222,19 @@ impl Relay {
         if blocks && effects.kinds.any(Kinds::RESET) {
             server.state.block();
         }
+    }
+
+    /// Whether a text that does no more to settings than to take them back finds none that the client, or the
+    /// server, has of its own.
+    fn has_nothing_to_take_back(&self, server: &Upstream, kinds: Kinds) -> bool {
+        let own = &*self.client.parameters;
+        !kinds.any(Kinds::SETTINGS.with(Kinds::ANYTHING))
+            && self.moves()
+            && server.state.is_clear()
+            && !server.state.has_unnamed()
+            && [&self.began, &server.parameters, &server.defaults]
+                .iter()
+                .all(|others| own == &***others)
     }
 
     /// Whether the client's next message waits until it is known what a text took back.
@@ -232,6 +265,12 @@ impl Relay {
 
     #[cold]
     fn inquire_now(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
+        if server.replies.is_settled()
+            && server.status == TxStatus::Idle
+            && let Some(told) = server.state.take_told()
+        {
+            self.learn(server, told);
+        }
         if let Some(sourced) = server.state.take_sourced() {
             self.restore(server, &|name| sourced.contains(name), out);
         }
@@ -254,6 +293,26 @@ impl Relay {
         };
         if let Some(sql) = question {
             server.send_own(&sql, out);
+        }
+    }
+
+    /// A text said all of what it did.
+    fn learn(&mut self, server: &mut Upstream, told: Plain) {
+        match told {
+            Plain::Set { name, value } => {
+                let is_reported = server.defaults.value(&name).is_some();
+                if let Some(value) = value.filter(|_| !is_reported) {
+                    Arc::make_mut(&mut server.parameters).set(&name, &value);
+                    Arc::make_mut(&mut self.client.parameters).set(&name, &value);
+                }
+            }
+            Plain::DiscardAll => {
+                let own = Arc::make_mut(&mut self.client.parameters);
+                let custom: Vec<_> = own.custom().collect();
+                own.learn(&Values::new(), &custom, &server.defaults);
+                server.role_is_foreign = false;
+                server.state.all_taken_back();
+            }
         }
     }
 
@@ -291,7 +350,7 @@ impl Relay {
     }
 }
 
-/// Notes which statement it is that may keep the server: the simple query that was sent, or the one that was bound.
+/// Notes which statement it is that may keep the server: the simple query that is sent, or the one that was bound.
 fn note_cause(server: &mut Upstream, effects: &Effects, is_query: bool) {
     if effects.kinds.any(Kinds::HELD.with(Kinds::ANYTHING)) {
         server.observer.may_hold(is_query);

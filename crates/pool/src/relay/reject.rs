@@ -5,9 +5,8 @@
 //! is answered in a transaction that had failed before, are PostgreSQL's own doing, and nothing of the text runs.
 
 use pgweir_sql::effects::Kinds;
-use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::kept::kept;
-use pgweir_sql::skeleton::skeleton_hash;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::{encode, frontend};
 
@@ -16,6 +15,7 @@ use super::{FromClient, NAME_MAX, Relay};
 use crate::pin::Pin;
 use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::Reply;
+use crate::text::Text;
 use crate::upstream::{Upstream, refused};
 
 impl Relay {
@@ -68,15 +68,13 @@ impl Relay {
             let is_short = header.body_len as usize <= SHARED_MAX;
             return is_short.then_some(FromClient::Incomplete);
         }
-        let text = match is_query {
-            true => body.strip_suffix(b"\0")?,
-            false => frontend::parse_text(body)?,
+        let (name, text) = if is_query {
+            (&b""[..], Text::of_query(body))
+        } else {
+            let name = frontend::parse_name(body).filter(|name| name.len() <= NAME_MAX)?;
+            (name, Text::of_parse(&body[name.len() + 1..]))
         };
-        let name = match is_query {
-            true => b"",
-            false => frontend::parse_name(body).filter(|name| name.len() <= NAME_MAX)?,
-        };
-        let pin = shown(server, text, is_query)?;
+        let pin = shown(server, text)?;
         if message.before > 0 {
             return Some(FromClient::Forward(message.before));
         }
@@ -89,7 +87,7 @@ impl Relay {
             encode::query(&mut server.spliced, &sql);
             server.prepared.query_sent(None);
             self.client.statements.unnamed_dropped();
-            Reply::Query(server.observer.query_sent(body, &server.parameters))
+            Reply::Query(server.observer.query_sent(text, &server.parameters))
         } else {
             // Under the client's own name: PostgreSQL forgets the unnamed statement, and no other.
             encode::parse(&mut server.spliced, name, &sql);
@@ -107,16 +105,12 @@ impl Relay {
 }
 
 /// What a text shows that it would leave.
-fn shown(server: &Upstream, text: &[u8], is_query: bool) -> Option<Pin> {
-    let hash = match is_query {
-        true => skeleton_hash(text).unwrap_or_else(|| text_hash(text)),
-        false => text_hash(text),
-    };
-    if server.state.is_harmless(hash) {
+fn shown(server: &Upstream, text: Text<'_>) -> Option<Pin> {
+    if server.state.is_harmless(text.hash) {
         return None;
     }
     let conforming = server.parameters.value("standard_conforming_strings") != Some("off");
-    let kinds = kept(text, conforming);
+    let kinds = kept(text.sql, conforming);
     match Pin::of(kinds) {
         None if kinds.any(Kinds::PREPARED) => Some(Pin::PreparedStatement),
         pin => pin,

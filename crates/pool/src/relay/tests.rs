@@ -7,6 +7,7 @@ use super::{Attach, FromClient, Hold, Mode, NAME_MAX, OwnAnswer, Relay, Violatio
 use crate::parameters::Parameters;
 use crate::pin::Pin;
 use crate::prepared::{ClientState, SHARED_MAX};
+use crate::text::Text;
 use crate::upstream::{FromServer, Upstream};
 
 fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
@@ -410,4 +411,106 @@ fn an_unnamed_statement_that_is_too_long_to_be_kept_pins_until_it_is_bound() {
     encode::ready_for_query(&mut answers, TxStatus::Idle);
     server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(relay.hold(&server), Hold::Free);
+}
+
+#[test]
+fn a_text_is_known_only_if_it_leaves_nothing_however_strings_are_read() {
+    for (text, is_known) in [
+        (&br"select 'a', 7"[..], true),
+        (br"select E'\d', '\'", true),
+        (br"select 'a\'; set work_mem to 7; --'", false),
+        (b"set work_mem to 7", false),
+    ] {
+        let off = parameters(&[("standard_conforming_strings", "off")]);
+        let mut relay = Relay::new(Mode::Transaction, off.clone());
+        let mut server = Upstream::new(off);
+        let query = message(b'Q', &[text, b"\0"].concat());
+        assert_eq!(
+            relay.receive(Some(&mut server), &query),
+            FromClient::Forward(query.len())
+        );
+        let hash = Text::of_query(text).hash;
+        let text = String::from_utf8_lossy(text);
+        assert_eq!(server.state.is_harmless(hash), is_known, "{text}");
+    }
+}
+
+/// What the pooler sends when a client's query was answered with this.
+fn asked_after(text: &str, tag: &str, own: &[(&str, &str)]) -> (String, Relay, Upstream) {
+    let defaults = parameters(&[("TimeZone", "UTC")]);
+    let mut wanted = (*defaults).clone();
+    for (name, value) in own {
+        wanted.set(name, value);
+    }
+    let mut relay = Relay::new(Mode::Transaction, Arc::new(wanted));
+    let mut server = Upstream::new(defaults);
+    server.parameters = relay.client.parameters.clone();
+    server.state.client_changed(true);
+    let query = message(b'Q', format!("{text}\0").as_bytes());
+    assert_eq!(
+        relay.receive(Some(&mut server), &query),
+        FromClient::Forward(query.len())
+    );
+    let mut answer = match tag {
+        "" => message(b'E', b"SERROR\0VERROR\0C22023\0\0"),
+        tag => message(b'C', format!("{tag}\0").as_bytes()),
+    };
+    encode::ready_for_query(&mut answer, TxStatus::Idle);
+    let len = answer.len();
+    let told = server.receive(Some(&mut relay.client), &mut answer);
+    assert_eq!(told, FromServer::Forward(len));
+    let mut out = Vec::new();
+    relay.inquire(&mut server, &mut out);
+    let asked = String::from_utf8_lossy(&out).into_owned();
+    (asked, relay, server)
+}
+
+#[test]
+fn a_text_that_tells_all_is_not_asked_about() {
+    for (text, tag) in [
+        ("set work_mem to '7MB'", "SET"),
+        ("set work_mem to '7MB'", ""),
+        ("set timezone to 'Asia/Tokyo'", "SET"),
+        ("set time zone 'Asia/Tokyo'", "SET"),
+        ("reset all", "RESET"),
+        ("discard all", "DISCARD ALL"),
+        ("unlisten *", "UNLISTEN"),
+        ("select pg_advisory_unlock_all()", "SELECT 1"),
+    ] {
+        let (asked, relay, server) = asked_after(text, tag, &[]);
+        assert_eq!(asked, "", "{text}");
+        assert_eq!(relay.hold(&server), Hold::Free, "{text}");
+        let is_set = text.contains("work_mem") && tag == "SET";
+        let expected = is_set.then_some("7MB");
+        assert_eq!(relay.client.parameters.value("work_mem"), expected);
+        assert_eq!(server.parameters.value("work_mem"), expected);
+    }
+    for text in [
+        "set search_path to a, b",
+        "set work_mem to '7MB'; set jit to off",
+        "set role bob",
+        "select set_config('work_mem', '7MB', false)",
+    ] {
+        let (asked, _, _) = asked_after(text, "SET", &[]);
+        assert!(asked.contains("pg_settings"), "{text}: {asked}");
+    }
+}
+
+#[test]
+fn what_a_client_connected_with_is_set_again_without_a_question_after_discard_all() {
+    let own = [
+        ("TimeZone", "Asia/Tokyo"),
+        ("work_mem", "7MB"),
+        ("a.b", "c"),
+    ];
+    let (sent, relay, _) = asked_after("discard all", "DISCARD ALL", &own);
+    for (name, value) in own {
+        let name = name.to_ascii_lowercase();
+        let set = format!("set_config('{name}', '{value}', false)");
+        assert!(sent.contains(&set), "{set} in {sent}");
+        assert_eq!(relay.client.parameters.value(&name), Some(value));
+    }
+    assert!(!sent.contains("pg_settings"), "{sent}");
+    let (sent, _, _) = asked_after("reset all", "RESET", &own);
+    assert!(sent.contains("pg_settings"), "{sent}");
 }

@@ -1,19 +1,24 @@
-//! What ends a client's login, told when a server has accepted the client's settings.
+//! What ends a client's login, told when the client has a server that accepted its settings.
 //!
 //! PostgreSQL refuses a wrong setting at login. Whether one is wrong only a server knows, so a client with settings
 //! that its pool has not seen yet is handed over without a greeting: the session takes a server, gives it the
 //! settings, and tells the client what came of them.
+//!
+//! So is a client that keeps its server from its login on: it is told the number of its server's process, by which
+//! others know its session (`pg_terminate_backend`, notifications, views).
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
 use super::lease::leased;
-use super::{End, Need, Session};
+use super::{Need, Session};
 use crate::parameters::Parameters;
+use crate::relay::Relay;
 use crate::reported;
-use crate::server;
+use crate::upstream::Upstream;
 
 /// The messages that end a login.
 #[derive(Debug)]
@@ -23,8 +28,10 @@ pub struct FirstWords {
     /// Settings of a fresh server that clients are told, in order; where the client has another value it is told
     /// that. Values are as [`reported::kept`] keeps them.
     pub reported: Arc<Vec<(String, String)>>,
-    /// Behind them: the key, and that the client may begin.
-    pub after: Vec<u8>,
+    /// The number that the client is told for cancel requests.
+    pub pid: u32,
+    /// The secret that it is told with it.
+    pub secret: Vec<u8>,
 }
 
 impl FirstWords {
@@ -35,9 +42,19 @@ impl FirstWords {
             let value = parameters.value(name).unwrap_or(value);
             encode::parameter_status(&mut out, name, reported::bytes(value));
         }
-        out.extend(&self.after);
+        encode::backend_key_data(&mut out, self.pid, &self.secret);
+        encode::ready_for_query(&mut out, TxStatus::Idle);
         out
     }
+}
+
+/// A client is about to read its [`FirstWords`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeted {
+    /// What a server has accepted.
+    pub accepted: Vec<Accepted>,
+    /// The number of its server's process that the client is told.
+    pub process: Option<u32>,
 }
 
 /// A setting that a server has accepted.
@@ -52,32 +69,45 @@ pub struct Accepted {
 }
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
-    /// For a client that is greeted when a server has accepted its settings.
+    /// For a client that is greeted when it has a server that accepted its settings.
     pub fn greeted_later(mut self, first_words: FirstWords) -> Self {
         self.first_words = Some(Box::new(first_words));
         self
     }
 
-    /// Greets the client if it is due: its settings were accepted.
+    /// Whether the client was told that it may begin.
+    pub fn is_greeted(&self) -> bool {
+        self.first_words.is_none()
+    }
+
+    /// Greets the client if it is due: its settings were accepted. The words leave with the next `pump`.
     pub(super) fn greet(&mut self) -> Option<Need<S>> {
         if leased(&mut self.stage).is_joining() {
             return None;
         }
-        let first_words = self.first_words.take()?;
+        let mut first_words = self.first_words.take()?;
         let upstream = &leased(&mut self.stage).server.upstream;
-        let written = self.relay.greeted(upstream);
-        let own = &self.relay.client.parameters;
-        let accepted = written.differing(&upstream.defaults);
-        let accepted = accepted.map(|name| Accepted {
-            written: written.value(&name).unwrap_or_default().to_owned(),
-            value: own.value(&name).unwrap_or_default().to_owned(),
-            name,
-        });
-        let accepted = accepted.collect();
-        let out = first_words.encode(own);
-        if server::send(&mut self.client, &mut self.unsent, &out).is_err() {
-            return Some(self.end(End::ClientGone, None));
-        }
-        Some(Need::Accepted(accepted))
+        let accepted = accepted(&mut self.relay, upstream);
+        let process = upstream.pid.filter(|_| self.relay.mode().keeps_server());
+        first_words.pid = process.unwrap_or(first_words.pid);
+        assert!(
+            self.unsent.is_empty(),
+            "nothing is said before the greeting"
+        );
+        self.unsent = first_words.encode(&self.relay.client.parameters);
+        Some(Need::Greeted(Greeted { accepted, process }))
     }
+}
+
+/// The settings that the client connected with, now that a server has accepted them.
+fn accepted(relay: &mut Relay, upstream: &Upstream) -> Vec<Accepted> {
+    let written = relay.greeted(upstream);
+    let own = &relay.client.parameters;
+    let differing = written.differing(&upstream.defaults);
+    let accepted = differing.map(|name| Accepted {
+        written: written.value(&name).unwrap_or_default().to_owned(),
+        value: own.value(&name).unwrap_or_default().to_owned(),
+        name,
+    });
+    accepted.collect()
 }

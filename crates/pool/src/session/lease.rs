@@ -8,7 +8,6 @@ use pgweir_wire::sqlstate::SqlState;
 use super::backlog::Backlog;
 use super::{End, Fault, Need, Pinned, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
-use crate::pin::Pin;
 use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
@@ -190,8 +189,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let mut at = 0;
         let end = loop {
             // Before it is greeted nothing is for the client.
-            let is_greeted = self.first_words.is_none();
-            let client = is_greeted.then_some(&mut self.relay.client);
+            let client = self.first_words.is_none().then_some(&mut self.relay.client);
             match server.upstream.receive(client, &mut bytes[at..]) {
                 FromServer::Forward(run) => {
                     let forwarded = &bytes[at..at + run];
@@ -319,7 +317,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         if is_within || (is_nothing && lease.used) {
             (lease.running, lease.active) = before;
         }
-        Ok(())
+        let wanted = &mut lease.server.upstream.wanted_databases;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        Err(Need::Vacate(std::mem::take(wanted)))
     }
 
     /// Sends as much of `bytes` to the server as the protocol allows, and holds the rest.
@@ -399,12 +401,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             }
             return Some(self.refuse_pin(pin));
         }
-        let is_free = match hold {
-            Hold::Free => true,
-            // It was only asked whether it accepts the client's settings.
-            Hold::Pinned(Pin::Session) => !lease.used,
-            Hold::Asking | Hold::Pinned(_) | Hold::Busy | Hold::InTransaction => false,
-        };
+        let is_free = hold == Hold::Free;
         if wanted || !is_free || !lease.server.is_quiet() {
             return None;
         }

@@ -1,3 +1,4 @@
+mod databases;
 mod first_words;
 mod joining;
 mod pinned;

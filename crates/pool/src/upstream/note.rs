@@ -64,6 +64,7 @@ impl Upstream {
                     self.restoring = false;
                     self.own_ended(client);
                 } else {
+                    self.state.ready();
                     self.observer.ready(query, self.status, before);
                 }
             }
@@ -76,7 +77,7 @@ impl Upstream {
                     self.completed(body.unwrap_or_default(), is_own);
                 }
                 // What is suspended has run as far as it did.
-                self.state.completed();
+                self.state.completed(b"");
                 self.observer.executed(statement, before, false);
             }
             (Received::Known, _) => return Ok(Noted::IsParse),
@@ -208,7 +209,7 @@ impl Upstream {
     fn completed(&mut self, tag: &[u8], is_own: bool) {
         if !is_own {
             self.observer.completed(tag);
-            self.state.completed();
+            self.state.completed(tag);
         }
         match tag {
             // Of most settings PostgreSQL does not report what became of them.

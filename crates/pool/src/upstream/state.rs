@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pgweir_sql::effects::{Effects, Kinds};
+use pgweir_sql::effects::{Effects, Kinds, Plain};
 use pgweir_wire::backend::TxStatus;
 
 use super::Upstream;
@@ -45,6 +45,8 @@ pub(crate) struct State {
     due: Effects,
     /// One of the client's commands completed since.
     completed: bool,
+    /// All of what is due, if a text told that.
+    told: Option<Told>,
     asking: Option<Box<Question>>,
     /// Questions in a row that were not answered.
     failures: u32,
@@ -59,6 +61,13 @@ pub(crate) struct State {
     taken_back: TakenBack,
     /// Hashes of texts, each at a place told by the hash.
     harmless: Vec<u64>,
+}
+
+/// What the only statement of a text does, which was sent when nothing was due and no transaction open.
+#[derive(Debug)]
+struct Told {
+    what: Plain,
+    is_done: bool,
 }
 
 /// What texts took back, if their transactions were committed.
@@ -102,12 +111,22 @@ impl State {
 
     /// A text with these effects may run.
     pub(crate) fn note(&mut self, effects: &Effects) {
+        self.told = None;
         let mut kinds = effects.kinds.and(DUE);
+        if kinds.any(Kinds::RESET) {
+            kinds.add(Kinds::SETTINGS);
+        }
         if effects.kinds.any(Kinds::DROP) {
             kinds.add(self.held.and(Kinds::TEMPORARY));
         }
         if effects.kinds.any(Kinds::CLOSE) {
             kinds.add(self.held.and(Kinds::CURSOR));
+        }
+        if effects.kinds.any(Kinds::UNLOCK) {
+            kinds.add(self.held.and(Kinds::ADVISORY_LOCK));
+        }
+        if effects.kinds.any(Kinds::UNLISTEN) {
+            kinds.add(self.held.and(Kinds::LISTEN));
         }
         if effects.kinds.any(Kinds::DISCARD_ALL) {
             kinds.add(self.held.and(ASKED));
@@ -123,6 +142,30 @@ impl State {
         self.failures = 0;
     }
 
+    /// The text that was noted just now, when nothing else was due and no transaction was open, has one
+    /// statement, and does this.
+    pub(crate) fn note_told(&mut self, what: Plain) {
+        let is_done = false;
+        self.told = Some(Told { what, is_done });
+    }
+
+    /// Whether a setting has a value of the client's whose name is not known.
+    pub(crate) fn has_unnamed(&self) -> bool {
+        self.held.any(Kinds::UNNAMED)
+    }
+
+    /// Whether nothing is due.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.due.kinds.is_empty() && self.asking.is_none()
+    }
+
+    /// What a text did of which nothing else is due.
+    pub(crate) fn take_told(&mut self) -> Option<Plain> {
+        let told = self.told.take_if(|told| told.is_done)?;
+        self.due = Effects::default();
+        Some(told.what)
+    }
+
     /// What the client sends next has to wait until it is known what a text took back.
     pub(crate) fn block(&mut self) {
         self.blocks = true;
@@ -133,10 +176,36 @@ impl State {
         self.blocks
     }
 
-    /// A command of the client completed.
+    /// A command of the client completed, with this tag unless it is only suspended.
     #[inline]
-    pub(super) fn completed(&mut self) {
+    pub(super) fn completed(&mut self, tag: &[u8]) {
         self.completed = true;
+        if let Some(told) = &mut self.told {
+            told.is_done |= match told.what {
+                Plain::Set { .. } => tag == b"SET\0",
+                Plain::DiscardAll => tag == b"DISCARD ALL\0",
+            };
+        }
+    }
+
+    /// A query of the client's has ended.
+    #[inline]
+    pub(super) fn ready(&mut self) {
+        if self.told.as_ref().is_some_and(|told| !told.is_done) {
+            // It failed, and may be followed by others that do not.
+            self.told = None;
+            self.due = Effects::default();
+            self.blocks = false;
+        }
+    }
+
+    /// `DISCARD ALL` was all that the client did, and nothing is left.
+    pub(crate) fn all_taken_back(&mut self) {
+        self.sourced = Some(BTreeSet::new());
+        self.taken_back = TakenBack {
+            all: true,
+            names: BTreeSet::new(),
+        };
     }
 
     /// All that can be discarded was: by the client, which may have sent more since, or by the pooler,

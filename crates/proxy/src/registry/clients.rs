@@ -101,6 +101,14 @@ impl Registry {
             .moved(pid, client);
     }
 
+    /// The client with this number is told that of its server's process.
+    pub(crate) fn client_told(&self, pid: u32, process: u32) {
+        self.clients
+            .lock()
+            .expect("no panic under the lock")
+            .told(pid, process);
+    }
+
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What
     /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
     pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {

@@ -4,8 +4,8 @@
 //!   oldest waiter has waited `reserve_after`. A lowered limit closes nothing that is in use, but
 //!   nothing is opened above it.
 //! * At most `OPENING_MAX` logins are under way.
-//! * A server is opened for a waiter that no login under way is for, for `size_min`, or to learn
-//!   its parameters; never for nobody, and never between a denial of the budget and its recall.
+//! * A server is opened for a waiter that no login under way is for, for `size_min` (not while its
+//!   database is wanted), or to learn its parameters; never for nobody, and never between a denial of the budget and its recall.
 //! * Above `size_max` no server stays idle; above `size_max + reserve_max` none is granted.
 //! * What the pool counts is what there is.
 

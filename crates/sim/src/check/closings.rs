@@ -1,7 +1,7 @@
 //! Closings: each has its reason.
 //!
 //! * `Dirty`: it was returned so; and such a server is closed at once.
-//! * `Retired`: it was opened before a retirement; once that, it is closed as soon as it is free.
+//! * `Retired`: it was opened before a retirement, or before its database was wanted; once that, it is closed as soon as it is free.
 //! * `OverLimit`: there are more than `size_max`, and none was unused for longer.
 //! * `Evicted`: another pool asked; it is the one that was unused for longest, or the next that is
 //!   returned. Each request costs at most one server, and one that ends for another reason counts.

@@ -41,6 +41,7 @@ pub(crate) enum Input {
     Tick,
     SetBounds(Bounds),
     Retire,
+    Vacate,
     Surrender,
 }
 
@@ -118,6 +119,7 @@ impl Input {
             Self::Tick => pool.tick(now),
             Self::SetBounds(ref bounds) => pool.set_bounds(now, bounds.clone()),
             Self::Retire => pool.retire(now),
+            Self::Vacate => pool.vacate(now),
         }
         Answer::Nothing
     }
@@ -147,6 +149,7 @@ impl Input {
             Self::Tick => "tick",
             Self::SetBounds(_) => "set bounds",
             Self::Retire => "retire",
+            Self::Vacate => "vacate",
             Self::Surrender => "surrender",
         }
     }

@@ -2,9 +2,10 @@
 //! happened and what the pool did, and decides nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Bounds, Condition, Grant, Place};
+use pgweir_pool::pool::{Action, Bounds, Condition, Grant, Place, VACANT, VACATE_PAUSE};
 use pgweir_pool::time::Time;
 
 use super::input::{Answer, Input};
@@ -60,6 +61,9 @@ pub(crate) struct Model {
     pub(crate) retry_at: Option<Time>,
     /// A connection was promised to another pool and not given yet.
     pub(crate) promised: bool,
+    /// When its database was wanted last, and whether that is not seen to yet.
+    vacated: Option<Time>,
+    vacate_again: bool,
     turns: u64,
 }
 
@@ -76,6 +80,8 @@ impl Model {
             denied: false,
             retry_at: None,
             promised: false,
+            vacated: None,
+            vacate_again: false,
             turns: 0,
         }
     }
@@ -142,7 +148,9 @@ impl Model {
             Input::ClientIn => self.clients += 1,
             Input::ClientOut => self.clients -= 1,
             Input::Warm => self.warm |= answer.is_true() && self.open() == 0,
+            Input::Tick if self.vacate_again => self.vacate(),
             Input::Tick => {}
+            Input::Vacate => self.vacate(),
             Input::SetBounds(ref bounds) => self.bounds = bounds.clone(),
             Input::Retire => {
                 for server in self.servers.values_mut() {
@@ -154,6 +162,22 @@ impl Model {
                 self.promised |= answer.is_true() && self.idle().next().is_none();
             }
         }
+    }
+
+    fn vacate(&mut self) {
+        self.vacate_again = self.is_within(VACATE_PAUSE);
+        if self.vacate_again {
+            return;
+        }
+        self.vacated = Some(self.now);
+        for server in self.servers.values_mut() {
+            server.retired = true;
+        }
+    }
+
+    /// Whether its database was wanted less than `time` ago.
+    fn is_within(&self, time: Duration) -> bool {
+        self.vacated.is_some_and(|at| self.now < at + time)
     }
 
     /// Takes in what the pool did.
@@ -254,7 +278,7 @@ impl Model {
     /// Whether there is someone or something to open one more server for.
     pub(crate) fn needs_server(&self) -> bool {
         self.queue.len() > self.opening()
-            || self.total() < self.kept()
+            || (self.total() < self.kept() && !self.is_within(VACANT))
             || (self.warm && self.total() == 0)
     }
 

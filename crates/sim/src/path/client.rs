@@ -45,6 +45,10 @@ pub(super) struct Client {
     read_at: Time,
     settings: BTreeMap<String, String>,
     pub(super) answers: Vec<Answer>,
+    /// The end of its login is still to come, before any answer.
+    pub(super) ungreeted: bool,
+    /// The number that it was told at the end of its login.
+    pub(super) number: Option<u32>,
     /// The program ended as it should.
     pub(super) finished: bool,
     /// The other side ended the session.
@@ -82,6 +86,8 @@ impl Client {
             read_at: Time(0),
             settings,
             answers: Vec::new(),
+            ungreeted: false,
+            number: None,
             finished: false,
             hung_up: false,
             ended: false,
@@ -240,6 +246,19 @@ impl Client {
 
     fn answered(&mut self, kind: u8, body: &[u8]) {
         isolation::sees(self.program.client, kind, body);
+        if self.ungreeted {
+            self.number = self
+                .number
+                .or(isolation::greets(self.program.client, kind, body));
+            if kind == backend::BACKEND_KEY_DATA {
+                return;
+            }
+            if kind == backend::READY_FOR_QUERY {
+                assert!(self.number.is_some(), "a login ends with a number");
+                self.ungreeted = false;
+                return;
+            }
+        }
         let text = match kind {
             backend::NOTICE_RESPONSE | backend::NOTIFICATION_RESPONSE => return,
             backend::PARAMETER_STATUS => {

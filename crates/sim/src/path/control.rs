@@ -69,7 +69,9 @@ impl World {
         backend.dazed = self.faulty && self.rng.happens(self.options.faults.daze);
         self.workers.plant.backends.borrow_mut().insert(id, backend);
         let link = Link { end: near, permit };
-        let server = Box::new(Server::new(id, link, Upstream::new(parameters)));
+        let mut upstream = Upstream::new(parameters);
+        upstream.pid = Some(isolation::process(id));
+        let server = Box::new(Server::new(id, link, upstream));
         let jitter = u32::try_from(self.rng.below(200)).expect("small");
         let home = (self.any_worker(), jitter);
         self.errand(|outbox, plant, now| outbox.opened(plant, &pool, now, server, home));

@@ -142,6 +142,8 @@ pub(super) struct Plant {
     /// The system refuses to have the next server's events heard, or not heard any more.
     pub(super) deaf: Cell<bool>,
     pub(super) backends: RefCell<BTreeMap<ServerId, Backend>>,
+    /// Numbers of processes that clients were told.
+    pub(super) processes: RefCell<BTreeMap<u64, u32>>,
     notes: RefCell<Vec<Note>>,
 }
 
@@ -156,6 +158,7 @@ impl Plant {
             heard: RefCell::default(),
             deaf: Cell::new(false),
             backends: RefCell::default(),
+            processes: RefCell::default(),
             notes: RefCell::default(),
         }
     }
@@ -218,6 +221,10 @@ impl Shell for Plant {
         self.pools[id.0 as usize].clone()
     }
 
+    fn pools_of_database(&self, _: &Client<InMemory>, _: &[u8]) -> Vec<PoolCell> {
+        self.pools.clone()
+    }
+
     fn budget<T>(&self, decide: impl FnOnce(&mut Budget) -> T) -> T {
         assert!(
             !self.pool_taken.get(),
@@ -275,6 +282,11 @@ impl Shell for Plant {
 
     fn settled(&self, client: &Client<InMemory>, name: ClientId) {
         self.note(Note::Settled(client.account, name));
+    }
+
+    fn told(&self, client: &Client<InMemory>, process: u32) {
+        let earlier = self.processes.borrow_mut().insert(client.account, process);
+        assert_eq!(earlier, None, "a client is greeted once");
     }
 
     fn left(&self, client: &Client<InMemory>, end: &Ending) {

@@ -115,13 +115,14 @@ impl Workers {
     }
 }
 
-/// A login of which the client sees the settings.
-fn first_words() -> FirstWords {
+/// What ends the login of a client: it sees the settings.
+fn first_words(client: u64) -> FirstWords {
     let reported = REPORTED.map(|(name, value)| (name.to_owned(), value.to_owned()));
     FirstWords {
         before: Vec::new(),
         reported: Arc::new(reported.into()),
-        after: Vec::new(),
+        pid: isolation::own_number(client),
+        secret: vec![0; 4],
     }
 }
 
@@ -140,8 +141,11 @@ impl World {
         let pool = self.any_pool();
         let policy = pool.policy();
         let mut session = Session::new(end, relay, wording, self.now).with_input(input);
-        if !startup.is_empty() && client.is_multiple_of(2) {
-            session = session.greeted_later(first_words());
+        let is_unknown = !startup.is_empty() && client.is_multiple_of(2);
+        if is_unknown || self.options.mode.keeps_server() {
+            session = session.greeted_later(first_words(client));
+            let client = self.clients.get_mut(&client).expect("it has arrived");
+            client.ungreeted = true;
         }
         let adopted = Box::new(Client {
             session,
@@ -394,12 +398,19 @@ impl World {
     fn tell_holders(&mut self) {
         let mut backends = self.workers.plant.backends.borrow_mut();
         let faulty = self.faulty;
+        let keeps = self.options.mode.keeps_server();
+        let processes = self.workers.plant.processes.borrow();
         for driver in &mut self.workers.drivers {
             for client in driver.clients_mut() {
                 let account = client.account;
+                let is_greeted = client.session.is_greeted();
                 let Some(server) = client.session.server() else {
                     continue;
                 };
+                let told = self.clients.get(&account).and_then(|client| client.number);
+                let noted = processes.get(&account).copied();
+                let kept = (keeps && is_greeted).then_some(server.id);
+                isolation::is_numbered(account, (told, noted), kept);
                 let backend = backends.get_mut(&server.id).expect("it was opened");
                 let is_new = backend.holder.replace(account) != Some(account);
                 if is_new && faulty && self.rng.happens(self.options.faults.cancel_early) {

@@ -27,6 +27,9 @@ impl World {
         if self.rng.happens(self.options.retire) {
             self.tell(at, Input::Retire);
         }
+        if self.rng.happens(self.options.vacate) {
+            self.tell(at, Input::Vacate);
+        }
         if self.rng.happens(self.options.reconfigure) {
             let bounds = options::bounds(&mut self.rng, self.options.clients, self.options.grid);
             self.tell(at, Input::SetBounds(bounds));

@@ -188,7 +188,7 @@ impl<'a> World<'a> {
                     let check = (self.choices.below(4) == 3).then_some("select 1");
                     session.attach(NOW, server, place(), check, &mut self.scratch)
                 }
-                Need::Accepted(_) => session.pump(NOW, &mut self.scratch),
+                Need::Greeted(_) | Need::Vacate(_) => session.pump(NOW, &mut self.scratch),
                 Need::Checkin(server) => {
                     self.park(server);
                     session.pump(NOW, &mut self.scratch)

@@ -191,7 +191,7 @@ impl<'a> World<'a> {
                     self.session
                         .attach(NOW, server, place(), check, &mut self.scratch)
                 }
-                Need::Accepted(_) => self.session.pump(NOW, &mut self.scratch),
+                Need::Greeted(_) | Need::Vacate(_) => self.session.pump(NOW, &mut self.scratch),
                 Need::Checkin(server) => {
                     self.park(server);
                     self.session.pump(NOW, &mut self.scratch)

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{Effects, Kinds};
 
 /// Kinds by their names in the table.
-const NAMES: [(&str, Kinds); 19] = [
+const NAMES: [(&str, Kinds); 21] = [
     ("settings", Kinds::SETTINGS),
     ("reset", Kinds::RESET),
     ("unnamed", Kinds::UNNAMED),
@@ -23,6 +23,8 @@ const NAMES: [(&str, Kinds); 19] = [
     ("database", Kinds::DATABASE),
     ("create", Kinds::CREATE),
     ("reset-all", Kinds::RESET_ALL),
+    ("unlock", Kinds::UNLOCK),
+    ("unlisten", Kinds::UNLISTEN),
 ];
 
 fn shown(sql: &str) -> String {
@@ -79,10 +81,10 @@ fn settings_of_the_session_and_not_of_the_transaction() {
             "settings reset session_authorization",
         ),
         ("select 1; set a.b = 1; reset a.c", "settings reset a.b a.c"),
-        ("reset all", "settings reset reset-all"),
+        ("reset all", "reset reset-all"),
         ("set timezone to default", "settings reset timezone"),
         ("set time zone local", "settings reset timezone"),
-        ("discard all", "settings reset drop discard-all reset-all"),
+        ("discard all", "reset drop discard-all reset-all"),
         ("discard plans", "drop"),
         ("begin; update pg_settings set setting = 1", "settings"),
         ("select * from pg_settings", ""),
@@ -154,13 +156,13 @@ fn what_holds_a_server() {
         ("drop table a", "drop"),
         ("select pg_advisory_lock(1)", "lock"),
         ("select PG_TRY_ADVISORY_LOCK_SHARED(1, 2) from t", "lock"),
-        ("select pg_advisory_unlock_all()", "lock"),
+        ("select pg_advisory_unlock_all()", "unlock"),
         (
             "select pg_advisory_xact_lock(1), pg_try_advisory_xact_lock_shared(1)",
             "",
         ),
         ("listen a", "listen"),
-        ("unlisten *", "listen"),
+        ("unlisten *", "unlisten"),
         ("declare a cursor with hold for select 1", "cursor"),
         ("declare a no scroll cursor for select hold", ""),
         ("close all", "close"),
@@ -211,6 +213,11 @@ fn prepared_statements_sequences_and_databases() {
         ("select currval('a'), lastval()", "sequence-read"),
         ("drop database a", "drop database"),
         ("alter database a rename to b", "database"),
+        (
+            "alter database a set work_mem = 1; grant create on database a to b",
+            "create",
+        ),
+        ("create table database (database text)", "create"),
         ("create database a template b", "database create"),
     ]);
 }

@@ -39,7 +39,7 @@ fn what_failed_is_not_asked_about_unless_it_is_not_rolled_back() {
 fn a_drop_is_asked_about_only_where_something_is_held() {
     assert!(noted(Kinds::DROP).is_quiet());
     let mut state = noted(Kinds::TEMPORARY);
-    state.completed();
+    state.completed(b"");
     assert!(state.ask(&[]).is_some());
     state.row(&row(b't'));
     assert!(state.finish().is_some());
@@ -48,7 +48,7 @@ fn a_drop_is_asked_about_only_where_something_is_held() {
         kinds: Kinds::DROP,
         names: Vec::new(),
     });
-    state.completed();
+    state.completed(b"");
     assert!(state.ask(&[]).is_some());
     assert!(state.finish().is_some());
     assert_eq!(state.pin(), None);
@@ -62,7 +62,7 @@ fn what_cannot_be_asked_about_pins_until_the_end() {
         (Kinds::FUNCTION, Pin::SessionFunction),
     ] {
         let mut state = noted(kinds);
-        state.completed();
+        state.completed(b"");
         assert_eq!(state.ask(&[]), None, "nothing is left to ask");
         assert_eq!(state.pin(), Some(pin));
         state.discarded(false);
@@ -70,7 +70,7 @@ fn what_cannot_be_asked_about_pins_until_the_end() {
         assert!(state.cannot_be_cleaned());
     }
     let mut state = noted(Kinds::UNNAMED.with(Kinds::SETTINGS));
-    state.completed();
+    state.completed(b"");
     assert!(state.ask(&[]).is_some());
     assert!(state.finish().is_some());
     assert_eq!(state.pin(), Some(Pin::UnnamedSetting));
@@ -81,7 +81,7 @@ fn what_cannot_be_asked_about_pins_until_the_end() {
 #[test]
 fn a_question_that_is_not_answered_is_asked_again_and_then_keeps_the_server() {
     let mut state = noted(Kinds::SETTINGS);
-    state.completed();
+    state.completed(b"");
     for _ in 0..=RETRIES_MAX {
         assert!(state.ask(&[]).is_some());
         assert!(state.refused());
@@ -103,7 +103,7 @@ fn custom_settings_are_asked_about_by_name() {
         kinds: Kinds::SETTINGS.with(Kinds::RESET),
         names: vec!["app.x".to_owned(), "work_mem".to_owned()],
     });
-    state.completed();
+    state.completed(b"");
     let known: Arc<str> = "app.y".into();
     let sql = state.ask(&[known]).expect("it is due");
     assert!(sql.contains("VALUES ('app.x'), ('app.y'))"), "{sql}");

@@ -1,5 +1,6 @@
 //! A client sees only what is meant for it.
 
+use pgweir_pool::id::ServerId;
 use pgweir_wire::backend::{self, ErrorView};
 
 use crate::path::client::tag_of;
@@ -29,6 +30,54 @@ pub(in crate::path) fn sees(client: u64, kind: u8, body: &[u8]) {
             let is_own = rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
             assert!(is_own, "isolation: c{client} is told the name {value:?}");
         }
+    }
+}
+
+/// The number that a client has of its own: that of no process.
+pub(in crate::path) fn own_number(client: u64) -> u32 {
+    client as u32 * 2
+}
+
+/// PostgreSQL's number of a server's process: that of no client.
+pub(in crate::path) fn process(server: ServerId) -> u32 {
+    server.0 as u32 * 2 + 1
+}
+
+/// A client whose login has not ended is sent a message: its number, if it is told that. Before the login ends,
+/// nothing but settings and an error is for it.
+pub(in crate::path) fn greets(client: u64, kind: u8, body: &[u8]) -> Option<u32> {
+    match kind {
+        backend::PARAMETER_STATUS
+        | backend::NOTICE_RESPONSE
+        | backend::ERROR_RESPONSE
+        | backend::READY_FOR_QUERY => None,
+        backend::BACKEND_KEY_DATA => backend::key_data(body).map(|(pid, _)| pid),
+        kind => panic!(
+            "isolation: c{client} is answered with {:?} before it may begin",
+            char::from(kind)
+        ),
+    }
+}
+
+/// A client has a server, and was told a number or not; `noted` is what its cancel requests are found by beside
+/// its own.
+pub(in crate::path) fn is_numbered(
+    client: u64,
+    (told, noted): (Option<u32>, Option<u32>),
+    kept: Option<ServerId>,
+) {
+    assert_eq!(
+        noted,
+        kept.map(process),
+        "isolation: a cancel request by the number of a process finds c{client}, which keeps {kept:?}"
+    );
+    if let Some(told) = told {
+        let own = own_number(client);
+        assert_eq!(
+            told,
+            noted.unwrap_or(own),
+            "isolation: c{client} is told another number than that of what it keeps, {kept:?}"
+        );
     }
 }
 
