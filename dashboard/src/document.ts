@@ -91,6 +91,8 @@ export interface Live {
   holders?: LiveHolder[];
   /** Statements that a client repeated, a round trip each, the latest first. */
   nPlusOne?: NPlusOne[];
+  /** No pool may have a server until its operator resumes it: clients wait. */
+  paused: boolean;
   /** At most 201. */
   pools: LivePool[];
   /** What each PostgreSQL says of itself. */
@@ -173,8 +175,12 @@ export interface LiveHolder {
   leak: boolean;
   /** Sessions that wait for its locks, as the probe saw it last. */
   lockWaiters: number;
-  /** What keeps the server with it, if something does. */
+  /** What keeps the server with it, also between transactions, if something does. */
   pin: string | null;
+  /** How long that has; null in session mode, where all do. */
+  pinMs: number | null;
+  /** The statement that it comes from, without literals. */
+  pinText: string | null;
   /** PostgreSQL's process. */
   serverPid: number | null;
   /** How long it has been in that state. */

@@ -67,6 +67,7 @@ function State() {
   if (line === "lost") [kind, text] = ["error", "Connection lost"];
   else if (line === "token" || line === "refused") [kind, text] = ["unknown", "Locked"];
   else if (document?.draining) [kind, text] = ["warning", "Shutting down"];
+  else if (document?.paused) [kind, text] = ["warning", "Paused"];
   else if (document && !document.ready) [kind, text] = ["error", "Not ready"];
   else if (isHeld.value) [kind, text] = ["warning", "Held"];
   else if (document) [kind, text] = ["good", "Ready"];

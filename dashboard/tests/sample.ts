@@ -81,6 +81,7 @@ export function busy(at: number = Date.now()): Live {
     uptimeSeconds: 271_440,
     ready: true,
     draining: false,
+    paused: false,
     clients: 471,
     clientsLimit: 1_000,
     alarms: [
@@ -132,9 +133,9 @@ export function busy(at: number = Date.now()): Live {
       { at: iso(122), database: "ledger", user: "api", client: "40", applicationName: "", text: "SELECT balance FROM accounts WHERE id = $1", fingerprint: "5e551001ab00", times: 12, found: 1, tags: {} },
     ],
     holders: [
-      { client: "91", address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", heldMs: 84_400, sinceMs: 84_300, pin: null, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, lockWaiters: 19, leak: true },
-      { client: "17", address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", heldMs: 71_300, sinceMs: 71_240, pin: null, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0, leak: false },
-      { client: "203", address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", heldMs: 612_100, sinceMs: 612_000, pin: "LISTEN", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0, lockWaiters: 0, leak: false },
+      { client: "91", address: "10.0.2.4:39980", database: "shop", user: "web", applicationName: "importer", state: "idle in transaction", heldMs: 84_400, sinceMs: 84_300, pin: null, pinMs: null, pinText: null, lastText: STOCK, serverPid: 20_411, waitersBehind: 8, lockWaiters: 19, leak: true },
+      { client: "17", address: "10.0.1.17:40022", database: "shop", user: "web", applicationName: "storefront", state: "waiting for a lock", heldMs: 71_300, sinceMs: 71_240, pin: null, pinMs: null, pinText: null, lastText: STOCK, serverPid: 20_388, waitersBehind: 8, lockWaiters: 0, leak: false },
+      { client: "203", address: "10.0.2.9:40810", database: "shop", user: "jobs", applicationName: "importer", state: "idle, pinned", heldMs: 612_100, sinceMs: 612_000, pin: "listen", pinMs: 612_000, pinText: "LISTEN orders", lastText: "LISTEN orders", serverPid: 20_501, waitersBehind: 0, lockWaiters: 0, leak: false },
     ],
     waiters: [
       { client: "407", database: "shop", user: "web", applicationName: "storefront", address: "10.0.1.18:40410", waitedMs: 2_310, cause: "locks" },

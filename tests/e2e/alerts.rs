@@ -168,6 +168,21 @@ fn exhaustion(prometheus: &Prometheus, postgres: &Postgres, target: &Target) {
     drop((elsewhere, holders, first, second));
 }
 
+/// Sessions keep all servers between transactions, and others wait.
+fn pinned(prometheus: &Prometheus, target: &Target) {
+    let holders: Vec<Client> = (0..POOL)
+        .map(|_| {
+            let mut client = Client::log_in(target);
+            client.query("listen a").success();
+            client
+        })
+        .collect();
+    let mut waiter = Client::log_in(target);
+    waiter.send(Batch::new().query("select 1").bytes());
+    fire(prometheus, &["PgweirPinned/warning"]);
+    drop((holders, waiter));
+}
+
 /// One client asks slowly, another asks the same all the time.
 fn bad_manners(prometheus: &Prometheus, target: &Target) {
     let done = AtomicBool::new(false);
@@ -226,6 +241,7 @@ fn alerts_fire_for_faults_and_are_silent_under_healthy_load() {
 
     healthy_full_load(&prometheus, &role.through(&pooler), &script);
     bad_manners(&prometheus, &role.through(&pooler));
+    pinned(&prometheus, &role.through(&pooler));
     exhaustion(&prometheus, &postgres, &role.through(&pooler));
     quiet(&prometheus);
 

@@ -26,6 +26,7 @@ mod negotiation;
 mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
+mod pins;
 mod pipelines;
 mod prepared;
 mod probe;

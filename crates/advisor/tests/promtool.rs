@@ -159,6 +159,27 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        alert: "PgweirPinned",
+        fault: &[
+            ("pgweir_pool_pinned_servers{reason=\"listen\"}", "2x41"),
+            (
+                "pgweir_pool_pinned_servers{reason=\"advisory_lock\"}",
+                "1x41",
+            ),
+            ("pgweir_pool_servers{state=\"active\"}", "4x41"),
+            ("pgweir_pool_servers{state=\"idle\"}", "0x41"),
+            ("pgweir_pool_waiters_behind_pins", "2x41"),
+        ],
+        at: 2,
+        // Most are pinned and nobody waits, then somebody waits while most are not.
+        healthy: &[
+            ("pgweir_pool_pinned_servers{reason=\"listen\"}", "3x20 1x21"),
+            ("pgweir_pool_servers{state=\"active\"}", "4x41"),
+            ("pgweir_pool_servers{state=\"idle\"}", "0x41"),
+            ("pgweir_pool_waiters_behind_pins", "0x20 2x21"),
+        ],
+    },
+    Case {
         alert: "PgweirLeak",
         fault: &[("pgweir_pool_leaks", "0 1x40")],
         at: 2,

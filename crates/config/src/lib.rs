@@ -42,7 +42,7 @@ pub use listing::Shown;
 pub use log::Log;
 pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
-pub use pool::{PoolConfig, PoolMode};
+pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
 pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};

@@ -19,11 +19,22 @@ pub enum PoolMode {
     Statement,
 }
 
+/// What becomes of state that keeps a server outside session mode (`session_state`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// The client keeps the server.
+    Keep,
+    /// It is refused.
+    Reject,
+}
+
 /// Settings of one pool: one database and one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// When a server goes back (`pool_mode`).
     pub pool_mode: PoolMode,
+    /// What becomes of state that keeps a server (`session_state`).
+    pub session_state: SessionState,
     /// Upper bound on open servers (`pool_size`, `default_pool_size`); `None` is no bound.
     pub pool_size: Option<NonZeroU32>,
     /// Servers kept open while the pool has clients (`min_pool_size`); at most `pool_size`.
@@ -44,6 +55,8 @@ pub struct PoolConfig {
     pub transaction_timeout: Option<Duration>,
     /// Time a client may be idle outside a transaction.
     pub client_idle_timeout: Option<Duration>,
+    /// Time for which state of a session may keep its server in transaction and statement mode.
+    pub pin_timeout: Option<Duration>,
     /// Whether statements are counted.
     pub track_statements: bool,
     /// Time from which on a statement is slow.
@@ -83,6 +96,16 @@ impl ReadAs for PoolMode {
     }
 }
 
+impl ReadAs for SessionState {
+    fn from_parsed(parsed: Parsed) -> Option<Self> {
+        match parsed {
+            Parsed::Word("keep") => Some(Self::Keep),
+            Parsed::Word("reject") => Some(Self::Reject),
+            _ => None,
+        }
+    }
+}
+
 /// The fields, each read from the setting that has its name.
 macro_rules! by_name {
     ($chain:ident: $($field:ident),* $(,)?) => {
@@ -100,9 +123,9 @@ impl PoolConfig {
     /// Reads the settings that hold in the most special section of `chain`.
     pub(super) fn read(chain: &Chain<'_>) -> Self {
         let mut pool = by_name! { chain:
-            pool_mode, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
+            pool_mode, session_state, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
             max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
-            transaction_timeout, client_idle_timeout, track_statements, slow_query_time,
+            transaction_timeout, client_idle_timeout, pin_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
             server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
             server_reset_query, server_reset_query_always, max_prepared_statements,

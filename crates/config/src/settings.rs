@@ -259,6 +259,8 @@ pub static SETTINGS: &[Setting] = &[
     // Pools.
     Setting::new(GDU, "pool_mode", Kind::Choice(&["session", "transaction", "statement"]), "session",
         "When a server goes back to its pool: at the client's end, after a transaction, after a query."),
+    Setting::new(GDU, "session_state", Kind::Choice(&["keep", "reject"]), "keep",
+        "What becomes of state that keeps a server in transaction and statement mode (temporary objects, advisory locks of the session, `LISTEN`, ...). `keep`: the client keeps the server. `reject`: 0A000, before it runs where the text shows it, else as the end of the session. PgBouncer does not have it."),
     Setting::new(G, "default_pool_size", limit(SERVERS_MAX), "20",
         "Servers of one pool, for databases and users without a `pool_size`."),
     Setting::new(DU, "pool_size", limit(SERVERS_MAX), "20",
@@ -291,6 +293,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time a transaction may take."),
     Setting::new(GDU, "client_idle_timeout", TIMEOUT, "0",
         "Time a client may be idle outside a transaction."),
+    Setting::new(GDU, "pin_timeout", TIMEOUT, "0",
+        "Time for which state of a session (temporary objects, advisory locks, `LISTEN`, ...) may keep its server in transaction and statement mode; then the session ends with 57P05 as soon as its client pauses outside a transaction. PgBouncer does not have it."),
 
     // What is found out.
     Setting::new(GDU, "track_statements", Kind::Bool, "true",

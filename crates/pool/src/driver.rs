@@ -53,6 +53,8 @@ pub struct Policy {
     pub reset_always: bool,
     /// Named statements that a server keeps for all clients outside session mode; 0 shares none.
     pub statements_max: u32,
+    /// Whether what would keep a server outside session mode is rejected.
+    pub rejects_state: bool,
 }
 
 /// A client that has logged in.

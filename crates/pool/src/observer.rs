@@ -122,6 +122,11 @@ impl Observer {
         self.work.evicted += 1;
     }
 
+    /// The simple query that is sent next, or else the Bind that was sent last, may leave something in the session that keeps the server.
+    pub(crate) fn may_hold(&mut self, is_query: bool) {
+        self.trace.may_hold(is_query);
+    }
+
     /// An Execute was sent. What its end is to be told with.
     pub(crate) fn execute_sent(&mut self) -> Fingerprint {
         self.trace.execute()

@@ -9,6 +9,7 @@ mod detached;
 mod heed;
 mod mapped;
 mod name;
+mod reject;
 mod violation;
 
 use std::sync::Arc;
@@ -124,6 +125,8 @@ pub struct Relay {
     /// The next message waits for answers, on which it depends what is done with it.
     awaits_answers: bool,
     mode: Mode,
+    /// What would keep a server between transactions is rejected.
+    rejects: bool,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
     /// Answers of a cancelled wait that are still owed.
@@ -153,6 +156,7 @@ impl Relay {
             statements_max: 0,
             awaits_answers: false,
             mode,
+            rejects: false,
             proven: false,
             refusing: Refusing::No,
             passing: Passing::Nothing,
@@ -209,6 +213,7 @@ impl Relay {
             Mode::Session | Mode::Transaction | Mode::Replication => Transactions::Allowed,
             Mode::Statement => Transactions::SingleStatement,
         };
+        server.rejects = false;
         server.prepared.client_changed();
         server.wanted_databases.clear();
         server.state.client_changed(self.moves());

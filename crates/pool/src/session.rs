@@ -14,6 +14,7 @@ mod ending;
 mod first_words;
 mod lease;
 mod limits;
+mod pinned;
 mod wording;
 
 use std::io::{self, Read, Write};
@@ -22,6 +23,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
 use crate::inflow::Inflow;
+use crate::pin::Pin;
 use crate::pool::Place;
 use crate::relay::{Attach, FromClient, Hold, OwnAnswer, Relay, Violation};
 use crate::repeats::Repeats;
@@ -33,6 +35,7 @@ use backlog::Backlog;
 pub use first_words::{Accepted, FirstWords, Greeted};
 use lease::{Joining, Lease};
 pub use limits::{Holding, JOIN_MAX, Limits, Overdue, PARTING_MAX};
+pub use pinned::{PIN_PAUSE, Pinned};
 pub use wording::{Fault, Sentences, Wording};
 
 /// Reads of one stream in one call of [`Session::pump`], after which others get their turn.
@@ -87,6 +90,8 @@ pub enum End {
     Settings(OwnError),
     /// The client opened a transaction where none is allowed.
     Transaction,
+    /// It held what its pool does not allow (`session_state = "reject"`).
+    Pinned(Pin),
     /// The driver ended it: a timeout, a refusal, a shutdown.
     Ended,
 }
@@ -140,6 +145,7 @@ impl End {
             Self::ServerBroken(_) => Some(Fault::ServerBroken),
             Self::Settings(error) => Some(Fault::Settings(error)),
             Self::Transaction => Some(Fault::Transaction),
+            Self::Pinned(pin) => Some(Fault::Pinned(*pin)),
             Self::ServerGone { told: false }
             | Self::Terminated
             | Self::ClientGone

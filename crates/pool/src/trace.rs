@@ -38,6 +38,10 @@ pub struct Trace {
     pub thresholds: Option<Thresholds>,
     /// The statement that was executed last.
     pub last: Fingerprint,
+    /// The last one that may have left something in the session that keeps the server.
+    pub(crate) holding: Fingerprint,
+    /// The next simple query is such a one.
+    holds_next: bool,
     /// Texts that were recognised lately, and those that are new.
     pub texts: Texts,
     /// How many findings there were.
@@ -81,6 +85,7 @@ impl Trace {
     pub(crate) fn attach(&mut self, thresholds: Option<Thresholds>, waited: Duration) {
         self.thresholds = thresholds;
         self.waited = waited;
+        self.holding = Fingerprint::NONE;
     }
 
     /// The client goes on after everything it sent was answered: what it did meanwhile is no time of
@@ -105,6 +110,9 @@ impl Trace {
             return Fingerprint::NONE;
         }
         let statement = self.texts.recognise(text, settings);
+        if std::mem::take(&mut self.holds_next) {
+            self.holding = statement;
+        }
         self.executed(statement)
     }
 
@@ -141,6 +149,15 @@ impl Trace {
             return Fingerprint::NONE;
         }
         self.executed(self.bound.statement())
+    }
+
+    /// The simple query that is sent next, or else the statement that was bound, may leave something in the session
+    /// that keeps the server.
+    pub(crate) fn may_hold(&mut self, is_query: bool) {
+        self.holds_next = is_query;
+        if !is_query {
+            self.holding = self.bound.statement();
+        }
     }
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {

@@ -5,6 +5,7 @@
 
 mod note;
 mod prepared;
+mod refusal;
 mod state;
 
 use std::sync::Arc;
@@ -17,11 +18,14 @@ use pgweir_wire::sqlstate::SqlState;
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
+use crate::pin::Pin;
 use crate::prepared::{ClientState, StatementName, push_parse};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
 use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
+pub(crate) use refusal::refused;
+use refusal::refused_for;
 use state::State;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
@@ -39,6 +43,8 @@ pub enum FromServer {
     Forward(usize),
     /// Drop so many bytes.
     Swallow(usize),
+    /// Drop so many bytes and tell the client that what it sent would keep the server for this reason.
+    Rejected(usize, Pin),
     /// The front cannot be understood without more bytes.
     Incomplete,
     /// A transaction was opened where the pool allows none. Nothing was consumed.
@@ -117,6 +123,8 @@ pub struct Upstream {
     pub(crate) role_is_foreign: bool,
     /// A client may have limited the time of statements, which PostgreSQL does not report.
     pub(crate) limit_is_foreign: bool,
+    /// A message of the client was replaced by one that is refused, whose error stands for what it was.
+    pub(crate) rejects: bool,
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
     pub(crate) prepared: Prepared,
@@ -147,6 +155,7 @@ impl Upstream {
             is_explained: false,
             role_is_foreign: false,
             limit_is_foreign: false,
+            rejects: false,
             restoring: false,
             prepared: Prepared::default(),
             state: State::default(),
@@ -161,7 +170,9 @@ impl Upstream {
     /// An answer that stands for another is changed in place.
     pub fn receive(&mut self, client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         let walked = self.walk(client, bytes);
-        if let FromServer::Forward(len) | FromServer::Swallow(len) = walked {
+        if let FromServer::Forward(len) | FromServer::Swallow(len) | FromServer::Rejected(len, _) =
+            walked
+        {
             self.observer.walked(len);
         }
         walked
@@ -359,9 +370,21 @@ impl Upstream {
             self.dying |= is_fatal;
             self.is_explained |= is_fatal && forward;
         }
+        let rejected = match body {
+            Some(body) if forward && self.rejects && header.kind == backend::ERROR_RESPONSE => {
+                refused_for(body)
+            }
+            _ => None,
+        };
+        if rejected.is_some() && run.len > 0 {
+            return Err(run.step());
+        }
         let noted = self.note((header.kind, body), run.len, client);
         if noted.map_err(FromServer::Broken)? == Noted::IsParse {
             bytes[0] = backend::PARSE_COMPLETE;
+        }
+        if let Some(pin) = rejected {
+            return Err(FromServer::Rejected(header.message_len(), pin));
         }
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
@@ -380,6 +403,9 @@ impl Upstream {
         }
         let is_error = kind == backend::ERROR_RESPONSE;
         let is_answer = is_error || kind == backend::DATA_ROW;
+        if is_error && self.rejects && header.body_len <= UNDERSTOOD_MAX {
+            return Err(FromServer::Incomplete);
+        }
         if is_understood(kind) || (is_answer && self.replies.next_is_own()) {
             return Err(if header.body_len > UNDERSTOOD_MAX {
                 FromServer::Broken(Broken::Malformed { kind })

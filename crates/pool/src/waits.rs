@@ -1,6 +1,7 @@
 //! Why a client waits for a server.
 
 use crate::budget::Group;
+use crate::pin::ByPin;
 
 /// What keeps a server from a client. Its names are those of metrics and of SHOW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +86,8 @@ pub struct Held {
     pub blocking: u32,
     /// Outside a transaction, doing nothing.
     pub pinned: u32,
+    /// With state in the session that keeps the server, whatever they do.
+    pub by_pin: ByPin<u32>,
     /// Doing nothing for longer than they should.
     pub leaks: u32,
 }
@@ -98,8 +101,14 @@ impl Held {
             locked: sum.locked + held.locked,
             blocking: sum.blocking + held.blocking,
             pinned: sum.pinned + held.pinned,
+            by_pin: sum.by_pin.with(&held.by_pin),
             leaks: sum.leaks + held.leaks,
         })
+    }
+
+    /// Servers that state in the session keeps.
+    pub fn keeping_state(&self) -> u32 {
+        self.by_pin.iter().map(|(_, many)| many).sum()
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::histogram::Histogram;
+use crate::pin::{ByPin, Pin, Pins};
 use crate::trace::FindingCounts;
 use crate::waits::Cause;
 
@@ -77,6 +78,20 @@ pub struct Work {
     pub query_times: Durations,
     /// How long each transaction took, from its first byte to its last answer.
     pub transaction_times: Durations,
+    /// What kept the server with its client, if something did.
+    pub pins: Option<Box<ByPin<Pins>>>,
+}
+
+impl Work {
+    /// Where pins of this reason are counted; `None` if it is none of a session's state.
+    pub(crate) fn pins(&mut self, pin: Pin) -> Option<&mut Pins> {
+        self.pins.get_or_insert_default().get_mut(pin)
+    }
+
+    /// Whether there is something to be counted before the server is given up.
+    pub fn is_due(&self) -> bool {
+        self.queries > 0 || self.pins.is_some()
+    }
 }
 
 /// Waits of one cause.
@@ -122,6 +137,8 @@ pub struct Totals {
     /// Waits of clients for whom no server was free, by the number of their cause; those that ended
     /// in a refusal among them.
     pub waits: [Waited; Cause::ALL.len()],
+    /// What kept servers with clients.
+    pub pins: ByPin<Pins>,
     /// What was found among statements.
     pub found: FindingCounts,
     /// Clients refused because the queue was full.
@@ -155,6 +172,7 @@ impl Totals {
             sent_bytes,
             query_times,
             transaction_times,
+            pins,
         } = work;
         self.transactions += std::mem::take(transactions);
         self.queries += std::mem::take(queries);
@@ -169,6 +187,9 @@ impl Totals {
         self.sent_bytes += std::mem::take(sent_bytes);
         query_times.merge_into(&mut self.query_times);
         transaction_times.merge_into(&mut self.transaction_times);
+        if let Some(pins) = pins.take() {
+            self.pins.merge(&pins, Pins::add);
+        }
     }
 
     /// Counts what was found among a server's statements, which is then counted.
@@ -202,6 +223,7 @@ impl Totals {
             transaction_times,
             wait_times,
             waits,
+            pins,
             found,
             refusals_queue_full,
             refusals_timeout,
@@ -228,6 +250,7 @@ impl Totals {
             own.count += other.count;
             own.us += other.us;
         }
+        self.pins.merge(pins, Pins::add);
         self.found.add(*found);
         self.refusals_queue_full += refusals_queue_full;
         self.refusals_timeout += refusals_timeout;

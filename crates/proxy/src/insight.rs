@@ -206,8 +206,12 @@ impl Insight {
 
     /// Text of what a holder executed last; empty where it was not kept.
     fn text_of(&self, holder: &Holder) -> String {
-        let text = self.statements.text(holder.pool.id, holder.statement);
-        text.unwrap_or_default()
+        self.text(holder.pool.id, holder.statement)
+    }
+
+    /// Text of a statement, without literals; empty where it was not kept.
+    pub(crate) fn text(&self, pool: PoolId, statement: Fingerprint) -> String {
+        self.statements.text(pool, statement).unwrap_or_default()
     }
 
     fn tell(&self, pool: PoolId, author: &Author, finding: Finding) {

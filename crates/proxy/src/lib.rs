@@ -23,6 +23,7 @@ mod login;
 mod mailbox;
 mod outside;
 mod pause;
+mod pins;
 mod platform;
 mod pool_handle;
 mod probe;

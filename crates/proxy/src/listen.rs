@@ -243,6 +243,7 @@ fn hand_over<S>(
             pid: key.pid,
             address,
             leak_since: None,
+            pin_told: None,
         },
     };
     registry.adopt(registry.place(), Box::new(client));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::{Platform, Policy, SharedPool};
+use pgweir_pool::pin::Pin;
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
 use tokio::sync::oneshot;
@@ -38,6 +39,8 @@ pub(crate) struct Account {
     pub(crate) address: Option<SocketAddr>,
     /// When it got the server for which a leak was reported.
     pub(crate) leak_since: Option<Time>,
+    /// What keeps its server, as the log was told last, and when.
+    pub(crate) pin_told: Option<(Pin, Time)>,
 }
 
 /// A pool as drivers hold it.

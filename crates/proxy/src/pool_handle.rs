@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::ClientError;
-use pgweir_config::{Database, PoolConfig, PoolMode, ServerAddress};
+use pgweir_config::{Database, PoolConfig, PoolMode, ServerAddress, SessionState};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -381,6 +381,7 @@ impl Settings {
                     idle_in_transaction: bound(config.idle_transaction_timeout),
                     transaction: bound(config.transaction_timeout),
                     idle: bound(config.client_idle_timeout),
+                    pin: bound(config.pin_timeout),
                 },
                 thresholds: config.track_statements.then(|| Thresholds {
                     slow: bound(config.slow_query_time),
@@ -391,6 +392,7 @@ impl Settings {
                 reset_query: config.server_reset_query.clone(),
                 reset_always: config.resets_always(),
                 statements_max: config.max_prepared_statements,
+                rejects_state: config.session_state == SessionState::Reject,
             }),
             mode,
             config,

@@ -11,7 +11,7 @@ use pgweir_pool::driver::{Farewell, LastWords, Outbox, Shell};
 use pgweir_pool::id::{ClientId, ServerId};
 use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::server::Home;
-use pgweir_pool::session::End;
+use pgweir_pool::session::{End, Overdue};
 use pgweir_pool::stock::Stock;
 use pgweir_pool::time::Time;
 use pgweir_pool::upstream::OwnError;
@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::insight::Author;
 use crate::link::{CancelTarget, Link, Server};
+use crate::pins;
 use crate::platform::{Client, PoolRef, Sockets};
 use crate::pool_handle::PoolHandle;
 use crate::registry::Registry;
@@ -157,6 +158,9 @@ impl Shell for Registry {
         match why {
             Farewell::Refused(refusal) => self.refusal(client, refusal),
             Farewell::Overdue(overdue) => {
+                if let Overdue::Pin(_) = overdue {
+                    pins::ends(self, client, self.clock.now());
+                }
                 let words = texts::overdue(overdue, &client.policy.limits);
                 self.note_error(client, &words);
                 words
@@ -257,7 +261,8 @@ impl Registry {
             End::Violation(_)
             | End::ServerBroken(_)
             | End::ServerGone { .. }
-            | End::Settings(_) => true,
+            | End::Settings(_)
+            | End::Pinned(_) => true,
             End::Transaction | End::Ended | End::Terminated | End::ClientGone => false,
         };
         if is_error && config.log.pooler_errors {

@@ -95,7 +95,7 @@ fn findings(registry: &Registry) -> Findings {
         n_plus_one: first(insight.repeated(), n_plus_one),
         holders: holders
             .take(FINDINGS_MAX)
-            .map(|(one, text)| holder(one, text))
+            .map(|(one, text)| holder(registry, one, text))
             .collect(),
         waiters: first(insight.waiters(), waiter),
         blame: blockers.first().map(Blocker::sentence),
@@ -141,7 +141,11 @@ fn n_plus_one(repeated: RepeatedStatement) -> NPlusOne {
     }
 }
 
-fn holder(holder: Holder, text: String) -> LiveHolder {
+fn holder(registry: &Registry, holder: Holder, text: String) -> LiveHolder {
+    let pin_text = holder.pinned.map(|pinned| {
+        let insight = &registry.insight;
+        insight.text(holder.pool.id, pinned.statement)
+    });
     LiveHolder {
         state: holder.state(),
         address: holder.address.map(|address| address.to_string()),
@@ -150,10 +154,14 @@ fn holder(holder: Holder, text: String) -> LiveHolder {
             Hold::Busy => holder.running,
             Hold::InTransaction | Hold::Asking | Hold::Pinned(_) | Hold::Free => holder.quiet,
         }),
-        pin: match holder.hold {
-            Hold::Pinned(pin) => Some(pin.to_string()),
-            Hold::Busy | Hold::InTransaction | Hold::Asking | Hold::Free => None,
+        pin: match (holder.hold, holder.pinned) {
+            (Hold::Pinned(pin), _) => Some(pin.to_string()),
+            (Hold::Busy | Hold::InTransaction | Hold::Asking | Hold::Free, pinned) => {
+                pinned.map(|pinned| pinned.pin.to_string())
+            }
         },
+        pin_ms: holder.pinned_for().map(millis),
+        pin_text: pin_text.filter(|text| !text.is_empty()),
         last_text: (!text.is_empty()).then_some(text),
         server_pid: holder.server_pid,
         waiters_behind: holder.pool.counts().waiting,

@@ -22,6 +22,7 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     let mut snapshot = Snapshot::new(env!("CARGO_PKG_VERSION"), SystemTime::now());
     snapshot.uptime = Duration::from_micros(now.0);
     snapshot.readiness = readiness_apart_from_pools(registry, &config);
+    snapshot.paused = registry.paused.load(Ordering::Acquire);
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
@@ -47,7 +48,10 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     }
     let databases = config.databases.values().chain(&config.fallback_database);
     let databases = databases.take(SHOWN_MAX);
-    let shown = databases.map(|one| database(one, servers.get(&*one.name).copied()));
+    let shown = databases.map(|one| DatabaseSnapshot {
+        paused: snapshot.paused,
+        ..database(one, servers.get(&*one.name).copied())
+    });
     snapshot.databases = shown.collect();
     snapshot.postgres = registry.probes.snapshot(&config);
     snapshot
@@ -131,6 +135,7 @@ fn database(database: &Database, servers: Option<u32>) -> DatabaseSnapshot {
         reserve: database.pool.reserve_pool_size,
         servers_max: database.max_db_connections.map(|max| max.get()),
         servers: servers.unwrap_or(0),
+        paused: false,
         limits: pool_info(&database.pool),
     }
 }

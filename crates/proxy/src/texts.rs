@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pgweir_pool::driver::LastWords;
+use pgweir_pool::pin::Pin;
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::prepared::CLIENT_STATEMENTS_MAX;
 use pgweir_pool::relay::{NAME_MAX, Violation};
@@ -99,6 +100,11 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
             None,
         ),
         Fault::Transaction => (None, Some("Use a pool with pool_mode = \"transaction\".")),
+        Fault::Rejected(pin) => (None, Some(way_out(pin))),
+        Fault::Pinned(pin) => (
+            Some("A function did that, or a text that did not show it."),
+            Some(way_out(pin)),
+        ),
         Fault::WaitCanceled => (Some("It was still waiting for a server connection."), None),
     };
     let message = match fault {
@@ -109,6 +115,14 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
         }
         Fault::Settings(error) => (&*error.message).into(),
         Fault::Transaction => "transaction blocks not allowed in statement pooling mode".into(),
+        Fault::Rejected(pin) => format!(
+            "not allowed in this pool, because it would keep a server connection (session_state = \"reject\"): {pin}"
+        )
+        .into(),
+        Fault::Pinned(pin) => format!(
+            "the session kept a server connection, which is not allowed in this pool (session_state = \"reject\"): {pin}"
+        )
+        .into(),
         Fault::WaitCanceled => "canceling statement due to user request".into(),
     };
     Sentences {
@@ -176,6 +190,47 @@ pub(crate) fn overdue(overdue: Overdue, limits: &Limits) -> ClientError {
                 seconds(limits.idle)
             ),
         ),
+        Overdue::Pin(pin) => ClientError::new(
+            SqlState::IDLE_SESSION_TIMEOUT,
+            format!(
+                "pin timeout: the session kept its server connection for pin_timeout ({}): {pin}",
+                seconds(limits.pin)
+            ),
+        )
+        .hint(way_out(pin)),
+    }
+}
+
+/// What to do so that a session does not keep its server for this reason.
+pub(crate) fn way_out(pin: Pin) -> &'static str {
+    match pin {
+        Pin::TemporaryObject => {
+            "Use CREATE TEMP TABLE ... ON COMMIT DROP inside a transaction, drop temporary objects when done with them, or use a pool with pool_mode = \"session\"."
+        }
+        Pin::AdvisoryLock => {
+            "Use pg_advisory_xact_lock, which ends with its transaction, unlock sooner, or use a pool with pool_mode = \"session\"."
+        }
+        Pin::Listen => {
+            "Listen on a connection of its own: directly to PostgreSQL, or through a pool with pool_mode = \"session\"."
+        }
+        Pin::HeldCursor => {
+            "Declare the cursor without WITH HOLD inside a transaction, close it when done, or use a pool with pool_mode = \"session\"."
+        }
+        Pin::Library => {
+            "Load the library for every session (session_preload_libraries), or use a pool with pool_mode = \"session\"."
+        }
+        Pin::SessionFunction => {
+            "Use a pool with pool_mode = \"session\" for functions that keep a connection, a slot or an origin for their session."
+        }
+        Pin::UnnamedSetting => {
+            "Write the name of the setting into the text of set_config(), and pass the value alone as a parameter."
+        }
+        Pin::PreparedStatement => {
+            "Prepare by the protocol and not by SQL (PREPARE), see max_prepared_statements, and close statements that are not used."
+        }
+        Pin::Uncertain | Pin::Session | Pin::Replication => {
+            "Connect again. A statement_timeout that cancels what the pooler asks behind a transaction causes this, or a client that breaks the protocol."
+        }
     }
 }
 

@@ -12,6 +12,12 @@ impl Rng {
         Self(seed)
     }
 
+    /// Numbers beside those to come, which stay as they are: for what is drawn in addition, so that seeds show
+    /// what they showed.
+    pub(crate) fn aside(&self) -> Self {
+        Self(self.0 ^ 0x5DEE_CE66_D1CE_4E5B)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

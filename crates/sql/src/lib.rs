@@ -26,6 +26,7 @@ pub mod databases;
 pub mod effects;
 pub mod fingerprint;
 mod fold;
+pub mod kept;
 pub mod kind;
 pub mod lexer;
 mod name;

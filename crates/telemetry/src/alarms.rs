@@ -88,6 +88,18 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
             what,
             &next,
         ));
+    } else if live.paused {
+        let waiting: u32 = live.pools.iter().map(|pool| pool.stats.waiting).sum();
+        let what = match waiting {
+            0 => "pgweir is paused".to_owned(),
+            waiting => format!("pgweir is paused: {}", clients_wait(waiting)),
+        };
+        let next = "Servers are closed as they come back, and clients wait for query_wait_timeout. Its operator \
+                    resumes it (SIGUSR2).";
+        alarms.push(Alarm {
+            line: format!("{what}; SIGUSR2 resumes"),
+            ..Alarm::new(Severity::Warning, "paused".to_owned(), what, next)
+        });
     } else if !live.ready {
         let next = "No server is open and the last login failed. The log of pgweir has \
                     PostgreSQL’s reason.";

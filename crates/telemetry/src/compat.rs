@@ -1,9 +1,9 @@
 //! Metrics under names that dashboards and alerts have already: those of pgbouncer_exporter, and
 //! those that applications with Prisma and SQLx give their own pools.
 //!
-//! Only what is known is written. What cannot occur here (paused or disabled databases, servers
-//! that are tested apart from the pool) is 0, for sums over it would come out empty without. Left out
-//! is `pgbouncer_client_connections` too: its label `application_name` is the clients' choice, and
+//! Only what is known is written. What cannot occur here (disabled databases, servers that are tested
+//! apart from the pool) is 0, for sums over it would come out empty without. Left out is
+//! `pgbouncer_client_connections` too: its label `application_name` is the clients' choice, and
 //! so would be the number of series.
 
 use std::collections::BTreeMap;
@@ -99,7 +99,11 @@ fn databases(snapshot: &Snapshot, out: &mut Exposition) {
             "Servers of the database.",
             |of| of.servers,
         ),
-        ("pgbouncer_databases_paused", "Always 0.", |_| 0),
+        (
+            "pgbouncer_databases_paused",
+            "Whether the pooler is paused.",
+            |of| u32::from(of.paused),
+        ),
         ("pgbouncer_databases_disabled", "Always 0.", |_| 0),
     ];
     for (name, help, value) in gauges {

@@ -26,6 +26,7 @@ pub(crate) struct Events {
     /// `None` before the first look.
     ready: Option<bool>,
     draining: bool,
+    paused: bool,
     pools: BTreeMap<(Arc<str>, Arc<str>), PoolMemory>,
 }
 
@@ -96,6 +97,14 @@ impl Events {
         } else if self.ready == Some(false) && ready {
             self.note(snapshot.taken_at, Severity::Info, "ready again".to_owned());
         }
+        if snapshot.paused != self.paused {
+            let (severity, text) = match snapshot.paused {
+                true => (Severity::Warning, "paused: no pool may have a server"),
+                false => (Severity::Info, "resumed"),
+            };
+            self.note(snapshot.taken_at, severity, text.to_owned());
+        }
+        self.paused = snapshot.paused;
         self.ready = Some(ready);
         self.draining = draining;
         // Pools that are gone stay behind.
@@ -346,6 +355,17 @@ mod tests {
         looks.snapshot.readiness.draining = true;
         assert_eq!(looks.news(), texts(&[(Severity::Warning, "shutting down")]));
         assert_eq!(looks.news(), []);
+    }
+
+    #[test]
+    fn a_pause_is_told_of_when_it_begins_and_ends() {
+        let mut looks = Looks::start();
+        looks.snapshot.paused = true;
+        let paused = (Severity::Warning, "paused: no pool may have a server");
+        assert_eq!(looks.news(), texts(&[paused]));
+        assert_eq!(looks.news(), []);
+        looks.snapshot.paused = false;
+        assert_eq!(looks.news(), texts(&[(Severity::Info, "resumed")]));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Live {
     pub ready: bool,
     /// The pooler shuts down.
     pub draining: bool,
+    /// No pool may have a server until its operator resumes it: clients wait.
+    pub paused: bool,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.

@@ -51,6 +51,12 @@ fn process(snapshot: &Snapshot, out: &mut Exposition) {
     .sample(&[], snapshot.readiness.draining);
     out.family(
         MetricKind::Gauge,
+        "pgweir_paused",
+        "Whether it is paused: no pool may have a server.",
+    )
+    .sample(&[], snapshot.paused);
+    out.family(
+        MetricKind::Gauge,
         "pgweir_ready",
         "Whether /readyz says so.",
     )

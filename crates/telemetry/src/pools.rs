@@ -98,6 +98,14 @@ impl PoolSnapshot {
         self.totals.add(&pool.totals);
     }
 
+    /// Clients that wait while state of sessions keeps servers of the pool.
+    pub(crate) fn behind_pins(&self) -> u32 {
+        match self.held.keeping_state() {
+            0 => 0,
+            _ => self.counts.waiting,
+        }
+    }
+
     /// Clients that did not get a server, for whichever reason.
     pub(crate) fn refused(&self) -> u64 {
         let totals = &self.totals;
@@ -277,7 +285,7 @@ macro_rules! metric {
 }
 
 /// The metrics of a pool that need no label of their own. docs/metrics.md explains each of them.
-pub(crate) const METRICS: [PoolMetric; 22] = [
+pub(crate) const METRICS: [PoolMetric; 23] = [
     (
         MetricKind::Gauge,
         "pgweir_pool_servers_limit",
@@ -287,6 +295,7 @@ pub(crate) const METRICS: [PoolMetric; 22] = [
     metric!(Gauge "pgweir_pool_reserve_limit", "Servers beyond the limit for clients that waited long: reserve_pool_size.", |pool| pool.reserve_max),
     metric!(Gauge "pgweir_pool_clients", "Clients logged in.", |pool| pool.clients),
     metric!(Gauge "pgweir_pool_waiters", "Clients that wait for a server.", |pool| pool.counts.waiting),
+    metric!(Gauge "pgweir_pool_waiters_behind_pins", "Clients that wait for a server while state of sessions keeps servers of their pool.", |pool| pool.behind_pins()),
     metric!(Gauge "pgweir_pool_login_failing", "Whether the last login to PostgreSQL failed.", |pool| pool.login_failing),
     metric!(Gauge "pgweir_pool_oldest_wait_seconds", "How long the client that is first in the queue has waited.", |pool| pool.oldest_wait.unwrap_or_default()),
     metric!(Gauge "pgweir_pool_leaks", "Servers that a client has held without using them for leak_time.", |pool| pool.held.leaks),

@@ -58,6 +58,7 @@ impl Recorder {
             uptime_seconds: snapshot.uptime.as_secs(),
             ready: snapshot.readiness.is_ready(),
             draining: snapshot.readiness.draining,
+            paused: snapshot.paused,
             clients: snapshot.clients,
             clients_limit: snapshot.clients_max,
             alarms: None,

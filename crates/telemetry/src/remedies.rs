@@ -15,7 +15,7 @@ pub fn remedy(cause: Cause) -> &'static str {
             "Most servers are idle in transaction: commit before slow work that does not need the database, and set idle_transaction_timeout."
         }
         Cause::Pinned => {
-            "Most servers stay with clients outside transactions: use transaction mode, and unnamed prepared statements or none."
+            "Most servers stay with clients outside transactions: use transaction mode; there, the pooler's log says what keeps them (pinned), and pin_timeout ends it."
         }
         Cause::PoolLimit => {
             "All servers of the pool are busy with short work: raise default_pool_size if PostgreSQL has cores to spare."

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub uptime: Duration,
     /// Whether clients are well served here.
     pub readiness: Readiness,
+    /// No pool may have a server until its operator resumes it.
+    pub paused: bool,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.
@@ -113,6 +115,8 @@ pub struct DatabaseSnapshot {
     pub servers_max: Option<u32>,
     /// Servers open or being opened, over all its users.
     pub servers: u32,
+    /// It may have no server until the operator resumes it.
+    pub paused: bool,
     /// The limits of its pools in one line, as the log of a start has them.
     pub limits: String,
 }
@@ -125,6 +129,7 @@ impl Snapshot {
             taken_at,
             uptime: Duration::ZERO,
             readiness: Readiness::default(),
+            paused: false,
             clients: 0,
             clients_max: 0,
             user_servers_max: None,

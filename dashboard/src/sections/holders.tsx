@@ -38,7 +38,7 @@ const COLUMNS: Column<LiveHolder>[] = [
       <>
         {holder.lastText ? <Sql text={holder.lastText} /> : <span class="muted">none yet</span>}
         <small class="block">
-          {[holder.pin && `pinned: ${holder.pin}`, holder.serverPid && `server process ${holder.serverPid}`]
+          {[pinned(holder), holder.serverPid && `server process ${holder.serverPid}`]
             .filter(Boolean)
             .join(", ")}
         </small>
@@ -47,11 +47,19 @@ const COLUMNS: Column<LiveHolder>[] = [
   },
 ];
 
+/** What keeps the server with its client, for how long, and which statement did that if it was not the last one. */
+function pinned({ pin, pinMs, pinText, lastText }: LiveHolder) {
+  if (!pin) return null;
+  const since = pinMs == null ? "" : ` for ${duration(pinMs)}`;
+  const by = pinText && pinText !== lastText ? `, by ${pinText}` : "";
+  return `pinned${since}: ${pin}${by}`;
+}
+
 /** Who has a server, since when, and how many wait behind: blockers and leaks. */
 export function Holders({ live }: { live: Live }) {
   const all = live.holders;
   const fitting = all?.filter((holder) =>
-    matches(holder.database, holder.user, holder.applicationName, holder.address, holder.state, holder.lastText),
+    matches(holder.database, holder.user, holder.applicationName, holder.address, holder.state, holder.pin, holder.lastText),
   );
   const leaking = fitting?.filter((holder) => holder.leak).length ?? 0;
   const note = leaking > 0 ? `${plural(leaking, "probable leak")}` : all && "longest first";

@@ -83,6 +83,7 @@ fn waits(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         waiters,
         acquire_timeout,
+        pinned_share,
         free_share,
         wait_p95,
         window,
@@ -136,6 +137,20 @@ fn waits(thresholds: &Thresholds) -> Vec<AlertRule> {
             summary: "a pool is exhausted",
             description: format!(
                 "{{{{ $value | humanizePercentage }}}} of {POOL} is free, and clients wait."
+            ),
+        },
+        AlertRule {
+            alert: "PgweirPinned",
+            expr: format!(
+                "sum without (reason) (pgweir_pool_pinned_servers) \
+                 / sum without (state) (pgweir_pool_servers{{state=\"active\"}}) > {pinned_share}\n\
+                 and pgweir_pool_waiters_behind_pins > 0"
+            ),
+            hold: "30s".to_owned(),
+            urgency: Urgency::Warning,
+            summary: "clients wait, and state of sessions keeps most servers of the pool",
+            description: format!(
+                "{{{{ $value | humanizePercentage }}}} of the servers in use of {POOL} are pinned, and clients wait."
             ),
         },
         AlertRule {

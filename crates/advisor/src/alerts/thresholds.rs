@@ -9,6 +9,8 @@ pub struct Thresholds {
     pub waiters: f64,
     /// Seconds that an application waits for a connection before it gives up. Half of it is critical.
     pub acquire_timeout: f64,
+    /// Share of a pool's servers that are pinned while clients wait.
+    pub pinned_share: f64,
     /// Share of a pool's limit that is free.
     pub free_share: f64,
     /// 95th percentile of waits, in seconds.
@@ -46,6 +48,7 @@ impl Default for Thresholds {
         Self {
             waiters: 5.0,
             acquire_timeout: 10.0,
+            pinned_share: 0.5,
             free_share: 0.10,
             wait_p95: 0.1,
             slow_share: 0.01,
@@ -79,6 +82,7 @@ pub struct Parameter {
 pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "waiters", meaning: "clients that wait in one pool (5)" },
     Parameter { name: "acquire_timeout", meaning: "seconds an application waits for a connection (10); half of it is critical" },
+    Parameter { name: "pinned_share", meaning: "share of a pool's servers that are pinned (0.5), if clients wait" },
     Parameter { name: "free_share", meaning: "free share of a pool (0.1), if clients wait" },
     Parameter { name: "wait_p95", meaning: "95th percentile of waits in seconds (0.1)" },
     Parameter { name: "slow_share", meaning: "share of slow queries (0.01)" },
@@ -131,6 +135,7 @@ impl Thresholds {
         let number = match name {
             "waiters" => &mut self.waiters,
             "acquire_timeout" => &mut self.acquire_timeout,
+            "pinned_share" => &mut self.pinned_share,
             "free_share" => &mut self.free_share,
             "wait_p95" => &mut self.wait_p95,
             "slow_share" => &mut self.slow_share,

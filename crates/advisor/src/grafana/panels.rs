@@ -85,12 +85,17 @@ pub(super) const ROWS: &[Row] = &[
             queries: &[(of_pools!("sum by (cause) (rate(pgweir_pool_waits_seconds_total", "[$__rate_interval]))"), "{{cause}}")],
         },
         Panel {
-            title: "Leaks", shape: Shape::Stack, unit: "short", width: 12,
+            title: "Leaks", shape: Shape::Stack, unit: "short", width: 8,
             description: "Clients that hold a server for too long.",
             queries: &[(of_pools!("sum by (database, user) (pgweir_pool_leaks", ")"), "{{database}}/{{user}}")],
         },
         Panel {
-            title: "Clients that got no server", shape: Shape::Stack, unit: "ops", width: 12,
+            title: "Pinned servers", shape: Shape::Stack, unit: "short", width: 8,
+            description: "Kept with their client by state of its session, by what that is.",
+            queries: &[(of_pools!("sum by (reason) (pgweir_pool_pinned_servers", ")"), "{{reason}}")],
+        },
+        Panel {
+            title: "Clients that got no server", shape: Shape::Stack, unit: "ops", width: 8,
             description: "Refused, by reason.",
             queries: &[(of_pools!("sum by (reason) (rate(pgweir_pool_refusals_total", "[$__rate_interval]))"), "{{reason}}")],
         },

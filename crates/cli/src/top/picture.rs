@@ -185,10 +185,11 @@ fn troubles(view: &View, live: &Live) -> Vec<Trouble> {
 }
 
 fn state(view: &View, live: &Live, paint: Paint) -> Line<'static> {
-    let (word, style) = match (live.draining, live.ready) {
-        (true, _) => ("shutting down", paint.warning()),
-        (false, false) => ("not ready", paint.error()),
-        (false, true) => ("ready", paint.good()),
+    let (word, style) = match (live.draining, live.paused, live.ready) {
+        (true, _, _) => ("shutting down", paint.warning()),
+        (false, true, _) => ("paused", paint.warning()),
+        (false, false, false) => ("not ready", paint.error()),
+        (false, false, true) => ("ready", paint.good()),
     };
     let mut spans = vec![
         Span::styled("pgweir ", Style::new().add_modifier(Modifier::BOLD)),

@@ -151,6 +151,7 @@ pub(crate) fn sorted_holders<'a>(look: &Look, live: &'a Live) -> Vec<&'a LiveHol
             &holder.application_name,
             holder.state.words(),
             leak(holder),
+            holder.pin.as_deref().unwrap_or_default(),
             text,
         ])
     });
@@ -173,7 +174,7 @@ fn holders(look: &Look, choice: &Choice, live: &Live) -> Grid {
             () => Tone::Plain,
         };
         let who = who(&holder.database, &holder.user, &holder.application_name);
-        let pin = holder.pin.as_ref().map(|pin| format!("[pinned: {pin}] "));
+        let pin = pin(holder);
         let text = holder.last_text.as_deref().unwrap_or("no statement yet");
         let cells = vec![
             who,
@@ -186,7 +187,7 @@ fn holders(look: &Look, choice: &Choice, live: &Live) -> Grid {
             holder
                 .server_pid
                 .map_or_else(|| ABSENT.to_owned(), |pid| pid.to_string()),
-            flat(&format!("{}{text}", pin.unwrap_or_default())),
+            flat(&format!("{pin}{text}")),
         ];
         (tone, cells)
     });
@@ -207,6 +208,21 @@ fn holders(look: &Look, choice: &Choice, live: &Live) -> Grid {
         chosen,
         nothing: nothing(live.holders.as_ref(), none, "who holds servers"),
     }
+}
+
+/// What keeps the server with a holder, for how long, and which statement did that if it was not the last one.
+fn pin(holder: &LiveHolder) -> String {
+    let Some(pin) = &holder.pin else {
+        return String::new();
+    };
+    let since = holder.pin_ms.map(|ms| format!(", {}", duration(Some(ms))));
+    let other = holder
+        .pin_text
+        .as_ref()
+        .filter(|text| holder.last_text.as_ref() != Some(text));
+    let by = other.map(|text| format!(", by {text}"));
+    let (since, by) = (since.unwrap_or_default(), by.unwrap_or_default());
+    format!("[pinned: {pin}{since}{by}] ")
 }
 
 /// The word for a holder that has probably forgotten its server, for colour alone is not seen by

@@ -362,5 +362,6 @@ impl<P: Platform> Client<P> {
         self.session.thresholds = self.policy.thresholds;
         self.session.reset_always = self.policy.reset_always;
         self.session.relay.share(self.policy.statements_max);
+        self.session.relay.reject(self.policy.rejects_state);
     }
 }

@@ -45,6 +45,11 @@ impl Relay {
                 body: &rest[HEADER_LEN..rest.len().min(header.message_len())],
                 before: len,
             };
+            if self.rejects()
+                && let Some(end) = self.rejected(server, message)
+            {
+                break end;
+            }
             let sent = self.send(server, message);
             if matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
                 self.look(server, header.kind, message.body);

@@ -98,6 +98,7 @@ impl Relay {
         let effects = self.effects(server, text, whole);
         let is_alone = whole && self.moves() && server.is_at_rest() && server.state.is_clear();
         self.note(server, &effects);
+        note_cause(server, &effects, true);
         if is_alone && !server.state.is_clear() {
             let tells_all = |what: &Plain| match what {
                 // What it reports, PostgreSQL tells itself.
@@ -166,6 +167,7 @@ impl Relay {
             return;
         };
         self.note(server, &effects);
+        note_cause(server, &effects, false);
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
         }
@@ -345,5 +347,12 @@ impl Relay {
             server.send_restoring(&sql, out);
             server.parameters = self.client.parameters.clone();
         }
+    }
+}
+
+/// Notes which statement it is that may keep the server: the simple query that is sent, or the one that was bound.
+fn note_cause(server: &mut Upstream, effects: &Effects, is_query: bool) {
+    if effects.kinds.any(Kinds::HELD.with(Kinds::ANYTHING)) {
+        server.observer.may_hold(is_query);
     }
 }

@@ -6,6 +6,7 @@ use pgweir_wire::encode::{self, ErrorFields};
 
 use super::lease::{leased, take_lease};
 use super::{End, Fault, Need, Session, Stage};
+use crate::pin::Pin;
 use crate::recovery::Recovery;
 use crate::relay::{Mode, Violation};
 use crate::server::{self, Returning, Server};
@@ -91,6 +92,12 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn refuse_transaction(&mut self) -> Need<S> {
         self.tell(Fault::Transaction);
         self.end(End::Transaction, None)
+    }
+
+    /// The session holds what its pool does not allow.
+    pub(super) fn refuse_pin(&mut self, pin: Pin) -> Need<S> {
+        self.tell(Fault::Pinned(pin));
+        self.end(End::Pinned(pin), None)
     }
 
     pub(super) fn violated(&mut self, violation: Violation) -> Need<S> {

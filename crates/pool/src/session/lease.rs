@@ -6,7 +6,7 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::sqlstate::SqlState;
 
 use super::backlog::Backlog;
-use super::{End, Need, READS_MAX, Session, Stage};
+use super::{End, Fault, Need, Pinned, READS_MAX, Session, Stage};
 use crate::observer::{RunningSince, Trip};
 use crate::pool::Place;
 use crate::recovery::Recovery;
@@ -29,6 +29,8 @@ pub(super) struct Lease<S> {
     pub(super) active: Time,
     /// Since when the server owes the answer to what the pooler asked behind a transaction.
     pub(super) asked: Option<Time>,
+    /// What state of the session keeps the server, if one does.
+    pub(super) pinned: Option<Pinned>,
     /// The server has said something since.
     heard: bool,
     /// The client has sent it something.
@@ -64,8 +66,17 @@ impl<S> Lease<S> {
             },
             active: now,
             asked: None,
+            pinned: None,
             heard: false,
             used: false,
+        }
+    }
+
+    /// Counts the time until `now` for which state of the session kept the server.
+    #[inline]
+    pub(super) fn count_pin(&mut self, now: Time) {
+        if let Some(pinned) = &mut self.pinned {
+            pinned.count(&mut self.server.upstream.observer, now);
         }
     }
 
@@ -109,6 +120,7 @@ impl<S> Lease<S> {
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
+        leased(&mut self.stage).count_pin(now);
         loop {
             if self.first_words.is_some()
                 && let Some(need) = self.greet()
@@ -188,6 +200,16 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         return Err(self.end(End::ClientGone, None));
                     }
                 }
+                FromServer::Rejected(run, pin) => {
+                    at += run;
+                    let mut error = Vec::new();
+                    Fault::Rejected(pin).encode(self.wording, &mut error);
+                    server.upstream.observer.delivered(error.len());
+                    if server::send(&mut self.client, &mut self.unsent, &error).is_err() {
+                        server.held = bytes[at..].to_vec();
+                        return Err(self.end(End::ClientGone, None));
+                    }
+                }
                 FromServer::Swallow(run) => {
                     at += run;
                     // The session ends or waits for another server; what follows is not for it.
@@ -203,7 +225,9 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             FromServer::Incomplete => Ok(()),
             FromServer::Transaction => Err(self.refuse_transaction()),
             FromServer::Broken(broken) => Err(self.server_broken(broken)),
-            FromServer::Forward(_) | FromServer::Swallow(_) => unreachable!("handled above"),
+            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Rejected(..) => {
+                unreachable!("handled above")
+            }
         }
     }
 
@@ -366,7 +390,18 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         // What the server was taken for may still be held back: after a check and a prelude, none
         // of it was sent yet.
         let wanted = lease.is_joining() || self.backlog.is_unseen() || self.first_words.is_some();
-        let is_free = self.relay.hold(&lease.server.upstream) == Hold::Free;
+        let hold = self.relay.hold(&lease.server.upstream);
+        let observer = &mut lease.server.upstream.observer;
+        Pinned::note(&mut lease.pinned, hold, observer, now);
+        if let Hold::Pinned(pin) = hold
+            && self.relay.ends_for(pin)
+        {
+            if let Some(pins) = lease.server.upstream.observer.work.pins(pin) {
+                pins.rejected += 1;
+            }
+            return Some(self.refuse_pin(pin));
+        }
+        let is_free = hold == Hold::Free;
         if wanted || !is_free || !lease.server.is_quiet() {
             return None;
         }

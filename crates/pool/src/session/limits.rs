@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use pgweir_sql::fingerprint::Fingerprint;
 
-use super::{Session, Stage};
+use super::{Pinned, Session, Stage};
 use crate::id::ServerId;
+use crate::pin::Pin;
 use crate::relay::Hold;
 use crate::time::Time;
 
@@ -29,6 +30,8 @@ pub struct Limits {
     pub transaction: Duration,
     /// A pause of the client outside a transaction.
     pub idle: Duration,
+    /// A server that state of the session keeps, until the client does nothing outside a transaction.
+    pub pin: Duration,
 }
 
 /// Which of the [`Limits`] was passed.
@@ -42,6 +45,8 @@ pub enum Overdue {
     Transaction,
     /// `idle`.
     Idle,
+    /// `pin`: for this reason the server is kept.
+    Pin(Pin),
 }
 
 /// What a client does with the server that it holds.
@@ -59,6 +64,8 @@ pub struct Holding {
     pub running: Duration,
     /// The statement that was executed last.
     pub statement: Fingerprint,
+    /// What state of the session keeps the server, if one does.
+    pub pinned: Option<Pinned>,
 }
 
 impl<C: Read + Write, S: Read + Write> Session<C, S> {
@@ -76,18 +83,26 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         Some(Overdue::IdleInTransaction)
                     }
                     Hold::Pinned(_) if quiet >= limits.idle => Some(Overdue::Idle),
+                    Hold::Pinned(_) => {
+                        let pinned = lease.pinned.filter(|it| it.is_overdue(now, limits.pin));
+                        pinned.map(|pinned| Overdue::Pin(pinned.pin))
+                    }
                     Hold::Busy | Hold::InTransaction
                         if now - lease.running.transaction >= limits.transaction =>
                     {
                         Some(Overdue::Transaction)
                     }
-                    Hold::Busy
-                    | Hold::InTransaction
-                    | Hold::Asking
-                    | Hold::Pinned(_)
-                    | Hold::Free => None,
+                    Hold::Busy | Hold::InTransaction | Hold::Asking | Hold::Free => None,
                 }
             }
+        }
+    }
+
+    /// Counts the time until `now` for which state of the session kept the server: for those who look at counters
+    /// while it lasts.
+    pub fn count_pin(&mut self, now: Time) {
+        if let Stage::Leased(lease) = &mut self.stage {
+            lease.count_pin(now);
         }
     }
 
@@ -116,6 +131,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 quiet: now - lease.active,
                 running: now - lease.running.query,
                 statement: lease.server.upstream.observer.trace.last,
+                pinned: lease.pinned,
             }),
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
         }

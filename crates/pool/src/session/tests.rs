@@ -1,6 +1,8 @@
 mod databases;
 mod first_words;
 mod joining;
+mod pinned;
+mod reject;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -372,6 +374,7 @@ fn a_pipeline_is_not_a_long_query() {
         idle_in_transaction: Duration::MAX,
         transaction: second,
         idle: Duration::MAX,
+        pin: Duration::MAX,
     };
     let mut session = asked(&mut scratch);
     let mut now = NOW;
@@ -697,6 +700,7 @@ const NO_LIMITS: Limits = Limits {
     idle_in_transaction: Duration::MAX,
     transaction: Duration::MAX,
     idle: Duration::MAX,
+    pin: Duration::MAX,
 };
 
 #[test]

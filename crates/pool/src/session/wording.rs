@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use pgweir_wire::encode::{self, ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
+use crate::pin::Pin;
 use crate::relay::Violation;
 use crate::upstream::OwnError;
 
@@ -24,6 +25,10 @@ pub enum Fault<'a> {
     Settings(&'a OwnError),
     /// The client opened a transaction where none is allowed.
     Transaction,
+    /// What the client sent would keep its server for this reason, which its pool does not allow. The session goes on.
+    Rejected(Pin),
+    /// The session holds that, and ends.
+    Pinned(Pin),
     /// The client's wait for a server was cancelled, at its own wish.
     WaitCanceled,
 }
@@ -50,19 +55,22 @@ impl Fault<'_> {
             Self::ServerGone => SqlState::CONNECTION_FAILURE,
             Self::ServerBroken => SqlState::PROTOCOL_VIOLATION,
             Self::Settings(error) => error.sqlstate.unwrap_or(SqlState::INTERNAL_ERROR),
-            Self::Transaction => SqlState::FEATURE_NOT_SUPPORTED,
+            Self::Transaction | Self::Rejected(_) | Self::Pinned(_) => {
+                SqlState::FEATURE_NOT_SUPPORTED
+            }
             Self::WaitCanceled => SqlState::QUERY_CANCELED,
         }
     }
 
     fn severity(&self) -> Severity {
         match self {
-            Self::WaitCanceled => Severity::Error,
+            Self::WaitCanceled | Self::Rejected(_) => Severity::Error,
             Self::Violation(_)
             | Self::ServerGone
             | Self::ServerBroken
             | Self::Settings(_)
-            | Self::Transaction => Severity::Fatal,
+            | Self::Transaction
+            | Self::Pinned(_) => Severity::Fatal,
         }
     }
 

@@ -279,17 +279,7 @@ impl State {
         if !self.due.kinds.is_empty() {
             return Some(Pin::Uncertain);
         }
-        let pins = [
-            (Kinds::TEMPORARY, Pin::TemporaryObject),
-            (Kinds::ADVISORY_LOCK, Pin::AdvisoryLock),
-            (Kinds::LISTEN, Pin::Listen),
-            (Kinds::CURSOR, Pin::HeldCursor),
-            (Kinds::LIBRARY, Pin::Library),
-            (Kinds::FUNCTION, Pin::SessionFunction),
-            (Kinds::UNNAMED, Pin::UnnamedSetting),
-        ];
-        let pin = pins.iter().find(|(kind, _)| self.held.any(*kind));
-        pin.map(|(_, pin)| *pin)
+        Pin::of(self.held)
     }
 
     /// The question that is due at the end of a transaction, if one is; `names` are custom settings

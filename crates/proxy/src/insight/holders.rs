@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::pin::Pin;
 use pgweir_pool::relay::Hold;
-use pgweir_pool::session::Holding;
+use pgweir_pool::session::{Holding, Pinned};
 use pgweir_pool::time::Time;
 use pgweir_pool::waits::Held;
 use pgweir_sql::fingerprint::Fingerprint;
@@ -40,6 +40,8 @@ pub(crate) struct Holder {
     pub(crate) running: Duration,
     /// What it executed last.
     pub(crate) statement: Fingerprint,
+    /// What state of its session keeps the server, if one does.
+    pub(crate) pinned: Option<Pinned>,
     pub(crate) server: ServerId,
     /// PostgreSQL's process.
     pub(crate) server_pid: Option<u32>,
@@ -80,6 +82,11 @@ impl Holders {
         holding: &Holding,
         locking: Locking,
     ) -> Noted {
+        if let Some(pinned) = holding.pinned
+            && let Some(many) = self.of(pool).by_pin.get_mut(pinned.pin)
+        {
+            *many += 1;
+        }
         if held < NOTED_AFTER {
             return Noted::No;
         }
@@ -195,6 +202,12 @@ impl Holder {
             self.state().words(),
             self.quiet.as_secs(),
         );
+    }
+
+    /// How long state of its session has kept the server, if it does.
+    pub(crate) fn pinned_for(&self) -> Option<Duration> {
+        let pinned = self.pinned?;
+        Some(self.held.saturating_sub(pinned.since - self.since))
     }
 
     /// What it does.

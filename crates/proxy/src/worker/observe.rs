@@ -5,11 +5,13 @@ use pgweir_pool::driver::Client;
 
 use super::Worker;
 use crate::insight::{Author, Holder, Holders, Locking, NOTED_AFTER, Noted, WAITERS_MAX, Waiter};
+use crate::pins;
 use crate::shell::author;
 
 impl Worker {
     /// Counts what was done on servers that stay with their clients for long.
     pub(super) fn count_work(&mut self) {
+        let now = self.now;
         for client in self.driver.clients_mut() {
             let Client {
                 session,
@@ -17,11 +19,12 @@ impl Worker {
                 account,
                 ..
             } = client;
+            session.count_pin(now);
             let parameters = session.relay.client.parameters.clone();
             let Some(server) = session.server() else {
                 continue;
             };
-            if server.upstream.observer.work.queries > 0 {
+            if server.upstream.observer.work.is_due() {
                 pool.count(server);
             }
             let application = parameters.value("application_name");
@@ -66,6 +69,7 @@ impl Worker {
                 quiet: holding.quiet,
                 running: holding.running,
                 statement: holding.statement,
+                pinned: holding.pinned,
                 is_leak,
             };
             if is_leak && client.account.leak_since != Some(holding.since) {
@@ -73,6 +77,9 @@ impl Worker {
                 self.registry.insight.warn_of_leak(&holder);
             }
             holders.show(holder);
+            if let Some(pinned) = holding.pinned {
+                pins::look(&self.registry, client, pinned, now);
+            }
         }
         holders.tell(self.id, &mut self.told);
         self.registry.insight.set_holders(self.id, holders);

@@ -14,7 +14,9 @@ pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
         | Fault::ServerGone
         | Fault::ServerBroken
         | Fault::Settings(_)
-        | Fault::Transaction => None,
+        | Fault::Transaction
+        | Fault::Rejected(_)
+        | Fault::Pinned(_) => None,
     };
     Sentences {
         message: format!("{fault:?}").into(),
@@ -30,6 +32,7 @@ pub(super) fn farewell_name(why: Farewell) -> &'static str {
         Farewell::Overdue(Overdue::IdleInTransaction) => "overdue: idle in transaction",
         Farewell::Overdue(Overdue::Transaction) => "overdue: transaction",
         Farewell::Overdue(Overdue::Idle) => "overdue: idle",
+        Farewell::Overdue(Overdue::Pin(_)) => "overdue: pin",
         Farewell::Shutdown => "end: shutdown",
         Farewell::Administrator => "end: administrator",
         Farewell::Unwatched => "end: server not heard",
@@ -45,6 +48,7 @@ pub(super) fn ending_name(end: &Ending) -> &'static str {
         Ending::ServerBroken(_) => "end: server broken",
         Ending::Settings(_) => "end: settings",
         Ending::Transaction => "end: transaction",
+        Ending::Pinned(_) => "end: pinned",
         Ending::Ended => "end: ended",
     }
 }

@@ -213,6 +213,7 @@ impl Options {
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
             statements_max: self.statements_max,
+            rejects_state: false,
         }
     }
 }
@@ -306,6 +307,7 @@ fn limits(rng: &mut Rng) -> Limits {
         idle_in_transaction: pick_duration(rng, 6, 2_000, 500_000),
         transaction: pick_duration(rng, 6, 2_000, 500_000),
         idle: pick_duration(rng, 6, 2_000, 500_000),
+        pin: pick_duration(&mut rng.aside(), 3, 1_000, 50_000),
     }
 }
 

@@ -303,7 +303,7 @@ impl<'a> World<'a> {
     /// the server did: some say goodbye and go on.
     fn ends(&mut self, end: &End) {
         let is_told = match end {
-            End::ServerBroken(_) | End::Settings(_) | End::Transaction => true,
+            End::ServerBroken(_) | End::Settings(_) | End::Transaction | End::Pinned(_) => true,
             End::ServerGone { told } => *told,
             End::Terminated | End::ClientGone | End::Violation(_) | End::Ended => false,
         };

@@ -63,6 +63,20 @@ fn alarms_come_at_their_thresholds_with_a_line_each() {
         one(Severity::Warning, "pgweir is shutting down")
     );
     assert_eq!(
+        lines(|live| (live.paused, live.ready) = (true, false)),
+        one(Severity::Warning, "pgweir is paused; SIGUSR2 resumes")
+    );
+    assert_eq!(
+        lines(|live| {
+            live.paused = true;
+            live.pools[0].stats.waiting = 3;
+        }),
+        one(
+            Severity::Warning,
+            "pgweir is paused: 3 clients wait; SIGUSR2 resumes"
+        )
+    );
+    assert_eq!(
         lines(|live| live.ready = false),
         one(
             Severity::Error,

@@ -137,8 +137,12 @@ pub struct LiveHolder {
     pub held_ms: f64,
     /// How long it has been in that state.
     pub since_ms: f64,
-    /// What keeps the server with it, if something does.
+    /// What keeps the server with it, also between transactions, if something does.
     pub pin: Option<String>,
+    /// How long that has; null in session mode, where all do.
+    pub pin_ms: Option<f64>,
+    /// The statement that it comes from, without literals.
+    pub pin_text: Option<String>,
     /// Without literals.
     pub last_text: Option<String>,
     /// PostgreSQL's process.

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pgweir_pool::pin::Pin;
+
 use crate::compat::{self, ApplicationNames};
 use crate::exposition::{Exposition, TextFormat};
 use crate::snapshot::tests::{pool, quiet};
@@ -23,6 +25,13 @@ fn render(snapshot: &Snapshot, format: TextFormat) -> String {
 fn busy() -> Snapshot {
     let mut snapshot = quiet();
     snapshot.errors = vec![("53300".to_owned(), 1)];
+    snapshot.paused = true;
+    snapshot.databases[0].paused = true;
+    let pool = &mut snapshot.pools[0];
+    pool.counts.waiting = 4;
+    *pool.held.by_pin.get_mut(Pin::Listen).unwrap() = 2;
+    let pins = pool.totals.pins.get_mut(Pin::AdvisoryLock).unwrap();
+    (pins.count, pins.us) = (5, 1_500_000);
     let totals = &mut snapshot.pools[0].totals;
     totals.queries = 3;
     for us in [90, 890, 90_000] {
@@ -87,6 +96,24 @@ fn both_formats_are_well_formed_and_say_the_same() {
     for (series, value) in [
         ("pgweir_errors_total{sqlstate=\"53300\"}".to_owned(), 1.0),
         (format!("pgweir_pool_queries_total{pool}}}"), 3.0),
+        ("pgweir_paused".to_owned(), 1.0),
+        (format!("pgweir_pool_waiters_behind_pins{pool}}}"), 4.0),
+        (
+            format!("pgweir_pool_pinned_servers{pool},reason=\"listen\"}}"),
+            2.0,
+        ),
+        (
+            format!("pgweir_pool_pinned_servers{pool},reason=\"advisory_lock\"}}"),
+            0.0,
+        ),
+        (
+            format!("pgweir_pool_pins_total{pool},reason=\"advisory_lock\"}}"),
+            5.0,
+        ),
+        (
+            format!("pgweir_pool_pins_seconds_total{pool},reason=\"advisory_lock\"}}"),
+            1.5,
+        ),
         (format!("pgweir_pool_query_seconds_count{pool}}}"), 3.0),
         (format!("pgweir_pool_query_seconds_sum{pool}}}"), 0.09098),
         (

@@ -24,6 +24,7 @@ pub(crate) fn quiet() -> Snapshot {
         reserve: 0,
         servers_max: None,
         servers: 0,
+        paused: false,
         limits: "Limit: 50, Pool Timeout: 20s, Connect Timeout: 10s".to_owned(),
     }];
     snapshot.add_pool(pool("app", "bob"));

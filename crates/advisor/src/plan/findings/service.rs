@@ -1,6 +1,6 @@
 //! Rules about a single service: one function for each.
 
-use crate::facts::{Facts, Kind, PoolMode, Service, Via};
+use crate::facts::{Facts, Kind, PoolMode, PoolerKind, Service, Via};
 use crate::formula::base::prisma_guide_use;
 use crate::plan::capacity::Capacity;
 use crate::plan::finding::{Finding, Severity, corrected};
@@ -154,13 +154,22 @@ fn transaction_mode(
             "use Laravel 13's `pooled` connection, or PDO::ATTR_EMULATE_PREPARES; migrations need a \
              direct connection"
         }
-        Kind::Serverless | Kind::Generic => "do not rely on session state",
+        Kind::Serverless | Kind::Generic => match pooler.kind {
+            PoolerKind::Pgweir => "give such state up soon, or bound it with pin_timeout",
+            PoolerKind::Pgbouncer => "do not rely on session state",
+        },
     };
-    let message = format!(
-        "in {} mode SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE \
-         do not outlast a transaction",
-        pooler.pool_mode
-    );
+    let mode = pooler.pool_mode;
+    let message = match pooler.kind {
+        PoolerKind::Pgweir => format!(
+            "in {mode} mode LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level PREPARE \
+             keep a server for one client"
+        ),
+        PoolerKind::Pgbouncer => format!(
+            "in {mode} mode SET, LISTEN, WITH HOLD, temporary tables, session advisory locks and SQL-level \
+             PREPARE do not outlast a transaction"
+        ),
+    };
     let mut finding = corrected(23, Severity::Info, message, recipe);
     // One for each kind of client, because their remedies differ.
     finding.id = format!("C23-{}", service.kind);

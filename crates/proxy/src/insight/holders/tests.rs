@@ -22,6 +22,7 @@ fn a_client_waits_for_locks_or_holds_them_as_its_server_was_seen_to() {
             quiet: Duration::ZERO,
             running: Duration::from_millis(running_ms),
             statement: Fingerprint::default(),
+            pinned: None,
         };
         Locking::of(&board.looks(), now, &holding)
     };
