@@ -7,8 +7,10 @@
 mod attached;
 mod detached;
 mod heed;
+mod look;
 mod mapped;
 mod name;
+mod numbers;
 mod violation;
 
 use std::sync::Arc;
@@ -111,6 +113,10 @@ pub struct Relay {
     began: Arc<Parameters>,
     /// Statements it has prepared that may leave something behind. It has none, as a rule.
     lasting: Option<Box<Lasting>>,
+    /// How often it got a server.
+    leases: u64,
+    /// It has sent a text that may read the last number of a sequence.
+    reads_sequences: bool,
     /// The next message waits for answers, on which it depends what is done with it.
     awaits_answers: bool,
     mode: Mode,
@@ -136,6 +142,8 @@ impl Relay {
         Self {
             began: parameters.clone(),
             lasting: None,
+            leases: 0,
+            reads_sequences: false,
             client: ClientState {
                 parameters,
                 statements: ClientStatements::default(),
@@ -201,10 +209,12 @@ impl Relay {
         };
         server.prepared.client_changed();
         server.state.client_changed(self.moves());
+        server.joins();
         if self.mode == Mode::Replication {
             self.client.parameters = server.parameters.clone();
             self.began = server.defaults.clone();
         }
+        self.forget_others_numbers(server, out);
         if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;

@@ -279,6 +279,8 @@ impl<S: Read + Write> Stock<S> {
         self.waited(now, now - grant.place.since, grant.is_new);
         let mut server = self.unpark(grant.server);
         server.upstream.tables_as_of(self.totals.reshaped);
+        let are_read = self.totals.sequence_reads > 0;
+        server.upstream.sequences.given(grant.client, are_read);
         Granted {
             client: grant.client,
             server,

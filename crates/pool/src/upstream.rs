@@ -5,6 +5,7 @@
 
 mod note;
 mod prepared;
+mod sequences;
 mod state;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
 use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
+use sequences::Sequences;
 use state::State;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
@@ -115,6 +117,7 @@ pub struct Upstream {
     restoring: bool,
     pub(crate) prepared: Prepared,
     pub(crate) state: State,
+    pub(crate) sequences: Sequences,
     /// How often tables had changed when the server was given out last.
     tables_as_of: u64,
     /// What goes to the server in front of what the client sends next, until it is taken.
@@ -141,6 +144,7 @@ impl Upstream {
             restoring: false,
             prepared: Prepared::default(),
             state: State::default(),
+            sequences: Sequences::default(),
             tables_as_of: 0,
             spliced: Vec::new(),
             passing: Passing::Nothing,
@@ -227,6 +231,22 @@ impl Upstream {
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// Has the session forget its numbers of sequences before what follows.
+    pub(crate) fn discard_sequences(&mut self, out: &mut Vec<u8>) {
+        self.send_own(sequences::DISCARD, out);
+        self.sequences.discarded();
+    }
+
+    /// The pooler is about to send what it has to before a client's first query.
+    pub(crate) fn joins(&mut self) {
+        self.former = None;
+    }
+
+    /// Whether settings of the client were sent since it joined.
+    pub(crate) fn was_sent_parameters(&self) -> bool {
+        self.former.is_some()
     }
 
     /// Settings of a client were sent.

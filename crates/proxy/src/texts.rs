@@ -132,6 +132,10 @@ fn violated(violation: Violation) -> String {
             "the session cannot go on behind messages that COPY does not expect: what the server answers is not known"
                 .to_owned()
         }
+        Violation::UnknownNumber => {
+            "currval or lastval may be another client's behind messages without a Sync, on a server that was shared; connect again"
+                .to_owned()
+        }
         Violation::TooManyStatements => {
             format!("a client may have at most {CLIENT_STATEMENTS_MAX} prepared statements")
         }

@@ -6,6 +6,7 @@ use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::frontend;
 
+use super::look::Look;
 use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
 use super::{FromClient, Relay, Violation};
@@ -44,9 +45,16 @@ impl Relay {
                 body: &rest[HEADER_LEN..rest.len().min(header.message_len())],
                 before: len,
             };
+            let look = self.recognise(server, message);
+            if look != Look::Nothing
+                && server.sequences.are_foreign()
+                && let Err(end) = self.precede_read(server, look, message)
+            {
+                break end;
+            }
             let sent = self.send(server, message);
-            if matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
-                self.look(server, header.kind, message.body, message.is_whole());
+            if look != Look::Nothing && matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
+                self.look(server, look, message);
             }
             match sent {
                 Ok(Some(reply)) => {

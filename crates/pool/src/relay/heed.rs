@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_sql::effects::{Effects, Kinds};
-use pgweir_sql::fingerprint::text_hash;
-use pgweir_sql::skeleton::skeleton_hash;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
+use super::look::{Look, calls_reader};
+use super::mapped::Message;
 use crate::upstream::Upstream;
 
 /// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
@@ -18,9 +18,7 @@ use crate::upstream::Upstream;
 const STATEMENTS_MAX: usize = 64;
 
 /// Effects that nothing is done about.
-const UNFOLLOWED: Kinds = Kinds::SEQUENCE
-    .with(Kinds::SEQUENCE_READ)
-    .with(Kinds::DATABASE);
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE.with(Kinds::DATABASE);
 
 /// Statements of a client that may leave something behind when they run.
 #[derive(Debug, Default)]
@@ -53,7 +51,7 @@ impl Lasting {
     }
 
     /// What the statement of this name leaves behind.
-    fn of(&self, name: &[u8]) -> Option<&Effects> {
+    pub(super) fn of(&self, name: &[u8]) -> Option<&Effects> {
         if name.is_empty() {
             return Some(&self.unnamed);
         }
@@ -62,7 +60,7 @@ impl Lasting {
     }
 
     /// What any statement that SQL can execute leaves behind.
-    fn any(&self) -> Effects {
+    pub(super) fn any(&self) -> Effects {
         let mut all = self.others.clone();
         for effects in self.named.values() {
             all.add(effects);
@@ -72,38 +70,26 @@ impl Lasting {
 }
 
 impl Relay {
-    /// Looks at a message that goes to the server for what it may leave behind there. `whole` says
-    /// that this is all of the body.
-    #[inline]
-    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8], whole: bool) {
-        match kind {
-            frontend::QUERY => {
+    /// Looks at a message that goes to the server for what it may leave behind there.
+    #[cold]
+    pub(super) fn look(&mut self, server: &mut Upstream, look: Look, message: Message<'_>) {
+        let (body, whole) = (message.body, message.is_whole());
+        match look {
+            Look::Nothing => {}
+            Look::Query(hash) => {
                 let text = body.strip_suffix(b"\0").unwrap_or(body);
-                let hash = skeleton_hash(text).unwrap_or_else(|| text_hash(text));
-                if !whole || !server.state.is_harmless(hash) {
-                    self.look_at_query(server, text, hash, whole);
+                self.look_at_query(server, text, hash, whole);
+            }
+            Look::Parse(hash) => self.look_at_parse(server, body, hash),
+            Look::Bind => self.look_at_bind(server, body),
+            Look::Call => {
+                let mut kinds = Kinds::ANYTHING;
+                if calls_reader(body) {
+                    kinds.add(Kinds::SEQUENCE_READ);
                 }
+                let names = Vec::new();
+                self.note(server, &Effects { kinds, names });
             }
-            frontend::PARSE => {
-                let text = frontend::parse_text(body);
-                let hash = text_hash(text.unwrap_or(body));
-                let is_harmless = text.is_some() && server.state.is_harmless(hash);
-                if !is_harmless || self.lasting.is_some() {
-                    self.look_at_parse(server, body, hash);
-                }
-            }
-            frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
-            frontend::FUNCTION_CALL => {
-                let kinds = Kinds::ANYTHING;
-                self.note(
-                    server,
-                    &Effects {
-                        kinds,
-                        names: Vec::new(),
-                    },
-                );
-            }
-            _ => {}
         }
     }
 
@@ -148,6 +134,7 @@ impl Relay {
         if effects.kinds.is_empty() && self.lasting.is_none() {
             return;
         }
+        self.note_read(server, effects.kinds);
         let lasting = self.lasting.get_or_insert_default();
         lasting.parsed(name, effects);
         if lasting.is_empty() {
@@ -170,12 +157,12 @@ impl Relay {
 
     /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
     /// asked about.
-    fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+    pub(super) fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
         let mut effects = Effects::of(text, strings);
         effects.kinds = effects.kinds.without(UNFOLLOWED);
         if !whole {
-            effects.kinds.add(Kinds::ANYTHING);
+            effects.kinds.add(Kinds::ANYTHING.with(Kinds::SEQUENCE_READ));
         }
         let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {
@@ -185,6 +172,7 @@ impl Relay {
     }
 
     fn note(&mut self, server: &mut Upstream, effects: &Effects) {
+        self.note_read(server, effects.kinds);
         let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
         let blocks = takes_back && self.began.differing(&server.defaults).next().is_some();
         if !self.moves() {

@@ -89,6 +89,8 @@ pub(super) struct Work {
     pub(super) violates: Chance,
     /// Of each change of settings: one of who the session is.
     pub(super) roles: Chance,
+    /// Takes numbers of a sequence and reads the last.
+    pub(super) numbers: Chance,
 }
 
 /// What goes wrong, each with its probability.
@@ -246,6 +248,7 @@ impl Work {
             cut: Chance::draw(rng, 300),
             violates: Chance::draw(rng, 100),
             roles: Chance::draw(rng, 500),
+            numbers: numbers(rng),
         }
     }
 }
@@ -306,6 +309,16 @@ fn limits(rng: &mut Rng) -> Limits {
         idle_in_transaction: pick_duration(rng, 6, 2_000, 500_000),
         transaction: pick_duration(rng, 6, 2_000, 500_000),
         idle: pick_duration(rng, 6, 2_000, 500_000),
+    }
+}
+
+/// Apart from all other choices, which are as if there were none of this.
+fn numbers(rng: &Rng) -> Chance {
+    let mut own = Rng::new(rng.clone().next());
+    if own.one_in(4) {
+        Chance::draw(&mut own, 600)
+    } else {
+        Chance::NEVER
     }
 }
 
