@@ -73,7 +73,11 @@ fn an_administrator_ends_who_sits_in_a_transaction_and_the_next_has_its_turn() {
         .query("insert into rolled_back values (7)")
         .success();
     let mut waiter = Client::log_in(&role.through(&pooler));
-    waiter.send(Batch::new().query("select count(*) from rolled_back").bytes());
+    waiter.send(
+        Batch::new()
+            .query("select count(*) from rolled_back")
+            .bytes(),
+    );
     eventually("it waits", || {
         (pooler.scrape().sum("pgweir_pool_waiters", &[]) == Some(1.0)).then_some(())
     });

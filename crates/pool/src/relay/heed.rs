@@ -162,7 +162,9 @@ impl Relay {
         let mut effects = Effects::of(text, strings);
         effects.kinds = effects.kinds.without(UNFOLLOWED);
         if !whole {
-            effects.kinds.add(Kinds::ANYTHING.with(Kinds::SEQUENCE_READ));
+            effects
+                .kinds
+                .add(Kinds::ANYTHING.with(Kinds::SEQUENCE_READ));
         }
         let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {

@@ -23,9 +23,8 @@ impl Relay {
     pub(super) fn forget_others_numbers(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
         self.leases += 1;
         server.sequences.joined(self.leases);
-        let may_read = self.reads_sequences
-            || server.sequences.are_read()
-            || self.leases <= FIRST_LEASES;
+        let may_read =
+            self.reads_sequences || server.sequences.are_read() || self.leases <= FIRST_LEASES;
         if self.moves() && may_read && server.sequences.are_foreign() {
             server.discard_sequences(out);
         }
@@ -108,3 +107,6 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

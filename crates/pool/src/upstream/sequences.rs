@@ -30,9 +30,9 @@ impl Sequences {
     /// only if it had no other server since.
     pub(crate) fn joined(&mut self, lease: u64) {
         let (client, _) = self.given;
-        self.foreign |= self.last.is_some_and(|(owner, last)| {
-            owner != client || lease != last + 1
-        });
+        self.foreign |= self
+            .last
+            .is_some_and(|(owner, last)| owner != client || lease != last + 1);
         self.last = Some((client, lease));
     }
 
