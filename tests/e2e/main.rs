@@ -33,6 +33,7 @@ mod protocol;
 mod push;
 mod rendered;
 mod replication;
+mod sequences;
 mod settings;
 mod signals;
 mod sockets;

@@ -12,6 +12,7 @@ use pgweir_wire::backend::TxStatus;
 
 use crate::parameters::Parameters;
 use crate::repeats::Repeats;
+use crate::text::Text;
 use crate::time::Time;
 use crate::trace::{Thresholds, Trace};
 use crate::work::Work;
@@ -72,20 +73,20 @@ impl Observer {
         self.trace.begin();
     }
 
-    /// A simple query was sent; `body` is what there is of it. What its end is to be told with.
-    pub(crate) fn query_sent(&mut self, body: &[u8], settings: &Parameters) -> Fingerprint {
-        self.trace.query(body, settings)
+    /// A simple query was sent. What its end is to be told with.
+    pub(crate) fn query_sent(&mut self, text: Text<'_>, settings: &Parameters) -> Fingerprint {
+        self.trace.query(text, settings)
     }
 
-    /// A Parse of the statement `name` was sent; `body` is what there is of it. The statement.
+    /// A Parse of the statement `name` was sent. The statement.
     pub(crate) fn parse_sent(
         &mut self,
         name: &[u8],
-        body: &[u8],
+        text: Text<'_>,
         settings: &Parameters,
     ) -> Fingerprint {
         self.work.parses += 1;
-        self.trace.parse(name, body, settings)
+        self.trace.parse(name, text, settings)
     }
 
     /// A Bind of the statement `name` was sent, which is `prepared` if that was confirmed.
@@ -101,10 +102,9 @@ impl Observer {
     }
 
     /// The unnamed statement is parsed again for the client.
-    pub(crate) fn unnamed_again(&mut self, parsed: &[u8], settings: &Parameters) {
+    pub(crate) fn unnamed_again(&mut self, text: Text<'_>, settings: &Parameters) {
         self.work.put_in_front += 1;
-        let body = [b"\0", parsed].concat();
-        self.trace.parse(b"", &body, settings);
+        self.trace.parse(b"", text, settings);
     }
 
     /// A statement is parsed again for the client, because its server lacks it.

@@ -7,7 +7,6 @@
 mod attached;
 mod detached;
 mod heed;
-mod look;
 mod mapped;
 mod name;
 mod numbers;

@@ -132,6 +132,7 @@ mod tests {
     use super::{STATEMENTS_KEPT_MAX, Statement, StatementTable};
     use crate::budget::PoolId;
     use crate::parameters::Parameters;
+    use crate::text::Text;
     use crate::time::Time;
     use crate::trace::{Thresholds, Trace};
     use pgweir_sql::fingerprint::Fingerprint;
@@ -145,7 +146,7 @@ mod tests {
         trace.attach(Some(never), Duration::ZERO);
         trace.resume(Time(0));
         trace.begin();
-        let statement = trace.query(format!("{sql}\0").as_bytes(), &Parameters::default());
+        let statement = trace.query(Text::of_query(sql.as_bytes()), &Parameters::default());
         trace.completed(b"SELECT 2\0");
         trace.ended(statement, 0, false);
         trace.read(Time(0) + took);
@@ -205,7 +206,7 @@ mod tests {
         trace.resume(Time(0));
         trace.begin();
         for (answered, has_failed) in [(100, false), (150, true)] {
-            let statement = trace.query(b"select 2\0", &Parameters::default());
+            let statement = trace.query(Text::of_query(b"select 2\0"), &Parameters::default());
             trace.completed(b"SELECT 3\0");
             trace.ended(statement, answered, has_failed);
         }
@@ -257,7 +258,7 @@ mod tests {
         let (mut table, mut trace) = (StatementTable::default(), Trace::default());
         let parsed = Fingerprint::of(b"select 1", true);
         run(&mut trace, "select a", Duration::from_micros(5));
-        trace.parse(b"", b"\0select 1\0\0\0", &Parameters::default());
+        trace.parse(b"", Text::of_parse(b"select 1"), &Parameters::default());
         table.take(PoolId(1), &mut trace);
         assert_eq!(table.text(PoolId(1), parsed), Some("select $1"));
         let costs: Vec<_> = table.costs().map(|((_, id), us)| (id, us)).collect();

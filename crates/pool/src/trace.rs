@@ -20,6 +20,7 @@ use pgweir_wire::frontend;
 
 use crate::parameters::Parameters;
 use crate::repeats::REPEATS_MIN;
+use crate::text::Text;
 use crate::time::Time;
 use bound::BoundStatement;
 pub use finding::{Finding, FindingCounts, Slowness, Thresholds};
@@ -99,24 +100,25 @@ impl Trace {
     }
 
     /// A simple query: its text as far as it is there. What is to be remembered of it.
-    pub(crate) fn query(&mut self, body: &[u8], settings: &Parameters) -> Fingerprint {
+    pub(crate) fn query(&mut self, text: Text<'_>, settings: &Parameters) -> Fingerprint {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        let sql = body.strip_suffix(b"\0").unwrap_or(body);
-        let statement = self.texts.recognise(sql, settings);
+        let statement = self.texts.recognise(text, settings);
         self.executed(statement)
     }
 
-    /// A Parse of the statement `name`: its body as far as it is there.
-    pub(crate) fn parse(&mut self, name: &[u8], body: &[u8], settings: &Parameters) -> Fingerprint {
+    /// A Parse of the statement `name`.
+    pub(crate) fn parse(
+        &mut self,
+        name: &[u8],
+        text: Text<'_>,
+        settings: &Parameters,
+    ) -> Fingerprint {
         if self.thresholds.is_none() {
             return Fingerprint::NONE;
         }
-        let rest = body.get(name.len() + 1..).unwrap_or_default();
-        // All that is there of a text that is longer than the buffer.
-        let sql = frame::c_string(rest).map_or(rest, |(sql, _)| sql);
-        let statement = self.texts.recognise_prepared(sql, settings);
+        let statement = self.texts.recognise_prepared(text, settings);
         self.bound.parse(name, statement);
         statement
     }

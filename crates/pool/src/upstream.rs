@@ -109,6 +109,8 @@ pub struct Upstream {
     pub transactions: Transactions,
     /// The server said that it is about to close the connection.
     pub dying: bool,
+    /// The client was passed on why.
+    pub(crate) is_explained: bool,
     /// The session may have another role, which PostgreSQL does not report.
     pub(crate) role_is_foreign: bool,
     /// A client may have limited the time of statements, which PostgreSQL does not report.
@@ -139,6 +141,7 @@ impl Upstream {
             observer: Observer::default(),
             transactions: Transactions::Allowed,
             dying: false,
+            is_explained: false,
             role_is_foreign: false,
             limit_is_foreign: false,
             restoring: false,
@@ -366,7 +369,9 @@ impl Upstream {
             return Err(FromServer::Transaction);
         }
         if header.kind == backend::ERROR_RESPONSE {
-            self.dying |= is_fatal(&bytes[HEADER_LEN..]);
+            let is_fatal = is_fatal(&bytes[HEADER_LEN..]);
+            self.dying |= is_fatal;
+            self.is_explained |= is_fatal && forward;
         }
         let noted = self.note((header.kind, body), run.len, client);
         if noted.map_err(FromServer::Broken)? == Noted::IsParse {

@@ -152,4 +152,9 @@ pub const REGRESSIONS: &[Regression] = &[
         seed: 9277,
         showed: "behind messages that COPY does not expect, a RESET went to the server's default, not the client's",
     },
+    Regression {
+        level: Level::Path,
+        seed: 24462,
+        showed: "a client was not told why its first server went before its login had ended",
+    },
 ];

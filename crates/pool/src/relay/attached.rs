@@ -6,14 +6,15 @@ use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::frame::HEADER_LEN;
 use pgweir_wire::frontend;
 
-use super::look::Look;
 use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
+use super::numbers::calls_reader;
 use super::{FromClient, Relay, Violation};
-use crate::notable::{is_plain, may_drop_statements, may_set_limit};
+use crate::notable::{may_drop_statements, may_set_limit};
 use crate::passing::Passing;
 use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::{BySql, OwnParse, Reply};
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 impl Relay {
@@ -45,16 +46,9 @@ impl Relay {
                 body: &rest[HEADER_LEN..rest.len().min(header.message_len())],
                 before: len,
             };
-            let look = self.recognise(server, message);
-            if look != Look::Nothing
-                && server.sequences.are_foreign()
-                && let Err(end) = self.precede_read(server, look, message)
-            {
-                break end;
-            }
             let sent = self.send(server, message);
-            if look != Look::Nothing && matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
-                self.look(server, look, message);
+            if matches!(sent, Ok(_) | Err(FromClient::Spliced(_))) {
+                self.look(server, header.kind, message.body);
             }
             match sent {
                 Ok(Some(reply)) => {
@@ -93,15 +87,19 @@ impl Relay {
         let (kind, body, whole) = (message.header.kind, message.body, message.is_whole());
         Ok(Some(match kind {
             frontend::QUERY => {
-                let by_sql = self.heed(server, message, body)?;
+                let text = await_text(message).map(|()| Text::of_query(body))?;
+                let by_sql = self.heed(server, message, text)?;
                 if !server.replies.is_skipping() {
                     server.prepared.query_sent(by_sql);
                     self.client.statements.unnamed_dropped();
                 }
                 let settings = &server.parameters;
-                Reply::Query(server.observer.query_sent(body, settings))
+                Reply::Query(server.observer.query_sent(text, settings))
             }
             frontend::FUNCTION_CALL => {
+                if server.sequences.are_foreign() && calls_reader(body) {
+                    self.precede_read(server, message)?;
+                }
                 server.prepared.batch_ended();
                 Reply::Query(Fingerprint::NONE)
             }
@@ -109,6 +107,9 @@ impl Relay {
             frontend::BIND => {
                 let found = frontend::bind_statement(body);
                 let name = looked_up_name(kind, found, body, whole)?;
+                if server.sequences.are_foreign() && self.binds_reader(name) {
+                    self.precede_read(server, message)?;
+                }
                 self.map(server, message, name)?;
                 if body.first() == Some(&0) {
                     server.prepared.unnamed_bind_sent(name.is_empty());
@@ -161,14 +162,16 @@ impl Relay {
         let (kind, body, whole) = (message.header.kind, message.body, message.is_whole());
         let name = checked_name(kind, frontend::parse_name(body), body, whole)?;
         let parsed = body.get(name.len() + 1..).unwrap_or_default();
+        await_text(message)?;
+        let text = Text::of_parse(parsed);
         let is_skipping = server.replies.is_skipping();
-        let by_sql = self.heed(server, message, parsed)?;
+        let by_sql = self.heed(server, message, text)?;
+        self.look_at_parse(server, name, text, whole);
         if !name.is_empty() && self.shares() && !is_skipping {
-            self.map_parse(server, message, name)?;
+            self.map_parse(server, message, (name, text))?;
         }
-        let statement = server
-            .observer
-            .parse_sent(name, body, &self.client.parameters);
+        let settings = &self.client.parameters;
+        let statement = server.observer.parse_sent(name, text, settings);
         if !name.is_empty() {
             return Ok(Reply::Parse(Some((significant(name).into(), statement))));
         }
@@ -185,8 +188,8 @@ impl Relay {
         Ok(Reply::Parse(None))
     }
 
-    /// Looks at a text, with what is behind it in its message, for a limit, and for what it does to prepared
-    /// statements by their names, which is returned.
+    /// Looks at a text for what it leaves behind, and for what it does to prepared statements by their names,
+    /// which is returned. A text that was looked at and does nothing of the kind is known again.
     ///
     /// # Errors
     /// Something has to be done before the message is forwarded.
@@ -195,18 +198,9 @@ impl Relay {
         &mut self,
         server: &mut Upstream,
         message: Message<'_>,
-        rest: &[u8],
+        text: Text<'_>,
     ) -> Result<Option<Vec<BySql>>, FromClient> {
-        let whole = message.is_whole();
-        if !whole && message.header.body_len as usize <= SHARED_MAX {
-            // What a text does cannot be told from a part of it.
-            return Err(FromClient::Incomplete);
-        }
-        let text = match message.header.kind {
-            frontend::PARSE => frontend::query_text(rest).unwrap_or(rest),
-            _ => rest,
-        };
-        if whole && is_plain(text) {
+        if message.is_whole() && server.state.is_harmless(text.hash) {
             return Ok(None);
         }
         self.heed_closely(server, message, text)
@@ -217,16 +211,21 @@ impl Relay {
         &mut self,
         server: &mut Upstream,
         message: Message<'_>,
-        text: &[u8],
+        text: Text<'_>,
     ) -> Result<Option<Vec<BySql>>, FromClient> {
-        let text = text.strip_suffix(b"\0").unwrap_or(text);
         let whole = message.is_whole();
+        if server.sequences.are_foreign() && self.reads_number(server, text, whole) {
+            self.precede_read(server, message)?;
+        }
         let by_sql = if whole && !server.replies.is_skipping() {
-            self.heed_names(server, message, text)?
+            self.heed_names(server, message, text.sql)?
         } else {
             None
         };
-        self.heed_effects(server, text, whole);
+        self.heed_effects(server, text.sql, whole);
+        if message.header.kind == frontend::QUERY {
+            self.look_at_query(server, text, whole);
+        }
         Ok(by_sql)
     }
 
@@ -288,4 +287,16 @@ impl Relay {
         let done: Vec<_> = done.collect();
         Ok((!done.is_empty()).then_some(done))
     }
+}
+
+/// What a text does cannot be told from a part of it.
+///
+/// # Errors
+/// There is only a part of it, and the rest is worth waiting for.
+#[inline]
+fn await_text(message: Message<'_>) -> Result<(), FromClient> {
+    if !message.is_whole() && message.header.body_len as usize <= SHARED_MAX {
+        return Err(FromClient::Incomplete);
+    }
+    Ok(())
 }

@@ -9,8 +9,8 @@ use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
-use super::look::{Look, calls_reader};
-use super::mapped::Message;
+use super::numbers::calls_reader;
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 /// Prepared statements of a client whose effects are remembered, at most. Of a client with more, all
@@ -70,19 +70,12 @@ impl Lasting {
 }
 
 impl Relay {
-    /// Looks at a message that goes to the server for what it may leave behind there.
-    #[cold]
-    pub(super) fn look(&mut self, server: &mut Upstream, look: Look, message: Message<'_>) {
-        let (body, whole) = (message.body, message.is_whole());
-        match look {
-            Look::Nothing => {}
-            Look::Query(hash) => {
-                let text = body.strip_suffix(b"\0").unwrap_or(body);
-                self.look_at_query(server, text, hash, whole);
-            }
-            Look::Parse(hash) => self.look_at_parse(server, body, hash),
-            Look::Bind => self.look_at_bind(server, body),
-            Look::Call => {
+    /// Looks at a message without a text that goes to the server for what it may leave behind there.
+    #[inline]
+    pub(super) fn look(&mut self, server: &mut Upstream, kind: u8, body: &[u8]) {
+        match kind {
+            frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
+            frontend::FUNCTION_CALL => {
                 let mut kinds = Kinds::ANYTHING;
                 if calls_reader(body) {
                     kinds.add(Kinds::SEQUENCE_READ);
@@ -90,16 +83,13 @@ impl Relay {
                 let names = Vec::new();
                 self.note(server, &Effects { kinds, names });
             }
+            _ => {}
         }
     }
 
-    #[cold]
-    fn look_at_query(&mut self, server: &mut Upstream, text: &[u8], hash: u64, whole: bool) {
+    /// A query that is not known goes to the server. `whole` says that this is all of it.
+    pub(super) fn look_at_query(&mut self, server: &mut Upstream, text: Text<'_>, whole: bool) {
         let effects = self.effects(server, text, whole);
-        if effects.kinds.is_empty() {
-            server.state.learn_harmless(hash);
-            return;
-        }
         self.note(server, &effects);
         if effects.kinds.any(Kinds::PREPARED) {
             self.look_at_prepared(server, effects);
@@ -117,20 +107,28 @@ impl Relay {
         }
     }
 
+    /// A statement is prepared. `whole` says that this is all of its text.
+    #[inline]
+    pub(super) fn look_at_parse(
+        &mut self,
+        server: &mut Upstream,
+        name: &[u8],
+        text: Text<'_>,
+        whole: bool,
+    ) {
+        let is_harmless = whole && server.state.is_harmless(text.hash);
+        if !is_harmless || self.lasting.is_some() {
+            self.note_parse(server, name, text, whole);
+        }
+    }
+
     #[cold]
-    fn look_at_parse(&mut self, server: &mut Upstream, body: &[u8], hash: u64) {
-        let name = frontend::parse_name(body).unwrap_or_default();
-        let text = frontend::parse_text(body);
-        let rest = body.get(name.len() + 1..).unwrap_or_default();
-        let is_harmless = text.is_some() && server.state.is_harmless(hash);
-        let effects = if is_harmless {
+    fn note_parse(&mut self, server: &mut Upstream, name: &[u8], text: Text<'_>, whole: bool) {
+        let effects = if whole && server.state.is_harmless(text.hash) {
             Effects::default()
         } else {
-            self.effects(server, text.unwrap_or(rest), text.is_some())
+            self.effects(server, text, whole)
         };
-        if effects.kinds.is_empty() && text.is_some() {
-            server.state.learn_harmless(hash);
-        }
         if effects.kinds.is_empty() && self.lasting.is_none() {
             return;
         }
@@ -156,15 +154,23 @@ impl Relay {
     }
 
     /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
-    /// asked about.
-    pub(super) fn effects(&self, server: &Upstream, text: &[u8], whole: bool) -> Effects {
+    /// asked about. One that leaves nothing, however strings are read, is known again.
+    pub(super) fn effects(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
-        let mut effects = Effects::of(text, strings);
-        effects.kinds = effects.kinds.without(UNFOLLOWED);
-        if !whole {
+        let of = |strings| {
+            let mut effects = Effects::of(text.sql, strings);
+            effects.kinds = effects.kinds.without(UNFOLLOWED);
             effects
-                .kinds
-                .add(Kinds::ANYTHING.with(Kinds::SEQUENCE_READ));
+        };
+        let mut effects = of(strings);
+        if !whole {
+            effects.kinds.add(Kinds::ANYTHING);
+            effects.kinds.add(Kinds::SEQUENCE_READ);
+        }
+        if effects.kinds.is_empty() && (!text.sql.contains(&b'\\') || of(!strings).kinds.is_empty())
+        {
+            server.state.learn_harmless(text.hash);
+            return effects;
         }
         let path = self.client.parameters.value("search_path");
         if effects.kinds.any(Kinds::CREATE) && path.is_some_and(|path| path.contains("pg_temp")) {

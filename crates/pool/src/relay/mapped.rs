@@ -19,6 +19,7 @@ use crate::prepared::{
     Entry, Identity, SHARED_MAX, Slot, push_close, push_name, push_parse, starts_like_ours,
 };
 use crate::replies::{OwnClose, OwnParse, Reply};
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 /// The rest of a Parse of no text and no types.
@@ -81,7 +82,7 @@ impl Relay {
         &mut self,
         server: &mut Upstream,
         message: Message<'_>,
-        name: &[u8],
+        (name, text): (&[u8], Text<'_>),
     ) -> Result<(), FromClient> {
         self.may_name(server, message)?;
         if self.client.statements.get(name).is_some() && !server.prepared.in_doubt {
@@ -109,7 +110,7 @@ impl Relay {
             return Err(FromClient::Violation(Violation::TooManyStatements));
         }
         let (observer, parameters) = (&mut server.observer, &self.client.parameters);
-        let statement = observer.parse_sent(name, message.body, parameters);
+        let statement = observer.parse_sent(name, text, parameters);
         let reading = parameters.reading();
         let identity = Identity::new(&reading, parsed);
         let known = self.known(server, identity);
@@ -120,8 +121,8 @@ impl Relay {
             push_close(&mut server.spliced, None);
             return Err(FromClient::Spliced(HEADER_LEN + message.body.len()));
         }
-        let text = frame::c_string(parsed).map_or(parsed, |(text, _)| text);
-        let entry = identity.entry(statement, is_notable(text));
+        let is_harmless = server.state.is_harmless(text.hash);
+        let entry = identity.entry(statement, !is_harmless && is_notable(text.sql));
         let number = self.add(server, entry.clone());
         self.client.statements.insert(name, entry);
         server.replies.sent(Reply::Mapped(name.into(), number));
@@ -304,13 +305,13 @@ impl Relay {
         may_put_in_front(server)?;
         match self.client.statements.unnamed() {
             Some(body) => {
-                server.observer.unnamed_again(body, &self.client.parameters);
+                let text = Text::of_parse(body);
+                server.observer.unnamed_again(text, &self.client.parameters);
                 push_parse(&mut server.spliced, |out| out.push(0), body);
                 server.replies.sent(Reply::OwnParse(OwnParse::Unnamed));
-                let text = frame::c_string(body).map_or(body, |(text, _)| text);
-                if is_notable(text) {
-                    let text = text.to_vec();
-                    self.heed_effects(server, &text, true);
+                if !server.state.is_harmless(text.hash) && is_notable(text.sql) {
+                    let sql = text.sql.to_vec();
+                    self.heed_effects(server, &sql, true);
                 }
             }
             None => {

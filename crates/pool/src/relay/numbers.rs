@@ -7,16 +7,18 @@
 
 use pgweir_sql::effects::Kinds;
 use pgweir_wire::backend::TxStatus;
-use pgweir_wire::frontend;
 
-use super::look::{Look, calls_reader};
 use super::mapped::Message;
 use super::{FromClient, Relay, Violation};
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 /// In so many of its first leases a client's server forgets the numbers of others, whatever it is known of the
 /// client: it costs little beside its login, and most clients that ever read a number do so early.
 const FIRST_LEASES: u64 = 16;
+
+/// PostgreSQL's numbers of the functions `currval` and `lastval`, which have never changed.
+const READING_FUNCTIONS: [u32; 2] = [1575, 2559];
 
 impl Relay {
     /// The client joins a server: lets it forget the numbers of others, if this one may read them.
@@ -30,8 +32,8 @@ impl Relay {
         }
     }
 
-    /// A message is about to go to a server that may remember the numbers of others. If it reads them, they are
-    /// discarded first.
+    /// A message that reads numbers is about to go to a server that may remember those of others: they are discarded
+    /// first.
     ///
     /// # Errors
     /// Something has to be done before the message is forwarded.
@@ -39,11 +41,9 @@ impl Relay {
     pub(super) fn precede_read(
         &mut self,
         server: &mut Upstream,
-        look: Look,
         message: Message<'_>,
     ) -> Result<(), FromClient> {
-        let is_skipped = server.replies.is_skipping();
-        if !self.moves() || is_skipped || !self.reads_number(server, look, message) {
+        if !self.moves() || server.replies.is_skipping() {
             return Ok(());
         }
         if message.before > 0 {
@@ -79,33 +79,27 @@ impl Relay {
         }
     }
 
-    fn reads_number(&self, server: &Upstream, look: Look, message: Message<'_>) -> bool {
+    /// Whether a text, of which `whole` says that it is all there, reads the last number of a sequence.
+    pub(super) fn reads_number(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> bool {
         let reads = |kinds: Kinds| kinds.any(Kinds::SEQUENCE_READ);
-        match look {
-            Look::Nothing => false,
-            Look::Query(_) | Look::Parse(_) => {
-                let text = match look {
-                    Look::Parse(_) => frontend::parse_text(message.body),
-                    _ => None,
-                };
-                let text = text.unwrap_or(message.body);
-                let effects = self.effects(server, text, message.is_whole());
-                let executes = effects.kinds.any(Kinds::PREPARED);
-                let executed = || self.lasting.as_ref().map(|lasting| lasting.any().kinds);
-                reads(effects.kinds) || executes && executed().is_some_and(reads)
-            }
-            Look::Bind => {
-                let Some(name) = frontend::bind_statement(message.body) else {
-                    // It does not go to the server yet.
-                    return false;
-                };
-                let lasting = self.lasting.as_ref();
-                let effects = lasting.and_then(|lasting| lasting.of(name));
-                effects.is_some_and(|effects| reads(effects.kinds))
-            }
-            Look::Call => calls_reader(message.body),
-        }
+        let kinds = self.effects(server, text, whole).kinds;
+        let executed = || self.lasting.as_ref().map(|lasting| lasting.any().kinds);
+        reads(kinds) || kinds.any(Kinds::PREPARED) && executed().is_some_and(reads)
     }
+
+    /// Whether a statement reads it.
+    pub(super) fn binds_reader(&self, name: &[u8]) -> bool {
+        let lasting = self.lasting.as_ref();
+        let effects = lasting.and_then(|lasting| lasting.of(name));
+        effects.is_some_and(|effects| effects.kinds.any(Kinds::SEQUENCE_READ))
+    }
+}
+
+/// Whether a FunctionCall reads the last number of a sequence.
+pub(super) fn calls_reader(body: &[u8]) -> bool {
+    let called = body.first_chunk().map(|oid| u32::from_be_bytes(*oid));
+    // Of one that is not there yet anything may be called.
+    called.is_none_or(|oid| READING_FUNCTIONS.contains(&oid))
 }
 
 #[cfg(test)]

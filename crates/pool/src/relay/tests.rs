@@ -7,6 +7,7 @@ use super::{Attach, FromClient, Hold, Mode, NAME_MAX, OwnAnswer, Relay, Violatio
 use crate::parameters::Parameters;
 use crate::pin::Pin;
 use crate::prepared::{ClientState, SHARED_MAX};
+use crate::text::Text;
 use crate::upstream::{FromServer, Upstream};
 
 fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
@@ -410,4 +411,26 @@ fn an_unnamed_statement_that_is_too_long_to_be_kept_pins_until_it_is_bound() {
     encode::ready_for_query(&mut answers, TxStatus::Idle);
     server.receive(Some(&mut relay.client), &mut answers);
     assert_eq!(relay.hold(&server), Hold::Free);
+}
+
+#[test]
+fn a_text_is_known_only_if_it_leaves_nothing_however_strings_are_read() {
+    for (text, is_known) in [
+        (&br"select 'a', 7"[..], true),
+        (br"select E'\d', '\'", true),
+        (br"select 'a\'; set work_mem to 7; --'", false),
+        (b"set work_mem to 7", false),
+    ] {
+        let off = parameters(&[("standard_conforming_strings", "off")]);
+        let mut relay = Relay::new(Mode::Transaction, off.clone());
+        let mut server = Upstream::new(off);
+        let query = message(b'Q', &[text, b"\0"].concat());
+        assert_eq!(
+            relay.receive(Some(&mut server), &query),
+            FromClient::Forward(query.len())
+        );
+        let hash = Text::of_query(text).hash;
+        let text = String::from_utf8_lossy(text);
+        assert_eq!(server.state.is_harmless(hash), is_known, "{text}");
+    }
 }

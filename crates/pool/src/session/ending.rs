@@ -110,11 +110,8 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
     fn last_words(&mut self, error: &[u8]) -> bool {
         if let Stage::Leased(lease) = &self.stage {
             let upstream = &lease.server.upstream;
-            // The server said why it goes, and the client has read that, unless it was said to a
-            // query of the pooler.
-            let is_explained = upstream.dying && upstream.own_error.is_none();
             // The client would read the error as the rest of a row.
-            if is_explained || upstream.is_torn() {
+            if upstream.is_explained || upstream.is_torn() {
                 return false;
             }
         }

@@ -217,10 +217,6 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             if !lease.is_joining() || !upstream.replies.is_empty() {
                 return Ok(());
             }
-            if upstream.dying && self.first_words.is_some() {
-                // It said so behind its answers, to nobody: the client is not greeted yet.
-                return Err(self.server_gone());
-            }
             if lease.joining == Joining::TakeBack {
                 let server = &mut *lease.server;
                 let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);

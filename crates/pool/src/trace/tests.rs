@@ -1,6 +1,7 @@
 use super::samples::SAMPLES_MAX;
 use super::{Finding, Sample, Slowness, Thresholds, Trace, rows};
 use crate::parameters::Parameters;
+use crate::text::Text;
 use crate::time::Time;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::encode;
@@ -26,7 +27,7 @@ fn run(trace: &mut Trace, from: Time, until: Time, sql: &[&str]) {
     trace.begin();
     let statements: Vec<_> = sql
         .iter()
-        .map(|sql| trace.query(format!("{sql}\0").as_bytes(), &Parameters::default()))
+        .map(|sql| trace.query(Text::of_query(sql.as_bytes()), &Parameters::default()))
         .collect();
     for (at, statement) in statements.into_iter().enumerate() {
         trace.completed(b"SELECT 3\0");
@@ -102,8 +103,8 @@ fn slow_statements_are_found_with_wait_and_time() {
 fn a_bind_is_of_the_statement_it_names() {
     let mut trace = trace();
     let parse = |trace: &mut Trace, name: &str, sql: &str| {
-        let body = format!("{name}\0{sql}\0\0\0");
-        trace.parse(name.as_bytes(), body.as_bytes(), &Parameters::default())
+        let text = Text::of_parse(sql.as_bytes());
+        trace.parse(name.as_bytes(), text, &Parameters::default())
     };
     let a = parse(&mut trace, "a", "select 1");
     let unnamed = parse(&mut trace, "", "select 1, 2");
@@ -123,8 +124,7 @@ fn a_bind_is_of_the_statement_it_names() {
 fn prepared_texts_are_known_as_they_are_and_by_their_skeletons() {
     let mut trace = trace();
     let parse = |trace: &mut Trace, sql: &str| {
-        let body = format!("\0{sql}\0\0\0");
-        trace.parse(b"", body.as_bytes(), &Parameters::default())
+        trace.parse(b"", Text::of_parse(sql.as_bytes()), &Parameters::default())
     };
     let of = |sql: &str| Fingerprint::of(sql.as_bytes(), true);
     for sql in ["select 1", "select 1", "select 22", "select $1"] {

@@ -4,12 +4,13 @@
 //! plain literals out, which costs a tenth of the fingerprint; and only where the fingerprint is
 //! new here too is its normalised form made.
 
-use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::kind::Kind;
 use pgweir_sql::normalise::normalise;
 use pgweir_sql::skeleton::skeleton_hash;
 
 use crate::parameters::Parameters;
+use crate::text::Text;
 
 /// Texts remembered: 1.5 KiB per server that was used.
 const RECENT: usize = 64;
@@ -51,23 +52,24 @@ impl Texts {
         }
     }
 
-    /// The fingerprint of a text.
-    pub(super) fn recognise(&mut self, sql: &[u8], settings: &Parameters) -> Fingerprint {
-        let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
-        let hash = skeleton_hash(sql).unwrap_or_else(|| text_hash(sql));
-        self.known(hash)
-            .unwrap_or_else(|| self.learn(sql, hash, settings))
+    /// The fingerprint of the text of a query.
+    pub(super) fn recognise(&mut self, text: Text<'_>, settings: &Parameters) -> Fingerprint {
+        self.known(text.hash)
+            .unwrap_or_else(|| self.learn(text, settings))
     }
 
-    /// The fingerprint of the text of a Parse: those have their values apart, and come again as they
-    /// are.
-    pub(super) fn recognise_prepared(&mut self, sql: &[u8], settings: &Parameters) -> Fingerprint {
-        let whole = text_hash(&sql[..sql.len().min(LOOKED_AT_MAX)]);
-        if let Some(statement) = self.known(whole) {
+    /// The fingerprint of the text of a Parse: those come again as they are, and as queries do.
+    pub(super) fn recognise_prepared(
+        &mut self,
+        text: Text<'_>,
+        settings: &Parameters,
+    ) -> Fingerprint {
+        if let Some(statement) = self.known(text.hash) {
             return statement;
         }
-        let statement = self.recognise(sql, settings);
-        self.remember(whole, statement);
+        let hash = skeleton_hash(text.sql).unwrap_or(text.hash);
+        let statement = self.recognise(Text { hash, ..text }, settings);
+        self.remember(text.hash, statement);
         statement
     }
 
@@ -85,7 +87,9 @@ impl Texts {
     }
 
     /// A text that is new here.
-    fn learn(&mut self, sql: &[u8], hash: u64, settings: &Parameters) -> Fingerprint {
+    fn learn(&mut self, text: Text<'_>, settings: &Parameters) -> Fingerprint {
+        let Text { sql, hash } = text;
+        let sql = &sql[..sql.len().min(LOOKED_AT_MAX)];
         if self.recent.is_empty() {
             self.recent.resize(RECENT, (0, Fingerprint::NONE));
             self.taken.resize(RECENT, Fingerprint::NONE);

@@ -117,19 +117,3 @@ fn a_login_waits_for_a_server_as_a_query_does() {
     assert!(matches!(need, Need::Lost(_, Some(again)) if again == place));
     assert!(session.client.output.is_empty());
 }
-
-#[test]
-fn a_server_that_dies_behind_its_verdict_costs_a_client_that_is_not_greeted_only_its_place() {
-    let mut scratch = vec![0; 32 * 1024];
-    let (mut session, server) = login(Mode::Transaction, "asia/tokyo");
-    session.pump(NOW, &mut scratch);
-    session.attach(NOW, server, place(), None, &mut scratch);
-    let mut said = b"D\0\0\0\x04C\0\0\0\x0dSELECT 1\0".to_vec();
-    encode::parameter_status(&mut said, "TimeZone", "Asia/Tokyo");
-    encode::ready_for_query(&mut said, TxStatus::Idle);
-    said.extend(b"E\0\0\0\x1dSFATAL\0VFATAL\0C57P01\0M.\0\0");
-    server_says(&mut session, &said, false);
-    let need = session.pump(NOW, &mut scratch);
-    assert!(matches!(need, Need::Lost(_, Some(_))), "{need:?}");
-    assert!(session.client.output.is_empty());
-}
