@@ -53,6 +53,8 @@ pub struct Policy {
     pub reset_always: bool,
     /// Named statements that a server keeps for all clients outside session mode; 0 shares none.
     pub statements_max: u32,
+    /// One lease in so many is audited outside session mode; 0 audits none.
+    pub audit_interval: u32,
 }
 
 /// A client that has logged in.

@@ -112,6 +112,8 @@ pub struct Relay {
     began: Arc<Parameters>,
     /// Statements it has prepared that may leave something behind. It has none, as a rule.
     lasting: Option<Box<Lasting>>,
+    /// One of so many of its leases is audited (`session_audit_interval`); none with 0.
+    pub audit_interval: u32,
     /// How often it got a server.
     leases: u64,
     /// It has sent a text that may read the last number of a sequence.
@@ -141,6 +143,7 @@ impl Relay {
         Self {
             began: parameters.clone(),
             lasting: None,
+            audit_interval: 0,
             leases: 0,
             reads_sequences: false,
             client: ClientState {
@@ -213,6 +216,8 @@ impl Relay {
             self.client.parameters = server.parameters.clone();
             self.began = server.defaults.clone();
         }
+        let audited = if self.moves() { self.audit_interval } else { 0 };
+        server.audit.joined(audited);
         self.forget_others_numbers(server, out);
         if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;

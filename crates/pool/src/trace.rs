@@ -209,6 +209,12 @@ impl Trace {
         self.samples.took(us);
     }
 
+    /// Something was left that no text told of.
+    pub(crate) fn unseen(&mut self, finding: Finding) {
+        self.found.unseen += 1;
+        find(&mut self.findings, finding);
+    }
+
     /// A client repeated so many times what `bytes` begin with.
     pub(crate) fn repeated(&mut self, statement: Fingerprint, times: u32, bytes: &[u8]) {
         self.found.repeated += u64::from(times == REPEATS_MIN);

@@ -3,6 +3,7 @@
 //! [`Upstream::receive`] walks what came from the server and says what to forward to the client
 //! and what to swallow; rows pass by on their five header bytes.
 
+pub(crate) mod audit;
 mod note;
 mod prepared;
 mod sequences;
@@ -20,6 +21,7 @@ use crate::parameters::Parameters;
 use crate::passing::Passing;
 use crate::prepared::{ClientState, StatementName, push_parse};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
+use audit::{Audit, Suspects};
 use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
@@ -120,6 +122,7 @@ pub struct Upstream {
     pub(crate) prepared: Prepared,
     pub(crate) state: State,
     pub(crate) sequences: Sequences,
+    pub(crate) audit: Audit,
     /// How often tables had changed when the server was given out last.
     tables_as_of: u64,
     /// What goes to the server in front of what the client sends next, until it is taken.
@@ -148,6 +151,7 @@ impl Upstream {
             prepared: Prepared::default(),
             state: State::default(),
             sequences: Sequences::default(),
+            audit: Audit::default(),
             tables_as_of: 0,
             spliced: Vec::new(),
             passing: Passing::Nothing,
@@ -234,6 +238,13 @@ impl Upstream {
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// The server is given to a client, of a pool with these suspects; with `is_wanted` the lease is audited.
+    pub(crate) fn given(&mut self, suspects: &Suspects, is_wanted: bool) {
+        if self.audit.given(suspects, is_wanted) {
+            self.state.forget_harmless();
+        }
     }
 
     /// Has the session forget its numbers of sequences before what follows.

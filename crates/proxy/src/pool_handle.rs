@@ -383,6 +383,7 @@ impl Settings {
                 reset_query: config.server_reset_query.clone(),
                 reset_always: config.resets_always(),
                 statements_max: config.max_prepared_statements,
+                audit_interval: config.session_audit_interval,
             }),
             mode,
             config,

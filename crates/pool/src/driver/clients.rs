@@ -344,5 +344,6 @@ impl<P: Platform> Client<P> {
         self.session.thresholds = self.policy.thresholds;
         self.session.reset_always = self.policy.reset_always;
         self.session.relay.share(self.policy.statements_max);
+        self.session.relay.audit_interval = self.policy.audit_interval;
     }
 }

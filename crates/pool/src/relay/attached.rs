@@ -94,7 +94,9 @@ impl Relay {
                     self.client.statements.unnamed_dropped();
                 }
                 let settings = &server.parameters;
-                Reply::Query(server.observer.query_sent(text, settings))
+                let statement = server.observer.query_sent(text, settings);
+                server.audit.ran(text.hash, statement);
+                Reply::Query(statement)
             }
             frontend::FUNCTION_CALL => {
                 if server.sequences.are_foreign() && calls_reader(body) {
@@ -172,6 +174,7 @@ impl Relay {
         }
         let settings = &self.client.parameters;
         let statement = server.observer.parse_sent(name, text, settings);
+        server.audit.ran(text.hash, statement);
         if !name.is_empty() {
             return Ok(Reply::Parse(Some((significant(name).into(), statement))));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_sql::effects::{Effects, Kinds};
+use pgweir_sql::fingerprint::{Fingerprint, text_hash};
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
@@ -167,6 +168,9 @@ impl Relay {
             effects.kinds.add(Kinds::ANYTHING);
             effects.kinds.add(Kinds::SEQUENCE_READ);
         }
+        if server.audit.has_suspects() && server.audit.suspects(text.hash) {
+            effects.kinds.add(Kinds::ANYTHING);
+        }
         if effects.kinds.is_empty() && (!text.sql.contains(&b'\\') || of(!strings).kinds.is_empty())
         {
             server.state.learn_harmless(text.hash);
@@ -232,9 +236,7 @@ impl Relay {
         if !server.replies.is_settled() || self.is_torn() || !server.replies.is_certain() {
             return;
         }
-        let all = [&self.began, &self.client.parameters, &server.parameters];
-        let names = all.into_iter().flat_map(|parameters| parameters.custom());
-        let names: Vec<_> = names.collect();
+        let names = self.custom_names(server);
         let question = match server.status {
             TxStatus::Idle if !self.moves() => {
                 let is_due = server.state.may_have_reset();
@@ -249,6 +251,40 @@ impl Relay {
         if let Some(sql) = question {
             server.send_own(&sql, out);
         }
+    }
+
+    /// Asks what the lease that is about to end has left that no text told of. Appends to `out`.
+    #[cold]
+    pub fn audit(&self, server: &mut Upstream, out: &mut Vec<u8>) {
+        let names = self.custom_names(server);
+        if let Some(sql) = server.state.ask_all(&names) {
+            server.send_own(&sql, out);
+        }
+    }
+
+    /// A statement of this text runs that was parsed before.
+    #[inline]
+    pub(super) fn look_at_known(&mut self, server: &mut Upstream, sql: &[u8], of: Fingerprint) {
+        if server.audit.is_noting() || server.audit.has_suspects() {
+            self.note_known(server, sql, of);
+        }
+    }
+
+    #[cold]
+    fn note_known(&mut self, server: &mut Upstream, sql: &[u8], statement: Fingerprint) {
+        let hash = text_hash(sql);
+        server.audit.ran(hash, statement);
+        if server.audit.suspects(hash) {
+            let (kinds, names) = (Kinds::ANYTHING, Vec::new());
+            self.note(server, &Effects { kinds, names });
+        }
+    }
+
+    /// Custom settings that are known already.
+    fn custom_names(&self, server: &Upstream) -> Vec<Arc<str>> {
+        let all = [&self.began, &self.client.parameters, &server.parameters];
+        let names = all.into_iter().flat_map(|parameters| parameters.custom());
+        names.collect()
     }
 
     /// Sets again what the client connected with and the session has not, by what `is_set` says.

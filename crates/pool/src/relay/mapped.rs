@@ -215,6 +215,9 @@ impl Relay {
         if entry.is_notable {
             self.heed_effects(server, entry.text(), true);
         }
+        if message.header.kind == frontend::BIND {
+            self.look_at_known(server, entry.text(), entry.statement);
+        }
         note_use(server, message.header.kind, message.body, entry.statement);
         Err(self.splice(server, message, (portal, name.len()), Some(number)))
     }

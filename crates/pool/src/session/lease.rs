@@ -383,7 +383,19 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Err(_) => Some(self.server_gone()),
             };
         }
+        if lease.server.upstream.audit.is_due() && !self.reset_always {
+            let server = &mut *lease.server;
+            self.relay.audit(&mut server.upstream, &mut server.unsent);
+            return match server.flush() {
+                Ok(_) => None,
+                Err(_) => Some(self.server_gone()),
+            };
+        }
         let mut lease = take_lease(&mut self.stage, Stage::Idle);
+        if lease.server.upstream.audit.is_tainted() {
+            // It may be anybody's, so nobody gets it.
+            return Some(Need::Lost(lease.server, None));
+        }
         if lease.used {
             self.idle_since = now;
         }

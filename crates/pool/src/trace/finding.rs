@@ -1,7 +1,9 @@
 //! What somebody should know of: statements that are slow, and those that a client repeats.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use pgweir_sql::effects::Kinds;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
 
@@ -57,6 +59,17 @@ pub enum Finding {
         /// What the application says of itself in a comment of the statement.
         tags: Vec<Tag>,
     },
+    /// Something was left in a session that no text told of, as a function may.
+    Unseen {
+        /// Which statements may have left it: those of the lease that was audited, as far as they are known.
+        statements: Vec<Fingerprint>,
+        /// Settings.
+        settings: Vec<Arc<str>>,
+        /// Other things.
+        held: Kinds,
+        /// It is known to have been left in this lease, so that it is the client's. Otherwise the server is closed.
+        is_clients: bool,
+    },
 }
 
 /// How many findings there were, also those that were too many to keep.
@@ -68,6 +81,8 @@ pub struct FindingCounts {
     pub very_slow: u64,
     /// Statements that a client repeated, each counted once.
     pub repeated: u64,
+    /// Audits that found what no text told of.
+    pub unseen: u64,
 }
 
 impl FindingCounts {
@@ -76,5 +91,6 @@ impl FindingCounts {
         self.slow += other.slow;
         self.very_slow += other.very_slow;
         self.repeated += other.repeated;
+        self.unseen += other.unseen;
     }
 }

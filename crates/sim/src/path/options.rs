@@ -174,6 +174,7 @@ impl Options {
             latency: Spread::draw(rng, 1, 3_000),
             sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
+            audits: Rng::new(rng.clone().next()).one_in(4),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
         }
@@ -215,6 +216,7 @@ impl Options {
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
             statements_max: self.statements_max,
+            audit_interval: u32::from(self.audits),
         }
     }
 }
