@@ -10,6 +10,7 @@
 
 mod administration;
 mod alerts;
+mod audit;
 mod auth;
 mod cancel;
 mod command_line;

@@ -7,7 +7,9 @@ use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::prepared::CLIENT_STATEMENTS_MAX;
 use pgweir_pool::relay::{NAME_MAX, Violation};
 use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
+use pgweir_pool::trace::Unseen;
 use pgweir_pool::waits::Cause;
+use pgweir_sql::effects::Kinds;
 use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::sqlstate::SqlState;
 
@@ -144,6 +146,25 @@ fn violated(violation: Violation) -> String {
             kind.escape_ascii()
         ),
     }
+}
+
+/// What a function has left in a session.
+pub(crate) fn left(unseen: &Unseen) -> String {
+    let mut parts = Vec::new();
+    if !unseen.settings.is_empty() {
+        parts.push(format!("settings ({})", unseen.settings.join(", ")));
+    }
+    for (kind, name) in [
+        (Kinds::TEMPORARY, "temporary objects"),
+        (Kinds::ADVISORY_LOCK, "advisory locks"),
+        (Kinds::CURSOR, "cursors with hold"),
+        (Kinds::LISTEN, "channels it listens to"),
+    ] {
+        if unseen.held.any(kind) {
+            parts.push(name.to_owned());
+        }
+    }
+    parts.join(", ")
 }
 
 /// Why a session was ended by a timeout.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_sql::effects::{Effects, Kinds};
-use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
@@ -262,17 +262,20 @@ impl Relay {
         }
     }
 
-    /// A statement of this text runs that was parsed before.
+    /// A statement runs that was parsed before, of a text with this hash.
     #[inline]
-    pub(super) fn look_at_known(&mut self, server: &mut Upstream, sql: &[u8], of: Fingerprint) {
+    pub(super) fn look_at_known(
+        &mut self,
+        server: &mut Upstream,
+        known: impl FnOnce() -> (u64, Fingerprint),
+    ) {
         if server.audit.is_noting() || server.audit.has_suspects() {
-            self.note_known(server, sql, of);
+            self.note_known(server, known());
         }
     }
 
     #[cold]
-    fn note_known(&mut self, server: &mut Upstream, sql: &[u8], statement: Fingerprint) {
-        let hash = text_hash(sql);
+    fn note_known(&mut self, server: &mut Upstream, (hash, statement): (u64, Fingerprint)) {
         server.audit.ran(hash, statement);
         if server.audit.suspects(hash) {
             let (kinds, names) = (Kinds::ANYTHING, Vec::new());

@@ -60,16 +60,20 @@ pub enum Finding {
         tags: Vec<Tag>,
     },
     /// Something was left in a session that no text told of, as a function may.
-    Unseen {
-        /// Which statements may have left it: those of the lease that was audited, as far as they are known.
-        statements: Vec<Fingerprint>,
-        /// Settings.
-        settings: Vec<Arc<str>>,
-        /// Other things.
-        held: Kinds,
-        /// It is known to have been left in this lease, so that it is the client's. Otherwise the server is closed.
-        is_clients: bool,
-    },
+    Unseen(Unseen),
+}
+
+/// What was left in a session that no text told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// Which statements may have left it: those of the lease that was audited, as far as they are known.
+    pub statements: Vec<Fingerprint>,
+    /// Settings.
+    pub settings: Vec<Arc<str>>,
+    /// Other things.
+    pub held: Kinds,
+    /// It is known to have been left in this lease, so that it is the client's. Otherwise the server is closed.
+    pub is_clients: bool,
 }
 
 /// How many findings there were, also those that were too many to keep.
@@ -81,8 +85,10 @@ pub struct FindingCounts {
     pub very_slow: u64,
     /// Statements that a client repeated, each counted once.
     pub repeated: u64,
-    /// Audits that found what no text told of.
-    pub unseen: u64,
+    /// Audits that found settings that no text told of.
+    pub unseen_settings: u64,
+    /// Audits that found something else in a session that no text told of.
+    pub unseen_held: u64,
 }
 
 impl FindingCounts {
@@ -91,6 +97,7 @@ impl FindingCounts {
         self.slow += other.slow;
         self.very_slow += other.very_slow;
         self.repeated += other.repeated;
-        self.unseen += other.unseen;
+        self.unseen_settings += other.unseen_settings;
+        self.unseen_held += other.unseen_held;
     }
 }

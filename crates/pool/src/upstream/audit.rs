@@ -13,7 +13,7 @@ use pgweir_sql::fingerprint::Fingerprint;
 
 use super::Upstream;
 use crate::question::Answer;
-use crate::trace::Finding;
+use crate::trace::Unseen;
 
 /// Texts of one lease that are noted, at most. Of a lease with more, none becomes a suspect.
 const TEXTS_MAX: usize = 16;
@@ -96,7 +96,9 @@ impl Audit {
         if !std::mem::take(&mut self.is_new) {
             return;
         }
-        let was_known = std::mem::take(&mut self.is_known);
+        let is_unused = |lease: &Lease| lease.was_known && lease.texts.is_empty();
+        let was_known =
+            std::mem::take(&mut self.is_known) || self.lease.as_deref().is_some_and(is_unused);
         self.unaudited = self.unaudited.saturating_add(1);
         self.lease = None;
         if interval > 0 && (self.is_wanted || self.unaudited >= interval) {
@@ -136,7 +138,14 @@ impl Audit {
     /// Whether PostgreSQL is to be asked before the server goes back.
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
-        self.lease.is_some()
+        let lease = self.lease.as_ref();
+        lease.is_some_and(|lease| !lease.texts.is_empty())
+    }
+
+    /// The pooler discarded everything.
+    pub(super) fn discarded(&mut self) {
+        self.lease = None;
+        self.is_known = true;
     }
 
     /// It did not answer.
@@ -217,14 +226,15 @@ impl Upstream {
     fn report(&mut self, lease: &Lease, settings: Vec<Arc<str>>, held: Kinds) {
         let texts = &lease.texts;
         let news = News {
-            suspects: match lease.has_more || !lease.was_known {
-                true => Vec::new(),
-                false => texts.iter().map(|(hash, _)| *hash).collect(),
+            suspects: if lease.has_more || !lease.was_known {
+                Vec::new()
+            } else {
+                texts.iter().map(|(hash, _)| *hash).collect()
             },
-            hunts: !lease.was_known || lease.has_more,
+            hunts: !lease.was_known,
         };
         self.audit.news = Some(Box::new(news));
-        self.observer.trace.unseen(Finding::Unseen {
+        self.observer.trace.unseen(Unseen {
             statements: texts.iter().map(|(_, statement)| *statement).collect(),
             settings,
             held,

@@ -216,6 +216,10 @@ impl Upstream {
             b"DISCARD SEQUENCES\0" => self.sequences.discarded(),
             b"DISCARD ALL\0" => {
                 self.sequences.discarded();
+                if is_own {
+                    self.sequences.forgotten();
+                    self.audit.discarded();
+                }
                 self.state.discarded(is_own);
                 self.parameters = self.defaults.clone();
                 self.limit_is_foreign = false;

@@ -47,6 +47,11 @@ impl Sequences {
         self.given.1
     }
 
+    /// The session is as if nobody had had it.
+    pub(super) fn forgotten(&mut self) {
+        self.last = None;
+    }
+
     /// All numbers are forgotten before the next message runs.
     pub(crate) fn discarded(&mut self) {
         self.foreign = false;

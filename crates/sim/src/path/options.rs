@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
     pub(super) statements_max: u32,
+    /// Every lease is audited, and functions leave something unseen.
+    pub(super) audits: bool,
     /// Empty for none.
     pub(super) reset_query: &'static str,
     /// Servers idle for so long are checked before use.

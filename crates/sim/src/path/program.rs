@@ -156,6 +156,12 @@ impl Writer<'_> {
         if self.aside.happens(work.numbers) && self.leaves_quietly() {
             self.numbers();
         }
+        let keeps = !self.options.reset_always && self.leaves_quietly();
+        if self.options.audits && keeps && self.aside.one_in(8) {
+            let thing = self.aside.pick(&THINGS).expect("some");
+            let bytes = self.query(Verb::Unseen(thing));
+            self.push(bytes, 1, Then::Nothing);
+        }
         if self.rng.happens(work.transaction) {
             self.toggle_transaction();
         } else if self.rng.happens(work.odd) {

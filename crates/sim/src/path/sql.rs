@@ -62,6 +62,8 @@ pub(super) enum Verb {
     /// Reads the number that was taken last.
     LastNumber,
     DiscardSequences,
+    /// Takes something by a function, whose text does not tell.
+    Unseen(Thing),
     /// The pooler asks what the session has.
     Ask {
         /// Settings, and custom ones of these names.
@@ -94,6 +96,7 @@ impl Statement {
                 | Verb::Set { selects: true, .. }
                 | Verb::Hold(Thing::Lock, _)
                 | Verb::LastNumber
+                | Verb::Unseen(_)
         )
     }
 }
@@ -151,6 +154,7 @@ impl fmt::Display for Statement {
             Verb::Hold(thing, takes) => {
                 write!(f, "{} '{tag}'", thing.sql()[usize::from(!takes)])
             }
+            Verb::Unseen(thing) => write!(f, "{} '{tag}'", thing.unseen()),
             Verb::Insert => write!(f, "{INSERT} '{tag}'"),
             Verb::LastNumber => write!(f, "{LAST_NUMBER} '{tag}'"),
             Verb::DiscardSequences => write!(f, "discard sequences '{tag}'"),
@@ -201,6 +205,11 @@ fn session_verb(text: &str) -> Option<Verb> {
         let [takes, gives_up] = thing.sql();
         if text == takes || text == gives_up {
             return Some(Verb::Hold(thing, text == takes));
+        }
+    }
+    for thing in THINGS {
+        if text == thing.unseen() {
+            return Some(Verb::Unseen(thing));
         }
     }
     let set = |name: &str, value, local, selects| Verb::Set {

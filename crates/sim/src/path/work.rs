@@ -377,6 +377,14 @@ impl Backend {
                 }
                 "HOLD"
             }
+            Verb::Unseen(thing) => {
+                self.held.take(*thing, true);
+                if simple {
+                    self.row_description();
+                }
+                self.row(tag, 0, 0);
+                "SELECT 1"
+            }
             Verb::Insert => {
                 self.last_number = tag;
                 "INSERT 0 1"
