@@ -17,7 +17,7 @@ fn role() -> Role {
     role
 }
 
-fn audited(role: &Role, interval: u32) -> Config {
+fn audited(role: &Role, interval: i32) -> Config {
     role.config()
         .set("default_pool_size", 1)
         .set("session_audit_interval", interval)

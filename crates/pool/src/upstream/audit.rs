@@ -194,15 +194,21 @@ impl Upstream {
             self.audit.is_tainted = true;
             return false;
         }
-        if self.replies.is_settled() && answer.held.is_empty() {
+        let is_settled = self.replies.is_settled();
+        if is_settled && answer.held.is_empty() {
             self.audit.is_known = true;
-        } else {
-            // The lease goes on.
-            self.audit.lease = Some(Box::new(Lease {
-                was_known: true,
-                ..Lease::default()
-            }));
+            return true;
         }
+        // The lease goes on. What the client sent behind the question has to be asked about yet.
+        let mut lease = Lease {
+            was_known: true,
+            ..*lease
+        };
+        if is_settled {
+            lease.texts.clear();
+            lease.has_more = false;
+        }
+        self.audit.lease = Some(Box::new(lease));
         true
     }
 
@@ -242,3 +248,6 @@ impl Upstream {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
