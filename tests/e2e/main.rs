@@ -10,6 +10,7 @@
 
 mod administration;
 mod alerts;
+mod audit;
 mod auth;
 mod cancel;
 mod command_line;
@@ -36,6 +37,7 @@ mod protocol;
 mod push;
 mod rendered;
 mod replication;
+mod sequences;
 mod settings;
 mod signals;
 mod sockets;

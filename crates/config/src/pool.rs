@@ -83,6 +83,8 @@ pub struct PoolConfig {
     pub server_reset_query_always: bool,
     /// Named prepared statements that a server keeps for all clients; 0 shares none.
     pub max_prepared_statements: u32,
+    /// One in so many leases of a server is audited outside session mode; 0 audits none.
+    pub session_audit_interval: u32,
 }
 
 impl ReadAs for PoolMode {
@@ -129,6 +131,7 @@ impl PoolConfig {
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
             server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
             server_reset_query, server_reset_query_always, max_prepared_statements,
+            session_audit_interval,
         };
         pool.min_pool_size = min_pool_size(chain);
         // As in PgBouncer: no query is no check, and a delay of 0 is a check before every use.

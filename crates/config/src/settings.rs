@@ -327,6 +327,8 @@ pub static SETTINGS: &[Setting] = &[
         "Whether it runs after each transaction in the other pool modes too."),
     Setting::new(GD, "max_prepared_statements", number(0, STATEMENTS_MAX), "200",
         "Named prepared statements that a server keeps for all clients in transaction and statement mode; the one not used for longest makes room. `0` shares none: a client with named statements keeps its server."),
+    Setting::new(GD, "session_audit_interval", number(0, 1_000_000), "1000",
+        "In transaction and statement mode, one in so many times that a client gives a server up, PostgreSQL is asked what functions have left in its session that no text shows: settings, temporary objects, advisory locks, held cursors, channels. `0` never asks."),
 
     // TCP, both sides.
     Setting::new(G, "tcp_keepalive", Kind::Bool, "true",

@@ -55,6 +55,8 @@ pub struct Policy {
     pub statements_max: u32,
     /// Whether what would keep a server outside session mode is rejected.
     pub rejects_state: bool,
+    /// One lease in so many is audited outside session mode; 0 audits none.
+    pub audit_interval: u32,
 }
 
 /// A client that has logged in.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A client session, as the driver knows it. The pool only compares and returns it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ClientId(pub u64);
 
 /// A server connection; never reused within a process.

@@ -105,7 +105,7 @@ impl Recovery {
         if server.state.cannot_be_cleaned() {
             return Next::Hopeless;
         }
-        if server.state.is_dirty() {
+        if server.state.is_dirty() || server.audit.is_due() {
             if self.stage >= Cleaning::Discarded {
                 return Next::Hopeless;
             }

@@ -9,6 +9,7 @@ mod detached;
 mod heed;
 mod mapped;
 mod name;
+mod numbers;
 mod reject;
 mod violation;
 
@@ -122,6 +123,12 @@ pub struct Relay {
     began: Arc<Parameters>,
     /// Statements it has prepared that may leave something behind. It has none, as a rule.
     lasting: Option<Box<Lasting>>,
+    /// One of so many of its leases is audited (`session_audit_interval`); none with 0.
+    pub audit_interval: u32,
+    /// How often it got a server.
+    leases: u64,
+    /// It has sent a text that may read the last number of a sequence.
+    reads_sequences: bool,
     /// The next message waits for answers, on which it depends what is done with it.
     awaits_answers: bool,
     mode: Mode,
@@ -149,6 +156,9 @@ impl Relay {
         Self {
             began: parameters.clone(),
             lasting: None,
+            audit_interval: 0,
+            leases: 0,
+            reads_sequences: false,
             client: ClientState {
                 parameters,
                 statements: ClientStatements::default(),
@@ -217,10 +227,14 @@ impl Relay {
         server.prepared.client_changed();
         server.wanted_databases.clear();
         server.state.client_changed(self.moves());
+        server.joins();
         if self.mode == Mode::Replication {
             self.client.parameters = server.parameters.clone();
             self.began = server.defaults.clone();
         }
+        let audited = if self.moves() { self.audit_interval } else { 0 };
+        server.audit.joined(audited);
+        self.forget_others_numbers(server, out);
         if Arc::ptr_eq(&self.client.parameters, &server.parameters) {
             self.proven = true;
             return Attach::Ready;

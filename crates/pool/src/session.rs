@@ -231,7 +231,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let prelude = self.relay.attach(&mut server.upstream, &mut server.unsent);
         let joining = match prelude {
             Attach::TakeBack => Joining::TakeBack,
-            _ if server.upstream.replies.owns() == 2 => Joining::CheckAndSettings,
+            _ if check.is_some() && server.upstream.replies.owns() > 1 => Joining::CheckAndSettings,
             _ if check.is_some() => Joining::Check,
             Attach::AwaitPrelude => Joining::Settings,
             Attach::Ready => Joining::Done,

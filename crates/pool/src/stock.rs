@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accepted::Known;
@@ -12,6 +13,7 @@ use crate::id::{ClientId, ServerId, WorkerId};
 use crate::pool::{self, Action, Checkout, CloseReason, Condition, Place, Pool, Refusal};
 use crate::server::Server;
 use crate::time::Time;
+use crate::upstream::audit::{HUNT, News, SUSPECTS_MAX, Suspects};
 use crate::waits::{self, Cause, Held, Load};
 use crate::work::Totals;
 
@@ -70,6 +72,10 @@ pub struct Stock<S> {
     /// Load of the rival pools that hold the shared limit this pool is waiting on, as of the last
     /// sweep that found it hungry.
     pub rivals: Load,
+    /// Texts that left something behind unseen.
+    suspects: Suspects,
+    /// So many leases are audited because it is not known which text did.
+    hunted: u32,
     /// What clients do with the servers they hold, by worker, as of its last sweep.
     held: Vec<Held>,
     /// Servers seen waiting for locks in statements too short to be noted, and until when that may
@@ -97,6 +103,8 @@ impl<S: Read + Write> Stock<S> {
             postgres_full: false,
             known: Known::default(),
             rivals: Load::default(),
+            suspects: Suspects::default(),
+            hunted: 0,
             held: vec![Held::default(); workers],
             contended: (0, Time::default()),
             check_delay,
@@ -204,6 +212,26 @@ impl<S: Read + Write> Stock<S> {
         let observer = &mut server.upstream.observer;
         self.totals.take(&mut observer.work);
         self.totals.take_found(&mut observer.trace.found);
+        if let Some(news) = server.upstream.audit.take_news() {
+            self.learn(&news);
+        }
+    }
+
+    /// Something was left on a server that no text told of.
+    #[cold]
+    fn learn(&mut self, news: &News) {
+        if news.hunts {
+            self.hunted = HUNT;
+        }
+        let suspects = Arc::make_mut(&mut self.suspects);
+        for hash in &news.suspects {
+            if !suspects.contains(hash) {
+                if suspects.len() == SUSPECTS_MAX {
+                    suspects.remove(0);
+                }
+                suspects.push(*hash);
+            }
+        }
     }
 
     /// Counts a client that did not get a server.
@@ -279,6 +307,11 @@ impl<S: Read + Write> Stock<S> {
         self.waited(now, now - grant.place.since, grant.is_new);
         let mut server = self.unpark(grant.server);
         server.upstream.tables_as_of(self.totals.reshaped);
+        let is_wanted = self.hunted > 0;
+        self.hunted -= u32::from(is_wanted);
+        server.upstream.given(&self.suspects, is_wanted);
+        let are_read = self.totals.sequence_reads > 0;
+        server.upstream.sequences.given(grant.client, are_read);
         Granted {
             client: grant.client,
             server,

@@ -23,7 +23,7 @@ use crate::repeats::REPEATS_MIN;
 use crate::text::Text;
 use crate::time::Time;
 use bound::BoundStatement;
-pub use finding::{Finding, FindingCounts, Slowness, Thresholds};
+pub use finding::{Finding, FindingCounts, Slowness, Thresholds, Unseen};
 pub use samples::Sample;
 use samples::Samples;
 pub use texts::{TEXT_MAX, Texts};
@@ -224,6 +224,13 @@ impl Trace {
             self.slow(slowness, waited, took);
         }
         self.samples.took(us);
+    }
+
+    /// Something was left that no text told of.
+    pub(crate) fn unseen(&mut self, unseen: Unseen) {
+        self.found.unseen_settings += u64::from(!unseen.settings.is_empty());
+        self.found.unseen_held += u64::from(!unseen.held.is_empty());
+        find(&mut self.findings, Finding::Unseen(unseen));
     }
 
     /// A client repeated so many times what `bytes` begin with.

@@ -3,9 +3,11 @@
 //! [`Upstream::receive`] walks what came from the server and says what to forward to the client
 //! and what to swallow; rows pass by on their five header bytes.
 
+pub(crate) mod audit;
 mod note;
 mod prepared;
 mod refusal;
+mod sequences;
 mod state;
 
 use std::sync::Arc;
@@ -21,11 +23,13 @@ use crate::passing::Passing;
 use crate::pin::Pin;
 use crate::prepared::{ClientState, StatementName, push_parse};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
+use audit::{Audit, Suspects};
 use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
 pub(crate) use refusal::refused;
 use refusal::refused_for;
+use sequences::Sequences;
 use state::State;
 
 /// Body of a message that must be seen whole to be understood (ReadyForQuery, ParameterStatus, the
@@ -129,6 +133,8 @@ pub struct Upstream {
     restoring: bool,
     pub(crate) prepared: Prepared,
     pub(crate) state: State,
+    pub(crate) sequences: Sequences,
+    pub(crate) audit: Audit,
     /// How often tables had changed when the server was given out last.
     tables_as_of: u64,
     /// What goes to the server in front of what the client sends next, until it is taken.
@@ -159,6 +165,8 @@ impl Upstream {
             restoring: false,
             prepared: Prepared::default(),
             state: State::default(),
+            sequences: Sequences::default(),
+            audit: Audit::default(),
             tables_as_of: 0,
             spliced: Vec::new(),
             passing: Passing::Nothing,
@@ -247,6 +255,29 @@ impl Upstream {
     pub(crate) fn send_restoring(&mut self, sql: &str, out: &mut Vec<u8>) {
         self.restoring = true;
         self.send_own(sql, out);
+    }
+
+    /// The server is given to a client, of a pool with these suspects; with `is_wanted` the lease is audited.
+    pub(crate) fn given(&mut self, suspects: &Suspects, is_wanted: bool) {
+        if self.audit.given(suspects, is_wanted) {
+            self.state.forget_harmless();
+        }
+    }
+
+    /// Has the session forget its numbers of sequences before what follows.
+    pub(crate) fn discard_sequences(&mut self, out: &mut Vec<u8>) {
+        self.send_own(sequences::DISCARD, out);
+        self.sequences.discarded();
+    }
+
+    /// The pooler is about to send what it has to before a client's first query.
+    pub(crate) fn joins(&mut self) {
+        self.former = None;
+    }
+
+    /// Whether settings of the client were sent since it joined.
+    pub(crate) fn was_sent_parameters(&self) -> bool {
+        self.former.is_some()
     }
 
     /// Settings of a client were sent.

@@ -70,6 +70,8 @@ pub struct Work {
     pub evicted: u64,
     /// How often it was seen that tables have changed.
     pub reshaped: u64,
+    /// Texts that may read the last number of a sequence.
+    pub sequence_reads: u64,
     /// Bytes that came from the client and went to the server.
     pub received_bytes: u64,
     /// Bytes that came from the server and went to the client.
@@ -124,6 +126,8 @@ pub struct Totals {
     pub evicted: u64,
     /// How often it was seen that tables have changed.
     pub reshaped: u64,
+    /// Texts that may read the last number of a sequence.
+    pub sequence_reads: u64,
     /// Bytes from clients to servers.
     pub received_bytes: u64,
     /// Bytes from servers to clients.
@@ -168,6 +172,7 @@ impl Totals {
             put_in_front,
             evicted,
             reshaped,
+            sequence_reads,
             received_bytes,
             sent_bytes,
             query_times,
@@ -183,6 +188,7 @@ impl Totals {
         self.put_in_front += std::mem::take(put_in_front);
         self.evicted += std::mem::take(evicted);
         self.reshaped += std::mem::take(reshaped);
+        self.sequence_reads += std::mem::take(sequence_reads);
         self.received_bytes += std::mem::take(received_bytes);
         self.sent_bytes += std::mem::take(sent_bytes);
         query_times.merge_into(&mut self.query_times);
@@ -217,6 +223,7 @@ impl Totals {
             put_in_front,
             evicted,
             reshaped,
+            sequence_reads,
             received_bytes,
             sent_bytes,
             query_times,
@@ -241,6 +248,7 @@ impl Totals {
         self.put_in_front += put_in_front;
         self.evicted += evicted;
         self.reshaped += reshaped;
+        self.sequence_reads += sequence_reads;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;
         self.query_times.merge(query_times);

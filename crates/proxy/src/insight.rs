@@ -14,7 +14,7 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
 use pgweir_pool::statements::{Statement, StatementKey};
-use pgweir_pool::trace::{Finding, Slowness, Trace};
+use pgweir_pool::trace::{Finding, Slowness, Trace, Unseen};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
 use tracing::warn;
@@ -22,6 +22,7 @@ use tracing::warn;
 pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 
 use crate::pool_handle::PoolHandle;
+use crate::texts;
 use ring::Ring;
 use tables::Tables;
 pub(crate) use waiters::{WAITERS_MAX, Waiter};
@@ -83,6 +84,8 @@ pub(crate) struct Insight {
     statements: Tables,
     slow: Mutex<Ring<SlowStatement>>,
     repeated: Mutex<Ring<RepeatedStatement>>,
+    /// Of what functions left in sessions, only lines are counted.
+    unseen: Mutex<Ring<()>>,
     holders: Vec<Mutex<Holders>>,
     waiters: Vec<Mutex<Vec<Waiter>>>,
 }
@@ -93,6 +96,7 @@ impl Insight {
             statements: Tables::new(workers),
             slow: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             repeated: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
+            unseen: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             holders: (0..workers).map(|_| Mutex::default()).collect(),
             waiters: (0..workers).map(|_| Mutex::default()).collect(),
         }
@@ -248,7 +252,28 @@ impl Insight {
                 told: SystemTime::UNIX_EPOCH,
                 tags,
             }),
+            Finding::Unseen(unseen) => self.tell_unseen(author, &unseen, text),
         }
+    }
+
+    /// Writes what a function left in its session into the log.
+    fn tell_unseen(&self, author: &Author, unseen: &Unseen, text: impl Fn(Fingerprint) -> String) {
+        let mut lines = self.unseen.lock().expect("no panic under the lock");
+        let Some(untold) = lines.line(SystemTime::now()) else {
+            return;
+        };
+        let statements = unseen.statements.iter().map(|known| text(*known));
+        warn!(
+            database = &*author.database,
+            user = &*author.user,
+            client = author.client,
+            application_name = author.application,
+            closed = !unseen.is_clients,
+            untold,
+            "a session has {} that no text told of; in the lease ran: {}",
+            texts::left(unseen),
+            statements.collect::<Vec<_>>().join("; "),
+        );
     }
 
     fn tell_slow(&self, slow: SlowStatement) {

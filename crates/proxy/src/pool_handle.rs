@@ -393,6 +393,7 @@ impl Settings {
                 reset_always: config.resets_always(),
                 statements_max: config.max_prepared_statements,
                 rejects_state: config.session_state == SessionState::Reject,
+                audit_interval: config.session_audit_interval,
             }),
             mode,
             config,

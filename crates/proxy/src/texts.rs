@@ -8,7 +8,9 @@ use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::prepared::CLIENT_STATEMENTS_MAX;
 use pgweir_pool::relay::{NAME_MAX, Violation};
 use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
+use pgweir_pool::trace::Unseen;
 use pgweir_pool::waits::Cause;
+use pgweir_sql::effects::Kinds;
 use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::sqlstate::SqlState;
 
@@ -146,6 +148,10 @@ fn violated(violation: Violation) -> String {
             "the session cannot go on behind messages that COPY does not expect: what the server answers is not known"
                 .to_owned()
         }
+        Violation::UnknownNumber => {
+            "currval or lastval may be another client's behind messages without a Sync, on a server that was shared; connect again"
+                .to_owned()
+        }
         Violation::TooManyStatements => {
             format!("a client may have at most {CLIENT_STATEMENTS_MAX} prepared statements")
         }
@@ -154,6 +160,25 @@ fn violated(violation: Violation) -> String {
             kind.escape_ascii()
         ),
     }
+}
+
+/// What a function has left in a session.
+pub(crate) fn left(unseen: &Unseen) -> String {
+    let mut parts = Vec::new();
+    if !unseen.settings.is_empty() {
+        parts.push(format!("settings ({})", unseen.settings.join(", ")));
+    }
+    for (kind, name) in [
+        (Kinds::TEMPORARY, "temporary objects"),
+        (Kinds::ADVISORY_LOCK, "advisory locks"),
+        (Kinds::CURSOR, "cursors with hold"),
+        (Kinds::LISTEN, "channels it listens to"),
+    ] {
+        if unseen.held.any(kind) {
+            parts.push(name.to_owned());
+        }
+    }
+    parts.join(", ")
 }
 
 /// Why a session was ended by a timeout.

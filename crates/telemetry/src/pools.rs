@@ -285,7 +285,7 @@ macro_rules! metric {
 }
 
 /// The metrics of a pool that need no label of their own. docs/metrics.md explains each of them.
-pub(crate) const METRICS: [PoolMetric; 23] = [
+pub(crate) const METRICS: [PoolMetric; 25] = [
     (
         MetricKind::Gauge,
         "pgweir_pool_servers_limit",
@@ -314,4 +314,6 @@ pub(crate) const METRICS: [PoolMetric; 23] = [
     metric!(Counter "pgweir_pool_server_logins", "Servers that logged in.", |pool| pool.totals.server_logins),
     metric!(Counter "pgweir_pool_server_login_failures", "Logins of servers that failed.", |pool| pool.totals.server_login_failures),
     metric!(Counter "pgweir_pool_n_plus_one", "Statements that a client repeated ten times or more, a round trip each.", |pool| pool.totals.found.repeated),
+    metric!(Counter "pgweir_pool_unseen_settings", "Audits of sessions that found settings that no text told of.", |pool| pool.totals.found.unseen_settings),
+    metric!(Counter "pgweir_pool_unseen_held", "Audits of sessions that found locks, temporary objects, cursors or channels that no text told of.", |pool| pool.totals.found.unseen_held),
 ];

@@ -46,6 +46,8 @@ impl SqlState {
     pub const IDLE_IN_TRANSACTION_SESSION_TIMEOUT: Self = Self(*b"25P03");
     /// `25P04`: a transaction took too long.
     pub const TRANSACTION_TIMEOUT: Self = Self(*b"25P04");
+    /// `55000`: what is asked for is not there yet.
+    pub const OBJECT_NOT_IN_PREREQUISITE_STATE: Self = Self(*b"55000");
     /// `XX000`: an error inside the pooler or the server.
     pub const INTERNAL_ERROR: Self = Self(*b"XX000");
 

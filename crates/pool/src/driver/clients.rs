@@ -363,5 +363,6 @@ impl<P: Platform> Client<P> {
         self.session.reset_always = self.policy.reset_always;
         self.session.relay.share(self.policy.statements_max);
         self.session.relay.reject(self.policy.rejects_state);
+        self.session.relay.audit_interval = self.policy.audit_interval;
     }
 }

@@ -8,6 +8,7 @@ use pgweir_wire::frontend;
 
 use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::name::{checked_name, closed_name, looked_up_name};
+use super::numbers::calls_reader;
 use super::{FromClient, Relay, Violation};
 use crate::notable::{may_drop_statements, may_set_limit};
 use crate::passing::Passing;
@@ -98,9 +99,14 @@ impl Relay {
                     self.client.statements.unnamed_dropped();
                 }
                 let settings = &server.parameters;
-                Reply::Query(server.observer.query_sent(text, settings))
+                let statement = server.observer.query_sent(text, settings);
+                server.audit.ran(text.hash, statement);
+                Reply::Query(statement)
             }
             frontend::FUNCTION_CALL => {
+                if server.sequences.are_foreign() && calls_reader(body) {
+                    self.precede_read(server, message)?;
+                }
                 server.prepared.batch_ended();
                 Reply::Query(Fingerprint::NONE)
             }
@@ -108,6 +114,9 @@ impl Relay {
             frontend::BIND => {
                 let found = frontend::bind_statement(body);
                 let name = looked_up_name(kind, found, body, whole)?;
+                if server.sequences.are_foreign() && self.binds_reader(name) {
+                    self.precede_read(server, message)?;
+                }
                 self.map(server, message, name)?;
                 if body.first() == Some(&0) {
                     server.prepared.unnamed_bind_sent(name.is_empty());
@@ -170,6 +179,7 @@ impl Relay {
         }
         let settings = &self.client.parameters;
         let statement = server.observer.parse_sent(name, text, settings);
+        server.audit.ran(text.hash, statement);
         if !name.is_empty() {
             return Ok(Reply::Parse(Some((significant(name).into(), statement))));
         }
@@ -212,6 +222,9 @@ impl Relay {
         text: Text<'_>,
     ) -> Result<Option<Vec<BySql>>, FromClient> {
         let whole = message.is_whole();
+        if server.sequences.are_foreign() && self.reads_number(server, text, whole) {
+            self.precede_read(server, message)?;
+        }
         let by_sql = if whole && !server.replies.is_skipping() {
             self.heed_names(server, message, text.sql)?
         } else {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use pgweir_sql::databases::databases_wanted;
 use pgweir_sql::effects::{Effects, Kinds, Plain};
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frontend;
 
 use super::Relay;
+use super::numbers::calls_reader;
 use crate::parameters::Values;
 use crate::text::Text;
 use crate::upstream::Upstream;
@@ -19,7 +21,7 @@ use crate::upstream::Upstream;
 const STATEMENTS_MAX: usize = 64;
 
 /// Effects that nothing is done about.
-const UNFOLLOWED: Kinds = Kinds::SEQUENCE.with(Kinds::SEQUENCE_READ);
+const UNFOLLOWED: Kinds = Kinds::SEQUENCE;
 
 /// Effects on settings.
 const CHANGING: Kinds = Kinds::SETTINGS.with(Kinds::RESET).with(Kinds::ANYTHING);
@@ -55,7 +57,7 @@ impl Lasting {
     }
 
     /// What the statement of this name leaves behind.
-    fn of(&self, name: &[u8]) -> Option<&Effects> {
+    pub(super) fn of(&self, name: &[u8]) -> Option<&Effects> {
         if name.is_empty() {
             return Some(&self.unnamed);
         }
@@ -64,7 +66,7 @@ impl Lasting {
     }
 
     /// What any statement that SQL can execute leaves behind.
-    fn any(&self) -> Effects {
+    pub(super) fn any(&self) -> Effects {
         let mut all = self.others.clone();
         for effects in self.named.values() {
             all.add(effects);
@@ -80,14 +82,12 @@ impl Relay {
         match kind {
             frontend::BIND if self.lasting.is_some() => self.look_at_bind(server, body),
             frontend::FUNCTION_CALL => {
-                let kinds = Kinds::ANYTHING;
-                self.note(
-                    server,
-                    &Effects {
-                        kinds,
-                        names: Vec::new(),
-                    },
-                );
+                let mut kinds = Kinds::ANYTHING;
+                if calls_reader(body) {
+                    kinds.add(Kinds::SEQUENCE_READ);
+                }
+                let names = Vec::new();
+                self.note(server, &Effects { kinds, names });
             }
             _ => {}
         }
@@ -152,6 +152,7 @@ impl Relay {
         if effects.kinds.is_empty() && self.lasting.is_none() {
             return;
         }
+        self.note_read(server, effects.kinds);
         let lasting = self.lasting.get_or_insert_default();
         lasting.parsed(name, effects);
         if lasting.is_empty() {
@@ -175,7 +176,7 @@ impl Relay {
 
     /// What a text may leave behind. Of one that is not there as a whole that is anything that can be
     /// asked about. One that leaves nothing, however strings are read, is known again.
-    fn effects(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> Effects {
+    pub(super) fn effects(&self, server: &mut Upstream, text: Text<'_>, whole: bool) -> Effects {
         let strings = server.parameters.value("standard_conforming_strings") != Some("off");
         let of = |strings| {
             let mut effects = Effects::of(text.sql, strings);
@@ -187,6 +188,10 @@ impl Relay {
             server.wanted_databases = databases_wanted(text.sql, strings);
         }
         if !whole {
+            effects.kinds.add(Kinds::ANYTHING);
+            effects.kinds.add(Kinds::SEQUENCE_READ);
+        }
+        if server.audit.has_suspects() && server.audit.suspects(text.hash) {
             effects.kinds.add(Kinds::ANYTHING);
         }
         if effects.kinds.is_empty() && (!text.sql.contains(&b'\\') || of(!strings).kinds.is_empty())
@@ -202,6 +207,7 @@ impl Relay {
     }
 
     fn note(&mut self, server: &mut Upstream, effects: &Effects) {
+        self.note_read(server, effects.kinds);
         let takes_back = effects.kinds.any(Kinds::RESET.with(Kinds::ANYTHING));
         if takes_back && self.has_nothing_to_take_back(server, effects.kinds) {
             let kinds = effects.kinds.without(Kinds::RESET.with(Kinds::RESET_ALL));
@@ -277,9 +283,7 @@ impl Relay {
         if !server.replies.is_settled() || self.is_torn() || !server.replies.is_certain() {
             return;
         }
-        let all = [&self.began, &self.client.parameters, &server.parameters];
-        let names = all.into_iter().flat_map(|parameters| parameters.custom());
-        let names: Vec<_> = names.collect();
+        let names = self.custom_names(server);
         let question = match server.status {
             TxStatus::Idle if !self.moves() => {
                 let is_due = server.state.may_have_reset();
@@ -314,6 +318,43 @@ impl Relay {
                 server.state.all_taken_back();
             }
         }
+    }
+
+    /// Asks what the lease that is about to end has left that no text told of. Appends to `out`.
+    #[cold]
+    pub fn audit(&self, server: &mut Upstream, out: &mut Vec<u8>) {
+        let names = self.custom_names(server);
+        if let Some(sql) = server.state.ask_all(&names) {
+            server.send_own(&sql, out);
+        }
+    }
+
+    /// A statement runs that was parsed before, of a text with this hash.
+    #[inline]
+    pub(super) fn look_at_known(
+        &mut self,
+        server: &mut Upstream,
+        known: impl FnOnce() -> (u64, Fingerprint),
+    ) {
+        if server.audit.is_noting() || server.audit.has_suspects() {
+            self.note_known(server, known());
+        }
+    }
+
+    #[cold]
+    fn note_known(&mut self, server: &mut Upstream, (hash, statement): (u64, Fingerprint)) {
+        server.audit.ran(hash, statement);
+        if server.audit.suspects(hash) {
+            let (kinds, names) = (Kinds::ANYTHING, Vec::new());
+            self.note(server, &Effects { kinds, names });
+        }
+    }
+
+    /// Custom settings that are known already.
+    fn custom_names(&self, server: &Upstream) -> Vec<Arc<str>> {
+        let all = [&self.began, &self.client.parameters, &server.parameters];
+        let names = all.into_iter().flat_map(|parameters| parameters.custom());
+        names.collect()
     }
 
     /// Sets again what the client connected with and the session has not, by what `is_set` says.

@@ -21,6 +21,9 @@ pub enum Violation {
     /// A statement would have to be parsed, or settings set again, before the client goes on, on a server of which
     /// it is not known any more what it answers: the client sent what a COPY does not expect.
     Unreachable,
+    /// The last number of a sequence would be read behind unfinished messages, on a server whose last number may be
+    /// another client's.
+    UnknownNumber,
     /// More prepared statements than one client may have
     /// ([`CLIENT_STATEMENTS_MAX`](crate::prepared::CLIENT_STATEMENTS_MAX)).
     TooManyStatements,
@@ -36,6 +39,7 @@ impl Violation {
     pub fn sqlstate(&self) -> SqlState {
         match self {
             Self::TooManyStatements => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::UnknownNumber => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             Self::Unreachable
             | Self::UnknownMessage { .. }
             | Self::BadLength { .. }

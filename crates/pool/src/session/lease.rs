@@ -42,7 +42,7 @@ pub(super) struct Lease<S> {
 pub(super) enum Joining {
     /// The answer to the check. An error is the server's.
     Check,
-    /// The answers to check and prelude. An error of the first is the server's, one of the second the client's.
+    /// The answers to check and prelude. An error of the last is the client's if that was about its settings.
     CheckAndSettings,
     /// The end of settings that another client left. One that cannot be taken back is not this
     /// client's fault: the server is lost.
@@ -258,8 +258,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let is_hit = lease.is_joining() && error.sqlstate == Some(SqlState::QUERY_CANCELED);
         let is_servers = match lease.joining {
             Joining::Check | Joining::TakeBack => true,
-            Joining::CheckAndSettings => !error.is_last,
-            Joining::Settings | Joining::Done => false,
+            Joining::CheckAndSettings | Joining::Settings => {
+                !error.is_last || !upstream.was_sent_parameters()
+            }
+            Joining::Done => false,
         };
         if is_servers || is_hit || upstream.dying {
             return Err(self.server_gone());
@@ -413,7 +415,19 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                 Err(_) => Some(self.server_gone()),
             };
         }
+        if lease.server.upstream.audit.is_due() && !self.reset_always {
+            let server = &mut *lease.server;
+            self.relay.audit(&mut server.upstream, &mut server.unsent);
+            return match server.flush() {
+                Ok(_) => None,
+                Err(_) => Some(self.server_gone()),
+            };
+        }
         let mut lease = take_lease(&mut self.stage, Stage::Idle);
+        if lease.server.upstream.audit.is_tainted() {
+            // It may be anybody's, so nobody gets it.
+            return Some(Need::Lost(lease.server, None));
+        }
         if lease.used {
             self.idle_since = now;
         }

@@ -1,7 +1,9 @@
 //! What somebody should know of: statements that are slow, and those that a client repeats.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use pgweir_sql::effects::Kinds;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
 
@@ -57,6 +59,21 @@ pub enum Finding {
         /// What the application says of itself in a comment of the statement.
         tags: Vec<Tag>,
     },
+    /// Something was left in a session that no text told of, as a function may.
+    Unseen(Unseen),
+}
+
+/// What was left in a session that no text told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// Which statements may have left it: those of the lease that was audited, as far as they are known.
+    pub statements: Vec<Fingerprint>,
+    /// Settings.
+    pub settings: Vec<Arc<str>>,
+    /// Other things.
+    pub held: Kinds,
+    /// It is known to have been left in this lease, so that it is the client's. Otherwise the server is closed.
+    pub is_clients: bool,
 }
 
 /// How many findings there were, also those that were too many to keep.
@@ -68,6 +85,10 @@ pub struct FindingCounts {
     pub very_slow: u64,
     /// Statements that a client repeated, each counted once.
     pub repeated: u64,
+    /// Audits that found settings that no text told of.
+    pub unseen_settings: u64,
+    /// Audits that found something else in a session that no text told of.
+    pub unseen_held: u64,
 }
 
 impl FindingCounts {
@@ -76,5 +97,7 @@ impl FindingCounts {
         self.slow += other.slow;
         self.very_slow += other.very_slow;
         self.repeated += other.repeated;
+        self.unseen_settings += other.unseen_settings;
+        self.unseen_held += other.unseen_held;
     }
 }

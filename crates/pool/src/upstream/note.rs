@@ -214,7 +214,13 @@ impl Upstream {
         match tag {
             // Of most settings PostgreSQL does not report what became of them.
             b"SET\0" | b"RESET\0" if !self.state.asks() => self.forget_unreported(),
+            b"DISCARD SEQUENCES\0" => self.sequences.discarded(),
             b"DISCARD ALL\0" => {
+                self.sequences.discarded();
+                if is_own {
+                    self.sequences.forgotten();
+                    self.audit.discarded();
+                }
                 self.state.discarded(is_own);
                 self.parameters = self.defaults.clone();
                 self.limit_is_foreign = false;

@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// All of what is due, if a text told that.
     told: Option<Told>,
     asking: Option<Box<Question>>,
+    /// It is an audit.
+    is_audit: bool,
     /// Questions in a row that were not answered.
     failures: u32,
     /// What the session holds.
@@ -107,6 +109,11 @@ impl State {
             self.harmless.resize(HARMLESS, 0);
         }
         self.harmless[hash as usize % HARMLESS] = hash;
+    }
+
+    /// Texts may leave something after all.
+    pub(crate) fn forget_harmless(&mut self) {
+        self.harmless.clear();
     }
 
     /// A text with these effects may run.
@@ -306,6 +313,19 @@ impl State {
         self.begin(kinds, own.into_iter().chain(names.iter().cloned()))
     }
 
+    /// A question about everything, although no text told of anything.
+    pub(crate) fn ask_all(&mut self, names: &[Arc<str>]) -> Option<String> {
+        assert!(!self.is_dirty(), "what texts told of was asked about");
+        self.is_audit = true;
+        self.taken_back = TakenBack::default();
+        self.begin(Kinds::ANYTHING, names.iter().cloned())
+    }
+
+    /// The client does not have what an audit found.
+    fn forget_held(&mut self) {
+        self.held = Kinds::NONE;
+    }
+
     /// A question about settings amid a transaction, whose own question stays due.
     pub(crate) fn ask_early(&mut self, names: &[Arc<str>]) -> Option<String> {
         self.taken_back = TakenBack {
@@ -354,6 +374,8 @@ impl State {
                 self.failures = 0;
                 Some(answer)
             }
+            // The next one may be.
+            Err(_) if self.is_audit => None,
             Err((kinds, names)) => {
                 let names = names.iter().map(|name| name.to_string()).collect();
                 self.due.add(&Effects { kinds, names });
@@ -371,9 +393,18 @@ impl Upstream {
     /// server, have from now on; amid a transaction it only says what was taken back.
     pub(super) fn own_ended(&mut self, client: Option<&mut ClientState>) {
         let is_early = self.status != TxStatus::Idle;
-        let Some(answer) = self.state.finish() else {
+        let finished = self.state.finish();
+        let is_audit = std::mem::take(&mut self.state.is_audit);
+        let Some(answer) = finished else {
+            if is_audit {
+                self.audit.failed();
+            }
             return;
         };
+        if is_audit && !self.audited(&answer) {
+            self.state.forget_held();
+            return;
+        }
         if !answer.kinds.any(Kinds::SETTINGS) {
             return;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pgweir_pool::time::Time;
 
 use super::client::Client;
-use super::postgres::{Backend, Env, Interrupts, Journal};
+use super::postgres::{Backend, Env, Forgotten, Interrupts, Journal};
 use super::program::Program;
 use super::settings::Settings;
 use super::stream::{Net, Wake};
@@ -19,6 +19,7 @@ const TURNS_MAX: u32 = 100_000;
 pub(super) fn run(
     mut program: Program,
     interrupts: &mut Interrupts,
+    forgotten: &mut Forgotten,
     reports_at_once: bool,
 ) -> (Client, Journal) {
     if program.violates {
@@ -43,6 +44,7 @@ pub(super) fn run(
         backend.run(&mut Env {
             now,
             interrupts,
+            forgotten,
             replays: true,
             journal: &mut journal,
             refused: &refused,

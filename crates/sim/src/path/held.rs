@@ -29,6 +29,16 @@ impl Thing {
         }
     }
 
+    /// SQL that takes it and does not look like it.
+    pub(super) fn unseen(self) -> &'static str {
+        match self {
+            Self::Table => "select keep_rows()",
+            Self::Lock => "select be_alone()",
+            Self::Cursor => "select remember_place()",
+            Self::Channel => "select subscribe()",
+        }
+    }
+
     /// SQL that takes it, and SQL that gives it up.
     pub(super) fn sql(self) -> [&'static str; 2] {
         match self {

@@ -47,7 +47,7 @@ use check::transparent::{self, Course};
 use client::Client;
 use options::Options;
 pub(crate) use postgres::put;
-use postgres::{Env, Interrupts, Journal};
+use postgres::{Env, Forgotten, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};
 use workers::{Sender, Workers};
@@ -111,6 +111,7 @@ struct World {
     clients: BTreeMap<u64, Client>,
     arrived: u64,
     interrupts: Interrupts,
+    forgotten: Forgotten,
     journal: Journal,
     refused: BTreeSet<u64>,
     /// Clients whose wait was cancelled, so that a query of theirs never came to a server.
@@ -148,6 +149,7 @@ impl World {
             clients: BTreeMap::new(),
             arrived: 0,
             interrupts: Interrupts::new(),
+            forgotten: Forgotten::new(),
             journal: Journal::new(),
             refused: BTreeSet::new(),
             skipped: BTreeSet::new(),
@@ -291,6 +293,7 @@ impl World {
         let mut env = Env {
             now: self.now,
             interrupts: &mut self.interrupts,
+            forgotten: &mut self.forgotten,
             replays: false,
             journal: &mut self.journal,
             refused: &self.refused,
@@ -417,7 +420,8 @@ impl World {
             }
             let program = client.program.clone();
             let at_once = self.options.faults.reports_at_once;
-            let (direct, journal) = direct::run(program, &mut self.interrupts, at_once);
+            let (interrupts, forgotten) = (&mut self.interrupts, &mut self.forgotten);
+            let (direct, journal) = direct::run(program, interrupts, forgotten, at_once);
             if !self.skipped.contains(&client.program.client) {
                 check::hygiene::met(client.program.client, &self.journal, &journal);
             }

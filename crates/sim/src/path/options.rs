@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
     pub(super) statements_max: u32,
+    /// Every lease is audited, and functions leave something unseen.
+    pub(super) audits: bool,
     /// Empty for none.
     pub(super) reset_query: &'static str,
     /// Servers idle for so long are checked before use.
@@ -89,6 +91,8 @@ pub(super) struct Work {
     pub(super) violates: Chance,
     /// Of each change of settings: one of who the session is.
     pub(super) roles: Chance,
+    /// Takes numbers of a sequence and reads the last.
+    pub(super) numbers: Chance,
 }
 
 /// What goes wrong, each with its probability.
@@ -172,6 +176,7 @@ impl Options {
             latency: Spread::draw(rng, 1, 3_000),
             sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
+            audits: Rng::new(rng.clone().next()).one_in(4),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
         }
@@ -214,6 +219,7 @@ impl Options {
             reset_always: self.reset_always,
             statements_max: self.statements_max,
             rejects_state: false,
+            audit_interval: u32::from(self.audits),
         }
     }
 }
@@ -247,6 +253,7 @@ impl Work {
             cut: Chance::draw(rng, 300),
             violates: Chance::draw(rng, 100),
             roles: Chance::draw(rng, 500),
+            numbers: numbers(rng),
         }
     }
 }
@@ -308,6 +315,16 @@ fn limits(rng: &mut Rng) -> Limits {
         transaction: pick_duration(rng, 6, 2_000, 500_000),
         idle: pick_duration(rng, 6, 2_000, 500_000),
         pin: pick_duration(&mut rng.aside(), 3, 1_000, 50_000),
+    }
+}
+
+/// Apart from all other choices, which are as if there were none of this.
+fn numbers(rng: &Rng) -> Chance {
+    let mut own = Rng::new(rng.clone().next());
+    if own.one_in(4) {
+        Chance::draw(&mut own, 600)
+    } else {
+        Chance::NEVER
     }
 }
 

@@ -39,11 +39,15 @@ pub(super) type Interrupts = BTreeMap<Tag, u32>;
 /// The settings that each statement met when it began.
 pub(super) type Journal = BTreeMap<Tag, String>;
 
+/// Statements that asked for the last number of a session that had none. A run without the pooler repeats them.
+pub(super) type Forgotten = BTreeSet<Tag>;
+
 /// What a backend shares with its world.
 #[derive(Debug)]
 pub(super) struct Env<'a> {
     pub(super) now: Time,
     pub(super) interrupts: &'a mut Interrupts,
+    pub(super) forgotten: &'a mut Forgotten,
     /// Repeats a run: cancels as noted, and takes no time.
     pub(super) replays: bool,
     /// The settings that each statement met.
@@ -71,6 +75,8 @@ pub(super) struct Backend {
     sending: VecDeque<u8>,
     pub(super) settings: Settings,
     pub(super) held: Held,
+    /// Who took a number of a sequence last.
+    pub(super) last_number: Option<Tag>,
     /// Reports a setting at once, as PostgreSQL before 14 does.
     pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
@@ -111,6 +117,7 @@ impl Backend {
             sending: VecDeque::new(),
             settings,
             held: Held::default(),
+            last_number: None,
             reports_at_once,
             tx: Tx::Idle,
             statements: BTreeMap::new(),

@@ -9,6 +9,7 @@
 
 mod copy;
 mod extended;
+mod numbers;
 mod odd;
 
 use std::time::Duration;
@@ -97,6 +98,7 @@ impl Program {
             ops: Vec::new(),
             in_transaction: false,
             noise: false,
+            aside: Rng::new(rng.clone().next()),
             rng,
         };
         let units = writer.rng.between(1, options.work.units);
@@ -144,11 +146,22 @@ struct Writer<'a> {
     in_transaction: bool,
     /// Sync and Flush come amid COPY data.
     noise: bool,
+    /// For what comes beside all else that is drawn.
+    aside: Rng,
 }
 
 impl Writer<'_> {
     fn unit(&mut self) {
         let work = self.options.work.clone();
+        if self.aside.happens(work.numbers) && self.leaves_quietly() {
+            self.numbers();
+        }
+        let keeps = !self.options.reset_always && self.leaves_quietly();
+        if self.options.audits && keeps && self.aside.one_in(8) {
+            let thing = self.aside.pick(&THINGS).expect("some");
+            let bytes = self.query(Verb::Unseen(thing));
+            self.push(bytes, 1, Then::Nothing);
+        }
         if self.rng.happens(work.transaction) {
             self.toggle_transaction();
         } else if self.rng.happens(work.odd) {

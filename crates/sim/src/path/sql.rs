@@ -18,6 +18,9 @@ pub(super) struct Tag {
 /// In a tag, stands for any client: statements that many prepare.
 pub(super) const SHARED: u64 = 1_000_000;
 
+const INSERT: &str = "insert into t default values";
+const LAST_NUMBER: &str = "select lastval()";
+
 /// What a statement does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -54,6 +57,13 @@ pub(super) enum Verb {
     Defer,
     /// Takes something for the session, or gives it up.
     Hold(Thing, bool),
+    /// Takes a number of a sequence, which its text does not tell.
+    Insert,
+    /// Reads the number that was taken last.
+    LastNumber,
+    DiscardSequences,
+    /// Takes something by a function, whose text does not tell.
+    Unseen(Thing),
     /// The pooler asks what the session has.
     Ask {
         /// Settings, and custom ones of these names.
@@ -82,7 +92,11 @@ impl Statement {
     pub(super) fn has_rows(&self) -> bool {
         matches!(
             self.verb,
-            Verb::Select { .. } | Verb::Set { selects: true, .. } | Verb::Hold(Thing::Lock, _)
+            Verb::Select { .. }
+                | Verb::Set { selects: true, .. }
+                | Verb::Hold(Thing::Lock, _)
+                | Verb::LastNumber
+                | Verb::Unseen(_)
         )
     }
 }
@@ -140,6 +154,10 @@ impl fmt::Display for Statement {
             Verb::Hold(thing, takes) => {
                 write!(f, "{} '{tag}'", thing.sql()[usize::from(!takes)])
             }
+            Verb::Unseen(thing) => write!(f, "{} '{tag}'", thing.unseen()),
+            Verb::Insert => write!(f, "{INSERT} '{tag}'"),
+            Verb::LastNumber => write!(f, "{LAST_NUMBER} '{tag}'"),
+            Verb::DiscardSequences => write!(f, "discard sequences '{tag}'"),
             Verb::Ask { .. } => unreachable!("only the pooler asks"),
         }
     }
@@ -189,6 +207,11 @@ fn session_verb(text: &str) -> Option<Verb> {
             return Some(Verb::Hold(thing, text == takes));
         }
     }
+    for thing in THINGS {
+        if text == thing.unseen() {
+            return Some(Verb::Unseen(thing));
+        }
+    }
     let set = |name: &str, value, local, selects| Verb::Set {
         pairs: vec![(name.to_owned(), value)],
         local,
@@ -212,7 +235,13 @@ fn session_verb(text: &str) -> Option<Verb> {
     if let Some(name) = text.strip_prefix("reset ") {
         return Some(Verb::Reset(vec![name.to_owned()]));
     }
-    (text == "discard all").then_some(Verb::DiscardAll)
+    match text {
+        "discard all" => Some(Verb::DiscardAll),
+        "discard sequences" => Some(Verb::DiscardSequences),
+        INSERT => Some(Verb::Insert),
+        LAST_NUMBER => Some(Verb::LastNumber),
+        _ => None,
+    }
 }
 
 fn plain_verb(text: &str) -> (Verb, u64) {
@@ -263,6 +292,9 @@ fn own_statement(text: &str) -> (Verb, &str) {
     }
     if let Some(rest) = text.strip_prefix("DISCARD ALL") {
         return (Verb::DiscardAll, rest);
+    }
+    if let Some(rest) = text.strip_prefix("DISCARD SEQUENCES") {
+        return (Verb::DiscardSequences, rest);
     }
     if let Some(rest) = text.strip_prefix("SELECT 1") {
         let (rows, size, fails) = (1, 0, false);

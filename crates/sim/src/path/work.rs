@@ -198,6 +198,9 @@ impl Backend {
         }
         if let (0, Some(tag)) = (run.step, tag) {
             env.journal.insert(tag, self.digest());
+            if run.statement.verb == Verb::LastNumber {
+                self.recall(tag, env);
+            }
         }
         let progress = self.step(run, left, several, simple);
         if !matches!(progress, Progress::Waits) {
@@ -205,6 +208,16 @@ impl Backend {
             run.step += 1;
         }
         progress
+    }
+
+    /// The last number is asked for: what was discarded with the pooler is without it.
+    fn recall(&mut self, tag: Tag, env: &mut Env<'_>) {
+        if env.replays && env.forgotten.contains(&tag) {
+            self.last_number = None;
+        }
+        if !env.replays && self.last_number.is_none() {
+            env.forgotten.insert(tag);
+        }
     }
 
     fn is_interrupted(&mut self, tag: Option<Tag>, step: u32, env: &mut Env<'_>) -> bool {
@@ -339,6 +352,7 @@ impl Backend {
                 }
                 self.settings.reset_all();
                 self.held.discard();
+                self.last_number = None;
                 self.statements.retain(|name, _| name.is_empty());
                 if !self.commit() {
                     return Progress::Failed;
@@ -362,6 +376,33 @@ impl Backend {
                     self.row(tag, 0, 0);
                 }
                 "HOLD"
+            }
+            Verb::Unseen(thing) => {
+                self.held.take(*thing, true);
+                if simple {
+                    self.row_description();
+                }
+                self.row(tag, 0, 0);
+                "SELECT 1"
+            }
+            Verb::Insert => {
+                self.last_number = tag;
+                "INSERT 0 1"
+            }
+            Verb::LastNumber => {
+                let Some(number) = self.last_number else {
+                    self.fail(*b"55000", &format!("{who} lastval is not yet defined"));
+                    return Progress::Failed;
+                };
+                if simple {
+                    self.row_description();
+                }
+                self.row_of(&[Some(&format!("{who}|{number}"))]);
+                "SELECT 1"
+            }
+            Verb::DiscardSequences => {
+                self.last_number = None;
+                "DISCARD SEQUENCES"
             }
             Verb::Ask { settings, held } => {
                 self.answer(settings.as_deref(), held);

@@ -83,6 +83,7 @@ pub(super) fn run(text: &[u8], session: &mut Session, several: bool) -> Result<D
             session.reset_all();
             Done::Discarded
         }
+        ["discard", "sequences"] => Done::Tag("DISCARD SEQUENCES"),
         ["reset", "all"] => {
             session.reset_all();
             Done::Tag("RESET")
