@@ -18,6 +18,9 @@ use crate::trace::Unseen;
 /// Texts of one lease that are noted, at most. Of a lease with more, none becomes a suspect.
 const TEXTS_MAX: usize = 16;
 
+/// How often a question is asked again that was not answered.
+const RETRIES_MAX: u32 = 3;
+
 /// Texts of one pool that are asked about, at most: half a KiB. Of more, the first are forgotten.
 pub(crate) const SUSPECTS_MAX: usize = 64;
 
@@ -60,6 +63,8 @@ struct Lease {
     texts: Vec<(u64, Fingerprint)>,
     has_more: bool,
     was_known: bool,
+    /// Questions that were not answered.
+    failures: u32,
 }
 
 impl Default for Audit {
@@ -148,9 +153,14 @@ impl Audit {
         self.is_known = true;
     }
 
-    /// It did not answer.
+    /// It did not answer, as after a cancel request that came late. It is asked again, and given up if it never does.
     pub(super) fn failed(&mut self) {
-        self.lease = None;
+        let Some(lease) = &mut self.lease else { return };
+        lease.failures += 1;
+        if lease.failures > RETRIES_MAX {
+            self.lease = None;
+            self.is_tainted = true;
+        }
     }
 
     /// Whether the session has what may be anybody's.

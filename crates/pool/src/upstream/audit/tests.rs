@@ -68,6 +68,18 @@ fn a_session_is_known_after_an_audit_until_a_lease_without_one() {
 }
 
 #[test]
+fn a_question_that_is_not_answered_is_asked_again_and_then_costs_the_server() {
+    let mut audit = Audit::default();
+    assert!(lease(&mut audit, 1, false));
+    for _ in 0..3 {
+        audit.failed();
+        assert!(audit.is_due() && !audit.is_tainted());
+    }
+    audit.failed();
+    assert!(!audit.is_due() && audit.is_tainted());
+}
+
+#[test]
 fn of_a_lease_with_very_many_texts_none_is_a_suspect() {
     let mut server = Upstream::new(Arc::default());
     lease(&mut server.audit, 1, false);
