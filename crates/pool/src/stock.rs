@@ -14,6 +14,7 @@ use crate::pool::{self, Action, Checkout, CloseReason, Condition, Place, Pool, R
 use crate::server::Server;
 use crate::time::Time;
 use crate::upstream::audit::{HUNT, News, SUSPECTS_MAX, Suspects};
+use crate::upstream::sequences::Readers;
 use crate::waits::{self, Cause, Held, Load};
 use crate::work::Totals;
 
@@ -310,8 +311,8 @@ impl<S: Read + Write> Stock<S> {
         let is_wanted = self.hunted > 0;
         self.hunted -= u32::from(is_wanted);
         server.upstream.given(&self.suspects, is_wanted);
-        let are_read = self.totals.sequence_reads > 0;
-        server.upstream.sequences.given(grant.client, are_read);
+        let readers = Readers::of(self.totals.sequence_reads, self.totals.transactions);
+        server.upstream.sequences.given(grant.client, readers);
         Granted {
             client: grant.client,
             server,

@@ -7,7 +7,7 @@ pub(crate) mod audit;
 mod note;
 mod prepared;
 mod refusal;
-mod sequences;
+pub(crate) mod sequences;
 mod state;
 
 use std::sync::Arc;

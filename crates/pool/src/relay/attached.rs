@@ -100,7 +100,7 @@ impl Relay {
                 }
                 let settings = &server.parameters;
                 let statement = server.observer.query_sent(text, settings);
-                server.audit.ran(text.hash, statement);
+                server.audit.ran(text, statement);
                 Reply::Query(statement)
             }
             frontend::FUNCTION_CALL => {
@@ -179,7 +179,7 @@ impl Relay {
         }
         let settings = &self.client.parameters;
         let statement = server.observer.parse_sent(name, text, settings);
-        server.audit.ran(text.hash, statement);
+        server.audit.ran(text, statement);
         if !name.is_empty() {
             return Ok(Reply::Parse(Some((significant(name).into(), statement))));
         }

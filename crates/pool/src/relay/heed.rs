@@ -329,12 +329,12 @@ impl Relay {
         }
     }
 
-    /// A statement runs that was parsed before, of a text with this hash.
+    /// A statement runs that was parsed before.
     #[inline]
-    pub(super) fn look_at_known(
+    pub(super) fn look_at_known<'a>(
         &mut self,
         server: &mut Upstream,
-        known: impl FnOnce() -> (u64, Fingerprint),
+        known: impl FnOnce() -> (Text<'a>, Fingerprint),
     ) {
         if server.audit.is_noting() || server.audit.has_suspects() {
             self.note_known(server, known());
@@ -342,9 +342,9 @@ impl Relay {
     }
 
     #[cold]
-    fn note_known(&mut self, server: &mut Upstream, (hash, statement): (u64, Fingerprint)) {
-        server.audit.ran(hash, statement);
-        if server.audit.suspects(hash) {
+    fn note_known(&mut self, server: &mut Upstream, (text, statement): (Text<'_>, Fingerprint)) {
+        server.audit.ran(text, statement);
+        if server.audit.suspects(text.hash) {
             let (kinds, names) = (Kinds::ANYTHING, Vec::new());
             self.note(server, &Effects { kinds, names });
         }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::fingerprint::{Fingerprint, text_hash};
+use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::frame::{self, HEADER_LEN, Header};
 use pgweir_wire::{encode, frontend};
@@ -216,7 +216,9 @@ impl Relay {
             self.heed_effects(server, entry.text(), true);
         }
         if message.header.kind == frontend::BIND {
-            self.look_at_known(server, || (text_hash(entry.text()), entry.statement));
+            self.look_at_known(server, || {
+                (Text::of_prepared(entry.text()), entry.statement)
+            });
         }
         note_use(server, message.header.kind, message.body, entry.statement);
         Err(self.splice(server, message, (portal, name.len()), Some(number)))
@@ -312,12 +314,14 @@ impl Relay {
                 server.observer.unnamed_again(text, &self.client.parameters);
                 push_parse(&mut server.spliced, |out| out.push(0), body);
                 server.replies.sent(Reply::OwnParse(OwnParse::Unnamed));
-                let hash = text.hash;
-                if !server.state.is_harmless(text.hash) && is_notable(text.sql) {
+                let is_notable = !server.state.is_harmless(text.hash) && is_notable(text.sql);
+                if is_notable || server.audit.is_noting() || server.audit.has_suspects() {
                     let sql = text.sql.to_vec();
-                    self.heed_effects(server, &sql, true);
+                    if is_notable {
+                        self.heed_effects(server, &sql, true);
+                    }
+                    self.look_at_known(server, || (Text::of_prepared(&sql), Fingerprint::NONE));
                 }
-                self.look_at_known(server, || (hash, Fingerprint::NONE));
             }
             None => {
                 encode::close_statement(&mut server.spliced, "");

@@ -12,9 +12,10 @@ use super::mapped::Message;
 use super::{FromClient, Relay, Violation};
 use crate::text::Text;
 use crate::upstream::Upstream;
+use crate::upstream::sequences::Readers;
 
-/// In so many of its first leases a client's server forgets the numbers of others, whatever it is known of the
-/// client: it costs little beside its login, and most clients that ever read a number do so early.
+/// In so many of its first leases a client's server forgets the numbers of others, as long as it is not known whether
+/// clients of its pool read any: most that ever do so do it early.
 const FIRST_LEASES: u64 = 16;
 
 /// PostgreSQL's numbers of the functions `currval` and `lastval`, which have never changed.
@@ -25,8 +26,12 @@ impl Relay {
     pub(super) fn forget_others_numbers(&mut self, server: &mut Upstream, out: &mut Vec<u8>) {
         self.leases += 1;
         server.sequences.joined(self.leases);
-        let may_read =
-            self.reads_sequences || server.sequences.are_read() || self.leases <= FIRST_LEASES;
+        let may_read = self.reads_sequences
+            || match server.sequences.readers() {
+                Readers::Known => true,
+                Readers::Possible => self.leases <= FIRST_LEASES,
+                Readers::Unlikely => false,
+            };
         if self.moves() && may_read && server.sequences.are_foreign() {
             server.discard_sequences(out);
         }

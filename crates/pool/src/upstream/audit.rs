@@ -13,6 +13,7 @@ use pgweir_sql::fingerprint::Fingerprint;
 
 use super::Upstream;
 use crate::question::Answer;
+use crate::text::Text;
 use crate::trace::Unseen;
 
 /// Texts of one lease that are noted, at most. Of a lease with more, none becomes a suspect.
@@ -115,11 +116,13 @@ impl Audit {
         }
     }
 
-    /// A text with this hash goes to the server.
+    /// A text goes to the server.
     #[inline]
-    pub(crate) fn ran(&mut self, hash: u64, statement: Fingerprint) {
-        if let Some(lease) = &mut self.lease {
-            lease.ran(hash, statement);
+    pub(crate) fn ran(&mut self, text: Text<'_>, statement: Fingerprint) {
+        if let Some(lease) = &mut self.lease
+            && !text.is_control()
+        {
+            lease.ran(text.hash, statement);
         }
     }
 

@@ -9,11 +9,37 @@ use crate::id::ClientId;
 /// The query that has the session forget its numbers.
 pub(super) const DISCARD: &str = "DISCARD SEQUENCES";
 
+/// Transactions of a pool after which clients that never read a number are taken for clients that never will.
+const PROVEN: u64 = 10_000;
+
+/// What is known of the clients of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Readers {
+    /// None has read a number so far.
+    #[default]
+    Possible,
+    /// None has, in [`PROVEN`] transactions.
+    Unlikely,
+    /// One has.
+    Known,
+}
+
+impl Readers {
+    /// Of a pool that has counted so many texts that read numbers, and so many transactions.
+    pub(crate) fn of(reads: u64, transactions: u64) -> Self {
+        match (reads, transactions) {
+            (1.., _) => Self::Known,
+            (0, PROVEN..) => Self::Unlikely,
+            (0, _) => Self::Possible,
+        }
+    }
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Sequences {
     /// Who has the server, and whether clients of its pool read numbers.
-    given: (ClientId, bool),
+    given: (ClientId, Readers),
     /// Who had it last, and which of that client's leases that was.
     last: Option<(ClientId, u64)>,
     /// There may be numbers that are not the client's, or not its latest.
@@ -21,9 +47,9 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// The server is given to this client. `are_read` says that clients of the pool read numbers.
-    pub(crate) fn given(&mut self, client: ClientId, are_read: bool) {
-        self.given = (client, are_read);
+    /// The server is given to this client of a pool with such clients.
+    pub(crate) fn given(&mut self, client: ClientId, readers: Readers) {
+        self.given = (client, readers);
     }
 
     /// The client joins the server, in the lease of this number of its. What it left there is its latest
@@ -43,7 +69,7 @@ impl Sequences {
     }
 
     /// Whether clients of the pool read numbers.
-    pub(crate) fn are_read(&self) -> bool {
+    pub(crate) fn readers(&self) -> Readers {
         self.given.1
     }
 

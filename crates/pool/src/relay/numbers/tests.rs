@@ -7,6 +7,7 @@ use super::FIRST_LEASES;
 use crate::id::ClientId;
 use crate::parameters::Parameters;
 use crate::relay::{FromClient, Mode, Relay, Violation};
+use crate::upstream::sequences::Readers;
 use crate::upstream::{FromServer, Upstream};
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -41,7 +42,7 @@ fn answer(server: &mut Upstream, tag: &str) {
 /// One lease of a client; whether the numbers of others were discarded when it joined.
 fn lease(relay: &mut Relay, server: &mut Upstream, client: u64, are_read: bool) -> bool {
     let mut out = Vec::new();
-    server.sequences.given(ClientId(client), are_read);
+    server.sequences.given(ClientId(client), readers(are_read));
     relay.attach(server, &mut out);
     let discards = out == query("DISCARD SEQUENCES");
     assert!(discards || out.is_empty());
@@ -49,6 +50,10 @@ fn lease(relay: &mut Relay, server: &mut Upstream, client: u64, are_read: bool) 
         answer(server, "DISCARD SEQUENCES");
     }
     discards
+}
+
+fn readers(are_read: bool) -> Readers {
+    Readers::of(u64::from(are_read), 0)
 }
 
 fn relay() -> Relay {
@@ -157,7 +162,7 @@ fn what_was_prepared_reads_when_it_is_bound_or_executed() {
         let mut server = self::server();
         lease(&mut self::relay(), &mut server, 2, false);
         // It joined unknown.
-        server.sequences.given(ClientId(1), false);
+        server.sequences.given(ClientId(1), Readers::Possible);
         server.sequences.joined(9);
         let first = relay.receive(Some(&mut server), &bytes);
         assert_eq!(first, FromClient::Spliced(0));
@@ -208,5 +213,32 @@ fn a_discard_of_the_client_is_as_good() {
         let read = query("select lastval()");
         let sent = relay.receive(Some(&mut server), &read);
         assert_eq!(sent, FromClient::Forward(read.len()), "{tag}");
+    }
+}
+
+#[test]
+fn a_pool_whose_clients_have_never_read_a_number_is_spared_in_the_end() {
+    for (reads, transactions, discards) in [
+        (0, 0, true),
+        (0, 9_999, true),
+        (0, 10_000, false),
+        (1, 10_000, true),
+    ] {
+        let (mut relay, mut server, mut out) = (relay(), server(), Vec::new());
+        lease(
+            &mut Relay::new(Mode::Transaction, Arc::default()),
+            &mut server,
+            1,
+            false,
+        );
+        server
+            .sequences
+            .given(ClientId(2), Readers::of(reads, transactions));
+        relay.attach(&mut server, &mut out);
+        assert_eq!(
+            !out.is_empty(),
+            discards,
+            "{reads} reads, {transactions} transactions"
+        );
     }
 }

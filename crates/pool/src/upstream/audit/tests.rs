@@ -5,12 +5,13 @@ use pgweir_sql::fingerprint::Fingerprint;
 
 use super::{Audit, Suspects, TEXTS_MAX};
 use crate::question::Answer;
+use crate::text::Text;
 use crate::upstream::Upstream;
 
 fn lease(audit: &mut Audit, interval: u32, is_wanted: bool) -> bool {
     audit.given(&Suspects::default(), is_wanted);
     audit.joined(interval);
-    audit.ran(1, Fingerprint::NONE);
+    audit.ran(Text::of_query(b"select f()"), Fingerprint::NONE);
     audit.is_due()
 }
 
@@ -83,8 +84,11 @@ fn a_question_that_is_not_answered_is_asked_again_and_then_costs_the_server() {
 fn of_a_lease_with_very_many_texts_none_is_a_suspect() {
     let mut server = Upstream::new(Arc::default());
     lease(&mut server.audit, 1, false);
-    for hash in 0..=TEXTS_MAX as u64 {
-        server.audit.ran(hash, Fingerprint::NONE);
+    for n in 0..=TEXTS_MAX {
+        let text = format!("select f{n}()");
+        server
+            .audit
+            .ran(Text::of_query(text.as_bytes()), Fingerprint::NONE);
     }
     assert!(server.audited(&answer(Kinds::TEMPORARY)));
     assert!(server.audit.take_news().unwrap().suspects.is_empty());

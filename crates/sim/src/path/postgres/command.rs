@@ -16,14 +16,6 @@ impl Backend {
         let Some((kind, body)) = self.message() else {
             return false;
         };
-        if std::env::var("DBG").is_ok() {
-            eprintln!(
-                "## {} {} {}",
-                self.name,
-                kind as char,
-                String::from_utf8_lossy(&body[..body.len().min(400)]).replace('\0', "~")
-            );
-        }
         match kind {
             frontend::SYNC => self.skips = false,
             frontend::TERMINATE => {
