@@ -63,6 +63,11 @@ impl Question {
         }
     }
 
+    /// What is asked about.
+    pub(crate) fn kinds(&self) -> Kinds {
+        self.kinds
+    }
+
     /// The query.
     pub(crate) fn sql(&self) -> String {
         let mut sql = String::new();

@@ -461,6 +461,11 @@ impl Upstream {
         if !self.replies.next_is_own() {
             return !self.replies.hides(kind);
         }
+        if kind == backend::NOTIFICATION_RESPONSE {
+            // It answers nobody's query: the client listens, and a question may be under way. What a server
+            // says that has only just joined the client is not for it.
+            return self.state.is_dirty() || !self.state.asks();
+        }
         let (backend::PARAMETER_STATUS, Some(body), Some(client)) = (kind, body, client) else {
             return false;
         };

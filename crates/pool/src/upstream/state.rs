@@ -120,23 +120,26 @@ impl State {
     pub(crate) fn note(&mut self, effects: &Effects) {
         self.told = None;
         let mut kinds = effects.kinds.and(DUE);
+        // The answer that is under way speaks of the time before the text.
+        let asking = self.asking.as_ref().map(|question| question.kinds());
+        let held = self.held.with(asking.unwrap_or_default());
         if kinds.any(Kinds::RESET) {
             kinds.add(Kinds::SETTINGS);
         }
         if effects.kinds.any(Kinds::DROP) {
-            kinds.add(self.held.and(Kinds::TEMPORARY));
+            kinds.add(held.and(Kinds::TEMPORARY));
         }
         if effects.kinds.any(Kinds::CLOSE) {
-            kinds.add(self.held.and(Kinds::CURSOR));
+            kinds.add(held.and(Kinds::CURSOR));
         }
         if effects.kinds.any(Kinds::UNLOCK) {
-            kinds.add(self.held.and(Kinds::ADVISORY_LOCK));
+            kinds.add(held.and(Kinds::ADVISORY_LOCK));
         }
         if effects.kinds.any(Kinds::UNLISTEN) {
-            kinds.add(self.held.and(Kinds::LISTEN));
+            kinds.add(held.and(Kinds::LISTEN));
         }
         if effects.kinds.any(Kinds::DISCARD_ALL) {
-            kinds.add(self.held.and(ASKED));
+            kinds.add(held.and(ASKED));
         }
         if kinds.is_empty() {
             return;

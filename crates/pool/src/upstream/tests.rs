@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use pgweir_sql::effects::{Effects, Kinds};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -328,5 +329,35 @@ fn settings_that_are_not_reported_are_forgotten_when_any_is_set() {
             Some("RESET \"statement_timeout\""),
             "{tag:?}"
         );
+    }
+}
+
+#[test]
+fn a_notification_reaches_the_client_whatever_the_pooler_asks_meanwhile() {
+    let mut notification = vec![0, 0, 0, 7];
+    notification.extend(b"channel\0payload\0");
+    let notification = message(b'A', &notification);
+    let mut answers = notification.clone();
+    answers.extend(message(b'T', &[0, 0]));
+    answers.extend(&notification);
+    answers.extend(message(b'C', b"SELECT 0\0"));
+    answers.extend(ready(TxStatus::Idle));
+    for (listens, size) in [true, false]
+        .into_iter()
+        .flat_map(|listens| (1..answers.len() + 1).map(move |size| (listens, size)))
+    {
+        let mut client = client(&[]);
+        let mut server = Upstream::new(client.parameters.clone());
+        server.state.client_changed(true);
+        if listens {
+            server.state.note(&Effects {
+                kinds: Kinds::LISTEN,
+                names: Vec::new(),
+            });
+        }
+        server.send_own("SELECT", &mut Vec::new());
+        let seen = forwarded(&mut server, &mut client, &answers, size);
+        let expected = notification.repeat(if listens { 2 } else { 0 });
+        assert_eq!(seen, expected, "pieces of {size}");
     }
 }

@@ -109,3 +109,27 @@ fn custom_settings_are_asked_about_by_name() {
     assert!(sql.contains("VALUES ('app.x'), ('app.y'))"), "{sql}");
     assert!(state.took_back("work_mem") && !state.took_back("timezone"));
 }
+
+#[test]
+fn what_is_given_up_behind_a_question_is_asked_about_again() {
+    for (takes, gives_up) in [
+        (Kinds::TEMPORARY, Kinds::DROP),
+        (Kinds::CURSOR, Kinds::CLOSE),
+        (Kinds::ADVISORY_LOCK, Kinds::UNLOCK),
+        (Kinds::LISTEN, Kinds::UNLISTEN),
+        (Kinds::TEMPORARY, Kinds::DISCARD_ALL),
+    ] {
+        let mut state = noted(takes);
+        state.completed(b"");
+        assert!(state.ask(&[]).is_some());
+        let names = Vec::new();
+        state.note(&Effects {
+            kinds: gives_up,
+            names,
+        });
+        assert!(!state.is_clear(), "{takes:?}");
+        assert!(state.finish().is_some());
+        state.completed(b"");
+        assert!(state.ask(&[]).is_some(), "{takes:?}");
+    }
+}
