@@ -92,8 +92,8 @@ impl World {
         if self.rng.happens(self.options.faults.cancel_late) {
             self.log.count("cancel: in doubt");
             delivery = Delivery::InDoubt;
-            let backends = self.workers.plant.backends.borrow();
-            let meant = backends[&server].holder.or(backends[&server].guest);
+            let mut backends = self.workers.plant.backends.borrow_mut();
+            let meant = backends.get_mut(&server).expect("it was opened").doubted();
             drop(backends);
             let late = self.rng.duration(LATE);
             self.schedule(late, Event::CancelLate(server, meant));

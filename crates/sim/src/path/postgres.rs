@@ -95,7 +95,7 @@ pub(super) struct Backend {
     leaving: bool,
     /// Whose query came last.
     pub(super) guest: Option<u64>,
-    /// The first of those since it was nobody's: what was meant for a client that it has not heard yet is for this.
+    /// The first of those since a cancel request was in doubt: it may have been meant for one not heard yet.
     pub(super) first_guest: Option<u64>,
     /// Microseconds that each step of what the pooler asks takes.
     pub(super) own_slow: u64,
@@ -233,6 +233,13 @@ impl Backend {
     /// What it has to say and has not sent.
     pub(super) fn unsent(&self) -> impl Iterator<Item = u8> {
         self.sending.iter().chain(&self.output).copied()
+    }
+
+    /// A cancel request is in doubt; whom it is meant for, if that has been heard.
+    pub(super) fn doubted(&mut self) -> Option<u64> {
+        self.first_guest = None;
+        let is_busy = self.task.is_some() || self.tx != Tx::Idle;
+        self.holder.or(self.guest.filter(|_| is_busy))
     }
 
     /// A tagged request came.

@@ -117,7 +117,6 @@ impl Backend {
     fn receive_holder(&mut self) {
         if self.tx == Tx::Idle {
             self.guest = self.holder;
-            self.first_guest = self.holder;
         }
     }
 
