@@ -155,10 +155,10 @@ RACES = [
         "",
     ),
     (
-        "a role that a client took is left to the next one",
-        DRIVER + "../relay/attached.rs",
-        "server.role_is_foreign |= !whole || may_set_role(text);",
-        "",
+        "what a text leaves in its session is left to the next client",
+        DRIVER + "../relay/heed.rs",
+        "        server.state.note(effects);\n        if blocks",
+        "        if blocks",
     ),
     (
         "a server is cleaned for as long as it likes",
