@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
+use pgweir_pool::stream::Stream;
 
 use crate::socket::Socket;
 
@@ -37,6 +38,12 @@ pub(crate) struct Link {
 impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.read(buffer)
+    }
+}
+
+impl Stream for Link {
+    fn has_more(&self) -> bool {
+        self.socket.has_more()
     }
 }
 

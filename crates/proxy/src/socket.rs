@@ -10,6 +10,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 
 use pgweir_config::Tcp;
+use pgweir_pool::stream::Stream;
 
 /// Either kind of stream.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ impl Read for Socket {
         Ok(len)
     }
 }
+
+impl Stream for Socket {}
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
