@@ -14,10 +14,11 @@ use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
-use super::warnings;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
+    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
+    Workers,
 };
+use super::{tls, warnings};
 
 /// A configuration and how it came about.
 #[derive(Debug, Clone)]
@@ -76,13 +77,22 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
+    let server_tls = tls::servers(&globals, &raw.folder, outside, problems);
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
         .map(|(name, level, password)| Entry {
             name,
             level,
             password,
-            value: Arc::new(database(name, level, password, &global, &users)),
+            value: {
+                let chain = Chain::new(&[level, &global]);
+                let is_special = tls::SERVER_SETTINGS.iter().any(|name| level.gives(name));
+                let tls = match is_special {
+                    true => tls::servers(&chain, &raw.folder, outside, problems),
+                    false => server_tls.clone(),
+                };
+                Arc::new(database((name, password), (level, &global), tls, &users))
+            },
         })
         .collect();
 
@@ -106,6 +116,7 @@ pub(super) fn resolve_into(
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
+        client_tls: tls::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
@@ -152,10 +163,9 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
 }
 
 fn database(
-    name: &str,
-    level: &Level,
-    password: &Held,
-    global: &Level,
+    (name, password): (&str, &Held),
+    (level, global): (&Level, &Level),
+    tls: Arc<ServerTls>,
     users: &[Entry<'_, Arc<User>>],
 ) -> Database {
     let chain = Chain::new(&[level, global]);
@@ -177,6 +187,7 @@ fn database(
     Database {
         name: name.to_owned(),
         server: server(&chain),
+        tls,
         dbname,
         forced_user: chain.get("user"),
         password: password.secret(),

@@ -1,6 +1,6 @@
 //! Accepting clients.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,9 @@ use tracing::{debug, info, warn};
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::platform::{Account, Client, PoolRef};
 use crate::slots::Stranger;
-use crate::socket::{self, Socket};
+use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
+use crate::tls::stream::MaybeTls;
 use pgweir_config::{Config, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
@@ -107,17 +108,14 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                         tune(SockRef::from(&stream), &config);
                         tuned = config;
                     }
-                    admit(stream, Some(peer), &door, |s| {
-                        s.into_std().map(Socket::from)
-                    })
-                    .await;
+                    admit(stream, Some(peer), &door, |s| s.into_std().map(Plain::from)).await;
                     Ok(())
                 }
                 Err(error) => Err(error),
             },
             Listener::Unix(listener, _) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    admit(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
+                    admit(stream, None, &door, |s| s.into_std().map(Plain::from)).await;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -135,7 +133,7 @@ async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     address: Option<SocketAddr>,
     door: &Arc<Door>,
-    into_socket: impl FnOnce(S) -> io::Result<Socket> + Send + 'static,
+    into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
@@ -150,16 +148,17 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+    stream: S,
     address: Option<SocketAddr>,
     mut stranger: Stranger,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let config = door.registry.config();
+    let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, &stranger)) => outcome,
+        outcome = Box::pin(door.log_in(&mut stream, (&stranger, address.is_none()))) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => Err(error.into()),
     };
@@ -187,8 +186,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             let mut out = Vec::new();
             encode::error(&mut out, &error.fields());
             // A peer that does not take its error goes without.
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
-            let _ = stream.shutdown().await;
+            let farewell = async {
+                stream.write_all(&out).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
         }
     }
 }
@@ -207,21 +209,26 @@ async fn too_late(limit: Option<Duration>) -> ClientError {
 }
 
 fn hand_over<S>(
-    stream: S,
+    stream: MaybeTls<S>,
     address: Option<SocketAddr>,
     logged_in: LoggedIn,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let registry = &door.registry;
     let LoggedIn {
         admission,
         parameters,
         first_words,
-        rest,
+        mut rest,
     } = logged_in;
+    let (stream, mut connection) = stream.into_parts();
+    if let Some(connection) = &mut connection {
+        // What was decrypted already brings no event. It ends with an error that says that there is no more.
+        let _ = connection.reader().read_to_end(&mut rest);
+    }
     let socket = match into_socket(stream) {
-        Ok(socket) => socket,
+        Ok(socket) => Socket::new(socket, connection),
         Err(error) => {
             warn!(%error, "client socket cannot be handed over");
             return;

@@ -25,12 +25,19 @@ use crate::registry::{Registry, random_u32};
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
+use crate::tls::clients::{Acceptor, Acceptors};
+use crate::tls::stream::MaybeTls;
 use crate::verifiers::{Question, Verifiers};
 use crate::wire_io::{Inbound, ReadError};
 use pgweir_config::{AuthType, Config, Database, Secret, User};
 
-/// Answer to a request for encryption that is not spoken here.
+/// Answers to a request for encryption: what is not spoken here, and what is.
 const NO_ENCRYPTION: &[u8] = b"N";
+const ENCRYPTION: &[u8] = b"S";
+
+/// The first byte of a TLS handshake that begins without a request for it. No packet of PostgreSQL's begins
+/// with it: it would be 350 MB long.
+const HANDSHAKE: u8 = 0x16;
 
 /// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
 /// before another connection is free, and the client might not even want one.
@@ -160,6 +167,7 @@ pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
     verifiers: Verifiers,
+    acceptors: Acceptors,
 }
 
 /// A proof that was accepted.
@@ -178,6 +186,7 @@ impl Door {
             registry,
             slots: Arc::new(Slots::new(strangers)),
             verifiers: Verifiers::new(),
+            acceptors: Acceptors::default(),
         }
     }
 
@@ -186,14 +195,21 @@ impl Door {
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
-    pub(crate) async fn log_in(
+    pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        stranger: &Stranger,
+        stream: &mut MaybeTls<S>,
+        (stranger, is_local): (&Stranger, bool),
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self.first_packet(stream, &mut inbound, stranger).await?;
+        // Nobody listens in between on a unix socket.
+        let acceptor = self.acceptors.of(&config).filter(|_| !is_local);
+        let startup = self
+            .first_packet(stream, &mut inbound, (stranger, acceptor))
+            .await?;
+        if stream.connection().is_none() && config.client_tls.mode.is_required() && !is_local {
+            return Err(LoginEnd::Refused(unencrypted(&config)));
+        }
         let mut out = Vec::new();
         let minor = startup.minor.min(MINOR_NEWEST);
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
@@ -236,6 +252,7 @@ impl Door {
         let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
         if may_begin && let Some(words) = first_words.take() {
             stream.write_all(&words.encode(&parameters)).await?;
+            stream.flush().await?;
         }
         Ok(LoggedIn {
             admission,
@@ -245,15 +262,31 @@ impl Door {
         })
     }
 
-    /// Reads up to the startup packet, declining encryption and passing cancel requests on.
-    async fn first_packet(
+    /// Reads up to the startup packet, shaking hands where TLS is wanted and passing cancel requests on.
+    async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut MaybeTls<S>,
         inbound: &mut Inbound,
-        stranger: &Stranger,
+        (stranger, acceptor): (&Stranger, Option<Acceptor>),
     ) -> Result<Startup, LoginEnd> {
         let (mut asked_ssl, mut asked_gss) = (false, false);
         loop {
+            if inbound.bytes().first() == Some(&HANDSHAKE) && !asked_ssl {
+                let Some(acceptor) = &acceptor else {
+                    return Err(violation("TLS is not spoken here").into());
+                };
+                asked_ssl = true;
+                shake_hands(stream, acceptor, inbound.take()).await?;
+                // What speaks another protocol must not be answered as if it spoke this one (ALPACA).
+                let named = stream.connection().and_then(|tls| tls.alpn_protocol());
+                if named.is_none() {
+                    let message =
+                        "direct TLS connections have to name the protocol (ALPN postgresql)";
+                    return Err(violation(message).into());
+                }
+                stranger.heard();
+                continue;
+            }
             let parsed = startup::parse(inbound.bytes())
                 .map_err(|error| ClientError::new(error.sqlstate(), error.client_message()))?;
             let Some((packet, len)) = parsed else {
@@ -262,6 +295,7 @@ impl Door {
             };
             inbound.consume(len);
             stranger.heard();
+            let is_ssl = matches!(packet, FirstPacket::Ssl);
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
@@ -280,7 +314,14 @@ impl Door {
             if std::mem::replace(asked, true) || !inbound.bytes().is_empty() {
                 return Err(violation("received unencrypted data after SSL request").into());
             }
-            stream.write_all(NO_ENCRYPTION).await?;
+            match acceptor.as_ref().filter(|_| is_ssl) {
+                Some(acceptor) => {
+                    stream.write_all(ENCRYPTION).await?;
+                    shake_hands(stream, acceptor, Vec::new()).await?;
+                    stranger.heard();
+                }
+                None => stream.write_all(NO_ENCRYPTION).await?,
+            }
         }
     }
 
@@ -318,7 +359,7 @@ impl Door {
             Question::Md5(verifier) => {
                 let salt = random_u32().to_be_bytes();
                 encode::authentication_md5(&mut out, salt);
-                stream.write_all(&out).await?;
+                send(stream, &out).await?;
                 let body = password_message(stream, inbound).await?;
                 let response = frontend::password(&body)
                     .ok_or_else(|| violation("malformed password message"))?;
@@ -352,7 +393,7 @@ impl Door {
             LoginEnd::Refused(wrong_password(user))
         };
         encode::authentication_sasl(&mut out, &[scram::MECHANISM]);
-        stream.write_all(&out).await?;
+        send(stream, &out).await?;
         let body = password_message(stream, inbound).await?;
         let (mechanism, data) =
             frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
@@ -370,7 +411,7 @@ impl Door {
             .map_err(failed)?;
         let mut out = Vec::new();
         encode::authentication_sasl_continue(&mut out, &reply);
-        stream.write_all(&out).await?;
+        send(stream, &out).await?;
 
         let body = password_message(stream, inbound).await?;
         let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
@@ -447,6 +488,30 @@ impl Door {
     }
 }
 
+/// Encrypts a stream that is in the clear. `first` are bytes of the handshake that were read already.
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut MaybeTls<S>,
+    acceptor: &Acceptor,
+    first: Vec<u8>,
+) -> Result<(), LoginEnd> {
+    let clear = std::mem::replace(stream, MaybeTls::Lost);
+    let MaybeTls::Clear(clear) = clear else {
+        return Err(violation("the connection is encrypted already").into());
+    };
+    *stream = acceptor.accept(clear, first).await?;
+    Ok(())
+}
+
+/// Who comes in the clear where TLS is required.
+fn unencrypted(config: &Config) -> ClientError {
+    ClientError::new(SqlState::INVALID_AUTHORIZATION, "this pooler requires TLS")
+        .detail(format!(
+            "client_tls_sslmode is {}.",
+            config.client_tls.mode.name()
+        ))
+        .hint("Connect with sslmode=require or stricter.")
+}
+
 /// What ends a client's login, behind `before`.
 fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
     encode::authentication_ok(&mut before);
@@ -505,6 +570,12 @@ fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientErr
         )
         .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
     })
+}
+
+/// Sends what the client has to answer.
+async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 async fn password_message(

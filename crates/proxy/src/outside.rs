@@ -23,6 +23,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
             Err(pgweir_http::Unusable::Certificate(message)) => Err(Unusable::Certificate(message)),
             Err(pgweir_http::Unusable::Key(message)) => Err(Unusable::Key(message)),
         },
+        tls: &crate::tls::check,
     };
     pgweir_config::load(source, &process)
 }

@@ -382,7 +382,8 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .as_deref()
         .unwrap_or(&pool.user);
     let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
-    match Box::pin(connect::open(&pool, id, permit, secret, &config.tcp)).await {
+    let way = (&config.tcp, &registry.connectors);
+    match Box::pin(connect::open(&pool, id, permit, secret, way)).await {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
