@@ -42,8 +42,9 @@ enum Brought {
 
 impl<S: Read + Write> Secured<S> {
     /// A stream over `socket`, which is non-blocking, with a handshake that is over.
-    pub(crate) fn new(socket: S, connection: Connection) -> Self {
+    pub(crate) fn new(socket: S, mut connection: Connection) -> Self {
         assert!(!connection.is_handshaking(), "the handshake is over");
+        connection.set_buffer_limit(Some(RECORDS_MAX));
         Self {
             socket,
             connection,
