@@ -7,6 +7,7 @@ mod inheritance;
 mod problems;
 mod properties;
 mod sources;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;

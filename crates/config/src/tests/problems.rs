@@ -197,13 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in [
-        "client_tls_sslmode",
-        "auth_query",
-        "logfile",
-        "user",
-        "track_extra_parameters",
-    ] {
+    for name in ["auth_query", "logfile", "user", "track_extra_parameters"] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check(
