@@ -117,7 +117,10 @@ impl ConnectError {
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
             Self::Broken(_)
             | Self::Login(
-                LoginError::TooWeak { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
+                LoginError::TooWeak { .. }
+                | LoginError::Unbound
+                | LoginError::Scram(_)
+                | LoginError::Protocol(_),
             ) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,
                 "the login to PostgreSQL broke off",
@@ -167,6 +170,8 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
+    /// What a proof is bound to, and whether it has to be.
+    pub(crate) binding: (Option<Vec<u8>>, bool),
 }
 
 /// What a login brought.
@@ -223,6 +228,7 @@ pub(crate) async fn open(
     let attempt = async {
         loop {
             let mut login = Login {
+                binding: (None, false),
                 user: user.to_owned(),
                 database: name.to_owned(),
                 secret: database.password.as_ref().or(secret),
@@ -305,6 +311,7 @@ async fn enter_by(
     login: &mut Login<'_>,
 ) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
     let (mut stream, reached) = way.dial(encrypts).await?;
+    login.binding = way.binding(&stream);
     let logged_in = log_in(&mut stream, login).await?;
     Ok((stream, reached, logged_in))
 }
@@ -323,6 +330,8 @@ pub(crate) async fn log_in(
         database: login.database.clone(),
         parameters: login.parameters.to_vec(),
         weakest: Method::Cleartext,
+        binding: login.binding.0.clone(),
+        requires_binding: login.binding.1,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -416,6 +425,7 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
+            binding: (None, false),
         };
         log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }

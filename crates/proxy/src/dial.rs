@@ -7,12 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pgweir_config::{ServerAddress, ServerTls, Tcp, TlsMode};
+use pgweir_config::{ChannelBinding, ServerAddress, ServerTls, Tcp, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::connect::ConnectError;
 use crate::socket::{self, Plain};
+use crate::tls::certificate;
 use crate::tls::servers::{Connector, Connectors};
 use crate::tls::stream::MaybeTls;
 
@@ -58,6 +59,18 @@ impl Way<'_> {
             (_, TlsMode::Prefer) => &[true, false],
             (_, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull) => &[true],
         }
+    }
+
+    /// What a proof over `stream` can be bound to, and whether it has to be.
+    pub(crate) fn binding(&self, stream: &Dialled) -> (Option<Vec<u8>>, bool) {
+        let wanted = self.tls.channel_binding;
+        if wanted == ChannelBinding::Disable {
+            return (None, false);
+        }
+        let certificates = stream.connection().and_then(|tls| tls.peer_certificates());
+        let own = certificates.and_then(|chain| chain.first());
+        let binding = own.and_then(|certificate| certificate::binding(certificate));
+        (binding, wanted == ChannelBinding::Require)
     }
 
     /// Connects; with `encrypts` TLS is spoken if the server has it.

@@ -45,6 +45,8 @@ impl Target {
                     ..Secrets::default()
                 },
                 weakest: Method::Scram,
+                binding: None,
+                requires_binding: false,
                 minor: 0,
             }),
         }

@@ -127,6 +127,7 @@ impl ProbeSession {
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
+            binding: (None, false),
         };
         let (stream, reached, _) = enter(way, &mut login).await?;
         Ok(Self {
