@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod authentication;
 mod backends;
 mod blocker;
 mod cancel;
@@ -20,6 +21,7 @@ mod link;
 mod listen;
 mod locks;
 mod login;
+mod login_end;
 mod mailbox;
 mod outside;
 mod pause;
@@ -40,7 +42,6 @@ mod snapshot;
 mod socket;
 mod stats;
 mod texts;
-mod verifiers;
 mod wire_io;
 mod worker;
 #[cfg(test)]

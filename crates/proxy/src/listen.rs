@@ -16,7 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
-use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::login::{Door, LoggedIn};
+use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
 use crate::slots::Stranger;
 use crate::socket::{self, Socket};

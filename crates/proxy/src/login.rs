@@ -3,7 +3,6 @@
 //! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
 //! of it, and gets no answer that tells whether a user or database exists.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +10,21 @@ use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::FirstWords;
 use pgweir_pool::spelling::spelled;
-use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::encode;
-use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tracing::debug;
 
+use crate::authentication::Authentication;
 use crate::clients::CancelKey;
+use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
-use crate::registry::{Registry, random_u32};
+use crate::registry::Registry;
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::ClientError;
-use crate::verifiers::{Question, Verifiers};
-use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{AuthType, Config, Database, Secret, User};
+use crate::wire_io::Inbound;
+use pgweir_config::{Config, Database};
 
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";
@@ -35,9 +32,6 @@ const NO_ENCRYPTION: &[u8] = b"N";
 /// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
 /// before another connection is free, and the client might not even want one.
 const RENEWAL_MAX: Duration = Duration::from_secs(1);
-
-/// Bytes that hold most greetings: some fifteen settings and the key.
-const GREETING_USUAL: usize = 768;
 
 /// A client that has proven who it is.
 pub(crate) struct LoggedIn {
@@ -119,56 +113,11 @@ impl Drop for GreetingWait<'_> {
     }
 }
 
-/// Why a login ended otherwise.
-#[derive(Debug)]
-pub(crate) enum LoginEnd {
-    /// The client is told, and goes.
-    Refused(ClientError),
-    /// The stream ended or failed.
-    Gone(io::Error),
-    /// It was a cancel request.
-    Cancelled,
-}
-
-impl From<io::Error> for LoginEnd {
-    fn from(error: io::Error) -> Self {
-        Self::Gone(error)
-    }
-}
-
-impl From<ClientError> for LoginEnd {
-    fn from(error: ClientError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<ReadError> for LoginEnd {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Io(error) => Self::Gone(error),
-            ReadError::TooLong { kind, length } => violation(format!(
-                "invalid length {length} in message of type \"{}\" during login",
-                kind.escape_ascii()
-            ))
-            .into(),
-        }
-    }
-}
-
 /// What logins share.
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
-    verifiers: Verifiers,
-}
-
-/// A proof that was accepted.
-struct Proven {
-    user: Arc<User>,
-    /// What the client is told of it, in the same write as the greeting.
-    reply: Vec<u8>,
-    /// The key that logs servers in as this user, and the server key of its verifier.
-    passed: Option<(scram::ClientKey, [u8; 32])>,
+    authentication: Authentication,
 }
 
 impl Door {
@@ -177,7 +126,7 @@ impl Door {
         Self {
             registry,
             slots: Arc::new(Slots::new(strangers)),
-            verifiers: Verifiers::new(),
+            authentication: Authentication::new(),
         }
     }
 
@@ -199,15 +148,11 @@ impl Door {
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
+        let peer = (&mut *stream, &mut inbound);
         let proven = self
-            .authenticate(
-                stream,
-                &mut inbound,
-                &config,
-                &startup.user,
-                (out, stranger),
-            )
-            .await?;
+            .authentication
+            .prove(peer, &config, &startup.user, (out, stranger));
+        let proven = Box::pin(proven).await?;
         let database = find_database(&config, &startup.database)?;
         let pool = self
             .registry
@@ -282,99 +227,6 @@ impl Door {
             }
             stream.write_all(NO_ENCRYPTION).await?;
         }
-    }
-
-    /// Has the client prove that it is `user`. `out` goes before the first request.
-    async fn authenticate(
-        &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        inbound: &mut Inbound,
-        config: &Arc<Config>,
-        user: &str,
-        (mut out, stranger): (Vec<u8>, &Stranger),
-    ) -> Result<Proven, LoginEnd> {
-        let known = config.users.get(user);
-        if config.auth_type == AuthType::Trust {
-            let user = known.ok_or_else(|| {
-                ClientError::new(
-                    SqlState::INVALID_AUTHORIZATION,
-                    format!("no such user: {user}"),
-                )
-            })?;
-            return Ok(Proven {
-                user: user.clone(),
-                reply: out,
-                passed: None,
-            });
-        }
-        let mut reply = Vec::with_capacity(GREETING_USUAL);
-        let passed = match self.verifiers.question(config, user) {
-            Question::Scram(verifier) => {
-                let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
-                let (keys, last) = exchange.await?;
-                encode::authentication_sasl_final(&mut reply, &last);
-                Some(keys)
-            }
-            Question::Md5(verifier) => {
-                let salt = random_u32().to_be_bytes();
-                encode::authentication_md5(&mut out, salt);
-                stream.write_all(&out).await?;
-                let body = password_message(stream, inbound).await?;
-                let response = frontend::password(&body)
-                    .ok_or_else(|| violation("malformed password message"))?;
-                if !verifier.is_some_and(|verifier| md5::check(&verifier, salt, response)) {
-                    return Err(wrong_password(user).into());
-                }
-                None
-            }
-        };
-        match known {
-            Some(user) => Ok(Proven {
-                user: user.clone(),
-                reply,
-                passed: passed.filter(|_| matches!(user.secret, Some(Secret::Scram(_)))),
-            }),
-            None => Err(wrong_password(user).into()),
-        }
-    }
-
-    /// The keys that the client's proof reveals, and the last message of the exchange.
-    async fn by_scram(
-        &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        inbound: &mut Inbound,
-        user: &str,
-        verifier: Arc<scram::Verifier>,
-        (mut out, stranger): (Vec<u8>, &Stranger),
-    ) -> Result<((scram::ClientKey, [u8; 32]), Vec<u8>), LoginEnd> {
-        let failed = |error: scram::ScramError| {
-            debug!(?error, "SCRAM with a client failed");
-            LoginEnd::Refused(wrong_password(user))
-        };
-        encode::authentication_sasl(&mut out, &[scram::MECHANISM]);
-        stream.write_all(&out).await?;
-        let body = password_message(stream, inbound).await?;
-        let (mechanism, data) =
-            frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
-        stranger.heard();
-        if mechanism != scram::MECHANISM.as_bytes() {
-            return Err(
-                violation("client selected an invalid SASL authentication mechanism").into(),
-            );
-        }
-        let mut random = [0; 18];
-        getrandom::fill(&mut random).expect("the system gives random numbers");
-        let server_key = verifier.server_key;
-        let (reply, last) = scram::server::First::new(verifier)
-            .on_client_first(data.unwrap_or_default(), &scram::nonce(&random))
-            .map_err(failed)?;
-        let mut out = Vec::new();
-        encode::authentication_sasl_continue(&mut out, &reply);
-        stream.write_all(&out).await?;
-
-        let body = password_message(stream, inbound).await?;
-        let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
-        Ok(((client_key, server_key), reply))
     }
 
     /// What a fresh server reports today. Where a pool has none left one is opened and asked, for the defaults of
@@ -505,31 +357,6 @@ fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientErr
         )
         .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
     })
-}
-
-async fn password_message(
-    stream: &mut (impl AsyncRead + Unpin),
-    inbound: &mut Inbound,
-) -> Result<Vec<u8>, LoginEnd> {
-    match inbound.message(stream).await? {
-        (frontend::PASSWORD, body) => Ok(body),
-        (kind, _) => Err(violation(format!(
-            "expected a password, got message of type \"{}\"",
-            kind.escape_ascii()
-        ))
-        .into()),
-    }
-}
-
-fn wrong_password(user: &str) -> ClientError {
-    ClientError::new(
-        SqlState::INVALID_PASSWORD,
-        format!("password authentication failed for user \"{user}\""),
-    )
-}
-
-fn violation(message: impl Into<String>) -> ClientError {
-    ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
 }
 
 fn has_no_server(counts: &Counts) -> bool {

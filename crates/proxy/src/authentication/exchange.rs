@@ -1,0 +1,92 @@
+//! The messages in which a client proves that it knows a password.
+
+use std::sync::Arc;
+
+use pgweir_wire::auth::{md5, scram};
+use pgweir_wire::{encode, frontend};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tracing::debug;
+
+use crate::login_end::{LoginEnd, violation};
+use crate::registry::random_u32;
+use crate::slots::Stranger;
+use crate::wire_io::Inbound;
+
+/// The key that logs servers in as a user, and the server key of its verifier.
+pub(crate) type ScramKeys = (scram::ClientKey, [u8; 32]);
+
+/// The client of a login, and what is to be sent to it before the next question.
+pub(super) struct Exchange<'a, S> {
+    pub(super) stream: &'a mut S,
+    pub(super) inbound: &'a mut Inbound,
+    pub(super) out: Vec<u8>,
+    pub(super) stranger: &'a Stranger,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
+    /// Whether the client answers the challenge for the hash; without one nothing does.
+    ///
+    /// # Errors
+    /// The client broke the protocol, or its stream ended.
+    pub(super) async fn by_md5(&mut self, verifier: Option<&str>) -> Result<bool, LoginEnd> {
+        let salt = random_u32().to_be_bytes();
+        encode::authentication_md5(&mut self.out, salt);
+        let body = self.answer().await?;
+        let response =
+            frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
+        Ok(verifier.is_some_and(|verifier| md5::check(verifier, salt, response)))
+    }
+
+    /// The keys that the client's proof reveals, and the last message of the exchange; `None` if it
+    /// proves nothing.
+    ///
+    /// # Errors
+    /// The client broke the protocol, or its stream ended.
+    pub(super) async fn by_scram(
+        &mut self,
+        verifier: Arc<scram::Verifier>,
+    ) -> Result<Option<(ScramKeys, Vec<u8>)>, LoginEnd> {
+        let failed = |error: scram::ScramError| {
+            debug!(?error, "SCRAM with a client failed");
+        };
+        encode::authentication_sasl(&mut self.out, &[scram::MECHANISM]);
+        let body = self.answer().await?;
+        let (mechanism, data) =
+            frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
+        self.stranger.heard();
+        if mechanism != scram::MECHANISM.as_bytes() {
+            return Err(
+                violation("client selected an invalid SASL authentication mechanism").into(),
+            );
+        }
+        let mut random = [0; 18];
+        getrandom::fill(&mut random).expect("the system gives random numbers");
+        let server_key = verifier.server_key;
+        let first = scram::server::First::new(verifier);
+        let first = first.on_client_first(data.unwrap_or_default(), &scram::nonce(&random));
+        let Ok((reply, last)) = first.map_err(failed) else {
+            return Ok(None);
+        };
+        encode::authentication_sasl_continue(&mut self.out, &reply);
+
+        let body = self.answer().await?;
+        let proof = last.on_client_final(&body).map_err(failed);
+        Ok(proof
+            .ok()
+            .map(|(reply, client_key)| ((client_key, server_key), reply)))
+    }
+
+    /// Sends what there is to send, and takes the answer.
+    async fn answer(&mut self) -> Result<Vec<u8>, LoginEnd> {
+        self.stream.write_all(&self.out).await?;
+        self.out.clear();
+        match self.inbound.message(self.stream).await? {
+            (frontend::PASSWORD, body) => Ok(body),
+            (kind, _) => Err(violation(format!(
+                "expected a password, got message of type \"{}\"",
+                kind.escape_ascii()
+            ))
+            .into()),
+        }
+    }
+}
