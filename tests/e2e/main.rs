@@ -23,6 +23,7 @@ mod findings;
 mod hostile;
 mod limits;
 mod locks;
+mod login;
 mod negotiation;
 mod neighbours;
 mod nonsense_clients;

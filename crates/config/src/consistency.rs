@@ -34,7 +34,7 @@ pub(super) fn check(
         checker.missing("serves no database: add a section [databases.NAME]");
     }
     let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
-    if users.is_empty() && !auth_file {
+    if users.is_empty() && !auth_file && config.auth_type != AuthType::Any {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
     for database in databases {
@@ -170,6 +170,11 @@ impl Checker<'_> {
             self.at(&chain, &user, message);
             return;
         }
+        if forced.is_none() && self.config.auth_type == AuthType::Any && !user.broken {
+            let message = "is missing, and auth_type any takes no name from clients; add it";
+            let key = key_of(&database.level.path, "user");
+            self.report(&database.level.origin, &key, message.to_owned());
+        }
         match (&database.password.password, forced) {
             (Password::Set(Secret::Scram(_)), _) => {
                 let message = "is a SCRAM verifier, which lets nobody into PostgreSQL; \
@@ -219,7 +224,8 @@ impl Checker<'_> {
     /// Whether a client can prove itself to the pooler.
     fn client_login(&mut self, user: &Entry<'_, Arc<User>>) {
         let auth_type = match self.config.auth_type {
-            AuthType::Trust => return,
+            AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer => return,
+            AuthType::Plain => "plain",
             AuthType::Md5 => "md5",
             AuthType::ScramSha256 => "scram-sha-256",
         };

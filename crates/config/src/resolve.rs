@@ -102,6 +102,7 @@ pub(super) fn resolve_into(
             .collect(),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
+        max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
@@ -124,9 +125,13 @@ pub(super) fn resolve_into(
 
 fn auth_type(globals: &Chain<'_>) -> AuthType {
     match globals.get::<&str>("auth_type") {
+        "any" => AuthType::Any,
         "trust" => AuthType::Trust,
+        "plain" => AuthType::Plain,
         "md5" => AuthType::Md5,
         "scram-sha-256" => AuthType::ScramSha256,
+        "cert" => AuthType::Cert,
+        "peer" => AuthType::Peer,
         _ => mismatch("auth_type"),
     }
 }

@@ -223,8 +223,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
 
     // Who may come in.
-    Setting::new(G, "auth_type", Kind::Choice(&["trust", "md5", "scram-sha-256"]), "scram-sha-256",
-        "How clients prove who they are. `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5."),
+    Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
+        "How clients prove who they are; see [Security](security.md). `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5, and it has `peer` in `auth_hba_file` only."),
     Setting::new(G, "auth_file", TEXT, "",
         "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
     Setting::new(DU, "password", Kind::Secret, "",
@@ -391,6 +391,17 @@ pub static SETTINGS: &[Setting] = &[
         "User that connection logs in as, with its password in `[users]` or `auth_file`; unset is the user of the servers. To see all it needs pg_monitor. PgBouncer does not have it."),
     Setting::new(GD, "server_cores", Kind::Number { min: 0, max: 4096, zero: "unknown" }, "0",
         "Cores of PostgreSQL's machine, to compare its active sessions with. PgBouncer does not have it."),
+];
+
+/// Values of `auth_type`.
+const AUTH_TYPES: &[&str] = &[
+    "any",
+    "trust",
+    "plain",
+    "md5",
+    "scram-sha-256",
+    "cert",
+    "peer",
 ];
 
 /// Settings PgBouncer has and this version has not.

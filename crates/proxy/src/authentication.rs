@@ -1,26 +1,43 @@
 //! Who a client is, and how it proves that.
 //!
-//! Whoever has proven nothing gets no answer that tells whether a user or database exists.
+//! What it has to show is decided in `pgweir_config::access`; here it is asked for. Whoever has proven
+//! nothing gets no answer that tells whether a user or database exists.
 
+mod accounts;
 mod exchange;
+mod texts;
 mod verifiers;
 
 use std::sync::Arc;
 
-use pgweir_config::{AuthType, Config, Secret, User};
+use pgweir_config::access::{Channel, Demand, Method, Peer};
+use pgweir_config::{Config, Database, Secret, User};
+use pgweir_wire::auth::{clear, md5, scram};
 use pgweir_wire::encode;
-use pgweir_wire::sqlstate::SqlState;
+use pgweir_wire::startup::Startup;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 
 use crate::login_end::LoginEnd;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::wire_io::Inbound;
 use exchange::{Exchange, ScramKeys};
-use verifiers::{Question, Verifiers};
+use verifiers::{Clear, Question, Verifiers};
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
 const GREETING_USUAL: usize = 768;
+
+/// Passwords in clear text that are hashed at once, each for a millisecond or more of a thread of its own.
+const HASHING_MAX: usize = 2;
+
+/// What a client says of itself, and what is known of its connection.
+pub(crate) struct Claim<'a> {
+    pub(crate) startup: &'a Startup,
+    pub(crate) channel: &'a Channel,
+    /// What leads to the database that it names; `None` if nothing does.
+    pub(crate) database: Option<&'a Database>,
+}
 
 /// A proof that was accepted.
 pub(crate) struct Proven {
@@ -34,16 +51,18 @@ pub(crate) struct Proven {
 /// What asks clients for their proofs.
 pub(crate) struct Authentication {
     verifiers: Verifiers,
+    hashing: Semaphore,
 }
 
 impl Authentication {
     pub(crate) fn new() -> Self {
         Self {
             verifiers: Verifiers::new(),
+            hashing: Semaphore::new(HASHING_MAX),
         }
     }
 
-    /// Has the client prove that it is `user`. `out` goes before the first request.
+    /// Has the client prove that it is whom it says. `out` goes before the first request.
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
@@ -51,54 +70,161 @@ impl Authentication {
         &self,
         (stream, inbound): (&mut (impl AsyncRead + AsyncWrite + Unpin), &mut Inbound),
         config: &Arc<Config>,
-        user: &str,
+        claim: &Claim<'_>,
         (out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<Proven, LoginEnd> {
-        let known = config.users.get(user);
-        if config.auth_type == AuthType::Trust {
-            let user = known.ok_or_else(|| {
-                ClientError::new(
-                    SqlState::INVALID_AUTHORIZATION,
-                    format!("no such user: {user}"),
-                )
-            })?;
-            return Ok(Proven {
-                user: user.clone(),
-                reply: out,
-                passed: None,
-            });
+        let name = &*claim.startup.user;
+        let demand = demand(config, claim)?;
+        let known = config.users.get(name);
+        match demand.method {
+            Method::Any => {
+                let user = forced(config, claim)?;
+                return Ok(Proven::without_password(user, out));
+            }
+            Method::Trust => {
+                let user = known.ok_or_else(|| texts::no_such_user(name))?;
+                return Ok(Proven::without_password(user.clone(), out));
+            }
+            Method::Peer | Method::Cert => {
+                let is_proven = is_named(&demand, claim);
+                let user = known.filter(|_| is_proven);
+                let user = user.ok_or_else(|| texts::failed(demand.method, name))?;
+                return Ok(Proven::without_password(user.clone(), out));
+            }
+            Method::Password | Method::Md5 | Method::ScramSha256 => {}
         }
+        let secret = known.and_then(|user| user.secret.as_ref());
+        let question = self
+            .verifiers
+            .question(config, demand.method, (name, secret));
         let mut exchange = Exchange {
             stream,
             inbound,
             out,
             stranger,
         };
-        let mut reply = Vec::with_capacity(GREETING_USUAL);
-        let (is_proven, passed) = match self.verifiers.question(config, user) {
-            Question::Scram(verifier) => match exchange.by_scram(verifier).await? {
-                Some((keys, last)) => {
-                    encode::authentication_sasl_final(&mut reply, &last);
-                    (true, Some(keys))
-                }
-                None => (false, None),
-            },
-            Question::Md5(verifier) => (exchange.by_md5(verifier.as_deref()).await?, None),
-        };
-        match known {
-            Some(user) if is_proven => Ok(Proven {
+        let answer = self.ask(&mut exchange, name, question).await?;
+        match (known, answer) {
+            (Some(user), Some(answer)) => Ok(Proven {
+                passed: answer.keys.filter(|_| is_verifier(secret)),
                 user: user.clone(),
-                reply,
-                passed: passed.filter(|_| matches!(user.secret, Some(Secret::Scram(_)))),
+                reply: answer.reply,
             }),
-            Some(_) | None => Err(wrong_password(user).into()),
+            (Some(_), None) | (None, _) => Err(texts::failed(demand.method, name).into()),
+        }
+    }
+
+    /// Asks, and judges the answer; `None` if it is wrong.
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        exchange: &mut Exchange<'_, S>,
+        name: &str,
+        question: Question,
+    ) -> Result<Option<Answer>, LoginEnd> {
+        let mut reply = Vec::with_capacity(GREETING_USUAL);
+        match question {
+            Question::Scram(verifier) => {
+                let proof = exchange.by_scram(verifier).await?;
+                Ok(proof.map(|(keys, last)| {
+                    encode::authentication_sasl_final(&mut reply, &last);
+                    let keys = Some(keys);
+                    Answer { keys, reply }
+                }))
+            }
+            Question::Md5(verifier) => {
+                let is_right = exchange.by_md5(verifier.as_deref()).await?;
+                Ok(is_right.then_some(Answer { keys: None, reply }))
+            }
+            Question::Clear(known) => {
+                let password = exchange.by_password().await?;
+                let (is_right, keys) = self.compare(name, password, known).await;
+                Ok(is_right.then_some(Answer { keys, reply }))
+            }
+        }
+    }
+
+    /// Whether this is the password, and the keys that it makes.
+    async fn compare(
+        &self,
+        name: &str,
+        password: String,
+        known: Clear,
+    ) -> (bool, Option<ScramKeys>) {
+        match known {
+            Clear::Plain(known) => (clear::is_same(password.as_bytes(), known.as_bytes()), None),
+            Clear::Md5(known) => {
+                let hash = md5::verifier(name, &password);
+                (clear::is_same(hash.as_bytes(), known.as_bytes()), None)
+            }
+            Clear::Scram(verifier) => {
+                let keys = self.keys_of(password, verifier).await;
+                (keys.is_some(), keys)
+            }
+            Clear::Nothing => (false, None),
+        }
+    }
+
+    /// The keys of a password that fits the verifier. Hashing takes a millisecond or more, which is not
+    /// the control plane's to spend on strangers.
+    async fn keys_of(&self, password: String, verifier: Arc<scram::Verifier>) -> Option<ScramKeys> {
+        let turn = self.hashing.acquire().await;
+        let _turn = turn.expect("never closed");
+        let hash = move || {
+            let client_key = verifier.client_key(&password)?;
+            Some((client_key, verifier.server_key))
+        };
+        let hashed = tokio::task::spawn_blocking(hash).await;
+        hashed.expect("hashing does not panic")
+    }
+}
+
+/// An answer that is right.
+struct Answer {
+    keys: Option<ScramKeys>,
+    /// What the client is told of it.
+    reply: Vec<u8>,
+}
+
+impl Proven {
+    fn without_password(user: Arc<User>, reply: Vec<u8>) -> Self {
+        Self {
+            user,
+            reply,
+            passed: None,
         }
     }
 }
 
-fn wrong_password(user: &str) -> ClientError {
-    ClientError::new(
-        SqlState::INVALID_PASSWORD,
-        format!("password authentication failed for user \"{user}\""),
-    )
+/// What a client has to show.
+fn demand(config: &Config, claim: &Claim<'_>) -> Result<Demand, ClientError> {
+    let demand = config.auth_type.demand(claim.channel);
+    demand.map_err(|refused| texts::refused(refused, claim))
+}
+
+/// The user whose servers clients get, whatever name they give.
+fn forced(config: &Config, claim: &Claim<'_>) -> Result<Arc<User>, ClientError> {
+    let database = claim.database;
+    let name = database.and_then(|database| database.forced_user.as_deref());
+    // Each database has one, as the configuration demands; so there is none that leads to this one.
+    let name = name.ok_or_else(|| crate::texts::no_such_database(&claim.startup.database))?;
+    let listed = config.users.get(name).cloned();
+    Ok(listed.unwrap_or_else(|| Arc::new(config.unlisted_user(name))))
+}
+
+/// Whether the name that the operating system or a certificate tells is the user's.
+fn is_named(demand: &Demand, claim: &Claim<'_>) -> bool {
+    let name = match (demand.method, claim.channel.peer) {
+        (Method::Peer, Peer::Unix(Some(uid))) => Some(accounts::name_of(uid)),
+        (Method::Cert, _) => {
+            let tls = claim.channel.tls.as_ref();
+            let certificate = tls.and_then(|tls| tls.certificate.as_ref());
+            certificate.and_then(|certificate| certificate.common_name.clone())
+        }
+        _ => None,
+    };
+    name.is_some_and(|name| name == claim.startup.user)
+}
+
+fn is_verifier(secret: Option<&Secret>) -> bool {
+    matches!(secret, Some(Secret::Scram(_)))
 }

@@ -22,6 +22,7 @@ use crate::platform::{Account, Client, PoolRef};
 use crate::slots::Stranger;
 use crate::socket::{self, Socket};
 use crate::texts::{self, ClientError, seconds};
+use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
@@ -108,7 +109,8 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                         tune(SockRef::from(&stream), &config);
                         tuned = config;
                     }
-                    admit(stream, Some(peer), &door, |s| {
+                    let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
+                    admit(stream, (Some(peer), channel), &door, |s| {
                         s.into_std().map(Socket::from)
                     })
                     .await;
@@ -118,7 +120,13 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
             },
             Listener::Unix(listener, _) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    admit(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
+                    // Of a peer that has gone again nothing is known, which lets nobody in.
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    let channel = Channel::in_the_clear(Peer::Unix(uid));
+                    admit(stream, (None, channel), &door, |s| {
+                        s.into_std().map(Socket::from)
+                    })
+                    .await;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -134,13 +142,15 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
 /// Serves one peer as soon as there is a place for it; further ones wait in the kernel's queue.
 async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     door: &Arc<Door>,
     into_socket: impl FnOnce(S) -> io::Result<Socket> + Send + 'static,
 ) {
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
-    tokio::spawn(async move { serve(stream, address, stranger, &door, into_socket).await });
+    tokio::spawn(
+        async move { serve(stream, (address, channel), stranger, &door, into_socket).await },
+    );
 }
 
 fn tune(socket: SockRef<'_>, config: &Config) {
@@ -152,7 +162,7 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     mut stranger: Stranger,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Socket>,
@@ -160,7 +170,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let config = door.registry.config();
     let ejected = stranger.ejected();
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, &stranger)) => outcome,
+        outcome = Box::pin(door.log_in(&mut stream, &stranger, channel)) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => Err(error.into()),
     };

@@ -15,15 +15,16 @@ use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::authentication::Authentication;
+use crate::authentication::{Authentication, Claim};
 use crate::clients::CancelKey;
 use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
-use crate::texts::ClientError;
+use crate::texts::{self, ClientError};
 use crate::wire_io::Inbound;
+use pgweir_config::access::Channel;
 use pgweir_config::{Config, Database};
 
 /// Answer to a request for encryption that is not spoken here.
@@ -139,6 +140,7 @@ impl Door {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         stranger: &Stranger,
+        channel: Channel,
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
@@ -148,15 +150,21 @@ impl Door {
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
+        let database = find_database(&config, &startup.database);
+        let claim = Claim {
+            startup: &startup,
+            channel: &channel,
+            database: database.map(|database| &**database),
+        };
         let peer = (&mut *stream, &mut inbound);
-        let proven = self
+        let proving = self
             .authentication
-            .prove(peer, &config, &startup.user, (out, stranger));
-        let proven = Box::pin(proven).await?;
-        let database = find_database(&config, &startup.database)?;
+            .prove(peer, &config, &claim, (out, stranger));
+        let proven = Box::pin(proving).await?;
+        let database = database.ok_or_else(|| texts::no_such_database(&startup.database))?;
         let pool = self
             .registry
-            .pool(database, &startup.database, &proven.user.name)?;
+            .pool(database.clone(), &startup.database, &proven.user.name)?;
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
@@ -345,18 +353,9 @@ fn wanted(
     Ok((parameters, is_known))
 }
 
-fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientError> {
-    let found = config
-        .databases
-        .get(name)
-        .or(config.fallback_database.as_ref());
-    found.cloned().ok_or_else(|| {
-        ClientError::new(
-            SqlState::INVALID_CATALOG_NAME,
-            format!("no such database: {name}"),
-        )
-        .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
-    })
+fn find_database<'a>(config: &'a Config, name: &str) -> Option<&'a Arc<Database>> {
+    let listed = config.databases.get(name);
+    listed.or(config.fallback_database.as_ref())
 }
 
 fn has_no_server(counts: &Counts) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pgweir_wire::auth::{md5, scram};
+use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::{encode, frontend};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
@@ -10,6 +11,7 @@ use tracing::debug;
 use crate::login_end::{LoginEnd, violation};
 use crate::registry::random_u32;
 use crate::slots::Stranger;
+use crate::texts::ClientError;
 use crate::wire_io::Inbound;
 
 /// The key that logs servers in as a user, and the server key of its verifier.
@@ -35,6 +37,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let response =
             frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
         Ok(verifier.is_some_and(|verifier| md5::check(verifier, salt, response)))
+    }
+
+    /// The password that the client sends.
+    ///
+    /// # Errors
+    /// It is empty, the client broke the protocol, or its stream ended.
+    pub(super) async fn by_password(&mut self) -> Result<String, LoginEnd> {
+        encode::authentication_cleartext(&mut self.out);
+        let body = self.answer().await?;
+        let password =
+            frontend::password(&body).ok_or_else(|| violation("malformed password message"))?;
+        if password.is_empty() {
+            let message = "empty password returned by client";
+            return Err(ClientError::new(SqlState::INVALID_PASSWORD, message).into());
+        }
+        // No secret of ours has bytes that are no UTF-8, so nothing fits what is put in their place.
+        Ok(String::from_utf8_lossy(password).into_owned())
     }
 
     /// The keys that the client's proof reveals, and the last message of the exchange; `None` if it
