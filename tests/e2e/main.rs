@@ -20,6 +20,7 @@ mod departures;
 mod drivers;
 mod failures;
 mod findings;
+mod hba;
 mod hostile;
 mod limits;
 mod locks;

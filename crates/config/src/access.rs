@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::Config;
+
 /// How clients prove who they are (`auth_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthType {
@@ -19,6 +21,8 @@ pub enum AuthType {
     Cert,
     /// The user of the operating system at the other end of a unix socket.
     Peer,
+    /// What `auth_hba_file` says.
+    Hba,
 }
 
 /// How one client proves who it is.
@@ -81,11 +85,71 @@ pub struct Certificate {
     pub distinguished_name: String,
 }
 
+/// Who wants in, where to and where from.
+pub struct Attempt<'a> {
+    /// The user that it wants to be.
+    pub user: &'a str,
+    /// The database that it names.
+    pub database: &'a str,
+    /// Whether it wants to replicate.
+    pub replication: Replication,
+    /// How it came.
+    pub channel: &'a Channel,
+    /// The networks that this machine is in, with its own addresses.
+    pub networks: &'a dyn Fn() -> Vec<Network>,
+}
+
+/// A network that a machine is in: its own address there, and the mask.
+pub type Network = (IpAddr, IpAddr);
+
+/// What a client wants to replicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replication {
+    /// Nothing.
+    No,
+    /// The whole cluster, for which it is in no database.
+    Physical,
+    /// A database.
+    Logical,
+}
+
 /// What a client has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Demand {
+pub struct Demand<'a> {
     /// How it proves who it is.
     pub method: Method,
+    /// The map by which names of the system or of certificates are users; without one they are the same.
+    pub map: Option<&'a str>,
+    /// What its certificate has to say.
+    pub certificate: CertificateDemand,
+}
+
+/// What a certificate of a client has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateDemand {
+    /// It need not have one.
+    None,
+    /// It has one.
+    Any,
+    /// Its common name is the user's.
+    CommonName,
+    /// Its whole subject is.
+    DistinguishedName,
+}
+
+impl CertificateDemand {
+    /// Whether there has to be one.
+    pub fn is_asked_for(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether it has to name the user.
+    pub fn looks_at_the_name(self) -> bool {
+        match self {
+            Self::None | Self::Any => false,
+            Self::CommonName | Self::DistinguishedName => true,
+        }
+    }
 }
 
 /// Why nothing that a client could show would let it in.
@@ -95,31 +159,39 @@ pub enum Refused {
     NotLocal,
     /// A certificate is asked for, and the connection has none.
     NoCertificate,
+    /// The rule that fits rejects it.
+    Rejected,
+    /// No rule fits.
+    NoEntry,
 }
 
-impl AuthType {
-    /// What a client has to show that comes over `channel`.
+impl Config {
+    /// What a client has to show.
     ///
     /// # Errors
     /// Nothing would do.
-    pub fn demand(self, channel: &Channel) -> Result<Demand, Refused> {
-        let method = match self {
-            Self::Any => Method::Any,
-            Self::Trust => Method::Trust,
-            Self::Plain => Method::Password,
-            Self::Md5 => Method::Md5,
-            Self::ScramSha256 => Method::ScramSha256,
-            Self::Cert => Method::Cert,
-            Self::Peer => Method::Peer,
+    pub fn demand(&self, attempt: &Attempt<'_>) -> Result<Demand<'_>, Refused> {
+        let (method, certificate) = match self.auth_type {
+            AuthType::Any => (Method::Any, CertificateDemand::None),
+            AuthType::Trust => (Method::Trust, CertificateDemand::None),
+            AuthType::Plain => (Method::Password, CertificateDemand::None),
+            AuthType::Md5 => (Method::Md5, CertificateDemand::None),
+            AuthType::ScramSha256 => (Method::ScramSha256, CertificateDemand::None),
+            AuthType::Cert => (Method::Cert, CertificateDemand::CommonName),
+            AuthType::Peer => (Method::Peer, CertificateDemand::None),
+            AuthType::Hba => return self.hba.demand(attempt),
         };
-        let has_certificate = channel
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.certificate.is_some());
-        match (method, channel.peer) {
-            (Method::Peer, Peer::Tcp(_)) => Err(Refused::NotLocal),
-            (Method::Cert, _) if !has_certificate => Err(Refused::NoCertificate),
-            _ => Ok(Demand { method }),
+        let channel = attempt.channel;
+        let tls = channel.tls.as_ref();
+        let has_certificate = tls.is_some_and(|tls| tls.certificate.is_some());
+        match channel.peer {
+            Peer::Tcp(_) if method == Method::Peer => Err(Refused::NotLocal),
+            _ if certificate.is_asked_for() && !has_certificate => Err(Refused::NoCertificate),
+            Peer::Tcp(_) | Peer::Unix(_) => Ok(Demand {
+                method,
+                map: None,
+                certificate,
+            }),
         }
     }
 }

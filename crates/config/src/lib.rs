@@ -11,15 +11,19 @@ pub mod access;
 pub mod check;
 mod consistency;
 mod env;
+pub mod hba;
 mod http;
+pub mod ident;
 mod level;
 mod listen;
 mod listing;
 mod log;
 mod outside;
 mod passwords;
+mod pattern;
 mod pool;
 pub mod raw;
+mod records;
 pub mod reload;
 mod resolve;
 mod secrets;
@@ -49,6 +53,8 @@ pub use resolve::{Resolved, resolve};
 pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};
 
+use hba::Hba;
+use ident::IdentMaps;
 use pgweir_settings::{Origin, finish};
 use raw::Raw;
 
@@ -99,6 +105,10 @@ pub struct Config {
     pub workers: Workers,
     /// How clients prove who they are.
     pub auth_type: AuthType,
+    /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
+    pub hba: Hba,
+    /// Who of the system is which user (`auth_ident_file`).
+    pub ident: IdentMaps,
     /// Databases by the name clients use.
     pub databases: BTreeMap<String, Arc<Database>>,
     /// The database named `*`: serves any name not listed in `databases`.

@@ -8,6 +8,8 @@ use pgweir_settings::text::key_of;
 use pgweir_settings::{Problem, finish};
 
 use super::consistency;
+use super::hba::Hba;
+use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::outside::Outside;
@@ -90,10 +92,21 @@ pub(super) fn resolve_into(
         .iter()
         .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
         .collect();
+    let named = |name: &str| {
+        let written = globals.get::<Option<String>>(name)?;
+        Some(raw.folder.join(written))
+    };
+    let (rules, maps) = (named("auth_hba_file"), named("auth_ident_file"));
     let config = Config {
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        hba: rules
+            .map(|path| Hba::read(&path, outside, problems))
+            .unwrap_or_default(),
+        ident: maps
+            .map(|path| IdentMaps::read(&path, outside, problems))
+            .unwrap_or_default(),
         fallback_database: by_name.remove("*"),
         databases: by_name,
         users: users
@@ -132,6 +145,7 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
         "scram-sha-256" => AuthType::ScramSha256,
         "cert" => AuthType::Cert,
         "peer" => AuthType::Peer,
+        "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }
 }

@@ -225,6 +225,10 @@ pub static SETTINGS: &[Setting] = &[
     // Who may come in.
     Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
         "How clients prove who they are; see [Security](security.md). `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5, and it has `peer` in `auth_hba_file` only."),
+    Setting::new(G, "auth_hba_file", TEXT, "",
+        "File of rules in the form of `pg_hba.conf`, for `auth_type = \"hba\"`: the first that fits says how a client proves who it is. A relative path starts at the configuration file."),
+    Setting::new(G, "auth_ident_file", TEXT, "",
+        "File in the form of `pg_ident.conf`: which user of the system or of a certificate may be which user, for rules with `map=`."),
     Setting::new(G, "auth_file", TEXT, "",
         "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
     Setting::new(DU, "password", Kind::Secret, "",
@@ -402,6 +406,7 @@ const AUTH_TYPES: &[&str] = &[
     "scram-sha-256",
     "cert",
     "peer",
+    "hba",
 ];
 
 /// Settings PgBouncer has and this version has not.
@@ -416,7 +421,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         // Console and peers.
         (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_hba_file"), (Global, "auth_ident_file"), (Global, "auth_user"),
+        (Global, "auth_user"),
         (Global, "auth_query"), (Global, "auth_dbname"), (Global, "auth_ldap_options"),
         (Global, "scram_iterations"), (Global, "login_notify_message"),
         (Database, "auth_user"), (Database, "auth_query"), (Database, "auth_dbname"),

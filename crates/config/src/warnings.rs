@@ -26,6 +26,7 @@ pub(super) fn of(
         AuthType::Trust => warnings.extend(trust(config, &globals)),
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
+        AuthType::Hba => warnings.extend(trusting(config)),
         AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer => {}
     }
     let mut files = Files {
@@ -82,6 +83,14 @@ fn plain(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
     let message =
         format!("has clients of {addresses} send their passwords in clear text; use scram-sha-256");
     Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("plain"))
+}
+
+/// Rules that let clients of other machines in without a proof.
+fn trusting(config: &Config) -> impl Iterator<Item = Problem> {
+    config.hba.trusting().map(|(origin, whom)| {
+        let message = format!("lets everybody in from {whom}, who knows the name of a user");
+        Problem::new(origin, "", message)
+    })
 }
 
 /// Addresses that other machines may reach; `None` if there are none.

@@ -5,12 +5,13 @@
 
 mod accounts;
 mod exchange;
+mod networks;
 mod texts;
 mod verifiers;
 
 use std::sync::Arc;
 
-use pgweir_config::access::{Channel, Demand, Method, Peer};
+use pgweir_config::access::{Attempt, CertificateDemand, Channel, Demand, Method, Peer};
 use pgweir_config::{Config, Database, Secret, User};
 use pgweir_wire::auth::{clear, md5, scram};
 use pgweir_wire::encode;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::login_end::LoginEnd;
+use crate::replication;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::wire_io::Inbound;
@@ -76,6 +78,7 @@ impl Authentication {
         let name = &*claim.startup.user;
         let demand = demand(config, claim)?;
         let known = config.users.get(name);
+        let has_certificate = is_named_by_certificate(config, &demand, claim);
         match demand.method {
             Method::Any => {
                 let user = forced(config, claim)?;
@@ -83,10 +86,15 @@ impl Authentication {
             }
             Method::Trust => {
                 let user = known.ok_or_else(|| texts::no_such_user(name))?;
+                if !has_certificate {
+                    return Err(texts::failed(Method::Cert, name).into());
+                }
                 return Ok(Proven::without_password(user.clone(), out));
             }
             Method::Peer | Method::Cert => {
-                let is_proven = is_named(&demand, claim);
+                let is_proven = has_certificate
+                    && (demand.method == Method::Cert
+                        || is_named_by_system(config, &demand, claim));
                 let user = known.filter(|_| is_proven);
                 let user = user.ok_or_else(|| texts::failed(demand.method, name))?;
                 return Ok(Proven::without_password(user.clone(), out));
@@ -105,6 +113,7 @@ impl Authentication {
         };
         let answer = self.ask(&mut exchange, name, question).await?;
         match (known, answer) {
+            (Some(_), Some(_)) if !has_certificate => Err(texts::failed(Method::Cert, name).into()),
             (Some(user), Some(answer)) => Ok(Proven {
                 passed: answer.keys.filter(|_| is_verifier(secret)),
                 user: user.clone(),
@@ -196,9 +205,16 @@ impl Proven {
 }
 
 /// What a client has to show.
-fn demand(config: &Config, claim: &Claim<'_>) -> Result<Demand, ClientError> {
-    let demand = config.auth_type.demand(claim.channel);
-    demand.map_err(|refused| texts::refused(refused, claim))
+fn demand<'a>(config: &'a Config, claim: &Claim<'_>) -> Result<Demand<'a>, ClientError> {
+    let attempt = Attempt {
+        user: &claim.startup.user,
+        database: &claim.startup.database,
+        replication: replication::wanted(claim.startup),
+        channel: claim.channel,
+        networks: &networks::of_this_machine,
+    };
+    let demand = config.demand(&attempt);
+    demand.map_err(|refused| texts::refused(refused, &attempt))
 }
 
 /// The user whose servers clients get, whatever name they give.
@@ -211,18 +227,31 @@ fn forced(config: &Config, claim: &Claim<'_>) -> Result<Arc<User>, ClientError> 
     Ok(listed.unwrap_or_else(|| Arc::new(config.unlisted_user(name))))
 }
 
-/// Whether the name that the operating system or a certificate tells is the user's.
-fn is_named(demand: &Demand, claim: &Claim<'_>) -> bool {
-    let name = match (demand.method, claim.channel.peer) {
-        (Method::Peer, Peer::Unix(Some(uid))) => Some(accounts::name_of(uid)),
-        (Method::Cert, _) => {
-            let tls = claim.channel.tls.as_ref();
-            let certificate = tls.and_then(|tls| tls.certificate.as_ref());
-            certificate.and_then(|certificate| certificate.common_name.clone())
-        }
-        _ => None,
+/// Whether whom the operating system names at the other end may be the user.
+fn is_named_by_system(config: &Config, demand: &Demand<'_>, claim: &Claim<'_>) -> bool {
+    let Peer::Unix(Some(uid)) = claim.channel.peer else {
+        return false;
     };
-    name.is_some_and(|name| name == claim.startup.user)
+    let name = accounts::name_of(uid);
+    let maps = &config.ident;
+    maps.allows(demand.map, &name, &claim.startup.user)
+}
+
+/// Whether whom the certificate names may be the user, as far as it has to say that.
+fn is_named_by_certificate(config: &Config, demand: &Demand<'_>, claim: &Claim<'_>) -> bool {
+    let tls = claim.channel.tls.as_ref();
+    let certificate = tls.and_then(|tls| tls.certificate.as_ref());
+    let name = match (demand.certificate, certificate) {
+        (CertificateDemand::None, _) => return true,
+        (CertificateDemand::Any, certificate) => return certificate.is_some(),
+        (CertificateDemand::CommonName, Some(certificate)) => certificate.common_name.as_deref(),
+        (CertificateDemand::DistinguishedName, Some(certificate)) => {
+            Some(&*certificate.distinguished_name)
+        }
+        (CertificateDemand::CommonName | CertificateDemand::DistinguishedName, None) => None,
+    };
+    let maps = &config.ident;
+    name.is_some_and(|name| maps.allows(demand.map, name, &claim.startup.user))
 }
 
 fn is_verifier(secret: Option<&Secret>) -> bool {

@@ -115,7 +115,7 @@ fn a_word_that_is_none_of_the_known_lists_them() {
     );
     check_global(
         "auth_type = \"ldap\"",
-        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer",
+        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, hba",
     );
     check_global("tcp_keepalive = \"maybe\"", "must be true or false");
     check_global("tcp_keepalive = 2", "must be true or false");
@@ -470,6 +470,32 @@ fn clients_need_a_secret_their_auth_type_can_check() {
     for auth_type in ["trust", "cert", "peer"] {
         check(&format!("{text}auth_type = \"{auth_type}\"\n"), &[broken]);
     }
+}
+
+#[test]
+fn rules_are_where_they_are_asked_for() {
+    let text = "[pgweir]\nauth_type = \"hba\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &["pgweir.toml:2: auth_type = hba: needs auth_hba_file, which names the file of rules"],
+    );
+    let text = format!("{text}auth_hba_file = \"hba.conf\"\n");
+    check(
+        &format!("{text}{REST}"),
+        &["hba.conf:1: asks for map=staff, which auth_ident_file does not have"],
+    );
+    check(
+        &format!("{text}auth_ident_file = \"nowhere\"\n{REST}"),
+        &[
+            "hba.conf:1: asks for map=staff, which auth_ident_file does not have",
+            "nowhere: cannot be read: entity not found",
+        ],
+    );
+    let text = format!("{text}auth_ident_file = \"ident.conf\"\n[users.ann]\n[databases.app]\n");
+    assert_eq!(
+        super::warnings(&text),
+        ["hba.conf:3: lets everybody in from any address, who knows the name of a user"]
+    );
 }
 
 #[test]

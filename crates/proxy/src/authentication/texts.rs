@@ -1,9 +1,8 @@
 //! What clients are told that are not let in, in PostgreSQL's words where it has some.
 
-use pgweir_config::access::{Method, Refused};
+use pgweir_config::access::{Attempt, Method, Peer, Refused, Replication};
 use pgweir_wire::sqlstate::SqlState;
 
-use super::Claim;
 use crate::texts::ClientError;
 
 /// The proof is wrong, or there is no such user.
@@ -29,17 +28,54 @@ pub(super) fn no_such_user(user: &str) -> ClientError {
 }
 
 /// Nothing that it could show would let this client in.
-pub(super) fn refused(refused: Refused, claim: &Claim<'_>) -> ClientError {
+pub(super) fn refused(refused: Refused, attempt: &Attempt<'_>) -> ClientError {
     match refused {
-        Refused::NotLocal => {
-            let user = &claim.startup.user;
-            let message = format!("Peer authentication failed for user \"{user}\"");
-            ClientError::new(SqlState::INVALID_AUTHORIZATION, message)
-                .detail("Users of the operating system are known over unix sockets only.")
-        }
+        Refused::NotLocal => failed(Method::Peer, attempt.user)
+            .detail("Users of the operating system are known over unix sockets only."),
         Refused::NoCertificate => ClientError::new(
             SqlState::INVALID_AUTHORIZATION,
             "connection requires a valid client certificate",
         ),
+        Refused::Rejected if attempt.replication == Replication::Physical => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!(
+                "pg_hba.conf rejects replication connection for {}",
+                who(attempt)
+            ),
+        ),
+        Refused::Rejected => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("pg_hba.conf rejects connection for {}", who(attempt)),
+        ),
+        Refused::NoEntry if attempt.replication == Replication::Physical => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!(
+                "no pg_hba.conf entry for replication connection from {}",
+                who(attempt)
+            ),
+        ),
+        Refused::NoEntry => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("no pg_hba.conf entry for {}", who(attempt)),
+        ),
+    }
+}
+
+/// Who a rule was looked for, as PostgreSQL says it. Its own file has that name; ours is `auth_hba_file`.
+fn who(attempt: &Attempt<'_>) -> String {
+    let host = match attempt.channel.peer {
+        Peer::Tcp(address) => address.to_string(),
+        Peer::Unix(_) => "[local]".to_owned(),
+    };
+    let encryption = match attempt.channel.tls {
+        Some(_) => "SSL encryption",
+        None => "no encryption",
+    };
+    let (user, database) = (attempt.user, attempt.database);
+    match attempt.replication {
+        Replication::Physical => format!("host \"{host}\", user \"{user}\", {encryption}"),
+        Replication::No | Replication::Logical => {
+            format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}")
+        }
     }
 }
