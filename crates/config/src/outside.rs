@@ -11,6 +11,8 @@ pub struct Outside<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The content of a file.
     pub file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The names of what is in a folder, in any order. Those that are no text may be missing.
+    pub folder: &'a dyn Fn(&Path) -> io::Result<Vec<String>>,
     /// Whether everybody on this machine may read a file.
     pub is_open: &'a dyn Fn(&Path) -> bool,
     /// Whether a secret is good enough to sign tokens with; if not, a sentence.

@@ -8,6 +8,8 @@ use pgweir_settings::text::key_of;
 use pgweir_settings::{Problem, finish};
 
 use super::consistency;
+use super::hba::Hba;
+use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::outside::Outside;
@@ -100,10 +102,21 @@ pub(super) fn resolve_into(
         .iter()
         .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
         .collect();
+    let named = |name: &str| {
+        let written = globals.get::<Option<String>>(name)?;
+        Some(raw.folder.join(written))
+    };
+    let (rules, maps) = (named("auth_hba_file"), named("auth_ident_file"));
     let config = Config {
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        hba: rules
+            .map(|path| Hba::read(&path, outside, problems))
+            .unwrap_or_default(),
+        ident: maps
+            .map(|path| IdentMaps::read(&path, outside, problems))
+            .unwrap_or_default(),
         fallback_database: by_name.remove("*"),
         databases: by_name,
         users: users
@@ -112,6 +125,7 @@ pub(super) fn resolve_into(
             .collect(),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
+        max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
@@ -135,9 +149,14 @@ pub(super) fn resolve_into(
 
 fn auth_type(globals: &Chain<'_>) -> AuthType {
     match globals.get::<&str>("auth_type") {
+        "any" => AuthType::Any,
         "trust" => AuthType::Trust,
+        "plain" => AuthType::Plain,
         "md5" => AuthType::Md5,
         "scram-sha-256" => AuthType::ScramSha256,
+        "cert" => AuthType::Cert,
+        "peer" => AuthType::Peer,
+        "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }
 }

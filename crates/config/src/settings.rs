@@ -232,8 +232,12 @@ pub static SETTINGS: &[Setting] = &[
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
 
     // Who may come in.
-    Setting::new(G, "auth_type", Kind::Choice(&["trust", "md5", "scram-sha-256"]), "scram-sha-256",
-        "How clients prove who they are. `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5."),
+    Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
+        "How clients prove who they are; see [Security](security.md). `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5, and it has `peer` in `auth_hba_file` only."),
+    Setting::new(G, "auth_hba_file", TEXT, "",
+        "File of rules in the form of `pg_hba.conf`, for `auth_type = \"hba\"`: the first that fits says how a client proves who it is. A relative path starts at the configuration file."),
+    Setting::new(G, "auth_ident_file", TEXT, "",
+        "File in the form of `pg_ident.conf`: which user of the system or of a certificate may be which user, for rules with `map=`."),
     Setting::new(G, "auth_file", TEXT, "",
         "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
     Setting::new(DU, "password", Kind::Secret, "",
@@ -448,6 +452,18 @@ pub static SETTINGS: &[Setting] = &[
         "Cores of PostgreSQL's machine, to compare its active sessions with. PgBouncer does not have it."),
 ];
 
+/// Values of `auth_type`.
+const AUTH_TYPES: &[&str] = &[
+    "any",
+    "trust",
+    "plain",
+    "md5",
+    "scram-sha-256",
+    "cert",
+    "peer",
+    "hba",
+];
+
 /// Settings PgBouncer has and this version has not.
 #[rustfmt::skip]
 const UNSUPPORTED: &[(Scope, &str)] = {
@@ -460,7 +476,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         // Console and peers.
         (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_hba_file"), (Global, "auth_ident_file"), (Global, "auth_user"),
+        (Global, "auth_user"),
         (Global, "auth_query"), (Global, "auth_dbname"), (Global, "auth_ldap_options"),
         (Global, "scram_iterations"), (Global, "login_notify_message"),
         (Database, "auth_user"), (Database, "auth_query"), (Database, "auth_dbname"),

@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod authentication;
 mod backends;
 mod blocker;
 mod cancel;
@@ -21,6 +22,7 @@ mod link;
 mod listen;
 mod locks;
 mod login;
+mod login_end;
 mod mailbox;
 mod outside;
 mod pause;
@@ -42,7 +44,6 @@ mod socket;
 mod stats;
 mod texts;
 mod tls;
-mod verifiers;
 mod wire_io;
 mod worker;
 #[cfg(test)]

@@ -16,12 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
-use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::login::{Door, LoggedIn};
+use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
 use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
 use crate::tls::stream::MaybeTls;
+use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
@@ -108,14 +110,24 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                         tune(SockRef::from(&stream), &config);
                         tuned = config;
                     }
-                    admit(stream, Some(peer), &door, |s| s.into_std().map(Plain::from)).await;
+                    let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
+                    admit(stream, (Some(peer), channel), &door, |s| {
+                        s.into_std().map(Plain::from)
+                    })
+                    .await;
                     Ok(())
                 }
                 Err(error) => Err(error),
             },
             Listener::Unix(listener, _) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    admit(stream, None, &door, |s| s.into_std().map(Plain::from)).await;
+                    // Of a peer that has gone again nothing is known, which lets nobody in.
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    let channel = Channel::in_the_clear(Peer::Unix(uid));
+                    admit(stream, (None, channel), &door, |s| {
+                        s.into_std().map(Plain::from)
+                    })
+                    .await;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -131,13 +143,15 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
 /// Serves one peer as soon as there is a place for it; further ones wait in the kernel's queue.
 async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     door: &Arc<Door>,
     into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
-    tokio::spawn(async move { serve(stream, address, stranger, &door, into_socket).await });
+    tokio::spawn(
+        async move { serve(stream, (address, channel), stranger, &door, into_socket).await },
+    );
 }
 
 fn tune(socket: SockRef<'_>, config: &Config) {
@@ -149,7 +163,7 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     mut stranger: Stranger,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Plain>,
@@ -158,7 +172,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, (&stranger, address.is_none()))) => outcome,
+        outcome = Box::pin(door.log_in(&mut stream, &stranger, channel)) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => Err(error.into()),
     };

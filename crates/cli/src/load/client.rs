@@ -94,6 +94,7 @@ impl From<LoginError> for ClientError {
             LoginError::Refused { sqlstate, message } => Self::Refused { sqlstate, message },
             LoginError::NoSecret { .. }
             | LoginError::TooWeak { .. }
+            | LoginError::Unbound
             | LoginError::Scram(_)
             | LoginError::Protocol(_) => Self::Login(error),
         }

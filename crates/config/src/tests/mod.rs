@@ -28,14 +28,15 @@ const MD5: &str = "md50123456789abcdef0123456789ABCDEF";
 const REST: &str = "\n[databases.app]\n[users.bob]\npassword = \"secret\"\n";
 
 /// What tests see of the world outside the configuration.
-const OUTSIDE: Outside<'static> = Outside {
+pub(crate) const OUTSIDE: Outside<'static> = Outside {
     variable: &|name| match name {
         "BOB_PASSWORD" => Some("from a variable".to_owned()),
         "JWT_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     },
-    file: &|path| match path.to_str() {
+    file: &|path| {
+        match path.to_str() {
         Some("conf/bob.secret" | "conf/open.secret") => Ok("from a file\n".to_owned()),
         Some("conf/userlist.txt" | "conf/open.txt") => Ok(format!(
             "; users\n\"bob\" \"the \"\"list\"\"\"\n\n\"eve\" \"{SCRAM}\" \"\"\n"
@@ -49,10 +50,16 @@ const OUTSIDE: Outside<'static> = Outside {
             "\"kim\" \"SCRAM-SHA-256$nonsense\"",
         ]
         .join("\n")),
+        Some("conf/hba.conf") => Ok(
+            "local all all peer map=staff\nhost all all 127.0.0.1/32 trust\nhost all ann all trust\n".to_owned()
+        ),
+        Some("conf/ident.conf") => Ok("staff root ann\n".to_owned()),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
     },
+    folder: &|_| Err(io::Error::from(io::ErrorKind::NotFound)),
     is_open: &|path| path.to_string_lossy().contains("open"),
     token_secret: &|secret| match secret.len() {
         32.. => Ok(()),

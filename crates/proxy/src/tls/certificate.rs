@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use x509_cert::Certificate;
-use x509_cert::der::{Decode, SliceReader};
+use x509_cert::der::asn1::{Any, ObjectIdentifier};
+use x509_cert::der::{Decode, SliceReader, Tag, Tagged};
 use x509_cert::time::Time;
 
 fn parse(der: &[u8]) -> Option<Certificate> {
@@ -34,6 +35,32 @@ pub(crate) fn days_left(end: SystemTime, now: SystemTime) -> u64 {
     const DAY: Duration = Duration::from_secs(86_400);
     let left = end.duration_since(now).unwrap_or_default();
     left.as_secs() / DAY.as_secs()
+}
+
+/// Whom a certificate names.
+pub(crate) fn subject(der: &[u8]) -> Option<pgweir_config::access::Certificate> {
+    let subject = parse(der)?.tbs_certificate.subject;
+    let names = subject.0.iter().flat_map(|part| part.0.iter());
+    let mut names = names.filter(|name| name.oid == COMMON_NAME);
+    let common_name = names.next().filter(|_| names.next().is_none());
+    let common_name = common_name.and_then(|name| text(&name.value));
+    Some(pgweir_config::access::Certificate {
+        common_name,
+        distinguished_name: subject.to_string(),
+    })
+}
+
+/// `commonName` (RFC 4519, section 2.3).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// A name as text. One with a NUL in it reads as another to whatever stops there.
+fn text(value: &Any) -> Option<String> {
+    let bytes = match value.tag() {
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => value.value(),
+        _ => return None,
+    };
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.contains('\0')).then(|| text.to_owned())
 }
 
 /// What a server's certificate is to a login that is bound to the connection: its digest

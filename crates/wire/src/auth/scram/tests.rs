@@ -174,6 +174,25 @@ fn a_login_recovers_keys_that_log_in_again() {
 }
 
 #[test]
+fn a_password_in_clear_text_gives_the_keys_that_log_in() {
+    let verifier = quick_verifier("secret");
+    let client_key = verifier.client_key("secret").unwrap();
+    let keys = Credentials::Keys {
+        client_key,
+        server_key: verifier.server_key,
+    };
+    login(keys, &verifier).unwrap();
+    for wrong in ["", "Secret", "secret "] {
+        assert_eq!(verifier.client_key(wrong), None, "{wrong}");
+    }
+    let endless = Verifier {
+        iterations: ITERATIONS_MAX + 1,
+        ..verifier
+    };
+    assert_eq!(endless.client_key("secret"), None);
+}
+
+#[test]
 fn kept_keys_are_used_only_for_their_salt_and_count() {
     let verifier = quick_verifier("pencil");
     let derived = login(password("pencil"), &verifier).unwrap().derived;
