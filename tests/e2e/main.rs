@@ -45,3 +45,4 @@ mod signals;
 mod sockets;
 mod state;
 mod timeouts;
+mod tls;
