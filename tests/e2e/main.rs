@@ -38,6 +38,7 @@ mod push;
 mod rendered;
 mod replication;
 mod sequences;
+mod server_passwords;
 mod settings;
 mod signals;
 mod sockets;

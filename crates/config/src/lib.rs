@@ -16,12 +16,14 @@ mod listen;
 mod listing;
 mod log;
 mod outside;
+pub mod passfile;
 mod passwords;
 mod pool;
 pub mod raw;
 pub mod reload;
 mod resolve;
 mod secrets;
+mod server_password;
 pub mod settings;
 mod startup;
 mod value;
@@ -44,6 +46,9 @@ pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use server_password::{
+    PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
+};
 pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};
 
@@ -168,6 +173,9 @@ pub struct User {
     pub name: String,
     /// Absent when the user is listed without one: only `trust` lets it in.
     pub secret: Option<Secret>,
+    /// Where its password for server logins is fetched: the file that `secret` was read from, or a
+    /// command.
+    pub password_source: Option<PasswordSource>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).
@@ -188,6 +196,12 @@ pub struct Database {
     pub forced_user: Option<String>,
     /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
     pub password: Option<Secret>,
+    /// Where that is fetched instead: the file that `password` was read from, or a command.
+    pub password_source: Option<PasswordSource>,
+    /// File in libpq's format for logins without a password of their own (`passfile`).
+    pub passfile: Option<PathBuf>,
+    /// What may be answered to its servers.
+    pub server_auth: ServerAuth,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).
@@ -226,7 +240,7 @@ impl Database {
 }
 
 /// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerAddress {
     /// Host name or address, and port.
     Tcp {

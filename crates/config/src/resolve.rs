@@ -11,12 +11,13 @@ use super::consistency;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::outside::Outside;
-use super::passwords::{self, Entry, Held};
+use super::passwords::{self, Entry, Held, Password};
 use super::raw::Raw;
 use super::settings::Scope;
 use super::warnings;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
+    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerAuth, Tcp, User,
+    Workers,
 };
 
 /// A configuration and how it came about.
@@ -67,6 +68,7 @@ pub(super) fn resolve_into(
         })
         .collect();
 
+    let files = (&*raw.folder, outside);
     let users: Vec<Entry<'_, Arc<User>>> = users
         .iter()
         .map(|(name, level, password)| Entry {
@@ -82,7 +84,7 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(database(name, level, password, &global, &users)),
+            value: Arc::new(database(name, level, password, (&global, &users), files)),
         })
         .collect();
 
@@ -112,9 +114,8 @@ pub(super) fn resolve_into(
         probe_interval: globals.get("probe_interval"),
     };
     if !raw.torn {
-        consistency::check(&config, &global, &databases, &users, problems);
+        consistency::check(&config, &global, &databases, &users, outside, problems);
     }
-    let files = (&*raw.folder, outside);
     Resolved {
         warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
@@ -146,6 +147,7 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
     User {
         name: name.to_owned(),
         secret: password.secret(),
+        password_source: password.source.clone(),
         max_user_connections: chain.get("max_user_connections"),
         max_user_client_connections: chain.get("max_user_client_connections"),
     }
@@ -155,8 +157,8 @@ fn database(
     name: &str,
     level: &Level,
     password: &Held,
-    global: &Level,
-    users: &[Entry<'_, Arc<User>>],
+    (global, users): (&Level, &[Entry<'_, Arc<User>>]),
+    (folder, outside): (&Path, &Outside<'_>),
 ) -> Database {
     let chain = Chain::new(&[level, global]);
     let given = chain.get::<Option<String>>("dbname");
@@ -180,6 +182,15 @@ fn database(
         dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
+        password_source: password.source.clone(),
+        passfile: match password.password {
+            // There is none, and none is to be looked for.
+            Password::Empty => None,
+            Password::NotGiven | Password::Broken | Password::Set(_) => {
+                passwords::passfile(&chain, folder, outside)
+            }
+        },
+        server_auth: ServerAuth::read(&chain),
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),

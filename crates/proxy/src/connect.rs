@@ -1,6 +1,7 @@
 //! Opening a server connection: connect, log in, learn its settings.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
@@ -10,7 +11,7 @@ use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::auth::scram;
 use pgweir_wire::login::{
-    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Opened, Secrets, Turn,
+    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_NEWEST;
@@ -21,8 +22,9 @@ use crate::link::{CancelAddress, CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::{self, Socket};
 use crate::texts::{ClientError, seconds};
+use crate::vault::{FetchError, Place, Vault};
 use crate::wire_io::Inbound;
-use pgweir_config::{Secret, ServerAddress, Tcp};
+use pgweir_config::{Secret, ServerAddress, ServerAuth, ServerPassword, Tcp};
 
 /// Why a server could not be opened.
 #[derive(Debug)]
@@ -33,6 +35,10 @@ pub(crate) enum ConnectError {
     Timeout(std::time::Duration),
     /// The connection broke during login.
     Broken(io::Error),
+    /// There is no password to log in with.
+    Password(FetchError),
+    /// PostgreSQL asks for the password itself, over a network without encryption.
+    Exposing,
     /// PostgreSQL refused the login or the connect query, or the login failed on its side or ours.
     Login(LoginError),
 }
@@ -46,7 +52,29 @@ impl ConnectError {
                 sqlstate,
                 Some(SqlState::FEATURE_NOT_SUPPORTED | SqlState::PROTOCOL_VIOLATION)
             ),
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) | Self::Login(_) => false,
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::Password(_)
+            | Self::Exposing
+            | Self::Login(_) => false,
+        }
+    }
+
+    /// Whether another password may help.
+    pub(crate) fn is_about_password(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
+                sqlstate,
+                Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
+            ),
+            Self::Login(LoginError::NoSecret { .. }) => true,
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::Password(_)
+            | Self::Exposing
+            | Self::Login(_) => false,
         }
     }
 
@@ -58,9 +86,12 @@ impl ConnectError {
                 let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
                 ClientError::new(sqlstate, message.clone())
             }
-            Self::Login(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => {
-                self.client_error()
-            }
+            Self::Login(_)
+            | Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::Password(_)
+            | Self::Exposing => self.client_error(),
         }
     }
 
@@ -97,9 +128,15 @@ impl ConnectError {
                 ),
             )
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
-            Self::Broken(_)
+            Self::Password(_) => ClientError::new(
+                SqlState::CONNECTION_FAILURE,
+                "the pooler cannot get its password for PostgreSQL",
+            )
+            .hint("See the pooler's log for the reason."),
+            Self::Exposing
+            | Self::Broken(_)
             | Self::Login(
-                LoginError::TooWeak { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
+                LoginError::NotAccepted { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
             ) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,
                 "the login to PostgreSQL broke off",
@@ -121,6 +158,11 @@ impl std::fmt::Display for ConnectError {
                 )
             }
             Self::Broken(error) => write!(f, "connection broke during login: {error}"),
+            Self::Password(error) => error.fmt(f),
+            Self::Exposing => f.write_str(
+                "the server asks for the password in clear text over a connection without TLS; use \
+                 scram-sha-256 in its pg_hba.conf, or set server_allow_plaintext_password = true",
+            ),
             Self::Login(error) => error.fmt(f),
         }
     }
@@ -148,6 +190,18 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
+    /// What may be answered.
+    pub(crate) auth: ServerAuth,
+}
+
+/// The methods that a server at this address is answered; `None` is a unix socket. Who listens on the
+/// way reads the password itself, so it is sent only where nobody can, or the operator says so.
+pub(crate) fn answered(auth: ServerAuth, peer: Option<IpAddr>, encrypted: bool) -> Methods {
+    let is_local = peer.is_none_or(|address| address.to_canonical().is_loopback());
+    if encrypted || is_local || auth.allow_plaintext {
+        return auth.accepted;
+    }
+    auth.accepted.without(Method::Cleartext)
 }
 
 /// What a login brought.
@@ -179,7 +233,7 @@ pub(crate) async fn open(
     pool: &PoolHandle,
     id: ServerId,
     permit: Permit,
-    secret: Option<&Secret>,
+    (password, vault): (&ServerPassword, &Vault),
     tcp: &Tcp,
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
@@ -195,16 +249,17 @@ pub(crate) async fn open(
     // It may be SQL that a WAL sender does not take.
     let connect_query = database.connect_query.as_deref();
     let connect_query = connect_query.filter(|_| pool.replication.is_none());
-    let attempt = async {
+    let attempt = async |secret: Option<&Secret>, keys: &mut Keys| {
         loop {
             let login = Login {
                 user: user.to_owned(),
                 database: name.to_owned(),
-                secret: database.password.as_ref().or(secret),
+                secret,
                 minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
-                keys: &mut keys,
+                keys,
                 parameters: &parameters,
                 connect_query,
+                auth: database.server_auth,
             };
             match connect(&database.server, login, tcp).await {
                 Err(error) if !keys.refuse_newer && error.is_about_version() => {
@@ -214,11 +269,33 @@ pub(crate) async fn open(
             }
         }
     };
-    let outcome = match limit {
-        None => attempt.await,
-        Some(limit) => tokio::time::timeout(limit, attempt)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(limit))),
+    let place = Place {
+        server: &database.server,
+        database: name,
+        user,
+        retry: settings.config.server_login_retry,
+    };
+    let mut fetched = match vault.fetch(password, place).await {
+        Ok(fetched) => fetched,
+        Err(error) => return Err((permit, ConnectError::Password(error))),
+    };
+    let outcome = loop {
+        let attempt = attempt(fetched.secret.as_ref(), &mut keys);
+        let outcome = match limit {
+            None => attempt.await,
+            Some(limit) => tokio::time::timeout(limit, attempt)
+                .await
+                .unwrap_or(Err(ConnectError::Timeout(limit))),
+        };
+        if !matches!(&outcome, Err(error) if error.is_about_password()) {
+            break outcome;
+        }
+        match vault.refused(password, place, &fetched).await {
+            // It was renewed for this login, so the next refusal is the last.
+            Some(Ok(renewed)) => fetched = renewed,
+            Some(Err(error)) => break Err(ConnectError::Password(error)),
+            None => break outcome,
+        }
     };
     let (socket, address, logged_in) = match outcome {
         Ok(opened) => opened,
@@ -254,7 +331,8 @@ async fn connect(
                 .await
                 .map_err(ConnectError::Unreachable)?;
             socket::tune((&stream).into(), tcp)?;
-            let logged_in = log_in(&mut stream, login).await?;
+            let address = stream.peer_addr()?.ip();
+            let logged_in = log_in(&mut stream, login, Some(address)).await?;
             // A name may stand for several servers, and a key is known to one of them.
             let peer = CancelAddress::Tcp(stream.peer_addr()?);
             Ok((Socket::from(stream.into_std()?), peer, logged_in))
@@ -263,27 +341,29 @@ async fn connect(
             let mut stream = UnixStream::connect(path)
                 .await
                 .map_err(ConnectError::Unreachable)?;
-            let logged_in = log_in(&mut stream, login).await?;
+            let logged_in = log_in(&mut stream, login, None).await?;
             let peer = CancelAddress::Unix(path.clone());
             Ok((Socket::from(stream.into_std()?), peer, logged_in))
         }
     }
 }
 
-/// Logs in over a connected stream, up to where the first query may be sent.
+/// Logs in over a stream that is connected to `peer`, an address or a unix socket, up to where the first query may be sent.
 ///
 /// # Errors
 /// PostgreSQL does not let us in, or breaks the protocol.
 pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: Login<'_>,
+    peer: Option<IpAddr>,
 ) -> Result<LoggedIn, ConnectError> {
+    let accepted = answered(login.auth, peer, false);
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
         user: login.user,
         database: login.database,
         parameters: login.parameters.to_vec(),
-        weakest: Method::Cleartext,
+        accepted,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -291,7 +371,13 @@ pub(crate) async fn log_in(
     let mut out = Vec::new();
     let mut inbound = Inbound::new(MESSAGE_MAX);
     let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
-    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await;
+    let opened = opened.map_err(|error| match error {
+        ConnectError::Login(LoginError::NotAccepted {
+            asked: Some(asked), ..
+        }) if login.auth.accepted.contains(asked) => ConnectError::Exposing,
+        error => error,
+    })?;
     let mut logged_in = LoggedIn::new(opened);
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
@@ -353,11 +439,11 @@ async fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectError, LoggedIn, Login, log_in};
+    use super::{ConnectError, LoggedIn, Login, ServerAuth, answered, log_in};
     use crate::pool_handle::Keys;
     use pgweir_wire::backend::TxStatus;
     use pgweir_wire::encode;
-    use pgweir_wire::login::{Breach, LoginError};
+    use pgweir_wire::login::{Breach, LoginError, Method, Methods};
 
     /// A login with a connect query at a server that lets everyone in. It reports a setting, and
     /// another value of it for the query; this is its status after that.
@@ -376,8 +462,12 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
+            auth: ServerAuth {
+                accepted: Methods::ALL,
+                allow_plaintext: false,
+            },
         };
-        log_in(&mut tokio::io::join(&said[..], Vec::new()), login).await
+        log_in(&mut tokio::io::join(&said[..], Vec::new()), login, None).await
     }
 
     #[tokio::test]
@@ -397,5 +487,36 @@ mod tests {
             Err(ConnectError::Login(LoginError::Protocol(Breach::OpenTransaction { status: got })))
                 if got == status
         ));
+    }
+
+    #[test]
+    fn the_password_itself_goes_only_where_nobody_can_read_it() {
+        let auth = |allow_plaintext| ServerAuth {
+            accepted: Methods::ALL,
+            allow_plaintext,
+        };
+        let is_sent = |auth, peer: Option<&str>, encrypted| {
+            let peer = peer.map(|address| address.parse().unwrap());
+            answered(auth, peer, encrypted).contains(Method::Cleartext)
+        };
+        for local in [
+            None,
+            Some("127.0.0.1"),
+            Some("::1"),
+            Some("::ffff:127.0.0.2"),
+        ] {
+            assert!(is_sent(auth(false), local, false), "{local:?}");
+        }
+        for remote in ["10.0.0.1", "fd00::1", "::ffff:10.0.0.1"] {
+            assert!(!is_sent(auth(false), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(true), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(false), Some(remote), true), "{remote}");
+        }
+        // What is not listed is not sent anywhere.
+        let scram = ServerAuth {
+            accepted: Methods::parse("scram-sha-256").unwrap(),
+            allow_plaintext: true,
+        };
+        assert!(!is_sent(scram, None, true));
     }
 }

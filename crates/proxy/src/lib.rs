@@ -40,6 +40,7 @@ mod snapshot;
 mod socket;
 mod stats;
 mod texts;
+mod vault;
 mod verifiers;
 mod wire_io;
 mod worker;

@@ -28,6 +28,7 @@ use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
+use crate::vault::Vault;
 use pgweir_config::{Config, Workers};
 use pools::Pools;
 
@@ -98,6 +99,8 @@ pub(crate) struct Registry {
     budget: Mutex<Budget>,
     clients: Mutex<Clients>,
     pub(crate) errands: Errands,
+    /// Passwords for servers.
+    pub(crate) vault: Vault,
 }
 
 impl Registry {
@@ -120,6 +123,7 @@ impl Registry {
             budget: Mutex::default(),
             clients: Mutex::default(),
             errands: Errands::default(),
+            vault: Vault::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);

@@ -34,7 +34,9 @@ use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{SetLogLevel, reload};
 use crate::shown::{self, Shown};
 use crate::worker::{SWEEP, WAKE, Worker};
-use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
+use pgweir_config::{
+    self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Workers,
+};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;
@@ -346,11 +348,14 @@ impl Control {
         };
         for (database_name, database) in &config.databases {
             let user = database.forced_user.as_deref().unwrap_or(name);
-            let secret = database
-                .password
-                .as_ref()
-                .or_else(|| config.users.get(user)?.secret.as_ref());
-            if matches!(secret, Some(Secret::Scram(_))) {
+            let own = config.users.get(user).and_then(|user| user.secret.as_ref());
+            let comes_with_client = match config.server_password(database, user) {
+                ServerPassword::Known(secret) => matches!(secret, Secret::Scram(_)),
+                ServerPassword::Fetched(PasswordSource::Passfile(_)) => own.is_some(),
+                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_))
+                | ServerPassword::None => false,
+            };
+            if comes_with_client {
                 // The key comes with the first client; a failure before it would only refuse that
                 // client for server_login_retry.
                 continue;
@@ -381,8 +386,9 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
-    match Box::pin(connect::open(&pool, id, permit, secret, &config.tcp)).await {
+    let password = config.server_password(&settings.database, user);
+    let password = (&password, &registry.vault);
+    match Box::pin(connect::open(&pool, id, permit, password, &config.tcp)).await {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));

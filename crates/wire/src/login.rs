@@ -22,8 +22,10 @@ use crate::frame::{self, HEADER_LEN};
 use crate::startup::{self, MINOR_NEWEST};
 
 mod error;
+mod methods;
 
 pub use error::{Breach, LoginError};
+pub use methods::{BadMethods, Methods};
 
 /// Longest message taken from a server before it is ready, with its header. An error with its
 /// fields is the largest of them, and PostgreSQL bounds its own at less than this. Callers of
@@ -83,20 +85,20 @@ pub struct Identity {
     pub parameters: Vec<(String, String)>,
     /// What proves the user's identity.
     pub secrets: Secrets,
-    /// The weakest method that is answered. A server that asks for no proof at all is accepted.
-    pub weakest: Method,
+    /// The methods that are answered, and whether a server may ask for no proof at all.
+    pub accepted: Methods,
     /// The minor version of protocol 3 that is asked for, at most [`MINOR_NEWEST`]. A server since
     /// PostgreSQL 11 may answer with an older one; a server before that refuses all but 3.0.
     pub minor: u16,
 }
 
 impl Identity {
-    /// Gives `method` back if it is strong enough.
+    /// Gives `method` back if it is answered.
     fn permits(&self, method: Method) -> Result<Method, LoginError> {
-        if method < self.weakest {
-            return Err(LoginError::TooWeak {
-                asked: method,
-                weakest: self.weakest,
+        if !self.accepted.contains(method) {
+            return Err(LoginError::NotAccepted {
+                asked: Some(method),
+                accepted: self.accepted,
             });
         }
         Ok(method)
@@ -336,6 +338,12 @@ impl Awaits {
         let kind = backend::AUTHENTICATION;
         let request = AuthRequest::parse(body).ok_or(Breach::Malformed { kind })?;
         match (self, request) {
+            (Self::Request { .. }, AuthRequest::Ok) if !identity.accepted.allow_none() => {
+                Err(LoginError::NotAccepted {
+                    asked: None,
+                    accepted: identity.accepted,
+                })
+            }
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
             (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),
             (Self::Challenge(first), AuthRequest::SaslContinue(data)) => {

@@ -6,6 +6,7 @@ mod http;
 mod inheritance;
 mod problems;
 mod properties;
+mod server_passwords;
 mod sources;
 mod values;
 
@@ -48,11 +49,16 @@ const OUTSIDE: Outside<'static> = Outside {
             "\"kim\" \"SCRAM-SHA-256$nonsense\"",
         ]
         .join("\n")),
+        Some("conf/pgpass" | "conf/shared.pgpass") => Ok(
+            "# of the app\nlocalhost:5432:app:bob:x\n127.0.0.1:5432:app:bob:from a passfile\n"
+                .to_owned(),
+        ),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     },
     is_open: &|path| path.to_string_lossy().contains("open"),
+    is_shared: &|path| path.to_string_lossy().contains("shared"),
     token_secret: &|secret| match secret.len() {
         32.. => Ok(()),
         len => Err(format!("holds a secret of {len} bytes")),

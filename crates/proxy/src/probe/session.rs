@@ -14,8 +14,9 @@ use crate::connect::{ConnectError, Login, log_in};
 use crate::link::CancelAddress;
 use crate::pool_handle::Keys;
 use crate::socket;
+use crate::vault::{Place, Vault};
 use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{Secret, ServerAddress, Tcp};
+use pgweir_config::{Secret, ServerAddress, ServerPassword, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;
@@ -82,8 +83,8 @@ impl From<ReadError> for Failure {
 /// As whom to log in, and where.
 pub(super) struct ProbeLogin {
     pub(super) user: String,
-    pub(super) secret: Option<Secret>,
-    /// A client's proof, where there is no secret.
+    pub(super) password: ServerPassword,
+    /// A client's proof, where there is no password.
     pub(super) keys: Keys,
     /// Name of the database in PostgreSQL.
     pub(super) database: String,
@@ -109,19 +110,40 @@ impl ProbeSession {
     /// PostgreSQL cannot be reached or does not let us in, or takes too long.
     pub(super) async fn open(
         target: &Target,
-        entry: ProbeLogin,
-        tcp: &Tcp,
+        mut entry: ProbeLogin,
+        (tcp, vault): (&Tcp, &Vault),
     ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
-        timeout(limit, Self::connect(target, entry, tcp))
+        let (password, database, user) = (
+            entry.password.clone(),
+            entry.database.clone(),
+            entry.user.clone(),
+        );
+        let place = Place {
+            server: &target.address,
+            database: &database,
+            user: &user,
+            retry: target.retry,
+        };
+        let fetched = vault.fetch(&password, place).await;
+        let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
+        let secret = fetched.secret.as_ref();
+        let outcome = timeout(limit, Self::connect(target, &mut entry, secret, tcp))
             .await
-            .unwrap_or(Err(ConnectError::Timeout(limit)))
-            .map_err(Failure::Login)
+            .unwrap_or(Err(ConnectError::Timeout(limit)));
+        if let Err(error) = &outcome
+            && error.is_about_password()
+        {
+            // For the next attempt, which comes after a pause.
+            let _ = vault.refused(&password, place, &fetched).await;
+        }
+        outcome.map_err(Failure::Login)
     }
 
     async fn connect(
         target: &Target,
-        mut entry: ProbeLogin,
+        entry: &mut ProbeLogin,
+        secret: Option<&Secret>,
         tcp: &Tcp,
     ) -> Result<Self, ConnectError> {
         let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
@@ -141,15 +163,20 @@ impl ProbeSession {
             }
         };
         let login = Login {
-            user: entry.user,
-            database: entry.database,
-            secret: entry.secret.as_ref(),
+            user: entry.user.clone(),
+            database: entry.database.clone(),
+            secret,
             minor: 0,
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
+            auth: target.auth,
         };
-        log_in(&mut stream, login).await?;
+        let address = match &peer {
+            CancelAddress::Tcp(peer) => Some(peer.ip()),
+            CancelAddress::Unix(_) => None,
+        };
+        log_in(&mut stream, login, address).await?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),
