@@ -22,6 +22,7 @@ mod failures;
 mod findings;
 mod hostile;
 mod limits;
+mod load_balancer;
 mod locks;
 mod negotiation;
 mod neighbours;

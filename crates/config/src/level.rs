@@ -80,13 +80,6 @@ impl Level {
         self.values.contains_key(name)
     }
 
-    /// Whether the section says what the password is, or where it is written.
-    pub(super) fn gives_password(&self) -> bool {
-        super::passwords::WRITTEN
-            .iter()
-            .any(|name| self.gives(name))
-    }
-
     /// Whether a user's section changes the pools it has.
     pub(super) fn overrides_pool(&self) -> bool {
         settings::in_scope(Scope::User)
@@ -212,7 +205,7 @@ fn default(setting: &Setting) -> Parsed {
 /// Refuses what no setting of this kind takes.
 fn plain(kind: Kind, value: &Value) -> Result<(), String> {
     match value {
-        Value::List(_) if kind == Kind::Command => Ok(()),
+        Value::List(_) if matches!(kind, Kind::Command | Kind::Networks) => Ok(()),
         Value::Text(_) | Value::Float(_) | Value::Bool(_) => Ok(()),
         Value::Integer(number) if i64::try_from(*number).is_ok() => Ok(()),
         Value::Integer(_) => Err("is too large a number".to_owned()),

@@ -15,6 +15,8 @@ mod level;
 mod listen;
 mod listing;
 mod log;
+mod login_limits;
+mod networks;
 mod outside;
 pub mod passfile;
 mod passwords;
@@ -42,6 +44,8 @@ pub use http::{Compat, Http, Otlp, TokenKeys};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
+pub use login_limits::LoginLimits;
+pub use networks::Networks;
 pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
@@ -108,6 +112,10 @@ pub struct Config {
     pub fallback_database: Option<Arc<Database>>,
     /// Users by name, with their secrets.
     pub users: BTreeMap<String, Arc<User>>,
+    /// Whose connections begin with a header of the PROXY protocol (`proxy_protocol_networks`).
+    pub proxy_protocol_networks: Networks,
+    /// What one address may do before it has logged in.
+    pub login_limits: LoginLimits,
     /// Clients logged in at once, over all databases (`max_client_conn`).
     pub max_client_conn: u32,
     /// Servers open at once for a user whose section does not say (`max_user_connections`).

@@ -74,7 +74,9 @@ pub(super) fn of(
     let mut held = written(level, folder, outside, problems);
     match command {
         // Of a user it is for servers, and the other for clients.
-        Some(_) if level.scope == Scope::Database && level.gives_password() => {
+        Some(_)
+            if level.scope == Scope::Database && WRITTEN.iter().any(|name| level.gives(name)) =>
+        {
             let found = chain.find("password_command");
             let message = "stands beside another password; remove one";
             problems.push(Problem::new(
@@ -178,7 +180,7 @@ pub(super) fn passfile(chain: &Chain<'_>, folder: &Path, outside: &Outside<'_>) 
 }
 
 /// Settings that a password may be written with.
-pub(super) const WRITTEN: [&str; 3] = ["password", "password_env", "password_file"];
+const WRITTEN: [&str; 3] = ["password", "password_env", "password_file"];
 
 /// Whether a shell takes this for the name of a variable (POSIX, Base Definitions, 8.1).
 fn is_variable(name: &str) -> bool {

@@ -16,8 +16,8 @@ use super::raw::Raw;
 use super::settings::Scope;
 use super::warnings;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerAuth, Tcp, User,
-    Workers,
+    AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
+    Tcp, User, Workers,
 };
 
 /// A configuration and how it came about.
@@ -102,6 +102,8 @@ pub(super) fn resolve_into(
             .iter()
             .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
             .collect(),
+        proxy_protocol_networks: globals.get("proxy_protocol_networks"),
+        login_limits: LoginLimits::read(&globals),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
         client_login_timeout: globals.get("client_login_timeout"),

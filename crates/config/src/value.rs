@@ -9,6 +9,8 @@ use pgweir_settings::time::{self, MILLISECOND, SECOND, Unreadable};
 use pgweir_settings::without_secrets;
 use pgweir_wire::login::Methods;
 
+use super::Networks;
+
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -45,6 +47,8 @@ pub enum Kind {
     Workers,
     /// Addresses to listen at, separated by commas.
     Addresses,
+    /// Networks, as a text with commas or a list of texts.
+    Networks,
     /// A program and its arguments, as a list of texts. The arguments are never shown.
     Command,
     /// Methods of authentication, as libpq's `require_auth` has them.
@@ -69,6 +73,7 @@ pub(super) enum Parsed {
     Time(Duration),
     Word(&'static str),
     Addresses(Vec<IpAddr>),
+    Networks(Networks),
     Words(Vec<String>),
     Methods(Methods),
 }
@@ -99,6 +104,7 @@ impl Kind {
             Self::Choice(words) => word(value, words).map(Parsed::Word),
             Self::Workers => workers(value),
             Self::Addresses => addresses(value).map(Parsed::Addresses),
+            Self::Networks => networks(value).map(Parsed::Networks),
             Self::Command => command(value).map(Parsed::Words),
             Self::Methods => match Methods::parse(in_quotes(value)?) {
                 Ok(methods) => Ok(Parsed::Methods(methods)),
@@ -126,6 +132,8 @@ impl Kind {
                 let list: Vec<String> = list.iter().map(IpAddr::to_string).collect();
                 list.join(", ")
             }
+            (_, Parsed::Networks(networks)) if networks.is_empty() => "none".to_owned(),
+            (_, Parsed::Networks(networks)) => networks.to_string(),
             (_, Parsed::Words(words)) => match &words[..] {
                 [] => "unset".to_owned(),
                 [program] => printable(program),
@@ -154,6 +162,7 @@ impl Kind {
             Self::Choice(words) => format!("`{}`", words.join("`, `")),
             Self::Workers => format!("`auto` or 1 to {WORKERS_MAX}"),
             Self::Addresses => "addresses, comma separated; `*`: all; empty: none".to_owned(),
+            Self::Networks => "networks such as `10.0.0.0/8`, and `unix`, comma separated or as a list; empty: none".to_owned(),
             Self::Command => "a list of texts".to_owned(),
             Self::Methods => "`none`, `password`, `md5`, `scram-sha-256`, comma separated, or those not answered, each with a `!`; empty: all".to_owned(),
         }
@@ -259,6 +268,19 @@ fn word(value: &Value, words: &'static [&str]) -> Result<&'static str, String> {
     found
         .copied()
         .ok_or_else(|| format!("must be one of {}", words.join(", ")))
+}
+
+fn networks(value: &Value) -> Result<Networks, String> {
+    let mut networks = Networks::default();
+    let items: Vec<&str> = match value {
+        Value::List(items) => items.iter().map(in_quotes).collect::<Result<_, _>>()?,
+        value => in_quotes(value)?.split(',').collect(),
+    };
+    let items = items.into_iter().map(str::trim);
+    for item in items.filter(|item| !item.is_empty()) {
+        networks.add(item)?;
+    }
+    Ok(networks)
 }
 
 fn command(value: &Value) -> Result<Vec<String>, String> {

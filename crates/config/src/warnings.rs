@@ -25,6 +25,16 @@ pub(super) fn of(
     if config.auth_type == AuthType::Trust {
         warnings.extend(trust(config, &globals));
     }
+    if config.proxy_protocol_networks.has_everybody() {
+        let found = globals.find("proxy_protocol_networks");
+        let message = "lets everybody claim any address; list the load balancers alone";
+        let warning = Problem::new(
+            found.origin,
+            globals.key("proxy_protocol_networks"),
+            message,
+        );
+        warnings.push(warning.with_value(config.proxy_protocol_networks.to_string()));
+    }
     let mut files = Files {
         folder,
         outside,

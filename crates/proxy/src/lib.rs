@@ -28,6 +28,7 @@ mod platform;
 mod pool_handle;
 mod probe;
 mod probes;
+mod proxied;
 mod recovery;
 mod registry;
 mod reload;

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::login::{Door, LoggedIn, LoginEnd};
 use crate::platform::{Account, Client, PoolRef};
+use crate::proxied;
 use crate::slots::Stranger;
 use crate::socket::{self, Socket};
 use crate::texts::{self, ClientError, seconds};
@@ -151,15 +152,22 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    address: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
     mut stranger: Stranger,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Socket>,
 ) {
     let config = door.registry.config();
     let ejected = stranger.ejected();
+    // Where the client is, which may come through a load balancer.
+    let mut address = peer;
+    let login = async {
+        address = proxied::source(&mut stream, peer, &config.proxy_protocol_networks).await?;
+        stranger.comes_from(address.map(|address| address.ip()));
+        door.log_in(&mut stream, &stranger).await
+    };
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, &stranger)) => outcome,
+        outcome = Box::pin(login) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => Err(error.into()),
     };

@@ -78,6 +78,12 @@ impl Stranger {
         self.slots.lock().heard(self.number, Instant::now());
     }
 
+    /// It is there, as a load balancer says.
+    pub(crate) fn comes_from(&self, address: Option<IpAddr>) {
+        let mut table = self.slots.lock();
+        table.moved(self.number, address, Instant::now());
+    }
+
     /// It is none any more.
     pub(crate) fn leave(&self) {
         if self.slots.lock().leave(self.number) {
@@ -216,6 +222,21 @@ impl Table {
         }
     }
 
+    /// It is at another address than it seemed, and has said so.
+    fn moved(&mut self, number: u64, address: Option<IpAddr>, now: Instant) {
+        let address = address.map(network);
+        let Some(entry) = self.strangers.get_mut(&number) else {
+            return;
+        };
+        if entry.address == address {
+            return;
+        }
+        entry.heard = now;
+        let before = std::mem::replace(&mut entry.address, address);
+        self.uncount(before);
+        *self.by_address.entry(address).or_default() += 1;
+    }
+
     /// Whether it had a place still.
     fn leave(&mut self, number: u64) -> bool {
         self.remove(number).is_some()
@@ -223,13 +244,17 @@ impl Table {
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.strangers.remove(&number)?;
-        let places = self.by_address.get_mut(&entry.address);
+        self.uncount(entry.address);
+        Some(entry)
+    }
+
+    fn uncount(&mut self, address: Option<IpAddr>) {
+        let places = self.by_address.get_mut(&address);
         let places = places.expect("counted when it came");
         *places -= 1;
         if *places == 0 {
-            self.by_address.remove(&entry.address);
+            self.by_address.remove(&address);
         }
-        Some(entry)
     }
 
     fn cancel(&mut self) -> bool {

@@ -1,6 +1,7 @@
 //! Tests of the configuration: what a text resolves to, and which problems it has.
 
 mod docs;
+mod doors;
 mod environment;
 mod http;
 mod inheritance;

@@ -128,6 +128,31 @@ fn a_place_that_is_left_is_free_and_its_owner_is_never_ejected() {
 }
 
 #[test]
+fn a_stranger_counts_where_its_load_balancer_says_it_is() {
+    let mut run = Run::new();
+    let real = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+    for at in ["192.0.2.1", "192.0.2.1", "192.0.2.2"] {
+        assert!(run.comes("10.0.0.1"));
+        let number = run.entered.last().unwrap().0;
+        run.table.moved(number, real(at), run.now);
+        run.later(1);
+    }
+    assert_eq!(run.table.by_address[&real("192.0.2.1")], 2);
+    assert!(!run.table.by_address.contains_key(&real("10.0.0.1")));
+    run.later(2000);
+    assert!(run.comes("10.0.0.1"));
+    // Of the two from one address.
+    assert_eq!(run.ejected(), [0]);
+    for which in 0..4 {
+        run.leaves(which);
+    }
+    assert!(run.table.by_address.is_empty());
+    run.table
+        .moved(run.entered[0].0, real("192.0.2.1"), run.now);
+    assert!(run.table.by_address.is_empty(), "it has left");
+}
+
+#[test]
 fn cancel_requests_have_places_of_their_own() {
     let mut run = Run::new();
     for _ in 0..3 {
