@@ -12,6 +12,7 @@ mod administration;
 mod alerts;
 mod audit;
 mod auth;
+mod before_login;
 mod cancel;
 mod command_line;
 mod crowd;

@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod attempts;
 mod backends;
 mod blocker;
 mod cancel;

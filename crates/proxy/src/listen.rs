@@ -163,13 +163,22 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut address = peer;
     let login = async {
         address = proxied::source(&mut stream, peer, &config.proxy_protocol_networks).await?;
-        stranger.comes_from(address.map(|address| address.ip()));
+        let address = address.map(|address| address.ip());
+        let limits = &config.login_limits;
+        let max = limits
+            .max_per_address
+            .filter(|_| !limits.exempt.contains(address));
+        let queued = || door.registry.attempts.queued(address);
+        stranger.comes_from(address, max, queued).await;
         door.log_in(&mut stream, &stranger).await
     };
     let outcome = tokio::select! {
         outcome = Box::pin(login) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
-        error = ejected => Err(error.into()),
+        error = ejected => {
+            door.registry.attempts.ejected();
+            Err(error.into())
+        }
     };
     let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {

@@ -199,7 +199,12 @@ impl Door {
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
-        let proven = self
+        let attempts = &self.registry.attempts;
+        let delay = attempts.delay(&config.login_limits, stranger.address());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let outcome = self
             .authenticate(
                 stream,
                 &mut inbound,
@@ -207,7 +212,11 @@ impl Door {
                 &startup.user,
                 (out, stranger),
             )
-            .await?;
+            .await;
+        if matches!(&outcome, Err(LoginEnd::Refused(error)) if is_failure(error)) {
+            attempts.failed(&config.login_limits, stranger.address());
+        }
+        let proven = outcome?;
         let database = find_database(&config, &startup.database)?;
         let pool = self
             .registry
@@ -526,6 +535,12 @@ fn wrong_password(user: &str) -> ClientError {
         SqlState::INVALID_PASSWORD,
         format!("password authentication failed for user \"{user}\""),
     )
+}
+
+/// Whether somebody may have tried a password or a name.
+fn is_failure(error: &ClientError) -> bool {
+    let codes = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION];
+    codes.contains(&error.sqlstate)
 }
 
 fn violation(message: impl Into<String>) -> ClientError {

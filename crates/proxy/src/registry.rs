@@ -16,6 +16,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
 use tokio::sync::{Notify, oneshot};
 
+use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -101,6 +102,8 @@ pub(crate) struct Registry {
     pub(crate) errands: Errands,
     /// Passwords for servers.
     pub(crate) vault: Vault,
+    /// Logins of clients, by address.
+    pub(crate) attempts: Attempts,
 }
 
 impl Registry {
@@ -124,6 +127,7 @@ impl Registry {
             clients: Mutex::default(),
             errands: Errands::default(),
             vault: Vault::default(),
+            attempts: Attempts::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);
