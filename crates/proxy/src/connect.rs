@@ -61,6 +61,21 @@ impl ConnectError {
         }
     }
 
+    /// Whether PostgreSQL, the role or the database has as many connections as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
+            }
+            Self::Unreachable(_)
+            | Self::Timeout(_)
+            | Self::Broken(_)
+            | Self::Password(_)
+            | Self::Exposing
+            | Self::Login(_) => false,
+        }
+    }
+
     /// Whether another password may help.
     pub(crate) fn is_about_password(&self) -> bool {
         match self {

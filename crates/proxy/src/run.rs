@@ -12,7 +12,6 @@ use pgweir_http::Serving;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ServerId, WorkerId};
-use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -50,6 +49,15 @@ const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
 
 /// Time to report a panic.
 const REPORT_MAX: Duration = Duration::from_secs(3);
+
+/// Pauses before a PostgreSQL that says it is full is asked again, if it may still count a server that was
+/// closed: in place of which, as a rule, this one is opened.
+const LINGER_PAUSES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+];
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
@@ -388,7 +396,22 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .unwrap_or(&pool.user);
     let password = config.server_password(&settings.database, user);
     let password = (&password, &registry.vault);
-    match Box::pin(connect::open(&pool, id, permit, password, &config.tcp)).await {
+    let mut permit = permit;
+    let mut pauses = LINGER_PAUSES.iter();
+    let outcome = loop {
+        let outcome = Box::pin(connect::open(&pool, id, permit, password, &config.tcp)).await;
+        match outcome {
+            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+                let Some(pause) = pauses.next() else {
+                    break Err((back, failure));
+                };
+                permit = back;
+                tokio::time::sleep(*pause).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    match outcome {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
@@ -417,7 +440,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 None => failure.client_error(),
             };
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
-            let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
+            let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {
                 let pool = PoolRef(pool.clone());
                 outbox.failed(&*registry, &pool, now, id, (permit, is_full));
