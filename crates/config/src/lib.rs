@@ -18,7 +18,10 @@ mod level;
 mod listen;
 mod listing;
 mod log;
+mod login_limits;
+mod networks;
 mod outside;
+pub mod passfile;
 mod passwords;
 mod pattern;
 mod pool;
@@ -27,6 +30,7 @@ mod records;
 pub mod reload;
 mod resolve;
 mod secrets;
+mod server_password;
 pub mod settings;
 mod startup;
 mod tls;
@@ -47,10 +51,15 @@ pub use http::{Compat, Http, Otlp, TokenKeys};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
+pub use login_limits::LoginLimits;
+pub use networks::Networks;
 pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use server_password::{
+    PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
+};
 pub use startup::{pool_info, startup_lines};
 pub use tls::{
     Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
@@ -120,6 +129,10 @@ pub struct Config {
     pub fallback_database: Option<Arc<Database>>,
     /// Users by name, with their secrets.
     pub users: BTreeMap<String, Arc<User>>,
+    /// Whose connections begin with a header of the PROXY protocol (`proxy_protocol_networks`).
+    pub proxy_protocol_networks: Networks,
+    /// What one address may do before it has logged in.
+    pub login_limits: LoginLimits,
     /// Clients logged in at once, over all databases (`max_client_conn`).
     pub max_client_conn: u32,
     /// Servers open at once for a user whose section does not say (`max_user_connections`).
@@ -154,6 +167,7 @@ impl Config {
         User {
             name: name.to_owned(),
             secret: None,
+            password_source: None,
             max_user_connections: self.max_user_connections,
             max_user_client_connections: self.max_user_client_connections,
         }
@@ -190,6 +204,9 @@ pub struct User {
     pub name: String,
     /// Absent when the user is listed without one: only `trust` lets it in.
     pub secret: Option<Secret>,
+    /// Where its password for server logins is fetched: the file that `secret` was read from, or a
+    /// command.
+    pub password_source: Option<PasswordSource>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).
@@ -212,6 +229,12 @@ pub struct Database {
     pub forced_user: Option<String>,
     /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
     pub password: Option<Secret>,
+    /// Where that is fetched instead: the file that `password` was read from, or a command.
+    pub password_source: Option<PasswordSource>,
+    /// File in libpq's format for logins without a password of their own (`passfile`).
+    pub passfile: Option<PathBuf>,
+    /// What may be answered to its servers.
+    pub server_auth: ServerAuth,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).
@@ -250,7 +273,7 @@ impl Database {
 }
 
 /// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerAddress {
     /// Host name or address, and port.
     Tcp {

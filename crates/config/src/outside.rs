@@ -15,6 +15,8 @@ pub struct Outside<'a> {
     pub folder: &'a dyn Fn(&Path) -> io::Result<Vec<String>>,
     /// Whether everybody on this machine may read a file.
     pub is_open: &'a dyn Fn(&Path) -> bool,
+    /// Whether anybody but its owner may do anything with a file.
+    pub is_shared: &'a dyn Fn(&Path) -> bool,
     /// Whether a secret is good enough to sign tokens with; if not, a sentence.
     pub token_secret: &'a dyn Fn(&str) -> Result<(), String>,
     /// Whether a JSON Web Key Set has keys that can be used; if not, a sentence.

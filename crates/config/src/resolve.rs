@@ -13,12 +13,12 @@ use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::outside::Outside;
-use super::passwords::{self, Entry, Held};
+use super::passwords::{self, Entry, Held, Password};
 use super::raw::Raw;
 use super::settings::Scope;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
-    Workers,
+    AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
+    ServerTls, Tcp, User, Workers,
 };
 use super::{tls, warnings};
 
@@ -70,6 +70,7 @@ pub(super) fn resolve_into(
         })
         .collect();
 
+    let files = (&*raw.folder, outside);
     let users: Vec<Entry<'_, Arc<User>>> = users
         .iter()
         .map(|(name, level, password)| Entry {
@@ -93,7 +94,8 @@ pub(super) fn resolve_into(
                     true => tls::servers(&chain, &raw.folder, outside, problems),
                     false => server_tls.clone(),
                 };
-                Arc::new(database((name, password), (level, &global), tls, &users))
+                let own = (*name, level, password);
+                Arc::new(database(own, tls, (&global, &users), files))
             },
         })
         .collect();
@@ -123,6 +125,8 @@ pub(super) fn resolve_into(
             .iter()
             .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
             .collect(),
+        proxy_protocol_networks: globals.get("proxy_protocol_networks"),
+        login_limits: LoginLimits::read(&globals),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
         max_user_client_connections: globals.get("max_user_client_connections"),
@@ -137,9 +141,8 @@ pub(super) fn resolve_into(
         probe_interval: globals.get("probe_interval"),
     };
     if !raw.torn {
-        consistency::check(&config, &global, &databases, &users, problems);
+        consistency::check(&config, &global, &databases, &users, outside, problems);
     }
-    let files = (&*raw.folder, outside);
     Resolved {
         warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
@@ -176,16 +179,17 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
     User {
         name: name.to_owned(),
         secret: password.secret(),
+        password_source: password.source.clone(),
         max_user_connections: chain.get("max_user_connections"),
         max_user_client_connections: chain.get("max_user_client_connections"),
     }
 }
 
 fn database(
-    (name, password): (&str, &Held),
-    (level, global): (&Level, &Level),
+    (name, level, password): (&str, &Level, &Held),
     tls: Arc<ServerTls>,
-    users: &[Entry<'_, Arc<User>>],
+    (global, users): (&Level, &[Entry<'_, Arc<User>>]),
+    (folder, outside): (&Path, &Outside<'_>),
 ) -> Database {
     let chain = Chain::new(&[level, global]);
     let given = chain.get::<Option<String>>("dbname");
@@ -210,6 +214,15 @@ fn database(
         dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
+        password_source: password.source.clone(),
+        passfile: match password.password {
+            // There is none, and none is to be looked for.
+            Password::Empty => None,
+            Password::NotGiven | Password::Broken | Password::Set(_) => {
+                passwords::passfile(&chain, folder, outside)
+            }
+        },
+        server_auth: ServerAuth::read(&chain),
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),

@@ -1,6 +1,7 @@
 //! Opening a server connection: connect, log in, learn its settings.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
@@ -10,7 +11,7 @@ use pgweir_pool::waits::Cause;
 use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::auth::scram;
 use pgweir_wire::login::{
-    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Opened, Secrets, Turn,
+    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_NEWEST;
@@ -23,8 +24,9 @@ use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::Socket;
 use crate::texts::{ClientError, seconds};
 use crate::tls::servers::{Connectors, TlsError};
+use crate::vault::{FetchError, Place, Vault};
 use crate::wire_io::Inbound;
-use pgweir_config::{Secret, Tcp};
+use pgweir_config::{Secret, ServerAuth, ServerPassword, Tcp};
 
 /// Why a server could not be opened.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(crate) enum ConnectError {
     Tls(TlsError),
     /// The connection broke during login.
     Broken(io::Error),
+    /// There is no password to log in with.
+    Password(FetchError),
+    /// PostgreSQL asks for the password itself, over a network without encryption.
+    Exposing,
     /// PostgreSQL refused the login or the connect query, or the login failed on its side or ours.
     Login(LoginError),
 }
@@ -61,6 +67,28 @@ impl ConnectError {
             Self::Login(LoginError::Refused { sqlstate, .. }) => {
                 *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
             }
+            _ => false,
+        }
+    }
+
+    /// Whether PostgreSQL, the role or the database has as many connections as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether another password may help.
+    pub(crate) fn is_about_password(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
+                sqlstate,
+                Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
+            ),
+            Self::Login(LoginError::NoSecret { .. }) => true,
             _ => false,
         }
     }
@@ -115,9 +143,15 @@ impl ConnectError {
                 ),
             )
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
-            Self::Broken(_)
+            Self::Password(_) => ClientError::new(
+                SqlState::CONNECTION_FAILURE,
+                "the pooler cannot get its password for PostgreSQL",
+            )
+            .hint("See the pooler's log for the reason."),
+            Self::Exposing
+            | Self::Broken(_)
             | Self::Login(
-                LoginError::TooWeak { .. }
+                LoginError::NotAccepted { .. }
                 | LoginError::Unbound
                 | LoginError::Scram(_)
                 | LoginError::Protocol(_),
@@ -143,6 +177,11 @@ impl std::fmt::Display for ConnectError {
             }
             Self::Tls(error) => write!(f, "{error}. {}", error.remedy()),
             Self::Broken(error) => write!(f, "connection broke during login: {error}"),
+            Self::Password(error) => error.fmt(f),
+            Self::Exposing => f.write_str(
+                "the server asks for the password in clear text over a connection without TLS; use \
+                 scram-sha-256 in its pg_hba.conf, or set server_allow_plaintext_password = true",
+            ),
             Self::Login(error) => error.fmt(f),
         }
     }
@@ -170,8 +209,32 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
-    /// What a proof is bound to, and whether it has to be.
-    pub(crate) binding: (Option<Vec<u8>>, bool),
+    /// What may be answered.
+    pub(crate) auth: ServerAuth,
+    /// What the connection protects.
+    pub(crate) safety: Safety,
+}
+
+/// What a connection protects, which decides what is answered over it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Safety {
+    /// `None` is a unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) encrypted: bool,
+    /// What a proof can be bound to.
+    pub(crate) binding: Option<Vec<u8>>,
+    /// It has to be bound to that.
+    pub(crate) requires_binding: bool,
+}
+
+/// The methods that are answered. Who listens on the way reads the password itself, so it is sent only where
+/// nobody can, or the operator says so.
+pub(crate) fn answered(auth: ServerAuth, safety: &Safety) -> Methods {
+    let is_local = |address: IpAddr| address.to_canonical().is_loopback();
+    if safety.encrypted || safety.peer.is_none_or(is_local) || auth.allow_plaintext {
+        return auth.accepted;
+    }
+    auth.accepted.without(Method::Cleartext)
 }
 
 /// What a login brought.
@@ -203,7 +266,7 @@ pub(crate) async fn open(
     pool: &PoolHandle,
     id: ServerId,
     permit: Permit,
-    secret: Option<&Secret>,
+    (password, vault): (&ServerPassword, &Vault),
     (tcp, connectors): (&Tcp, &Connectors),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
@@ -225,17 +288,18 @@ pub(crate) async fn open(
         tcp,
         connectors,
     };
-    let attempt = async {
+    let attempt = async |secret: Option<&Secret>, keys: &mut Keys| {
         loop {
             let mut login = Login {
-                binding: (None, false),
+                safety: Safety::default(),
                 user: user.to_owned(),
                 database: name.to_owned(),
-                secret: database.password.as_ref().or(secret),
+                secret,
                 minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
-                keys: &mut keys,
+                keys,
                 parameters: &parameters,
                 connect_query,
+                auth: database.server_auth,
             };
             match connect(way, &mut login).await {
                 Err(error) if !keys.refuse_newer && error.is_about_version() => {
@@ -245,11 +309,33 @@ pub(crate) async fn open(
             }
         }
     };
-    let outcome = match limit {
-        None => attempt.await,
-        Some(limit) => tokio::time::timeout(limit, attempt)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(limit))),
+    let place = Place {
+        server: &database.server,
+        database: name,
+        user,
+        retry: settings.config.server_login_retry,
+    };
+    let mut fetched = match vault.fetch(password, place).await {
+        Ok(fetched) => fetched,
+        Err(error) => return Err((permit, ConnectError::Password(error))),
+    };
+    let outcome = loop {
+        let attempt = attempt(fetched.secret.as_ref(), &mut keys);
+        let outcome = match limit {
+            None => attempt.await,
+            Some(limit) => tokio::time::timeout(limit, attempt)
+                .await
+                .unwrap_or(Err(ConnectError::Timeout(limit))),
+        };
+        if !matches!(&outcome, Err(error) if error.is_about_password()) {
+            break outcome;
+        }
+        match vault.refused(password, place, &fetched).await {
+            // It was renewed for this login, so the next refusal is the last.
+            Some(Ok(renewed)) => fetched = renewed,
+            Some(Err(error)) => break Err(ConnectError::Password(error)),
+            None => break outcome,
+        }
     };
     let (socket, server, logged_in) = match outcome {
         Ok(opened) => opened,
@@ -311,7 +397,7 @@ async fn enter_by(
     login: &mut Login<'_>,
 ) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
     let (mut stream, reached) = way.dial(encrypts).await?;
-    login.binding = way.binding(&stream);
+    login.safety = way.safety(&stream, &reached);
     let logged_in = log_in(&mut stream, login).await?;
     Ok((stream, reached, logged_in))
 }
@@ -324,14 +410,15 @@ pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
+    let accepted = answered(login.auth, &login.safety);
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
         user: login.user.clone(),
         database: login.database.clone(),
         parameters: login.parameters.to_vec(),
-        weakest: Method::Cleartext,
-        binding: login.binding.0.clone(),
-        requires_binding: login.binding.1,
+        accepted,
+        binding: login.safety.binding.clone(),
+        requires_binding: login.safety.requires_binding,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -339,7 +426,13 @@ pub(crate) async fn log_in(
     let mut out = Vec::new();
     let mut inbound = Inbound::new(MESSAGE_MAX);
     let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
-    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await;
+    let opened = opened.map_err(|error| match error {
+        ConnectError::Login(LoginError::NotAccepted {
+            asked: Some(asked), ..
+        }) if login.auth.accepted.contains(asked) => ConnectError::Exposing,
+        error => error,
+    })?;
     let mut logged_in = LoggedIn::new(opened);
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
@@ -402,11 +495,11 @@ async fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectError, LoggedIn, Login, log_in};
+    use super::{ConnectError, LoggedIn, Login, Safety, ServerAuth, answered, log_in};
     use crate::pool_handle::Keys;
     use pgweir_wire::backend::TxStatus;
     use pgweir_wire::encode;
-    use pgweir_wire::login::{Breach, LoginError};
+    use pgweir_wire::login::{Breach, LoginError, Method, Methods};
 
     /// A login with a connect query at a server that lets everyone in. It reports a setting, and
     /// another value of it for the query; this is its status after that.
@@ -425,7 +518,11 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
-            binding: (None, false),
+            auth: ServerAuth {
+                accepted: Methods::ALL,
+                allow_plaintext: false,
+            },
+            safety: Safety::default(),
         };
         log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }
@@ -447,5 +544,41 @@ mod tests {
             Err(ConnectError::Login(LoginError::Protocol(Breach::OpenTransaction { status: got })))
                 if got == status
         ));
+    }
+
+    #[test]
+    fn the_password_itself_goes_only_where_nobody_can_read_it() {
+        let auth = |allow_plaintext| ServerAuth {
+            accepted: Methods::ALL,
+            allow_plaintext,
+        };
+        let is_sent = |auth, peer: Option<&str>, encrypted| {
+            let peer = peer.map(|address| address.parse().unwrap());
+            let safety = Safety {
+                peer,
+                encrypted,
+                ..Safety::default()
+            };
+            answered(auth, &safety).contains(Method::Cleartext)
+        };
+        for local in [
+            None,
+            Some("127.0.0.1"),
+            Some("::1"),
+            Some("::ffff:127.0.0.2"),
+        ] {
+            assert!(is_sent(auth(false), local, false), "{local:?}");
+        }
+        for remote in ["10.0.0.1", "fd00::1", "::ffff:10.0.0.1"] {
+            assert!(!is_sent(auth(false), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(true), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(false), Some(remote), true), "{remote}");
+        }
+        // What is not listed is not sent anywhere.
+        let scram = ServerAuth {
+            accepted: Methods::parse("scram-sha-256").unwrap(),
+            allow_plaintext: true,
+        };
+        assert!(!is_sent(scram, None, true));
     }
 }

@@ -11,7 +11,7 @@ use pgweir_config::{ChannelBinding, ServerAddress, ServerTls, Tcp, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::connect::ConnectError;
+use crate::connect::{ConnectError, Safety};
 use crate::socket::{self, Plain};
 use crate::tls::certificate;
 use crate::tls::servers::{Connector, Connectors};
@@ -61,16 +61,23 @@ impl Way<'_> {
         }
     }
 
-    /// What a proof over `stream` can be bound to, and whether it has to be.
-    pub(crate) fn binding(&self, stream: &Dialled) -> (Option<Vec<u8>>, bool) {
+    /// What a connection protects.
+    pub(crate) fn safety(&self, stream: &Dialled, reached: &Reached) -> Safety {
+        let peer = match &reached.address {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix(_) => None,
+        };
+        let tls = stream.connection();
         let wanted = self.tls.channel_binding;
-        if wanted == ChannelBinding::Disable {
-            return (None, false);
-        }
-        let certificates = stream.connection().and_then(|tls| tls.peer_certificates());
+        let certificates = tls.and_then(|tls| tls.peer_certificates());
         let own = certificates.and_then(|chain| chain.first());
-        let binding = own.and_then(|certificate| certificate::binding(certificate));
-        (binding, wanted == ChannelBinding::Require)
+        let binding = own.filter(|_| wanted != ChannelBinding::Disable);
+        Safety {
+            peer,
+            encrypted: tls.is_some(),
+            binding: binding.and_then(|certificate| certificate::binding(certificate)),
+            requires_binding: wanted == ChannelBinding::Require,
+        }
     }
 
     /// Connects; with `encrypts` TLS is spoken if the server has it.

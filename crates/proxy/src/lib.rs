@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod attempts;
 mod authentication;
 mod backends;
 mod blocker;
@@ -31,6 +32,7 @@ mod platform;
 mod pool_handle;
 mod probe;
 mod probes;
+mod proxied;
 mod recovery;
 mod registry;
 mod reload;
@@ -44,6 +46,7 @@ mod socket;
 mod stats;
 mod texts;
 mod tls;
+mod vault;
 mod wire_io;
 mod worker;
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
 /// Tells pools, budget and workers.
 fn take_over(registry: &Registry, config: Arc<Config>) {
     registry.set_config(config.clone());
+    registry.vault.clear();
     registry.probes.reconfigured();
     registry.run_errand(|outbox, now| {
         for (group, limit) in user_limits(&config) {

@@ -12,7 +12,6 @@ use pgweir_http::Serving;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ServerId, WorkerId};
-use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -35,7 +34,9 @@ use crate::reload::{SetLogLevel, reload};
 use crate::shown::{self, Shown};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
-use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
+use pgweir_config::{
+    self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Workers,
+};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;
@@ -49,6 +50,15 @@ const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
 
 /// Time to report a panic.
 const REPORT_MAX: Duration = Duration::from_secs(3);
+
+/// Pauses before a PostgreSQL that says it is full is asked again, if it may still count a server that was
+/// closed: in place of which, as a rule, this one is opened.
+const LINGER_PAUSES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+];
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
@@ -348,11 +358,14 @@ impl Control {
         };
         for (database_name, database) in &config.databases {
             let user = database.forced_user.as_deref().unwrap_or(name);
-            let secret = database
-                .password
-                .as_ref()
-                .or_else(|| config.users.get(user)?.secret.as_ref());
-            if matches!(secret, Some(Secret::Scram(_))) {
+            let own = config.users.get(user).and_then(|user| user.secret.as_ref());
+            let comes_with_client = match config.server_password(database, user) {
+                ServerPassword::Known(secret) => matches!(secret, Secret::Scram(_)),
+                ServerPassword::Fetched(PasswordSource::Passfile(_)) => own.is_some(),
+                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_))
+                | ServerPassword::None => false,
+            };
+            if comes_with_client {
                 // The key comes with the first client; a failure before it would only refuse that
                 // client for server_login_retry.
                 continue;
@@ -383,9 +396,25 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
+    let password = config.server_password(&settings.database, user);
+    let password = (&password, &registry.vault);
     let way = (&config.tcp, &registry.connectors);
-    match Box::pin(connect::open(&pool, id, permit, secret, way)).await {
+    let mut permit = permit;
+    let mut pauses = LINGER_PAUSES.iter();
+    let outcome = loop {
+        let outcome = Box::pin(connect::open(&pool, id, permit, password, way)).await;
+        match outcome {
+            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+                let Some(pause) = pauses.next() else {
+                    break Err((back, failure));
+                };
+                permit = back;
+                tokio::time::sleep(*pause).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    match outcome {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
@@ -414,7 +443,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 None => failure.client_error(),
             };
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
-            let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
+            let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {
                 let pool = PoolRef(pool.clone());
                 outbox.failed(&*registry, &pool, now, id, (permit, is_full));
