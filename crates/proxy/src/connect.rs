@@ -18,7 +18,7 @@ use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
-use crate::dial::{Dialled, Reached, Way};
+use crate::dial::{DialError, Dialled, Reached, Safety, Way};
 use crate::link::{CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::Socket;
@@ -187,6 +187,16 @@ impl std::fmt::Display for ConnectError {
     }
 }
 
+impl From<DialError> for ConnectError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Unreachable(error) => Self::Unreachable(error),
+            DialError::Broken(error) => Self::Broken(error),
+            DialError::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
 impl From<LoginError> for ConnectError {
     fn from(error: LoginError) -> Self {
         Self::Login(error)
@@ -213,18 +223,6 @@ pub(crate) struct Login<'a> {
     pub(crate) auth: ServerAuth,
     /// What the connection protects.
     pub(crate) safety: Safety,
-}
-
-/// What a connection protects, which decides what is answered over it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Safety {
-    /// `None` is a unix socket.
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) encrypted: bool,
-    /// What a proof can be bound to.
-    pub(crate) binding: Option<Vec<u8>>,
-    /// It has to be bound to that.
-    pub(crate) requires_binding: bool,
 }
 
 /// The methods that are answered. Who listens on the way reads the password itself, so it is sent only where

@@ -1,7 +1,7 @@
 //! Connecting to PostgreSQL, up to where its protocol begins.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +11,9 @@ use pgweir_config::{ChannelBinding, ServerAddress, ServerTls, Tcp, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::connect::{ConnectError, Safety};
 use crate::socket::{self, Plain};
 use crate::tls::certificate;
-use crate::tls::servers::{Connector, Connectors};
+use crate::tls::servers::{Connector, Connectors, TlsError};
 use crate::tls::stream::MaybeTls;
 
 /// Where PostgreSQL is, and how it is spoken to.
@@ -39,6 +38,35 @@ pub(crate) struct Reached {
 pub(crate) enum Peer {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+/// What a connection protects, which decides what is answered over it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Safety {
+    /// `None` is a unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) encrypted: bool,
+    /// What a proof can be bound to.
+    pub(crate) binding: Option<Vec<u8>>,
+    /// It has to be bound to that.
+    pub(crate) requires_binding: bool,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    /// Nobody answers at the address.
+    Unreachable(io::Error),
+    /// The connection broke at once.
+    Broken(io::Error),
+    /// It cannot be encrypted, and has to be.
+    Tls(TlsError),
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
 }
 
 /// A TCP or a unix stream.
@@ -84,12 +112,12 @@ impl Way<'_> {
     ///
     /// # Errors
     /// Nobody answers there, or it cannot be encrypted.
-    pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), ConnectError> {
+    pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), DialError> {
         match self.server {
             ServerAddress::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port))
                     .await
-                    .map_err(ConnectError::Unreachable)?;
+                    .map_err(DialError::Unreachable)?;
                 socket::tune((&stream).into(), self.tcp)?;
                 // A name may stand for several servers, and a key is known to one of them.
                 let peer = stream.peer_addr()?;
@@ -99,7 +127,7 @@ impl Way<'_> {
                 }
                 let connector = self.connectors.of(self.tls);
                 let stream = connector.connect(stream, host, peer.ip()).await;
-                let stream = stream.map_err(ConnectError::Tls)?;
+                let stream = stream.map_err(DialError::Tls)?;
                 let is_encrypted = stream.connection().is_some();
                 let reached = Reached {
                     address: Peer::Tcp(peer),
@@ -108,7 +136,7 @@ impl Way<'_> {
                 Ok((stream, reached))
             }
             ServerAddress::Unix(path) => {
-                let stream = Self::unix(path).await.map_err(ConnectError::Unreachable)?;
+                let stream = Self::unix(path).await.map_err(DialError::Unreachable)?;
                 Ok((
                     MaybeTls::Clear(stream),
                     Reached::clear(Peer::Unix(path.clone())),

@@ -9,8 +9,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::target::Target;
-use crate::connect::{ConnectError, Login, Safety, enter};
-use crate::dial::{Dialled, Peer, Way};
+use crate::connect::{ConnectError, Login, enter};
+use crate::dial::{Dialled, Peer, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
