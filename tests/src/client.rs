@@ -69,6 +69,8 @@ impl Target {
                 ..Secrets::default()
             },
             accepted: Methods::ALL,
+            binding: None,
+            requires_binding: false,
             minor: 0,
         }
     }

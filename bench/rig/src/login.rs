@@ -35,6 +35,8 @@ impl Account {
                     ..Secrets::default()
                 },
                 accepted: Methods::ALL,
+                binding: None,
+                requires_binding: false,
                 minor: 0,
             },
             derivations: 0,

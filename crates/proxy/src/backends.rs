@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use pgweir_pool::id::ServerId;
 
-use crate::link::{CancelAddress, CancelTarget};
+use crate::dial::Peer;
+use crate::link::CancelTarget;
 
 /// The processes behind all servers that are logged in. Locked when a server is opened or closed,
 /// and once per look of a probe.
@@ -52,11 +53,11 @@ impl Backends {
     }
 
     /// Our servers at an address, by the numbers of their processes.
-    pub(crate) fn processes(&self, address: &CancelAddress) -> HashMap<u32, ServerId> {
+    pub(crate) fn processes(&self, address: &Peer) -> HashMap<u32, ServerId> {
         let by_server = self.by_server.lock().expect("no panic under the lock");
         by_server
             .iter()
-            .filter(|(_, process)| process.address == *address)
+            .filter(|(_, process)| process.server.address == *address)
             .map(|(&server, process)| (process.pid, server))
             .collect()
     }

@@ -16,15 +16,17 @@ use pgweir_wire::login::{
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tracing::debug;
 
-use crate::link::{CancelAddress, CancelTarget, Link, Server};
+use crate::dial::{Dialled, Peer, Reached, Way};
+use crate::link::{CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
-use crate::socket::{self, Socket};
+use crate::socket::Socket;
 use crate::texts::{ClientError, seconds};
+use crate::tls::servers::{Connectors, TlsError};
 use crate::vault::{FetchError, Place, Vault};
 use crate::wire_io::Inbound;
-use pgweir_config::{Secret, ServerAddress, ServerAuth, ServerPassword, Tcp};
+use pgweir_config::{Secret, ServerAuth, ServerPassword, Tcp};
 
 /// Why a server could not be opened.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) enum ConnectError {
     Unreachable(io::Error),
     /// It took longer than `server_connect_timeout`.
     Timeout(std::time::Duration),
+    /// The connection cannot be encrypted, and has to be.
+    Tls(TlsError),
     /// The connection broke during login.
     Broken(io::Error),
     /// There is no password to log in with.
@@ -52,28 +56,19 @@ impl ConnectError {
                 sqlstate,
                 Some(SqlState::FEATURE_NOT_SUPPORTED | SqlState::PROTOCOL_VIOLATION)
             ),
-            Self::Unreachable(_)
-            | Self::Timeout(_)
-            | Self::Broken(_)
-            | Self::Password(_)
-            | Self::Exposing
-            | Self::Login(_) => false,
+            _ => false,
         }
     }
 
     /// Whether PostgreSQL, the role or the database has as many connections as it may have.
     pub(crate) fn is_full(&self) -> bool {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, .. }) => {
-                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
-            }
-            Self::Unreachable(_)
-            | Self::Timeout(_)
-            | Self::Broken(_)
-            | Self::Password(_)
-            | Self::Exposing
-            | Self::Login(_) => false,
-        }
+        matches!(
+            self,
+            Self::Login(LoginError::Refused {
+                sqlstate: Some(SqlState::TOO_MANY_CONNECTIONS),
+                ..
+            })
+        )
     }
 
     /// Whether another password may help.
@@ -84,12 +79,18 @@ impl ConnectError {
                 Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
             ),
             Self::Login(LoginError::NoSecret { .. }) => true,
-            Self::Unreachable(_)
-            | Self::Timeout(_)
-            | Self::Broken(_)
-            | Self::Password(_)
-            | Self::Exposing
-            | Self::Login(_) => false,
+            _ => false,
+        }
+    }
+
+    /// Whether the other way, with TLS or without, may be let in.
+    fn is_about_encryption(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
+            }
+            _ => false,
         }
     }
 
@@ -101,12 +102,7 @@ impl ConnectError {
                 let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
                 ClientError::new(sqlstate, message.clone())
             }
-            Self::Login(_)
-            | Self::Unreachable(_)
-            | Self::Timeout(_)
-            | Self::Broken(_)
-            | Self::Password(_)
-            | Self::Exposing => self.client_error(),
+            _ => self.client_error(),
         }
     }
 
@@ -135,6 +131,11 @@ impl ConnectError {
                 Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
                 _ => remedy(Cause::LoginFailing),
             }),
+            Self::Tls(error) => ClientError::new(
+                SqlState::CONNECTION_FAILURE,
+                "the connection to PostgreSQL cannot be encrypted",
+            )
+            .hint(error.remedy()),
             Self::Login(LoginError::NoSecret { method }) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,
                 format!(
@@ -151,7 +152,10 @@ impl ConnectError {
             Self::Exposing
             | Self::Broken(_)
             | Self::Login(
-                LoginError::NotAccepted { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
+                LoginError::NotAccepted { .. }
+                | LoginError::Unbound
+                | LoginError::Scram(_)
+                | LoginError::Protocol(_),
             ) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,
                 "the login to PostgreSQL broke off",
@@ -172,11 +176,12 @@ impl std::fmt::Display for ConnectError {
                     seconds(*limit)
                 )
             }
+            Self::Tls(error) => write!(f, "{error}. {}", error.remedy()),
             Self::Broken(error) => write!(f, "connection broke during login: {error}"),
             Self::Password(error) => error.fmt(f),
             Self::Exposing => f.write_str(
                 "the server asks for the password in clear text over a connection without TLS; use \
-                 scram-sha-256 in its pg_hba.conf, or set server_allow_plaintext_password = true",
+                 TLS, or scram-sha-256 in its pg_hba.conf, or set server_allow_plaintext_password = true",
             ),
             Self::Login(error) => error.fmt(f),
         }
@@ -205,8 +210,10 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
-    /// What may be answered.
-    pub(crate) auth: ServerAuth,
+    /// What a proof is bound to, and whether it has to be.
+    pub(crate) binding: (Option<Vec<u8>>, bool),
+    /// What may be answered on this connection.
+    pub(crate) accepted: Methods,
 }
 
 /// The methods that a server at this address is answered; `None` is a unix socket. Who listens on the
@@ -249,7 +256,7 @@ pub(crate) async fn open(
     id: ServerId,
     permit: Permit,
     (password, vault): (&ServerPassword, &Vault),
-    tcp: &Tcp,
+    (tcp, connectors): (&Tcp, &Connectors),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
     let limit = settings.config.server_connect_timeout;
@@ -264,9 +271,18 @@ pub(crate) async fn open(
     // It may be SQL that a WAL sender does not take.
     let connect_query = database.connect_query.as_deref();
     let connect_query = connect_query.filter(|_| pool.replication.is_none());
+    let way = Way {
+        server: &database.server,
+        tls: &database.tls,
+        auth: database.server_auth,
+        tcp,
+        connectors,
+    };
     let attempt = async |secret: Option<&Secret>, keys: &mut Keys| {
         loop {
-            let login = Login {
+            let mut login = Login {
+                binding: (None, false),
+                accepted: database.server_auth.accepted,
                 user: user.to_owned(),
                 database: name.to_owned(),
                 secret,
@@ -274,9 +290,8 @@ pub(crate) async fn open(
                 keys,
                 parameters: &parameters,
                 connect_query,
-                auth: database.server_auth,
             };
-            match connect(&database.server, login, tcp).await {
+            match connect(way, &mut login).await {
                 Err(error) if !keys.refuse_newer && error.is_about_version() => {
                     keys.refuse_newer = true;
                 }
@@ -312,7 +327,7 @@ pub(crate) async fn open(
             None => break outcome,
         }
     };
-    let (socket, address, logged_in) = match outcome {
+    let (socket, server, logged_in) = match outcome {
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
@@ -329,56 +344,81 @@ pub(crate) async fn open(
         permit,
         cancel: logged_in
             .key
-            .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
+            .map(|(pid, key)| Arc::new(CancelTarget { server, pid, key })),
     };
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
 /// Connects and logs in.
 async fn connect(
-    server: &ServerAddress,
-    login: Login<'_>,
-    tcp: &Tcp,
-) -> Result<(Socket, CancelAddress, LoggedIn), ConnectError> {
-    match server {
-        ServerAddress::Tcp { host, port } => {
-            let mut stream = TcpStream::connect((host.as_str(), *port))
-                .await
-                .map_err(ConnectError::Unreachable)?;
-            socket::tune((&stream).into(), tcp)?;
-            let address = stream.peer_addr()?.ip();
-            let logged_in = log_in(&mut stream, login, Some(address)).await?;
-            // A name may stand for several servers, and a key is known to one of them.
-            let peer = CancelAddress::Tcp(stream.peer_addr()?);
-            Ok((Socket::from(stream.into_std()?), peer, logged_in))
+    way: Way<'_>,
+    login: &mut Login<'_>,
+) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+    let (stream, reached, logged_in) = enter(way, login).await?;
+    let (stream, connection) = stream.into_parts();
+    let socket = Socket::new(stream.into_socket()?, connection);
+    Ok((socket, reached, logged_in))
+}
+
+/// Connects and logs in, with TLS or without as the settings say. As libpq, what is only preferred is given up
+/// where PostgreSQL does not let anybody in that way.
+///
+/// # Errors
+/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol.
+pub(crate) async fn enter(
+    way: Way<'_>,
+    login: &mut Login<'_>,
+) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
+    let (&last, others) = way.attempts().split_last().expect("one way at least");
+    for &encrypts in others {
+        match enter_by(way, encrypts, login).await {
+            Err(error) if error.is_about_encryption() => {
+                debug!(%error, encrypts, "trying the other way")
+            }
+            outcome => return outcome,
         }
-        ServerAddress::Unix(path) => {
-            let mut stream = UnixStream::connect(path)
-                .await
-                .map_err(ConnectError::Unreachable)?;
-            let logged_in = log_in(&mut stream, login, None).await?;
-            let peer = CancelAddress::Unix(path.clone());
-            Ok((Socket::from(stream.into_std()?), peer, logged_in))
-        }
+    }
+    enter_by(way, last, login).await
+}
+
+async fn enter_by(
+    way: Way<'_>,
+    encrypts: bool,
+    login: &mut Login<'_>,
+) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
+    let (mut stream, reached) = way.dial(encrypts).await?;
+    login.binding = way.binding(&stream);
+    let peer = match &reached.address {
+        Peer::Tcp(peer) => Some(peer.ip()),
+        Peer::Unix(_) => None,
+    };
+    login.accepted = answered(way.auth, peer, stream.connection().is_some());
+    match log_in(&mut stream, login).await {
+        Ok(logged_in) => Ok((stream, reached, logged_in)),
+        // It is listed, but may not be sent on this connection.
+        Err(ConnectError::Login(LoginError::NotAccepted {
+            asked: Some(asked), ..
+        })) if way.auth.accepted.contains(asked) => Err(ConnectError::Exposing),
+        Err(error) => Err(error),
     }
 }
 
-/// Logs in over a stream that is connected to `peer`, an address or a unix socket, up to where the first query may be sent.
+/// Logs in over a connected stream, up to where the first query may be sent.
 ///
 /// # Errors
 /// PostgreSQL does not let us in, or breaks the protocol.
 pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    login: Login<'_>,
-    peer: Option<IpAddr>,
+    login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
-    let accepted = answered(login.auth, peer, false);
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
-        user: login.user,
-        database: login.database,
+        user: login.user.clone(),
+        database: login.database.clone(),
         parameters: login.parameters.to_vec(),
-        accepted,
+        accepted: login.accepted,
+        binding: login.binding.0.clone(),
+        requires_binding: login.binding.1,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -386,13 +426,7 @@ pub(crate) async fn log_in(
     let mut out = Vec::new();
     let mut inbound = Inbound::new(MESSAGE_MAX);
     let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
-    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await;
-    let opened = opened.map_err(|error| match error {
-        ConnectError::Login(LoginError::NotAccepted {
-            asked: Some(asked), ..
-        }) if login.auth.accepted.contains(asked) => ConnectError::Exposing,
-        error => error,
-    })?;
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
     let mut logged_in = LoggedIn::new(opened);
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
@@ -438,6 +472,7 @@ async fn finish(
     loop {
         if !out.is_empty() {
             stream.write_all(&out).await?;
+            stream.flush().await?;
             out.clear();
         }
         let (consumed, turn) = handshake.on_bytes(inbound.bytes(), identity, &mut out)?;
@@ -469,7 +504,7 @@ mod tests {
         encode::ready_for_query(&mut said, TxStatus::Idle);
         encode::parameter_status(&mut said, "TimeZone", "Asia/Tokyo");
         encode::ready_for_query(&mut said, status);
-        let login = Login {
+        let mut login = Login {
             user: "u".to_owned(),
             database: "d".to_owned(),
             secret: None,
@@ -477,12 +512,10 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
-            auth: ServerAuth {
-                accepted: Methods::ALL,
-                allow_plaintext: false,
-            },
+            binding: (None, false),
+            accepted: Methods::ALL,
         };
-        log_in(&mut tokio::io::join(&said[..], Vec::new()), login, None).await
+        log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }
 
     #[tokio::test]

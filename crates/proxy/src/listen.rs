@@ -1,6 +1,6 @@
 //! Accepting clients.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,15 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
-use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::login::{Door, LoggedIn};
+use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
 use crate::proxied;
 use crate::slots::Stranger;
-use crate::socket::{self, Socket};
+use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
+use crate::tls::stream::MaybeTls;
+use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
@@ -108,8 +111,9 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                         tune(SockRef::from(&stream), &config);
                         tuned = config;
                     }
-                    admit(stream, Some(peer), &door, |s| {
-                        s.into_std().map(Socket::from)
+                    let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
+                    admit(stream, (Some(peer), channel), &door, |s| {
+                        s.into_std().map(Plain::from)
                     })
                     .await;
                     Ok(())
@@ -118,7 +122,13 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
             },
             Listener::Unix(listener, _) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    admit(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
+                    // Of a peer that has gone again nothing is known, which lets nobody in.
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    let channel = Channel::in_the_clear(Peer::Unix(uid));
+                    admit(stream, (None, channel), &door, |s| {
+                        s.into_std().map(Plain::from)
+                    })
+                    .await;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -134,13 +144,15 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
 /// Serves one peer as soon as there is a place for it; further ones wait in the kernel's queue.
 async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     door: &Arc<Door>,
-    into_socket: impl FnOnce(S) -> io::Result<Socket> + Send + 'static,
+    into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
-    tokio::spawn(async move { serve(stream, address, stranger, &door, into_socket).await });
+    tokio::spawn(
+        async move { serve(stream, (address, channel), stranger, &door, into_socket).await },
+    );
 }
 
 fn tune(socket: SockRef<'_>, config: &Config) {
@@ -151,26 +163,32 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    peer: Option<SocketAddr>,
+    stream: S,
+    (peer, mut channel): (Option<SocketAddr>, Channel),
     mut stranger: Stranger,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let config = door.registry.config();
+    let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
     // Where the client is, which may come through a load balancer.
     let mut address = peer;
     let login = async {
-        address = proxied::source(&mut stream, peer, &config.proxy_protocol_networks).await?;
-        let address = address.map(|address| address.ip());
+        let trusted = &config.proxy_protocol_networks;
+        address = proxied::source(&mut stream, peer, trusted).await?;
+        let ip = address.map(|address| address.ip());
+        if trusted.contains(peer.map(|peer| peer.ip())) {
+            // The user at the other end of a unix socket is the load balancer's, not the client.
+            channel.peer = ip.map_or(Peer::Unix(None), |ip| Peer::Tcp(ip.to_canonical()));
+        }
         let limits = &config.login_limits;
         let max = limits
             .max_per_address
-            .filter(|_| !limits.exempt.contains(address));
-        let queued = || door.registry.attempts.queued(address);
-        stranger.comes_from(address, max, queued).await;
-        door.log_in(&mut stream, &stranger).await
+            .filter(|_| !limits.exempt.contains(ip));
+        let queued = || door.registry.attempts.queued(ip);
+        stranger.comes_from(ip, max, queued).await;
+        door.log_in(&mut stream, &stranger, channel).await
     };
     let outcome = tokio::select! {
         outcome = Box::pin(login) => outcome,
@@ -204,8 +222,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             let mut out = Vec::new();
             encode::error(&mut out, &error.fields());
             // A peer that does not take its error goes without.
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
-            let _ = stream.shutdown().await;
+            let farewell = async {
+                stream.write_all(&out).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
         }
     }
 }
@@ -224,21 +245,26 @@ async fn too_late(limit: Option<Duration>) -> ClientError {
 }
 
 fn hand_over<S>(
-    stream: S,
+    stream: MaybeTls<S>,
     address: Option<SocketAddr>,
     logged_in: LoggedIn,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let registry = &door.registry;
     let LoggedIn {
         admission,
         parameters,
         first_words,
-        rest,
+        mut rest,
     } = logged_in;
+    let (stream, mut connection) = stream.into_parts();
+    if let Some(connection) = &mut connection {
+        // What was decrypted already brings no event. It ends with an error that says that there is no more.
+        let _ = connection.reader().read_to_end(&mut rest);
+    }
     let socket = match into_socket(stream) {
-        Ok(socket) => socket,
+        Ok(socket) => Socket::new(socket, connection),
         Err(error) => {
             warn!(%error, "client socket cannot be handed over");
             return;

@@ -221,9 +221,12 @@ impl Watch {
             let mut wanted = self.registry.probes.wanted();
             let probes = &self.registry.probes;
             let mut known = None;
-            let vault = &self.registry.vault;
-            let opening = ProbeSession::open(&self.plan.target, login, (&self.plan.tcp, vault));
-            let failure = match opening.await {
+            let ways = (
+                &self.plan.tcp,
+                &self.registry.connectors,
+                &self.registry.vault,
+            );
+            let failure = match ProbeSession::open(&self.plan.target, login, ways).await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();

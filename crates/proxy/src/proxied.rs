@@ -8,7 +8,7 @@ use pgweir_wire::proxy_header::{HEADER_MAX, HeaderError, Progress, parse};
 use pgweir_wire::sqlstate::SqlState;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::login::LoginEnd;
+use crate::login_end::LoginEnd;
 use crate::texts::ClientError;
 
 /// The address of the client on a stream that nothing was read from: what the header says of it, if the
@@ -65,7 +65,7 @@ mod tests {
     use pgweir_config::Source;
 
     use super::source;
-    use crate::login::LoginEnd;
+    use crate::login_end::LoginEnd;
     use crate::outside::load;
 
     const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 5432\r\n";

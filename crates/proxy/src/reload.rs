@@ -58,6 +58,11 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             registry.lock_budget().set_limit(group, limit);
         }
         for pool in registry.pools() {
+            if !config.users.contains_key(&*pool.user) {
+                let max = config.max_user_connections.map(|max| max.get());
+                let group = Group::User(pool.user.clone());
+                registry.lock_budget().set_limit(group, max);
+            }
             let database = config.databases.get(&*pool.database);
             let Some(database) = database.or(config.fallback_database.as_ref()) else {
                 info!(

@@ -396,10 +396,11 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .unwrap_or(&pool.user);
     let password = config.server_password(&settings.database, user);
     let password = (&password, &registry.vault);
+    let way = (&config.tcp, &registry.connectors);
     let mut permit = permit;
     let mut pauses = LINGER_PAUSES.iter();
     let outcome = loop {
-        let outcome = Box::pin(connect::open(&pool, id, permit, password, &config.tcp)).await;
+        let outcome = Box::pin(connect::open(&pool, id, permit, password, way)).await;
         match outcome {
             Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
                 let Some(pause) = pauses.next() else {

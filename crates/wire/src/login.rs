@@ -14,7 +14,7 @@
 use std::fmt;
 
 use crate::auth::md5;
-use crate::auth::scram::client::{Credentials, Final, First, KeyCache};
+use crate::auth::scram::client::{Binding, Credentials, Final, First, KeyCache};
 use crate::auth::scram::{self, ClientKey};
 use crate::backend::{self, AuthRequest, ErrorView, TxStatus};
 use crate::encode;
@@ -87,6 +87,10 @@ pub struct Identity {
     pub secrets: Secrets,
     /// The methods that are answered, and whether a server may ask for no proof at all.
     pub accepted: Methods,
+    /// What a proof can be bound to on this connection (see [`scram`]); `None` in the clear.
+    pub binding: Option<Vec<u8>>,
+    /// Nothing is answered that is not bound to the connection.
+    pub requires_binding: bool,
     /// The minor version of protocol 3 that is asked for, at most [`MINOR_NEWEST`]. A server since
     /// PostgreSQL 11 may answer with an older one; a server before that refuses all but 3.0.
     pub minor: u16,
@@ -101,7 +105,24 @@ impl Identity {
                 accepted: self.accepted,
             });
         }
+        if self.requires_binding && method != Method::Scram {
+            return Err(LoginError::Unbound);
+        }
         Ok(method)
+    }
+
+    /// The mechanism to answer, of those that the server knows, and what it is bound to.
+    fn mechanism(&self, known: &[&str]) -> Result<(&'static str, Binding<'_>), LoginError> {
+        let is_known = |mechanism| known.contains(&mechanism);
+        match &self.binding {
+            Some(binding) if is_known(scram::MECHANISM_PLUS) => {
+                Ok((scram::MECHANISM_PLUS, Binding::Bound(binding)))
+            }
+            _ if self.requires_binding => Err(LoginError::Unbound),
+            _ if !is_known(scram::MECHANISM) => Err(Breach::UnknownMechanisms.into()),
+            Some(_) => Ok((scram::MECHANISM, Binding::NotOffered)),
+            None => Ok((scram::MECHANISM, Binding::None)),
+        }
     }
 }
 
@@ -344,6 +365,10 @@ impl Awaits {
                     accepted: identity.accepted,
                 })
             }
+            // Who lets us in without a proof has not shown that it is at the other end of the connection.
+            (Self::Request { .. }, AuthRequest::Ok) if identity.requires_binding => {
+                Err(LoginError::Unbound)
+            }
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
             (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),
             (Self::Challenge(first), AuthRequest::SaslContinue(data)) => {
@@ -400,15 +425,15 @@ fn answer_first(
             encode::password(out, md5::response(&verifier, *salt).as_bytes());
             Ok(Awaits::Success)
         }
-        AuthRequest::Sasl { mechanisms } if mechanisms.contains(&scram::MECHANISM) => {
+        AuthRequest::Sasl { mechanisms } => {
+            let (mechanism, binding) = identity.mechanism(mechanisms)?;
             let method = identity.permits(Method::Scram)?;
             let credentials = secrets.scram_credentials();
             let credentials = credentials.ok_or(LoginError::NoSecret { method })?;
-            let (data, first) = First::new(credentials, &nonce);
-            encode::sasl_initial_response(out, scram::MECHANISM, &data);
+            let (data, first) = First::new(credentials, &nonce, binding);
+            encode::sasl_initial_response(out, mechanism, &data);
             Ok(Awaits::Challenge(first))
         }
-        AuthRequest::Sasl { .. } => Err(Breach::UnknownMechanisms.into()),
         AuthRequest::Unsupported(number) => Err(Breach::UnknownMethod(*number).into()),
         AuthRequest::Ok | AuthRequest::SaslContinue(_) | AuthRequest::SaslFinal(_) => {
             Err(Breach::OutOfOrder.into())

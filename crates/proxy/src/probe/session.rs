@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::target::Target;
-use crate::connect::{ConnectError, Login, log_in};
-use crate::link::CancelAddress;
+use crate::connect::{ConnectError, Login, enter};
+use crate::dial::{Dialled, Peer, Way};
 use crate::pool_handle::Keys;
-use crate::socket;
+use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
 use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{Secret, ServerAddress, ServerPassword, Tcp};
+use pgweir_config::{Secret, ServerPassword, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;
@@ -90,17 +89,11 @@ pub(super) struct ProbeLogin {
     pub(super) database: String,
 }
 
-/// A TCP or a unix stream.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Duplex for TcpStream {}
-impl Duplex for UnixStream {}
-
 /// A connection that is logged in.
 pub(super) struct ProbeSession {
-    stream: Box<dyn Duplex>,
+    stream: Dialled,
     inbound: Inbound,
-    peer: CancelAddress,
+    peer: Peer,
 }
 
 impl ProbeSession {
@@ -111,9 +104,16 @@ impl ProbeSession {
     pub(super) async fn open(
         target: &Target,
         mut entry: ProbeLogin,
-        (tcp, vault): (&Tcp, &Vault),
+        (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
+        let way = Way {
+            server: &target.address,
+            tls: &target.tls,
+            auth: target.auth,
+            tcp,
+            connectors,
+        };
         let (password, database, user) = (
             entry.password.clone(),
             entry.database.clone(),
@@ -128,7 +128,7 @@ impl ProbeSession {
         let fetched = vault.fetch(&password, place).await;
         let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
         let secret = fetched.secret.as_ref();
-        let outcome = timeout(limit, Self::connect(target, &mut entry, secret, tcp))
+        let outcome = timeout(limit, Self::connect(way, &mut entry, secret))
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit)));
         if let Err(error) = &outcome
@@ -141,28 +141,11 @@ impl ProbeSession {
     }
 
     async fn connect(
-        target: &Target,
+        way: Way<'_>,
         entry: &mut ProbeLogin,
         secret: Option<&Secret>,
-        tcp: &Tcp,
     ) -> Result<Self, ConnectError> {
-        let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
-            ServerAddress::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                socket::tune((&stream).into(), tcp)?;
-                let peer = CancelAddress::Tcp(stream.peer_addr()?);
-                (Box::new(stream), peer)
-            }
-            ServerAddress::Unix(path) => {
-                let stream = UnixStream::connect(path)
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                (Box::new(stream), CancelAddress::Unix(path.clone()))
-            }
-        };
-        let login = Login {
+        let mut login = Login {
             user: entry.user.clone(),
             database: entry.database.clone(),
             secret,
@@ -170,22 +153,19 @@ impl ProbeSession {
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
-            auth: target.auth,
+            binding: (None, false),
+            accepted: way.auth.accepted,
         };
-        let address = match &peer {
-            CancelAddress::Tcp(peer) => Some(peer.ip()),
-            CancelAddress::Unix(_) => None,
-        };
-        log_in(&mut stream, login, address).await?;
+        let (stream, reached, _) = enter(way, &mut login).await?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),
-            peer,
+            peer: reached.address,
         })
     }
 
     /// The very server that this is a connection with.
-    pub(super) fn peer(&self) -> &CancelAddress {
+    pub(super) fn peer(&self) -> &Peer {
         &self.peer
     }
 
@@ -197,6 +177,7 @@ impl ProbeSession {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
         self.stream.write_all(&out).await.map_err(ReadError::Io)?;
+        self.stream.flush().await.map_err(ReadError::Io)?;
         let mut rows = Vec::new();
         let mut refused = None;
         loop {
