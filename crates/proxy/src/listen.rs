@@ -213,6 +213,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             hand_over(stream, address, logged_in, door, into_socket);
         }
         Err(LoginEnd::Cancelled) => {}
+        Err(LoginEnd::Gone(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            if config.log.pooler_errors {
+                warn!(peer = peer(), %error, "TLS with a client failed: {error}");
+            }
+        }
         Err(LoginEnd::Gone(error)) => debug!(peer = peer(), %error, "client left during login"),
         Err(LoginEnd::Refused(error)) => {
             door.registry.errors.count(error.sqlstate);

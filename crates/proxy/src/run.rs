@@ -32,6 +32,7 @@ use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{SetLogLevel, reload};
 use crate::shown::{self, Shown};
+use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
     self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Workers,
@@ -118,6 +119,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     for line in config::startup_lines(&config) {
         info!("{line}");
     }
+    tls::tell(&config);
     let _guard = runtime.enter();
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
