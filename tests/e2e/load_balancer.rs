@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 
-use pgweir_e2e::{Client, Config, Pooler, Role, Target, shared};
+use pgweir_e2e::{Authority, Client, Config, Fault, Pooler, Role, Target, shared};
 use pgweir_wire::login::{Handshake, Turn};
+use pgweir_wire::startup;
 
 const LINE: &str = "PROXY TCP4 192.0.2.7 192.0.2.1 40000 5432\r\n";
 
@@ -146,4 +147,92 @@ fn a_unix_socket_may_be_a_load_balancers() {
     // The others are themselves.
     let mut client = Client::log_in(&role.through(&pooler));
     assert_eq!(client.value("select 1"), "1");
+}
+
+/// A header of a client that is at this address.
+fn from(address: &str) -> String {
+    format!("PROXY TCP4 {address} 192.0.2.1 40000 5432\r\n")
+}
+
+#[test]
+fn rules_look_at_the_clients_address_not_at_the_load_balancers() {
+    let role = shared().role();
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("pg_hba.conf");
+    std::fs::write(
+        &rules,
+        "host all all 192.0.2.0/24 trust\nhost all all 127.0.0.1/32 reject\n",
+    )
+    .unwrap();
+    let pooler = Pooler::start(
+        &config(&role)
+            .set("auth_type", "hba")
+            .set("auth_hba_file", &rules.display().to_string()),
+    );
+    let gets_in = |header: &str| log_in(&pooler, &role, header.as_bytes(), true).is_some();
+    assert!(gets_in(&from("192.0.2.7")));
+    assert!(!gets_in(&from("198.51.100.7")));
+    assert!(!gets_in("PROXY UNKNOWN\r\n"), "the load balancer itself");
+    pooler.has_said("198.51.100.7");
+}
+
+/// The user at the other end of a unix socket is the load balancer's.
+#[test]
+fn nobody_comes_in_as_the_load_balancers_user() {
+    let role = shared().role();
+    let folder = tempfile::Builder::new()
+        .prefix("pgweir-e2e-")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let path = folder.path().display().to_string();
+    let (rules, maps) = (folder.path().join("hba"), folder.path().join("ident"));
+    std::fs::write(&rules, "local all all peer map=all\n").unwrap();
+    std::fs::write(&maps, "all /^.*$ all\n").unwrap();
+    let config = config(&role)
+        .set("auth_type", "hba")
+        .set("auth_hba_file", &rules.display().to_string())
+        .set("auth_ident_file", &maps.display().to_string())
+        .set("unix_socket_dir", &path);
+    let unix_v2 = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8"[..], &[0; 216]].concat();
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec();
+    {
+        let pooler = Pooler::start(&config.clone().set("proxy_protocol_networks", ""));
+        let target = role.through(&pooler).host(&path);
+        assert!(log_in_at(&target, b"", true).is_some());
+    }
+    let pooler = Pooler::start(&config.set("proxy_protocol_networks", "unix"));
+    let target = role.through(&pooler).host(&path);
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), unix_v2, local] {
+        assert!(
+            log_in_at(&target, &header, true).is_none(),
+            "{}",
+            header.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn the_header_comes_before_tls() {
+    let role = shared().role();
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Authority::new().sign("pooler", &["localhost"], Fault::None);
+    let (certificate, key) = identity.write(folder.path(), "pooler");
+    let pooler = Pooler::start(
+        &config(&role)
+            .set("client_tls_sslmode", "require")
+            .set("client_tls_cert_file", &certificate.display().to_string())
+            .set("client_tls_key_file", &key.display().to_string()),
+    );
+    let mut hello = LINE.as_bytes().to_vec();
+    startup::encode_ssl_request(&mut hello);
+    let mut stream = pooler.connect();
+    stream.write_all(&hello).unwrap();
+    let mut answer = [0];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"S");
+    assert!(
+        log_in(&pooler, &role, LINE.as_bytes(), true).is_none(),
+        "not encrypted"
+    );
+    pooler.has_said("peer=\"192.0.2.7:40000\"");
 }

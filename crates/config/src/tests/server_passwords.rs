@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{check_problems, check_shown, read, warnings};
+use super::{check_problems, check_shown, read, read_env, warnings};
 use crate::{PasswordCommand, PasswordSource, Secret, ServerPassword};
 
 /// What holds for `bob` in the database `app`.
@@ -174,4 +174,12 @@ fn methods_are_listed_as_in_libpq() {
            write one kind",
         ],
     );
+}
+
+#[test]
+fn a_url_says_it_with_libpqs_parameter() {
+    let url = "postgres://bob:secret@db/app?require_auth=scram-sha-256";
+    let config = read_env(&[("DATABASE_URL", url)]).unwrap().config;
+    let accepted = config.databases["app"].server_auth.accepted;
+    assert_eq!(accepted.to_string(), "scram-sha-256");
 }
