@@ -250,20 +250,23 @@ impl LoggedIn {
 /// Opens a server for `pool`. On failure the permit comes back.
 ///
 /// # Errors
-/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol.
+/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol; or there is no password.
 pub(crate) async fn open(
     pool: &PoolHandle,
     id: ServerId,
     permit: Permit,
-    (password, vault): (&ServerPassword, &Vault),
+    password: (&ServerPassword, &Vault),
     (tcp, connectors): (&Tcp, &Connectors),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
-    let limit = settings.config.server_connect_timeout;
     let database = &settings.database;
     let mut keys = pool.keys.lock().expect("no panic under the lock").clone();
-    let user = database.forced_user.as_deref().unwrap_or(&pool.user);
-    let name = database.dbname.as_deref().unwrap_or(&pool.database);
+    let place = Place {
+        server: &database.server,
+        database: database.dbname.as_deref().unwrap_or(&pool.database),
+        user: database.forced_user.as_deref().unwrap_or(&pool.user),
+        retry: settings.config.server_login_retry,
+    };
     let mut parameters = database.startup_parameters.clone();
     if let Some(replication) = &pool.replication {
         parameters.extend_from_slice(&replication.parameters);
@@ -278,56 +281,15 @@ pub(crate) async fn open(
         tcp,
         connectors,
     };
-    let attempt = async |secret: Option<&Secret>, keys: &mut Keys| {
-        loop {
-            let mut login = Login {
-                binding: (None, false),
-                accepted: database.server_auth.accepted,
-                user: user.to_owned(),
-                database: name.to_owned(),
-                secret,
-                minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
-                keys,
-                parameters: &parameters,
-                connect_query,
-            };
-            match connect(way, &mut login).await {
-                Err(error) if !keys.refuse_newer && error.is_about_version() => {
-                    keys.refuse_newer = true;
-                }
-                outcome => return outcome,
-            }
-        }
+    let opening = Opening {
+        way,
+        place,
+        parameters: &parameters,
+        connect_query,
+        limit: settings.config.server_connect_timeout,
     };
-    let place = Place {
-        server: &database.server,
-        database: name,
-        user,
-        retry: settings.config.server_login_retry,
-    };
-    let mut fetched = match vault.fetch(password, place).await {
-        Ok(fetched) => fetched,
-        Err(error) => return Err((permit, ConnectError::Password(error))),
-    };
-    let outcome = loop {
-        let attempt = attempt(fetched.secret.as_ref(), &mut keys);
-        let outcome = match limit {
-            None => attempt.await,
-            Some(limit) => tokio::time::timeout(limit, attempt)
-                .await
-                .unwrap_or(Err(ConnectError::Timeout(limit))),
-        };
-        if !matches!(&outcome, Err(error) if error.is_about_password()) {
-            break outcome;
-        }
-        match vault.refused(password, place, &fetched).await {
-            // It was renewed for this login, so the next refusal is the last.
-            Some(Ok(renewed)) => fetched = renewed,
-            Some(Err(error)) => break Err(ConnectError::Password(error)),
-            None => break outcome,
-        }
-    };
-    let (socket, server, logged_in) = match outcome {
+    let outcome = opening.run(password, &mut keys);
+    let (socket, server, logged_in) = match outcome.await {
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
@@ -349,12 +311,82 @@ pub(crate) async fn open(
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
-/// Connects and logs in.
+/// How a server is opened.
+struct Opening<'a> {
+    way: Way<'a>,
+    place: Place<'a>,
+    parameters: &'a [(String, String)],
+    connect_query: Option<&'a str>,
+    /// Time for each attempt.
+    limit: Option<std::time::Duration>,
+}
+
+impl Opening<'_> {
+    /// Logs in with the password there is, and once more with a newer one if PostgreSQL refuses that and
+    /// there is one.
+    async fn run(
+        &self,
+        (password, vault): (&ServerPassword, &Vault),
+        keys: &mut Keys,
+    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+        let fetched = vault.fetch(password, self.place).await;
+        let fetched = fetched.map_err(ConnectError::Password)?;
+        let outcome = self.attempt(fetched.secret.as_ref(), keys).await;
+        if !matches!(&outcome, Err(error) if error.is_about_password()) {
+            return outcome;
+        }
+        let renewed = match vault.refused(password, self.place, &fetched).await {
+            None => return outcome,
+            Some(renewed) => renewed.map_err(ConnectError::Password)?,
+        };
+        let outcome = self.attempt(renewed.secret.as_ref(), keys).await;
+        if matches!(&outcome, Err(error) if error.is_about_password()) {
+            vault.gives_no_better(password, self.place, &renewed).await;
+        }
+        outcome
+    }
+
+    async fn attempt(
+        &self,
+        secret: Option<&Secret>,
+        keys: &mut Keys,
+    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+        let login = Login {
+            user: self.place.user.to_owned(),
+            database: self.place.database.to_owned(),
+            secret,
+            minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
+            keys,
+            parameters: self.parameters,
+            connect_query: self.connect_query,
+            binding: (None, false),
+            accepted: self.way.auth.accepted,
+        };
+        let connecting = connect(self.way, login);
+        match self.limit {
+            None => connecting.await,
+            Some(limit) => tokio::time::timeout(limit, connecting)
+                .await
+                .unwrap_or(Err(ConnectError::Timeout(limit))),
+        }
+    }
+}
+
+/// Connects and logs in; again with protocol 3.0 where the server may know no other.
 async fn connect(
     way: Way<'_>,
-    login: &mut Login<'_>,
+    mut login: Login<'_>,
 ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
-    let (stream, reached, logged_in) = enter(way, login).await?;
+    let mut outcome = enter(way, &mut login).await;
+    if let Err(error) = &outcome
+        && login.minor > 0
+        && error.is_about_version()
+    {
+        login.keys.refuse_newer = true;
+        login.minor = 0;
+        outcome = enter(way, &mut login).await;
+    }
+    let (stream, reached, logged_in) = outcome?;
     let (stream, connection) = stream.into_parts();
     let socket = Socket::new(stream.into_socket()?, connection);
     Ok((socket, reached, logged_in))

@@ -19,14 +19,15 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::connect;
+use crate::connect::{self, ConnectError};
 use crate::files;
+use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::pause;
 use crate::platform::PoolRef;
-use crate::pool_handle::{Greeting, PoolHandle};
+use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
@@ -35,7 +36,8 @@ use crate::shown::{self, Shown};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
-    self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Workers,
+    self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Tcp,
+    Workers,
 };
 
 /// Workers at most: a client's name has a byte for its worker.
@@ -387,6 +389,28 @@ async fn either(a: &mut tokio::signal::unix::Signal, b: &mut tokio::signal::unix
     }
 }
 
+/// Opens a server. While PostgreSQL is full and may still count one that is closed, again after a pause.
+async fn open_once_closed(
+    registry: &Registry,
+    pool: &PoolHandle,
+    id: ServerId,
+    mut permit: Permit,
+    (tcp, password): (&Tcp, &ServerPassword),
+) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
+    let password = (password, &registry.vault);
+    let way = (tcp, &registry.connectors);
+    for pause in LINGER_PAUSES {
+        match Box::pin(connect::open(pool, id, permit, password, way)).await {
+            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+                permit = back;
+            }
+            outcome => return outcome,
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Box::pin(connect::open(pool, id, permit, password, way)).await
+}
+
 /// Opens a server and tells its pool what came of it.
 async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, permit: Permit) {
     let config = registry.config();
@@ -397,23 +421,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .as_deref()
         .unwrap_or(&pool.user);
     let password = config.server_password(&settings.database, user);
-    let password = (&password, &registry.vault);
-    let way = (&config.tcp, &registry.connectors);
-    let mut permit = permit;
-    let mut pauses = LINGER_PAUSES.iter();
-    let outcome = loop {
-        let outcome = Box::pin(connect::open(&pool, id, permit, password, way)).await;
-        match outcome {
-            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
-                let Some(pause) = pauses.next() else {
-                    break Err((back, failure));
-                };
-                permit = back;
-                tokio::time::sleep(*pause).await;
-            }
-            outcome => break outcome,
-        }
-    };
+    let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;

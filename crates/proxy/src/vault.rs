@@ -216,6 +216,24 @@ impl Vault {
         }
     }
 
+    /// PostgreSQL refused a login with `used`, which was not its first: it is fetched again later.
+    pub(crate) async fn gives_no_better(
+        &self,
+        password: &ServerPassword,
+        place: Place<'_>,
+        used: &Fetched,
+    ) {
+        // Whoever fetched it says so.
+        if let ServerPassword::Fetched(source) = password
+            && used.is_fresh
+        {
+            let entry = self.entry(Key::new(source, place));
+            let mut kept = entry.lock().await;
+            let renewal = kept.renewal(used, Instant::now() + place.retry);
+            assert_ne!(renewal, Renewal::Due, "it is fresh");
+        }
+    }
+
     /// Forgets all, as the configuration was read again.
     pub(crate) fn clear(&self) {
         self.entries

@@ -124,6 +124,24 @@ async fn a_password_that_did_not_change_is_not_tried_twice() {
     assert_eq!(plain(&run.fetch(&file).await.unwrap()), "other");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_password_that_was_renewed_and_refused_again_is_left_alone_for_a_while() {
+    let run = Run::new();
+    let file = run.file("old");
+    run.fetch(&file).await.unwrap();
+    run.file("new");
+    let kept = run.fetch(&file).await.unwrap();
+    let renewed = run.refused(&file, &kept).await.unwrap().unwrap();
+    let place = run.place("alice");
+    run.vault.gives_no_better(&file, place, &renewed).await;
+    run.file("newer");
+    let kept = run.fetch(&file).await.unwrap();
+    assert_eq!(plain(&kept), "new");
+    assert_eq!(run.refused(&file, &kept).await, None);
+    tokio::time::sleep(RETRY).await;
+    assert_eq!(plain(&run.fetch(&file).await.unwrap()), "newer");
+}
+
 #[tokio::test]
 async fn a_reload_forgets_what_was_read() {
     let run = Run::new();
