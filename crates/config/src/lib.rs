@@ -34,6 +34,7 @@ mod server_password;
 pub mod settings;
 mod startup;
 mod tls;
+mod tls_settings;
 mod value;
 mod warnings;
 
@@ -53,7 +54,7 @@ pub use listing::Shown;
 pub use log::Log;
 pub use login_limits::LoginLimits;
 pub use networks::Networks;
-pub use outside::{Outside, Pem, Unusable};
+pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
@@ -62,7 +63,7 @@ pub use server_password::{
 };
 pub use startup::{pool_info, startup_lines};
 pub use tls::{
-    Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
+    Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
     TlsVersion, Unfit,
 };
 pub use value::{Kind, Unit};

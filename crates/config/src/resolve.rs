@@ -20,7 +20,7 @@ use super::{
     AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
     ServerTls, Tcp, User, Workers,
 };
-use super::{tls, warnings};
+use super::{tls_settings, warnings};
 
 /// A configuration and how it came about.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
-    let server_tls = tls::servers(&globals, &raw.folder, outside, problems);
+    let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
         .map(|(name, level, password)| Entry {
@@ -89,17 +89,15 @@ pub(super) fn resolve_into(
             password,
             value: {
                 let chain = Chain::new(&[level, &global]);
-                let is_special = tls::SERVER_SETTINGS.iter().any(|name| level.gives(name));
+                let is_special = tls_settings::SERVER_SETTINGS
+                    .iter()
+                    .any(|name| level.gives(name));
                 let tls = match is_special {
-                    true => tls::servers(&chain, &raw.folder, outside, problems),
+                    true => tls_settings::servers(&chain, &raw.folder, outside, problems),
                     false => server_tls.clone(),
                 };
-                Arc::new(database(
-                    (name, password),
-                    (level, &global),
-                    (tls, &users),
-                    files,
-                ))
+                let own = (*name, level, password);
+                Arc::new(database(own, tls, (&global, &users), files))
             },
         })
         .collect();
@@ -138,7 +136,7 @@ pub(super) fn resolve_into(
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
-        client_tls: tls::clients(&globals, &raw.folder, outside, problems),
+        client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
@@ -190,9 +188,9 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
 }
 
 fn database(
-    (name, password): (&str, &Held),
-    (level, global): (&Level, &Level),
-    (tls, users): (Arc<ServerTls>, &[Entry<'_, Arc<User>>]),
+    (name, level, password): (&str, &Level, &Held),
+    tls: Arc<ServerTls>,
+    (global, users): (&Level, &[Entry<'_, Arc<User>>]),
     (folder, outside): (&Path, &Outside<'_>),
 ) -> Database {
     let chain = Chain::new(&[level, global]);

@@ -18,7 +18,7 @@ use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
-use crate::dial::{Dialled, Peer, Reached, Way};
+use crate::dial::{DialError, Dialled, Reached, Safety, Way};
 use crate::link::{CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::Socket;
@@ -60,15 +60,25 @@ impl ConnectError {
         }
     }
 
+    /// Whether the other way, with TLS or without, may be let in.
+    fn is_about_encryption(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether PostgreSQL, the role or the database has as many connections as it may have.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(
-            self,
-            Self::Login(LoginError::Refused {
-                sqlstate: Some(SqlState::TOO_MANY_CONNECTIONS),
-                ..
-            })
-        )
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
+            }
+            _ => false,
+        }
     }
 
     /// Whether another password may help.
@@ -79,17 +89,6 @@ impl ConnectError {
                 Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
             ),
             Self::Login(LoginError::NoSecret { .. }) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether the other way, with TLS or without, may be let in.
-    fn is_about_encryption(&self) -> bool {
-        match self {
-            Self::Tls(_) => true,
-            Self::Login(LoginError::Refused { sqlstate, .. }) => {
-                *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
-            }
             _ => false,
         }
     }
@@ -188,6 +187,16 @@ impl std::fmt::Display for ConnectError {
     }
 }
 
+impl From<DialError> for ConnectError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Unreachable(error) => Self::Unreachable(error),
+            DialError::Broken(error) => Self::Broken(error),
+            DialError::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
 impl From<LoginError> for ConnectError {
     fn from(error: LoginError) -> Self {
         Self::Login(error)
@@ -210,17 +219,17 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
-    /// What a proof is bound to, and whether it has to be.
-    pub(crate) binding: (Option<Vec<u8>>, bool),
-    /// What may be answered on this connection.
-    pub(crate) accepted: Methods,
+    /// What may be answered.
+    pub(crate) auth: ServerAuth,
+    /// What the connection protects.
+    pub(crate) safety: Safety,
 }
 
-/// The methods that a server at this address is answered; `None` is a unix socket. Who listens on the
-/// way reads the password itself, so it is sent only where nobody can, or the operator says so.
-pub(crate) fn answered(auth: ServerAuth, peer: Option<IpAddr>, encrypted: bool) -> Methods {
-    let is_local = peer.is_none_or(|address| address.to_canonical().is_loopback());
-    if encrypted || is_local || auth.allow_plaintext {
+/// The methods that are answered. Who listens on the way reads the password itself, so it is sent only where
+/// nobody can, or the operator says so.
+pub(crate) fn answered(auth: ServerAuth, safety: &Safety) -> Methods {
+    let is_local = |address: IpAddr| address.to_canonical().is_loopback();
+    if safety.encrypted || safety.peer.is_none_or(is_local) || auth.allow_plaintext {
         return auth.accepted;
     }
     auth.accepted.without(Method::Cleartext)
@@ -277,7 +286,6 @@ pub(crate) async fn open(
     let way = Way {
         server: &database.server,
         tls: &database.tls,
-        auth: database.server_auth,
         tcp,
         connectors,
     };
@@ -286,6 +294,7 @@ pub(crate) async fn open(
         place,
         parameters: &parameters,
         connect_query,
+        auth: database.server_auth,
         limit: settings.config.server_connect_timeout,
     };
     let outcome = opening.run(password, &mut keys);
@@ -317,6 +326,7 @@ struct Opening<'a> {
     place: Place<'a>,
     parameters: &'a [(String, String)],
     connect_query: Option<&'a str>,
+    auth: ServerAuth,
     /// Time for each attempt.
     limit: Option<std::time::Duration>,
 }
@@ -359,8 +369,8 @@ impl Opening<'_> {
             keys,
             parameters: self.parameters,
             connect_query: self.connect_query,
-            binding: (None, false),
-            accepted: self.way.auth.accepted,
+            auth: self.auth,
+            safety: Safety::default(),
         };
         let connecting = connect(self.way, login);
         match self.limit {
@@ -419,20 +429,9 @@ async fn enter_by(
     login: &mut Login<'_>,
 ) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
     let (mut stream, reached) = way.dial(encrypts).await?;
-    login.binding = way.binding(&stream);
-    let peer = match &reached.address {
-        Peer::Tcp(peer) => Some(peer.ip()),
-        Peer::Unix(_) => None,
-    };
-    login.accepted = answered(way.auth, peer, stream.connection().is_some());
-    match log_in(&mut stream, login).await {
-        Ok(logged_in) => Ok((stream, reached, logged_in)),
-        // It is listed, but may not be sent on this connection.
-        Err(ConnectError::Login(LoginError::NotAccepted {
-            asked: Some(asked), ..
-        })) if way.auth.accepted.contains(asked) => Err(ConnectError::Exposing),
-        Err(error) => Err(error),
-    }
+    login.safety = way.safety(&stream, &reached);
+    let logged_in = log_in(&mut stream, login).await?;
+    Ok((stream, reached, logged_in))
 }
 
 /// Logs in over a connected stream, up to where the first query may be sent.
@@ -443,14 +442,15 @@ pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
+    let accepted = answered(login.auth, &login.safety);
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
         user: login.user.clone(),
         database: login.database.clone(),
         parameters: login.parameters.to_vec(),
-        accepted: login.accepted,
-        binding: login.binding.0.clone(),
-        requires_binding: login.binding.1,
+        accepted,
+        binding: login.safety.binding.clone(),
+        requires_binding: login.safety.requires_binding,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -458,7 +458,14 @@ pub(crate) async fn log_in(
     let mut out = Vec::new();
     let mut inbound = Inbound::new(MESSAGE_MAX);
     let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
-    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await;
+    let opened = opened.map_err(|error| match error {
+        // It is listed, but may not be sent on this connection.
+        ConnectError::Login(LoginError::NotAccepted {
+            asked: Some(asked), ..
+        }) if login.auth.accepted.contains(asked) => ConnectError::Exposing,
+        error => error,
+    })?;
     let mut logged_in = LoggedIn::new(opened);
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
@@ -521,7 +528,7 @@ async fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectError, LoggedIn, Login, ServerAuth, answered, log_in};
+    use super::{ConnectError, LoggedIn, Login, Safety, ServerAuth, answered, log_in};
     use crate::pool_handle::Keys;
     use pgweir_wire::backend::TxStatus;
     use pgweir_wire::encode;
@@ -544,8 +551,11 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
-            binding: (None, false),
-            accepted: Methods::ALL,
+            auth: ServerAuth {
+                accepted: Methods::ALL,
+                allow_plaintext: false,
+            },
+            safety: Safety::default(),
         };
         log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }
@@ -577,7 +587,12 @@ mod tests {
         };
         let is_sent = |auth, peer: Option<&str>, encrypted| {
             let peer = peer.map(|address| address.parse().unwrap());
-            answered(auth, peer, encrypted).contains(Method::Cleartext)
+            let safety = Safety {
+                peer,
+                encrypted,
+                ..Safety::default()
+            };
+            answered(auth, &safety).contains(Method::Cleartext)
         };
         for local in [
             None,

@@ -173,6 +173,11 @@ impl Door {
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
+        let attempts = &self.registry.attempts;
+        let delay = attempts.delay(&config.login_limits, stranger.address());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let database = find_database(&config, &startup.database);
         let claim = Claim {
             startup: &startup,
@@ -183,11 +188,6 @@ impl Door {
         let proving = self
             .authentication
             .prove(peer, &config, &claim, (out, stranger));
-        let attempts = &self.registry.attempts;
-        let delay = attempts.delay(&config.login_limits, stranger.address());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
         let outcome = Box::pin(proving).await;
         if matches!(&outcome, Err(LoginEnd::Refused(error)) if is_failure(error)) {
             attempts.failed(&config.login_limits, stranger.address());

@@ -226,7 +226,8 @@ impl Watch {
                 &self.registry.connectors,
                 &self.registry.vault,
             );
-            let failure = match ProbeSession::open(&self.plan.target, login, ways).await {
+            let opening = ProbeSession::open(&self.plan.target, login, ways);
+            let failure = match opening.await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();

@@ -359,15 +359,15 @@ impl Awaits {
         let kind = backend::AUTHENTICATION;
         let request = AuthRequest::parse(body).ok_or(Breach::Malformed { kind })?;
         match (self, request) {
+            // Who lets us in without a proof has not shown that it is at the other end of the connection.
+            (Self::Request { .. }, AuthRequest::Ok) if identity.requires_binding => {
+                Err(LoginError::Unbound)
+            }
             (Self::Request { .. }, AuthRequest::Ok) if !identity.accepted.allow_none() => {
                 Err(LoginError::NotAccepted {
                     asked: None,
                     accepted: identity.accepted,
                 })
-            }
-            // Who lets us in without a proof has not shown that it is at the other end of the connection.
-            (Self::Request { .. }, AuthRequest::Ok) if identity.requires_binding => {
-                Err(LoginError::Unbound)
             }
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
             (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),

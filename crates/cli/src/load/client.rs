@@ -93,8 +93,8 @@ impl From<LoginError> for ClientError {
         match error {
             LoginError::Refused { sqlstate, message } => Self::Refused { sqlstate, message },
             LoginError::NoSecret { .. }
-            | LoginError::NotAccepted { .. }
             | LoginError::Unbound
+            | LoginError::NotAccepted { .. }
             | LoginError::Scram(_)
             | LoginError::Protocol(_) => Self::Login(error),
         }

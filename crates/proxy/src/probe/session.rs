@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::target::Target;
 use crate::connect::{ConnectError, Login, enter};
-use crate::dial::{Dialled, Peer, Way};
+use crate::dial::{Dialled, Peer, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
@@ -107,13 +107,6 @@ impl ProbeSession {
         (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
-        let way = Way {
-            server: &target.address,
-            tls: &target.tls,
-            auth: target.auth,
-            tcp,
-            connectors,
-        };
         let (password, database, user) = (
             entry.password.clone(),
             entry.database.clone(),
@@ -128,7 +121,13 @@ impl ProbeSession {
         let fetched = vault.fetch(&password, place).await;
         let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
         let secret = fetched.secret.as_ref();
-        let outcome = timeout(limit, Self::connect(way, &mut entry, secret))
+        let way = Way {
+            server: &target.address,
+            tls: &target.tls,
+            tcp,
+            connectors,
+        };
+        let outcome = timeout(limit, Self::connect(target, way, &mut entry, secret))
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit)));
         if let Err(error) = &outcome
@@ -141,6 +140,7 @@ impl ProbeSession {
     }
 
     async fn connect(
+        target: &Target,
         way: Way<'_>,
         entry: &mut ProbeLogin,
         secret: Option<&Secret>,
@@ -153,8 +153,8 @@ impl ProbeSession {
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
-            binding: (None, false),
-            accepted: way.auth.accepted,
+            auth: target.auth,
+            safety: Safety::default(),
         };
         let (stream, reached, _) = enter(way, &mut login).await?;
         Ok(Self {
