@@ -105,6 +105,8 @@ pub struct Config {
     pub workers: Workers,
     /// How clients prove who they are.
     pub auth_type: AuthType,
+    /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
+    pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
     pub hba: Hba,
     /// Who of the system is which user (`auth_ident_file`).

@@ -30,6 +30,8 @@ pub struct Resolved {
     pub settings: Vec<Shown>,
     /// What is allowed and may not be meant, for `pgweir check`.
     pub warnings: Vec<Problem>,
+    /// What was written, to resolve it again when a file has changed that it names.
+    pub raw: Arc<Raw>,
 }
 
 /// Resolves what a source said.
@@ -101,6 +103,7 @@ pub(super) fn resolve_into(
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        auth_file: named("auth_file"),
         hba: rules
             .map(|path| Hba::read(&path, outside, problems))
             .unwrap_or_default(),
@@ -132,6 +135,7 @@ pub(super) fn resolve_into(
     Resolved {
         warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
+        raw: Arc::new(raw.clone()),
         config,
     }
 }

@@ -230,7 +230,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(G, "auth_ident_file", TEXT, "",
         "File in the form of `pg_ident.conf`: which user of the system or of a certificate may be which user, for rules with `map=`."),
     Setting::new(G, "auth_file", TEXT, "",
-        "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
+        "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file. It is read again within 2 s of a change."),
     Setting::new(DU, "password", Kind::Secret, "",
         "User: plain text, `md5...` or `SCRAM-SHA-256$...`. Database: the secret for server logins, in place of the user's."),
     Setting::new(DU, "password_env", TEXT, "",

@@ -42,6 +42,7 @@ mod snapshot;
 mod socket;
 mod stats;
 mod texts;
+mod watched;
 mod wire_io;
 mod worker;
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::pool_handle::{Greeting, PoolHandle};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{SetLogLevel, reload};
+use crate::reload::{Reloading, SetLogLevel};
 use crate::shown::{self, Shown};
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
@@ -104,6 +104,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let reloading = Reloading::new(source, &resolved, set_log_level);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
         info!("{line}");
@@ -116,9 +117,8 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     registry.shares().warn_if_short(&registry.config());
     let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
-        source,
         registry: registry.clone(),
-        set_log_level,
+        reloading,
     };
     let served = runtime.block_on(control.serve(listeners));
     for worker in &registry.workers {
@@ -207,14 +207,13 @@ fn end_with_any_thread() {
 }
 
 struct Control {
-    source: Source,
     registry: Arc<Registry>,
-    set_log_level: SetLogLevel,
+    reloading: Reloading,
 }
 
 impl Control {
     /// Serves until the last client has left after a signal, or the time for that is over.
-    async fn serve(self, listeners: Vec<Listener>) -> Result<(), RunError> {
+    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -243,7 +242,10 @@ impl Control {
             let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
-                _ = unused.tick() => self.registry.forget_unused(self.registry.clock.now()),
+                _ = unused.tick() => {
+                    self.registry.forget_unused(self.registry.clock.now());
+                    self.reloading.look(&registry);
+                }
                 errands = registry.errands.take() => {
                     for errand in errands {
                         if matches!(errand, Errand::Empty) && stop_at.is_some() {
@@ -252,9 +254,7 @@ impl Control {
                         self.begin(errand);
                     }
                 }
-                _ = hangup.recv() => {
-                    reload(&self.source, &self.registry, &self.set_log_level);
-                }
+                _ = hangup.recv() => self.reloading.reload(&registry),
                 _ = pause.recv() => pause::pause(&self.registry),
                 _ = resume.recv() => pause::resume(&self.registry),
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
