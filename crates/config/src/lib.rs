@@ -18,6 +18,7 @@ mod level;
 mod listen;
 mod listing;
 mod log;
+mod lookup;
 mod outside;
 mod passwords;
 mod pattern;
@@ -46,6 +47,7 @@ pub use http::{Compat, Http, Otlp, TokenKeys};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
+pub use lookup::AuthSource;
 pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
@@ -105,6 +107,10 @@ pub struct Config {
     pub workers: Workers,
     /// How clients prove who they are.
     pub auth_type: AuthType,
+    /// Where users of databases are looked up that lead nowhere; `None` is nowhere.
+    pub auth: Option<AuthSource>,
+    /// Time for which what was found there holds (`auth_cache_ttl`); zero is not at all.
+    pub auth_cache_ttl: Duration,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
@@ -205,6 +211,8 @@ pub struct Database {
     pub forced_user: Option<String>,
     /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
     pub password: Option<Secret>,
+    /// Where users without a secret are looked up; `None` is nowhere.
+    pub auth: Option<AuthSource>,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).

@@ -12,6 +12,7 @@ use super::hba::Hba;
 use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
+use super::lookup::{self, Places};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
@@ -80,13 +81,17 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
+    let places: Places = databases
+        .iter()
+        .map(|(name, level, _)| ((*name).to_owned(), place(name, level, &global)))
+        .collect();
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
         .map(|(name, level, password)| Entry {
             name,
             level,
             password,
-            value: Arc::new(database(name, level, password, &global, &users)),
+            value: Arc::new(database(name, level, password, &global, (&users, &places))),
         })
         .collect();
 
@@ -103,6 +108,8 @@ pub(super) fn resolve_into(
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        auth: lookup::source(&globals, None, &places, &users),
+        auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
             .map(|path| Hba::read(&path, outside, problems))
@@ -179,14 +186,10 @@ fn database(
     level: &Level,
     password: &Held,
     global: &Level,
-    users: &[Entry<'_, Arc<User>>],
+    (users, places): (&[Entry<'_, Arc<User>>], &Places),
 ) -> Database {
     let chain = Chain::new(&[level, global]);
-    let given = chain.get::<Option<String>>("dbname");
-    let dbname = match name {
-        "*" => given,
-        name => Some(given.unwrap_or_else(|| name.to_owned())),
-    };
+    let (server, dbname) = places[name].clone();
     let user_pools = users
         .iter()
         .filter(|user| user.level.overrides_pool())
@@ -199,7 +202,8 @@ fn database(
         .filter_map(|name| Some((name.to_owned(), chain.get::<Option<String>>(name)?)));
     Database {
         name: name.to_owned(),
-        server: server(&chain),
+        auth: lookup::source(&chain, places.get(name), places, users),
+        server,
         dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
@@ -212,6 +216,17 @@ fn database(
         pool: PoolConfig::read(&chain),
         user_pools: user_pools.collect(),
     }
+}
+
+/// Where a database is, and its name there.
+fn place(name: &str, level: &Level, global: &Level) -> (ServerAddress, Option<String>) {
+    let chain = Chain::new(&[level, global]);
+    let given = chain.get::<Option<String>>("dbname");
+    let dbname = match name {
+        "*" => given,
+        name => Some(given.unwrap_or_else(|| name.to_owned())),
+    };
+    (server(&chain), dbname)
 }
 
 fn server(chain: &Chain<'_>) -> ServerAddress {
