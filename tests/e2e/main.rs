@@ -25,6 +25,7 @@ mod hostile;
 mod limits;
 mod locks;
 mod login;
+mod lookups;
 mod negotiation;
 mod neighbours;
 mod nonsense_clients;

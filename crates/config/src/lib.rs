@@ -52,6 +52,7 @@ pub use outside::{Outside, Pem, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use secrets::secret_of;
 pub use startup::{pool_info, startup_lines};
 pub use value::{Kind, Unit};
 
@@ -251,7 +252,7 @@ impl Database {
 }
 
 /// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerAddress {
     /// Host name or address, and port.
     Tcp {

@@ -50,6 +50,17 @@ impl ConnectError {
         }
     }
 
+    /// Whether PostgreSQL does not let this user in, with what proves it.
+    pub(crate) fn is_about_the_user(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
+                sqlstate,
+                Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
+            ),
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) | Self::Login(_) => false,
+        }
+    }
+
     /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
     /// PostgreSQL says is said to it.
     pub(crate) fn to_its_client(&self) -> ClientError {

@@ -22,6 +22,7 @@ mod listen;
 mod locks;
 mod login;
 mod login_end;
+mod lookups;
 mod mailbox;
 mod outside;
 mod pause;

@@ -15,7 +15,7 @@ use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::authentication::{Authentication, Claim};
+use crate::authentication::{Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
 use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
@@ -25,7 +25,7 @@ use crate::slots::{Slots, Stranger};
 use crate::texts::{self, ClientError};
 use crate::wire_io::Inbound;
 use pgweir_config::access::Channel;
-use pgweir_config::{Config, Database};
+use pgweir_config::{Config, Database, Secret};
 
 /// Answer to a request for encryption that is not spoken here.
 const NO_ENCRYPTION: &[u8] = b"N";
@@ -125,9 +125,9 @@ impl Door {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
         let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
-            registry,
             slots: Arc::new(Slots::new(strangers)),
-            authentication: Authentication::new(),
+            authentication: Authentication::new(registry.lookups.clone()),
+            registry,
         }
     }
 
@@ -165,9 +165,7 @@ impl Door {
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
-        if proven.passed.is_some() {
-            pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
-        }
+        self.learn(&pool, proven.passed, proven.found);
         let replication = startup_parameters(&config, &startup);
         let is_replication = replication.is_some();
         let pool = match replication {
@@ -196,6 +194,23 @@ impl Door {
             first_words,
             rest: inbound.into_rest(),
         })
+    }
+
+    /// Keeps what servers of the pool can be logged in with. Where that is something else than before, the
+    /// last failure says nothing about it.
+    fn learn(&self, pool: &Arc<PoolHandle>, passed: Option<ScramKeys>, found: Option<Secret>) {
+        if passed.is_none() && found.is_none() {
+            return;
+        }
+        let is_new = {
+            let mut keys = pool.keys.lock().expect("no panic under the lock");
+            let is_new = (&keys.passed, &keys.found) != (&passed, &found);
+            (keys.passed, keys.found) = (passed, found);
+            is_new
+        };
+        if is_new {
+            self.registry.tell(pool, |stock, _| stock.core.forgive());
+        }
     }
 
     /// Reads up to the startup packet, declining encryption and passing cancel requests on.

@@ -24,6 +24,7 @@ use crate::files::Shares;
 use crate::insight::Insight;
 use crate::link::CancelTarget;
 use crate::locks::LockBoard;
+use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
@@ -90,6 +91,8 @@ pub(crate) struct Registry {
     pub(crate) backends: Backends,
     /// What each PostgreSQL was seen to do.
     pub(crate) probes: Probes,
+    /// Users that PostgreSQL was asked for.
+    pub(crate) lookups: Arc<Lookups>,
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
@@ -113,6 +116,7 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
+            lookups: Arc::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             shares: RwLock::new(shares),

@@ -244,6 +244,7 @@ impl Control {
                 _ = sweep.tick() => self.sweep(),
                 _ = unused.tick() => {
                     self.registry.forget_unused(self.registry.clock.now());
+                    self.registry.lookups.close_unused();
                     self.reloading.look(&registry);
                 }
                 errands = registry.errands.take() => {
@@ -381,8 +382,25 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
-    match Box::pin(connect::open(&pool, id, permit, secret, &config.tcp)).await {
+    let listed = config.users.get(user).and_then(|user| user.secret.clone());
+    let is_found = listed.is_none() && settings.database.forced_user.is_none();
+    let found = || {
+        pool.keys
+            .lock()
+            .expect("no panic under the lock")
+            .found
+            .clone()
+    };
+    let secret = if is_found { found() } else { listed };
+    match Box::pin(connect::open(
+        &pool,
+        id,
+        permit,
+        secret.as_ref(),
+        &config.tcp,
+    ))
+    .await
+    {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
@@ -406,6 +424,12 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 user = &*pool.user,
                 "server login failed: {failure}"
             );
+            if is_found && failure.is_about_the_user() {
+                // It has another password now, or is gone: the next client has PostgreSQL asked again.
+                registry.lookups.forget(user);
+                let mut keys = pool.keys.lock().expect("no panic under the lock");
+                (keys.passed, keys.found) = (None, None);
+            }
             let error = match pool.replication {
                 Some(_) => failure.to_its_client(),
                 None => failure.client_error(),
