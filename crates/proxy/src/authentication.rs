@@ -27,6 +27,7 @@ use crate::texts::ClientError;
 use crate::wire_io::Inbound;
 use exchange::Exchange;
 pub(crate) use exchange::ScramKeys;
+pub(crate) use texts::wrong_password;
 use verifiers::{Clear, Question, Verifiers};
 
 /// Bytes that hold most greetings: some fifteen settings and the key.

@@ -15,7 +15,7 @@ use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::authentication::{Authentication, Claim, ScramKeys};
+use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
 use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
@@ -165,7 +165,7 @@ impl Door {
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
-        self.learn(&pool, proven.passed, proven.found);
+        let has_brought = self.learn(&pool, proven.passed, proven.found);
         let replication = startup_parameters(&config, &startup);
         let is_replication = replication.is_some();
         let pool = match replication {
@@ -173,6 +173,10 @@ impl Door {
             None => pool,
         };
         let welcome = self.welcome(&pool, stranger).await?;
+        if has_brought && pool.is_without_keys() {
+            // PostgreSQL has just refused what the client has proven here.
+            return Err(authentication::wrong_password(&startup.user).into());
+        }
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
@@ -196,11 +200,16 @@ impl Door {
         })
     }
 
-    /// Keeps what servers of the pool can be logged in with. Where that is something else than before, the
-    /// last failure says nothing about it.
-    fn learn(&self, pool: &Arc<PoolHandle>, passed: Option<ScramKeys>, found: Option<Secret>) {
+    /// Keeps what servers of the pool can be logged in with, if the client has brought anything. Where that is
+    /// something else than before, the last failure says nothing about it.
+    fn learn(
+        &self,
+        pool: &Arc<PoolHandle>,
+        passed: Option<ScramKeys>,
+        found: Option<Secret>,
+    ) -> bool {
         if passed.is_none() && found.is_none() {
-            return;
+            return false;
         }
         let is_new = {
             let mut keys = pool.keys.lock().expect("no panic under the lock");
@@ -211,6 +220,7 @@ impl Door {
         if is_new {
             self.registry.tell(pool, |stock, _| stock.core.forgive());
         }
+        true
     }
 
     /// Reads up to the startup packet, declining encryption and passing cancel requests on.

@@ -140,6 +140,11 @@ impl Lookups {
         cache.forget(user);
     }
 
+    /// Forgets everything: the configuration was read again.
+    pub(crate) fn clear(&self) {
+        *self.cache.lock().expect("no panic under the lock") = Cache::default();
+    }
+
     /// Closes connections that are not used. To be called once a second or so.
     pub(crate) fn close_unused(&self) {
         let now = Instant::now();

@@ -277,6 +277,12 @@ impl PoolHandle {
         counts.active + counts.idle + counts.opening > 0
     }
 
+    /// Whether clients have brought nothing that logs servers in.
+    pub(crate) fn is_without_keys(&self) -> bool {
+        let keys = self.keys.lock().expect("no panic under the lock");
+        keys.passed.is_none() && keys.found.is_none()
+    }
+
     /// Since when it was seen, at each look, to have no clients and to open no server for them.
     pub(crate) fn unused_since(&self, now: Time) -> Option<Time> {
         let (clients, counts) = self.with(|stock| (stock.core.clients(), stock.core.counts()));

@@ -108,6 +108,7 @@ fn run_with(
 fn take_over(registry: &Registry, config: Arc<Config>) {
     registry.set_config(config.clone());
     registry.probes.reconfigured();
+    registry.lookups.clear();
     registry.run_errand(|outbox, now| {
         for (group, limit) in user_limits(&config) {
             registry.lock_budget().set_limit(group, limit);

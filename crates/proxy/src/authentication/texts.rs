@@ -19,6 +19,11 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
     ClientError::new(sqlstate, message)
 }
 
+/// The password is wrong.
+pub(crate) fn wrong_password(user: &str) -> ClientError {
+    failed(Method::ScramSha256, user)
+}
+
 /// Nobody is asked for a password, and there is no such user.
 pub(super) fn unknown(method: Method, user: &str) -> ClientError {
     match method {
