@@ -46,3 +46,4 @@ mod signals;
 mod sockets;
 mod state;
 mod timeouts;
+mod tls;

@@ -74,6 +74,8 @@ impl Channel {
 pub struct TlsFacts {
     /// The client's certificate, if it sent one; `client_tls_ca_file` vouches for it.
     pub certificate: Option<Certificate>,
+    /// What a proof can be bound to on this connection: a digest of the certificate that the client sees.
+    pub binding: Option<Vec<u8>>,
 }
 
 /// Whom a certificate names.

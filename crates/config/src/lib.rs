@@ -30,6 +30,7 @@ mod resolve;
 mod secrets;
 pub mod settings;
 mod startup;
+mod tls;
 mod value;
 mod warnings;
 
@@ -54,6 +55,10 @@ pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
 pub use secrets::secret_of;
 pub use startup::{pool_info, startup_lines};
+pub use tls::{
+    Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
+    TlsVersion, Unfit,
+};
 pub use value::{Kind, Unit};
 
 use hba::Hba;
@@ -140,6 +145,8 @@ pub struct Config {
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
+    /// What clients are spoken to with.
+    pub client_tls: Arc<Tls>,
     /// TCP keepalive and buffers of both sides.
     pub tcp: Tcp,
     /// What is logged of the comings and goings.
@@ -205,6 +212,8 @@ pub struct Database {
     pub name: String,
     /// Where its servers are.
     pub server: ServerAddress,
+    /// What they are spoken to with.
+    pub tls: Arc<ServerTls>,
     /// Name of the database in PostgreSQL; `None` takes the name the client asked for, which only
     /// the fallback does.
     pub dbname: Option<String>,

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use super::level::Chain;
 use super::passwords::Entry;
-use super::{Secret, ServerAddress, User};
+use super::{Secret, ServerAddress, ServerTls, User};
 
 /// Whom to ask for the secret of a user, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthSource {
     /// Where PostgreSQL is.
     pub server: ServerAddress,
+    /// How it is spoken to.
+    pub tls: Arc<ServerTls>,
     /// Name of the database there; `None` takes the one that the client asks for.
     pub dbname: Option<String>,
     /// User that asks.
@@ -25,26 +27,36 @@ pub struct AuthSource {
     pub is_default_query: bool,
 }
 
-/// Where each database is: PostgreSQL's address, and the name there.
-pub(super) type Places = BTreeMap<String, (ServerAddress, Option<String>)>;
+/// Where a database is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) server: ServerAddress,
+    pub(super) tls: Arc<ServerTls>,
+    /// Its name there; `None` is the one that the client asks for.
+    pub(super) dbname: Option<String>,
+}
+
+/// Where each database is.
+pub(super) type Places = BTreeMap<String, Place>;
 
 /// The source that the settings of `chain` name, for a database that is at `own`, if it is one.
 pub(super) fn source(
     chain: &Chain<'_>,
-    own: Option<&(ServerAddress, Option<String>)>,
+    own: Option<&Place>,
     places: &Places,
     users: &[Entry<'_, Arc<User>>],
 ) -> Option<AuthSource> {
     let user: String = chain.get::<Option<String>>("auth_user")?;
-    let (server, dbname) = match chain.get::<Option<String>>("auth_dbname") {
+    let place = match chain.get::<Option<String>>("auth_dbname") {
         Some(name) => place(&name, places)?,
         None => own?.clone(),
     };
     let query = chain.get::<String>("auth_query");
     let listed = users.iter().find(|listed| listed.name == user);
     Some(AuthSource {
-        server,
-        dbname,
+        server: place.server,
+        tls: place.tls,
+        dbname: place.dbname,
         secret: listed.and_then(|listed| listed.value.secret.clone()),
         user,
         is_default_query: query == super::settings::AUTH_QUERY,
@@ -53,10 +65,11 @@ pub(super) fn source(
 }
 
 /// Where the database of this name is, of those that have a section or are served by that of all others.
-pub(super) fn place(name: &str, places: &Places) -> Option<(ServerAddress, Option<String>)> {
+fn place(name: &str, places: &Places) -> Option<Place> {
     if let Some(place) = places.get(name) {
         return Some(place.clone());
     }
-    let (server, dbname) = places.get("*")?.clone();
-    Some((server, dbname.or_else(|| Some(name.to_owned()))))
+    let mut place = places.get("*")?.clone();
+    place.dbname.get_or_insert_with(|| name.to_owned());
+    Some(place)
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::{fmt, io};
 
+use super::tls::{Tls, TlsSide, Unfit};
+
 /// What lies outside the configuration and is looked up for it.
 pub struct Outside<'a> {
     /// The value of an environment variable.
@@ -19,14 +21,16 @@ pub struct Outside<'a> {
     pub token_set: &'a dyn Fn(&str) -> Result<(), String>,
     /// Whether HTTP can be encrypted with a certificate and its key.
     pub pem: &'a dyn Fn(&Pem) -> Result<(), Unusable>,
+    /// Whether one side of the pooler can be encrypted like this.
+    pub tls: &'a dyn Fn(TlsSide, &Tls) -> Result<(), Unfit>,
 }
 
 /// A certificate, with what signed it, and its key, as texts in PEM. They fit each other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pem {
-    /// Of `http_tls_cert_file`.
+    /// Of a setting like `http_tls_cert_file`.
     pub certificate: String,
-    /// Of `http_tls_key_file`.
+    /// Of one like `http_tls_key_file`.
     pub key: String,
 }
 

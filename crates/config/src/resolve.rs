@@ -12,15 +12,16 @@ use super::hba::Hba;
 use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
-use super::lookup::{self, Places};
+use super::lookup::{self, Place, Places};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
-use super::warnings;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
+    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
+    Workers,
 };
+use super::{tls, warnings};
 
 /// A configuration and how it came about.
 #[derive(Debug, Clone)]
@@ -81,9 +82,18 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
+    let server_tls = tls::servers(&globals, &raw.folder, outside, problems);
     let places: Places = databases
         .iter()
-        .map(|(name, level, _)| ((*name).to_owned(), place(name, level, &global)))
+        .map(|(name, level, _)| {
+            let chain = Chain::new(&[level, &global]);
+            let is_special = tls::SERVER_SETTINGS.iter().any(|name| level.gives(name));
+            let tls = match is_special {
+                true => tls::servers(&chain, &raw.folder, outside, problems),
+                false => server_tls.clone(),
+            };
+            ((*name).to_owned(), place(name, &chain, tls))
+        })
         .collect();
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
@@ -91,7 +101,12 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(database(name, level, password, &global, (&users, &places))),
+            value: Arc::new(database(
+                (name, password),
+                (level, &global),
+                &users,
+                &places,
+            )),
         })
         .collect();
 
@@ -130,6 +145,7 @@ pub(super) fn resolve_into(
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
+        client_tls: tls::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
@@ -182,14 +198,13 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
 }
 
 fn database(
-    name: &str,
-    level: &Level,
-    password: &Held,
-    global: &Level,
-    (users, places): (&[Entry<'_, Arc<User>>], &Places),
+    (name, password): (&str, &Held),
+    (level, global): (&Level, &Level),
+    users: &[Entry<'_, Arc<User>>],
+    places: &Places,
 ) -> Database {
     let chain = Chain::new(&[level, global]);
-    let (server, dbname) = places[name].clone();
+    let place = places[name].clone();
     let user_pools = users
         .iter()
         .filter(|user| user.level.overrides_pool())
@@ -203,8 +218,9 @@ fn database(
     Database {
         name: name.to_owned(),
         auth: lookup::source(&chain, places.get(name), places, users),
-        server,
-        dbname,
+        server: place.server,
+        tls: place.tls,
+        dbname: place.dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
         max_db_connections: chain.get("max_db_connections"),
@@ -219,14 +235,18 @@ fn database(
 }
 
 /// Where a database is, and its name there.
-fn place(name: &str, level: &Level, global: &Level) -> (ServerAddress, Option<String>) {
-    let chain = Chain::new(&[level, global]);
+fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
     let given = chain.get::<Option<String>>("dbname");
     let dbname = match name {
         "*" => given,
         name => Some(given.unwrap_or_else(|| name.to_owned())),
     };
-    (server(&chain), dbname)
+    let server = server(chain);
+    Place {
+        server,
+        tls,
+        dbname,
+    }
 }
 
 fn server(chain: &Chain<'_>) -> ServerAddress {

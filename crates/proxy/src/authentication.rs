@@ -110,7 +110,9 @@ impl Authentication {
         }
         let secret = user.as_ref().and_then(|user| user.secret.as_ref());
         let question = self.verifiers.question(config, method, (name, secret));
+        let tls = claim.channel.tls.as_ref();
         let mut exchange = Exchange {
+            binding: tls.and_then(|tls| tls.binding.as_deref()),
             stream,
             inbound,
             out,

@@ -14,6 +14,7 @@ use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::rustls::CommonState;
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
@@ -23,12 +24,20 @@ use crate::registry::Registry;
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::{self, ClientError};
+use crate::tls::certificate;
+use crate::tls::clients::{Acceptor, Acceptors};
+use crate::tls::stream::MaybeTls;
 use crate::wire_io::Inbound;
-use pgweir_config::access::Channel;
+use pgweir_config::access::{Channel, Peer, TlsFacts};
 use pgweir_config::{Config, Database, Secret};
 
-/// Answer to a request for encryption that is not spoken here.
+/// Answers to a request for encryption: what is not spoken here, and what is.
 const NO_ENCRYPTION: &[u8] = b"N";
+const ENCRYPTION: &[u8] = b"S";
+
+/// The first byte of a TLS handshake that begins without a request for it. No packet of PostgreSQL's begins
+/// with it: it would be 350 MB long.
+const HANDSHAKE: u8 = 0x16;
 
 /// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
 /// before another connection is free, and the client might not even want one.
@@ -119,6 +128,7 @@ pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
     authentication: Authentication,
+    acceptors: Acceptors,
 }
 
 impl Door {
@@ -127,6 +137,7 @@ impl Door {
         Self {
             slots: Arc::new(Slots::new(strangers)),
             authentication: Authentication::new(registry.lookups.clone()),
+            acceptors: Acceptors::default(),
             registry,
         }
     }
@@ -136,15 +147,27 @@ impl Door {
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
-    pub(crate) async fn log_in(
+    pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut MaybeTls<S>,
         stranger: &Stranger,
-        channel: Channel,
+        mut channel: Channel,
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self.first_packet(stream, &mut inbound, stranger).await?;
+        // Nobody listens in between on a unix socket.
+        let is_local = matches!(channel.peer, Peer::Unix(_));
+        let acceptor = self.acceptors.of(&config).filter(|_| !is_local);
+        let startup = self
+            .first_packet(stream, &mut inbound, (stranger, acceptor.as_ref()))
+            .await?;
+        channel.tls = stream.connection().map(|tls| {
+            let binding = acceptor.and_then(|acceptor| acceptor.binding);
+            facts(tls, binding.as_deref())
+        });
+        if stream.connection().is_none() && config.client_tls.mode.is_required() && !is_local {
+            return Err(LoginEnd::Refused(unencrypted(&config)));
+        }
         let mut out = Vec::new();
         let minor = startup.minor.min(MINOR_NEWEST);
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
@@ -191,6 +214,7 @@ impl Door {
         let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
         if may_begin && let Some(words) = first_words.take() {
             stream.write_all(&words.encode(&parameters)).await?;
+            stream.flush().await?;
         }
         Ok(LoggedIn {
             admission,
@@ -223,15 +247,31 @@ impl Door {
         true
     }
 
-    /// Reads up to the startup packet, declining encryption and passing cancel requests on.
-    async fn first_packet(
+    /// Reads up to the startup packet, shaking hands where TLS is wanted and passing cancel requests on.
+    async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut MaybeTls<S>,
         inbound: &mut Inbound,
-        stranger: &Stranger,
+        (stranger, acceptor): (&Stranger, Option<&Acceptor>),
     ) -> Result<Startup, LoginEnd> {
         let (mut asked_ssl, mut asked_gss) = (false, false);
         loop {
+            if inbound.bytes().first() == Some(&HANDSHAKE) && !asked_ssl {
+                let Some(acceptor) = acceptor else {
+                    return Err(violation("TLS is not spoken here").into());
+                };
+                asked_ssl = true;
+                shake_hands(stream, acceptor, inbound.take()).await?;
+                // What speaks another protocol must not be answered as if it spoke this one (ALPACA).
+                let named = stream.connection().and_then(|tls| tls.alpn_protocol());
+                if named.is_none() {
+                    let message =
+                        "direct TLS connections have to name the protocol (ALPN postgresql)";
+                    return Err(violation(message).into());
+                }
+                stranger.heard();
+                continue;
+            }
             let parsed = startup::parse(inbound.bytes())
                 .map_err(|error| ClientError::new(error.sqlstate(), error.client_message()))?;
             let Some((packet, len)) = parsed else {
@@ -240,6 +280,7 @@ impl Door {
             };
             inbound.consume(len);
             stranger.heard();
+            let is_ssl = matches!(packet, FirstPacket::Ssl);
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
@@ -258,7 +299,14 @@ impl Door {
             if std::mem::replace(asked, true) || !inbound.bytes().is_empty() {
                 return Err(violation("received unencrypted data after SSL request").into());
             }
-            stream.write_all(NO_ENCRYPTION).await?;
+            match acceptor.filter(|_| is_ssl) {
+                Some(acceptor) => {
+                    stream.write_all(ENCRYPTION).await?;
+                    shake_hands(stream, acceptor, Vec::new()).await?;
+                    stranger.heard();
+                }
+                None => stream.write_all(NO_ENCRYPTION).await?,
+            }
         }
     }
 
@@ -330,6 +378,39 @@ impl Door {
             return Err(error);
         }
     }
+}
+
+/// Encrypts a stream that is in the clear. `first` are bytes of the handshake that were read already.
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut MaybeTls<S>,
+    acceptor: &Acceptor,
+    first: Vec<u8>,
+) -> Result<(), LoginEnd> {
+    let clear = std::mem::replace(stream, MaybeTls::Lost);
+    let MaybeTls::Clear(clear) = clear else {
+        return Err(violation("the connection is encrypted already").into());
+    };
+    *stream = acceptor.accept(clear, first).await?;
+    Ok(())
+}
+
+/// What a handshake told of the client.
+fn facts(tls: &CommonState, binding: Option<&[u8]>) -> TlsFacts {
+    let own = tls.peer_certificates().and_then(|chain| chain.first());
+    TlsFacts {
+        certificate: own.and_then(|own| certificate::subject(own)),
+        binding: binding.map(<[u8]>::to_vec),
+    }
+}
+
+/// Who comes in the clear where TLS is required.
+fn unencrypted(config: &Config) -> ClientError {
+    ClientError::new(SqlState::INVALID_AUTHORIZATION, "this pooler requires TLS")
+        .detail(format!(
+            "client_tls_sslmode is {}.",
+            config.client_tls.mode.name()
+        ))
+        .hint("Connect with sslmode=require or stricter.")
 }
 
 /// What ends a client's login, behind `before`.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pgweir_config::{AuthSource, Config, Secret, ServerAddress};
+use pgweir_config::{AuthSource, Config, Secret, ServerAddress, Tcp};
 use pgweir_wire::sqlstate::SqlState;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::pool_handle::Keys;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
+use crate::tls::servers::Connectors;
 pub(crate) use cache::Found;
 use cache::{Cache, Key};
 use session::{Failure, Session};
@@ -81,6 +82,8 @@ struct State {
 pub(crate) struct Lookups {
     cache: Mutex<Cache>,
     lines: Mutex<HashMap<Arc<Place>, Arc<Line>>>,
+    /// How these places are spoken to in TLS.
+    connectors: Connectors,
 }
 
 impl Lookups {
@@ -140,9 +143,10 @@ impl Lookups {
         cache.forget(user);
     }
 
-    /// Forgets everything: the configuration was read again.
+    /// Forgets everything, and closes what is not just used: the configuration was read again.
     pub(crate) fn clear(&self) {
         *self.cache.lock().expect("no panic under the lock") = Cache::default();
+        self.lines.lock().expect("no panic under the lock").clear();
     }
 
     /// Closes connections that are not used. To be called once a second or so.
@@ -228,15 +232,14 @@ impl Lookups {
         }
         // Until there is an answer, for this may be dropped by its timeout.
         state.failed = Some(now);
+        let way = (&config.tcp, &self.connectors);
         let outcome = match state.session.take() {
             Some(session) => match put(state, session, &key).await {
                 // It was closed while it was idle, by a restart of PostgreSQL for one.
-                Err(failure) if failure.is_broken() => {
-                    open_and_put(state, config, source, &key).await
-                }
+                Err(failure) if failure.is_broken() => open_and_put(state, way, source, &key).await,
                 outcome => outcome,
             },
-            None => open_and_put(state, config, source, &key).await,
+            None => open_and_put(state, way, source, &key).await,
         };
         let now = Instant::now();
         match &outcome {
@@ -252,11 +255,11 @@ impl Lookups {
 
 async fn open_and_put(
     state: &mut State,
-    config: &Config,
+    way: (&Tcp, &Connectors),
     source: &AuthSource,
     key: &Key,
 ) -> Result<Found, Failure> {
-    let session = Session::open(&key.0, source, &mut state.keys, &config.tcp).await?;
+    let session = Session::open(&key.0, source, &mut state.keys, way).await?;
     put(state, session, key).await
 }
 

@@ -37,6 +37,7 @@ fn with_process<T>(read: impl FnOnce(&Outside<'_>) -> T) -> T {
             Err(pgweir_http::Unusable::Certificate(message)) => Err(Unusable::Certificate(message)),
             Err(pgweir_http::Unusable::Key(message)) => Err(Unusable::Key(message)),
         },
+        tls: &crate::tls::check,
     })
 }
 

@@ -29,6 +29,7 @@ use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
+use crate::tls::servers::Connectors;
 use pgweir_config::{Config, Workers};
 use pools::Pools;
 
@@ -93,6 +94,8 @@ pub(crate) struct Registry {
     pub(crate) probes: Probes,
     /// Users that PostgreSQL was asked for.
     pub(crate) lookups: Arc<Lookups>,
+    /// How PostgreSQL is spoken to in TLS.
+    pub(crate) connectors: Connectors,
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
@@ -117,6 +120,7 @@ impl Registry {
             backends: Backends::default(),
             probes: Probes::default(),
             lookups: Arc::default(),
+            connectors: Connectors::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             shares: RwLock::new(shares),

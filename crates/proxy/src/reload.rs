@@ -10,6 +10,7 @@ use tracing::{Level, enabled, error, info, warn};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Settings, bounds, paused};
 use crate::registry::{Registry, user_limits};
+use crate::tls;
 use crate::watched::Watched;
 use pgweir_config::raw::Raw;
 use pgweir_config::{self, Config, Problem, Resolved, Source};
@@ -82,12 +83,16 @@ fn run_with(
             take_over(registry, Arc::new(config));
             // Told under whichever level lets it through, the old or the new one.
             let is_told = enabled!(Level::INFO);
-            if is_told {
+            let tell = || {
                 info!("configuration reloaded");
+                tls::tell(&registry.config());
+            };
+            if is_told {
+                tell();
             }
             set_log_level(level);
             if !is_told {
-                info!("configuration reloaded");
+                tell();
             }
             Some(raw)
         }

@@ -33,6 +33,7 @@ use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{Reloading, SetLogLevel};
 use crate::shown::{self, Shown};
+use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
 
@@ -109,6 +110,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     for line in config::startup_lines(&config) {
         info!("{line}");
     }
+    tls::tell(&config);
     let _guard = runtime.enter();
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
@@ -392,15 +394,8 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             .clone()
     };
     let secret = if is_found { found() } else { listed };
-    match Box::pin(connect::open(
-        &pool,
-        id,
-        permit,
-        secret.as_ref(),
-        &config.tcp,
-    ))
-    .await
-    {
+    let way = (&config.tcp, &registry.connectors);
+    match Box::pin(connect::open(&pool, id, permit, secret.as_ref(), way)).await {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));

@@ -67,7 +67,10 @@ fn decide(hba: &Hba, who: &str) -> String {
                     common_name: Some(user.to_owned()),
                     distinguished_name: format!("CN={user}"),
                 });
-                channel.tls = Some(TlsFacts { certificate });
+                channel.tls = Some(TlsFacts {
+                    certificate,
+                    binding: None,
+                });
             }
             "physical" => replication = Replication::Physical,
             "logical" => replication = Replication::Logical,

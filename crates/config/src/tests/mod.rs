@@ -7,6 +7,7 @@ mod inheritance;
 mod problems;
 mod properties;
 mod sources;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use pgweir_settings::{Origin, Problem};
 
-use super::{Outside, Resolved, Unusable, env, raw, resolve_all};
+use super::{Outside, Resolved, TlsPart, Unfit, Unusable, env, raw, resolve_all};
 
 /// A verifier of the right form.
 const SCRAM: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$\
@@ -72,6 +73,19 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
         ("certificate", "key") => Ok(()),
         ("certificate", _) => Err(Unusable::Key("does not fit".to_owned())),
         _ => Err(Unusable::Certificate("has no certificate".to_owned())),
+    },
+    tls: &|_, tls| {
+        let unfit = |part, message: &str| {
+            let message = message.to_owned();
+            Err(Unfit { part, message })
+        };
+        match (&tls.identity, &tls.ciphers) {
+            (Some(pem), _) if pem.key != "key" => unfit(TlsPart::Key, "does not fit"),
+            (_, Some(names)) if names.contains(&"RC4".to_owned()) => {
+                unfit(TlsPart::Ciphers, "names RC4, which is not spoken")
+            }
+            _ => Ok(()),
+        }
     },
 };
 

@@ -198,7 +198,6 @@ fn check_global_key(name: &str, message: &str) {
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
     for name in [
-        "client_tls_sslmode",
         "auth_ldap_options",
         "logfile",
         "user",

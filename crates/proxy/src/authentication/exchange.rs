@@ -23,6 +23,8 @@ pub(super) struct Exchange<'a, S> {
     pub(super) inbound: &'a mut Inbound,
     pub(super) out: Vec<u8>,
     pub(super) stranger: &'a Stranger,
+    /// What a proof can be bound to; `None` in the clear.
+    pub(super) binding: Option<&'a [u8]>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
@@ -68,20 +70,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let failed = |error: scram::ScramError| {
             debug!(?error, "SCRAM with a client failed");
         };
-        encode::authentication_sasl(&mut self.out, &[scram::MECHANISM]);
+        let offered: &[&str] = match self.binding {
+            Some(_) => &[scram::MECHANISM_PLUS, scram::MECHANISM],
+            None => &[scram::MECHANISM],
+        };
+        encode::authentication_sasl(&mut self.out, offered);
         let body = self.answer().await?;
         let (mechanism, data) =
             frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
         self.stranger.heard();
-        if mechanism != scram::MECHANISM.as_bytes() {
+        if !offered
+            .iter()
+            .any(|offered| offered.as_bytes() == mechanism)
+        {
             return Err(
                 violation("client selected an invalid SASL authentication mechanism").into(),
             );
         }
+        let is_bound = mechanism == scram::MECHANISM_PLUS.as_bytes();
         let mut random = [0; 18];
         getrandom::fill(&mut random).expect("the system gives random numbers");
         let server_key = verifier.server_key;
-        let first = scram::server::First::new(verifier);
+        let mut first = scram::server::First::new(verifier);
+        if let Some(binding) = self.binding {
+            first = first.offered(is_bound.then_some(binding));
+        }
         let first = first.on_client_first(data.unwrap_or_default(), &scram::nonce(&random));
         let Ok((reply, last)) = first.map_err(failed) else {
             return Ok(None);
@@ -98,6 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     /// Sends what there is to send, and takes the answer.
     async fn answer(&mut self) -> Result<Vec<u8>, LoginEnd> {
         self.stream.write_all(&self.out).await?;
+        self.stream.flush().await?;
         self.out.clear();
         match self.inbound.message(self.stream).await? {
             (frontend::PASSWORD, body) => Ok(body),

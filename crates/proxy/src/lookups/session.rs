@@ -3,16 +3,16 @@
 
 use std::fmt;
 
-use pgweir_config::{AuthSource, ServerAddress, Tcp};
+use pgweir_config::{AuthSource, Tcp};
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncWriteExt;
 
 use super::Place;
-use crate::connect::{ConnectError, Login, log_in};
+use crate::connect::{ConnectError, Login, enter};
+use crate::dial::{Dialled, Way};
 use crate::pool_handle::Keys;
-use crate::socket;
+use crate::tls::servers::Connectors;
 use crate::wire_io::{Inbound, ReadError};
 
 /// Largest message taken. A row has a name and a verifier, below a kilobyte.
@@ -75,18 +75,12 @@ impl From<ReadError> for Failure {
     }
 }
 
-/// A TCP or a unix stream.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Duplex for TcpStream {}
-impl Duplex for UnixStream {}
-
 /// A row: the name and the secret; `None` is NULL.
 pub(super) type Row = (Option<String>, Option<String>);
 
 /// A connection that is logged in, and between two questions.
 pub(super) struct Session {
-    stream: Box<dyn Duplex>,
+    stream: Dialled,
     inbound: Inbound,
 }
 
@@ -99,10 +93,8 @@ impl Session {
         place: &Place,
         source: &AuthSource,
         keys: &mut Keys,
-        tcp: &Tcp,
+        (tcp, connectors): (&Tcp, &Connectors),
     ) -> Result<Self, Failure> {
-        let stream = connect(&place.server, tcp).await;
-        let mut stream = stream.map_err(Failure::Login)?;
         let mut parameters = vec![
             ("application_name".to_owned(), APPLICATION_NAME.to_owned()),
             ("client_encoding".to_owned(), "UTF8".to_owned()),
@@ -110,7 +102,7 @@ impl Session {
         if source.is_default_query {
             parameters.push(("search_path".to_owned(), "pg_catalog".to_owned()));
         }
-        let login = Login {
+        let mut login = Login {
             user: place.user.clone(),
             database: place.database.clone(),
             secret: source.secret.as_ref(),
@@ -118,9 +110,16 @@ impl Session {
             keys,
             parameters: &parameters,
             connect_query: None,
+            binding: (None, false),
         };
-        let logged_in = log_in(&mut stream, login).await;
-        logged_in.map_err(Failure::Login)?;
+        let way = Way {
+            server: &source.server,
+            tls: &source.tls,
+            tcp,
+            connectors,
+        };
+        let entered = enter(way, &mut login).await;
+        let (stream, ..) = entered.map_err(Failure::Login)?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),
@@ -143,6 +142,7 @@ impl Session {
         encode::sync(&mut out);
         let sent = self.stream.write_all(&out).await;
         sent.map_err(ReadError::Io)?;
+        self.stream.flush().await.map_err(ReadError::Io)?;
         let (mut rows, mut failure) = (Vec::new(), None);
         for _ in 0..MESSAGES_MAX {
             match self.inbound.message(&mut self.stream).await? {
@@ -162,21 +162,6 @@ impl Session {
         }
         let endless = std::io::Error::other("the answer has no end");
         Err(ReadError::Io(endless).into())
-    }
-}
-
-async fn connect(server: &ServerAddress, tcp: &Tcp) -> Result<Box<dyn Duplex>, ConnectError> {
-    match server {
-        ServerAddress::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await;
-            let stream = stream.map_err(ConnectError::Unreachable)?;
-            socket::tune((&stream).into(), tcp)?;
-            Ok(Box::new(stream))
-        }
-        ServerAddress::Unix(path) => {
-            let stream = UnixStream::connect(path).await;
-            Ok(Box::new(stream.map_err(ConnectError::Unreachable)?))
-        }
     }
 }
 
