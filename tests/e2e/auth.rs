@@ -208,3 +208,40 @@ fn a_role_whose_password_changed_gets_in_after_a_reload() {
     let mut second = Client::log_in(&role.through(&pooler));
     assert_eq!(second.value("select 2"), "2");
 }
+
+#[test]
+fn an_auth_file_is_read_again_when_it_has_changed() {
+    let role = shared().role();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let line = |user: &str, secret: &str| {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        format!("; users\n{} {}\n", quoted(user), quoted(secret))
+    };
+    write(&line(&role.name, "another"));
+    let config = role
+        .config()
+        .without_user_setting(&role.name, "password")
+        .set("auth_type", "scram-sha-256")
+        .set("auth_file", &file.display().to_string())
+        .database("app", "user", &role.name)
+        .database("app", "password", &role.password);
+    let pooler = Pooler::start(&config);
+    Client::log_in(&role.through(&pooler).password("another"));
+    let wrong = refused(&pooler, &role, &role.name, &role.password);
+    assert_eq!(wrong.error().sqlstate(), "28P01");
+
+    write(&line(&role.name, &role.password));
+    pooler.has_logged("configuration reloaded", 1);
+    Client::log_in(&role.through(&pooler));
+
+    // With a mistake in it, all of it stays as it was, and no secret is told.
+    write(&format!("{}\"eve\" hidden\n", line(&role.name, "unread")));
+    pooler.has_logged("reload failed", 1);
+    pooler.has_said("users:3: must be \"user\" \"secret\", both in double quotes");
+    for secret in ["hidden", "unread", "another"] {
+        assert!(!pooler.log().contains(secret), "{secret}");
+    }
+    Client::log_in(&role.through(&pooler));
+}

@@ -27,6 +27,7 @@ mod limits;
 mod load_balancer;
 mod locks;
 mod login;
+mod lookups;
 mod negotiation;
 mod neighbours;
 mod nonsense_clients;

@@ -42,7 +42,8 @@ pub(super) fn check(
         checker.missing("serves no database: add a section [databases.NAME]");
     }
     let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
-    if users.is_empty() && !auth_file && config.auth_type != AuthType::Any {
+    let looks_up = config.auth.is_some() || databases.iter().any(|one| one.value.auth.is_some());
+    if users.is_empty() && !auth_file && config.auth_type != AuthType::Any && !looks_up {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
     for database in databases {
@@ -51,12 +52,14 @@ pub(super) fn check(
         checker.pool_sizes(database);
         checker.server_login(database, users);
         checker.probe_login(database, users);
+        checker.lookup(&Chain::new(&[database.level, global]), databases, users);
     }
+    checker.lookup(&Chain::new(&[global]), databases, users);
     for user in users {
         if let Err(message) = check_name(user.name) {
             checker.report(&user.level.origin, &user.level.path, message);
         }
-        checker.client_login(user);
+        checker.client_login(user, looks_up);
     }
 }
 
@@ -268,8 +271,45 @@ impl Checker<'_> {
         self.at(&chain, &found, message);
     }
 
+    /// Whether PostgreSQL can be asked for users.
+    fn lookup(
+        &mut self,
+        chain: &Chain<'_>,
+        databases: &[Entry<'_, Arc<Database>>],
+        users: &[Entry<'_, Arc<User>>],
+    ) {
+        let (user, query) = (chain.find("auth_user"), chain.find("auth_query"));
+        let dbname = chain.find("auth_dbname");
+        if let Some(name) = chain.get::<Option<String>>("auth_user") {
+            let own = users.iter().find(|user| user.name == name);
+            match (check_name(&name), own.map(|own| &own.password.password)) {
+                (Err(message), _) => self.at(chain, &user, message),
+                (Ok(()), Some(Password::Set(Secret::Scram(_)))) => {
+                    let message = "has only a SCRAM verifier, which lets nobody into PostgreSQL; give \
+                                   the user its plain password";
+                    self.at(chain, &user, message.to_owned());
+                }
+                (Ok(()), _) => {}
+            }
+        }
+        if !chain.get::<String>("auth_query").contains("$1") && !query.broken {
+            let message = "must have $1, which is the user that is looked up".to_owned();
+            self.at(chain, &query, message);
+        }
+        let is_known = |name: &str| {
+            let mut names = databases.iter().map(|database| database.name);
+            names.any(|known| known == name || known == "*")
+        };
+        if let Some(name) = chain.get::<Option<String>>("auth_dbname")
+            && !is_known(&name)
+        {
+            let message = "names a database that has no section; add [databases] for it".to_owned();
+            self.at(chain, &dbname, message);
+        }
+    }
+
     /// Whether a client can prove itself to the pooler.
-    fn client_login(&mut self, user: &Entry<'_, Arc<User>>) {
+    fn client_login(&mut self, user: &Entry<'_, Arc<User>>, looks_up: bool) {
         let auth_type = match self.config.auth_type {
             AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer => return,
             // Which rule a client meets is not known before it comes.
@@ -279,6 +319,8 @@ impl Checker<'_> {
             AuthType::ScramSha256 => "scram-sha-256",
         };
         let message = match &user.password.password {
+            // PostgreSQL is asked for it.
+            Password::NotGiven if looks_up => return,
             Password::NotGiven | Password::Empty => {
                 format!(
                     "is missing, and auth_type {auth_type} needs it; add it or set auth_type = \"trust\""

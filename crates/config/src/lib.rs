@@ -19,6 +19,7 @@ mod listen;
 mod listing;
 mod log;
 mod login_limits;
+mod lookup;
 mod networks;
 mod outside;
 pub mod passfile;
@@ -53,11 +54,13 @@ pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
 pub use login_limits::LoginLimits;
+pub use lookup::AuthSource;
 pub use networks::Networks;
 pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use secrets::secret_of;
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };
@@ -120,6 +123,12 @@ pub struct Config {
     pub workers: Workers,
     /// How clients prove who they are.
     pub auth_type: AuthType,
+    /// Where users of databases are looked up that lead nowhere; `None` is nowhere.
+    pub auth: Option<AuthSource>,
+    /// Time for which what was found there holds (`auth_cache_ttl`); zero is not at all.
+    pub auth_cache_ttl: Duration,
+    /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
+    pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
     pub hba: Hba,
     /// Who of the system is which user (`auth_ident_file`).
@@ -236,6 +245,8 @@ pub struct Database {
     pub passfile: Option<PathBuf>,
     /// What may be answered to its servers.
     pub server_auth: ServerAuth,
+    /// Where users without a secret are looked up; `None` is nowhere.
+    pub auth: Option<AuthSource>,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).

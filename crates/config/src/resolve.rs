@@ -12,6 +12,7 @@ use super::hba::Hba;
 use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
+use super::lookup::{self, Place, Places};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held, Password};
 use super::raw::Raw;
@@ -31,6 +32,8 @@ pub struct Resolved {
     pub settings: Vec<Shown>,
     /// What is allowed and may not be meant, for `pgweir check`.
     pub warnings: Vec<Problem>,
+    /// What was written, to resolve it again when a file has changed that it names.
+    pub raw: Arc<Raw>,
 }
 
 /// Resolves what a source said.
@@ -81,6 +84,20 @@ pub(super) fn resolve_into(
         })
         .collect();
     let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
+    let places: Places = databases
+        .iter()
+        .map(|(name, level, _)| {
+            let chain = Chain::new(&[level, &global]);
+            let is_special = tls_settings::SERVER_SETTINGS
+                .iter()
+                .any(|name| level.gives(name));
+            let tls = match is_special {
+                true => tls_settings::servers(&chain, &raw.folder, outside, problems),
+                false => server_tls.clone(),
+            };
+            ((*name).to_owned(), place(name, &chain, tls))
+        })
+        .collect();
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
         .map(|(name, level, password)| Entry {
@@ -88,16 +105,8 @@ pub(super) fn resolve_into(
             level,
             password,
             value: {
-                let chain = Chain::new(&[level, &global]);
-                let is_special = tls_settings::SERVER_SETTINGS
-                    .iter()
-                    .any(|name| level.gives(name));
-                let tls = match is_special {
-                    true => tls_settings::servers(&chain, &raw.folder, outside, problems),
-                    false => server_tls.clone(),
-                };
                 let own = (*name, level, password);
-                Arc::new(database(own, tls, (&global, &users), files))
+                Arc::new(database(own, (&global, &users), &places, files))
             },
         })
         .collect();
@@ -115,6 +124,9 @@ pub(super) fn resolve_into(
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        auth: lookup::source(&globals, None, &places, &users),
+        auth_cache_ttl: globals.get("auth_cache_ttl"),
+        auth_file: named("auth_file"),
         hba: rules
             .map(|path| Hba::read(&path, outside, problems))
             .unwrap_or_default(),
@@ -148,6 +160,7 @@ pub(super) fn resolve_into(
     Resolved {
         warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
+        raw: Arc::new(raw.clone()),
         config,
     }
 }
@@ -189,16 +202,12 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
 
 fn database(
     (name, level, password): (&str, &Level, &Held),
-    tls: Arc<ServerTls>,
     (global, users): (&Level, &[Entry<'_, Arc<User>>]),
+    places: &Places,
     (folder, outside): (&Path, &Outside<'_>),
 ) -> Database {
     let chain = Chain::new(&[level, global]);
-    let given = chain.get::<Option<String>>("dbname");
-    let dbname = match name {
-        "*" => given,
-        name => Some(given.unwrap_or_else(|| name.to_owned())),
-    };
+    let place = places[name].clone();
     let user_pools = users
         .iter()
         .filter(|user| user.level.overrides_pool())
@@ -211,9 +220,10 @@ fn database(
         .filter_map(|name| Some((name.to_owned(), chain.get::<Option<String>>(name)?)));
     Database {
         name: name.to_owned(),
-        server: server(&chain),
-        tls,
-        dbname,
+        auth: lookup::source(&chain, places.get(name), places, users),
+        server: place.server,
+        tls: place.tls,
+        dbname: place.dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
         password_source: password.source.clone(),
@@ -224,7 +234,7 @@ fn database(
                 passwords::passfile(&chain, folder, outside)
             }
         },
-        server_auth: ServerAuth::read(&chain),
+        server_auth: place.auth,
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),
@@ -233,6 +243,22 @@ fn database(
         server_cores: chain.get("server_cores"),
         pool: PoolConfig::read(&chain),
         user_pools: user_pools.collect(),
+    }
+}
+
+/// Where a database is, and its name there.
+fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
+    let given = chain.get::<Option<String>>("dbname");
+    let dbname = match name {
+        "*" => given,
+        name => Some(given.unwrap_or_else(|| name.to_owned())),
+    };
+    let server = server(chain);
+    Place {
+        server,
+        tls,
+        auth: ServerAuth::read(chain),
+        dbname,
     }
 }
 

@@ -250,7 +250,15 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(G, "auth_ident_file", TEXT, "",
         "File in the form of `pg_ident.conf`: which user of the system or of a certificate may be which user, for rules with `map=`."),
     Setting::new(G, "auth_file", TEXT, "",
-        "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
+        "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file. It is read again within 2 s of a change."),
+    Setting::new(GD, "auth_user", TEXT, "",
+        "User that asks PostgreSQL for the secrets of users that have none here, with `auth_query`; unset asks nobody. Its own secret is that of `[users]` or `auth_file`."),
+    Setting::new(GD, "auth_query", SQL, AUTH_QUERY,
+        "Query of that: `$1` is the user, the row has its name and its secret. No row is no user; no secret (NULL) lets nobody in by password."),
+    Setting::new(GD, "auth_dbname", TEXT, "",
+        "Database of `[databases]` where it runs; unset is the database that the client asks for."),
+    Setting::new(G, "auth_cache_ttl", time("asked at each login"), "60",
+        "Time for which its answers hold. A role that was dropped, has expired or has another password is refused after that at the latest. PgBouncer does not have it."),
     Setting::new(DU, "password", Kind::Secret, "",
         "User: plain text, `md5...` or `SCRAM-SHA-256$...`. Database: the secret for server logins, in place of the user's."),
     Setting::new(DU, "password_env", TEXT, "",
@@ -473,6 +481,10 @@ pub static SETTINGS: &[Setting] = &[
         "Cores of PostgreSQL's machine, to compare its active sessions with. PgBouncer does not have it."),
 ];
 
+/// The default of `auth_query`: what PostgreSQL itself would look at. All names are in full and the operators, too, so
+/// that no object of anybody's schema can take the place of one.
+pub(super) const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin";
+
 /// Values of `auth_type`.
 const AUTH_TYPES: &[&str] = &[
     "any",
@@ -497,10 +509,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         // Console and peers.
         (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_user"),
-        (Global, "auth_query"), (Global, "auth_dbname"), (Global, "auth_ldap_options"),
-        (Global, "scram_iterations"), (Global, "login_notify_message"),
-        (Database, "auth_user"), (Database, "auth_query"), (Database, "auth_dbname"),
+        (Global, "auth_ldap_options"), (Global, "scram_iterations"), (Global, "login_notify_message"),
         // Sessions.
         (Global, "track_extra_parameters"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),

@@ -12,7 +12,7 @@ mod verifiers;
 use std::sync::Arc;
 
 use pgweir_config::access::{Attempt, CertificateDemand, Channel, Demand, Method, Peer};
-use pgweir_config::{Config, Database, Secret, User};
+use pgweir_config::{AuthSource, Config, Database, Secret, User};
 use pgweir_wire::auth::{clear, md5, scram};
 use pgweir_wire::encode;
 use pgweir_wire::startup::Startup;
@@ -20,11 +20,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::login_end::LoginEnd;
+use crate::lookups::{self, Found, Lookups};
 use crate::replication;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::wire_io::Inbound;
-use exchange::{Exchange, ScramKeys};
+use exchange::Exchange;
+pub(crate) use exchange::ScramKeys;
+pub(crate) use texts::wrong_password;
 use verifiers::{Clear, Question, Verifiers};
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
@@ -48,18 +51,22 @@ pub(crate) struct Proven {
     pub(crate) reply: Vec<u8>,
     /// The key that logs servers in as this user, and the server key of its verifier.
     pub(crate) passed: Option<ScramKeys>,
+    /// The secret by which servers are logged in, of a user that the configuration has none of.
+    pub(crate) found: Option<Secret>,
 }
 
 /// What asks clients for their proofs.
 pub(crate) struct Authentication {
     verifiers: Verifiers,
+    lookups: Arc<Lookups>,
     hashing: Semaphore,
 }
 
 impl Authentication {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lookups: Arc<Lookups>) -> Self {
         Self {
             verifiers: Verifiers::new(),
+            lookups,
             hashing: Semaphore::new(HASHING_MAX),
         }
     }
@@ -77,34 +84,32 @@ impl Authentication {
     ) -> Result<Proven, LoginEnd> {
         let name = &*claim.startup.user;
         let demand = demand(config, claim)?;
-        let known = config.users.get(name);
-        let has_certificate = is_named_by_certificate(config, &demand, claim);
-        match demand.method {
-            Method::Any => {
-                let user = forced(config, claim)?;
-                return Ok(Proven::without_password(user, out));
-            }
-            Method::Trust => {
-                let user = known.ok_or_else(|| texts::no_such_user(name))?;
-                if !has_certificate {
-                    return Err(texts::failed(Method::Cert, name).into());
-                }
-                return Ok(Proven::without_password(user.clone(), out));
-            }
-            Method::Peer | Method::Cert => {
-                let is_proven = has_certificate
-                    && (demand.method == Method::Cert
-                        || is_named_by_system(config, &demand, claim));
-                let user = known.filter(|_| is_proven);
-                let user = user.ok_or_else(|| texts::failed(demand.method, name))?;
-                return Ok(Proven::without_password(user.clone(), out));
-            }
-            Method::Password | Method::Md5 | Method::ScramSha256 => {}
+        let method = demand.method;
+        if method == Method::Any {
+            let user = forced(config, claim)?;
+            return Ok(Proven::without_password(user, out));
         }
-        let secret = known.and_then(|user| user.secret.as_ref());
-        let question = self
-            .verifiers
-            .question(config, demand.method, (name, secret));
+        let has_certificate = is_named_by_certificate(config, &demand, claim);
+        let is_named = match method {
+            Method::Peer => has_certificate && is_named_by_system(config, &demand, claim),
+            _ => has_certificate,
+        };
+        // Nobody is looked up for whom the connection itself does not speak.
+        if !method.needs_secret() && !is_named {
+            let by = if has_certificate {
+                method
+            } else {
+                Method::Cert
+            };
+            return Err(texts::failed(by, name).into());
+        }
+        let (user, is_found) = self.user(config, claim, method, stranger).await?;
+        if !method.needs_secret() {
+            let user = user.ok_or_else(|| texts::unknown(method, name))?;
+            return Ok(Proven::without_password(user, out));
+        }
+        let secret = user.as_ref().and_then(|user| user.secret.as_ref());
+        let question = self.verifiers.question(config, method, (name, secret));
         let tls = claim.channel.tls.as_ref();
         let mut exchange = Exchange {
             binding: tls.and_then(|tls| tls.binding.as_deref()),
@@ -114,15 +119,50 @@ impl Authentication {
             stranger,
         };
         let answer = self.ask(&mut exchange, name, question).await?;
-        match (known, answer) {
-            (Some(_), Some(_)) if !has_certificate => Err(texts::failed(Method::Cert, name).into()),
-            (Some(user), Some(answer)) => Ok(Proven {
-                passed: answer.keys.filter(|_| is_verifier(secret)),
-                user: user.clone(),
-                reply: answer.reply,
-            }),
-            (Some(_), None) | (None, _) => Err(texts::failed(demand.method, name).into()),
+        let (Some(user), Some(answer)) = (&user, answer) else {
+            if let (true, Some(source)) = (is_found, source(config, claim)) {
+                let place = (source, &*claim.startup.database);
+                self.lookups.doubt(config, place, name);
+            }
+            return Err(texts::failed(method, name).into());
+        };
+        if !has_certificate {
+            return Err(texts::failed(Method::Cert, name).into());
         }
+        Ok(Proven {
+            passed: answer.keys.filter(|_| is_verifier(secret)),
+            found: lookups::for_servers(secret).filter(|_| is_found),
+            user: user.clone(),
+            reply: answer.reply,
+        })
+    }
+
+    /// The user that a client says to be, and whether its secret is from PostgreSQL, which is asked where the
+    /// configuration has none.
+    async fn user(
+        &self,
+        config: &Arc<Config>,
+        claim: &Claim<'_>,
+        method: Method,
+        stranger: &Stranger,
+    ) -> Result<(Option<Arc<User>>, bool), ClientError> {
+        let (database, name) = (&*claim.startup.database, &*claim.startup.user);
+        let listed = config.users.get(name).cloned();
+        let is_enough = |user: &Arc<User>| user.secret.is_some() || !method.needs_secret();
+        let source = source(config, claim).filter(|_| !listed.as_ref().is_some_and(is_enough));
+        let Some(source) = source else {
+            return Ok((listed, false));
+        };
+        let lookups = &self.lookups;
+        let found = lookups.find(config, (source, database), name, stranger);
+        let Found::User(secret) = found.await? else {
+            return Ok((listed, false));
+        };
+        if let Some(secret) = secret.as_ref().filter(|_| method.needs_secret()) {
+            self.verifiers.learn(method, secret);
+        }
+        let user = listed.map_or_else(|| config.unlisted_user(name), |user| User::clone(&user));
+        Ok((Some(Arc::new(User { secret, ..user })), true))
     }
 
     /// Asks, and judges the answer; `None` if it is wrong.
@@ -202,6 +242,7 @@ impl Proven {
             user,
             reply,
             passed: None,
+            found: None,
         }
     }
 }
@@ -217,6 +258,14 @@ fn demand<'a>(config: &'a Config, claim: &Claim<'_>) -> Result<Demand<'a>, Clien
     };
     let demand = config.demand(&attempt);
     demand.map_err(|refused| texts::refused(refused, &attempt))
+}
+
+/// Where users without a secret of the database that the client names are looked up.
+fn source<'a>(config: &'a Config, claim: &Claim<'a>) -> Option<&'a AuthSource> {
+    match claim.database {
+        Some(database) => database.auth.as_ref(),
+        None => config.auth.as_ref(),
+    }
 }
 
 /// The user whose servers clients get, whatever name they give.

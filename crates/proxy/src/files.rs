@@ -59,7 +59,13 @@ impl Shares {
     /// The shares of this process, for this configuration.
     pub(crate) fn of(config: &Config, workers: usize) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        Self::new(limit, servers_wanted(config), workers as u64)
+        let mut shares = Self::new(limit, servers_wanted(config), workers as u64);
+        let mut databases = config.databases.values().chain(&config.fallback_database);
+        if config.auth.is_some() || databases.any(|database| database.auth.is_some()) {
+            // As many strangers again may wait for PostgreSQL's word on them.
+            shares.clients = shares.clients.saturating_sub(shares.strangers).max(1);
+        }
+        shares
     }
 
     /// Clients that may be logged in.

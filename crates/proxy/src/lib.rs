@@ -24,6 +24,7 @@ mod listen;
 mod locks;
 mod login;
 mod login_end;
+mod lookups;
 mod mailbox;
 mod outside;
 mod pause;
@@ -47,6 +48,7 @@ mod stats;
 mod texts;
 mod tls;
 mod vault;
+mod watched;
 mod wire_io;
 mod worker;
 #[cfg(test)]

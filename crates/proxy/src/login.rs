@@ -16,7 +16,7 @@ use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup}
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::rustls::CommonState;
 
-use crate::authentication::{Authentication, Claim};
+use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
 use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
@@ -29,7 +29,7 @@ use crate::tls::clients::{Acceptor, Acceptors};
 use crate::tls::stream::MaybeTls;
 use crate::wire_io::Inbound;
 use pgweir_config::access::{Channel, Peer, TlsFacts};
-use pgweir_config::{Config, Database};
+use pgweir_config::{Config, Database, Secret};
 
 /// Answers to a request for encryption: what is not spoken here, and what is.
 const NO_ENCRYPTION: &[u8] = b"N";
@@ -135,10 +135,10 @@ impl Door {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
         let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
-            registry,
             slots: Arc::new(Slots::new(strangers)),
-            authentication: Authentication::new(),
+            authentication: Authentication::new(registry.lookups.clone()),
             acceptors: Acceptors::default(),
+            registry,
         }
     }
 
@@ -197,9 +197,7 @@ impl Door {
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
-        if proven.passed.is_some() {
-            pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
-        }
+        let has_brought = self.learn(&pool, proven.passed, proven.found);
         let replication = startup_parameters(&config, &startup);
         let is_replication = replication.is_some();
         let pool = match replication {
@@ -207,6 +205,10 @@ impl Door {
             None => pool,
         };
         let welcome = self.welcome(&pool, stranger).await?;
+        if has_brought && pool.is_without_keys() {
+            // PostgreSQL has just refused what the client has proven here.
+            return Err(authentication::wrong_password(&startup.user).into());
+        }
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
         stranger.leave();
@@ -229,6 +231,29 @@ impl Door {
             first_words,
             rest: inbound.into_rest(),
         })
+    }
+
+    /// Keeps what servers of the pool can be logged in with, if the client has brought anything. Where that is
+    /// something else than before, the last failure says nothing about it.
+    fn learn(
+        &self,
+        pool: &Arc<PoolHandle>,
+        passed: Option<ScramKeys>,
+        found: Option<Secret>,
+    ) -> bool {
+        if passed.is_none() && found.is_none() {
+            return false;
+        }
+        let is_new = {
+            let mut keys = pool.keys.lock().expect("no panic under the lock");
+            let is_new = (&keys.passed, &keys.found) != (&passed, &found);
+            (keys.passed, keys.found) = (passed, found);
+            is_new
+        };
+        if is_new {
+            self.registry.tell(pool, |stock, _| stock.core.forgive());
+        }
+        true
     }
 
     /// Reads up to the startup packet, shaking hands where TLS is wanted and passing cancel requests on.

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use pgweir_config::raw::Raw;
 use pgweir_config::{Outside, Problem, Resolved, Source, Unusable};
 use pgweir_http::{Keys, Tls};
 
@@ -12,7 +13,19 @@ use pgweir_http::{Keys, Tls};
 /// # Errors
 /// Every problem there is, in the order of the text.
 pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
-    let process = Outside {
+    with_process(|process| pgweir_config::load(source, process))
+}
+
+/// Resolves what was read before, with the files that it names as they are.
+///
+/// # Errors
+/// Every problem there is, in the order of the text.
+pub(crate) fn resolve(raw: &Raw) -> Result<Resolved, Vec<Problem>> {
+    with_process(|process| pgweir_config::resolve(raw, process))
+}
+
+fn with_process<T>(read: impl FnOnce(&Outside<'_>) -> T) -> T {
+    read(&Outside {
         variable: &|name| std::env::var(name).ok(),
         file: &read_file,
         folder: &names_in,
@@ -26,8 +39,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
             Err(pgweir_http::Unusable::Key(message)) => Err(Unusable::Key(message)),
         },
         tls: &crate::tls::check,
-    };
-    pgweir_config::load(source, &process)
+    })
 }
 
 /// Reads a file of text up to a bound, so that a wrong path (a device, a dump) does no harm.

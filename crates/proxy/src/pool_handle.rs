@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::ClientError;
-use pgweir_config::{Database, PoolConfig, PoolMode, ServerAddress, SessionState};
+use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -98,6 +98,8 @@ pub(crate) struct Keys {
     pub(crate) derived: Option<KeyCache>,
     /// Taken from a client's login, with the server key of the stored verifier.
     pub(crate) passed: Option<(ClientKey, [u8; 32])>,
+    /// Found by `auth_query`, where the configuration has none.
+    pub(crate) found: Option<Secret>,
     /// The server speaks protocol 3.0 and lets nobody in who asks for a newer one.
     pub(crate) refuse_newer: bool,
 }
@@ -273,6 +275,12 @@ impl PoolHandle {
     pub(crate) fn has_servers(&self) -> bool {
         let counts = self.counts();
         counts.active + counts.idle + counts.opening > 0
+    }
+
+    /// Whether clients have brought nothing that logs servers in.
+    pub(crate) fn is_without_keys(&self) -> bool {
+        let keys = self.keys.lock().expect("no panic under the lock");
+        keys.passed.is_none() && keys.found.is_none()
     }
 
     /// Since when it was seen, at each look, to have no clients and to open no server for them.

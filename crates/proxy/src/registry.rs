@@ -25,6 +25,7 @@ use crate::files::Shares;
 use crate::insight::Insight;
 use crate::link::CancelTarget;
 use crate::locks::LockBoard;
+use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
@@ -93,6 +94,8 @@ pub(crate) struct Registry {
     pub(crate) backends: Backends,
     /// What each PostgreSQL was seen to do.
     pub(crate) probes: Probes,
+    /// Users that PostgreSQL was asked for.
+    pub(crate) lookups: Arc<Lookups>,
     /// How PostgreSQL is spoken to in TLS.
     pub(crate) connectors: Connectors,
     /// Who waits for whose locks there.
@@ -122,6 +125,7 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
+            lookups: Arc::default(),
             connectors: Connectors::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),

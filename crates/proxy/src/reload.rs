@@ -11,15 +11,69 @@ use crate::platform::PoolRef;
 use crate::pool_handle::{Settings, bounds, paused};
 use crate::registry::{Registry, user_limits};
 use crate::tls;
-use pgweir_config::{self, Config, Source};
+use crate::watched::Watched;
+use pgweir_config::raw::Raw;
+use pgweir_config::{self, Config, Problem, Resolved, Source};
 
 /// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
 pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
 
-/// Reads the configuration again. With any mistake in it, all of it stays as it was.
-pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLogLevel) {
-    match crate::outside::load(source) {
+/// What a configuration was made of, to make it again.
+pub(crate) struct Reloading {
+    pub(crate) source: Source,
+    pub(crate) raw: Arc<Raw>,
+    pub(crate) set_log_level: SetLogLevel,
+    auth_file: Watched,
+}
+
+impl Reloading {
+    /// Of what runs, which was read a moment ago.
+    pub(crate) fn new(source: Source, resolved: &Resolved, set_log_level: SetLogLevel) -> Self {
+        Self {
+            source,
+            raw: resolved.raw.clone(),
+            set_log_level,
+            auth_file: Watched::new(resolved.config.auth_file.clone()),
+        }
+    }
+
+    /// Reads the configuration again. With any mistake in it, all of it stays as it was.
+    pub(crate) fn reload(&mut self, registry: &Registry) {
+        self.auth_file = Watched::new(registry.config().auth_file.clone());
+        let loaded = crate::outside::load(&self.source);
+        if let Some(raw) = run_with(loaded, registry, &self.set_log_level) {
+            self.raw = raw;
+            // It may be another file.
+            let path = registry.config().auth_file.clone();
+            if !self.auth_file.is(path.as_deref()) {
+                self.auth_file = Watched::new(path);
+            }
+        }
+    }
+
+    /// Reads `auth_file` again if it has changed, and the other files that the configuration names, but
+    /// not the configuration itself. To be called once a second or so.
+    pub(crate) fn look(&mut self, registry: &Registry) {
+        if self.auth_file.has_changed() {
+            info!("auth_file has changed; it is read again");
+            run_with(
+                crate::outside::resolve(&self.raw),
+                registry,
+                &self.set_log_level,
+            );
+        }
+    }
+}
+
+/// Takes a configuration over, if it has no mistakes, and gives back what it was made of.
+fn run_with(
+    loaded: Result<Resolved, Vec<Problem>>,
+    registry: &Registry,
+    set_log_level: &SetLogLevel,
+) -> Option<Arc<Raw>> {
+    match loaded {
         Ok(resolved) => {
+            let raw = resolved.raw;
             let (config, reload) =
                 pgweir_config::reload::merge(&registry.config(), resolved.config);
             for setting in reload.needs_restart {
@@ -40,6 +94,7 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
             if !is_told {
                 tell();
             }
+            Some(raw)
         }
         Err(problems) => {
             for problem in &problems {
@@ -49,6 +104,7 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
                 "reload failed, problems: {}; the configuration stays as it was",
                 problems.len()
             );
+            None
         }
     }
 }
@@ -58,6 +114,7 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
     registry.set_config(config.clone());
     registry.vault.clear();
     registry.probes.reconfigured();
+    registry.lookups.clear();
     registry.run_errand(|outbox, now| {
         for (group, limit) in user_limits(&config) {
             registry.lock_budget().set_limit(group, limit);

@@ -31,7 +31,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{SetLogLevel, reload};
+use crate::reload::{Reloading, SetLogLevel};
 use crate::shown::{self, Shown};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
@@ -117,6 +117,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let reloading = Reloading::new(source, &resolved, set_log_level);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
         info!("{line}");
@@ -130,9 +131,8 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     registry.shares().warn_if_short(&registry.config());
     let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
-        source,
         registry: registry.clone(),
-        set_log_level,
+        reloading,
     };
     let served = runtime.block_on(control.serve(listeners));
     for worker in &registry.workers {
@@ -221,14 +221,13 @@ fn end_with_any_thread() {
 }
 
 struct Control {
-    source: Source,
     registry: Arc<Registry>,
-    set_log_level: SetLogLevel,
+    reloading: Reloading,
 }
 
 impl Control {
     /// Serves until the last client has left after a signal, or the time for that is over.
-    async fn serve(self, listeners: Vec<Listener>) -> Result<(), RunError> {
+    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -257,7 +256,11 @@ impl Control {
             let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
-                _ = unused.tick() => self.registry.forget_unused(self.registry.clock.now()),
+                _ = unused.tick() => {
+                    self.registry.forget_unused(self.registry.clock.now());
+                    self.registry.lookups.close_unused();
+                    self.reloading.look(&registry);
+                }
                 errands = registry.errands.take() => {
                     for errand in errands {
                         if matches!(errand, Errand::Empty) && stop_at.is_some() {
@@ -266,9 +269,7 @@ impl Control {
                         self.begin(errand);
                     }
                 }
-                _ = hangup.recv() => {
-                    reload(&self.source, &self.registry, &self.set_log_level);
-                }
+                _ = hangup.recv() => self.reloading.reload(&registry),
                 _ = pause.recv() => pause::pause(&self.registry),
                 _ = resume.recv() => pause::resume(&self.registry),
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
@@ -420,7 +421,17 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let password = config.server_password(&settings.database, user);
+    let mut password = config.server_password(&settings.database, user);
+    let is_listed = config
+        .users
+        .get(user)
+        .is_some_and(|user| user.secret.is_some());
+    let is_found = !is_listed && settings.database.forced_user.is_none();
+    if is_found && password == ServerPassword::None {
+        let keys = pool.keys.lock().expect("no panic under the lock");
+        let found = keys.found.clone();
+        password = found.map_or(ServerPassword::None, ServerPassword::Known);
+    }
     let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {
         Ok((server, welcome)) => {
@@ -446,6 +457,12 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 user = &*pool.user,
                 "server login failed: {failure}"
             );
+            if is_found && failure.is_about_the_user() {
+                // It has another password now, or is gone: the next client has PostgreSQL asked again.
+                registry.lookups.forget(user);
+                let mut keys = pool.keys.lock().expect("no panic under the lock");
+                (keys.passed, keys.found) = (None, None);
+            }
             let error = match pool.replication {
                 Some(_) => failure.to_its_client(),
                 None => failure.client_error(),

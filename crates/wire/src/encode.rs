@@ -196,6 +196,25 @@ pub fn bind(out: &mut Vec<u8>, portal: impl AsRef<[u8]>, statement: impl AsRef<[
     });
 }
 
+/// Binds the unnamed statement to the unnamed portal with parameters as text, for results as text.
+///
+/// # Panics
+/// There are more parameters, or longer ones, than the format has numbers for.
+pub fn bind_text(out: &mut Vec<u8>, parameters: &[&[u8]]) {
+    message(out, frontend::BIND, |out| {
+        out.extend_from_slice(&[0, 0]);
+        // No formats: everything is text.
+        out.extend_from_slice(&[0, 0]);
+        let count = u16::try_from(parameters.len()).expect("few parameters");
+        out.extend_from_slice(&count.to_be_bytes());
+        for parameter in parameters {
+            out.extend_from_slice(&length(parameter.len()));
+            out.extend_from_slice(parameter);
+        }
+        out.extend_from_slice(&[0, 0]);
+    });
+}
+
 /// Runs a portal to its end.
 pub fn execute(out: &mut Vec<u8>, portal: impl AsRef<[u8]>) {
     message(out, frontend::EXECUTE, |out| {

@@ -269,9 +269,7 @@ fn expressions_and_sameuser_choose_by_name() {
         ]
     );
     check(
-        &text
-            .replace("all all\n", "all trust\n")
-            .replace("all all trust", "all all trust"),
+        &text.replace("all all\n", "all trust\n"),
         &[
             ("bob@bob 1.1.1.1", "trust"),
             ("bob@tenant_1 1.1.1.1", "none"),

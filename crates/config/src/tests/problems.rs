@@ -197,13 +197,18 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in ["auth_query", "logfile", "user", "track_extra_parameters"] {
+    for name in [
+        "auth_ldap_options",
+        "logfile",
+        "user",
+        "track_extra_parameters",
+    ] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check(
-        "[users.bob]\npassword = \"x\"\n[databases.app]\nauth_query = \"SELECT\"\n",
+        "[users.bob]\npassword = \"x\"\n[databases.app]\nload_balance_hosts = \"disable\"\n",
         &[
-            "pgweir.toml:4: databases.app.auth_query: is not supported yet by this version; remove it",
+            "pgweir.toml:4: databases.app.load_balance_hosts: is not supported yet by this version; remove it",
         ],
     );
 }
@@ -464,6 +469,27 @@ fn clients_need_a_secret_their_auth_type_can_check() {
     for auth_type in ["trust", "cert", "peer"] {
         check(&format!("{text}auth_type = \"{auth_type}\"\n"), &[broken]);
     }
+}
+
+#[test]
+fn users_are_looked_up_where_that_can_be() {
+    let text = "[pgweir]\nauth_user = \"asker\"\n";
+    // Users need no secret, and nobody need be listed.
+    assert!(read(&format!("{text}[databases.app]\n")).is_ok());
+    assert!(read(&format!("{text}[databases.app]\n[users.bob]\n")).is_ok());
+    check(
+        &format!(
+            "{text}auth_query = \"select 1\"\nauth_dbname = \"nowhere\"\n[databases.app]\n\
+             [databases.web]\nauth_user = \"kim\"\nauth_dbname = \"app\"\n[users.kim]\n\
+             password = \"{SCRAM}\"\n[users.tom]\npassword = \"\"\n"
+        ),
+        &[
+            "pgweir.toml:3: auth_query = select 1: must have $1, which is the user that is looked up",
+            "pgweir.toml:4: auth_dbname = nowhere: names a database that has no section; add [databases] for it",
+            "pgweir.toml:7: databases.web.auth_user = kim: has only a SCRAM verifier, which lets nobody into PostgreSQL; give the user its plain password",
+            "pgweir.toml:12: users.tom.password: is missing, and auth_type scram-sha-256 needs it; add it or set auth_type = \"trust\"",
+        ],
+    );
 }
 
 #[test]

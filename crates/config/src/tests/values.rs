@@ -85,6 +85,7 @@ fn an_empty_file_but_for_names_has_the_documented_defaults() {
     assert_eq!(config.listen.unix_socket_mode, 0o777);
     assert_eq!(config.workers, Workers::Auto);
     assert_eq!(config.auth_type, AuthType::ScramSha256);
+    assert_eq!(config.auth, None);
     assert_eq!(config.max_client_conn, 100);
     assert_eq!(config.shutdown_timeout, Duration::from_secs(25));
     assert_eq!(config.log.stats_period, Some(Duration::from_secs(60)));
@@ -155,4 +156,46 @@ fn secrets_are_told_apart_by_form_and_never_shown() {
             "users.eve.password = set (SCRAM verifier) @ line 11",
         ],
     );
+}
+
+#[test]
+fn users_are_looked_up_in_the_database_that_is_named() {
+    let text = "[pgweir]\nauth_user = \"asker\"\n[users.asker]\npassword = \"x\"\n\
+                [databases.app]\nhost = \"10.0.0.1\"\nauth_query = \"select f($1)\"\n\
+                [databases.web]\nauth_dbname = \"other\"\nauth_user = \"second\"\n\
+                [databases.off]\nauth_user = \"\"\n\
+                [databases.\"*\"]\nport = 5433\n";
+    let config = read(text).unwrap().config;
+    let shown = |auth: Option<&crate::AuthSource>| {
+        auth.map(|auth| {
+            let dbname = auth.dbname.as_deref().unwrap_or("the client's");
+            let has_secret = auth.secret.is_some();
+            let query = if auth.is_default_query {
+                "default"
+            } else {
+                &auth.query
+            };
+            format!(
+                "{} {dbname} {} {has_secret} {query}",
+                auth.server, auth.user
+            )
+        })
+    };
+    let of = |name: &str| shown(config.databases[name].auth.as_ref());
+    assert_eq!(
+        of("app").unwrap(),
+        "10.0.0.1:5432 app asker true select f($1)"
+    );
+    assert_eq!(
+        of("web").unwrap(),
+        "127.0.0.1:5433 other second false default"
+    );
+    assert_eq!(of("off"), None);
+    let fallback = config.fallback_database.as_ref().unwrap();
+    assert_eq!(
+        shown(fallback.auth.as_ref()).unwrap(),
+        "127.0.0.1:5433 the client's asker true default"
+    );
+    // Without auth_dbname nobody knows where to ask for the user of a database that is nowhere.
+    assert_eq!(config.auth, None);
 }

@@ -19,12 +19,22 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
     ClientError::new(sqlstate, message)
 }
 
-/// Nobody is asked for a proof, and there is no such user.
-pub(super) fn no_such_user(user: &str) -> ClientError {
-    ClientError::new(
-        SqlState::INVALID_AUTHORIZATION,
-        format!("no such user: {user}"),
-    )
+/// The password is wrong.
+pub(crate) fn wrong_password(user: &str) -> ClientError {
+    failed(Method::ScramSha256, user)
+}
+
+/// Nobody is asked for a password, and there is no such user.
+pub(super) fn unknown(method: Method, user: &str) -> ClientError {
+    match method {
+        Method::Any | Method::Trust => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("no such user: {user}"),
+        ),
+        Method::Password | Method::Md5 | Method::ScramSha256 | Method::Peer | Method::Cert => {
+            failed(method, user)
+        }
+    }
 }
 
 /// Nothing that it could show would let this client in.

@@ -5,7 +5,7 @@
 //! which salt, follows from the name and from a secret, so that asking twice, or again after a restart,
 //! gives the same answer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use pgweir_config::access::Method;
@@ -14,6 +14,9 @@ use pgweir_wire::auth::{md5, scram};
 
 /// Where Linux keeps a number of the installation that does not change.
 const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Looks learned at most; PostgreSQL's users have one as a rule, and two while its settings change.
+const LEARNED_MAX: usize = 16;
 
 /// What a client is asked.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ pub(crate) struct Verifiers {
     plain: Mutex<HashMap<String, (String, Arc<scram::Verifier>)>>,
     /// How users of the configuration that was used last are asked by each method, and how many of each.
     looks: Mutex<Option<(Arc<Config>, LooksByMethod)>>,
+    /// How users are asked that PostgreSQL has told of.
+    learned: Mutex<BTreeSet<(Method, Look)>>,
 }
 
 impl Verifiers {
@@ -93,6 +98,7 @@ impl Verifiers {
             secret,
             plain: Mutex::default(),
             looks: Mutex::default(),
+            learned: Mutex::default(),
         }
     }
 
@@ -128,6 +134,18 @@ impl Verifiers {
             (_, Some(Secret::Plain(password))) => Question::Scram(self.of_plain(user, password)),
             (_, Some(Secret::Scram(text))) => scram(text).map_or_else(mock, Question::Scram),
             (_, Some(Secret::Md5(_)) | None) => mock(),
+        }
+    }
+
+    /// There are users with such a secret that the configuration does not know, so unknown ones may look
+    /// like them.
+    pub(crate) fn learn(&self, method: Method, secret: &Secret) {
+        let Some(look) = look_of(method, secret) else {
+            return;
+        };
+        let mut learned = self.learned.lock().expect("no panic under the lock");
+        if learned.len() < LEARNED_MAX {
+            learned.insert((method, look));
         }
     }
 
@@ -184,10 +202,19 @@ impl Verifiers {
         let counts = by_method
             .entry(method)
             .or_insert_with(|| count(config, method));
-        let all: u64 = counts.values().sum();
+        let learned = self.learned.lock().expect("no panic under the lock");
+        let learned = learned.iter().filter(|(by, _)| *by == method);
+        // How many of these there are PostgreSQL was not asked: as many as here.
+        let weight = counts.values().sum::<u64>().max(1);
+        let looks: Vec<(Look, u64)> = counts
+            .iter()
+            .map(|(look, count)| (*look, *count))
+            .chain(learned.map(|(_, look)| (*look, weight)))
+            .collect();
+        let all: u64 = looks.iter().map(|(_, count)| count).sum();
         let first = random.first_chunk().expect("it is longer");
         let mut at = u64::from_be_bytes(*first).checked_rem(all).unwrap_or(0);
-        for (&look, &count) in &*counts {
+        for (look, count) in looks {
             if at < count {
                 return look;
             }
@@ -212,25 +239,26 @@ fn usual(method: Method) -> Look {
 
 fn count(config: &Config, method: Method) -> Looks {
     let mut counts = Looks::new();
-    for user in config.users.values() {
-        let look = match &user.secret {
-            Some(Secret::Scram(text)) => match scram::Verifier::parse(text) {
-                Some(verifier) => look_of(&verifier),
-                None => continue,
-            },
-            Some(Secret::Plain(_) | Secret::Md5(_)) => usual(method),
-            None => continue,
-        };
+    let secrets = config
+        .users
+        .values()
+        .filter_map(|user| user.secret.as_ref());
+    for look in secrets.filter_map(|secret| look_of(method, secret)) {
         *counts.entry(look).or_default() += 1;
     }
     counts
 }
 
-fn look_of(verifier: &scram::Verifier) -> Look {
-    Look::Scram {
+/// How a user with this secret is asked.
+fn look_of(method: Method, secret: &Secret) -> Option<Look> {
+    let Secret::Scram(text) = secret else {
+        return Some(usual(method));
+    };
+    let verifier = scram::Verifier::parse(text)?;
+    Some(Look::Scram {
         iterations: verifier.iterations,
         salt_len: verifier.salt.len(),
-    }
+    })
 }
 
 /// A secret from the number of a machine, from which that cannot be told (machine-id(5) asks for this).

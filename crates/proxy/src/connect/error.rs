@@ -65,16 +65,20 @@ impl ConnectError {
         }
     }
 
-    /// Whether another password may help.
-    pub(crate) fn is_about_password(&self) -> bool {
+    /// Whether PostgreSQL does not let this user in, with what proves it.
+    pub(crate) fn is_about_the_user(&self) -> bool {
         match self {
             Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
                 sqlstate,
                 Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
             ),
-            Self::Login(LoginError::NoSecret { .. }) => true,
             _ => false,
         }
+    }
+
+    /// Whether another password may help.
+    pub(crate) fn is_about_password(&self) -> bool {
+        self.is_about_the_user() || matches!(self, Self::Login(LoginError::NoSecret { .. }))
     }
 
     /// As [`Self::client_error`], for the client for which alone the server was to be opened: what

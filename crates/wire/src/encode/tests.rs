@@ -100,6 +100,16 @@ fn client_messages_have_the_documented_bytes() {
 }
 
 #[test]
+fn a_parameter_is_bytes_of_its_own() {
+    let mut out = Vec::new();
+    super::bind_text(&mut out, &[b"bob'; --", b""]);
+    let parameters = b"\0\x02\0\0\0\x08bob'; --\0\0\0\0";
+    let body = [b"\0\0\0\0", &parameters[..], b"\0\0"].concat();
+    assert_eq!(out[0], b'B');
+    assert_eq!(out[5..], body);
+}
+
+#[test]
 fn nul_bytes_inside_text_are_left_out() {
     check(|o| encode::query(o, "a\0b\0"), b"Q\0\0\0\x07ab\0");
     let nul = ErrorFields {

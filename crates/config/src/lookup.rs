@@ -1,0 +1,79 @@
+//! Where users are looked up that have no secret in the configuration (`auth_user`, `auth_query`,
+//! `auth_dbname`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::level::Chain;
+use super::passwords::Entry;
+use super::{Secret, ServerAddress, ServerAuth, ServerTls, User};
+
+/// Whom to ask for the secret of a user, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSource {
+    /// Where PostgreSQL is.
+    pub server: ServerAddress,
+    /// How it is spoken to.
+    pub tls: Arc<ServerTls>,
+    /// Name of the database there; `None` takes the one that the client asks for.
+    pub dbname: Option<String>,
+    /// What may be answered there.
+    pub server_auth: ServerAuth,
+    /// User that asks.
+    pub user: String,
+    /// What proves that it is.
+    pub secret: Option<Secret>,
+    /// The query; `$1` is the user that is looked up.
+    pub query: String,
+    /// Whether it is the default, which needs no `search_path`.
+    pub is_default_query: bool,
+}
+
+/// Where a database is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) server: ServerAddress,
+    pub(super) tls: Arc<ServerTls>,
+    pub(super) auth: ServerAuth,
+    /// Its name there; `None` is the one that the client asks for.
+    pub(super) dbname: Option<String>,
+}
+
+/// Where each database is.
+pub(super) type Places = BTreeMap<String, Place>;
+
+/// The source that the settings of `chain` name, for a database that is at `own`, if it is one.
+pub(super) fn source(
+    chain: &Chain<'_>,
+    own: Option<&Place>,
+    places: &Places,
+    users: &[Entry<'_, Arc<User>>],
+) -> Option<AuthSource> {
+    let user: String = chain.get::<Option<String>>("auth_user")?;
+    let place = match chain.get::<Option<String>>("auth_dbname") {
+        Some(name) => place(&name, places)?,
+        None => own?.clone(),
+    };
+    let query = chain.get::<String>("auth_query");
+    let listed = users.iter().find(|listed| listed.name == user);
+    Some(AuthSource {
+        server: place.server,
+        tls: place.tls,
+        server_auth: place.auth,
+        dbname: place.dbname,
+        secret: listed.and_then(|listed| listed.value.secret.clone()),
+        user,
+        is_default_query: query == super::settings::AUTH_QUERY,
+        query,
+    })
+}
+
+/// Where the database of this name is, of those that have a section or are served by that of all others.
+fn place(name: &str, places: &Places) -> Option<Place> {
+    if let Some(place) = places.get(name) {
+        return Some(place.clone());
+    }
+    let mut place = places.get("*")?.clone();
+    place.dbname.get_or_insert_with(|| name.to_owned());
+    Some(place)
+}
