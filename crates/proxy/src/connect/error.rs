@@ -180,6 +180,7 @@ impl From<DialError> for ConnectError {
         match error {
             DialError::Unreachable(error) => Self::Unreachable(error),
             DialError::Broken(error) => Self::Broken(error),
+            DialError::Tls(TlsError::Broken(error)) => Self::Broken(error),
             DialError::Tls(error) => Self::Tls(error),
         }
     }
