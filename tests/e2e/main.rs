@@ -50,3 +50,4 @@ mod sockets;
 mod state;
 mod timeouts;
 mod tls;
+mod tokens;

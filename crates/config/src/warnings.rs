@@ -27,7 +27,8 @@ pub(super) fn of(
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
         AuthType::Hba => warnings.extend(trusting(config)),
-        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer => {}
+        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
+        }
     }
     if config.proxy_protocol_networks.has_everybody() {
         let found = globals.find("proxy_protocol_networks");
@@ -44,11 +45,21 @@ pub(super) fn of(
         outside,
         warnings: &mut warnings,
     };
-    files.named(&globals, &["http_jwt_secret_file", "http_tls_key_file"]);
+    files.named(
+        &globals,
+        &[
+            "http_jwt_secret_file",
+            "auth_jwt_secret_file",
+            "http_tls_key_file",
+            "client_tls_key_file",
+            "server_tls_key_file",
+        ],
+    );
     files.passfile(&globals);
     for database in databases {
         files.passfile(&Chain::new(&[database.level, global]));
-        files.named(&Chain::new(&[database.level]), &["password_file"]);
+        let own = Chain::new(&[database.level]);
+        files.named(&own, &["password_file", "server_tls_key_file"]);
         files.written(database);
     }
     for user in users {

@@ -60,6 +60,7 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
             "# of the app\nlocalhost:5432:app:bob:x\n127.0.0.1:5432:app:bob:from a passfile\n"
                 .to_owned(),
         ),
+        Some("conf/jwks.json") => Ok("{}".to_owned()),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
