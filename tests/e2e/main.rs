@@ -47,3 +47,4 @@ mod sockets;
 mod state;
 mod timeouts;
 mod tls;
+mod tokens;

@@ -21,6 +21,8 @@ pub enum AuthType {
     Cert,
     /// The user of the operating system at the other end of a unix socket.
     Peer,
+    /// A JSON Web Token in place of the password.
+    Jwt,
     /// What `auth_hba_file` says.
     Hba,
 }
@@ -42,6 +44,8 @@ pub enum Method {
     Peer,
     /// By the name in its certificate.
     Cert,
+    /// By a token that names it.
+    Jwt,
 }
 
 /// What is known of a connection before anybody says who is there.
@@ -180,6 +184,7 @@ impl Config {
             AuthType::Md5 => (Method::Md5, CertificateDemand::None),
             AuthType::ScramSha256 => (Method::ScramSha256, CertificateDemand::None),
             AuthType::Cert => (Method::Cert, CertificateDemand::CommonName),
+            AuthType::Jwt => (Method::Jwt, CertificateDemand::None),
             AuthType::Peer => (Method::Peer, CertificateDemand::None),
             AuthType::Hba => return self.hba.demand(attempt),
         };
@@ -203,7 +208,7 @@ impl Method {
     pub fn needs_secret(self) -> bool {
         match self {
             Self::Password | Self::Md5 | Self::ScramSha256 => true,
-            Self::Any | Self::Trust | Self::Peer | Self::Cert => false,
+            Self::Any | Self::Trust | Self::Peer | Self::Cert | Self::Jwt => false,
         }
     }
 }

@@ -89,6 +89,29 @@ impl Checker<'_> {
             let message = "needs auth_hba_file, which names the file of rules".to_owned();
             self.at(&globals, &auth_type, message);
         }
+        let keys = &self.config.token_keys;
+        let any_given = [
+            "auth_jwks_file",
+            "auth_jwt_secret_file",
+            "auth_jwt_secret_env",
+        ];
+        // Keys that cannot be read are reported as that.
+        if !any_given.iter().any(|name| self.global.gives(name)) {
+            if self.config.auth_type == AuthType::Jwt {
+                let message = "needs keys of tokens: auth_jwks_file or auth_jwt_secret_file";
+                self.at(&globals, &auth_type, message.to_owned());
+            }
+            for origin in self.config.hba.taking_tokens() {
+                let message = "takes tokens, which needs auth_jwks_file or auth_jwt_secret_file";
+                self.problems.push(Problem::new(origin, "", message));
+            }
+        }
+        if keys.set.is_some() && keys.audience.is_none() {
+            let set = globals.find("auth_jwks_file");
+            let message =
+                "needs auth_jwt_audience: else tokens that its issuer made for others would do";
+            self.at(&globals, &set, message.to_owned());
+        }
         for (origin, map) in self.config.hba.maps() {
             if !self.config.ident.has(map) {
                 self.problems.push(unknown_map(origin, map));
@@ -282,7 +305,9 @@ impl Checker<'_> {
     /// Whether a client can prove itself to the pooler.
     fn client_login(&mut self, user: &Entry<'_, Arc<User>>, looks_up: bool) {
         let auth_type = match self.config.auth_type {
-            AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer => return,
+            AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
+                return;
+            }
             // Which rule a client meets is not known before it comes.
             AuthType::Hba => return,
             AuthType::Plain => "plain",

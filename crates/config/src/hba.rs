@@ -15,7 +15,7 @@ use std::path::Path;
 
 use pgweir_settings::{Origin, Problem};
 
-use super::access::{Attempt, Demand, Peer, Refused, Replication};
+use super::access::{Attempt, Demand, Method, Peer, Refused, Replication};
 use super::outside::Outside;
 use super::records;
 use rule::{Answer, Kind, Rule};
@@ -59,6 +59,13 @@ impl Hba {
             map: rule.map.as_deref(),
             certificate: rule.certificate,
         })
+    }
+
+    /// Rules that take tokens.
+    pub(super) fn taking_tokens(&self) -> impl Iterator<Item = &Origin> {
+        let rules = self.rules.iter();
+        let taking = rules.filter(|rule| rule.answer == Answer::Ask(Method::Jwt));
+        taking.map(|rule| &rule.origin)
     }
 
     /// The maps that rules ask for, with the place of the rule.

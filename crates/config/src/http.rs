@@ -9,6 +9,7 @@ use pgweir_settings::{Origin, Problem};
 
 use super::level::Chain;
 use super::outside::{Outside, Pem, Unusable};
+use super::tokens::{self, TokenKeys};
 
 /// What is served over HTTP.
 #[derive(Debug, Clone)]
@@ -33,31 +34,6 @@ pub struct Http {
     pub otlp: Option<Otlp>,
     /// Pause between pushes (`otlp_interval`); `None` is never. Not changed by a reload.
     pub otlp_interval: Option<Duration>,
-}
-
-/// Keys of tokens, as texts that were found good.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct TokenKeys {
-    /// Audience that tokens must have (`http_jwt_audience`).
-    pub audience: Option<String>,
-    /// Secret of HS256 (`http_jwt_secret_file`, `http_jwt_secret_env`).
-    pub secret: Option<String>,
-    /// JSON Web Key Set (`http_jwks_file`).
-    pub set: Option<String>,
-}
-
-impl TokenKeys {
-    /// Whether there are no keys, so that nothing that needs one is served.
-    pub fn is_empty(&self) -> bool {
-        self.secret.is_none() && self.set.is_none()
-    }
-}
-
-impl fmt::Debug for TokenKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A secret never reaches a log, not even by accident.
-        f.write_str("TokenKeys(..)")
-    }
 }
 
 /// A collector that takes OTLP over plain HTTP.
@@ -138,6 +114,7 @@ pub(super) fn read(
     outside: &Outside<'_>,
     problems: &mut Vec<Problem>,
 ) -> Http {
+    let keys = tokens::keys(globals, &tokens::OF_HTTP, (folder, outside), problems);
     let mut reader = Reader {
         globals,
         folder,
@@ -149,7 +126,7 @@ pub(super) fn read(
         listen_is_default: *globals.find("http_listen").origin == Origin::Default,
         tls: reader.tls(),
         path_prefix: reader.path_prefix(),
-        keys: reader.keys(),
+        keys,
         admin_scope: reader.admin_scope(),
         compat: reader.compat(),
         otlp: reader.otlp(),
@@ -203,42 +180,6 @@ impl Reader<'_> {
         };
         self.report("http_path_prefix", message.to_owned());
         String::new()
-    }
-
-    fn keys(&mut self) -> TokenKeys {
-        let outside = self.outside;
-        let mut keys = TokenKeys {
-            audience: self.globals.get::<Option<String>>("http_jwt_audience"),
-            ..TokenKeys::default()
-        };
-        if let Some(name) = self.globals.get::<Option<String>>("http_jwt_secret_env") {
-            let secret = (outside.variable)(&name);
-            let secret = secret
-                .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())
-                .and_then(|secret| (outside.token_secret)(&secret).map(|()| secret));
-            keys.secret = self.good("http_jwt_secret_env", secret);
-            if self
-                .globals
-                .get::<Option<String>>("http_jwt_secret_file")
-                .is_some()
-            {
-                let message = "stands beside http_jwt_secret_file; remove one";
-                self.report("http_jwt_secret_env", message.to_owned());
-            }
-        }
-        if let Some(written) = self.globals.get::<Option<String>>("http_jwt_secret_file") {
-            let secret = self.file(&written).and_then(|mut secret| {
-                secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
-                (outside.token_secret)(&secret).map(|()| secret)
-            });
-            keys.secret = self.good("http_jwt_secret_file", secret);
-        }
-        if let Some(written) = self.globals.get::<Option<String>>("http_jwks_file") {
-            let set = self.file(&written);
-            let set = set.and_then(|text| (outside.token_set)(&text).map(|()| text));
-            keys.set = self.good("http_jwks_file", set);
-        }
-        keys
     }
 
     fn admin_scope(&mut self) -> Option<String> {

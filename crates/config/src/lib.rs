@@ -31,6 +31,7 @@ mod secrets;
 pub mod settings;
 mod startup;
 mod tls;
+mod tokens;
 mod value;
 mod warnings;
 
@@ -44,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::AuthType;
-pub use http::{Compat, Http, Otlp, TokenKeys};
+pub use http::{Compat, Http, Otlp};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
@@ -59,6 +60,7 @@ pub use tls::{
     Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
     TlsVersion, Unfit,
 };
+pub use tokens::TokenKeys;
 pub use value::{Kind, Unit};
 
 use hba::Hba;
@@ -117,6 +119,10 @@ pub struct Config {
     pub auth: Option<AuthSource>,
     /// Time for which what was found there holds (`auth_cache_ttl`); zero is not at all.
     pub auth_cache_ttl: Duration,
+    /// Keys of tokens that clients log in with (`auth_jwks_file`, `auth_jwt_...`).
+    pub token_keys: TokenKeys,
+    /// What of a token names the user (`auth_jwt_claim`).
+    pub token_claim: String,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.

@@ -17,6 +17,7 @@ use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
+use super::tokens;
 use super::{
     AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
     Workers,
@@ -124,6 +125,13 @@ pub(super) fn resolve_into(
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
         auth: lookup::source(&globals, None, &places, &users),
+        token_keys: tokens::keys(
+            &globals,
+            &tokens::OF_CLIENTS,
+            (&raw.folder, outside),
+            problems,
+        ),
+        token_claim: globals.get("auth_jwt_claim"),
         auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
@@ -172,6 +180,7 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
         "scram-sha-256" => AuthType::ScramSha256,
         "cert" => AuthType::Cert,
         "peer" => AuthType::Peer,
+        "jwt" => AuthType::Jwt,
         "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }

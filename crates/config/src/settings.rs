@@ -145,11 +145,13 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
     Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
 }
 
-const LEAD_TO_SECRETS: [&str; 4] = [
+const LEAD_TO_SECRETS: [&str; 6] = [
     "password_env",
     "password_file",
     "http_jwt_secret_env",
     "http_jwt_secret_file",
+    "auth_jwt_secret_env",
+    "auth_jwt_secret_file",
 ];
 
 /// Where all settings and parameters are listed.
@@ -248,6 +250,16 @@ pub static SETTINGS: &[Setting] = &[
         "Database of `[databases]` where it runs; unset is the database that the client asks for."),
     Setting::new(G, "auth_cache_ttl", time("asked at each login"), "60",
         "Time for which its answers hold. A role that was dropped, has expired or has another password is refused after that at the latest. PgBouncer does not have it."),
+    Setting::new(G, "auth_jwks_file", TEXT, "",
+        "JSON Web Key Set whose RS256, ES256 and EdDSA tokens clients log in with, for `auth_type = \"jwt\"` and rules that say so. Needs `auth_jwt_audience`. PgBouncer does not have it."),
+    Setting::new(G, "auth_jwt_secret_file", TEXT, "",
+        "File of the secret, 32 bytes or more, of such tokens with HS256; a relative path starts at the configuration file. PgBouncer does not have it."),
+    Setting::new(G, "auth_jwt_secret_env", TEXT, "",
+        "Environment variable that holds that secret. PgBouncer does not have it."),
+    Setting::new(G, "auth_jwt_audience", TEXT, "",
+        "Audience (`aud`) that such tokens must have. PgBouncer does not have it."),
+    Setting::new(G, "auth_jwt_claim", TEXT, "sub",
+        "What of such a token names the user: a text, or a list of texts with it in. PgBouncer does not have it."),
     Setting::new(DU, "password", Kind::Secret, "",
         "User: plain text, `md5...` or `SCRAM-SHA-256$...`. Database: the secret for server logins, in place of the user's."),
     Setting::new(DU, "password_env", TEXT, "",
@@ -473,6 +485,7 @@ const AUTH_TYPES: &[&str] = &[
     "scram-sha-256",
     "cert",
     "peer",
+    "jwt",
     "hba",
 ];
 

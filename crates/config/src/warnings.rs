@@ -27,14 +27,22 @@ pub(super) fn of(
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
         AuthType::Hba => warnings.extend(trusting(config)),
-        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer => {}
+        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
+        }
     }
     let mut files = Files {
         folder,
         outside,
         warnings: &mut warnings,
     };
-    files.named(&globals, &["http_jwt_secret_file", "http_tls_key_file"]);
+    files.named(
+        &globals,
+        &[
+            "http_jwt_secret_file",
+            "auth_jwt_secret_file",
+            "http_tls_key_file",
+        ],
+    );
     for database in databases {
         files.named(&Chain::new(&[database.level]), &["password_file"]);
         files.written(database);

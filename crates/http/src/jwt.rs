@@ -14,6 +14,7 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -181,6 +182,23 @@ impl Keys {
     /// It is not, or there is none.
     pub(crate) fn check(&self, authorization: Option<&[u8]>) -> Result<Bearer, Refused> {
         let token = authorization.and_then(bearer).ok_or(Refused)?;
+        self.read::<Claims>(token).map(Bearer::from)
+    }
+
+    /// What a token says in one of its claims, a text or each text of a list; `None` if the token is not
+    /// good, or says nothing of the kind.
+    pub fn claim(&self, token: &[u8], name: &str) -> Option<Vec<String>> {
+        let claims = self.read::<serde_json::Map<String, Value>>(token).ok()?;
+        let texts = match claims.get(name)? {
+            Value::Array(list) => list.iter().collect(),
+            single => vec![single],
+        };
+        let texts = texts.into_iter().filter_map(Value::as_str);
+        Some(texts.map(str::to_owned).collect())
+    }
+
+    /// The claims of a token, if it is good.
+    fn read<T: DeserializeOwned>(&self, token: &[u8]) -> Result<T, Refused> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(Refused);
         }
@@ -198,8 +216,8 @@ impl Keys {
             if names_another || header.alg != key.algorithm {
                 continue;
             }
-            match decode::<Claims>(token, &key.key, &self.validation(key.algorithm)) {
-                Ok(token) => return Ok(token.claims.into()),
+            match decode::<T>(token, &key.key, &self.validation(key.algorithm)) {
+                Ok(token) => return Ok(token.claims),
                 // Another key of the set may have signed it.
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(_) => return Err(Refused),

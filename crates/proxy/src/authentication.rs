@@ -7,6 +7,7 @@ mod accounts;
 mod exchange;
 mod networks;
 mod texts;
+mod tokens;
 mod verifiers;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::wire_io::Inbound;
 use exchange::Exchange;
 pub(crate) use exchange::ScramKeys;
 pub(crate) use texts::wrong_password;
+use tokens::Tokens;
 use verifiers::{Clear, Question, Verifiers};
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
@@ -59,6 +61,7 @@ pub(crate) struct Proven {
 pub(crate) struct Authentication {
     verifiers: Verifiers,
     lookups: Arc<Lookups>,
+    tokens: Tokens,
     hashing: Semaphore,
 }
 
@@ -67,6 +70,7 @@ impl Authentication {
         Self {
             verifiers: Verifiers::new(),
             lookups,
+            tokens: Tokens::default(),
             hashing: Semaphore::new(HASHING_MAX),
         }
     }
@@ -103,13 +107,6 @@ impl Authentication {
             };
             return Err(texts::failed(by, name).into());
         }
-        let (user, is_found) = self.user(config, claim, method, stranger).await?;
-        if !method.needs_secret() {
-            let user = user.ok_or_else(|| texts::unknown(method, name))?;
-            return Ok(Proven::without_password(user, out));
-        }
-        let secret = user.as_ref().and_then(|user| user.secret.as_ref());
-        let question = self.verifiers.question(config, method, (name, secret));
         let tls = claim.channel.tls.as_ref();
         let mut exchange = Exchange {
             binding: tls.and_then(|tls| tls.binding.as_deref()),
@@ -118,6 +115,19 @@ impl Authentication {
             out,
             stranger,
         };
+        if method == Method::Jwt {
+            let token = exchange.by_password().await?;
+            if !self.is_named_by_token(config, &demand, claim, token).await {
+                return Err(texts::failed(method, name).into());
+            }
+        }
+        let (user, is_found) = self.user(config, claim, method, stranger).await?;
+        if !method.needs_secret() {
+            let user = user.ok_or_else(|| texts::unknown(method, name))?;
+            return Ok(Proven::without_password(user, exchange.out));
+        }
+        let secret = user.as_ref().and_then(|user| user.secret.as_ref());
+        let question = self.verifiers.question(config, method, (name, secret));
         let answer = self.ask(&mut exchange, name, question).await?;
         let (Some(user), Some(answer)) = (&user, answer) else {
             if let (true, Some(source)) = (is_found, source(config, claim)) {
@@ -135,6 +145,25 @@ impl Authentication {
             user: user.clone(),
             reply: answer.reply,
         })
+    }
+
+    /// Whether a token names the user. Looking at it takes a fraction of a millisecond for each key, which is
+    /// not the control plane's to spend on strangers.
+    async fn is_named_by_token(
+        &self,
+        config: &Arc<Config>,
+        demand: &Demand<'_>,
+        claim: &Claim<'_>,
+        token: String,
+    ) -> bool {
+        let turn = self.hashing.acquire().await;
+        let _turn = turn.expect("never closed");
+        let (keys, name) = (self.tokens.of(config), config.token_claim.clone());
+        let look = move || keys.claim(token.as_bytes(), &name);
+        let named = tokio::task::spawn_blocking(look).await;
+        let named = named.expect("looking does not panic").unwrap_or_default();
+        let (maps, user) = (&config.ident, &*claim.startup.user);
+        named.iter().any(|name| maps.allows(demand.map, name, user))
     }
 
     /// The user that a client says to be, and whether its secret is from PostgreSQL, which is asked where the

@@ -143,10 +143,10 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
             }
         }
     }
-    let uses_map =
-        matches!(rule.answer, Answer::Ask(Method::Peer)) || rule.certificate.looks_at_the_name();
+    let uses_map = matches!(rule.answer, Answer::Ask(Method::Peer | Method::Jwt))
+        || rule.certificate.looks_at_the_name();
     if rule.map.is_some() && !uses_map {
-        report("has map, which only peer, cert and clientcert=verify-full use".to_owned());
+        report("has map, which only peer, cert, jwt and clientcert=verify-full use".to_owned());
     }
     Ok(rule)
 }
@@ -227,6 +227,7 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
         "peer" => Method::Peer,
         "ident" if kind == Kind::Local => Method::Peer,
         "cert" => Method::Cert,
+        "jwt" => Method::Jwt,
         "plain" => return Err("has method plain, which is called password here".to_owned()),
         text if NOT_YET.contains(&text) => {
             return Err(format!(
@@ -298,7 +299,7 @@ const KINDS: [&str; 6] = [
     "hostgssenc",
     "hostnogssenc",
 ];
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 8] = [
     "trust",
     "reject",
     "scram-sha-256",
@@ -306,6 +307,7 @@ const METHODS: [&str; 7] = [
     "password",
     "peer",
     "cert",
+    "jwt",
 ];
 const OPTIONS: [&str; 3] = ["map", "clientcert", "clientname"];
 /// Methods of PostgreSQL that are missing here.

@@ -99,6 +99,7 @@ fn decide(hba: &Hba, who: &str) -> String {
                 Method::ScramSha256 => "scram",
                 Method::Peer => "peer",
                 Method::Cert => "cert",
+                Method::Jwt => "jwt",
             };
             match demand.map {
                 Some(map) => format!("{method} {map}"),
@@ -265,7 +266,7 @@ fn expressions_and_sameuser_choose_by_name() {
     assert_eq!(
         read(text, &[]).unwrap_err(),
         [
-            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert"
+            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt"
         ]
     );
     check(
@@ -358,7 +359,7 @@ fn all_mistakes_are_told_with_their_lines() {
             "hba.conf:10: has method ldap, which is not supported yet by this version",
             "hba.conf:11: has method peer, which only local connections can use",
             "hba.conf:12: has method cert, which only hostssl connections can use",
-            "hba.conf:13: has map, which only peer, cert and clientcert=verify-full use",
+            "hba.conf:13: has map, which only peer, cert, jwt and clientcert=verify-full use",
             "hba.conf:14: has an unknown option what; known are map, clientcert, clientname",
             "hba.conf:14: has \"so\" where name=value may stand",
             "hba.conf:14: has clientcert, which only hostssl connections can use",

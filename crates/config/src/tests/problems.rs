@@ -115,7 +115,7 @@ fn a_word_that_is_none_of_the_known_lists_them() {
     );
     check_global(
         "auth_type = \"ldap\"",
-        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, hba",
+        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, jwt, hba",
     );
     check_global("tcp_keepalive = \"maybe\"", "must be true or false");
     check_global("tcp_keepalive = 2", "must be true or false");
@@ -490,6 +490,35 @@ fn users_are_looked_up_where_that_can_be() {
             "pgweir.toml:12: users.tom.password: is missing, and auth_type scram-sha-256 needs it; add it or set auth_type = \"trust\"",
         ],
     );
+}
+
+#[test]
+fn tokens_need_keys_and_public_keys_an_audience() {
+    let text = "[pgweir]\nauth_type = \"jwt\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &[
+            "pgweir.toml:2: auth_type = jwt: needs keys of tokens: auth_jwks_file or auth_jwt_secret_file",
+        ],
+    );
+    check(
+        &format!("{text}auth_jwt_secret_env = \"NOT_SET\"\n{REST}"),
+        &[
+            "pgweir.toml:3: auth_jwt_secret_env: names an environment variable that is not set; set it",
+        ],
+    );
+    check(
+        &format!("{text}auth_jwks_file = \"jwks.json\"\n{REST}"),
+        &[
+            "pgweir.toml:3: auth_jwks_file = jwks.json: needs auth_jwt_audience: else tokens that its issuer made for others would do",
+        ],
+    );
+    for good in [
+        "auth_jwt_secret_env = \"JWT_SECRET\"",
+        "auth_jwks_file = \"jwks.json\"\nauth_jwt_audience = \"pgweir\"",
+    ] {
+        assert!(read(&format!("{text}{good}\n{REST}")).is_ok(), "{good}");
+    }
 }
 
 #[test]

@@ -325,3 +325,36 @@ fn a_token_of_our_own_is_accepted_until_it_expires() {
         "no secret, no token"
     );
 }
+
+#[test]
+fn a_claim_is_a_text_or_each_text_of_a_list() {
+    let keys = secret(Some("pgweir"));
+    let token = |claims: Value| {
+        let mut all = json!({ "aud": "pgweir", "exp": 4_102_444_800_u64 });
+        let all = all.as_object_mut().unwrap();
+        all.extend(claims.as_object().unwrap().clone());
+        encode(&Header::default(), &all, &EncodingKey::from_secret(SECRET)).unwrap()
+    };
+    for (claims, texts) in [
+        (json!({ "role": "bob" }), Some(vec!["bob"])),
+        (json!({ "role": "bob eve" }), Some(vec!["bob eve"])),
+        (
+            json!({ "role": ["bob", 7, "eve"] }),
+            Some(vec!["bob", "eve"]),
+        ),
+        (json!({ "role": 7 }), Some(vec![])),
+        (json!({ "sub": "bob" }), None),
+        (json!({ "role": "bob", "aud": "other" }), None),
+        (json!({ "role": "bob", "exp": 1 }), None),
+    ] {
+        let token = token(claims.clone());
+        let found = keys.claim(token.as_bytes(), "role");
+        let texts = texts.map(|texts| texts.into_iter().map(str::to_owned).collect());
+        assert_eq!(found, texts, "{claims}");
+    }
+    assert_eq!(keys.claim(b"", "sub"), None);
+    assert_eq!(
+        set(None).claim(EDDSA.as_bytes(), "sub"),
+        Some(vec!["ops".to_owned()])
+    );
+}

@@ -11,6 +11,7 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
         Method::Peer => (SqlState::INVALID_AUTHORIZATION, "Peer"),
         Method::Cert => (SqlState::INVALID_AUTHORIZATION, "certificate"),
         Method::Any | Method::Trust => (SqlState::INVALID_AUTHORIZATION, "\"trust\""),
+        Method::Jwt => (SqlState::INVALID_PASSWORD, "token"),
         Method::Password | Method::Md5 | Method::ScramSha256 => {
             (SqlState::INVALID_PASSWORD, "password")
         }
@@ -31,9 +32,12 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
             SqlState::INVALID_AUTHORIZATION,
             format!("no such user: {user}"),
         ),
-        Method::Password | Method::Md5 | Method::ScramSha256 | Method::Peer | Method::Cert => {
-            failed(method, user)
-        }
+        Method::Password
+        | Method::Md5
+        | Method::ScramSha256
+        | Method::Peer
+        | Method::Cert
+        | Method::Jwt => failed(method, user),
     }
 }
 

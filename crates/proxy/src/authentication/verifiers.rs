@@ -228,12 +228,15 @@ impl Verifiers {
 fn usual(method: Method) -> Look {
     match method {
         Method::Md5 | Method::Password => Look::Quick,
-        Method::ScramSha256 | Method::Any | Method::Trust | Method::Peer | Method::Cert => {
-            Look::Scram {
-                iterations: scram::ITERATIONS_DEFAULT,
-                salt_len: 16,
-            }
-        }
+        Method::ScramSha256
+        | Method::Any
+        | Method::Trust
+        | Method::Peer
+        | Method::Cert
+        | Method::Jwt => Look::Scram {
+            iterations: scram::ITERATIONS_DEFAULT,
+            salt_len: 16,
+        },
     }
 }
 
