@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::login::{
-    Handshake, Identity, LoginError, MESSAGES_MAX, Method, Opened, REPORTED_MAX, Secrets, Turn,
+    Handshake, Identity, LoginError, MESSAGES_MAX, Methods, Opened, REPORTED_MAX, Secrets, Turn,
 };
 use pgweir_wire::startup::MINOR_NEWEST;
 
@@ -40,7 +40,7 @@ fn outcome(stream: &[u8], cut: usize) -> (Vec<u8>, Result<Option<Opened>, LoginE
             scram_keys: Some((ClientKey([7; 32]), [9; 32])),
             ..Secrets::default()
         },
-        weakest: Method::Cleartext,
+        accepted: Methods::ALL,
         binding: None,
         requires_binding: false,
         minor: MINOR_NEWEST,

@@ -352,3 +352,93 @@ fn a_client_that_postgres_has_no_room_for_is_told_so() {
     let waits = count("pgweir_pool_waits_total", "cause=\"postgres_full\"");
     assert_eq!(waits, Some(1.0));
 }
+
+/// The role's own limit is below the pool's size.
+fn short_of_room(role: &Role) -> Config {
+    shared().sql(&format!("alter role {} connection limit 1", role.name));
+    role.config().set("default_pool_size", 5)
+}
+
+#[test]
+fn clients_wait_for_the_servers_that_a_roles_connection_limit_leaves() {
+    let role = shared().role();
+    let pooler = Pooler::start(&short_of_room(&role));
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in(&target);
+    holder.query("begin").success();
+    let mut waiting = Client::log_in(&target);
+    waiting.send(Batch::new().query("select 'waited'").bytes());
+    // PostgreSQL refuses a second one, and nobody is told.
+    pooler.has_said("too many connections for role");
+    let late = Client::log_in(&target);
+    holder.query("commit").success();
+    assert_eq!(waiting.until_ready().value(), "waited");
+    assert_eq!(pooler.logged("pooler error"), 0, "{}", pooler.log());
+    drop(late);
+}
+
+#[test]
+fn who_waits_too_long_behind_a_roles_connection_limit_reads_which_limit() {
+    let role = shared().role();
+    let pooler = Pooler::start(&short_of_room(&role).set("query_wait_timeout", 1));
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in(&target);
+    holder.query("begin").success();
+    let mut waiting = Client::log_in(&target);
+    let answer = waiting.query("select 1");
+    let error = answer.error();
+    assert_eq!(error.sqlstate(), "57P03", "{error:?}");
+    let hint = error.field(b'H');
+    assert!(hint.contains("CONNECTION LIMIT of the role"), "{hint}");
+}
+
+#[test]
+fn a_role_that_may_not_log_in_any_more_keeps_its_servers_and_gets_no_other() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 5));
+    let target = role.through(&pooler);
+    let mut holder = Client::log_in(&target);
+    holder.query("begin").success();
+    shared().sql(&format!("alter role {} nologin", role.name));
+    let mut waiting = Client::log_in(&target);
+    waiting.send(Batch::new().query("select 'waited'").bytes());
+    pooler.has_said("is not permitted to log in");
+    holder.query("commit").success();
+    assert_eq!(waiting.until_ready().value(), "waited");
+    let ended = format!(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = '{}'",
+        role.name
+    );
+    shared().sql(&ended);
+    drop((holder, waiting));
+    let refused = eventually("the pool has no server", || {
+        Client::try_log_in(&target, &[]).err()
+    });
+    let error = refused.error();
+    assert_eq!(error.sqlstate(), "28000", "{error:?}");
+    assert!(
+        error.text().contains("is not permitted to log in"),
+        "{error:?}"
+    );
+    // PostgreSQL is not asked again for each client.
+    let before = pooler.logged("server login failed");
+    for _ in 0..10 {
+        let again = Client::try_log_in(&target, &[]).unwrap_err();
+        assert_eq!(again.error().text(), error.text());
+    }
+    assert_eq!(pooler.logged("server login failed"), before);
+}
+
+#[test]
+fn a_server_that_is_replaced_leaves_its_place_of_the_roles_limit_first() {
+    let role = shared().role();
+    let config = short_of_room(&role)
+        .set("default_pool_size", 1)
+        .set("server_lifetime", 0);
+    let pooler = Pooler::start(&config);
+    let mut client = Client::log_in(&role.through(&pooler));
+    for _ in 0..200 {
+        assert_eq!(client.value("select 1"), "1");
+    }
+    assert_eq!(pooler.logged("server login failed"), 0, "{}", pooler.log());
+}

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use pgweir_cluster::random_hex;
 use pgweir_wire::backend;
 use pgweir_wire::frame::{self, HEADER_LEN};
-use pgweir_wire::login::{Handshake, Identity, LoginError, Method, Secrets, Turn};
+use pgweir_wire::login::{Handshake, Identity, LoginError, Methods, Secrets, Turn};
 use pgweir_wire::startup;
 
 use crate::batch::Batch;
@@ -68,7 +68,7 @@ impl Target {
                 password: Some(self.password.clone()),
                 ..Secrets::default()
             },
-            weakest: Method::Cleartext,
+            accepted: Methods::ALL,
             binding: None,
             requires_binding: false,
             minor: 0,

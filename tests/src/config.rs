@@ -51,6 +51,13 @@ impl Value for bool {
     }
 }
 
+impl<T: AsRef<str>, const N: usize> Value for [T; N] {
+    fn toml(self) -> String {
+        let items = self.iter().map(|item| item.as_ref().toml());
+        format!("[{}]", items.collect::<Vec<_>>().join(", "))
+    }
+}
+
 impl Config {
     /// Nothing yet.
     pub fn new() -> Self {

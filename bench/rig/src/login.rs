@@ -5,7 +5,7 @@
 
 use pgweir_wire::auth::scram;
 use pgweir_wire::backend;
-use pgweir_wire::login::{Handshake, Identity, Method, Secrets, Turn};
+use pgweir_wire::login::{Handshake, Identity, Methods, Secrets, Turn};
 
 use crate::message::Stop;
 
@@ -34,7 +34,7 @@ impl Account {
                     password: Some(password),
                     ..Secrets::default()
                 },
-                weakest: Method::Cleartext,
+                accepted: Methods::ALL,
                 binding: None,
                 requires_binding: false,
                 minor: 0,

@@ -11,10 +11,14 @@ use pgweir_settings::{Origin, Problem};
 
 use super::ident::unknown_map;
 use super::level::{Chain, Found, Level};
+use super::outside::Outside;
+use super::passfile;
 use super::passwords::{Entry, Password};
 use super::secrets::check_name;
 use super::settings::Scope;
-use super::{AuthType, Config, Database, Secret, ServerAddress, User};
+use super::{
+    AuthType, Config, Database, PasswordSource, Secret, ServerAddress, ServerPassword, User,
+};
 
 /// Reports settings that contradict each other or leave out what another one needs.
 pub(super) fn check(
@@ -22,11 +26,13 @@ pub(super) fn check(
     global: &Level,
     databases: &[Entry<'_, Arc<Database>>],
     users: &[Entry<'_, Arc<User>>],
+    outside: &Outside<'_>,
     problems: &mut Vec<Problem>,
 ) {
     let mut checker = Checker {
         config,
         global,
+        outside,
         problems,
     };
     checker.listeners();
@@ -60,6 +66,7 @@ pub(super) fn check(
 struct Checker<'a> {
     config: &'a Config,
     global: &'a Level,
+    outside: &'a Outside<'a>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -226,7 +233,7 @@ impl Checker<'_> {
                 let key = key_of(&database.level.path, "password");
                 self.report(&database.password.origin, &key, message.to_owned());
             }
-            (Password::NotGiven, Some(forced)) => {
+            (Password::NotGiven, Some(forced)) if !self.is_fetched(database, forced) => {
                 let own = users.iter().find(|user| user.name == forced);
                 let why = match own.map(|user| &user.password.password) {
                     None | Some(Password::NotGiven) => "has no password",
@@ -244,6 +251,25 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a command makes the user's password, or a password file has it.
+    fn is_fetched(&self, database: &Entry<'_, Arc<Database>>, user: &str) -> bool {
+        let of = &*database.value;
+        match self.config.server_password(of, user) {
+            ServerPassword::None | ServerPassword::Known(_) => false,
+            ServerPassword::Fetched(PasswordSource::Command(_)) => true,
+            ServerPassword::Fetched(PasswordSource::File(_)) => false,
+            ServerPassword::Fetched(PasswordSource::Passfile(path)) => {
+                let wanted = passfile::Wanted {
+                    server: &of.server,
+                    database: of.dbname.as_deref().unwrap_or(database.name),
+                    user,
+                };
+                let text = (self.outside.file)(&path);
+                text.is_ok_and(|text| passfile::look_up(&text, wanted).is_some())
+            }
+        }
+    }
+
     /// Whether the probe can prove itself to PostgreSQL.
     fn probe_login(&mut self, database: &Entry<'_, Arc<Database>>, users: &[Entry<'_, Arc<User>>]) {
         let chain = Chain::new(&[database.level, self.global]);
@@ -254,7 +280,10 @@ impl Checker<'_> {
         let password = own.map(|user| &user.password.password);
         let message = match (check_name(name), password) {
             (Err(message), _) => message,
-            (Ok(()), Some(Password::Set(Secret::Scram(_)))) => {
+            (Ok(()), Some(Password::Set(Secret::Scram(_))))
+                if own.is_some_and(|user| user.password.source.is_none())
+                    && database.value.passfile.is_none() =>
+            {
                 "has only a SCRAM verifier, which lets nobody into PostgreSQL; give the user its \
                  plain password"
                     .to_owned()

@@ -253,6 +253,7 @@ const PARAMETERS: &[(&str, Meaning)] = &[
     ("sslnegotiation", Meaning::Tls),
     ("ssl_min_protocol_version", Meaning::Tls),
     ("channel_binding", Meaning::Tls),
+    ("require_auth", Meaning::Database("server_require_auth")),
     ("sslaccept", Meaning::Tls),
     ("sslpassword", Meaning::NotYet),
     ("sslidentity", Meaning::NotYet),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use pgweir_settings::{Origin, Problem};
 
 use super::level::Chain;
-use super::outside::{Outside, Pem, Unusable};
+use super::outside::{Outside, Unusable};
+use super::tls::Pem;
 use super::tokens::{self, TokenKeys};
 
 /// What is served over HTTP.

@@ -49,9 +49,10 @@ impl Level {
                 problems.push(Problem::new(&origin, key, message));
                 continue;
             }
-            let is_secret = setting.kind == Kind::Secret || setting.leads_to_secret();
+            let is_secret =
+                matches!(setting.kind, Kind::Secret | Kind::Command) || setting.leads_to_secret();
             let value = &given.value;
-            let parsed = match plain(value).map(|()| setting.kind.parse(value)) {
+            let parsed = match plain(setting.kind, value).map(|()| setting.kind.parse(value)) {
                 Ok(Ok(parsed)) => Some(parsed),
                 Ok(Err(message)) => {
                     let mut problem = Problem::new(&origin, key, message);
@@ -201,9 +202,10 @@ fn default(setting: &Setting) -> Parsed {
     parsed.expect("defaults of the table lie within their bounds")
 }
 
-/// Refuses what no setting takes.
-fn plain(value: &Value) -> Result<(), String> {
+/// Refuses what no setting of this kind takes.
+fn plain(kind: Kind, value: &Value) -> Result<(), String> {
     match value {
+        Value::List(_) if matches!(kind, Kind::Command | Kind::Networks) => Ok(()),
         Value::Text(_) | Value::Float(_) | Value::Bool(_) => Ok(()),
         Value::Integer(number) if i64::try_from(*number).is_ok() => Ok(()),
         Value::Integer(_) => Err("is too large a number".to_owned()),

@@ -18,8 +18,11 @@ mod level;
 mod listen;
 mod listing;
 mod log;
+mod login_limits;
 mod lookup;
+mod networks;
 mod outside;
+pub mod passfile;
 mod passwords;
 mod pattern;
 mod pool;
@@ -28,9 +31,11 @@ mod records;
 pub mod reload;
 mod resolve;
 mod secrets;
+mod server_password;
 pub mod settings;
 mod startup;
 mod tls;
+mod tls_settings;
 mod tokens;
 mod value;
 mod warnings;
@@ -49,15 +54,19 @@ pub use http::{Compat, Http, Otlp};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
+pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
-pub use outside::{Outside, Pem, Unusable};
+pub use networks::Networks;
+pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
-pub use secrets::secret_of;
+pub use server_password::{
+    PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
+};
 pub use startup::{pool_info, startup_lines};
 pub use tls::{
-    Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
+    Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
     TlsVersion, Unfit,
 };
 pub use tokens::TokenKeys;
@@ -135,6 +144,10 @@ pub struct Config {
     pub fallback_database: Option<Arc<Database>>,
     /// Users by name, with their secrets.
     pub users: BTreeMap<String, Arc<User>>,
+    /// Whose connections begin with a header of the PROXY protocol (`proxy_protocol_networks`).
+    pub proxy_protocol_networks: Networks,
+    /// What one address may do before it has logged in.
+    pub login_limits: LoginLimits,
     /// Clients logged in at once, over all databases (`max_client_conn`).
     pub max_client_conn: u32,
     /// Servers open at once for a user whose section does not say (`max_user_connections`).
@@ -169,6 +182,7 @@ impl Config {
         User {
             name: name.to_owned(),
             secret: None,
+            password_source: None,
             max_user_connections: self.max_user_connections,
             max_user_client_connections: self.max_user_client_connections,
         }
@@ -205,6 +219,9 @@ pub struct User {
     pub name: String,
     /// Absent when the user is listed without one: only `trust` lets it in.
     pub secret: Option<Secret>,
+    /// Where its password for server logins is fetched: the file that `secret` was read from, or a
+    /// command.
+    pub password_source: Option<PasswordSource>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).
@@ -229,6 +246,12 @@ pub struct Database {
     pub password: Option<Secret>,
     /// Where users without a secret are looked up; `None` is nowhere.
     pub auth: Option<AuthSource>,
+    /// Where that is fetched instead: the file that `password` was read from, or a command.
+    pub password_source: Option<PasswordSource>,
+    /// File in libpq's format for logins without a password of their own (`passfile`).
+    pub passfile: Option<PathBuf>,
+    /// What may be answered to its servers.
+    pub server_auth: ServerAuth,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).

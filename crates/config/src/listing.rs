@@ -43,6 +43,8 @@ pub(super) fn list(
                 "password" => shown.push(secret(database.level, database.password)),
                 // Where the secret lies shows as its origin.
                 "password_env" | "password_file" => {}
+                // It means nothing without a command.
+                "password_command_ttl" if !database.level.gives("password_command") => {}
                 name => {
                     let found = chain.find(name);
                     let own = found
@@ -59,8 +61,10 @@ pub(super) fn list(
         for setting in settings::in_scope(Scope::User) {
             // Without a value of the user's own, that of each database holds.
             let by_database = setting.scopes.contains(&Scope::Database);
-            if !setting.name.starts_with("password")
-                && (!by_database || user.level.gives(setting.name))
+            let is_password = setting.name.starts_with("password");
+            let is_command = setting.name.starts_with("password_command");
+            if is_command && user.level.gives("password_command")
+                || !is_password && (!by_database || user.level.gives(setting.name))
             {
                 let found = chain.find(setting.name);
                 let own = found.level.is_some_and(|level| level.scope == Scope::User);

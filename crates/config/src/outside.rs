@@ -1,9 +1,9 @@
 //! What a configuration needs from outside: files, variables, and whether keys are good.
 
+use std::io;
 use std::path::Path;
-use std::{fmt, io};
 
-use super::tls::{Tls, TlsSide, Unfit};
+use super::tls::{Pem, Tls, TlsSide, Unfit};
 
 /// What lies outside the configuration and is looked up for it.
 pub struct Outside<'a> {
@@ -15,6 +15,8 @@ pub struct Outside<'a> {
     pub folder: &'a dyn Fn(&Path) -> io::Result<Vec<String>>,
     /// Whether everybody on this machine may read a file.
     pub is_open: &'a dyn Fn(&Path) -> bool,
+    /// Whether anybody but its owner may do anything with a file.
+    pub is_shared: &'a dyn Fn(&Path) -> bool,
     /// Whether a secret is good enough to sign tokens with; if not, a sentence.
     pub token_secret: &'a dyn Fn(&str) -> Result<(), String>,
     /// Whether a JSON Web Key Set has keys that can be used; if not, a sentence.
@@ -23,21 +25,6 @@ pub struct Outside<'a> {
     pub pem: &'a dyn Fn(&Pem) -> Result<(), Unusable>,
     /// Whether one side of the pooler can be encrypted like this.
     pub tls: &'a dyn Fn(TlsSide, &Tls) -> Result<(), Unfit>,
-}
-
-/// A certificate, with what signed it, and its key, as texts in PEM. They fit each other.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pem {
-    /// Of a setting like `http_tls_cert_file`.
-    pub certificate: String,
-    /// Of one like `http_tls_key_file`.
-    pub key: String,
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pem(..)")
-    }
 }
 
 /// Which of the two is wrong, and how.

@@ -1,21 +1,23 @@
 //! Finds the password of each section: in the file, beside it, or in the `auth_file`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem, Section};
 
-use super::Secret;
 use super::level::{Chain, Level};
 use super::outside::Outside;
 use super::secrets::{self, AuthFile};
 use super::settings::Scope;
 use super::value::shown_text;
+use super::{PasswordCommand, PasswordSource, Secret, without_line_break};
 
 /// The password of a section and where it was given.
 pub(super) struct Held {
     pub(super) password: Password,
     pub(super) origin: Origin,
+    /// Where it is fetched for server logins.
+    pub(super) source: Option<PasswordSource>,
 }
 
 /// What is known of a password.
@@ -35,6 +37,7 @@ impl Held {
         Self {
             password: secret.map_or(Password::Empty, Password::Set),
             origin,
+            source: None,
         }
     }
 
@@ -55,7 +58,7 @@ pub(super) struct Entry<'a, T> {
     pub(super) value: T,
 }
 
-/// The password a section gives, in whichever of the three ways.
+/// The password a section gives, in whichever way.
 pub(super) fn of(
     level: &Level,
     folder: &Path,
@@ -63,7 +66,40 @@ pub(super) fn of(
     problems: &mut Vec<Problem>,
 ) -> Held {
     let chain = Chain::new(&[level]);
-    let given: Vec<&str> = ["password", "password_env", "password_file"]
+    let argv: Vec<String> = chain.get("password_command");
+    let command = (!argv.is_empty()).then(|| PasswordCommand {
+        argv,
+        ttl: chain.get("password_command_ttl"),
+    });
+    let mut held = written(level, folder, outside, problems);
+    match command {
+        // Of a user it is for servers, and the other for clients.
+        Some(_)
+            if level.scope == Scope::Database && WRITTEN.iter().any(|name| level.gives(name)) =>
+        {
+            let found = chain.find("password_command");
+            let message = "stands beside another password; remove one";
+            problems.push(Problem::new(
+                found.origin,
+                chain.key("password_command"),
+                message,
+            ));
+        }
+        Some(command) => held.source = Some(PasswordSource::Command(command)),
+        None => {}
+    }
+    held
+}
+
+/// The password that is written in a section, or in what it names.
+fn written(
+    level: &Level,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Held {
+    let chain = Chain::new(&[level]);
+    let given: Vec<&str> = WRITTEN
         .into_iter()
         .filter(|name| level.gives(name))
         .collect();
@@ -71,12 +107,14 @@ pub(super) fn of(
         return Held {
             password: Password::NotGiven,
             origin: level.origin.clone(),
+            source: None,
         };
     };
     let found = chain.find(name);
     let broken = Held {
         password: Password::Broken,
         origin: found.origin.clone(),
+        source: None,
     };
     if found.broken {
         return broken;
@@ -86,7 +124,11 @@ pub(super) fn of(
         None => fetch(name, chain.get::<String>(name), folder, outside),
     };
     match secret {
-        Ok(secret) => Held::new(secret, found.origin.clone()),
+        Ok(secret) => Held {
+            source: (*name == "password_file")
+                .then(|| PasswordSource::File(folder.join(chain.get::<String>(name)))),
+            ..Held::new(secret, found.origin.clone())
+        },
         Err(message) => {
             problems.push(Problem::new(found.origin, chain.key(name), message));
             broken
@@ -108,10 +150,11 @@ fn fetch(
         }
         "password_env" => (outside.variable)(&written)
             .ok_or_else(|| "names an environment variable that is not set; set it".to_owned())?,
-        "password_file" => (outside.file)(&folder.join(&written))
-            .map_err(|error| format!("names a file that cannot be read: {error}"))?
-            .trim_end_matches(['\r', '\n'])
-            .to_owned(),
+        "password_file" => {
+            let text = (outside.file)(&folder.join(&written))
+                .map_err(|error| format!("names a file that cannot be read: {error}"))?;
+            without_line_break(&text).to_owned()
+        }
         _ => return secrets::classify(&written),
     };
     if text.is_empty() {
@@ -122,6 +165,22 @@ fn fetch(
     }
     secrets::classify(&text)
 }
+
+/// The file in libpq's format that holds for `chain`: the one that is named, or the usual one if it
+/// can be read.
+pub(super) fn passfile(chain: &Chain<'_>, folder: &Path, outside: &Outside<'_>) -> Option<PathBuf> {
+    if let Some(written) = chain.get::<Option<String>>("passfile") {
+        return Some(folder.join(written));
+    }
+    let named = (outside.variable)("PGPASSFILE").map(PathBuf::from);
+    let usual = || (outside.variable)("HOME").map(|home| Path::new(&home).join(".pgpass"));
+    named
+        .or_else(usual)
+        .filter(|path| (outside.file)(path).is_ok())
+}
+
+/// Settings that a password may be written with.
+const WRITTEN: [&str; 3] = ["password", "password_env", "password_file"];
 
 /// Whether a shell takes this for the name of a variable (POSIX, Base Definitions, 8.1).
 fn is_variable(name: &str) -> bool {

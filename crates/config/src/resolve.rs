@@ -14,15 +14,15 @@ use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::lookup::{self, Place, Places};
 use super::outside::Outside;
-use super::passwords::{self, Entry, Held};
+use super::passwords::{self, Entry, Held, Password};
 use super::raw::Raw;
 use super::settings::Scope;
 use super::tokens;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
-    Workers,
+    AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
+    ServerTls, Tcp, User, Workers,
 };
-use super::{tls, warnings};
+use super::{tls_settings, warnings};
 
 /// A configuration and how it came about.
 #[derive(Debug, Clone)]
@@ -74,6 +74,7 @@ pub(super) fn resolve_into(
         })
         .collect();
 
+    let files = (&*raw.folder, outside);
     let users: Vec<Entry<'_, Arc<User>>> = users
         .iter()
         .map(|(name, level, password)| Entry {
@@ -83,14 +84,16 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
-    let server_tls = tls::servers(&globals, &raw.folder, outside, problems);
+    let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
     let places: Places = databases
         .iter()
         .map(|(name, level, _)| {
             let chain = Chain::new(&[level, &global]);
-            let is_special = tls::SERVER_SETTINGS.iter().any(|name| level.gives(name));
+            let is_special = tls_settings::SERVER_SETTINGS
+                .iter()
+                .any(|name| level.gives(name));
             let tls = match is_special {
-                true => tls::servers(&chain, &raw.folder, outside, problems),
+                true => tls_settings::servers(&chain, &raw.folder, outside, problems),
                 false => server_tls.clone(),
             };
             ((*name).to_owned(), place(name, &chain, tls))
@@ -103,10 +106,10 @@ pub(super) fn resolve_into(
             level,
             password,
             value: Arc::new(database(
-                (name, password),
-                (level, &global),
-                &users,
+                (name, level, password),
+                (&global, &users),
                 &places,
+                files,
             )),
         })
         .collect();
@@ -146,6 +149,8 @@ pub(super) fn resolve_into(
             .iter()
             .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
             .collect(),
+        proxy_protocol_networks: globals.get("proxy_protocol_networks"),
+        login_limits: LoginLimits::read(&globals),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
         max_user_client_connections: globals.get("max_user_client_connections"),
@@ -153,16 +158,15 @@ pub(super) fn resolve_into(
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
-        client_tls: tls::clients(&globals, &raw.folder, outside, problems),
+        client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
     };
     if !raw.torn {
-        consistency::check(&config, &global, &databases, &users, problems);
+        consistency::check(&config, &global, &databases, &users, outside, problems);
     }
-    let files = (&*raw.folder, outside);
     Resolved {
         warnings: warnings::of(&config, &global, &databases, &users, files),
         settings: listing::list(&global, &databases, &users),
@@ -201,16 +205,17 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
     User {
         name: name.to_owned(),
         secret: password.secret(),
+        password_source: password.source.clone(),
         max_user_connections: chain.get("max_user_connections"),
         max_user_client_connections: chain.get("max_user_client_connections"),
     }
 }
 
 fn database(
-    (name, password): (&str, &Held),
-    (level, global): (&Level, &Level),
-    users: &[Entry<'_, Arc<User>>],
+    (name, level, password): (&str, &Level, &Held),
+    (global, users): (&Level, &[Entry<'_, Arc<User>>]),
     places: &Places,
+    (folder, outside): (&Path, &Outside<'_>),
 ) -> Database {
     let chain = Chain::new(&[level, global]);
     let place = places[name].clone();
@@ -232,6 +237,15 @@ fn database(
         dbname: place.dbname,
         forced_user: chain.get("user"),
         password: password.secret(),
+        password_source: password.source.clone(),
+        passfile: match password.password {
+            // There is none, and none is to be looked for.
+            Password::Empty => None,
+            Password::NotGiven | Password::Broken | Password::Set(_) => {
+                passwords::passfile(&chain, folder, outside)
+            }
+        },
+        server_auth: place.server_auth,
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),
@@ -254,6 +268,7 @@ fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
     Place {
         server,
         tls,
+        server_auth: ServerAuth::read(chain),
         dbname,
     }
 }

@@ -145,9 +145,10 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
     Problem::unknown(origin, key, "setting", nearest(name, known), MANUAL)
 }
 
-const LEAD_TO_SECRETS: [&str; 6] = [
+const LEAD_TO_SECRETS: [&str; 7] = [
     "password_env",
     "password_file",
+    "passfile",
     "http_jwt_secret_env",
     "http_jwt_secret_file",
     "auth_jwt_secret_env",
@@ -228,6 +229,16 @@ pub static SETTINGS: &[Setting] = &[
         "Clients logged in at once, over all databases."),
     Setting::new(G, "client_login_timeout", TIMEOUT, "60",
         "Time a client has from its first byte to the end of its login."),
+    Setting::new(G, "proxy_protocol_networks", Kind::Networks, "",
+        "Load balancers whose connections begin with a header of the PROXY protocol, version 1 or 2; without one they are refused, and others are refused with one. PgBouncer does not have it."),
+    Setting::new(G, "max_logins_per_address", limit(1024), "64",
+        "Logins that one address, or a /64 of IPv6, may have under way at once. PgBouncer does not have it."),
+    Setting::new(G, "login_failures_per_minute", limit(10_000), "10",
+        "Failed logins of one address within a minute before its next ones are delayed, from a quarter of a second on and twice as long with each. PgBouncer does not have it."),
+    Setting::new(G, "login_failure_delay_max", time("none"), "3",
+        "Longest of those delays. PgBouncer does not have it."),
+    Setting::new(G, "login_limits_exempt", Kind::Networks, "unix, 127.0.0.0/8, ::1",
+        "Addresses without the two limits above. PgBouncer does not have it."),
     Setting::new(G, "ignore_startup_parameters", TEXT, "",
         "Startup parameters that are dropped without an error, comma separated."),
     Setting::new(G, "shutdown_timeout", time("at once"), "25",
@@ -265,7 +276,17 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(DU, "password_env", TEXT, "",
         "Environment variable that holds the password."),
     Setting::new(DU, "password_file", TEXT, "",
-        "File that holds the password; a relative path starts at the configuration file."),
+        "File that holds the password, and perhaps one line break behind it; a relative path starts at the configuration file. It is read again for servers when PostgreSQL refuses the password, and at a reload."),
+    Setting::new(DU, "password_command", Kind::Command, "",
+        "Program, with its arguments, that prints the password for server logins; no shell reads it. It finds PGHOST, PGPORT and PGUSER in its environment, has 10 s, and may print 8 KiB. Of a user it is the one for servers, beside another for clients."),
+    Setting::new(DU, "password_command_ttl", time("one login"), "600",
+        "Time for which what the program printed is used, unless PostgreSQL refuses it: a token's lifetime, less a margin."),
+    Setting::new(GD, "passfile", TEXT, "",
+        "File in libpq's format with passwords for server logins that have no other; unset is PGPASSFILE, or `.pgpass` in HOME. It is ignored if anybody but its owner may use it."),
+    Setting::new(GD, "server_require_auth", Kind::Methods, "",
+        "Proofs of itself that the pooler gives PostgreSQL, as libpq's `require_auth`; `none` is a server that asks for none. PgBouncer does not have it."),
+    Setting::new(GD, "server_allow_plaintext_password", Kind::Bool, "false",
+        "Whether a server that asks for the password itself gets it over TCP without TLS. Over loopback and unix sockets it does in any case. PgBouncer does not have it."),
 
     // Where servers are.
     Setting::new(D, "host", TEXT, "127.0.0.1",

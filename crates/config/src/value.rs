@@ -7,6 +7,9 @@ use pgweir_settings::Value;
 use pgweir_settings::text::{boolean, printable};
 use pgweir_settings::time::{self, MILLISECOND, SECOND, Unreadable};
 use pgweir_settings::without_secrets;
+use pgweir_wire::login::Methods;
+
+use super::Networks;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,12 @@ pub enum Kind {
     Workers,
     /// Addresses to listen at, separated by commas.
     Addresses,
+    /// Networks, as a text with commas or a list of texts.
+    Networks,
+    /// A program and its arguments, as a list of texts. The arguments are never shown.
+    Command,
+    /// Methods of authentication, as libpq's `require_auth` has them.
+    Methods,
 }
 
 /// Unit of a time written as a bare number.
@@ -64,6 +73,9 @@ pub(super) enum Parsed {
     Time(Duration),
     Word(&'static str),
     Addresses(Vec<IpAddr>),
+    Networks(Networks),
+    Words(Vec<String>),
+    Methods(Methods),
 }
 
 /// Text as it may be shown: a URL, where only a part of one belongs, has a password as a rule.
@@ -92,6 +104,12 @@ impl Kind {
             Self::Choice(words) => word(value, words).map(Parsed::Word),
             Self::Workers => workers(value),
             Self::Addresses => addresses(value).map(Parsed::Addresses),
+            Self::Networks => networks(value).map(Parsed::Networks),
+            Self::Command => command(value).map(Parsed::Words),
+            Self::Methods => match Methods::parse(in_quotes(value)?) {
+                Ok(methods) => Ok(Parsed::Methods(methods)),
+                Err(error) => Err(error.to_string()),
+            },
         }
     }
 
@@ -114,6 +132,17 @@ impl Kind {
                 let list: Vec<String> = list.iter().map(IpAddr::to_string).collect();
                 list.join(", ")
             }
+            (_, Parsed::Networks(networks)) if networks.is_empty() => "none".to_owned(),
+            (_, Parsed::Networks(networks)) => networks.to_string(),
+            (_, Parsed::Words(words)) => match &words[..] {
+                [] => "unset".to_owned(),
+                [program] => printable(program),
+                [program, arguments @ ..] => {
+                    format!("{} and {} arguments", printable(program), arguments.len())
+                }
+            },
+            (_, Parsed::Methods(Methods::ALL)) => "all".to_owned(),
+            (_, Parsed::Methods(methods)) => methods.to_string(),
         }
     }
 
@@ -133,6 +162,9 @@ impl Kind {
             Self::Choice(words) => format!("`{}`", words.join("`, `")),
             Self::Workers => format!("`auto` or 1 to {WORKERS_MAX}"),
             Self::Addresses => "addresses, comma separated; `*`: all; empty: none".to_owned(),
+            Self::Networks => "networks such as `10.0.0.0/8`, and `unix`, comma separated or as a list; empty: none".to_owned(),
+            Self::Command => "a list of texts".to_owned(),
+            Self::Methods => "`none`, `password`, `md5`, `scram-sha-256`, comma separated, or those not answered, each with a `!`; empty: all".to_owned(),
         }
     }
 }
@@ -238,6 +270,52 @@ fn word(value: &Value, words: &'static [&str]) -> Result<&'static str, String> {
         .ok_or_else(|| format!("must be one of {}", words.join(", ")))
 }
 
+fn networks(value: &Value) -> Result<Networks, String> {
+    let mut networks = Networks::default();
+    let items: Vec<&str> = match value {
+        Value::List(items) => items.iter().map(in_quotes).collect::<Result<_, _>>()?,
+        value => in_quotes(value)?.split(',').collect(),
+    };
+    let items = items.into_iter().map(str::trim);
+    for item in items.filter(|item| !item.is_empty()) {
+        networks.add(item)?;
+    }
+    Ok(networks)
+}
+
+fn command(value: &Value) -> Result<Vec<String>, String> {
+    let must = || {
+        "must be a list of the program and its arguments, such as [\"/usr/bin/token\", \"--user\"]"
+            .to_owned()
+    };
+    let items = match value {
+        Value::List(items) => items,
+        // The default.
+        Value::Text(text) if text.is_empty() => return Ok(Vec::new()),
+        _ => return Err(must()),
+    };
+    let mut words = Vec::new();
+    for item in items {
+        match item {
+            Value::Text(text) if text.contains('\0') => {
+                return Err("must not contain a NUL".to_owned());
+            }
+            Value::Text(text) => words.push(text.to_string()),
+            _ => return Err(must()),
+        }
+    }
+    let len: usize = words.iter().map(String::len).sum();
+    if words.first().is_none_or(String::is_empty) {
+        return Err(must());
+    }
+    if len > COMMAND_LEN_MAX {
+        return Err(format!(
+            "must be at most {COMMAND_LEN_MAX} bytes; it has {len}"
+        ));
+    }
+    Ok(words)
+}
+
 fn workers(value: &Value) -> Result<Parsed, String> {
     if value.bare().trim() == "auto" {
         return Ok(Parsed::Number(0));
@@ -293,6 +371,8 @@ fn addresses(value: &Value) -> Result<Vec<IpAddr>, String> {
     Ok(list)
 }
 
+/// Far below what the system takes.
+const COMMAND_LEN_MAX: usize = 16 * 1024;
 /// PostgreSQL's clients cut passwords at about this length too.
 const SECRET_LEN_MAX: usize = 2048;
 /// More threads than any machine has use for.

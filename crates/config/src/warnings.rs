@@ -30,6 +30,16 @@ pub(super) fn of(
         AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
         }
     }
+    if config.proxy_protocol_networks.has_everybody() {
+        let found = globals.find("proxy_protocol_networks");
+        let message = "lets everybody claim any address; list the load balancers alone";
+        let warning = Problem::new(
+            found.origin,
+            globals.key("proxy_protocol_networks"),
+            message,
+        );
+        warnings.push(warning.with_value(config.proxy_protocol_networks.to_string()));
+    }
     let mut files = Files {
         folder,
         outside,
@@ -43,7 +53,9 @@ pub(super) fn of(
             "http_tls_key_file",
         ],
     );
+    files.passfile(&globals);
     for database in databases {
+        files.passfile(&Chain::new(&[database.level, global]));
         files.named(&Chain::new(&[database.level]), &["password_file"]);
         files.written(database);
     }
@@ -132,6 +144,30 @@ impl Files<'_> {
                 self.warnings.push(warning);
             }
         }
+    }
+
+    /// The password file that a setting names: libpq ignores one that others may use, and so do we.
+    fn passfile(&mut self, chain: &Chain<'_>) {
+        let found = chain.find("passfile");
+        let Some(written) = chain.get::<Option<String>>("passfile") else {
+            return;
+        };
+        let path = self.folder.join(&written);
+        let message = match (self.outside.file)(&path) {
+            Err(error) => format!("names a file that cannot be read: {error}"),
+            Ok(_) if (self.outside.is_shared)(&path) => {
+                "names a file that is ignored: others than its owner may use it; chmod 0600 it"
+                    .to_owned()
+            }
+            Ok(_) => return,
+        };
+        let section = found.level.map_or("pgweir", |level| &level.path);
+        let key = if section.is_empty() {
+            "passfile".to_owned()
+        } else {
+            key_of(section, "passfile")
+        };
+        self.warnings.push(Problem::new(found.origin, key, message));
     }
 
     /// The one where a password is written that lets somebody in: this configuration, or an

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use pgweir_pool::id::ServerId;
 
@@ -14,7 +15,13 @@ use crate::link::CancelTarget;
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
     by_server: Mutex<BTreeMap<ServerId, Arc<CancelTarget>>>,
+    /// When the last one was closed.
+    closed: Mutex<Option<Instant>>,
 }
+
+/// Time that PostgreSQL may need to end a process whose connection was closed; until then it counts under
+/// its limits.
+const LINGER_MAX: Duration = Duration::from_secs(1);
 
 impl Backends {
     /// A server logged in. One that PostgreSQL sent no key for cannot be told from others.
@@ -29,6 +36,13 @@ impl Backends {
     pub(crate) fn remove(&self, id: ServerId) {
         let mut by_server = self.by_server.lock().expect("no panic under the lock");
         by_server.remove(&id);
+        *self.closed.lock().expect("no panic under the lock") = Some(Instant::now());
+    }
+
+    /// Whether PostgreSQL may still count one that is closed.
+    pub(crate) fn may_linger(&self) -> bool {
+        let closed = self.closed.lock().expect("no panic under the lock");
+        closed.is_some_and(|at| at.elapsed() < LINGER_MAX)
     }
 
     /// The processes of all servers but these.

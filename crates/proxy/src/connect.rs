@@ -1,179 +1,31 @@
 //! Opening a server connection: connect, log in, learn its settings.
 
-use std::io;
+mod error;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
 use pgweir_pool::upstream::Upstream;
-use pgweir_pool::waits::Cause;
-use pgweir_telemetry::remedies::remedy;
 use pgweir_wire::auth::scram;
 use pgweir_wire::login::{
-    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Opened, Secrets, Turn,
+    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
-use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
-use crate::dial::{Dialled, Reached, Way};
+use crate::dial::{Dialled, Reached, Safety, Way};
 use crate::link::{CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::Socket;
-use crate::texts::{ClientError, seconds};
-use crate::tls::servers::{Connectors, TlsError};
+use crate::tls::servers::Connectors;
+use crate::vault::{Place, Vault};
 use crate::wire_io::Inbound;
-use pgweir_config::{Secret, Tcp};
+use pgweir_config::{Secret, ServerAuth, ServerPassword, Tcp};
 
-/// Why a server could not be opened.
-#[derive(Debug)]
-pub(crate) enum ConnectError {
-    /// Nobody answers at the address.
-    Unreachable(io::Error),
-    /// It took longer than `server_connect_timeout`.
-    Timeout(std::time::Duration),
-    /// The connection cannot be encrypted, and has to be.
-    Tls(TlsError),
-    /// The connection broke during login.
-    Broken(io::Error),
-    /// PostgreSQL refused the login or the connect query, or the login failed on its side or ours.
-    Login(LoginError),
-}
-
-impl ConnectError {
-    /// Whether it may be that the server knows no version of the protocol but 3.0: PostgreSQL before 11
-    /// says so, and others find no startup packet in what they got.
-    fn is_about_version(&self) -> bool {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
-                sqlstate,
-                Some(SqlState::FEATURE_NOT_SUPPORTED | SqlState::PROTOCOL_VIOLATION)
-            ),
-            _ => false,
-        }
-    }
-
-    /// Whether the other way, with TLS or without, may be let in.
-    fn is_about_encryption(&self) -> bool {
-        match self {
-            Self::Tls(_) => true,
-            Self::Login(LoginError::Refused { sqlstate, .. }) => {
-                *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether PostgreSQL does not let this user in, with what proves it.
-    pub(crate) fn is_about_the_user(&self) -> bool {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
-                sqlstate,
-                Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
-            ),
-            Self::Unreachable(_)
-            | Self::Tls(_)
-            | Self::Timeout(_)
-            | Self::Broken(_)
-            | Self::Login(_) => false,
-        }
-    }
-
-    /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
-    /// PostgreSQL says is said to it.
-    pub(crate) fn to_its_client(&self) -> ClientError {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, message }) => {
-                let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
-                ClientError::new(sqlstate, message.clone())
-            }
-            _ => self.client_error(),
-        }
-    }
-
-    /// What a client may know: no address, no secret.
-    pub(crate) fn client_error(&self) -> ClientError {
-        match self {
-            Self::Unreachable(error) => {
-                ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
-                    .detail(format!("Connecting failed: {error}."))
-                    .hint("Retry later; if it lasts, see the pooler's log.")
-            }
-            Self::Timeout(limit) => ClientError::new(
-                SqlState::CANNOT_CONNECT_NOW,
-                format!(
-                    "PostgreSQL did not log us in within server_connect_timeout ({})",
-                    seconds(*limit)
-                ),
-            )
-            .hint("Retry later; if it lasts, see the pooler's log."),
-            Self::Login(LoginError::Refused { sqlstate, message }) => ClientError::new(
-                sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE),
-                format!("server login has been failing: {message}"),
-            )
-            .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry).")
-            .hint(match sqlstate {
-                Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
-                _ => remedy(Cause::LoginFailing),
-            }),
-            Self::Tls(error) => ClientError::new(
-                SqlState::CONNECTION_FAILURE,
-                "the connection to PostgreSQL cannot be encrypted",
-            )
-            .hint(error.remedy()),
-            Self::Login(LoginError::NoSecret { method }) => ClientError::new(
-                SqlState::INVALID_AUTHORIZATION,
-                format!(
-                    "the pooler has no {} to log in to PostgreSQL with",
-                    method.needs()
-                ),
-            )
-            .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
-            Self::Broken(_)
-            | Self::Login(
-                LoginError::TooWeak { .. }
-                | LoginError::Unbound
-                | LoginError::Scram(_)
-                | LoginError::Protocol(_),
-            ) => ClientError::new(
-                SqlState::CONNECTION_FAILURE,
-                "the login to PostgreSQL broke off",
-            )
-            .hint("See the pooler's log for the reason."),
-        }
-    }
-}
-
-impl std::fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreachable(error) => write!(f, "cannot connect: {error}"),
-            Self::Timeout(limit) => {
-                write!(
-                    f,
-                    "no login within server_connect_timeout ({})",
-                    seconds(*limit)
-                )
-            }
-            Self::Tls(error) => write!(f, "{error}. {}", error.remedy()),
-            Self::Broken(error) => write!(f, "connection broke during login: {error}"),
-            Self::Login(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<LoginError> for ConnectError {
-    fn from(error: LoginError) -> Self {
-        Self::Login(error)
-    }
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error)
-    }
-}
+pub(crate) use error::ConnectError;
 
 /// How the pooler logs in, for a pool or for its own eyes.
 pub(crate) struct Login<'a> {
@@ -185,8 +37,20 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
-    /// What a proof is bound to, and whether it has to be.
-    pub(crate) binding: (Option<Vec<u8>>, bool),
+    /// What may be answered.
+    pub(crate) auth: ServerAuth,
+    /// What the connection protects.
+    pub(crate) safety: Safety,
+}
+
+/// The methods that are answered. Who listens on the way reads the password itself, so it is sent only where
+/// nobody can, or the operator says so.
+pub(crate) fn answered(auth: ServerAuth, safety: &Safety) -> Methods {
+    let is_local = |address: IpAddr| address.to_canonical().is_loopback();
+    if safety.encrypted || safety.peer.is_none_or(is_local) || auth.allow_plaintext {
+        return auth.accepted;
+    }
+    auth.accepted.without(Method::Cleartext)
 }
 
 /// What a login brought.
@@ -213,20 +77,23 @@ impl LoggedIn {
 /// Opens a server for `pool`. On failure the permit comes back.
 ///
 /// # Errors
-/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol.
+/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol; or there is no password.
 pub(crate) async fn open(
     pool: &PoolHandle,
     id: ServerId,
     permit: Permit,
-    secret: Option<&Secret>,
+    password: (&ServerPassword, &Vault),
     (tcp, connectors): (&Tcp, &Connectors),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
-    let limit = settings.config.server_connect_timeout;
     let database = &settings.database;
     let mut keys = pool.keys.lock().expect("no panic under the lock").clone();
-    let user = database.forced_user.as_deref().unwrap_or(&pool.user);
-    let name = database.dbname.as_deref().unwrap_or(&pool.database);
+    let place = Place {
+        server: &database.server,
+        database: database.dbname.as_deref().unwrap_or(&pool.database),
+        user: database.forced_user.as_deref().unwrap_or(&pool.user),
+        retry: settings.config.server_login_retry,
+    };
     let mut parameters = database.startup_parameters.clone();
     if let Some(replication) = &pool.replication {
         parameters.extend_from_slice(&replication.parameters);
@@ -240,33 +107,16 @@ pub(crate) async fn open(
         tcp,
         connectors,
     };
-    let attempt = async {
-        loop {
-            let mut login = Login {
-                binding: (None, false),
-                user: user.to_owned(),
-                database: name.to_owned(),
-                secret: database.password.as_ref().or(secret),
-                minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
-                keys: &mut keys,
-                parameters: &parameters,
-                connect_query,
-            };
-            match connect(way, &mut login).await {
-                Err(error) if !keys.refuse_newer && error.is_about_version() => {
-                    keys.refuse_newer = true;
-                }
-                outcome => return outcome,
-            }
-        }
+    let opening = Opening {
+        way,
+        place,
+        parameters: &parameters,
+        connect_query,
+        auth: database.server_auth,
+        limit: settings.config.server_connect_timeout,
     };
-    let outcome = match limit {
-        None => attempt.await,
-        Some(limit) => tokio::time::timeout(limit, attempt)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(limit))),
-    };
-    let (socket, server, logged_in) = match outcome {
+    let outcome = opening.run(password, &mut keys);
+    let (socket, server, logged_in) = match outcome.await {
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
@@ -288,12 +138,83 @@ pub(crate) async fn open(
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
-/// Connects and logs in.
+/// How a server is opened.
+struct Opening<'a> {
+    way: Way<'a>,
+    place: Place<'a>,
+    parameters: &'a [(String, String)],
+    connect_query: Option<&'a str>,
+    auth: ServerAuth,
+    /// Time for each attempt.
+    limit: Option<std::time::Duration>,
+}
+
+impl Opening<'_> {
+    /// Logs in with the password there is, and once more with a newer one if PostgreSQL refuses that and
+    /// there is one.
+    async fn run(
+        &self,
+        (password, vault): (&ServerPassword, &Vault),
+        keys: &mut Keys,
+    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+        let fetched = vault.fetch(password, self.place).await;
+        let fetched = fetched.map_err(ConnectError::Password)?;
+        let outcome = self.attempt(fetched.secret.as_ref(), keys).await;
+        if !matches!(&outcome, Err(error) if error.is_about_password()) {
+            return outcome;
+        }
+        let renewed = match vault.refused(password, self.place, &fetched).await {
+            None => return outcome,
+            Some(renewed) => renewed.map_err(ConnectError::Password)?,
+        };
+        let outcome = self.attempt(renewed.secret.as_ref(), keys).await;
+        if matches!(&outcome, Err(error) if error.is_about_password()) {
+            vault.gives_no_better(password, self.place, &renewed).await;
+        }
+        outcome
+    }
+
+    async fn attempt(
+        &self,
+        secret: Option<&Secret>,
+        keys: &mut Keys,
+    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+        let login = Login {
+            user: self.place.user.to_owned(),
+            database: self.place.database.to_owned(),
+            secret,
+            minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
+            keys,
+            parameters: self.parameters,
+            connect_query: self.connect_query,
+            auth: self.auth,
+            safety: Safety::default(),
+        };
+        let connecting = connect(self.way, login);
+        match self.limit {
+            None => connecting.await,
+            Some(limit) => tokio::time::timeout(limit, connecting)
+                .await
+                .unwrap_or(Err(ConnectError::Timeout(limit))),
+        }
+    }
+}
+
+/// Connects and logs in; again with protocol 3.0 where the server may know no other.
 async fn connect(
     way: Way<'_>,
-    login: &mut Login<'_>,
+    mut login: Login<'_>,
 ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
-    let (stream, reached, logged_in) = enter(way, login).await?;
+    let mut outcome = enter(way, &mut login).await;
+    if let Err(error) = &outcome
+        && login.minor > 0
+        && error.is_about_version()
+    {
+        login.keys.refuse_newer = true;
+        login.minor = 0;
+        outcome = enter(way, &mut login).await;
+    }
+    let (stream, reached, logged_in) = outcome?;
     let (stream, connection) = stream.into_parts();
     let socket = Socket::new(stream.into_socket()?, connection);
     Ok((socket, reached, logged_in))
@@ -326,7 +247,7 @@ async fn enter_by(
     login: &mut Login<'_>,
 ) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
     let (mut stream, reached) = way.dial(encrypts).await?;
-    login.binding = way.binding(&stream);
+    login.safety = way.safety(&stream, &reached);
     let logged_in = log_in(&mut stream, login).await?;
     Ok((stream, reached, logged_in))
 }
@@ -339,14 +260,15 @@ pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
+    let accepted = answered(login.auth, &login.safety);
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
         user: login.user.clone(),
         database: login.database.clone(),
         parameters: login.parameters.to_vec(),
-        weakest: Method::Cleartext,
-        binding: login.binding.0.clone(),
-        requires_binding: login.binding.1,
+        accepted,
+        binding: login.safety.binding.clone(),
+        requires_binding: login.safety.requires_binding,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -354,7 +276,13 @@ pub(crate) async fn log_in(
     let mut out = Vec::new();
     let mut inbound = Inbound::new(MESSAGE_MAX);
     let handshake = Handshake::start(&identity, scram::nonce(&random), &mut out);
-    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await?;
+    let opened = finish(stream, &mut inbound, handshake, &mut identity, out).await;
+    let opened = opened.map_err(|error| match error {
+        ConnectError::Login(LoginError::NotAccepted {
+            asked: Some(asked), ..
+        }) if login.auth.accepted.contains(asked) => ConnectError::Exposing,
+        error => error,
+    })?;
     let mut logged_in = LoggedIn::new(opened);
     if let Some(sql) = login.connect_query {
         let mut out = Vec::new();
@@ -417,11 +345,11 @@ async fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectError, LoggedIn, Login, log_in};
+    use super::{ConnectError, LoggedIn, Login, Safety, ServerAuth, answered, log_in};
     use crate::pool_handle::Keys;
     use pgweir_wire::backend::TxStatus;
     use pgweir_wire::encode;
-    use pgweir_wire::login::{Breach, LoginError};
+    use pgweir_wire::login::{Breach, LoginError, Method, Methods};
 
     /// A login with a connect query at a server that lets everyone in. It reports a setting, and
     /// another value of it for the query; this is its status after that.
@@ -440,7 +368,11 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
-            binding: (None, false),
+            auth: ServerAuth {
+                accepted: Methods::ALL,
+                allow_plaintext: false,
+            },
+            safety: Safety::default(),
         };
         log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }
@@ -462,5 +394,41 @@ mod tests {
             Err(ConnectError::Login(LoginError::Protocol(Breach::OpenTransaction { status: got })))
                 if got == status
         ));
+    }
+
+    #[test]
+    fn the_password_itself_goes_only_where_nobody_can_read_it() {
+        let auth = |allow_plaintext| ServerAuth {
+            accepted: Methods::ALL,
+            allow_plaintext,
+        };
+        let is_sent = |auth, peer: Option<&str>, encrypted| {
+            let peer = peer.map(|address| address.parse().unwrap());
+            let safety = Safety {
+                peer,
+                encrypted,
+                ..Safety::default()
+            };
+            answered(auth, &safety).contains(Method::Cleartext)
+        };
+        for local in [
+            None,
+            Some("127.0.0.1"),
+            Some("::1"),
+            Some("::ffff:127.0.0.2"),
+        ] {
+            assert!(is_sent(auth(false), local, false), "{local:?}");
+        }
+        for remote in ["10.0.0.1", "fd00::1", "::ffff:10.0.0.1"] {
+            assert!(!is_sent(auth(false), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(true), Some(remote), false), "{remote}");
+            assert!(is_sent(auth(false), Some(remote), true), "{remote}");
+        }
+        // What is not listed is not sent anywhere.
+        let scram = ServerAuth {
+            accepted: Methods::parse("scram-sha-256").unwrap(),
+            allow_plaintext: true,
+        };
+        assert!(!is_sent(scram, None, true));
     }
 }

@@ -1,7 +1,7 @@
 //! Connecting to PostgreSQL, up to where its protocol begins.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +11,9 @@ use pgweir_config::{ChannelBinding, ServerAddress, ServerTls, Tcp, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::connect::ConnectError;
 use crate::socket::{self, Plain};
 use crate::tls::certificate;
-use crate::tls::servers::{Connector, Connectors};
+use crate::tls::servers::{Connector, Connectors, TlsError};
 use crate::tls::stream::MaybeTls;
 
 /// Where PostgreSQL is, and how it is spoken to.
@@ -41,6 +40,35 @@ pub(crate) enum Peer {
     Unix(PathBuf),
 }
 
+/// What a connection protects, which decides what is answered over it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Safety {
+    /// `None` is a unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) encrypted: bool,
+    /// What a proof can be bound to.
+    pub(crate) binding: Option<Vec<u8>>,
+    /// It has to be bound to that.
+    pub(crate) requires_binding: bool,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    /// Nobody answers at the address.
+    Unreachable(io::Error),
+    /// The connection broke at once.
+    Broken(io::Error),
+    /// It cannot be encrypted, and has to be.
+    Tls(TlsError),
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
 /// A TCP or a unix stream.
 pub(crate) enum Duplex {
     Tcp(TcpStream),
@@ -61,28 +89,35 @@ impl Way<'_> {
         }
     }
 
-    /// What a proof over `stream` can be bound to, and whether it has to be.
-    pub(crate) fn binding(&self, stream: &Dialled) -> (Option<Vec<u8>>, bool) {
+    /// What a connection protects.
+    pub(crate) fn safety(&self, stream: &Dialled, reached: &Reached) -> Safety {
+        let peer = match &reached.address {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix(_) => None,
+        };
+        let tls = stream.connection();
         let wanted = self.tls.channel_binding;
-        if wanted == ChannelBinding::Disable {
-            return (None, false);
-        }
-        let certificates = stream.connection().and_then(|tls| tls.peer_certificates());
+        let certificates = tls.and_then(|tls| tls.peer_certificates());
         let own = certificates.and_then(|chain| chain.first());
-        let binding = own.and_then(|certificate| certificate::binding(certificate));
-        (binding, wanted == ChannelBinding::Require)
+        let binding = own.filter(|_| wanted != ChannelBinding::Disable);
+        Safety {
+            peer,
+            encrypted: tls.is_some(),
+            binding: binding.and_then(|certificate| certificate::binding(certificate)),
+            requires_binding: wanted == ChannelBinding::Require,
+        }
     }
 
     /// Connects; with `encrypts` TLS is spoken if the server has it.
     ///
     /// # Errors
     /// Nobody answers there, or it cannot be encrypted.
-    pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), ConnectError> {
+    pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), DialError> {
         match self.server {
             ServerAddress::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port))
                     .await
-                    .map_err(ConnectError::Unreachable)?;
+                    .map_err(DialError::Unreachable)?;
                 socket::tune((&stream).into(), self.tcp)?;
                 // A name may stand for several servers, and a key is known to one of them.
                 let peer = stream.peer_addr()?;
@@ -92,7 +127,7 @@ impl Way<'_> {
                 }
                 let connector = self.connectors.of(self.tls);
                 let stream = connector.connect(stream, host, peer.ip()).await;
-                let stream = stream.map_err(ConnectError::Tls)?;
+                let stream = stream.map_err(DialError::Tls)?;
                 let is_encrypted = stream.connection().is_some();
                 let reached = Reached {
                     address: Peer::Tcp(peer),
@@ -101,7 +136,7 @@ impl Way<'_> {
                 Ok((stream, reached))
             }
             ServerAddress::Unix(path) => {
-                let stream = Self::unix(path).await.map_err(ConnectError::Unreachable)?;
+                let stream = Self::unix(path).await.map_err(DialError::Unreachable)?;
                 Ok((
                     MaybeTls::Clear(stream),
                     Reached::clear(Peer::Unix(path.clone())),

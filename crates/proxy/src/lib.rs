@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod attempts;
 mod authentication;
 mod backends;
 mod blocker;
@@ -32,6 +33,7 @@ mod platform;
 mod pool_handle;
 mod probe;
 mod probes;
+mod proxied;
 mod recovery;
 mod registry;
 mod reload;
@@ -45,6 +47,7 @@ mod socket;
 mod stats;
 mod texts;
 mod tls;
+mod vault;
 mod watched;
 mod wire_io;
 mod worker;
@@ -55,3 +58,4 @@ pub use access::token_keys;
 pub use outside::load;
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};
+pub use tls::own::OwnOrSigned;

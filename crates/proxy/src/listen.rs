@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use crate::login::{Door, LoggedIn};
 use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
+use crate::proxied;
 use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
@@ -163,7 +164,7 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    (address, channel): (Option<SocketAddr>, Channel),
+    (peer, mut channel): (Option<SocketAddr>, Channel),
     mut stranger: Stranger,
     door: &Door,
     into_socket: impl FnOnce(S) -> io::Result<Plain>,
@@ -171,10 +172,29 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let config = door.registry.config();
     let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
+    // Where the client is, which may come through a load balancer.
+    let mut address = peer;
+    let login = async {
+        address = proxied::source(&mut stream, peer, &config.proxy_protocol_networks).await?;
+        let address = address.map(|address| address.ip());
+        if let Some(address) = address {
+            channel.peer = Peer::Tcp(address.to_canonical());
+        }
+        let limits = &config.login_limits;
+        let max = limits
+            .max_per_address
+            .filter(|_| !limits.exempt.contains(address));
+        let queued = || door.registry.attempts.queued(address);
+        stranger.comes_from(address, max, queued).await;
+        door.log_in(&mut stream, &stranger, channel).await
+    };
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, &stranger, channel)) => outcome,
+        outcome = Box::pin(login) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
-        error = ejected => Err(error.into()),
+        error = ejected => {
+            door.registry.attempts.ejected();
+            Err(error.into())
+        }
     };
     let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {

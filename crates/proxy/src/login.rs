@@ -173,6 +173,11 @@ impl Door {
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
+        let attempts = &self.registry.attempts;
+        let delay = attempts.delay(&config.login_limits, stranger.address());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let database = find_database(&config, &startup.database);
         let claim = Claim {
             startup: &startup,
@@ -183,7 +188,11 @@ impl Door {
         let proving = self
             .authentication
             .prove(peer, &config, &claim, (out, stranger));
-        let proven = Box::pin(proving).await?;
+        let outcome = Box::pin(proving).await;
+        if matches!(&outcome, Err(LoginEnd::Refused(error)) if is_failure(error)) {
+            attempts.failed(&config.login_limits, stranger.address());
+        }
+        let proven = outcome?;
         let database = database.ok_or_else(|| texts::no_such_database(&startup.database))?;
         let pool = self
             .registry
@@ -312,31 +321,38 @@ impl Door {
 
     /// What a fresh server reports today. Where a pool has none left one is opened and asked, for the defaults of
     /// the role may have changed since; if that fails or takes long, what was seen last has to do.
+    ///
+    /// # Errors
+    /// PostgreSQL does not let the user in, which waiting will not change.
     async fn renewed(
         &self,
         pool: &Arc<PoolHandle>,
         stranger: &Stranger,
         last: Arc<Welcome>,
         mut greeting: tokio::sync::watch::Receiver<Greeting>,
-    ) -> Arc<Welcome> {
-        if !has_no_server(&pool.counts())
-            || !self.registry.tell(pool, |stock, now| stock.core.warm(now))
-        {
-            return last;
+    ) -> Result<Arc<Welcome>, ClientError> {
+        if !has_no_server(&pool.counts()) {
+            return Ok(last);
+        }
+        if !self.registry.tell(pool, |stock, now| stock.core.warm(now)) {
+            return final_word(pool).map_or(Ok(last), Err);
         }
         let Ok(_wait) = GreetingWait::begin(&self.registry, pool) else {
-            return last;
+            return Ok(last);
         };
         stranger.leave();
         let is_done = tokio::time::timeout(RENEWAL_MAX, greeting.changed()).await;
         if is_done.is_ok() && has_no_server(&pool.counts()) {
+            if let Some(error) = final_word(pool) {
+                return Err(error);
+            }
             // It failed, for nobody who needs a server yet: the next one may find PostgreSQL back.
             self.registry.tell(pool, |stock, _| stock.core.forgive());
         }
-        match &*greeting.borrow() {
+        Ok(match &*greeting.borrow() {
             Greeting::Known(welcome) => welcome.clone(),
             Greeting::Unknown | Greeting::Failed(_) => last,
-        }
+        })
     }
 
     /// What a fresh server reports, which has to have been seen once. Who waits for that is no stranger
@@ -352,7 +368,7 @@ impl Door {
             Greeting::Unknown | Greeting::Failed(_) => None,
         };
         if let Some(last) = known {
-            return Ok(self.renewed(pool, stranger, last, greeting).await);
+            return self.renewed(pool, stranger, last, greeting).await;
         }
         let _wait = GreetingWait::begin(&self.registry, pool)?;
         stranger.leave();
@@ -462,6 +478,26 @@ fn wanted(
 fn find_database<'a>(config: &'a Config, name: &str) -> Option<&'a Arc<Database>> {
     let listed = config.databases.get(name);
     listed.or(config.fallback_database.as_ref())
+}
+
+/// Whether somebody may have tried a password or a name.
+fn is_failure(error: &ClientError) -> bool {
+    let codes = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION];
+    codes.contains(&error.sqlstate)
+}
+
+/// Why PostgreSQL let nobody in last, if that is about who logs in where: a role that may not log in, a
+/// password that changed, a database that is gone.
+fn final_word(pool: &PoolHandle) -> Option<ClientError> {
+    let codes = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION,
+        SqlState::INVALID_CATALOG_NAME,
+    ];
+    let error = pool.login_error.lock().expect("no panic under the lock");
+    error
+        .clone()
+        .filter(|error| codes.contains(&error.sqlstate))
 }
 
 fn has_no_server(counts: &Counts) -> bool {

@@ -30,6 +30,7 @@ fn with_process<T>(read: impl FnOnce(&Outside<'_>) -> T) -> T {
         file: &read_file,
         folder: &names_in,
         is_open: &is_open,
+        is_shared: &is_shared,
         token_secret: &|secret| Keys::default().add_secret(secret.as_bytes()),
         token_set: &|text| Keys::default().add_set(text),
         pem: &|pem| match Tls::new(&pem.certificate, &pem.key) {
@@ -42,7 +43,7 @@ fn with_process<T>(read: impl FnOnce(&Outside<'_>) -> T) -> T {
 }
 
 /// Reads a file of text up to a bound, so that a wrong path (a device, a dump) does no harm.
-fn read_file(path: &Path) -> io::Result<String> {
+pub(crate) fn read_file(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
@@ -72,6 +73,15 @@ fn is_open(path: &Path) -> bool {
     let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
     mode.is_ok_and(|mode| mode & OTHERS_READ != 0)
 }
+
+/// Whether anybody but its owner may do anything with a file; one that cannot be looked at is not shared.
+pub(crate) fn is_shared(path: &Path) -> bool {
+    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
+    mode.is_ok_and(|mode| mode & NOT_OWNERS != 0)
+}
+
+/// The bits of a file's mode that libpq does not want in a password file.
+const NOT_OWNERS: u32 = 0o077;
 
 /// The bit of a file's mode.
 const OTHERS_READ: u32 = 0o004;

@@ -333,6 +333,8 @@ impl PoolHandle {
                 || old.dbname != new.dbname
                 || old.forced_user != new.forced_user
                 || old.password != new.password
+                || old.password_source != new.password_source
+                || old.server_auth != new.server_auth
                 || old.connect_query != new.connect_query
                 || old.startup_parameters != new.startup_parameters
         };

@@ -39,7 +39,7 @@ use crate::pool_handle::Keys;
 use crate::probes::Known;
 use crate::probes::target::{self, Target};
 use crate::registry::Registry;
-use pgweir_config::{Config, Tcp};
+use pgweir_config::{Config, ServerPassword, Tcp};
 
 /// Time for an answer, the query's running time included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -221,8 +221,13 @@ impl Watch {
             let mut wanted = self.registry.probes.wanted();
             let probes = &self.registry.probes;
             let mut known = None;
-            let way = (&self.plan.tcp, &self.registry.connectors);
-            let failure = match ProbeSession::open(&self.plan.target, login, way).await {
+            let ways = (
+                &self.plan.tcp,
+                &self.registry.connectors,
+                &self.registry.vault,
+            );
+            let opening = ProbeSession::open(&self.plan.target, login, ways);
+            let failure = match opening.await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();
@@ -265,7 +270,7 @@ impl Watch {
         if let Some(account) = &target.account {
             return Some(ProbeLogin {
                 user: account.user.clone(),
-                secret: account.secret.clone(),
+                password: account.password.clone(),
                 keys: Keys::default(),
                 database: target.database.clone(),
             });
@@ -279,7 +284,7 @@ impl Watch {
             let keys = pool.keys.lock().expect("no panic under the lock").clone();
             keys.passed.is_some().then(|| ProbeLogin {
                 user: pool.user.to_string(),
-                secret: None,
+                password: ServerPassword::None,
                 keys,
                 database: database
                     .dbname

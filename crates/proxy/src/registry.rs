@@ -16,6 +16,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
 use tokio::sync::{Notify, oneshot};
 
+use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
 use crate::tls::servers::Connectors;
+use crate::vault::Vault;
 use pgweir_config::{Config, Workers};
 use pools::Pools;
 
@@ -104,6 +106,10 @@ pub(crate) struct Registry {
     budget: Mutex<Budget>,
     clients: Mutex<Clients>,
     pub(crate) errands: Errands,
+    /// Passwords for servers.
+    pub(crate) vault: Vault,
+    /// Logins of clients, by address.
+    pub(crate) attempts: Attempts,
 }
 
 impl Registry {
@@ -128,6 +134,8 @@ impl Registry {
             budget: Mutex::default(),
             clients: Mutex::default(),
             errands: Errands::default(),
+            vault: Vault::default(),
+            attempts: Attempts::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);

@@ -112,6 +112,7 @@ fn run_with(
 /// Tells pools, budget and workers.
 fn take_over(registry: &Registry, config: Arc<Config>) {
     registry.set_config(config.clone());
+    registry.vault.clear();
     registry.probes.reconfigured();
     registry.lookups.clear();
     registry.run_errand(|outbox, now| {

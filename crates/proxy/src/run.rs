@@ -12,7 +12,6 @@ use pgweir_http::Serving;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ServerId, WorkerId};
-use pgweir_wire::sqlstate::SqlState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -20,14 +19,15 @@ use tracing::{error, info, warn};
 
 use crate::cancel;
 use crate::clock::Clock;
-use crate::connect;
+use crate::connect::{self, ConnectError};
 use crate::files;
+use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::pause;
 use crate::platform::PoolRef;
-use crate::pool_handle::{Greeting, PoolHandle};
+use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
@@ -35,7 +35,10 @@ use crate::reload::{Reloading, SetLogLevel};
 use crate::shown::{self, Shown};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
-use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
+use pgweir_config::{
+    self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Tcp,
+    Workers,
+};
 
 /// Workers at most: a client's name has a byte for its worker.
 const WORKERS_MAX: usize = 255;
@@ -49,6 +52,15 @@ const LAST_CANCELS_TIME: Duration = Duration::from_secs(1);
 
 /// Time to report a panic.
 const REPORT_MAX: Duration = Duration::from_secs(3);
+
+/// Pauses before a PostgreSQL that says it is full is asked again, if it may still count a server that was
+/// closed: in place of which, as a rule, this one is opened.
+const LINGER_PAUSES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+];
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
@@ -349,11 +361,14 @@ impl Control {
         };
         for (database_name, database) in &config.databases {
             let user = database.forced_user.as_deref().unwrap_or(name);
-            let secret = database
-                .password
-                .as_ref()
-                .or_else(|| config.users.get(user)?.secret.as_ref());
-            if matches!(secret, Some(Secret::Scram(_))) {
+            let own = config.users.get(user).and_then(|user| user.secret.as_ref());
+            let comes_with_client = match config.server_password(database, user) {
+                ServerPassword::Known(secret) => matches!(secret, Secret::Scram(_)),
+                ServerPassword::Fetched(PasswordSource::Passfile(_)) => own.is_some(),
+                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_))
+                | ServerPassword::None => false,
+            };
+            if comes_with_client {
                 // The key comes with the first client; a failure before it would only refuse that
                 // client for server_login_retry.
                 continue;
@@ -375,6 +390,44 @@ async fn either(a: &mut tokio::signal::unix::Signal, b: &mut tokio::signal::unix
     }
 }
 
+/// Opens a server. While PostgreSQL is full and may still count one that is closed, again after a pause.
+async fn open_once_closed(
+    registry: &Registry,
+    pool: &PoolHandle,
+    id: ServerId,
+    mut permit: Permit,
+    (tcp, password): (&Tcp, &ServerPassword),
+) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
+    let password = (password, &registry.vault);
+    let way = (tcp, &registry.connectors);
+    for pause in LINGER_PAUSES {
+        match Box::pin(connect::open(pool, id, permit, password, way)).await {
+            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+                permit = back;
+            }
+            outcome => return outcome,
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Box::pin(connect::open(pool, id, permit, password, way)).await
+}
+
+/// What servers of a pool are logged in with as `user`, and whether that is only what clients have brought and
+/// PostgreSQL was asked for.
+fn server_password(config: &Config, pool: &PoolHandle, user: &str) -> (ServerPassword, bool) {
+    let database = &pool.settings().database;
+    let password = config.server_password(database, user);
+    if !matches!(password, ServerPassword::None) || database.forced_user.is_some() {
+        return (password, false);
+    }
+    let keys = pool.keys.lock().expect("no panic under the lock");
+    let found = keys.found.clone();
+    (
+        found.map_or(ServerPassword::None, ServerPassword::Known),
+        true,
+    )
+}
+
 /// Opens a server and tells its pool what came of it.
 async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, permit: Permit) {
     let config = registry.config();
@@ -384,18 +437,9 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let listed = config.users.get(user).and_then(|user| user.secret.clone());
-    let is_found = listed.is_none() && settings.database.forced_user.is_none();
-    let found = || {
-        pool.keys
-            .lock()
-            .expect("no panic under the lock")
-            .found
-            .clone()
-    };
-    let secret = if is_found { found() } else { listed };
-    let way = (&config.tcp, &registry.connectors);
-    match Box::pin(connect::open(&pool, id, permit, secret.as_ref(), way)).await {
+    let (password, is_found) = server_password(&config, &pool, user);
+    let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
+    match outcome {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
@@ -430,7 +474,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 None => failure.client_error(),
             };
             *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
-            let is_full = error.sqlstate == SqlState::TOO_MANY_CONNECTIONS;
+            let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {
                 let pool = PoolRef(pool.clone());
                 outbox.failed(&*registry, &pool, now, id, (permit, is_full));

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ impl Slots {
                     return Stranger {
                         slots: self.clone(),
                         number,
+                        address,
                         ejected: Some(ejected),
                     };
                 }
@@ -69,6 +71,7 @@ impl Slots {
 pub(crate) struct Stranger {
     slots: Arc<Slots>,
     number: u64,
+    address: Option<IpAddr>,
     ejected: Option<oneshot::Receiver<()>>,
 }
 
@@ -94,6 +97,39 @@ impl Stranger {
     /// It goes on with its login. It has a place at once: the files that it may have open are counted.
     pub(crate) fn step_back(&self) {
         self.slots.lock().step_back(self.number, Instant::now());
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// It is there, as a load balancer may have said. Waits until its login is one of the `max` that may
+    /// be under way from there: for another one to end, or to say nothing for [`PATIENCE`]. `queued` is
+    /// called if it has to.
+    pub(crate) async fn comes_from(
+        &mut self,
+        address: Option<IpAddr>,
+        max: Option<NonZeroU32>,
+        queued: impl FnOnce(),
+    ) {
+        self.address = address;
+        let turn = {
+            let mut table = self.slots.lock();
+            table.moved(self.number, address, Instant::now());
+            table.begin(self.number, max)
+        };
+        let Some(mut turn) = turn else {
+            return;
+        };
+        queued();
+        loop {
+            let until = self.slots.lock().hurry(self.number, Instant::now());
+            // Without a turn its own end is near: it had to go.
+            if tokio::time::timeout_at(until, &mut turn).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// It is none any more.
@@ -173,6 +209,17 @@ struct Entry {
     address: Option<IpAddr>,
     heard: Instant,
     eject: oneshot::Sender<()>,
+    stage: Stage,
+}
+
+/// How far a login is.
+enum Stage {
+    /// It is not known yet where it comes from.
+    Arrived,
+    /// As many as may be are under way from its address. It is told when it is its turn.
+    Queued(oneshot::Sender<()>),
+    /// It goes on.
+    UnderWay,
 }
 
 /// Who has which place.
@@ -218,6 +265,7 @@ impl Table {
             address,
             heard: now,
             eject,
+            stage: Stage::Arrived,
         };
         self.strangers.insert(number, entry);
         Answer::Entered(number, ejected)
@@ -282,6 +330,74 @@ impl Table {
         }
     }
 
+    /// It is at another address than it seemed, and has said so.
+    fn moved(&mut self, number: u64, address: Option<IpAddr>, now: Instant) {
+        let address = address.map(network);
+        let Some(entry) = self.strangers.get_mut(&number) else {
+            return;
+        };
+        if entry.address == address {
+            return;
+        }
+        entry.heard = now;
+        let before = std::mem::replace(&mut entry.address, address);
+        self.uncount(before);
+        *self.by_address.entry(address).or_default() += 1;
+    }
+
+    /// Its login goes on, or gets word when it may.
+    fn begin(&mut self, number: u64, max: Option<NonZeroU32>) -> Option<oneshot::Receiver<()>> {
+        // One that had to go needs no turn.
+        let address = self.strangers.get(&number)?.address;
+        let is_full = max.is_some_and(|max| self.under_way(address).count() >= max.get() as usize);
+        let entry = self.strangers.get_mut(&number)?;
+        if !is_full {
+            entry.stage = Stage::UnderWay;
+            return None;
+        }
+        let (turn, its_turn) = oneshot::channel();
+        entry.stage = Stage::Queued(turn);
+        Some(its_turn)
+    }
+
+    /// Of the logins that are under way from where `number` waits, the longest silent makes room, if it is
+    /// out of patience. Gives when the next one may be.
+    fn hurry(&mut self, number: u64, now: Instant) -> Instant {
+        let address = self.strangers.get(&number).and_then(|entry| entry.address);
+        let silent = self.under_way(address);
+        let silent = silent.min_by_key(|(_, entry)| entry.heard);
+        let silent = silent.map(|(&number, entry)| (number, entry.heard));
+        match silent {
+            Some((silent, heard)) if now - heard >= PATIENCE => {
+                self.eject(silent);
+                now
+            }
+            Some((_, heard)) => heard + PATIENCE,
+            None => now + PATIENCE,
+        }
+    }
+
+    /// Logins from there that go on.
+    fn under_way(&self, address: Option<IpAddr>) -> impl Iterator<Item = (&u64, &Entry)> {
+        let all = self.strangers.iter();
+        all.filter(move |(_, entry)| {
+            entry.address == address && matches!(entry.stage, Stage::UnderWay)
+        })
+    }
+
+    /// One login less is under way from there: the first that waits goes on.
+    fn next_turn(&mut self, address: Option<IpAddr>) {
+        let mut all = self.strangers.values_mut();
+        let queued =
+            all.find(|entry| entry.address == address && matches!(entry.stage, Stage::Queued(_)));
+        if let Some(entry) = queued
+            && let Stage::Queued(turn) = std::mem::replace(&mut entry.stage, Stage::UnderWay)
+        {
+            // One that has just given up leaves, and the next is told then.
+            let _ = turn.send(());
+        }
+    }
+
     /// Whether it had a place still.
     fn leave(&mut self, number: u64) -> bool {
         self.aside.remove(&number);
@@ -290,13 +406,20 @@ impl Table {
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.strangers.remove(&number)?;
-        let places = self.by_address.get_mut(&entry.address);
+        self.uncount(entry.address);
+        if matches!(entry.stage, Stage::UnderWay) {
+            self.next_turn(entry.address);
+        }
+        Some(entry)
+    }
+
+    fn uncount(&mut self, address: Option<IpAddr>) {
+        let places = self.by_address.get_mut(&address);
         let places = places.expect("counted when it came");
         *places -= 1;
         if *places == 0 {
-            self.by_address.remove(&entry.address);
+            self.by_address.remove(&address);
         }
-        Some(entry)
     }
 
     fn cancel(&mut self) -> bool {
@@ -307,7 +430,7 @@ impl Table {
 }
 
 /// What one peer has of the address space: a whole /64 of IPv6 as a rule.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

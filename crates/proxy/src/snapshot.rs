@@ -35,6 +35,7 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     });
     snapshot.workers = workers.collect();
     snapshot.errors = registry.errors.counts();
+    snapshot.logins = registry.attempts.counts();
     let mut servers: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     let mut pools = registry.pools();
     let replication: Vec<_> = pools

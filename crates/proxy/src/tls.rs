@@ -6,6 +6,7 @@
 pub(crate) mod certificate;
 pub(crate) mod clients;
 mod keys;
+pub(crate) mod own;
 pub(crate) mod secured;
 pub(crate) mod servers;
 pub(crate) mod stream;

@@ -102,6 +102,32 @@ fn process(snapshot: &Snapshot, out: &mut Exposition) {
     for (sqlstate, count) in &snapshot.errors {
         family.sample(&[("sqlstate", sqlstate)], *count);
     }
+    let logins = &snapshot.logins;
+    for (name, help, count) in [
+        (
+            "pgweir_login_failures",
+            "Logins of clients whose proof was wrong, or whose user is unknown.",
+            logins.failed,
+        ),
+        (
+            "pgweir_logins_delayed",
+            "Logins that had to wait because many from their address failed.",
+            logins.delayed,
+        ),
+        (
+            "pgweir_logins_queued",
+            "Logins that had to wait because many from their address were under way.",
+            logins.queued,
+        ),
+        (
+            "pgweir_logins_ejected",
+            "Logins that had to make room for others.",
+            logins.ejected,
+        ),
+    ] {
+        out.family(MetricKind::Counter, name, help)
+            .sample(&[], count);
+    }
 }
 
 fn servers(snapshot: &Snapshot, out: &mut Exposition) {

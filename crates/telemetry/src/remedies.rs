@@ -31,7 +31,7 @@ pub fn remedy(cause: Cause) -> &'static str {
         }
         Cause::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
         Cause::PostgresFull => {
-            "PostgreSQL has no connection left: raise its max_connections, or make the pools smaller."
+            "PostgreSQL has no connection left for the pooler: make the pools smaller, or raise its max_connections, or the CONNECTION LIMIT of the role or the database (the pooler's log says which)."
         }
     }
 }

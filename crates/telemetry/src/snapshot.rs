@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub workers: Vec<WorkerSnapshot>,
     /// Errors of the pooler that clients were sent, by SQLSTATE.
     pub errors: Vec<(String, u64)>,
+    /// What became of logins of clients.
+    pub logins: LoginCounts,
     /// Pools there are, also those that are summed up.
     pub pools_count: usize,
     /// At most [`SHOWN_MAX`] in the order they came to be, and then what the others sum up to.
@@ -49,6 +51,19 @@ pub struct Snapshot {
     pub databases: Vec<DatabaseSnapshot>,
     /// Every PostgreSQL of the configuration, as the probes see it.
     pub postgres: Vec<PostgresSnapshot>,
+}
+
+/// What became of logins of clients, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoginCounts {
+    /// The proof was wrong, or there is no such user.
+    pub failed: u64,
+    /// Had to wait because many from their address failed.
+    pub delayed: u64,
+    /// Had to wait because many from their address were under way.
+    pub queued: u64,
+    /// Had to make room for others.
+    pub ejected: u64,
 }
 
 /// Whether clients are well served here.
@@ -139,6 +154,7 @@ impl Snapshot {
             users: 0,
             workers: Vec::new(),
             errors: Vec::new(),
+            logins: LoginCounts::default(),
             pools_count: 0,
             pools: Vec::new(),
             databases: Vec::new(),

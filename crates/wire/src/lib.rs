@@ -6,6 +6,7 @@
 //!
 //! * [`frame`] finds the borders of messages, also of messages larger than any buffer.
 //! * [`login`] is the client's side of logging in to a server.
+//! * [`proxy_header`] reads what a load balancer may send before a client's own bytes.
 //! * [`startup`] reads what a client may send before it is logged in.
 //! * [`login`] is the client's side of logging in.
 //! * [`backend`] gives borrowed views of the few server messages a pooler has to understand.
@@ -20,5 +21,6 @@ pub mod encode;
 pub mod frame;
 pub mod frontend;
 pub mod login;
+pub mod proxy_header;
 pub mod sqlstate;
 pub mod startup;

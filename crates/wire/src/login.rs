@@ -22,8 +22,10 @@ use crate::frame::{self, HEADER_LEN};
 use crate::startup::{self, MINOR_NEWEST};
 
 mod error;
+mod methods;
 
 pub use error::{Breach, LoginError};
+pub use methods::{BadMethods, Methods};
 
 /// Longest message taken from a server before it is ready, with its header. An error with its
 /// fields is the largest of them, and PostgreSQL bounds its own at less than this. Callers of
@@ -83,8 +85,8 @@ pub struct Identity {
     pub parameters: Vec<(String, String)>,
     /// What proves the user's identity.
     pub secrets: Secrets,
-    /// The weakest method that is answered. A server that asks for no proof at all is accepted.
-    pub weakest: Method,
+    /// The methods that are answered, and whether a server may ask for no proof at all.
+    pub accepted: Methods,
     /// What a proof can be bound to on this connection (see [`scram`]); `None` in the clear.
     pub binding: Option<Vec<u8>>,
     /// Nothing is answered that is not bound to the connection.
@@ -95,12 +97,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Gives `method` back if it is strong enough.
+    /// Gives `method` back if it is answered.
     fn permits(&self, method: Method) -> Result<Method, LoginError> {
-        if method < self.weakest {
-            return Err(LoginError::TooWeak {
-                asked: method,
-                weakest: self.weakest,
+        if !self.accepted.contains(method) {
+            return Err(LoginError::NotAccepted {
+                asked: Some(method),
+                accepted: self.accepted,
             });
         }
         if self.requires_binding && method != Method::Scram {
@@ -360,6 +362,12 @@ impl Awaits {
             // Who lets us in without a proof has not shown that it is at the other end of the connection.
             (Self::Request { .. }, AuthRequest::Ok) if identity.requires_binding => {
                 Err(LoginError::Unbound)
+            }
+            (Self::Request { .. }, AuthRequest::Ok) if !identity.accepted.allow_none() => {
+                Err(LoginError::NotAccepted {
+                    asked: None,
+                    accepted: identity.accepted,
+                })
             }
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
             (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),

@@ -177,11 +177,15 @@ pub(crate) fn version(minor: u16) -> u32 {
     (3 << 16) | u32::from(minor)
 }
 
-/// Recognises two other protocols, whose first bytes make an impossible length.
+/// Recognises other protocols, whose first bytes make an impossible length.
 fn stray(bytes: &[u8]) -> Option<StartupError> {
     // A TLS record: type 22 (handshake), legacy version 3.x.
     if bytes.starts_with(&[0x16, 0x03]) {
         return Some(StartupError::Tls);
+    }
+    // Versions 1 and 2 of the header that `proxy_header` reads.
+    if bytes.starts_with(b"PROX") || bytes.starts_with(b"\r\n\r\n") {
+        return Some(StartupError::ProxyHeader);
     }
     // The request methods of RFC 9110, PATCH, and the preface of HTTP/2.
     const METHODS: [&[u8]; 10] = [

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pgweir_wire::auth::scram;
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
-use pgweir_wire::login::{Handshake, Identity, LoginError, Method, Secrets, Turn};
+use pgweir_wire::login::{Handshake, Identity, LoginError, Method, Methods, Secrets, Turn};
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::{encode, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,7 +44,7 @@ impl Target {
                     password: Some(password.to_owned()),
                     ..Secrets::default()
                 },
-                weakest: Method::Scram,
+                accepted: Methods::from_weakest(Method::Scram),
                 binding: None,
                 requires_binding: false,
                 minor: 0,
@@ -93,8 +93,8 @@ impl From<LoginError> for ClientError {
         match error {
             LoginError::Refused { sqlstate, message } => Self::Refused { sqlstate, message },
             LoginError::NoSecret { .. }
-            | LoginError::TooWeak { .. }
             | LoginError::Unbound
+            | LoginError::NotAccepted { .. }
             | LoginError::Scram(_)
             | LoginError::Protocol(_) => Self::Login(error),
         }

@@ -1,7 +1,5 @@
 //! Encryption on the way to the pooler.
 
-mod own;
-
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -16,7 +14,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use own::OwnOrSigned;
+use pgweir_proxy::OwnOrSigned;
 
 /// TLS 1.2 or 1.3 with a pooler whose certificate is checked.
 pub(crate) struct Tls {

@@ -1,11 +1,13 @@
 //! Tests of the configuration: what a text resolves to, and which problems it has.
 
 mod docs;
+mod doors;
 mod environment;
 mod http;
 mod inheritance;
 mod problems;
 mod properties;
+mod server_passwords;
 mod sources;
 mod tls;
 mod values;
@@ -55,6 +57,10 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
         ),
         Some("conf/ident.conf") => Ok("staff root ann\n".to_owned()),
         Some("conf/jwks.json") => Ok("{}".to_owned()),
+        Some("conf/pgpass" | "conf/shared.pgpass") => Ok(
+            "# of the app\nlocalhost:5432:app:bob:x\n127.0.0.1:5432:app:bob:from a passfile\n"
+                .to_owned(),
+        ),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -62,6 +68,7 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
     },
     folder: &|_| Err(io::Error::from(io::ErrorKind::NotFound)),
     is_open: &|path| path.to_string_lossy().contains("open"),
+    is_shared: &|path| path.to_string_lossy().contains("shared"),
     token_secret: &|secret| match secret.len() {
         32.. => Ok(()),
         len => Err(format!("holds a secret of {len} bytes")),

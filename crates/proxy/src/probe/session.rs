@@ -10,11 +10,12 @@ use tokio::time::timeout;
 
 use super::target::Target;
 use crate::connect::{ConnectError, Login, enter};
-use crate::dial::{Dialled, Peer, Way};
+use crate::dial::{Dialled, Peer, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
+use crate::vault::{Place, Vault};
 use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{Secret, Tcp};
+use pgweir_config::{Secret, ServerPassword, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;
@@ -81,8 +82,8 @@ impl From<ReadError> for Failure {
 /// As whom to log in, and where.
 pub(super) struct ProbeLogin {
     pub(super) user: String,
-    pub(super) secret: Option<Secret>,
-    /// A client's proof, where there is no secret.
+    pub(super) password: ServerPassword,
+    /// A client's proof, where there is no password.
     pub(super) keys: Keys,
     /// Name of the database in PostgreSQL.
     pub(super) database: String,
@@ -102,32 +103,58 @@ impl ProbeSession {
     /// PostgreSQL cannot be reached or does not let us in, or takes too long.
     pub(super) async fn open(
         target: &Target,
-        entry: ProbeLogin,
-        (tcp, connectors): (&Tcp, &Connectors),
+        mut entry: ProbeLogin,
+        (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
+        let (password, database, user) = (
+            entry.password.clone(),
+            entry.database.clone(),
+            entry.user.clone(),
+        );
+        let place = Place {
+            server: &target.address,
+            database: &database,
+            user: &user,
+            retry: target.retry,
+        };
+        let fetched = vault.fetch(&password, place).await;
+        let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
+        let secret = fetched.secret.as_ref();
         let way = Way {
             server: &target.address,
             tls: &target.tls,
             tcp,
             connectors,
         };
-        timeout(limit, Self::connect(way, entry))
+        let outcome = timeout(limit, Self::connect(target, way, &mut entry, secret))
             .await
-            .unwrap_or(Err(ConnectError::Timeout(limit)))
-            .map_err(Failure::Login)
+            .unwrap_or(Err(ConnectError::Timeout(limit)));
+        if let Err(error) = &outcome
+            && error.is_about_password()
+        {
+            // For the next attempt, which comes after a pause.
+            let _ = vault.refused(&password, place, &fetched).await;
+        }
+        outcome.map_err(Failure::Login)
     }
 
-    async fn connect(way: Way<'_>, mut entry: ProbeLogin) -> Result<Self, ConnectError> {
+    async fn connect(
+        target: &Target,
+        way: Way<'_>,
+        entry: &mut ProbeLogin,
+        secret: Option<&Secret>,
+    ) -> Result<Self, ConnectError> {
         let mut login = Login {
-            user: entry.user,
-            database: entry.database,
-            secret: entry.secret.as_ref(),
+            user: entry.user.clone(),
+            database: entry.database.clone(),
+            secret,
             minor: 0,
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
-            binding: (None, false),
+            auth: target.auth,
+            safety: Safety::default(),
         };
         let (stream, reached, _) = enter(way, &mut login).await?;
         Ok(Self {

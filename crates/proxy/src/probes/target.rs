@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_config::{Config, Database, Secret, ServerAddress, ServerTls, User};
+use pgweir_config::{
+    Config, Database, Secret, ServerAddress, ServerAuth, ServerPassword, ServerTls, User,
+};
 
 /// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
 /// metrics stay bounded.
@@ -23,6 +25,10 @@ pub(crate) struct Target {
     pub(crate) database: String,
     /// `None`: nobody can log in without a client.
     pub(crate) account: Option<Account>,
+    /// What may be answered.
+    pub(crate) auth: ServerAuth,
+    /// Pause after a failed login (`server_login_retry`).
+    pub(crate) retry: Duration,
     /// Time for the login (`server_connect_timeout`).
     pub(crate) login_timeout: Option<Duration>,
     /// Cores of the machine (`server_cores`).
@@ -33,8 +39,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) user: String,
-    /// `None` where PostgreSQL asks for nothing.
-    pub(crate) secret: Option<Secret>,
+    pub(crate) password: ServerPassword,
 }
 
 /// Every host and port that the configuration names, each once.
@@ -65,6 +70,8 @@ pub(crate) fn all(config: &Config) -> Vec<Target> {
                 tls: database.tls.clone(),
                 database: name_in_postgres(database),
                 account,
+                auth: database.server_auth,
+                retry: database.pool.server_login_retry,
                 login_timeout: database.pool.server_connect_timeout,
                 cores: cores(database),
             }),
@@ -86,19 +93,18 @@ fn name_in_postgres(database: &Database) -> String {
 /// `probe_user`, else the user of the database's servers, else `usual`: with the password that the
 /// database has for all its users, or with its own.
 fn account(config: &Config, database: &Database, usual: Option<&Account>) -> Option<Account> {
-    let secret_of = |user: &str| config.users.get(user).and_then(|user| user.secret.clone());
     if let Some(user) = &database.probe_user {
         // The database's own password is that of another user as a rule.
-        return Account::new(user, secret_of(user));
+        return Account::new(user, config.user_password(database, user));
     }
-    match (&database.forced_user, &database.password) {
-        (Some(user), Some(password)) => Account::new(user, Some(password.clone())),
-        (Some(user), None) => Account::new(user, secret_of(user)),
-        (None, Some(password)) => {
+    let is_own = database.password.is_some() || database.password_source.is_some();
+    match &database.forced_user {
+        Some(user) => Account::new(user, config.server_password(database, user)),
+        None if is_own => {
             let user = config.users.keys().next()?;
-            Account::new(user, Some(password.clone()))
+            Account::new(user, config.server_password(database, user))
         }
-        (None, None) => usual.cloned(),
+        None => usual.cloned(),
     }
 }
 
@@ -106,22 +112,27 @@ fn account(config: &Config, database: &Database, usual: Option<&Account>) -> Opt
 /// none. Looked for once, for there may be thousands.
 fn usual(config: &Config) -> Option<Account> {
     let users = || config.users.values();
-    let known = |user: &&Arc<User>| matches!(user.secret, Some(Secret::Plain(_) | Secret::Md5(_)));
+    let known = |user: &&Arc<User>| match user.server_password() {
+        ServerPassword::None | ServerPassword::Known(Secret::Scram(_)) => false,
+        ServerPassword::Known(Secret::Plain(_) | Secret::Md5(_)) | ServerPassword::Fetched(_) => {
+            true
+        }
+    };
     let user = users()
         .find(known)
         .or_else(|| users().find(|user| user.secret.is_none()))?;
-    Account::new(&user.name, user.secret.clone())
+    Account::new(&user.name, user.server_password())
 }
 
 impl Account {
     /// `None` for a SCRAM verifier: the key behind it comes with a client.
-    fn new(user: &str, secret: Option<Secret>) -> Option<Self> {
-        if matches!(secret, Some(Secret::Scram(_))) {
+    fn new(user: &str, password: ServerPassword) -> Option<Self> {
+        if matches!(password, ServerPassword::Known(Secret::Scram(_))) {
             return None;
         }
         Some(Self {
             user: user.to_owned(),
-            secret,
+            password,
         })
     }
 }

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -11,14 +12,20 @@ struct Run {
     table: Table,
     now: Instant,
     entered: Vec<(u64, oneshot::Receiver<()>)>,
+    turns: Vec<(usize, oneshot::Receiver<()>)>,
 }
 
 impl Run {
     fn new() -> Self {
+        Self::with_places(3)
+    }
+
+    fn with_places(places: usize) -> Self {
         Self {
-            table: Table::new(3),
+            table: Table::new(places),
             now: Instant::now(),
             entered: Vec::new(),
+            turns: Vec::new(),
         }
     }
 
@@ -51,6 +58,22 @@ impl Run {
 
     fn leaves(&mut self, which: usize) {
         self.table.leave(self.entered[which].0);
+    }
+
+    /// Its login begins; whether it may go on at once where two may be under way from an address.
+    fn begins(&mut self, which: usize) -> bool {
+        let turn = self.table.begin(self.entered[which].0, NonZeroU32::new(2));
+        let goes_on = turn.is_none();
+        self.turns.extend(turn.map(|turn| (which, turn)));
+        goes_on
+    }
+
+    /// Whose turn has come since.
+    fn turns(&mut self) -> Vec<usize> {
+        let come = self
+            .turns
+            .extract_if(.., |(_, turn)| turn.try_recv().is_ok());
+        come.map(|(which, _)| which).collect()
     }
 
     /// Who had to go, as the how manieth of those who came.
@@ -132,6 +155,31 @@ fn a_place_that_is_left_is_free_and_its_owner_is_never_ejected() {
 }
 
 #[test]
+fn a_stranger_counts_where_its_load_balancer_says_it_is() {
+    let mut run = Run::new();
+    let real = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+    for at in ["192.0.2.1", "192.0.2.1", "192.0.2.2"] {
+        assert!(run.comes("10.0.0.1"));
+        let number = run.entered.last().unwrap().0;
+        run.table.moved(number, real(at), run.now);
+        run.later(1);
+    }
+    assert_eq!(run.table.by_address[&real("192.0.2.1")], 2);
+    assert!(!run.table.by_address.contains_key(&real("10.0.0.1")));
+    run.later(2000);
+    assert!(run.comes("10.0.0.1"));
+    // Of the two from one address.
+    assert_eq!(run.ejected(), [0]);
+    for which in 0..4 {
+        run.leaves(which);
+    }
+    assert!(run.table.by_address.is_empty());
+    run.table
+        .moved(run.entered[0].0, real("192.0.2.1"), run.now);
+    assert!(run.table.by_address.is_empty(), "it has left");
+}
+
+#[test]
 fn cancel_requests_have_places_of_their_own() {
     let mut run = Run::new();
     for _ in 0..3 {
@@ -173,4 +221,57 @@ fn who_waits_for_postgresql_takes_no_place_of_others() {
     assert_eq!(run.table.waits.len(), 1);
     run.table.waits_no_more(&"dead".into());
     assert!(run.table.waits.is_empty() && run.table.aside.is_empty());
+}
+
+#[test]
+fn logins_beyond_the_limit_of_their_address_take_turns() {
+    let mut run = Run::with_places(10);
+    let addresses = ["10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2"];
+    for address in addresses {
+        assert!(run.comes(address));
+    }
+    let goes_on: Vec<bool> = (0..5).map(|which| run.begins(which)).collect();
+    assert_eq!(goes_on, [true, true, false, false, true]);
+    // Another address leaving is of no use.
+    run.leaves(4);
+    assert_eq!(run.turns(), [0; 0]);
+    run.leaves(1);
+    assert_eq!(run.turns(), [2]);
+    // Who gives up while it waits takes nobody's turn.
+    run.leaves(3);
+    run.leaves(0);
+    assert_eq!(run.turns(), [0; 0]);
+    assert!(run.comes("10.0.0.1") && run.begins(5));
+}
+
+#[test]
+fn the_longest_silent_login_of_an_address_makes_room_for_the_next_from_there() {
+    let mut run = Run::with_places(10);
+    for address in ["10.0.0.2", "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"] {
+        assert!(run.comes(address));
+        run.later(1);
+    }
+    for which in 0..5 {
+        run.begins(which);
+    }
+    let waits = run.entered[3].0;
+    let patience = run.table.hurry(waits, run.now);
+    assert!(patience > run.now && run.ejected().is_empty());
+    run.now = patience;
+    run.says_something(2);
+    run.table.hurry(waits, run.now);
+    assert_eq!((run.ejected(), run.turns()), (vec![1], vec![3]));
+    // Both that are under way have said something lately.
+    let next = run.table.hurry(run.entered[4].0, run.now);
+    assert!(run.ejected().is_empty(), "{next:?}");
+}
+
+#[test]
+fn without_a_limit_all_go_on() {
+    let mut run = Run::new();
+    for _ in 0..3 {
+        assert!(run.comes("10.0.0.1"));
+        let number = run.entered.last().unwrap().0;
+        assert!(run.table.begin(number, None).is_none());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{MESSAGE_MAX, MESSAGES_MAX, Method, REPORTED_MAX};
+use super::{MESSAGE_MAX, MESSAGES_MAX, Method, Methods, REPORTED_MAX};
 use crate::auth::scram::ScramError;
 use crate::backend::TxStatus;
 use crate::sqlstate::SqlState;
@@ -24,11 +24,11 @@ pub enum LoginError {
         method: Method,
     },
     /// The server asks for a method that the client does not answer.
-    TooWeak {
-        /// The method that the server asks for.
-        asked: Method,
-        /// The weakest one that the client answers.
-        weakest: Method,
+    NotAccepted {
+        /// The method that the server asks for; `None` is no proof at all.
+        asked: Option<Method>,
+        /// The ones that the client answers.
+        accepted: Methods,
     },
     /// The server knows no way to prove a password that is bound to the connection.
     Unbound,
@@ -99,9 +99,19 @@ impl fmt::Display for LoginError {
                 "the server asks for {method}, and there is no {} to answer with",
                 method.needs()
             ),
-            Self::TooWeak { asked, weakest } => write!(
+            Self::NotAccepted {
+                asked: Some(asked),
+                accepted,
+            } => write!(
                 f,
-                "the server asks for {asked}; nothing weaker than {weakest} is answered"
+                "the server asks for {asked}, and only {accepted} is answered"
+            ),
+            Self::NotAccepted {
+                asked: None,
+                accepted,
+            } => write!(
+                f,
+                "the server asks for no proof, and only {accepted} is answered"
             ),
             Self::Unbound => f.write_str(
                 "the server knows no login that is bound to the connection (SCRAM-SHA-256-PLUS), and \

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{
-    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, MESSAGES_MAX, Method, Opened,
+    Breach, Handshake, Identity, LoginError, MESSAGE_MAX, MESSAGES_MAX, Method, Methods, Opened,
     REPORTED_MAX, Secrets, Turn,
 };
 use crate::auth::md5;
@@ -24,7 +24,7 @@ fn identity(secrets: Secrets) -> Identity {
         database: "shop".to_owned(),
         parameters: vec![("application_name".to_owned(), "test".to_owned())],
         secrets,
-        weakest: Method::Cleartext,
+        accepted: Methods::ALL,
         binding: None,
         requires_binding: false,
         minor: 2,
@@ -214,10 +214,35 @@ fn keys_for_cancelling_may_have_256_bytes() {
 #[test]
 fn a_server_that_asks_for_nothing_is_let_be() {
     let mut anyone = identity(Secrets::default());
-    anyone.weakest = Method::Scram;
+    anyone.accepted = Methods::from_weakest(Method::Scram);
     let (turn, out) = hears(&mut anyone, &said(settings)).unwrap();
     assert!(matches!(turn, Turn::Ready(got) if got == opened()));
     assert_eq!(out, b"");
+}
+
+#[test]
+fn a_server_that_asks_for_nothing_is_refused_where_it_has_to_ask() {
+    let mut anyone = identity(password("secret"));
+    anyone.accepted = Methods::parse("scram-sha-256").unwrap();
+    let error = hears(&mut anyone, &said(settings)).unwrap_err();
+    let accepted = anyone.accepted;
+    assert_eq!(
+        error,
+        LoginError::NotAccepted {
+            asked: None,
+            accepted
+        }
+    );
+}
+
+#[test]
+fn pgx_require_auth_a_server_that_downgrades_to_clear_text_gets_no_password() {
+    let mut alice = identity(password("secret"));
+    alice.accepted = Methods::parse("scram-sha-256").unwrap();
+    let asked = said(encode::authentication_cleartext);
+    let error = hears(&mut alice, &asked).unwrap_err();
+    assert!(matches!(error, LoginError::NotAccepted { .. }), "{error}");
+    assert!(!error.to_string().contains("secret"));
 }
 
 #[test]
@@ -252,7 +277,7 @@ fn an_md5_verifier_answers_md5() {
 #[test]
 fn scram_keeps_what_it_made_of_the_password() {
     let alice = &mut identity(password("secret"));
-    alice.weakest = Method::Scram;
+    alice.accepted = Methods::from_weakest(Method::Scram);
     let verifier = verifier("secret");
     let (got, client_key) = log_in_by_scram(alice, &verifier).unwrap();
     assert_eq!(got, opened());
@@ -323,13 +348,15 @@ fn weak_methods_are_refused_where_they_are_not_allowed() {
     for weakest in [Method::Cleartext, Method::Md5, Method::Scram] {
         for (asked, bytes) in &cases {
             let mut alice = identity(password("secret"));
-            alice.weakest = weakest;
+            alice.accepted = Methods::from_weakest(weakest);
             let asked = *asked;
             match hears(&mut alice, bytes) {
                 Ok(_) => assert!(asked >= weakest),
                 Err(error) => {
                     assert!(asked < weakest);
-                    assert_eq!(error, LoginError::TooWeak { asked, weakest });
+                    let accepted = Methods::from_weakest(weakest);
+                    let asked = Some(asked);
+                    assert_eq!(error, LoginError::NotAccepted { asked, accepted });
                 }
             }
         }

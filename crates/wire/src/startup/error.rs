@@ -20,6 +20,8 @@ pub enum StartupError {
     },
     /// The peer speaks HTTP.
     Http,
+    /// The peer is a load balancer that says who its client is, and is not believed.
+    ProxyHeader,
     /// The peer began with a TLS handshake without asking for one first.
     Tls,
     /// Protocol 2, last spoken by PostgreSQL 13.
@@ -81,6 +83,7 @@ impl StartupError {
             Self::TooShort { .. }
             | Self::TooLong { .. }
             | Self::Http
+            | Self::ProxyHeader
             | Self::RequestLength { .. }
             | Self::CancelKeyLength { .. }
             | Self::MissingTerminator
@@ -109,6 +112,9 @@ impl fmt::Display for StartupError {
             Self::Http => f.write_str(
                 "received an HTTP request; this port speaks the PostgreSQL protocol, check the \
                  host and port of the HTTP client",
+            ),
+            Self::ProxyHeader => f.write_str(
+                "received a header of the PROXY protocol from an address that may not send one",
             ),
             Self::Tls => f.write_str(
                 "received a TLS handshake without a request for it; direct TLS is not supported, \

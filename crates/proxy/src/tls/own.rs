@@ -20,17 +20,14 @@ use tokio_rustls::rustls::{
 
 /// Trusts what a root has signed, and the roots themselves.
 #[derive(Debug)]
-pub(super) struct OwnOrSigned {
+pub struct OwnOrSigned {
     signed: Arc<WebPkiServerVerifier>,
     own: Vec<CertificateDer<'static>>,
 }
 
 impl OwnOrSigned {
     /// Trusts what `signed` does, and servers that show a certificate of `own`.
-    pub(super) fn new(
-        signed: Arc<WebPkiServerVerifier>,
-        own: Vec<CertificateDer<'static>>,
-    ) -> Self {
+    pub fn new(signed: Arc<WebPkiServerVerifier>, own: Vec<CertificateDer<'static>>) -> Self {
         Self { signed, own }
     }
 }

@@ -1,0 +1,275 @@
+//! Settings of TLS: towards clients (`client_tls_*`) and towards PostgreSQL (`server_tls_*`), with
+//! PgBouncer's names and modes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pgweir_settings::Problem;
+
+use super::level::Chain;
+use super::outside::Outside;
+use super::tls::{
+    Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
+    TlsVersion,
+};
+
+struct Names {
+    mode: &'static str,
+    certificate: &'static str,
+    key: &'static str,
+    authorities: &'static str,
+    revoked: &'static str,
+    versions: &'static str,
+    ciphers: &'static str,
+    ciphers13: &'static str,
+    groups: &'static str,
+}
+
+const CLIENTS: Names = Names {
+    mode: "client_tls_sslmode",
+    certificate: "client_tls_cert_file",
+    key: "client_tls_key_file",
+    authorities: "client_tls_ca_file",
+    revoked: "client_tls_crl_file",
+    versions: "client_tls_protocols",
+    ciphers: "client_tls_ciphers",
+    ciphers13: "client_tls13_ciphers",
+    groups: "client_tls_ecdhcurve",
+};
+
+const SERVERS: Names = Names {
+    mode: "server_tls_sslmode",
+    certificate: "server_tls_cert_file",
+    key: "server_tls_key_file",
+    authorities: "server_tls_ca_file",
+    revoked: "server_tls_crl_file",
+    versions: "server_tls_protocols",
+    ciphers: "server_tls_ciphers",
+    ciphers13: "server_tls13_ciphers",
+    groups: "server_tls_ecdhcurve",
+};
+
+impl Names {
+    fn of(&self, part: TlsPart) -> &'static str {
+        match part {
+            TlsPart::Certificate => self.certificate,
+            TlsPart::Key => self.key,
+            TlsPart::Authorities => self.authorities,
+            TlsPart::Revoked => self.revoked,
+            TlsPart::Versions => self.versions,
+            TlsPart::Ciphers => self.ciphers,
+            TlsPart::Ciphers13 => self.ciphers13,
+            TlsPart::Groups => self.groups,
+        }
+    }
+}
+
+/// What a database's section may say of its own.
+pub(super) const SERVER_SETTINGS: [&str; 11] = [
+    SERVERS.mode,
+    SERVERS.certificate,
+    SERVERS.key,
+    SERVERS.authorities,
+    SERVERS.revoked,
+    SERVERS.versions,
+    SERVERS.ciphers,
+    SERVERS.ciphers13,
+    SERVERS.groups,
+    "server_tls_negotiation",
+    "server_channel_binding",
+];
+
+/// Reads what clients are spoken to with.
+pub(super) fn clients(
+    globals: &Chain<'_>,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Arc<Tls> {
+    let mut reader = Reader {
+        chain: globals,
+        names: &CLIENTS,
+        folder,
+        outside,
+        problems,
+    };
+    let tls = reader.tls();
+    if tls.mode != TlsMode::Disable && tls.identity.is_none() && !reader.is_given(TlsPart::Key) {
+        reader.report(
+            "client_tls_sslmode",
+            needs("client_tls_cert_file and client_tls_key_file"),
+        );
+    }
+    if tls.mode >= TlsMode::VerifyCa && !reader.is_given(TlsPart::Authorities) {
+        reader.report("client_tls_sslmode", needs("client_tls_ca_file"));
+    }
+    reader.check(TlsSide::Clients, &tls);
+    Arc::new(tls)
+}
+
+/// Reads what the servers of a database are spoken to with.
+pub(super) fn servers(
+    chain: &Chain<'_>,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Arc<ServerTls> {
+    let mut reader = Reader {
+        chain,
+        names: &SERVERS,
+        folder,
+        outside,
+        problems,
+    };
+    let mut tls = reader.tls();
+    if tls.mode >= TlsMode::VerifyCa && tls.authorities == Authorities::None {
+        // As a browser does; the operator of a private authority names it.
+        tls.authorities = Authorities::System;
+    }
+    reader.check(TlsSide::Servers, &tls);
+    let negotiation = chain.get("server_tls_negotiation");
+    if negotiation == Negotiation::Direct && !tls.mode.is_required() {
+        let message = "direct needs server_tls_sslmode = require, verify-ca or verify-full";
+        reader.report("server_tls_negotiation", message.to_owned());
+    }
+    let channel_binding = chain.get("server_channel_binding");
+    if channel_binding == ChannelBinding::Require && !tls.mode.is_required() {
+        let message = "require needs server_tls_sslmode = require, verify-ca or verify-full";
+        reader.report("server_channel_binding", message.to_owned());
+    }
+    Arc::new(ServerTls {
+        tls,
+        negotiation,
+        channel_binding,
+    })
+}
+
+fn needs(what: &str) -> String {
+    format!("needs {what} beside it")
+}
+
+struct Reader<'a> {
+    chain: &'a Chain<'a>,
+    names: &'static Names,
+    folder: &'a Path,
+    outside: &'a Outside<'a>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn tls(&mut self) -> Tls {
+        Tls {
+            mode: self.chain.get(self.names.mode),
+            identity: self.identity(),
+            authorities: self.authorities(),
+            revoked: self.file(self.names.revoked),
+            versions: self.versions(),
+            ciphers: self.list(self.names.ciphers),
+            ciphers13: self.list(self.names.ciphers13),
+            groups: self.list(self.names.groups),
+        }
+    }
+
+    fn is_given(&self, part: TlsPart) -> bool {
+        let name = self.names.of(part);
+        self.chain.get::<Option<String>>(name).is_some()
+    }
+
+    fn identity(&mut self) -> Option<Pem> {
+        let Names {
+            certificate, key, ..
+        } = self.names;
+        match (
+            self.is_given(TlsPart::Certificate),
+            self.is_given(TlsPart::Key),
+        ) {
+            (false, false) => return None,
+            (true, false) => self.report(certificate, needs(key)),
+            (false, true) => self.report(key, needs(certificate)),
+            (true, true) => {}
+        }
+        let (certificate, key) = (self.file(certificate), self.file(key));
+        Some(Pem {
+            certificate: certificate?,
+            key: key?,
+        })
+    }
+
+    fn authorities(&mut self) -> Authorities {
+        let name = self.names.authorities;
+        if self.chain.get::<String>(name) == "system" {
+            return Authorities::System;
+        }
+        self.file(name).map_or(Authorities::None, Authorities::Pem)
+    }
+
+    /// The content of the file that a setting names.
+    fn file(&mut self, name: &str) -> Option<String> {
+        let written = self.chain.get::<Option<String>>(name)?;
+        let content = (self.outside.file)(&self.folder.join(written));
+        content
+            .map_err(|error| self.report(name, format!("cannot be read: {error}")))
+            .ok()
+    }
+
+    fn versions(&mut self) -> (TlsVersion, TlsVersion) {
+        let all = (TlsVersion::V12, TlsVersion::V13);
+        let text = self.chain.get::<String>(self.names.versions);
+        let mut named = Vec::new();
+        for word in text.split([',', ':', ' ']).filter(|word| !word.is_empty()) {
+            match word.to_ascii_lowercase().as_str() {
+                "secure" | "all" | "default" | "legacy" => return all,
+                "tlsv1.2" => named.push(TlsVersion::V12),
+                "tlsv1.3" => named.push(TlsVersion::V13),
+                "tlsv1.0" | "tlsv1.1" | "tlsv1" => {
+                    let message =
+                        "names a version that is not safe and not spoken; tlsv1.2 and tlsv1.3 are";
+                    self.report(self.names.versions, message.to_owned());
+                    return all;
+                }
+                _ => {
+                    let message = "must be secure, or name tlsv1.2 and tlsv1.3, comma separated";
+                    self.report(self.names.versions, message.to_owned());
+                    return all;
+                }
+            }
+        }
+        let (oldest, newest) = (named.iter().min(), named.iter().max());
+        oldest.copied().zip(newest.copied()).unwrap_or(all)
+    }
+
+    /// Names that are listed; `None` where a word stands for what is safe.
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let text = self.chain.get::<String>(name);
+        let names: Vec<String> = text
+            .split([',', ':', ' '])
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let words = ["", "auto", "default", "secure", "fast", "normal", "all"];
+        match &names[..] {
+            [] => None,
+            [word] if words.contains(&word.as_str()) => None,
+            _ => Some(names),
+        }
+    }
+
+    /// Whether keys and names can be used.
+    fn check(&mut self, side: TlsSide, tls: &Tls) {
+        if let Err(unfit) = (self.outside.tls)(side, tls) {
+            self.report(self.names.of(unfit.part), unfit.message);
+        }
+    }
+
+    fn report(&mut self, name: &str, message: String) {
+        let found = self.chain.find(name);
+        let level = found.level.or(self.chain.levels.last().copied());
+        let key = level.map_or_else(
+            || self.chain.key(name),
+            |level| pgweir_settings::text::key_of(&level.path, name),
+        );
+        let value = found.setting.kind.show(&found.parsed);
+        let problem = Problem::new(found.origin, key, message).with_value(value);
+        self.problems.push(problem);
+    }
+}
