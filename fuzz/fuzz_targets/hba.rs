@@ -17,9 +17,11 @@ fuzz_target!(|input: (&str, &str, &str, u32)| {
         file: &|_| Ok(text.to_owned()),
         folder: &|_| Ok(vec!["a.conf".to_owned()]),
         is_open: &|_| false,
+        is_shared: &|_| false,
         token_secret: &|_| Ok(()),
         token_set: &|_| Ok(()),
         pem: &|_| Ok(()),
+        tls: &|_, _| Ok(()),
     };
     let mut problems = Vec::new();
     let hba = Hba::read(Path::new("f"), &outside, &mut problems);

@@ -126,9 +126,27 @@ impl Authentication {
             let user = user.ok_or_else(|| texts::unknown(method, name))?;
             return Ok(Proven::without_password(user, exchange.out));
         }
+        let proven = self.by_password(&mut exchange, config, claim, method, (user, is_found));
+        let proven = proven.await?;
+        if !has_certificate {
+            return Err(texts::failed(Method::Cert, name).into());
+        }
+        Ok(proven)
+    }
+
+    /// Has the client prove that it knows the password of `user`, or lets it fail as if there were one.
+    async fn by_password<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        exchange: &mut Exchange<'_, S>,
+        config: &Arc<Config>,
+        claim: &Claim<'_>,
+        method: Method,
+        (user, is_found): (Option<Arc<User>>, bool),
+    ) -> Result<Proven, LoginEnd> {
+        let name = &*claim.startup.user;
         let secret = user.as_ref().and_then(|user| user.secret.as_ref());
         let question = self.verifiers.question(config, method, (name, secret));
-        let answer = self.ask(&mut exchange, name, question).await?;
+        let answer = self.ask(exchange, name, question).await?;
         let (Some(user), Some(answer)) = (&user, answer) else {
             if let (true, Some(source)) = (is_found, source(config, claim)) {
                 let place = (source, &*claim.startup.database);
@@ -136,9 +154,6 @@ impl Authentication {
             }
             return Err(texts::failed(method, name).into());
         };
-        if !has_certificate {
-            return Err(texts::failed(Method::Cert, name).into());
-        }
         Ok(Proven {
             passed: answer.keys.filter(|_| is_verifier(secret)),
             found: lookups::for_servers(secret).filter(|_| is_found),
