@@ -230,7 +230,7 @@ impl<S: Read + Write> Server<S> {
             match self.upstream.receive(None, &mut bytes[at..]) {
                 FromServer::Swallow(len) => at += len,
                 FromServer::Incomplete => break,
-                FromServer::Forward(_) | FromServer::Rejected(..) | FromServer::Transaction => {
+                FromServer::Forward(_) | FromServer::Refused(..) | FromServer::Transaction => {
                     unreachable!("without a client everything is swallowed")
                 }
                 FromServer::Broken(_) => return false,

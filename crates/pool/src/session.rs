@@ -121,6 +121,8 @@ pub struct Session<C, S> {
     inflow: Inflow,
     /// Bytes of the client that are not understood yet or wait for a server.
     backlog: Backlog,
+    /// Bytes of the client that were sent and may have to be sent again.
+    kept: Vec<u8>,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
     /// A cancel request is put off.
@@ -166,6 +168,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             stage: Stage::Idle,
             inflow: Inflow::Ready,
             backlog: Backlog::new(Vec::new(), false),
+            kept: Vec::new(),
             unsent: Vec::new(),
             cancelling: false,
             parting: None,

@@ -180,9 +180,28 @@ fn is_free(relay: &Relay, server: &Upstream) {
     assert_eq!(relay.hold(server), Hold::Free);
 }
 
+/// What the server lacks is parsed, with what is closed for it, and described as the client knows it; only then is the rest
+/// sent. `steps` are what is said, and what is heard before and after.
+#[track_caller]
+fn moved(relay: &mut Relay, server: &mut Upstream, steps: [&str; 3], answers: &str, told: &str) {
+    let [says, parses, hears] = steps;
+    let mut held = Vec::new();
+    let sent = send(relay, server, &mut held, usize::MAX, &said(says));
+    assert_eq!((&*heard(&sent), &*heard(&held)), (parses, says));
+    assert!(relay.is_held_back(server));
+    let closed = if parses.starts_with('C') { "3 " } else { "" };
+    let seen = receive(relay, server, answered(&format!("{closed}1 t n")));
+    assert_eq!(letters(&seen), "");
+    assert!(!relay.is_held_back(server));
+    let sent = send(relay, server, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), hears, "{says}");
+    let seen = receive(relay, server, answered(answers));
+    assert_eq!(letters(&seen), told, "{says}: {answers}");
+}
+
 /// Prepares `q1` as `a`.
 fn prepare(relay: &mut Relay, server: &mut Upstream) {
-    exchange(relay, server, ["P a q1; S", "P #1 q1; S", "1 Zi", "1 Z"]);
+    exchange(relay, server, ["P a q1; S", "P #1 q1; D #1; S", "1 t n Zi", "1 Z"]);
 }
 
 #[test]
@@ -192,13 +211,8 @@ fn a_statement_is_found_on_every_server_and_pins_none() {
     is_free(&relay, &first);
     let again = ["B a; E; S", "B #1; E; S", "2 CSELECT_1 Zi", "2 C Z"];
     exchange(&mut relay, &mut first, again);
-    let there = [
-        "B a; E; S",
-        "P #1 q1; B #1; E; S",
-        "1 2 CSELECT_1 Zi",
-        "2 C Z",
-    ];
-    exchange(&mut relay, &mut second, there);
+    let there = ["B a; E; S", "P #1 q1; D #1; H", "B #1; E; S"];
+    moved(&mut relay, &mut second, there, "2 CSELECT_1 Zi", "2 C Z");
     exchange(&mut relay, &mut second, again);
     exchange(
         &mut relay,
@@ -216,13 +230,13 @@ fn a_statement_that_the_server_has_is_not_parsed_again_whoever_asks() {
     exchange(
         &mut other,
         &mut shared,
-        ["P b q1; D b; S", "C #; D #1; S", "3 t n Zi", "1 t n Z"],
+        ["P b q1; D b; S", "D #1; C #; D #1; S", "t n 3 t n Zi", "1 t n Z"],
     );
     // The same name is another statement.
     exchange(
         &mut other,
         &mut shared,
-        ["P a q2; S", "P #2 q2; S", "1 Zi", "1 Z"],
+        ["P a q2; S", "P #2 q2; D #2; S", "1 t n Zi", "1 Z"],
     );
     let both = ["B a; E; S", "B #1; E; S", "2 CX Zi", "2 C Z"];
     exchange(&mut one, &mut shared, both);
@@ -247,13 +261,13 @@ fn settings_by_which_a_text_is_read_make_another_statement() {
     exchange(
         &mut german,
         &mut shared,
-        ["P a q1; S", "P #2 q1; S", "1 Zi", "1 Z"],
+        ["P a q1; S", "P #2 q1; D #2; S", "1 t n Zi", "1 Z"],
     );
     let mut named = client_of(&[("application_name", "y")]);
     exchange(
         &mut named,
         &mut shared,
-        ["P a q1; S", "C #; S", "3 Zi", "1 Z"],
+        ["P a q1; S", "D #1; C #; S", "t n 3 Zi", "1 Z"],
     );
 }
 
@@ -261,20 +275,29 @@ fn settings_by_which_a_text_is_read_make_another_statement() {
 fn what_the_server_skips_was_never_prepared_or_closed() {
     let (mut relay, mut first, mut second) = (client(), server(), server());
     prepare(&mut relay, &mut first);
-    let failed = ["B x; P b q2; C a; S", "B x; P #2 q2; C #; S", "! Zi", "! Z"];
+    let failed = ["B x; P b q2; C a; S", "B x; P #2 q2; D #2; C #; S", "! Zi", "! Z"];
     exchange(&mut relay, &mut first, failed);
     exchange(&mut relay, &mut first, ["B b; S", "B b; S", "! Zi", "! Z"]);
     exchange(&mut relay, &mut first, ["B a; S", "B #1; S", "2 Zi", "2 Z"]);
     exchange(
         &mut relay,
         &mut first,
-        ["P b q2; S", "P #3 q2; S", "1 Zi", "1 Z"],
+        ["P b q2; S", "P #3 q2; D #3; S", "1 t n Zi", "1 Z"],
     );
     // A Parse put in front that fails is the failure of what it was put in front of.
-    let failed = ["B a; E; S", "P #1 q1; B #1; E; S", "! Zi", "! Z"];
-    exchange(&mut relay, &mut second, failed);
-    let again = ["B a; E; S", "P #2 q1; B #2; E; S", "1 2 CX Zi", "2 C Z"];
-    exchange(&mut relay, &mut second, again);
+    let mut held = Vec::new();
+    let says = said("B a; E; S");
+    let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &says);
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let seen = receive(&mut relay, &mut second, answered("!"));
+    assert_eq!(letters(&seen), "!");
+    assert!(!relay.is_held_back(&second));
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B a; E; S");
+    let seen = receive(&mut relay, &mut second, answered("Zi"));
+    assert_eq!(letters(&seen), "Z");
+    let again = ["B a; E; S", "P #2 q1; D #2; H", "B #2; E; S"];
+    moved(&mut relay, &mut second, again, "2 CX Zi", "2 C Z");
     // What is sent after an error is known goes nowhere.
     exchange(&mut relay, &mut second, ["B x", "B x", "!", "!"]);
     exchange(
@@ -315,19 +338,26 @@ fn the_least_used_statement_makes_room_and_comes_back() {
     exchange(
         &mut relay,
         &mut first,
-        ["P b q2; S", "P #2 q2; S", "1 Zi", "1 Z"],
+        ["P b q2; S", "P #2 q2; D #2; S", "1 t n Zi", "1 Z"],
     );
     exchange(&mut relay, &mut first, ["B a; S", "B #1; S", "2 Zi", "2 Z"]);
     exchange(
         &mut relay,
         &mut first,
-        ["P c q3; S", "C #2; P #3 q3; S", "3 1 Zi", "1 Z"],
+        ["P c q3; S", "C #2; P #3 q3; D #3; S", "3 1 t n Zi", "1 Z"],
     );
-    let back = ["B b; S", "C #1; P #4 q2; B #4; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, back);
+    let back = ["B b; S", "C #1; P #4 q2; D #4; H", "B #4; S"];
+    moved(&mut relay, &mut first, back, "2 Zi", "2 Z");
     // A Close that is skipped closed nothing.
-    let skipped = ["B x; B a; S", "B x; C #3; P #5 q1; B #5; S", "! Zi", "! Z"];
-    exchange(&mut relay, &mut first, skipped);
+    let mut held = Vec::new();
+    let says = said("B x; B a; S");
+    let sent = send(&mut relay, &mut first, &mut held, usize::MAX, &says);
+    assert_eq!(heard(&sent), "B x; C #3; P #5 q1; D #5; H");
+    receive(&mut relay, &mut first, answered("!"));
+    assert!(!relay.is_held_back(&first));
+    let sent = send(&mut relay, &mut first, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B a; S");
+    receive(&mut relay, &mut first, answered("Zi"));
     exchange(&mut relay, &mut first, ["B c; S", "B #3; S", "2 Zi", "2 Z"]);
     assert_eq!(first.prepared.shared.len(), 2);
 }
@@ -342,7 +372,7 @@ fn a_plan_that_went_stale_is_made_anew() {
         ["B a; E; S", "B #1; E; S", "~ Zi", "! Z"],
     );
     assert_eq!(first.observer.work.reshaped, 1);
-    let anew = ["P b q1; S", "C #1; P #2 q1; S", "3 1 Zi", "1 Z"];
+    let anew = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 1 t n Zi", "1 Z"];
     exchange(&mut relay, &mut first, anew);
     exchange(&mut relay, &mut first, ["B a; S", "B #2; S", "2 Zi", "2 Z"]);
     // Tables that the client itself changes are known to have changed.
@@ -353,12 +383,12 @@ fn a_plan_that_went_stale_is_made_anew() {
         "C Z",
     ];
     exchange(&mut relay, &mut first, altered);
-    let anew = ["B a; S", "C #2; P #3 q1; B #3; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, anew);
+    let anew = ["B a; S", "C #2; P #3 q1; D #3; H", "B #3; S"];
+    moved(&mut relay, &mut first, anew, "2 Zi", "2 Z");
     // And those that were changed elsewhere, when the server is given out.
     first.tables_as_of(3);
-    let anew = ["B a; S", "C #3; P #4 q1; B #4; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, anew);
+    let anew = ["B a; S", "C #3; P #4 q1; D #4; H", "B #4; S"];
+    moved(&mut relay, &mut first, anew, "2 Zi", "2 Z");
     first.tables_as_of(3);
     exchange(&mut relay, &mut first, ["B a; S", "B #4; S", "2 Zi", "2 Z"]);
     // An error that says something else changes nothing.
@@ -376,7 +406,7 @@ fn what_depends_on_answers_waits_for_them() {
     let mut held = Vec::new();
     let pipelined = said("P a q1; S; B a; S");
     let sent = send(&mut relay, &mut first, &mut held, usize::MAX, &pipelined);
-    assert_eq!((&*heard(&sent), &*heard(&held)), ("P #1 q1; S", "B a; S"));
+    assert_eq!((&*heard(&sent), &*heard(&held)), ("P #1 q1; D #1; S", "B a; S"));
     assert!(relay.is_held_back(&first));
     receive(&mut relay, &mut first, answered("! Zi"));
     assert!(!relay.is_held_back(&first));
@@ -391,7 +421,7 @@ fn in_a_transaction_that_may_have_failed_nothing_is_answered_for_postgresql() {
     let (mut relay, mut first) = (client(), server());
     prepare(&mut relay, &mut first);
     first.status = backend::TxStatus::Failed;
-    let failed = ["P b q1; S", "C #1; P #2 q1; S", "3 ! Zf", "! Z"];
+    let failed = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 ! Zf", "! Z"];
     exchange(&mut relay, &mut first, failed);
     exchange(
         &mut relay,
@@ -401,7 +431,7 @@ fn in_a_transaction_that_may_have_failed_nothing_is_answered_for_postgresql() {
     exchange(
         &mut relay,
         &mut first,
-        ["P b q1; S", "P #3 q1; S", "1 Zi", "1 Z"],
+        ["P b q1; S", "P #3 q1; D #3; S", "1 t n Zi", "1 Z"],
     );
 }
 
@@ -486,7 +516,7 @@ fn sql_in_the_extended_protocol_drops_what_the_client_has() {
     exchange(
         &mut relay,
         &mut first,
-        ["P a q1; S", "C #; S", "3 Zi", "1 Z"],
+        ["P a q1; S", "D #1; C #; S", "t n 3 Zi", "1 Z"],
     );
 }
 
@@ -504,12 +534,12 @@ fn discarding_all_drops_what_was_sent_before_it_and_nothing_else() {
         exchange(
             &mut relay,
             &mut first,
-            ["P a q1; S", "P #2 q1; S", "1 Zi", "1 Z"],
+            ["P a q1; S", "P #2 q1; D #2; S", "1 t n Zi", "1 Z"],
         );
         // In one batch: the statement is parsed anew whatever becomes of the other.
         let says = format!("P - {text}; B -; E; P b q1; B b; S");
-        let hears = format!("P - {text}; B -; E; C #2; P #3 q1; C #3; P #4 q1; B #4; S");
-        let answers = format!("1 2 {tag} 3 1 3 1 2 Zi");
+        let hears = format!("P - {text}; B -; E; C #2; P #3 q1; D #3; C #3; P #4 q1; D #4; B #4; S");
+        let answers = format!("1 2 {tag} 3 1 t n 3 1 t n 2 Zi");
         exchange(
             &mut relay,
             &mut first,
@@ -537,7 +567,7 @@ fn every_split_says_and_tells_the_same() {
         );
         let mut told = Vec::new();
         let mut bytes = Vec::new();
-        for piece in answered("3 1 2 t n CX 3 Zi").chunks(size) {
+        for piece in answered("t n 3 1 t n 2 t n CX 3 Zi").chunks(size) {
             bytes.extend(piece);
             loop {
                 match first.receive(Some(&mut relay.client), &mut bytes) {
@@ -553,7 +583,7 @@ fn every_split_says_and_tells_the_same() {
     }
     assert_eq!(
         expected.as_deref(),
-        Some("C #; P #2 q2; B #1; D #2; E; C #; S")
+        Some("D #1; C #; P #2 q2; D #2; B #1; D #2; E; C #; S")
     );
 }
 

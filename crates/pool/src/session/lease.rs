@@ -13,7 +13,8 @@ use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
-use crate::upstream::FromServer;
+use crate::upstream::check::{Check, KEPT_MAX};
+use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
 
 /// A server while the client holds it.
 #[derive(Debug)]
@@ -200,10 +201,15 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                         return Err(self.end(End::ClientGone, None));
                     }
                 }
-                FromServer::Rejected(run, pin) => {
+                FromServer::Refused(run, refusal) => {
                     at += run;
                     let mut error = Vec::new();
-                    Fault::Rejected(pin).encode(self.wording, &mut error);
+                    match refusal {
+                        Refusal::Rejected(pin) => {
+                            Fault::Rejected(pin).encode(self.wording, &mut error);
+                        }
+                        Refusal::Stale => encode_stale(&mut error),
+                    }
                     server.upstream.observer.delivered(error.len());
                     if server::send(&mut self.client, &mut self.unsent, &error).is_err() {
                         server.held = bytes[at..].to_vec();
@@ -221,11 +227,16 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             }
         };
         server.held = bytes[at..].to_vec();
+        if server.upstream.take_failed_check(&mut server.unsent) {
+            let mut again = std::mem::take(&mut self.kept);
+            again.append(self.backlog.bytes());
+            self.backlog = Backlog::new(again, true);
+        }
         match end {
             FromServer::Incomplete => Ok(()),
             FromServer::Transaction => Err(self.refuse_transaction()),
             FromServer::Broken(broken) => Err(self.server_broken(broken)),
-            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Rejected(..) => {
+            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Refused(..) => {
                 unreachable!("handled above")
             }
         }
@@ -296,7 +307,14 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return Ok(false);
         }
         let held = self.backlog.len();
-        match self.input(scratch) {
+        let room = if is_asked(&lease.server.upstream) {
+            // With what is kept it has to fit one read.
+            let room = scratch.len().saturating_sub(KEPT_MAX);
+            room.max(held)
+        } else {
+            scratch.len()
+        };
+        match self.input(&mut scratch[..room]) {
             Ok(Some(len)) => self
                 .forward_in_time(now, held, &scratch[..len])
                 .map(|()| true),
@@ -332,6 +350,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let trip = lease.resume(now);
         let server = &mut *lease.server;
         let (mut from, mut at) = (0, 0);
+        let mut kept_from = is_asked(&server.upstream).then_some(0);
         let end = loop {
             let upstream = Some(&mut server.upstream);
             match self.relay.receive(upstream, &bytes[at..]) {
@@ -345,11 +364,22 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
                     // In the same write.
                     server.unsent.extend_from_slice(&bytes[from..at]);
                     server.unsent.append(&mut server.upstream.spliced);
+                    if is_asked(&server.upstream) {
+                        kept_from.get_or_insert(at);
+                    }
                     at += taken;
                     from = at;
                 }
                 end => break end,
             }
+        };
+        self.kept = match kept_from {
+            Some(from) => {
+                let mut kept = std::mem::take(&mut self.kept);
+                kept.extend_from_slice(&bytes[from..at]);
+                kept
+            }
+            None => Vec::new(),
         };
         let observer = &mut server.upstream.observer;
         observer.sent(now, trip, &bytes[..at], &mut self.repeats);
@@ -446,6 +476,11 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         }
         Some(Need::Checkin(lease.server))
     }
+}
+
+/// Whether what the client sends may have to be sent again.
+fn is_asked(upstream: &Upstream) -> bool {
+    matches!(upstream.prepared.check, Check::Asked { .. })
 }
 
 pub(super) fn leased<S>(stage: &mut Stage<S>) -> &mut Lease<S> {
