@@ -433,7 +433,11 @@ impl Replies {
     pub(crate) fn disown_batch(&mut self) -> bool {
         match self.queue.back_mut() {
             Some(last) => {
-                assert_eq!(*last, Reply::Sync, "nothing follows a batch that may be sent again");
+                assert_eq!(
+                    *last,
+                    Reply::Sync,
+                    "nothing follows a batch that may be sent again"
+                );
                 *last = Reply::OwnSync;
                 true
             }

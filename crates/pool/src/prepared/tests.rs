@@ -201,7 +201,11 @@ fn moved(relay: &mut Relay, server: &mut Upstream, steps: [&str; 3], answers: &s
 
 /// Prepares `q1` as `a`.
 fn prepare(relay: &mut Relay, server: &mut Upstream) {
-    exchange(relay, server, ["P a q1; S", "P #1 q1; D #1; S", "1 t n Zi", "1 Z"]);
+    exchange(
+        relay,
+        server,
+        ["P a q1; S", "P #1 q1; D #1; S", "1 t n Zi", "1 Z"],
+    );
 }
 
 #[test]
@@ -230,7 +234,12 @@ fn a_statement_that_the_server_has_is_not_parsed_again_whoever_asks() {
     exchange(
         &mut other,
         &mut shared,
-        ["P b q1; D b; S", "D #1; C #; D #1; S", "t n 3 t n Zi", "1 t n Z"],
+        [
+            "P b q1; D b; S",
+            "D #1; C #; D #1; S",
+            "t n 3 t n Zi",
+            "1 t n Z",
+        ],
     );
     // The same name is another statement.
     exchange(
@@ -275,7 +284,12 @@ fn settings_by_which_a_text_is_read_make_another_statement() {
 fn what_the_server_skips_was_never_prepared_or_closed() {
     let (mut relay, mut first, mut second) = (client(), server(), server());
     prepare(&mut relay, &mut first);
-    let failed = ["B x; P b q2; C a; S", "B x; P #2 q2; D #2; C #; S", "! Zi", "! Z"];
+    let failed = [
+        "B x; P b q2; C a; S",
+        "B x; P #2 q2; D #2; C #; S",
+        "! Zi",
+        "! Z",
+    ];
     exchange(&mut relay, &mut first, failed);
     exchange(&mut relay, &mut first, ["B b; S", "B b; S", "! Zi", "! Z"]);
     exchange(&mut relay, &mut first, ["B a; S", "B #1; S", "2 Zi", "2 Z"]);
@@ -406,7 +420,10 @@ fn what_depends_on_answers_waits_for_them() {
     let mut held = Vec::new();
     let pipelined = said("P a q1; S; B a; S");
     let sent = send(&mut relay, &mut first, &mut held, usize::MAX, &pipelined);
-    assert_eq!((&*heard(&sent), &*heard(&held)), ("P #1 q1; D #1; S", "B a; S"));
+    assert_eq!(
+        (&*heard(&sent), &*heard(&held)),
+        ("P #1 q1; D #1; S", "B a; S")
+    );
     assert!(relay.is_held_back(&first));
     receive(&mut relay, &mut first, answered("! Zi"));
     assert!(!relay.is_held_back(&first));
@@ -538,7 +555,8 @@ fn discarding_all_drops_what_was_sent_before_it_and_nothing_else() {
         );
         // In one batch: the statement is parsed anew whatever becomes of the other.
         let says = format!("P - {text}; B -; E; P b q1; B b; S");
-        let hears = format!("P - {text}; B -; E; C #2; P #3 q1; D #3; C #3; P #4 q1; D #4; B #4; S");
+        let hears =
+            format!("P - {text}; B -; E; C #2; P #3 q1; D #3; C #3; P #4 q1; D #4; B #4; S");
         let answers = format!("1 2 {tag} 3 1 t n 3 1 t n 2 Zi");
         exchange(
             &mut relay,

@@ -149,11 +149,7 @@ impl Relay {
     /// The entry of a statement and its number, if the server has it for certain and nothing would make its Parse
     /// fail. Whether it is still what a Parse would give is found out in front of all else that the batch does: amid
     /// a transaction it would fail that.
-    fn known(
-        &self,
-        server: &mut Upstream,
-        identity: Identity<'_>,
-    ) -> Option<(Arc<Entry>, u32)> {
+    fn known(&self, server: &mut Upstream, identity: Identity<'_>) -> Option<(Arc<Entry>, u32)> {
         let begins = server.status == TxStatus::Idle
             && !server.replies.owes_client()
             && !server.replies.is_unsynced();

@@ -11,7 +11,8 @@ use super::mapped::{Message, NOTHING, may_put_in_front};
 use super::{FromClient, Relay};
 use crate::passing::Passing;
 use crate::prepared::{
-    ClientStatement, Description, Entry, Identity, Slot, push_close, push_name, push_parse,
+    ClientStatement, Description, Entry, Identity, SHARED_MAX, Slot, push_close, push_name,
+    push_parse,
 };
 use crate::replies::{OwnClose, OwnParse, Reply};
 use crate::upstream::check::Check;
@@ -168,7 +169,8 @@ impl Relay {
             return Err(FromClient::Full);
         }
         let len = message.header.message_len();
-        let Some(room) = room.checked_sub(len) else {
+        let is_short = message.header.body_len as usize <= SHARED_MAX;
+        let Some(room) = room.checked_sub(len).filter(|_| is_short) else {
             return Err(if message.before > 0 {
                 FromClient::Forward(message.before)
             } else if self.awaits_description {

@@ -13,7 +13,7 @@ use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::time::Time;
-use crate::upstream::check::{Check, KEPT_MAX};
+use crate::upstream::check::Check;
 use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
 
 /// A server while the client holds it.
@@ -307,14 +307,7 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
             return Ok(false);
         }
         let held = self.backlog.len();
-        let room = if is_asked(&lease.server.upstream) {
-            // With what is kept it has to fit one read.
-            let room = scratch.len().saturating_sub(KEPT_MAX);
-            room.max(held)
-        } else {
-            scratch.len()
-        };
-        match self.input(&mut scratch[..room]) {
+        match self.input(scratch) {
             Ok(Some(len)) => self
                 .forward_in_time(now, held, &scratch[..len])
                 .map(|()| true),
@@ -384,8 +377,10 @@ impl<C: Read + Write, S: Read + Write> Session<C, S> {
         let observer = &mut server.upstream.observer;
         observer.sent(now, trip, &bytes[..at], &mut self.repeats);
         let sent = server.send(&bytes[from..at]);
-        let unseen = end == FromClient::Full;
-        self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
+        let unseen = end == FromClient::Full || !self.later.is_empty();
+        let mut rest = bytes[at..].to_vec();
+        rest.append(&mut self.later);
+        self.backlog = Backlog::new(rest, unseen);
         match end {
             _ if sent.is_err() => Err(self.server_gone()),
             FromClient::Terminate => self.part(now),

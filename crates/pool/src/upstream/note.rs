@@ -45,8 +45,7 @@ impl Upstream {
         }
         let fails_check = client.is_some() && self.fails_check(kind, body);
         let is_hidden = fails_check || kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
-        let is_described =
-            kind == backend::PARAMETER_DESCRIPTION && self.replies.next_describes();
+        let is_described = kind == backend::PARAMETER_DESCRIPTION && self.replies.next_describes();
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         if kind == backend::ERROR_RESPONSE {
             let tells = |body| !self.prepared.shared.is_empty() && tells_of_stale_statement(body);
