@@ -9,6 +9,7 @@ use super::postgres::{Backend, Env, Forgotten, Interrupts, Journal};
 use super::program::Program;
 use super::settings::Settings;
 use super::stream::{Net, Wake};
+use super::tables::Met;
 use crate::rng::Rng;
 use crate::swarm::Chance;
 
@@ -18,8 +19,7 @@ const TURNS_MAX: u32 = 100_000;
 /// Runs the program to its end.
 pub(super) fn run(
     mut program: Program,
-    interrupts: &mut Interrupts,
-    forgotten: &mut Forgotten,
+    (interrupts, forgotten, met): (&mut Interrupts, &mut Forgotten, &Met<'_>),
     reports_at_once: bool,
 ) -> (Client, Journal) {
     if program.violates {
@@ -47,6 +47,8 @@ pub(super) fn run(
             forgotten,
             replays: true,
             journal: &mut journal,
+            tables: 0,
+            met: Some(met),
             refused: &refused,
         });
         let wakes = net.wakes();

@@ -125,6 +125,8 @@ pub(super) struct Faults {
     /// Of each thing a worker wakes for: the system does not let it hear a server, or give it up.
     pub(super) deaf: Chance,
     pub(super) reload: Chance,
+    /// Each time something may happen: tables change.
+    pub(super) alters: Chance,
     /// Of each cancel request: PostgreSQL does not confirm it, and it arrives later.
     pub(super) cancel_late: Chance,
     /// Of each login: the server answers nothing that the pooler asks, for long.
@@ -281,6 +283,7 @@ impl Faults {
             },
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
+            alters: alters(rng),
             cancel_late: Chance::draw(rng, 500),
             mute: if rng.one_in(12) {
                 Chance::draw(rng, 200)
@@ -323,6 +326,16 @@ fn numbers(rng: &Rng) -> Chance {
     let mut own = Rng::new(rng.clone().next());
     if own.one_in(4) {
         Chance::draw(&mut own, 600)
+    } else {
+        Chance::NEVER
+    }
+}
+
+/// Apart from all other choices.
+fn alters(rng: &Rng) -> Chance {
+    let mut own = rng.aside();
+    if own.one_in(3) {
+        Chance::draw(&mut own, 900)
     } else {
         Chance::NEVER
     }

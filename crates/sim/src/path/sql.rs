@@ -18,6 +18,9 @@ pub(super) struct Tag {
 /// In a tag, stands for any client: statements that many prepare.
 pub(super) const SHARED: u64 = 1_000_000;
 
+/// What the pooler sends in place of a message that must fail begins with this.
+pub(super) const REFUSED: &str = "SELECT FROM \"pgweir rejects\"";
+
 const INSERT: &str = "insert into t default values";
 const LAST_NUMBER: &str = "select lastval()";
 

@@ -9,4 +9,5 @@ pub(super) mod over;
 pub(super) mod punctual;
 pub(super) mod queue;
 pub(super) mod rest;
+pub(super) mod tables;
 pub(super) mod transparent;
