@@ -97,7 +97,7 @@ pub struct Replies {
 impl Replies {
     /// Notes that a message was sent.
     pub fn sent(&mut self, reply: Reply) {
-        if self.batch == Batch::Failed && reply != Reply::Sync {
+        if self.batch == Batch::Failed && !matches!(reply, Reply::Sync | Reply::OwnSync) {
             // A stray answer would show that the server skips no more.
             self.uncertain |= self.strays > 0 && !matches!(reply, Reply::CopyEnd(_));
             return;

@@ -12,7 +12,7 @@ use pgweir_wire::{backend, encode, frontend};
 
 use crate::parameters::Parameters;
 use crate::relay::{FromClient, Hold, Mode, Relay};
-use crate::upstream::{FromServer, Upstream};
+use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
 
 fn client() -> Relay {
     client_of(&[])
@@ -92,10 +92,18 @@ fn answered(script: &str) -> Vec<u8> {
             "Z" => rest.to_uppercase().replace('F', "E"),
             "~" => "SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0".to_owned(),
             "!" => "SERROR\0VERROR\0C42601\0Mno\0\0".to_owned(),
+            // Types of parameters, and of the one column.
+            "t" if !rest.is_empty() => format!("\0\x01\0\0\0{rest}"),
             "t" => "\0\0".to_owned(),
+            "T" => format!("\0\x01a\0\0\0\0\x07\0\x01\0\0\0{rest}\0\x04\0\0\0\0\0\0"),
+            "^" => "SERROR\0VERROR\0C0A000\0Mx: \"pgweir rejects.session_state.stale_statement\"\0\0".to_owned(),
             _ => String::new(),
         };
-        let kind = if matches!(kind, "!" | "~") { "E" } else { kind };
+        let kind = if matches!(kind, "!" | "~" | "^") {
+            "E"
+        } else {
+            kind
+        };
         encode::message(&mut out, kind.as_bytes()[0], |out| {
             out.extend_from_slice(body.as_bytes());
         });
@@ -157,6 +165,11 @@ fn receive(relay: &mut Relay, server: &mut Upstream, mut bytes: Vec<u8>) -> Vec<
         match server.receive(Some(&mut relay.client), &mut bytes) {
             FromServer::Forward(len) => seen.extend(bytes.drain(..len)),
             FromServer::Swallow(len) => drop(bytes.drain(..len)),
+            FromServer::Refused(len, refusal) => {
+                assert_eq!(refusal, Refusal::Stale);
+                bytes.drain(..len);
+                encode_stale(&mut seen);
+            }
             end => panic!("{end:?}"),
         }
     }
@@ -190,13 +203,25 @@ fn moved(relay: &mut Relay, server: &mut Upstream, steps: [&str; 3], answers: &s
     assert_eq!((&*heard(&sent), &*heard(&held)), (parses, says));
     assert!(relay.is_held_back(server));
     let closed = if parses.starts_with('C') { "3 " } else { "" };
-    let seen = receive(relay, server, answered(&format!("{closed}1 t n")));
-    assert_eq!(letters(&seen), "");
-    assert!(!relay.is_held_back(server));
-    let sent = send(relay, server, &mut held, 1, &[]);
-    assert_eq!(heard(&sent), hears, "{says}");
+    let described = format!("{closed}1 t n");
+    let sent = described_to(relay, server, &mut held, &described);
+    assert_eq!(sent, hears, "{says}");
     let seen = receive(relay, server, answered(answers));
     assert_eq!(letters(&seen), told, "{says}: {answers}");
+}
+
+/// PostgreSQL answers what a message waits for; what it hears then.
+#[track_caller]
+fn described_to(
+    relay: &mut Relay,
+    server: &mut Upstream,
+    held: &mut Vec<u8>,
+    answers: &str,
+) -> String {
+    let seen = receive(relay, server, answered(answers));
+    assert_eq!(letters(&seen), "");
+    assert!(!relay.is_held_back(server));
+    heard(&send(relay, server, held, 1, &[]))
 }
 
 /// Prepares `q1` as `a`.
@@ -623,5 +648,133 @@ fn the_rest_of_a_message_follows_its_new_front() {
             out.extend_from_slice(&values);
         });
         assert_eq!(sent, expected, "pieces of {size}");
+    }
+}
+
+/// Prepares `q1` as `a`, with a parameter of the type `x` and a column of the type `y`.
+fn prepare_typed(relay: &mut Relay, server: &mut Upstream) {
+    exchange(
+        relay,
+        server,
+        ["P a q1; S", "P #1 q1; D #1; S", "1 tx Ty Zi", "1 Z"],
+    );
+}
+
+#[test]
+fn a_statement_with_another_result_than_the_client_knows_is_refused() {
+    for (says, told) in [("B a; E; S", "! Z"), ("D a; S", "! Z")] {
+        let (mut relay, mut first, mut second) = (client(), server(), server());
+        prepare_typed(&mut relay, &mut first);
+        relay.attach(&mut second, &mut Vec::new());
+        let mut held = Vec::new();
+        let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+        let sent = described_to(&mut relay, &mut second, &mut held, "1 tx Tz");
+        let rest = says.split_once(' ').expect("two words").1;
+        let rest = rest.split_once("; ").expect("more").1;
+        let refused = "P # SELECT FROM \"pgweir rejects\".\"session_state\".\"stale_statement\"";
+        assert_eq!(sent, format!("{refused}; {rest}"));
+        let seen = receive(&mut relay, &mut second, answered("^ Zi"));
+        assert_eq!(letters(&seen), told);
+        let text = String::from_utf8_lossy(&seen);
+        assert!(
+            text.contains("cached plan must not change result type"),
+            "{text}"
+        );
+        assert!(text.contains("RRevalidateCachedQuery\0"), "{text}");
+        // It is asked again, for the table may be as it was.
+        let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "C #1; P #2 q1; D #2; H");
+        let sent = described_to(&mut relay, &mut second, &mut held, "3 1 tx Ty");
+        assert!(sent.contains("#2"), "{sent}");
+        is_refreshed(&mut second);
+    }
+}
+
+/// What was sent is answered somehow, and holds nothing.
+fn is_refreshed(server: &mut Upstream) {
+    let mut bytes = answered("! Zi");
+    while !bytes.is_empty() {
+        match server.receive(None, &mut bytes) {
+            FromServer::Swallow(len) => drop(bytes.drain(..len)),
+            end => panic!("{end:?}"),
+        }
+    }
+    assert!(server.is_at_rest());
+}
+
+#[test]
+fn parameters_keep_the_types_that_the_client_was_told() {
+    let (mut relay, mut first, mut second) = (client(), server(), server());
+    prepare_typed(&mut relay, &mut first);
+    relay.attach(&mut second, &mut Vec::new());
+    let mut held = Vec::new();
+    let sent = send(
+        &mut relay,
+        &mut second,
+        &mut held,
+        usize::MAX,
+        &said("B a; S"),
+    );
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let seen = receive(&mut relay, &mut second, answered("1 tw Ty"));
+    assert_eq!(letters(&seen), "");
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    let mut typed = Vec::new();
+    encode::message(&mut typed, frontend::PARSE, |out| {
+        out.extend_from_slice(b"pgweir_2\0q1\0\0\x01\0\0\0x");
+    });
+    assert!(sent.starts_with(&typed), "{sent:?}");
+    assert_eq!(heard(&sent), "P #2 q1; D #2; H");
+    let sent = described_to(&mut relay, &mut second, &mut held, "1 tx Ty");
+    assert_eq!(sent, "B #2; S");
+    receive(&mut relay, &mut second, answered("2 Zi"));
+    // From then on it is there.
+    exchange(
+        &mut relay,
+        &mut second,
+        ["B a; S", "B #2; S", "2 Zi", "2 Z"],
+    );
+}
+
+#[test]
+fn a_table_that_was_made_again_alike_is_the_same() {
+    let (mut relay, mut first, mut second) = (client(), server(), server());
+    prepare_typed(&mut relay, &mut first);
+    let mut held = Vec::new();
+    let sent = send(
+        &mut relay,
+        &mut second,
+        &mut held,
+        usize::MAX,
+        &said("B a; S"),
+    );
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let mut row = answered("1 tx Ty");
+    let table = row.len() - 18 + 3;
+    row[table] ^= 0xff;
+    receive(&mut relay, &mut second, row);
+    assert!(!relay.is_held_back(&second));
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B #1; S");
+}
+
+#[test]
+fn two_that_prepared_the_same_before_and_after_a_change_do_not_mix() {
+    let (mut old, mut new) = (client(), client());
+    let (mut first, mut second) = (server(), server());
+    prepare_typed(&mut old, &mut first);
+    let known = ["P b q1; S", "P #1 q1; D #1; S", "1 tx Tz Zi", "1 Z"];
+    exchange(&mut new, &mut second, known);
+    // Each finds what the other left.
+    for (relay, server, says, is_same) in [
+        (&mut new, &mut first, "B b; S", true),
+        (&mut old, &mut second, "B a; S", false),
+    ] {
+        let mut held = Vec::new();
+        let sent = send(relay, server, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "C #1; P #2 q1; D #2; H");
+        let sent = described_to(relay, server, &mut held, "3 1 tx Tz");
+        assert_eq!(sent.starts_with("B #2"), is_same, "{says}: {sent}");
     }
 }

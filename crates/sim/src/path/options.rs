@@ -150,7 +150,7 @@ impl Options {
         let round_max = if rng.one_in(4) { 5_000 } else { 300 };
         let mail_max = if rng.one_in(3) { 20_000 } else { 3_000 };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
-        Self {
+        let mut options = Self {
             clients: rng.between(1, 10),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
@@ -181,7 +181,11 @@ impl Options {
             audits: Rng::new(rng.clone().next()).one_in(4),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
+        };
+        if options.faults.alters != Chance::NEVER {
+            options.work.named = Chance::draw(&mut rng.aside(), 900);
         }
+        options
     }
 
     /// The shared part of the pooler.
