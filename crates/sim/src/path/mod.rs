@@ -445,7 +445,7 @@ impl World {
             let program = client.program.clone();
             let at_once = self.options.faults.reports_at_once;
             let (interrupts, forgotten) = (&mut self.interrupts, &mut self.forgotten);
-            let met = Met::new(&client.spans, &client.answers);
+            let met = Met::new(&client.spans, transparent::postgresqls(&client.answers));
             let past = (interrupts, forgotten, &met);
             let (direct, journal) = direct::run(program, past, at_once);
             if !self.skipped.contains(&client.program.client) {

@@ -40,7 +40,9 @@ pub(super) struct Spans {
 #[derive(Debug)]
 pub(super) struct Met<'a> {
     spans: &'a Spans,
-    /// At which places of its answers it was told that a statement has another result.
+    /// How many answers of PostgreSQL it got.
+    answers: usize,
+    /// At which places of them it was told that a statement has another result.
     refusals: BTreeSet<usize>,
 }
 
@@ -73,6 +75,7 @@ impl Spans {
 }
 
 impl<'a> Met<'a> {
+    /// `answers` are those that are PostgreSQL's.
     pub(super) fn new(spans: &'a Spans, answers: &[Answer]) -> Self {
         let is_refusal =
             |answer: &Answer| answer.kind == backend::ERROR_RESPONSE && answer.text.contains(STALE);
@@ -80,6 +83,7 @@ impl<'a> Met<'a> {
         let refusals = places.filter(|(_, answer)| is_refusal(answer));
         Self {
             spans,
+            answers: answers.len(),
             refusals: refusals.map(|(at, _)| at).collect(),
         }
     }
@@ -92,7 +96,9 @@ impl<'a> Met<'a> {
     pub(super) fn refuses(&self, place: usize, parse: usize, bind: Tag) -> bool {
         let is_refused = self.refusals.contains(&place);
         let spans = (self.spans.parses.get(parse), self.spans.binds.get(&bind));
-        if let (Some(parse), Some(at)) = spans {
+        if let (Some(parse), Some(at)) = spans
+            && place < self.answers
+        {
             super::check::tables::bound(bind, is_refused, *parse, *at);
         }
         is_refused

@@ -232,7 +232,8 @@ impl Backend {
             put(&mut self.output, backend::PARAMETER_DESCRIPTION, &[0, 0]);
         }
         if statement.has_rows() {
-            let is_named = is_statement && !name.is_empty() && env.met.is_none();
+            let reads = matches!(statement.verb, sql::Verb::Select { .. });
+            let is_named = is_statement && !name.is_empty() && reads && env.met.is_none();
             self.row_description(if is_named { self.prepared[name] } else { 0 });
         } else {
             put(&mut self.output, backend::NO_DATA, &[]);
