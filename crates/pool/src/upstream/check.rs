@@ -8,9 +8,10 @@
 
 use pgweir_wire::{backend, encode, frontend};
 
-use super::note::tells_of_stale_statement;
 use super::{UNDERSTOOD_MAX, Upstream};
-use crate::prepared::{ClientState, Description, SHARED_MAX, StatementName, push_name};
+use crate::prepared::{
+    ClientState, Description, SHARED_MAX, StatementName, mentions_ours, push_name,
+};
 use crate::replies::Reply;
 
 /// Bytes of a batch that are kept until it is known whether they must be sent again: the longest Parse that is shared,
@@ -108,4 +109,12 @@ impl Upstream {
         }
         true
     }
+}
+
+/// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is
+/// not there any more. The name of the routine is not translated.
+pub(super) fn tells_of_stale_statement(body: &[u8]) -> bool {
+    let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
+    has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
+        || has(b"\0C26000\0") && mentions_ours(body)
 }

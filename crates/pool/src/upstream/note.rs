@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
-use super::check::Check;
+use super::check::{Check, tells_of_stale_statement};
 use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
-use crate::prepared::{ClientState, ClientStatements, mentions_ours, significant};
+use crate::prepared::{ClientState, ClientStatements, significant};
 use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
 use crate::reported;
 
@@ -285,14 +285,6 @@ impl Upstream {
         }
         Some(())
     }
-}
-
-/// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is
-/// not there any more. The name of the routine is not translated.
-pub(super) fn tells_of_stale_statement(body: &[u8]) -> bool {
-    let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
-    has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
-        || has(b"\0C26000\0") && mentions_ours(body)
 }
 
 /// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.

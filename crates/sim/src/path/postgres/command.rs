@@ -115,11 +115,10 @@ impl Backend {
             self.fail(*b"42P05", &format!("{tag} statement {name} exists"));
         } else {
             self.statements.insert(name.to_owned(), statement);
-            let prepared = match env.met {
-                Some(_) => self.parses - 1,
-                None => env.tables,
-            };
-            self.prepared.insert(name.to_owned(), prepared);
+            if !name.is_empty() {
+                let prepared = env.met.map_or(env.tables, |_| self.parses - 1);
+                self.prepared.insert(name.to_owned(), prepared);
+            }
             put(&mut self.output, backend::PARSE_COMPLETE, &[]);
         }
     }
