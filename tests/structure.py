@@ -45,6 +45,7 @@ IMPURE = {
     "async-std": set(),
     "smol": set(),
     "socket2": {"proxy", "http"},
+    "if-addrs": {"proxy"},
     "rustix": {"proxy", "http", "cli", "cluster", "sqlx", "bench-rig", "e2e"},
     "axum": {"http", "sqlx"},
     "jsonwebtoken": {"http"},

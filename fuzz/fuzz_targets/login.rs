@@ -41,6 +41,8 @@ fn outcome(stream: &[u8], cut: usize) -> (Vec<u8>, Result<Option<Opened>, LoginE
             ..Secrets::default()
         },
         weakest: Method::Cleartext,
+        binding: None,
+        requires_binding: false,
         minor: MINOR_NEWEST,
     };
     let mut out = Vec::new();

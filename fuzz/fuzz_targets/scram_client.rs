@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pgweir_wire::auth::scram::ClientKey;
-use pgweir_wire::auth::scram::client::{Credentials, First};
+use pgweir_wire::auth::scram::client::{Binding, Credentials, First};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&len, data)) = data.split_first() else {
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         client_key: ClientKey([7; 32]),
         server_key: [9; 32],
     };
-    let (_, client) = First::new(credentials, "client");
+    let (_, client) = First::new(credentials, "client", Binding::None);
     if let Ok((client_final, client)) = client.on_server_first(challenge) {
         assert!(client_final.starts_with(b"c=biws,r=client"));
         assert!(client.on_server_final(last).is_err());

@@ -69,6 +69,8 @@ impl Target {
                 ..Secrets::default()
             },
             weakest: Method::Cleartext,
+            binding: None,
+            requires_binding: false,
             minor: 0,
         }
     }

@@ -10,6 +10,7 @@
 //! Everything here panics when it cannot do its work: that fails the test. The tests themselves
 //! are in `e2e/`.
 
+mod authority;
 mod batch;
 mod client;
 mod config;
@@ -24,6 +25,7 @@ mod stream;
 mod transcript;
 mod wait;
 
+pub use authority::{Authority, Fault, Identity, self_signed, write};
 pub use batch::Batch;
 pub use client::{Client, Target};
 pub use config::{Config, Value};
@@ -31,7 +33,7 @@ pub use fake::{Fake, Peer};
 pub use pooler::{Pooler, free_port, pgweir};
 pub use postgres::{Postgres, Role, shared};
 pub use process::{Signal, kill, memory_now, memory_peak, try_kill};
-pub use programs::{Output, pgbench, psql, replicate};
+pub use programs::{Output, pgbench, pgbench_with, psql, psql_with, replicate};
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;
 pub use stream::Stream;

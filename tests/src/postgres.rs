@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pgweir_cluster::{Cluster, ClusterOptions};
 
+use crate::authority::{Identity, write};
 use crate::client::{Client, Target};
 use crate::config::Config;
 use crate::pooler::Pooler;
 use crate::transcript::Transcript;
+use crate::wait::eventually;
 
 /// A running PostgreSQL.
 #[derive(Debug)]
@@ -185,6 +187,44 @@ impl Postgres {
             password: self.cluster.superuser_password().to_owned(),
             database: DATABASE.to_owned(),
         }
+    }
+
+    /// Has it speak TLS with this certificate from its next connection on; `None` switches TLS off.
+    ///
+    /// # Panics
+    /// If it does not take it.
+    pub fn speak_tls(&self, identity: Option<&Identity>, authority: Option<&str>) {
+        let folder = self.cluster.data_dir();
+        let settings = match identity {
+            None => "ALTER SYSTEM SET ssl = off".to_owned(),
+            Some(identity) => {
+                // A new name each time, so that the old files stay good until the new ones are read.
+                let number = self.roles.fetch_add(1, Ordering::Relaxed);
+                let (certificate, key) = identity.write(&folder, &format!("server{number}"));
+                let authority = authority.map_or(String::new(), |text| {
+                    let path = write(&folder, &format!("authority{number}.crt"), text);
+                    path.display().to_string()
+                });
+                format!(
+                    "ALTER SYSTEM SET ssl_cert_file = '{}'; ALTER SYSTEM SET ssl_key_file = '{}'; \
+                     ALTER SYSTEM SET ssl_ca_file = '{authority}'; ALTER SYSTEM SET ssl = on",
+                    certificate.display(),
+                    key.display(),
+                )
+            }
+        };
+        for sql in settings.split("; ") {
+            self.sql(sql);
+        }
+        self.sql("SELECT pg_reload_conf()");
+        let expected = if identity.is_some() { "on" } else { "off" };
+        // The postmaster has read it by the time that its new processes show it.
+        eventually("PostgreSQL has read its settings", || {
+            *self.admin() = None;
+            let shown = self.sql("SELECT current_setting('ssl')").value();
+            (shown == expected).then_some(())
+        });
+        *self.admin() = None;
     }
 
     /// Its port.

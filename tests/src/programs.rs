@@ -23,7 +23,17 @@ pub struct Output {
 /// If it is not installed.
 #[track_caller]
 pub fn psql(target: &Target, script: &str) -> Output {
+    psql_with(target, &[], script)
+}
+
+/// As [`psql`], with further environment variables: those of libpq.
+///
+/// # Panics
+/// If it is not installed.
+#[track_caller]
+pub fn psql_with(target: &Target, variables: &[(&str, &str)], script: &str) -> Output {
     let mut command = program("psql", "postgresql-client", target);
+    command.envs(variables.iter().copied());
     run(command.args([
         "-X",
         "-q",
@@ -36,13 +46,23 @@ pub fn psql(target: &Target, script: &str) -> Output {
     ]))
 }
 
+/// As [`pgbench`], with further environment variables.
+///
+/// # Panics
+/// If it is not installed.
+#[track_caller]
+pub fn pgbench_with(target: &Target, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = program("pgbench", "postgresql", target);
+    run(command.envs(variables.iter().copied()).args(arguments))
+}
+
 /// Runs `pgbench`.
 ///
 /// # Panics
 /// If it is not installed.
 #[track_caller]
 pub fn pgbench(target: &Target, arguments: &[&str]) -> Output {
-    run(program("pgbench", "postgresql", target).args(arguments))
+    pgbench_with(target, &[], arguments)
 }
 
 /// Runs a program of PostgreSQL's that replicates, such as `pg_basebackup`.

@@ -35,6 +35,8 @@ impl Account {
                     ..Secrets::default()
                 },
                 weakest: Method::Cleartext,
+                binding: None,
+                requires_binding: false,
                 minor: 0,
             },
             derivations: 0,

@@ -159,6 +159,18 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        alert: "PgweirCertificateExpires",
+        fault: &[(
+            "pgweir_tls_certificate_days_left{side=\"clients\"}",
+            "13x41",
+        )],
+        at: 2,
+        healthy: &[(
+            "pgweir_tls_certificate_days_left{side=\"clients\"}",
+            "14x41",
+        )],
+    },
+    Case {
         alert: "PgweirPinned",
         fault: &[
             ("pgweir_pool_pinned_servers{reason=\"listen\"}", "2x41"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem};
 
+use super::ident::unknown_map;
 use super::level::{Chain, Found, Level};
 use super::passwords::{Entry, Password};
 use super::secrets::check_name;
@@ -30,11 +31,12 @@ pub(super) fn check(
     };
     checker.listeners();
     checker.whole_seconds();
+    checker.rules();
     if databases.is_empty() {
         checker.missing("serves no database: add a section [databases.NAME]");
     }
     let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
-    if users.is_empty() && !auth_file {
+    if users.is_empty() && !auth_file && config.auth_type != AuthType::Any {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
     for database in databases {
@@ -72,6 +74,22 @@ impl Checker<'_> {
         } else if listen.addresses.is_empty() && !addresses.broken && !dir.broken {
             let message = "leaves nowhere to listen: set listen_addr or unix_socket_dir";
             self.at(&globals, &addresses, message.to_owned());
+        }
+    }
+
+    /// Whether rules are where they are asked for, and maps where rules ask for them.
+    fn rules(&mut self) {
+        let globals = Chain::new(&[self.global]);
+        let auth_type = globals.find("auth_type");
+        let has_rules = globals.get::<Option<String>>("auth_hba_file").is_some();
+        if self.config.auth_type == AuthType::Hba && !has_rules {
+            let message = "needs auth_hba_file, which names the file of rules".to_owned();
+            self.at(&globals, &auth_type, message);
+        }
+        for (origin, map) in self.config.hba.maps() {
+            if !self.config.ident.has(map) {
+                self.problems.push(unknown_map(origin, map));
+            }
         }
     }
 
@@ -170,6 +188,11 @@ impl Checker<'_> {
             self.at(&chain, &user, message);
             return;
         }
+        if forced.is_none() && self.config.auth_type == AuthType::Any && !user.broken {
+            let message = "is missing, and auth_type any takes no name from clients; add it";
+            let key = key_of(&database.level.path, "user");
+            self.report(&database.level.origin, &key, message.to_owned());
+        }
         match (&database.password.password, forced) {
             (Password::Set(Secret::Scram(_)), _) => {
                 let message = "is a SCRAM verifier, which lets nobody into PostgreSQL; \
@@ -219,7 +242,10 @@ impl Checker<'_> {
     /// Whether a client can prove itself to the pooler.
     fn client_login(&mut self, user: &Entry<'_, Arc<User>>) {
         let auth_type = match self.config.auth_type {
-            AuthType::Trust => return,
+            AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer => return,
+            // Which rule a client meets is not known before it comes.
+            AuthType::Hba => return,
+            AuthType::Plain => "plain",
             AuthType::Md5 => "md5",
             AuthType::ScramSha256 => "scram-sha-256",
         };

@@ -3,6 +3,8 @@
 //! Where both name a setting they have to agree: which of two different limits was meant is
 //! nobody's guess to make.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,6 +68,7 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
     }
     let mut database = Section::new(Origin::Url);
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut tls = tls::Parameters::new();
     for (name, value) in std::mem::take(&mut url.parameters) {
         let origin = Origin::UrlParameter(printable(&name));
         match seen.insert(name.clone(), value.clone()) {
@@ -104,10 +107,8 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
                     _ => *part = Some(value),
                 }
             }
-            Some(Meaning::SslMode) => {
-                if let Err(message) = sslmode(&value) {
-                    problems.push(Problem::new(&origin, "", message));
-                }
+            Some(Meaning::Tls) => {
+                tls.insert(name, (value, origin));
             }
             Some(Meaning::NotYet) => {
                 problems.push(Problem::new(&origin, "", settings::NOT_YET));
@@ -119,6 +120,7 @@ fn from_url(raw: &mut Raw, mut url: Url, problems: &mut Vec<Problem>) {
             }
         }
     }
+    tls::give(&mut database, tls, problems);
     let user = url.user.unwrap_or_default();
     let mut login = Section::new(Origin::Url);
     let password = Value::from(url.password.unwrap_or_default());
@@ -179,18 +181,6 @@ fn give(
     globals.give(name, value, origin);
 }
 
-fn sslmode(value: &str) -> Result<(), String> {
-    match value {
-        // Without TLS all three end in the same plain connection.
-        "disable" | "allow" | "prefer" => Ok(()),
-        "require" | "verify-ca" | "verify-full" => Err(format!(
-            "asks for {value}, but this version has no TLS to servers yet; use disable where the \
-             network is trusted"
-        )),
-        _ => Err("must be disable, allow or prefer".to_owned()),
-    }
-}
-
 /// A list of the one schema of this name, which Prisma takes as it is written. A name that is the same without
 /// quotes goes without.
 fn schema(name: &str) -> String {
@@ -220,7 +210,8 @@ enum Meaning {
     /// statements or types.
     Application,
     Part(fn(&mut Url) -> &mut Option<String>),
-    SslMode,
+    /// It concerns TLS with PostgreSQL.
+    Tls,
     NotYet,
 }
 
@@ -254,15 +245,19 @@ const PARAMETERS: &[(&str, Meaning)] = &[
     ("dbname", Meaning::Part(|url| &mut url.dbname)),
     ("user", Meaning::Part(|url| &mut url.user)),
     ("password", Meaning::Part(|url| &mut url.password)),
-    ("sslmode", Meaning::SslMode),
-    ("sslcert", Meaning::NotYet),
-    ("sslkey", Meaning::NotYet),
+    ("sslmode", Meaning::Tls),
+    ("sslrootcert", Meaning::Tls),
+    ("sslcert", Meaning::Tls),
+    ("sslkey", Meaning::Tls),
+    ("sslcrl", Meaning::Tls),
+    ("sslnegotiation", Meaning::Tls),
+    ("ssl_min_protocol_version", Meaning::Tls),
+    ("channel_binding", Meaning::Tls),
+    ("sslaccept", Meaning::Tls),
     ("sslpassword", Meaning::NotYet),
     ("sslidentity", Meaning::NotYet),
-    ("sslrootcert", Meaning::NotYet),
-    ("sslaccept", Meaning::NotYet),
-    ("channel_binding", Meaning::NotYet),
-    ("gssencmode", Meaning::NotYet),
+    // Without it PostgreSQL is spoken to as libpq does where there is no ticket.
+    ("gssencmode", Meaning::Tls),
     ("target_session_attrs", Meaning::NotYet),
     ("load_balance_hosts", Meaning::NotYet),
     ("options", Meaning::NotYet),

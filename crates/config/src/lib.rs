@@ -7,23 +7,29 @@
 //!
 //! Names of settings and their meaning are PgBouncer's; see the manual for the few of our own.
 
+pub mod access;
 pub mod check;
 mod consistency;
 mod env;
+pub mod hba;
 mod http;
+pub mod ident;
 mod level;
 mod listen;
 mod listing;
 mod log;
 mod outside;
 mod passwords;
+mod pattern;
 mod pool;
 pub mod raw;
+mod records;
 pub mod reload;
 mod resolve;
 mod secrets;
 pub mod settings;
 mod startup;
+mod tls;
 mod value;
 mod warnings;
 
@@ -36,6 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use access::AuthType;
 pub use http::{Compat, Http, Otlp, TokenKeys};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
@@ -45,8 +52,14 @@ pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
 pub use startup::{pool_info, startup_lines};
+pub use tls::{
+    Authorities, ChannelBinding, Negotiation, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
+    TlsVersion, Unfit,
+};
 pub use value::{Kind, Unit};
 
+use hba::Hba;
+use ident::IdentMaps;
 use pgweir_settings::{Origin, finish};
 use raw::Raw;
 
@@ -97,6 +110,10 @@ pub struct Config {
     pub workers: Workers,
     /// How clients prove who they are.
     pub auth_type: AuthType,
+    /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
+    pub hba: Hba,
+    /// Who of the system is which user (`auth_ident_file`).
+    pub ident: IdentMaps,
     /// Databases by the name clients use.
     pub databases: BTreeMap<String, Arc<Database>>,
     /// The database named `*`: serves any name not listed in `databases`.
@@ -107,6 +124,8 @@ pub struct Config {
     pub max_client_conn: u32,
     /// Servers open at once for a user whose section does not say (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
+    /// Clients logged in at once as a user whose section does not say (`max_user_client_connections`).
+    pub max_user_client_connections: Option<NonZeroU32>,
     /// Time a client has from its first byte to the end of its login (`client_login_timeout`).
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
@@ -117,6 +136,8 @@ pub struct Config {
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
+    /// What clients are spoken to with.
+    pub client_tls: Arc<Tls>,
     /// TCP keepalive and buffers of both sides.
     pub tcp: Tcp,
     /// What is logged of the comings and goings.
@@ -127,15 +148,16 @@ pub struct Config {
     pub probe_interval: Option<Duration>,
 }
 
-/// How clients prove who they are (`auth_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthType {
-    /// Any listed user, no proof asked.
-    Trust,
-    /// MD5 challenge; a user whose secret is a SCRAM verifier is asked for SCRAM.
-    Md5,
-    /// SCRAM-SHA-256 only.
-    ScramSha256,
+impl Config {
+    /// A user that has no section and no secret here.
+    pub fn unlisted_user(&self, name: &str) -> User {
+        User {
+            name: name.to_owned(),
+            secret: None,
+            max_user_connections: self.max_user_connections,
+            max_user_client_connections: self.max_user_client_connections,
+        }
+    }
 }
 
 /// What the pooler knows of a user's password.
@@ -181,6 +203,8 @@ pub struct Database {
     pub name: String,
     /// Where its servers are.
     pub server: ServerAddress,
+    /// What they are spoken to with.
+    pub tls: Arc<ServerTls>,
     /// Name of the database in PostgreSQL; `None` takes the name the client asked for, which only
     /// the fallback does.
     pub dbname: Option<String>,

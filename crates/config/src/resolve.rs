@@ -8,16 +8,19 @@ use pgweir_settings::text::key_of;
 use pgweir_settings::{Problem, finish};
 
 use super::consistency;
+use super::hba::Hba;
+use super::ident::IdentMaps;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held};
 use super::raw::Raw;
 use super::settings::Scope;
-use super::warnings;
 use super::{
-    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, Tcp, User, Workers,
+    AuthType, Config, Database, Listen, Log, PoolConfig, ServerAddress, ServerTls, Tcp, User,
+    Workers,
 };
+use super::{tls, warnings};
 
 /// A configuration and how it came about.
 #[derive(Debug, Clone)]
@@ -76,13 +79,22 @@ pub(super) fn resolve_into(
             value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
         })
         .collect();
+    let server_tls = tls::servers(&globals, &raw.folder, outside, problems);
     let databases: Vec<Entry<'_, Arc<Database>>> = databases
         .iter()
         .map(|(name, level, password)| Entry {
             name,
             level,
             password,
-            value: Arc::new(database(name, level, password, &global, &users)),
+            value: {
+                let chain = Chain::new(&[level, &global]);
+                let is_special = tls::SERVER_SETTINGS.iter().any(|name| level.gives(name));
+                let tls = match is_special {
+                    true => tls::servers(&chain, &raw.folder, outside, problems),
+                    false => server_tls.clone(),
+                };
+                Arc::new(database((name, password), (level, &global), tls, &users))
+            },
         })
         .collect();
 
@@ -90,10 +102,21 @@ pub(super) fn resolve_into(
         .iter()
         .map(|entry| (entry.name.to_owned(), Arc::clone(&entry.value)))
         .collect();
+    let named = |name: &str| {
+        let written = globals.get::<Option<String>>(name)?;
+        Some(raw.folder.join(written))
+    };
+    let (rules, maps) = (named("auth_hba_file"), named("auth_ident_file"));
     let config = Config {
         listen: Listen::read(&globals),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
+        hba: rules
+            .map(|path| Hba::read(&path, outside, problems))
+            .unwrap_or_default(),
+        ident: maps
+            .map(|path| IdentMaps::read(&path, outside, problems))
+            .unwrap_or_default(),
         fallback_database: by_name.remove("*"),
         databases: by_name,
         users: users
@@ -102,10 +125,12 @@ pub(super) fn resolve_into(
             .collect(),
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
+        max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: ignore_startup_parameters(&globals),
+        client_tls: tls::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
@@ -124,9 +149,14 @@ pub(super) fn resolve_into(
 
 fn auth_type(globals: &Chain<'_>) -> AuthType {
     match globals.get::<&str>("auth_type") {
+        "any" => AuthType::Any,
         "trust" => AuthType::Trust,
+        "plain" => AuthType::Plain,
         "md5" => AuthType::Md5,
         "scram-sha-256" => AuthType::ScramSha256,
+        "cert" => AuthType::Cert,
+        "peer" => AuthType::Peer,
+        "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }
 }
@@ -152,10 +182,9 @@ fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
 }
 
 fn database(
-    name: &str,
-    level: &Level,
-    password: &Held,
-    global: &Level,
+    (name, password): (&str, &Held),
+    (level, global): (&Level, &Level),
+    tls: Arc<ServerTls>,
     users: &[Entry<'_, Arc<User>>],
 ) -> Database {
     let chain = Chain::new(&[level, global]);
@@ -177,6 +206,7 @@ fn database(
     Database {
         name: name.to_owned(),
         server: server(&chain),
+        tls,
         dbname,
         forced_user: chain.get("user"),
         password: password.secret(),

@@ -157,6 +157,15 @@ pub(super) const MANUAL: &str = "docs/configuration.md";
 
 /// A text setting of moderate length.
 const TEXT: Kind = Kind::Text { len_max: 1024 };
+/// What PgBouncer and libpq call sslmode.
+const TLS_MODE: Kind = Kind::Choice(&[
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+]);
 /// SQL that runs on servers.
 const SQL: Kind = Kind::Text { len_max: 64 * 1024 };
 /// A time where 0 switches the limit off.
@@ -223,8 +232,12 @@ pub static SETTINGS: &[Setting] = &[
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
 
     // Who may come in.
-    Setting::new(G, "auth_type", Kind::Choice(&["trust", "md5", "scram-sha-256"]), "scram-sha-256",
-        "How clients prove who they are. `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5."),
+    Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
+        "How clients prove who they are; see [Security](security.md). `md5` asks users whose secret is a SCRAM verifier for SCRAM. PgBouncer's default is md5, and it has `peer` in `auth_hba_file` only."),
+    Setting::new(G, "auth_hba_file", TEXT, "",
+        "File of rules in the form of `pg_hba.conf`, for `auth_type = \"hba\"`: the first that fits says how a client proves who it is. A relative path starts at the configuration file."),
+    Setting::new(G, "auth_ident_file", TEXT, "",
+        "File in the form of `pg_ident.conf`: which user of the system or of a certificate may be which user, for rules with `map=`."),
     Setting::new(G, "auth_file", TEXT, "",
         "File of lines `\"user\" \"secret\"` for users that have no secret in `[users]`; a relative path starts at the configuration file."),
     Setting::new(DU, "password", Kind::Secret, "",
@@ -255,6 +268,52 @@ pub static SETTINGS: &[Setting] = &[
         "Value every server of the database is opened with."),
     Setting::new(D, "search_path", TEXT, "",
         "Value every server of the database is opened with. PgBouncer does not have it."),
+
+    // TLS towards clients.
+    Setting::new(G, "client_tls_sslmode", TLS_MODE, "disable",
+        "Whether clients are spoken to in TLS. `allow` and `prefer`: those that ask for it. `require`: all, but for unix sockets. `verify-ca` and `verify-full`: all, with a certificate that `client_tls_ca_file` signed."),
+    Setting::new(G, "client_tls_cert_file", TEXT, "",
+        "PEM file of the certificate, and of what signed it, that clients see. A reload reads it again."),
+    Setting::new(G, "client_tls_key_file", TEXT, "",
+        "PEM file of the certificate's private key."),
+    Setting::new(G, "client_tls_ca_file", TEXT, "",
+        "PEM file of the authorities whose signature makes a client's certificate good; `system` is those the system trusts. With `prefer` and `require` a certificate is asked for and need not be there."),
+    Setting::new(G, "client_tls_crl_file", TEXT, "",
+        "PEM file of lists of revoked client certificates. PgBouncer does not have it."),
+    Setting::new(G, "client_tls_protocols", TEXT, "secure",
+        "Versions of TLS: `secure` is both of `tlsv1.2,tlsv1.3`; older ones are not spoken."),
+    Setting::new(G, "client_tls_ciphers", TEXT, "default",
+        "Cipher suites of TLS 1.2 by OpenSSL's names, separated by colons; `default` is all that are safe, and no others are spoken."),
+    Setting::new(G, "client_tls13_ciphers", TEXT, "",
+        "Cipher suites of TLS 1.3; unset is all."),
+    Setting::new(G, "client_tls_ecdhcurve", TEXT, "auto",
+        "Groups of key exchange (`X25519`, `prime256v1`, `secp384r1`), separated by colons."),
+    Setting::new(G, "client_tls_dheparams", TEXT, "auto",
+        "Without meaning here: no key exchange that needs parameters is spoken."),
+
+    // TLS towards servers.
+    Setting::new(GD, "server_tls_sslmode", TLS_MODE, "prefer",
+        "Whether PostgreSQL is spoken to in TLS, as libpq's `sslmode`: `require` encrypts, `verify-ca` also looks at who signed its certificate, `verify-full` also at whose it is. Unix sockets go without."),
+    Setting::new(GD, "server_tls_ca_file", TEXT, "",
+        "PEM file of the authorities whose signature makes PostgreSQL's certificate good; unset or `system` is those the system trusts."),
+    Setting::new(GD, "server_tls_cert_file", TEXT, "",
+        "PEM file of the certificate that PostgreSQL sees, if it asks for one."),
+    Setting::new(GD, "server_tls_key_file", TEXT, "",
+        "PEM file of that certificate's private key."),
+    Setting::new(GD, "server_tls_crl_file", TEXT, "",
+        "PEM file of lists of revoked certificates of servers. PgBouncer does not have it."),
+    Setting::new(GD, "server_tls_protocols", TEXT, "secure",
+        "Versions of TLS: `secure` is both of `tlsv1.2,tlsv1.3`."),
+    Setting::new(GD, "server_tls_ciphers", TEXT, "default",
+        "Cipher suites of TLS 1.2 by OpenSSL's names, separated by colons; `default` is all that are safe."),
+    Setting::new(GD, "server_tls13_ciphers", TEXT, "",
+        "Cipher suites of TLS 1.3; unset is all."),
+    Setting::new(GD, "server_tls_ecdhcurve", TEXT, "auto",
+        "Groups of key exchange, separated by colons. PgBouncer does not have it."),
+    Setting::new(GD, "server_tls_negotiation", Kind::Choice(&["postgres", "direct"]), "postgres",
+        "How TLS begins, as libpq's `sslnegotiation`: `direct` spares a round trip and needs PostgreSQL 17. PgBouncer does not have it."),
+    Setting::new(GD, "server_channel_binding", Kind::Choice(&["disable", "prefer", "require"]), "prefer",
+        "Whether the proof of a password is good for one TLS connection alone (SCRAM-SHA-256-PLUS), as libpq's `channel_binding`. PgBouncer does not have it."),
 
     // Pools.
     Setting::new(GDU, "pool_mode", Kind::Choice(&["session", "transaction", "statement"]), "session",
@@ -393,6 +452,18 @@ pub static SETTINGS: &[Setting] = &[
         "Cores of PostgreSQL's machine, to compare its active sessions with. PgBouncer does not have it."),
 ];
 
+/// Values of `auth_type`.
+const AUTH_TYPES: &[&str] = &[
+    "any",
+    "trust",
+    "plain",
+    "md5",
+    "scram-sha-256",
+    "cert",
+    "peer",
+    "hba",
+];
+
 /// Settings PgBouncer has and this version has not.
 #[rustfmt::skip]
 const UNSUPPORTED: &[(Scope, &str)] = {
@@ -405,17 +476,10 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         // Console and peers.
         (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_hba_file"), (Global, "auth_ident_file"), (Global, "auth_user"),
+        (Global, "auth_user"),
         (Global, "auth_query"), (Global, "auth_dbname"), (Global, "auth_ldap_options"),
         (Global, "scram_iterations"), (Global, "login_notify_message"),
         (Database, "auth_user"), (Database, "auth_query"), (Database, "auth_dbname"),
-        // TLS.
-        (Global, "client_tls_sslmode"), (Global, "client_tls_key_file"), (Global, "client_tls_cert_file"),
-        (Global, "client_tls_ca_file"), (Global, "client_tls_protocols"), (Global, "client_tls_ciphers"),
-        (Global, "client_tls13_ciphers"), (Global, "client_tls_ecdhcurve"), (Global, "client_tls_dheparams"),
-        (Global, "server_tls_sslmode"), (Global, "server_tls_ca_file"), (Global, "server_tls_key_file"),
-        (Global, "server_tls_cert_file"), (Global, "server_tls_protocols"), (Global, "server_tls_ciphers"),
-        (Global, "server_tls13_ciphers"),
         // Sessions.
         (Global, "track_extra_parameters"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),

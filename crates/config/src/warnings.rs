@@ -22,8 +22,12 @@ pub(super) fn of(
 ) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let globals = Chain::new(&[global]);
-    if config.auth_type == AuthType::Trust {
-        warnings.extend(trust(config, &globals));
+    match config.auth_type {
+        AuthType::Trust => warnings.extend(trust(config, &globals)),
+        AuthType::Any => warnings.extend(any(config, &globals)),
+        AuthType::Plain => warnings.extend(plain(config, &globals)),
+        AuthType::Hba => warnings.extend(trusting(config)),
+        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer => {}
     }
     let mut files = Files {
         folder,
@@ -51,13 +55,7 @@ fn trust(config: &Config, globals: &Chain<'_>) -> Vec<Problem> {
         Problem::new(found.origin, globals.key("auth_type"), message).with_value("trust")
     };
     let mut warnings = Vec::new();
-    let open = config.listen.addresses.iter();
-    let open: Vec<String> = open
-        .filter(|address| !address.is_loopback())
-        .map(IpAddr::to_string)
-        .collect();
-    if !open.is_empty() {
-        let addresses = open.join(", ");
+    if let Some(addresses) = open_addresses(config) {
         warnings.push(warning(format!(
             "lets everybody in who reaches {addresses} and knows the name of a user"
         )));
@@ -68,6 +66,41 @@ fn trust(config: &Config, globals: &Chain<'_>) -> Vec<Problem> {
         ));
     }
     warnings
+}
+
+/// Nobody has to prove anything, or to be known.
+fn any(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
+    let addresses = open_addresses(config)?;
+    let found = globals.find("auth_type");
+    let message = format!("lets everybody in who reaches {addresses}");
+    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("any"))
+}
+
+/// Passwords are sent as they are.
+fn plain(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
+    let addresses = open_addresses(config)?;
+    let found = globals.find("auth_type");
+    let message =
+        format!("has clients of {addresses} send their passwords in clear text; use scram-sha-256");
+    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("plain"))
+}
+
+/// Rules that let clients of other machines in without a proof.
+fn trusting(config: &Config) -> impl Iterator<Item = Problem> {
+    config.hba.trusting().map(|(origin, whom)| {
+        let message = format!("lets everybody in from {whom}, who knows the name of a user");
+        Problem::new(origin, "", message)
+    })
+}
+
+/// Addresses that other machines may reach; `None` if there are none.
+fn open_addresses(config: &Config) -> Option<String> {
+    let open = config.listen.addresses.iter();
+    let open: Vec<String> = open
+        .filter(|address| !address.is_loopback())
+        .map(IpAddr::to_string)
+        .collect();
+    (!open.is_empty()).then(|| open.join(", "))
 }
 
 /// Files that hold secrets.

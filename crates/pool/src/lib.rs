@@ -41,6 +41,7 @@ pub mod session;
 pub mod spelling;
 pub mod statements;
 pub mod stock;
+pub mod stream;
 mod text;
 pub mod time;
 pub mod trace;

@@ -1,12 +1,13 @@
 //! A server connection with its stream, as pools keep it and sessions hold it.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 
 use pgweir_wire::encode;
 
 use crate::id::{ServerId, WorkerId};
 use crate::inflow::Inflow;
 use crate::recovery::{Next, Recovery};
+use crate::stream::Stream;
 use crate::upstream::{FromServer, Upstream};
 
 /// Where the events of a server's stream are heard.
@@ -88,7 +89,7 @@ pub struct Server<S> {
     pub(crate) unsent: Vec<u8>,
 }
 
-impl<S: Read + Write> Server<S> {
+impl<S: Stream> Server<S> {
     /// A server that has just logged in over `stream`.
     pub fn new(id: ServerId, stream: S, upstream: Upstream) -> Self {
         Self {
@@ -249,7 +250,7 @@ pub struct Returning<S> {
     recovery: Recovery,
 }
 
-impl<S: Read + Write> Returning<S> {
+impl<S: Stream> Returning<S> {
     /// A server that goes through `recovery`.
     pub fn new(server: Box<Server<S>>, recovery: Recovery) -> Self {
         Self { server, recovery }
@@ -274,10 +275,10 @@ impl<S: Read + Write> Returning<S> {
     }
 }
 
-/// Moves `held` into `scratch` and reads behind it. A read that does not fill the buffer has
-/// emptied the socket: with edge-triggered readiness the next bytes bring an event of their own.
+/// Moves `held` into `scratch` and reads behind it. Once the stream is empty the next bytes bring an
+/// event of their own, as readiness is edge-triggered.
 pub(crate) fn fill(
-    stream: &mut impl Read,
+    stream: &mut impl Stream,
     held: &mut Vec<u8>,
     inflow: &mut Inflow,
     scratch: &mut [u8],
@@ -290,7 +291,7 @@ pub(crate) fn fill(
             Ok(len) => {
                 scratch[..kept].copy_from_slice(held);
                 *held = Vec::new();
-                if kept + len < scratch.len() {
+                if kept + len < scratch.len() && !stream.has_more() {
                     inflow.emptied();
                 }
                 return Ok(Some(kept + len));

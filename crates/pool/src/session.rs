@@ -17,7 +17,7 @@ mod limits;
 mod pinned;
 mod wording;
 
-use std::io::{self, Read, Write};
+use std::io;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -28,6 +28,7 @@ use crate::pool::Place;
 use crate::relay::{Attach, FromClient, Hold, OwnAnswer, Relay, Violation};
 use crate::repeats::Repeats;
 use crate::server::{self, Returning, Server};
+use crate::stream::Stream;
 use crate::time::Time;
 use crate::trace::Thresholds;
 use crate::upstream::{Broken, OwnError};
@@ -158,7 +159,7 @@ impl End {
     }
 }
 
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
+impl<C: Stream, S: Stream> Session<C, S> {
     /// A session that begins at `now`, after login, and puts what it has to say into words with
     /// `wording`. The driver that adopts it gives it the rules of its pool.
     pub fn new(client: C, relay: Relay, wording: Wording, now: Time) -> Self {

@@ -3,7 +3,6 @@
 //! Whoever shares it holds the lock for one decision at a time and never across I/O that can block.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::budget::Group;
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::pool::{self, Action, Checkout, CloseReason, Condition, Place, Pool, Refusal};
 use crate::server::Server;
+use crate::stream::Stream;
 use crate::time::Time;
 use crate::upstream::audit::{HUNT, News, SUSPECTS_MAX, Suspects};
 use crate::upstream::sequences::Readers;
@@ -86,7 +86,7 @@ pub struct Stock<S> {
     wait_max: Duration,
 }
 
-impl<S: Read + Write> Stock<S> {
+impl<S: Stream> Stock<S> {
     /// An empty pool for `workers` workers whose servers are numbered from `first`. A server that
     /// was idle for `check_delay` is checked before it is used.
     pub fn new(

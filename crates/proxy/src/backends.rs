@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use pgweir_pool::id::ServerId;
 
-use crate::link::{CancelAddress, CancelTarget};
+use crate::dial::Peer;
+use crate::link::CancelTarget;
 
 /// The processes behind all servers that are logged in. Locked when a server is opened or closed,
 /// and once per look of a probe.
@@ -38,11 +39,11 @@ impl Backends {
     }
 
     /// Our servers at an address, by the numbers of their processes.
-    pub(crate) fn processes(&self, address: &CancelAddress) -> HashMap<u32, ServerId> {
+    pub(crate) fn processes(&self, address: &Peer) -> HashMap<u32, ServerId> {
         let by_server = self.by_server.lock().expect("no panic under the lock");
         by_server
             .iter()
-            .filter(|(_, process)| process.address == *address)
+            .filter(|(_, process)| process.server.address == *address)
             .map(|(&server, process)| (process.pid, server))
             .collect()
     }

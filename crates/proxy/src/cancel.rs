@@ -5,10 +5,9 @@ use std::time::Duration;
 use pgweir_pool::server::Delivery;
 use pgweir_wire::startup;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 use tracing::debug;
 
-use crate::link::{CancelAddress, CancelTarget};
+use crate::link::CancelTarget;
 
 /// Time to deliver a request. PgBouncer's `cancel_wait_timeout` has the same default.
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
@@ -23,14 +22,8 @@ pub(crate) async fn deliver(target: &CancelTarget) -> Delivery {
 async fn deliver_within(target: &CancelTarget, most: Duration) -> Delivery {
     let mut outcome = Delivery::Over;
     let delivery = async {
-        match &target.address {
-            CancelAddress::Tcp(peer) => {
-                send(TcpStream::connect(peer).await?, target, &mut outcome).await
-            }
-            CancelAddress::Unix(path) => {
-                send(UnixStream::connect(path).await?, target, &mut outcome).await
-            }
-        }
+        let stream = target.server.again().await?;
+        send(stream, target, &mut outcome).await
     };
     match tokio::time::timeout(most, delivery).await {
         Ok(Ok(())) => return Delivery::Over,
@@ -50,6 +43,7 @@ async fn send(
     startup::encode_cancel(&mut out, target.pid, &target.key);
     *outcome = Delivery::InDoubt;
     stream.write_all(&out).await?;
+    stream.flush().await?;
     let mut rest = [0; 64];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())

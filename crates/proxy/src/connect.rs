@@ -15,14 +15,16 @@ use pgweir_wire::login::{
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tracing::debug;
 
-use crate::link::{CancelAddress, CancelTarget, Link, Server};
+use crate::dial::{Dialled, Reached, Way};
+use crate::link::{CancelTarget, Link, Server};
 use crate::pool_handle::{Keys, PoolHandle, Welcome};
-use crate::socket::{self, Socket};
+use crate::socket::Socket;
 use crate::texts::{ClientError, seconds};
+use crate::tls::servers::{Connectors, TlsError};
 use crate::wire_io::Inbound;
-use pgweir_config::{Secret, ServerAddress, Tcp};
+use pgweir_config::{Secret, Tcp};
 
 /// Why a server could not be opened.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) enum ConnectError {
     Unreachable(io::Error),
     /// It took longer than `server_connect_timeout`.
     Timeout(std::time::Duration),
+    /// The connection cannot be encrypted, and has to be.
+    Tls(TlsError),
     /// The connection broke during login.
     Broken(io::Error),
     /// PostgreSQL refused the login or the connect query, or the login failed on its side or ours.
@@ -46,7 +50,18 @@ impl ConnectError {
                 sqlstate,
                 Some(SqlState::FEATURE_NOT_SUPPORTED | SqlState::PROTOCOL_VIOLATION)
             ),
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) | Self::Login(_) => false,
+            _ => false,
+        }
+    }
+
+    /// Whether the other way, with TLS or without, may be let in.
+    fn is_about_encryption(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::INVALID_AUTHORIZATION)
+            }
+            _ => false,
         }
     }
 
@@ -58,9 +73,7 @@ impl ConnectError {
                 let sqlstate = sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE);
                 ClientError::new(sqlstate, message.clone())
             }
-            Self::Login(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => {
-                self.client_error()
-            }
+            _ => self.client_error(),
         }
     }
 
@@ -89,6 +102,11 @@ impl ConnectError {
                 Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
                 _ => remedy(Cause::LoginFailing),
             }),
+            Self::Tls(error) => ClientError::new(
+                SqlState::CONNECTION_FAILURE,
+                "the connection to PostgreSQL cannot be encrypted",
+            )
+            .hint(error.remedy()),
             Self::Login(LoginError::NoSecret { method }) => ClientError::new(
                 SqlState::INVALID_AUTHORIZATION,
                 format!(
@@ -99,7 +117,10 @@ impl ConnectError {
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
             Self::Broken(_)
             | Self::Login(
-                LoginError::TooWeak { .. } | LoginError::Scram(_) | LoginError::Protocol(_),
+                LoginError::TooWeak { .. }
+                | LoginError::Unbound
+                | LoginError::Scram(_)
+                | LoginError::Protocol(_),
             ) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,
                 "the login to PostgreSQL broke off",
@@ -120,6 +141,7 @@ impl std::fmt::Display for ConnectError {
                     seconds(*limit)
                 )
             }
+            Self::Tls(error) => write!(f, "{error}. {}", error.remedy()),
             Self::Broken(error) => write!(f, "connection broke during login: {error}"),
             Self::Login(error) => error.fmt(f),
         }
@@ -148,6 +170,8 @@ pub(crate) struct Login<'a> {
     pub(crate) keys: &'a mut Keys,
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) connect_query: Option<&'a str>,
+    /// What a proof is bound to, and whether it has to be.
+    pub(crate) binding: (Option<Vec<u8>>, bool),
 }
 
 /// What a login brought.
@@ -180,7 +204,7 @@ pub(crate) async fn open(
     id: ServerId,
     permit: Permit,
     secret: Option<&Secret>,
-    tcp: &Tcp,
+    (tcp, connectors): (&Tcp, &Connectors),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let settings = pool.settings();
     let limit = settings.config.server_connect_timeout;
@@ -195,9 +219,16 @@ pub(crate) async fn open(
     // It may be SQL that a WAL sender does not take.
     let connect_query = database.connect_query.as_deref();
     let connect_query = connect_query.filter(|_| pool.replication.is_none());
+    let way = Way {
+        server: &database.server,
+        tls: &database.tls,
+        tcp,
+        connectors,
+    };
     let attempt = async {
         loop {
-            let login = Login {
+            let mut login = Login {
+                binding: (None, false),
                 user: user.to_owned(),
                 database: name.to_owned(),
                 secret: database.password.as_ref().or(secret),
@@ -206,7 +237,7 @@ pub(crate) async fn open(
                 parameters: &parameters,
                 connect_query,
             };
-            match connect(&database.server, login, tcp).await {
+            match connect(way, &mut login).await {
                 Err(error) if !keys.refuse_newer && error.is_about_version() => {
                     keys.refuse_newer = true;
                 }
@@ -220,7 +251,7 @@ pub(crate) async fn open(
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit))),
     };
-    let (socket, address, logged_in) = match outcome {
+    let (socket, server, logged_in) = match outcome {
         Ok(opened) => opened,
         Err(error) => return Err((permit, error)),
     };
@@ -237,37 +268,52 @@ pub(crate) async fn open(
         permit,
         cancel: logged_in
             .key
-            .map(|(pid, key)| Arc::new(CancelTarget { address, pid, key })),
+            .map(|(pid, key)| Arc::new(CancelTarget { server, pid, key })),
     };
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
 /// Connects and logs in.
 async fn connect(
-    server: &ServerAddress,
-    login: Login<'_>,
-    tcp: &Tcp,
-) -> Result<(Socket, CancelAddress, LoggedIn), ConnectError> {
-    match server {
-        ServerAddress::Tcp { host, port } => {
-            let mut stream = TcpStream::connect((host.as_str(), *port))
-                .await
-                .map_err(ConnectError::Unreachable)?;
-            socket::tune((&stream).into(), tcp)?;
-            let logged_in = log_in(&mut stream, login).await?;
-            // A name may stand for several servers, and a key is known to one of them.
-            let peer = CancelAddress::Tcp(stream.peer_addr()?);
-            Ok((Socket::from(stream.into_std()?), peer, logged_in))
-        }
-        ServerAddress::Unix(path) => {
-            let mut stream = UnixStream::connect(path)
-                .await
-                .map_err(ConnectError::Unreachable)?;
-            let logged_in = log_in(&mut stream, login).await?;
-            let peer = CancelAddress::Unix(path.clone());
-            Ok((Socket::from(stream.into_std()?), peer, logged_in))
+    way: Way<'_>,
+    login: &mut Login<'_>,
+) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
+    let (stream, reached, logged_in) = enter(way, login).await?;
+    let (stream, connection) = stream.into_parts();
+    let socket = Socket::new(stream.into_socket()?, connection);
+    Ok((socket, reached, logged_in))
+}
+
+/// Connects and logs in, with TLS or without as the settings say. As libpq, what is only preferred is given up
+/// where PostgreSQL does not let anybody in that way.
+///
+/// # Errors
+/// PostgreSQL cannot be reached, does not let us in, or breaks the protocol.
+pub(crate) async fn enter(
+    way: Way<'_>,
+    login: &mut Login<'_>,
+) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
+    let (&last, others) = way.attempts().split_last().expect("one way at least");
+    for &encrypts in others {
+        match enter_by(way, encrypts, login).await {
+            Err(error) if error.is_about_encryption() => {
+                debug!(%error, encrypts, "trying the other way")
+            }
+            outcome => return outcome,
         }
     }
+    enter_by(way, last, login).await
+}
+
+async fn enter_by(
+    way: Way<'_>,
+    encrypts: bool,
+    login: &mut Login<'_>,
+) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
+    let (mut stream, reached) = way.dial(encrypts).await?;
+    login.binding = way.binding(&stream);
+    let logged_in = log_in(&mut stream, login).await?;
+    Ok((stream, reached, logged_in))
 }
 
 /// Logs in over a connected stream, up to where the first query may be sent.
@@ -276,14 +322,16 @@ async fn connect(
 /// PostgreSQL does not let us in, or breaks the protocol.
 pub(crate) async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    login: Login<'_>,
+    login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {
     let mut identity = Identity {
         secrets: secrets(login.secret, login.keys),
-        user: login.user,
-        database: login.database,
+        user: login.user.clone(),
+        database: login.database.clone(),
         parameters: login.parameters.to_vec(),
         weakest: Method::Cleartext,
+        binding: login.binding.0.clone(),
+        requires_binding: login.binding.1,
         minor: login.minor,
     };
     let mut random = [0; 18];
@@ -337,6 +385,7 @@ async fn finish(
     loop {
         if !out.is_empty() {
             stream.write_all(&out).await?;
+            stream.flush().await?;
             out.clear();
         }
         let (consumed, turn) = handshake.on_bytes(inbound.bytes(), identity, &mut out)?;
@@ -368,7 +417,7 @@ mod tests {
         encode::ready_for_query(&mut said, TxStatus::Idle);
         encode::parameter_status(&mut said, "TimeZone", "Asia/Tokyo");
         encode::ready_for_query(&mut said, status);
-        let login = Login {
+        let mut login = Login {
             user: "u".to_owned(),
             database: "d".to_owned(),
             secret: None,
@@ -376,8 +425,9 @@ mod tests {
             keys: &mut Keys::default(),
             parameters: &[],
             connect_query: Some("set timezone to 'Asia/Tokyo'"),
+            binding: (None, false),
         };
-        log_in(&mut tokio::io::join(&said[..], Vec::new()), login).await
+        log_in(&mut tokio::io::join(&said[..], Vec::new()), &mut login).await
     }
 
     #[tokio::test]

@@ -7,12 +7,14 @@
 
 mod access;
 mod admin;
+mod authentication;
 mod backends;
 mod blocker;
 mod cancel;
 mod clients;
 mod clock;
 mod connect;
+mod dial;
 mod errors;
 mod files;
 mod insight;
@@ -20,6 +22,7 @@ mod link;
 mod listen;
 mod locks;
 mod login;
+mod login_end;
 mod mailbox;
 mod outside;
 mod pause;
@@ -40,7 +43,7 @@ mod snapshot;
 mod socket;
 mod stats;
 mod texts;
-mod verifiers;
+mod tls;
 mod wire_io;
 mod worker;
 #[cfg(test)]

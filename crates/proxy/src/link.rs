@@ -1,25 +1,18 @@
 //! The stream of a server connection, with what the driver must know of it.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Permit;
+use pgweir_pool::stream::Stream;
 
+use crate::dial::Reached;
 use crate::socket::Socket;
-
-/// The very server that a connection is with.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum CancelAddress {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
 
 /// What a cancel request for a server needs.
 #[derive(Debug)]
 pub(crate) struct CancelTarget {
-    pub(crate) address: CancelAddress,
+    pub(crate) server: Reached,
     pub(crate) pid: u32,
     pub(crate) key: Vec<u8>,
 }
@@ -37,6 +30,12 @@ pub(crate) struct Link {
 impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.read(buffer)
+    }
+}
+
+impl Stream for Link {
+    fn has_more(&self) -> bool {
+        self.socket.has_more()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accepting clients.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
-use crate::login::{Door, LoggedIn, LoginEnd};
+use crate::login::{Door, LoggedIn};
+use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
 use crate::slots::Stranger;
-use crate::socket::{self, Socket};
+use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
+use crate::tls::stream::MaybeTls;
+use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
@@ -107,8 +110,9 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                         tune(SockRef::from(&stream), &config);
                         tuned = config;
                     }
-                    admit(stream, Some(peer), &door, |s| {
-                        s.into_std().map(Socket::from)
+                    let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
+                    admit(stream, (Some(peer), channel), &door, |s| {
+                        s.into_std().map(Plain::from)
                     })
                     .await;
                     Ok(())
@@ -117,7 +121,13 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
             },
             Listener::Unix(listener, _) => match listener.accept().await {
                 Ok((stream, _)) => {
-                    admit(stream, None, &door, |s| s.into_std().map(Socket::from)).await;
+                    // Of a peer that has gone again nothing is known, which lets nobody in.
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    let channel = Channel::in_the_clear(Peer::Unix(uid));
+                    admit(stream, (None, channel), &door, |s| {
+                        s.into_std().map(Plain::from)
+                    })
+                    .await;
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -133,13 +143,15 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
 /// Serves one peer as soon as there is a place for it; further ones wait in the kernel's queue.
 async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    address: Option<SocketAddr>,
+    (address, channel): (Option<SocketAddr>, Channel),
     door: &Arc<Door>,
-    into_socket: impl FnOnce(S) -> io::Result<Socket> + Send + 'static,
+    into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
-    tokio::spawn(async move { serve(stream, address, stranger, &door, into_socket).await });
+    tokio::spawn(
+        async move { serve(stream, (address, channel), stranger, &door, into_socket).await },
+    );
 }
 
 fn tune(socket: SockRef<'_>, config: &Config) {
@@ -150,16 +162,17 @@ fn tune(socket: SockRef<'_>, config: &Config) {
 
 /// Logs a client in and hands it to a worker.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    address: Option<SocketAddr>,
+    stream: S,
+    (address, channel): (Option<SocketAddr>, Channel),
     mut stranger: Stranger,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let config = door.registry.config();
+    let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
     let outcome = tokio::select! {
-        outcome = Box::pin(door.log_in(&mut stream, &stranger)) => outcome,
+        outcome = Box::pin(door.log_in(&mut stream, &stranger, channel)) => outcome,
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => Err(error.into()),
     };
@@ -178,6 +191,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             hand_over(stream, address, logged_in, door, into_socket);
         }
         Err(LoginEnd::Cancelled) => {}
+        Err(LoginEnd::Gone(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            if config.log.pooler_errors {
+                warn!(peer = peer(), %error, "TLS with a client failed: {error}");
+            }
+        }
         Err(LoginEnd::Gone(error)) => debug!(peer = peer(), %error, "client left during login"),
         Err(LoginEnd::Refused(error)) => {
             door.registry.errors.count(error.sqlstate);
@@ -187,8 +205,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             let mut out = Vec::new();
             encode::error(&mut out, &error.fields());
             // A peer that does not take its error goes without.
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
-            let _ = stream.shutdown().await;
+            let farewell = async {
+                stream.write_all(&out).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
         }
     }
 }
@@ -207,21 +228,26 @@ async fn too_late(limit: Option<Duration>) -> ClientError {
 }
 
 fn hand_over<S>(
-    stream: S,
+    stream: MaybeTls<S>,
     address: Option<SocketAddr>,
     logged_in: LoggedIn,
     door: &Door,
-    into_socket: impl FnOnce(S) -> io::Result<Socket>,
+    into_socket: impl FnOnce(S) -> io::Result<Plain>,
 ) {
     let registry = &door.registry;
     let LoggedIn {
         admission,
         parameters,
         first_words,
-        rest,
+        mut rest,
     } = logged_in;
+    let (stream, mut connection) = stream.into_parts();
+    if let Some(connection) = &mut connection {
+        // What was decrypted already brings no event. It ends with an error that says that there is no more.
+        let _ = connection.reader().read_to_end(&mut rest);
+    }
     let socket = match into_socket(stream) {
-        Ok(socket) => socket,
+        Ok(socket) => Socket::new(socket, connection),
         Err(error) => {
             warn!(%error, "client socket cannot be handed over");
             return;

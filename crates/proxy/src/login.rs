@@ -3,7 +3,6 @@
 //! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
 //! of it, and gets no answer that tells whether a user or database exists.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,33 +10,38 @@ use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::FirstWords;
 use pgweir_pool::spelling::spelled;
-use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::encode;
-use pgweir_wire::frontend;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{self, FirstPacket, MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tracing::debug;
+use tokio_rustls::rustls::CommonState;
 
+use crate::authentication::{Authentication, Claim};
 use crate::clients::CancelKey;
+use crate::login_end::{LoginEnd, violation};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
-use crate::registry::{Registry, random_u32};
+use crate::registry::Registry;
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
-use crate::texts::ClientError;
-use crate::verifiers::{Question, Verifiers};
-use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{AuthType, Config, Database, Secret, User};
+use crate::texts::{self, ClientError};
+use crate::tls::certificate;
+use crate::tls::clients::{Acceptor, Acceptors};
+use crate::tls::stream::MaybeTls;
+use crate::wire_io::Inbound;
+use pgweir_config::access::{Channel, Peer, TlsFacts};
+use pgweir_config::{Config, Database};
 
-/// Answer to a request for encryption that is not spoken here.
+/// Answers to a request for encryption: what is not spoken here, and what is.
 const NO_ENCRYPTION: &[u8] = b"N";
+const ENCRYPTION: &[u8] = b"S";
+
+/// The first byte of a TLS handshake that begins without a request for it. No packet of PostgreSQL's begins
+/// with it: it would be 350 MB long.
+const HANDSHAKE: u8 = 0x16;
 
 /// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
 /// before another connection is free, and the client might not even want one.
 const RENEWAL_MAX: Duration = Duration::from_secs(1);
-
-/// Bytes that hold most greetings: some fifteen settings and the key.
-const GREETING_USUAL: usize = 768;
 
 /// A client that has proven who it is.
 pub(crate) struct LoggedIn {
@@ -119,56 +123,12 @@ impl Drop for GreetingWait<'_> {
     }
 }
 
-/// Why a login ended otherwise.
-#[derive(Debug)]
-pub(crate) enum LoginEnd {
-    /// The client is told, and goes.
-    Refused(ClientError),
-    /// The stream ended or failed.
-    Gone(io::Error),
-    /// It was a cancel request.
-    Cancelled,
-}
-
-impl From<io::Error> for LoginEnd {
-    fn from(error: io::Error) -> Self {
-        Self::Gone(error)
-    }
-}
-
-impl From<ClientError> for LoginEnd {
-    fn from(error: ClientError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<ReadError> for LoginEnd {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Io(error) => Self::Gone(error),
-            ReadError::TooLong { kind, length } => violation(format!(
-                "invalid length {length} in message of type \"{}\" during login",
-                kind.escape_ascii()
-            ))
-            .into(),
-        }
-    }
-}
-
 /// What logins share.
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
     pub(crate) slots: Arc<Slots>,
-    verifiers: Verifiers,
-}
-
-/// A proof that was accepted.
-struct Proven {
-    user: Arc<User>,
-    /// What the client is told of it, in the same write as the greeting.
-    reply: Vec<u8>,
-    /// The key that logs servers in as this user, and the server key of its verifier.
-    passed: Option<(scram::ClientKey, [u8; 32])>,
+    authentication: Authentication,
+    acceptors: Acceptors,
 }
 
 impl Door {
@@ -177,7 +137,8 @@ impl Door {
         Self {
             registry,
             slots: Arc::new(Slots::new(strangers)),
-            verifiers: Verifiers::new(),
+            authentication: Authentication::new(),
+            acceptors: Acceptors::default(),
         }
     }
 
@@ -186,32 +147,47 @@ impl Door {
     ///
     /// # Errors
     /// The client is refused, or its stream ended.
-    pub(crate) async fn log_in(
+    pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut MaybeTls<S>,
         stranger: &Stranger,
+        mut channel: Channel,
     ) -> Result<LoggedIn, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self.first_packet(stream, &mut inbound, stranger).await?;
+        // Nobody listens in between on a unix socket.
+        let is_local = matches!(channel.peer, Peer::Unix(_));
+        let acceptor = self.acceptors.of(&config).filter(|_| !is_local);
+        let startup = self
+            .first_packet(stream, &mut inbound, (stranger, acceptor.as_ref()))
+            .await?;
+        channel.tls = stream.connection().map(|tls| {
+            let binding = acceptor.and_then(|acceptor| acceptor.binding);
+            facts(tls, binding.as_deref())
+        });
+        if stream.connection().is_none() && config.client_tls.mode.is_required() && !is_local {
+            return Err(LoginEnd::Refused(unencrypted(&config)));
+        }
         let mut out = Vec::new();
         let minor = startup.minor.min(MINOR_NEWEST);
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
             encode::negotiate_protocol_version(&mut out, minor, &startup.unknown_protocol_options);
         }
-        let proven = self
-            .authenticate(
-                stream,
-                &mut inbound,
-                &config,
-                &startup.user,
-                (out, stranger),
-            )
-            .await?;
-        let database = find_database(&config, &startup.database)?;
+        let database = find_database(&config, &startup.database);
+        let claim = Claim {
+            startup: &startup,
+            channel: &channel,
+            database: database.map(|database| &**database),
+        };
+        let peer = (&mut *stream, &mut inbound);
+        let proving = self
+            .authentication
+            .prove(peer, &config, &claim, (out, stranger));
+        let proven = Box::pin(proving).await?;
+        let database = database.ok_or_else(|| texts::no_such_database(&startup.database))?;
         let pool = self
             .registry
-            .pool(database, &startup.database, &proven.user.name)?;
+            .pool(database.clone(), &startup.database, &proven.user.name)?;
         if proven.passed.is_some() {
             pool.keys.lock().expect("no panic under the lock").passed = proven.passed;
         }
@@ -236,6 +212,7 @@ impl Door {
         let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
         if may_begin && let Some(words) = first_words.take() {
             stream.write_all(&words.encode(&parameters)).await?;
+            stream.flush().await?;
         }
         Ok(LoggedIn {
             admission,
@@ -245,15 +222,31 @@ impl Door {
         })
     }
 
-    /// Reads up to the startup packet, declining encryption and passing cancel requests on.
-    async fn first_packet(
+    /// Reads up to the startup packet, shaking hands where TLS is wanted and passing cancel requests on.
+    async fn first_packet<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut MaybeTls<S>,
         inbound: &mut Inbound,
-        stranger: &Stranger,
+        (stranger, acceptor): (&Stranger, Option<&Acceptor>),
     ) -> Result<Startup, LoginEnd> {
         let (mut asked_ssl, mut asked_gss) = (false, false);
         loop {
+            if inbound.bytes().first() == Some(&HANDSHAKE) && !asked_ssl {
+                let Some(acceptor) = acceptor else {
+                    return Err(violation("TLS is not spoken here").into());
+                };
+                asked_ssl = true;
+                shake_hands(stream, acceptor, inbound.take()).await?;
+                // What speaks another protocol must not be answered as if it spoke this one (ALPACA).
+                let named = stream.connection().and_then(|tls| tls.alpn_protocol());
+                if named.is_none() {
+                    let message =
+                        "direct TLS connections have to name the protocol (ALPN postgresql)";
+                    return Err(violation(message).into());
+                }
+                stranger.heard();
+                continue;
+            }
             let parsed = startup::parse(inbound.bytes())
                 .map_err(|error| ClientError::new(error.sqlstate(), error.client_message()))?;
             let Some((packet, len)) = parsed else {
@@ -262,6 +255,7 @@ impl Door {
             };
             inbound.consume(len);
             stranger.heard();
+            let is_ssl = matches!(packet, FirstPacket::Ssl);
             let asked = match packet {
                 FirstPacket::Startup(startup) => return Ok(startup),
                 FirstPacket::Cancel { pid, key } => {
@@ -280,101 +274,15 @@ impl Door {
             if std::mem::replace(asked, true) || !inbound.bytes().is_empty() {
                 return Err(violation("received unencrypted data after SSL request").into());
             }
-            stream.write_all(NO_ENCRYPTION).await?;
-        }
-    }
-
-    /// Has the client prove that it is `user`. `out` goes before the first request.
-    async fn authenticate(
-        &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        inbound: &mut Inbound,
-        config: &Arc<Config>,
-        user: &str,
-        (mut out, stranger): (Vec<u8>, &Stranger),
-    ) -> Result<Proven, LoginEnd> {
-        let known = config.users.get(user);
-        if config.auth_type == AuthType::Trust {
-            let user = known.ok_or_else(|| {
-                ClientError::new(
-                    SqlState::INVALID_AUTHORIZATION,
-                    format!("no such user: {user}"),
-                )
-            })?;
-            return Ok(Proven {
-                user: user.clone(),
-                reply: out,
-                passed: None,
-            });
-        }
-        let mut reply = Vec::with_capacity(GREETING_USUAL);
-        let passed = match self.verifiers.question(config, user) {
-            Question::Scram(verifier) => {
-                let exchange = self.by_scram(stream, inbound, user, verifier, (out, stranger));
-                let (keys, last) = exchange.await?;
-                encode::authentication_sasl_final(&mut reply, &last);
-                Some(keys)
-            }
-            Question::Md5(verifier) => {
-                let salt = random_u32().to_be_bytes();
-                encode::authentication_md5(&mut out, salt);
-                stream.write_all(&out).await?;
-                let body = password_message(stream, inbound).await?;
-                let response = frontend::password(&body)
-                    .ok_or_else(|| violation("malformed password message"))?;
-                if !verifier.is_some_and(|verifier| md5::check(&verifier, salt, response)) {
-                    return Err(wrong_password(user).into());
+            match acceptor.filter(|_| is_ssl) {
+                Some(acceptor) => {
+                    stream.write_all(ENCRYPTION).await?;
+                    shake_hands(stream, acceptor, Vec::new()).await?;
+                    stranger.heard();
                 }
-                None
+                None => stream.write_all(NO_ENCRYPTION).await?,
             }
-        };
-        match known {
-            Some(user) => Ok(Proven {
-                user: user.clone(),
-                reply,
-                passed: passed.filter(|_| matches!(user.secret, Some(Secret::Scram(_)))),
-            }),
-            None => Err(wrong_password(user).into()),
         }
-    }
-
-    /// The keys that the client's proof reveals, and the last message of the exchange.
-    async fn by_scram(
-        &self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        inbound: &mut Inbound,
-        user: &str,
-        verifier: Arc<scram::Verifier>,
-        (mut out, stranger): (Vec<u8>, &Stranger),
-    ) -> Result<((scram::ClientKey, [u8; 32]), Vec<u8>), LoginEnd> {
-        let failed = |error: scram::ScramError| {
-            debug!(?error, "SCRAM with a client failed");
-            LoginEnd::Refused(wrong_password(user))
-        };
-        encode::authentication_sasl(&mut out, &[scram::MECHANISM]);
-        stream.write_all(&out).await?;
-        let body = password_message(stream, inbound).await?;
-        let (mechanism, data) =
-            frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
-        stranger.heard();
-        if mechanism != scram::MECHANISM.as_bytes() {
-            return Err(
-                violation("client selected an invalid SASL authentication mechanism").into(),
-            );
-        }
-        let mut random = [0; 18];
-        getrandom::fill(&mut random).expect("the system gives random numbers");
-        let server_key = verifier.server_key;
-        let (reply, last) = scram::server::First::new(verifier)
-            .on_client_first(data.unwrap_or_default(), &scram::nonce(&random))
-            .map_err(failed)?;
-        let mut out = Vec::new();
-        encode::authentication_sasl_continue(&mut out, &reply);
-        stream.write_all(&out).await?;
-
-        let body = password_message(stream, inbound).await?;
-        let (reply, client_key) = last.on_client_final(&body).map_err(failed)?;
-        Ok(((client_key, server_key), reply))
     }
 
     /// What a fresh server reports today. Where a pool has none left one is opened and asked, for the defaults of
@@ -447,6 +355,39 @@ impl Door {
     }
 }
 
+/// Encrypts a stream that is in the clear. `first` are bytes of the handshake that were read already.
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut MaybeTls<S>,
+    acceptor: &Acceptor,
+    first: Vec<u8>,
+) -> Result<(), LoginEnd> {
+    let clear = std::mem::replace(stream, MaybeTls::Lost);
+    let MaybeTls::Clear(clear) = clear else {
+        return Err(violation("the connection is encrypted already").into());
+    };
+    *stream = acceptor.accept(clear, first).await?;
+    Ok(())
+}
+
+/// What a handshake told of the client.
+fn facts(tls: &CommonState, binding: Option<&[u8]>) -> TlsFacts {
+    let own = tls.peer_certificates().and_then(|chain| chain.first());
+    TlsFacts {
+        certificate: own.and_then(|own| certificate::subject(own)),
+        binding: binding.map(<[u8]>::to_vec),
+    }
+}
+
+/// Who comes in the clear where TLS is required.
+fn unencrypted(config: &Config) -> ClientError {
+    ClientError::new(SqlState::INVALID_AUTHORIZATION, "this pooler requires TLS")
+        .detail(format!(
+            "client_tls_sslmode is {}.",
+            config.client_tls.mode.name()
+        ))
+        .hint("Connect with sslmode=require or stricter.")
+}
+
 /// What ends a client's login, behind `before`.
 fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
     encode::authentication_ok(&mut before);
@@ -493,43 +434,9 @@ fn wanted(
     Ok((parameters, is_known))
 }
 
-fn find_database(config: &Config, name: &str) -> Result<Arc<Database>, ClientError> {
-    let found = config
-        .databases
-        .get(name)
-        .or(config.fallback_database.as_ref());
-    found.cloned().ok_or_else(|| {
-        ClientError::new(
-            SqlState::INVALID_CATALOG_NAME,
-            format!("no such database: {name}"),
-        )
-        .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
-    })
-}
-
-async fn password_message(
-    stream: &mut (impl AsyncRead + Unpin),
-    inbound: &mut Inbound,
-) -> Result<Vec<u8>, LoginEnd> {
-    match inbound.message(stream).await? {
-        (frontend::PASSWORD, body) => Ok(body),
-        (kind, _) => Err(violation(format!(
-            "expected a password, got message of type \"{}\"",
-            kind.escape_ascii()
-        ))
-        .into()),
-    }
-}
-
-fn wrong_password(user: &str) -> ClientError {
-    ClientError::new(
-        SqlState::INVALID_PASSWORD,
-        format!("password authentication failed for user \"{user}\""),
-    )
-}
-
-fn violation(message: impl Into<String>) -> ClientError {
-    ClientError::new(SqlState::PROTOCOL_VIOLATION, message)
+fn find_database<'a>(config: &'a Config, name: &str) -> Option<&'a Arc<Database>> {
+    let listed = config.databases.get(name);
+    listed.or(config.fallback_database.as_ref())
 }
 
 fn has_no_server(counts: &Counts) -> bool {

@@ -15,6 +15,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
     let process = Outside {
         variable: &|name| std::env::var(name).ok(),
         file: &read_file,
+        folder: &names_in,
         is_open: &is_open,
         token_secret: &|secret| Keys::default().add_secret(secret.as_bytes()),
         token_set: &|text| Keys::default().add_set(text),
@@ -23,6 +24,7 @@ pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
             Err(pgweir_http::Unusable::Certificate(message)) => Err(Unusable::Certificate(message)),
             Err(pgweir_http::Unusable::Key(message)) => Err(Unusable::Key(message)),
         },
+        tls: &crate::tls::check,
     };
     pgweir_config::load(source, &process)
 }
@@ -44,6 +46,15 @@ fn read_file(path: &Path) -> io::Result<String> {
     })
 }
 
+/// The names of what is in a folder, as far as they are text.
+fn names_in(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)?.take(NAMES_MAX) {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
 /// Whether every user of the machine may read a file; one that cannot be looked at is not open.
 fn is_open(path: &Path) -> bool {
     let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
@@ -52,6 +63,9 @@ fn is_open(path: &Path) -> bool {
 
 /// The bit of a file's mode.
 const OTHERS_READ: u32 = 0o004;
+
+/// More than anybody puts into a folder of rules.
+const NAMES_MAX: usize = 10_000;
 
 /// Room for some hundred thousand users.
 const FILE_LEN_MAX: u64 = 64 << 20;

@@ -221,7 +221,8 @@ impl Watch {
             let mut wanted = self.registry.probes.wanted();
             let probes = &self.registry.probes;
             let mut known = None;
-            let failure = match ProbeSession::open(&self.plan.target, login, &self.plan.tcp).await {
+            let way = (&self.plan.tcp, &self.registry.connectors);
+            let failure = match ProbeSession::open(&self.plan.target, login, way).await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();

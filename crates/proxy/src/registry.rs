@@ -28,6 +28,7 @@ use crate::mailbox::{Mailbox, WorkerHandle};
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
+use crate::tls::servers::Connectors;
 use pgweir_config::{Config, Workers};
 use pools::Pools;
 
@@ -90,6 +91,8 @@ pub(crate) struct Registry {
     pub(crate) backends: Backends,
     /// What each PostgreSQL was seen to do.
     pub(crate) probes: Probes,
+    /// How PostgreSQL is spoken to in TLS.
+    pub(crate) connectors: Connectors,
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
@@ -113,6 +116,7 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
+            connectors: Connectors::default(),
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             shares: RwLock::new(shares),

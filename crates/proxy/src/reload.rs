@@ -10,6 +10,7 @@ use tracing::{Level, enabled, error, info, warn};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Settings, bounds, paused};
 use crate::registry::{Registry, user_limits};
+use crate::tls;
 use pgweir_config::{self, Config, Source};
 
 /// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
@@ -28,12 +29,16 @@ pub(crate) fn reload(source: &Source, registry: &Registry, set_log_level: &SetLo
             take_over(registry, Arc::new(config));
             // Told under whichever level lets it through, the old or the new one.
             let is_told = enabled!(Level::INFO);
-            if is_told {
+            let tell = || {
                 info!("configuration reloaded");
+                tls::tell(&registry.config());
+            };
+            if is_told {
+                tell();
             }
             set_log_level(level);
             if !is_told {
-                info!("configuration reloaded");
+                tell();
             }
         }
         Err(problems) => {
@@ -57,6 +62,11 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             registry.lock_budget().set_limit(group, limit);
         }
         for pool in registry.pools() {
+            if !config.users.contains_key(&*pool.user) {
+                let max = config.max_user_connections.map(|max| max.get());
+                let group = Group::User(pool.user.clone());
+                registry.lock_budget().set_limit(group, max);
+            }
             let database = config.databases.get(&*pool.database);
             let Some(database) = database.or(config.fallback_database.as_ref()) else {
                 info!(

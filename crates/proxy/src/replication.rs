@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use pgweir_config::access::Replication;
 use pgweir_config::{Config, PoolConfig, PoolMode};
 use pgweir_wire::startup::Startup;
 
@@ -27,6 +28,16 @@ pub(crate) fn startup_parameters(
     let mut parameters: Vec<_> = startup.parameters.iter().filter(is_kept).cloned().collect();
     parameters.push(("replication".to_owned(), value.clone()));
     Some(parameters)
+}
+
+/// What a client wants to replicate. A value that means nothing is taken for the most that it could mean.
+pub(crate) fn wanted(startup: &Startup) -> Replication {
+    match startup.replication.as_deref() {
+        None => Replication::No,
+        Some("database") => Replication::Logical,
+        Some(value) if is_off(value) => Replication::No,
+        Some(_) => Replication::Physical,
+    }
 }
 
 /// The settings of its pool, of those for ordinary clients: one server, used once and never for

@@ -33,6 +33,7 @@ use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{SetLogLevel, reload};
 use crate::shown::{self, Shown};
+use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{self as config, Config, Http, Resolved, Secret, Source, Workers};
 
@@ -108,6 +109,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     for line in config::startup_lines(&config) {
         info!("{line}");
     }
+    tls::tell(&config);
     let _guard = runtime.enter();
     let listeners = listen::bind(&config.listen)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
@@ -382,7 +384,8 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .as_deref()
         .unwrap_or(&pool.user);
     let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
-    match Box::pin(connect::open(&pool, id, permit, secret, &config.tcp)).await {
+    let way = (&config.tcp, &registry.connectors);
+    match Box::pin(connect::open(&pool, id, permit, secret, way)).await {
         Ok((server, welcome)) => {
             *pool.login_error.lock().expect("no panic under the lock") = None;
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));

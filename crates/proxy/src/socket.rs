@@ -8,17 +8,36 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
+use tokio_rustls::rustls::Connection;
 
+use crate::tls::secured::Secured;
 use pgweir_config::Tcp;
+use pgweir_pool::stream::Stream;
 
-/// Either kind of stream.
+/// A stream to a client or to PostgreSQL.
 #[derive(Debug)]
 pub(crate) enum Socket {
+    Clear(Plain),
+    Encrypted(Box<Secured<Plain>>),
+}
+
+/// Either kind of socket.
+#[derive(Debug)]
+pub(crate) enum Plain {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Socket {
+    /// A stream over `socket`, which is non-blocking; `connection` encrypts it.
+    pub(crate) fn new(socket: impl Into<Plain>, connection: Option<Connection>) -> Self {
+        let plain = socket.into();
+        match connection {
+            None => Self::Clear(plain),
+            Some(connection) => Self::Encrypted(Box::new(Secured::new(plain, connection))),
+        }
+    }
+
     /// Registers for both directions, edge-triggered: one `epoll_ctl` for the stream's whole stay.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(
@@ -32,29 +51,35 @@ impl Socket {
         registry.deregister(self.source())
     }
 
+    fn source(&mut self) -> &mut dyn Source {
+        let plain = match self {
+            Self::Clear(plain) => plain,
+            Self::Encrypted(secured) => secured.socket_mut(),
+        };
+        match plain {
+            Plain::Tcp(stream) => stream,
+            Plain::Unix(stream) => stream,
+        }
+    }
+}
+
+impl Plain {
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
     }
-
-    fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(stream) => stream,
-        }
-    }
 }
 
-impl From<std::net::TcpStream> for Socket {
+impl From<std::net::TcpStream> for Plain {
     /// `stream` must be non-blocking.
     fn from(stream: std::net::TcpStream) -> Self {
         Self::Tcp(TcpStream::from_std(stream))
     }
 }
 
-impl From<std::os::unix::net::UnixStream> for Socket {
+impl From<std::os::unix::net::UnixStream> for Plain {
     /// `stream` must be non-blocking.
     fn from(stream: std::os::unix::net::UnixStream) -> Self {
         Self::Unix(UnixStream::from_std(stream))
@@ -63,14 +88,14 @@ impl From<std::os::unix::net::UnixStream> for Socket {
 
 // Through rustix, which enters the kernel directly: the C library's wrappers are thread
 // cancellation points, and that alone was 3 % of a transaction's CPU time.
-impl Read for Socket {
+impl Read for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (len, _) = rustix::net::recv(self.fd(), buffer, RecvFlags::empty())?;
         Ok(len)
     }
 }
 
-impl Write for Socket {
+impl Write for Plain {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self.fd(), bytes, SendFlags::NOSIGNAL)?)
     }
@@ -88,6 +113,47 @@ impl Write for Socket {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(plain) => plain.read(buffer),
+            Self::Encrypted(secured) => secured.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(plain) => plain.write(bytes),
+            Self::Encrypted(secured) => secured.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Clear(plain) => plain.write_vectored(pieces),
+            Self::Encrypted(secured) => secured.write_vectored(pieces),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(plain) => plain.flush(),
+            Self::Encrypted(secured) => secured.flush(),
+        }
+    }
+}
+
+impl Stream for Socket {
+    fn has_more(&self) -> bool {
+        match self {
+            Self::Clear(_) => false,
+            Self::Encrypted(secured) => secured.has_more(),
+        }
     }
 }
 

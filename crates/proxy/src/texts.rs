@@ -81,6 +81,15 @@ fn pool_state(config: &PoolConfig, counts: Counts) -> String {
     )
 }
 
+/// Nothing leads to a database of this name.
+pub(crate) fn no_such_database(name: &str) -> ClientError {
+    ClientError::new(
+        SqlState::INVALID_CATALOG_NAME,
+        format!("no such database: {name}"),
+    )
+    .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
+}
+
 /// What a session has to tell its client.
 pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
     let (detail, hint) = match fault {

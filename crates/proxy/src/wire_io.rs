@@ -54,6 +54,11 @@ impl Inbound {
         self.buffer.drain(..len);
     }
 
+    /// Takes the bytes there are.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
     /// What is left when the login is over.
     pub(crate) fn into_rest(mut self) -> Vec<u8> {
         // An idle session owns no buffer, and most have nothing left here.

@@ -69,6 +69,11 @@ fn process(snapshot: &Snapshot, out: &mut Exposition) {
         "Limit of clients: max_client_conn.",
     )
     .sample(&[], snapshot.clients_max);
+    let help = "Days for which a certificate of pgweir is good, rounded down.";
+    let mut family = out.family(MetricKind::Gauge, "pgweir_tls_certificate_days_left", help);
+    for (side, days) in &snapshot.certificates {
+        family.sample(&[("side", side)], *days);
+    }
     out.family(
         MetricKind::Gauge,
         "pgweir_pools",

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub clients_max: u32,
     /// Servers of one user at most, where its section says nothing else (`max_user_connections`).
     pub user_servers_max: Option<u32>,
+    /// For how many days a certificate is good, by whom it is shown to: the first of each side to expire.
+    pub certificates: Vec<(&'static str, u64)>,
     /// Users that may log in.
     pub users: usize,
     /// The threads of the data plane.
@@ -133,6 +135,7 @@ impl Snapshot {
             clients: 0,
             clients_max: 0,
             user_servers_max: None,
+            certificates: Vec::new(),
             users: 0,
             workers: Vec::new(),
             errors: Vec::new(),

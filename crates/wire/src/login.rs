@@ -14,7 +14,7 @@
 use std::fmt;
 
 use crate::auth::md5;
-use crate::auth::scram::client::{Credentials, Final, First, KeyCache};
+use crate::auth::scram::client::{Binding, Credentials, Final, First, KeyCache};
 use crate::auth::scram::{self, ClientKey};
 use crate::backend::{self, AuthRequest, ErrorView, TxStatus};
 use crate::encode;
@@ -85,6 +85,10 @@ pub struct Identity {
     pub secrets: Secrets,
     /// The weakest method that is answered. A server that asks for no proof at all is accepted.
     pub weakest: Method,
+    /// What a proof can be bound to on this connection (see [`scram`]); `None` in the clear.
+    pub binding: Option<Vec<u8>>,
+    /// Nothing is answered that is not bound to the connection.
+    pub requires_binding: bool,
     /// The minor version of protocol 3 that is asked for, at most [`MINOR_NEWEST`]. A server since
     /// PostgreSQL 11 may answer with an older one; a server before that refuses all but 3.0.
     pub minor: u16,
@@ -99,7 +103,24 @@ impl Identity {
                 weakest: self.weakest,
             });
         }
+        if self.requires_binding && method != Method::Scram {
+            return Err(LoginError::Unbound);
+        }
         Ok(method)
+    }
+
+    /// The mechanism to answer, of those that the server knows, and what it is bound to.
+    fn mechanism(&self, known: &[&str]) -> Result<(&'static str, Binding<'_>), LoginError> {
+        let is_known = |mechanism| known.contains(&mechanism);
+        match &self.binding {
+            Some(binding) if is_known(scram::MECHANISM_PLUS) => {
+                Ok((scram::MECHANISM_PLUS, Binding::Bound(binding)))
+            }
+            _ if self.requires_binding => Err(LoginError::Unbound),
+            _ if !is_known(scram::MECHANISM) => Err(Breach::UnknownMechanisms.into()),
+            Some(_) => Ok((scram::MECHANISM, Binding::NotOffered)),
+            None => Ok((scram::MECHANISM, Binding::None)),
+        }
     }
 }
 
@@ -336,6 +357,10 @@ impl Awaits {
         let kind = backend::AUTHENTICATION;
         let request = AuthRequest::parse(body).ok_or(Breach::Malformed { kind })?;
         match (self, request) {
+            // Who lets us in without a proof has not shown that it is at the other end of the connection.
+            (Self::Request { .. }, AuthRequest::Ok) if identity.requires_binding => {
+                Err(LoginError::Unbound)
+            }
             (Self::Request { .. } | Self::Success, AuthRequest::Ok) => Ok(Self::settling()),
             (Self::Request { nonce, .. }, request) => answer_first(nonce, &request, identity, out),
             (Self::Challenge(first), AuthRequest::SaslContinue(data)) => {
@@ -392,15 +417,15 @@ fn answer_first(
             encode::password(out, md5::response(&verifier, *salt).as_bytes());
             Ok(Awaits::Success)
         }
-        AuthRequest::Sasl { mechanisms } if mechanisms.contains(&scram::MECHANISM) => {
+        AuthRequest::Sasl { mechanisms } => {
+            let (mechanism, binding) = identity.mechanism(mechanisms)?;
             let method = identity.permits(Method::Scram)?;
             let credentials = secrets.scram_credentials();
             let credentials = credentials.ok_or(LoginError::NoSecret { method })?;
-            let (data, first) = First::new(credentials, &nonce);
-            encode::sasl_initial_response(out, scram::MECHANISM, &data);
+            let (data, first) = First::new(credentials, &nonce, binding);
+            encode::sasl_initial_response(out, mechanism, &data);
             Ok(Awaits::Challenge(first))
         }
-        AuthRequest::Sasl { .. } => Err(Breach::UnknownMechanisms.into()),
         AuthRequest::Unsupported(number) => Err(Breach::UnknownMethod(*number).into()),
         AuthRequest::Ok | AuthRequest::SaslContinue(_) | AuthRequest::SaslFinal(_) => {
             Err(Breach::OutOfOrder.into())

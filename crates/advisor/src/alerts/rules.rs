@@ -22,6 +22,7 @@ fn process(thresholds: &Thresholds) -> Vec<AlertRule> {
     let Thresholds {
         job,
         clients_share,
+        certificate_days,
         restarts,
         ..
     } = thresholds;
@@ -75,6 +76,17 @@ fn process(thresholds: &Thresholds) -> Vec<AlertRule> {
             description: "{{ $labels.instance }} has {{ $value | humanizePercentage }} of the \
                           clients that max_client_conn allows."
                 .to_owned(),
+        },
+        AlertRule {
+            alert: "PgweirCertificateExpires",
+            expr: format!("pgweir_tls_certificate_days_left < {certificate_days}"),
+            hold: "1m".to_owned(),
+            urgency: Urgency::Warning,
+            summary: "a certificate expires soon",
+            description:
+                "The certificate of {{ $labels.instance }} towards {{ $labels.side }} is good for \
+                          {{ $value }} more days; then TLS connections fail."
+                    .to_owned(),
         },
     ]
 }

@@ -31,6 +31,8 @@ pub struct Thresholds {
     pub sessions_page: f64,
     /// Share of `max_client_conn`.
     pub clients_share: f64,
+    /// Days for which a certificate is still good.
+    pub certificate_days: f64,
     /// Restarts within 15 minutes (within `window`, where that is shorter).
     pub restarts: f64,
     /// Time over which rates are taken, in Prometheus' notation.
@@ -59,6 +61,7 @@ impl Default for Thresholds {
             sessions_critical: 0.9,
             sessions_page: 1.0,
             clients_share: 0.8,
+            certificate_days: 14.0,
             restarts: 2.0,
             window: "5m".to_owned(),
             hold: String::new(),
@@ -93,6 +96,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "sessions_critical", meaning: "share of PostgreSQL's connections (0.9)" },
     Parameter { name: "sessions_page", meaning: "share of PostgreSQL's connections (1)" },
     Parameter { name: "clients_share", meaning: "share of max_client_conn (0.8)" },
+    Parameter { name: "certificate_days", meaning: "days for which a certificate is still good (14)" },
     Parameter { name: "restarts", meaning: "restarts within 15 minutes, or the window if it is shorter (2)" },
     Parameter { name: "window", meaning: "time over which rates are taken (5m)" },
     Parameter { name: "for", meaning: "how long every alert must be true (each its own)" },
@@ -146,6 +150,7 @@ impl Thresholds {
             "sessions_critical" => &mut self.sessions_critical,
             "sessions_page" => &mut self.sessions_page,
             "clients_share" => &mut self.clients_share,
+            "certificate_days" => &mut self.certificate_days,
             "restarts" => &mut self.restarts,
             _ => return self.set_text(name, value),
         };

@@ -45,6 +45,8 @@ impl Target {
                     ..Secrets::default()
                 },
                 weakest: Method::Scram,
+                binding: None,
+                requires_binding: false,
                 minor: 0,
             }),
         }
@@ -92,6 +94,7 @@ impl From<LoginError> for ClientError {
             LoginError::Refused { sqlstate, message } => Self::Refused { sqlstate, message },
             LoginError::NoSecret { .. }
             | LoginError::TooWeak { .. }
+            | LoginError::Unbound
             | LoginError::Scram(_)
             | LoginError::Protocol(_) => Self::Login(error),
         }

@@ -161,19 +161,30 @@ fn a_parameter_is_honoured_or_an_error() {
             "frobnicate: unknown parameter; docs/configuration.md lists the known ones",
         ),
         (
-            "sslcert=x",
-            "sslcert: is not supported yet by this version; remove it",
+            "sslidentity=x",
+            "sslidentity: is not supported yet by this version; remove it",
+        ),
+        (
+            "sslaccept=yes",
+            "sslaccept: must be strict or accept_invalid_certs",
+        ),
+        (
+            "gssencmode=require",
+            "gssencmode: asks for GSSAPI encryption, which is not spoken here; remove it",
+        ),
+        (
+            "sslmode=require&sslrootcert=system",
+            "sslmode: must be verify-full beside sslrootcert=system, for the system's authorities \
+             sign for anybody",
         ),
         (
             "options=-c%20a=b",
             "options: is not supported yet by this version; remove it",
         ),
         (
-            "sslmode=require",
-            "sslmode: asks for require, but this version has no TLS to servers yet; use disable \
-             where the network is trusted",
+            "sslmode=on",
+            "sslmode: must be one of disable, allow, prefer, require, verify-ca, verify-full",
         ),
-        ("sslmode=on", "sslmode: must be disable, allow or prefer"),
         (
             "connection_limit=0",
             "connection_limit: default_pool_size = 0: must be 1 or more",

@@ -7,6 +7,7 @@ mod inheritance;
 mod problems;
 mod properties;
 mod sources;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use pgweir_settings::{Origin, Problem};
 
-use super::{Outside, Resolved, Unusable, env, raw, resolve_all};
+use super::{Outside, Resolved, TlsPart, Unfit, Unusable, env, raw, resolve_all};
 
 /// A verifier of the right form.
 const SCRAM: &str = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$\
@@ -27,14 +28,15 @@ const MD5: &str = "md50123456789abcdef0123456789ABCDEF";
 const REST: &str = "\n[databases.app]\n[users.bob]\npassword = \"secret\"\n";
 
 /// What tests see of the world outside the configuration.
-const OUTSIDE: Outside<'static> = Outside {
+pub(crate) const OUTSIDE: Outside<'static> = Outside {
     variable: &|name| match name {
         "BOB_PASSWORD" => Some("from a variable".to_owned()),
         "JWT_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     },
-    file: &|path| match path.to_str() {
+    file: &|path| {
+        match path.to_str() {
         Some("conf/bob.secret" | "conf/open.secret") => Ok("from a file\n".to_owned()),
         Some("conf/userlist.txt" | "conf/open.txt") => Ok(format!(
             "; users\n\"bob\" \"the \"\"list\"\"\"\n\n\"eve\" \"{SCRAM}\" \"\"\n"
@@ -48,10 +50,16 @@ const OUTSIDE: Outside<'static> = Outside {
             "\"kim\" \"SCRAM-SHA-256$nonsense\"",
         ]
         .join("\n")),
+        Some("conf/hba.conf") => Ok(
+            "local all all peer map=staff\nhost all all 127.0.0.1/32 trust\nhost all ann all trust\n".to_owned()
+        ),
+        Some("conf/ident.conf") => Ok("staff root ann\n".to_owned()),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
     },
+    folder: &|_| Err(io::Error::from(io::ErrorKind::NotFound)),
     is_open: &|path| path.to_string_lossy().contains("open"),
     token_secret: &|secret| match secret.len() {
         32.. => Ok(()),
@@ -65,6 +73,19 @@ const OUTSIDE: Outside<'static> = Outside {
         ("certificate", "key") => Ok(()),
         ("certificate", _) => Err(Unusable::Key("does not fit".to_owned())),
         _ => Err(Unusable::Certificate("has no certificate".to_owned())),
+    },
+    tls: &|_, tls| {
+        let unfit = |part, message: &str| {
+            let message = message.to_owned();
+            Err(Unfit { part, message })
+        };
+        match (&tls.identity, &tls.ciphers) {
+            (Some(pem), _) if pem.key != "key" => unfit(TlsPart::Key, "does not fit"),
+            (_, Some(names)) if names.contains(&"RC4".to_owned()) => {
+                unfit(TlsPart::Ciphers, "names RC4, which is not spoken")
+            }
+            _ => Ok(()),
+        }
     },
 };
 

@@ -115,7 +115,7 @@ fn a_word_that_is_none_of_the_known_lists_them() {
     );
     check_global(
         "auth_type = \"ldap\"",
-        "must be one of trust, md5, scram-sha-256",
+        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, hba",
     );
     check_global("tcp_keepalive = \"maybe\"", "must be true or false");
     check_global("tcp_keepalive = 2", "must be true or false");
@@ -197,13 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in [
-        "client_tls_sslmode",
-        "auth_query",
-        "logfile",
-        "user",
-        "track_extra_parameters",
-    ] {
+    for name in ["auth_query", "logfile", "user", "track_extra_parameters"] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check(
@@ -459,7 +453,54 @@ fn clients_need_a_secret_their_auth_type_can_check() {
         &format!("{text}auth_type = \"md5\"\n"),
         &[&missing("md5", 2, "ann"), &missing("md5", 4, "bob"), broken],
     );
-    check(&format!("{text}auth_type = \"trust\"\n"), &[broken]);
+    check(
+        &format!("{text}auth_type = \"plain\"\n"),
+        &[
+            &missing("plain", 2, "ann"),
+            &missing("plain", 4, "bob"),
+            broken,
+        ],
+    );
+    for auth_type in ["trust", "cert", "peer"] {
+        check(&format!("{text}auth_type = \"{auth_type}\"\n"), &[broken]);
+    }
+}
+
+#[test]
+fn rules_are_where_they_are_asked_for() {
+    let text = "[pgweir]\nauth_type = \"hba\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &["pgweir.toml:2: auth_type = hba: needs auth_hba_file, which names the file of rules"],
+    );
+    let text = format!("{text}auth_hba_file = \"hba.conf\"\n");
+    check(
+        &format!("{text}{REST}"),
+        &["hba.conf:1: asks for map=staff, which auth_ident_file does not have"],
+    );
+    check(
+        &format!("{text}auth_ident_file = \"nowhere\"\n{REST}"),
+        &[
+            "hba.conf:1: asks for map=staff, which auth_ident_file does not have",
+            "nowhere: cannot be read: entity not found",
+        ],
+    );
+    let text = format!("{text}auth_ident_file = \"ident.conf\"\n[users.ann]\n[databases.app]\n");
+    assert_eq!(
+        super::warnings(&text),
+        ["hba.conf:3: lets everybody in from any address, who knows the name of a user"]
+    );
+}
+
+#[test]
+fn without_names_of_clients_each_database_needs_a_user() {
+    check(
+        "[pgweir]\nauth_type = \"any\"\n[databases.a]\n[databases.b]\nuser = \"bob\"\npassword = \"\"\n",
+        &[
+            "pgweir.toml:3: databases.a.user: is missing, and auth_type any takes no name from \
+           clients; add it",
+        ],
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! [`Platform`] names the types that a shell brings, [`Shell`] what it does. Calls of a shell do not
 //! wait: they lock for one decision, or are one system call.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 
 use super::{Client, Policy};
@@ -13,6 +13,7 @@ use crate::pool::{CloseReason, Refusal};
 use crate::server::{Home, Server};
 use crate::session::Overdue;
 use crate::stock::Stock;
+use crate::stream::Stream;
 use crate::upstream::OwnError;
 use pgweir_wire::encode::{ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
@@ -20,9 +21,9 @@ use pgweir_wire::sqlstate::SqlState;
 /// The types that a shell brings.
 pub trait Platform: Sized {
     /// The stream to a client.
-    type ClientStream: Read + Write;
+    type ClientStream: Stream;
     /// The stream to PostgreSQL.
-    type ServerStream: Read + Write;
+    type ServerStream: Stream;
     /// A pool that several drivers share.
     type Pool: SharedPool<ServerStream = Self::ServerStream>;
     /// What the shell keeps with a client; the driver only carries it.

@@ -496,6 +496,47 @@ fn a_text_that_tells_all_is_not_asked_about() {
     }
 }
 
+/// The pooler's question is answered: nothing but the role.
+fn nothing_was_left(relay: &mut Relay, server: &mut Upstream) {
+    let mut row = vec![0, 3, 0, 0, 0, 1, b's', 0, 0, 0, 4];
+    row.extend(b"role");
+    row.extend([0, 0, 0, 8]);
+    row.extend(b"6e6f6e65");
+    let mut answer = message(b'T', &[0, 0]);
+    answer.extend(message(b'D', &row));
+    answer.extend(message(b'C', b"SELECT 1\0"));
+    encode::ready_for_query(&mut answer, TxStatus::Idle);
+    let mut at = 0;
+    while at < answer.len() {
+        match server.receive(Some(&mut relay.client), &mut answer[at..]) {
+            FromServer::Swallow(len) => at += len,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_at_once_is_asked_about_once() {
+    let (asked, mut relay, mut server) =
+        asked_after("select set_config('a.b', '', false)", "S", &[]);
+    assert!(asked.contains("pg_settings"), "{asked}");
+    assert!(!relay.is_held_back(&server));
+    let query = message(b'Q', b"select 1\0");
+    relay.receive(Some(&mut server), &query);
+    nothing_was_left(&mut relay, &mut server);
+    let mut out = Vec::new();
+    relay.inquire(&mut server, &mut out);
+    assert!(out.is_empty() && server.state.is_clear(), "{out:?}");
+
+    let (_, mut relay, mut server) = asked_after("select 1", "SELECT 1", &[]);
+    relay.audit(&mut server, &mut Vec::new());
+    assert!(relay.is_held_back(&server), "else it is asked about again");
+    nothing_was_left(&mut relay, &mut server);
+    relay.inquire(&mut server, &mut out);
+    assert!(out.is_empty() && server.state.is_clear(), "{out:?}");
+    assert!(!relay.is_held_back(&server));
+}
+
 #[test]
 fn what_a_client_connected_with_is_set_again_without_a_question_after_discard_all() {
     let own = [

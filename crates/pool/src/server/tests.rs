@@ -21,6 +21,8 @@ impl Read for Stream {
     }
 }
 
+impl crate::stream::Stream for Stream {}
+
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())

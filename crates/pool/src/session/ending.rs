@@ -1,7 +1,5 @@
 //! How sessions end, and what the client is told.
 
-use std::io::{Read, Write};
-
 use pgweir_wire::encode::{self, ErrorFields};
 
 use super::lease::{leased, take_lease};
@@ -10,9 +8,10 @@ use crate::pin::Pin;
 use crate::recovery::Recovery;
 use crate::relay::{Mode, Violation};
 use crate::server::{self, Returning, Server};
+use crate::stream::Stream;
 use crate::upstream::{Broken, OwnError};
 
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
+impl<C: Stream, S: Stream> Session<C, S> {
     /// The client's stream ended or failed, or the driver ends the session; with `error` as its
     /// last message. A waiter must have left the queue before.
     pub fn end(&mut self, why: End, error: Option<&ErrorFields<'_>>) -> Need<S> {

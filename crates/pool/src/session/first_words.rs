@@ -7,7 +7,6 @@
 //! So is a client that keeps its server from its login on: it is told the number of its server's process, by which
 //! others know its session (`pg_terminate_backend`, notifications, views).
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use pgweir_wire::backend::TxStatus;
@@ -18,6 +17,7 @@ use super::{Need, Session};
 use crate::parameters::Parameters;
 use crate::relay::Relay;
 use crate::reported;
+use crate::stream::Stream;
 use crate::upstream::Upstream;
 
 /// The messages that end a login.
@@ -68,7 +68,7 @@ pub struct Accepted {
     pub value: String,
 }
 
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
+impl<C: Stream, S: Stream> Session<C, S> {
     /// For a client that is greeted when it has a server that accepted its settings.
     pub fn greeted_later(mut self, first_words: FirstWords) -> Self {
         self.first_words = Some(Box::new(first_words));

@@ -1,7 +1,5 @@
 //! A session with a server: moving bytes both ways until nothing holds the server any more.
 
-use std::io::{Read, Write};
-
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::sqlstate::SqlState;
 
@@ -12,6 +10,7 @@ use crate::pool::Place;
 use crate::recovery::Recovery;
 use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
+use crate::stream::Stream;
 use crate::time::Time;
 use crate::upstream::check::Check;
 use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
@@ -118,7 +117,7 @@ impl<S> Lease<S> {
     }
 }
 
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
+impl<C: Stream, S: Stream> Session<C, S> {
     pub(super) fn pump_leased(&mut self, now: Time, scratch: &mut [u8]) -> Need<S> {
         let mut turns = 0;
         leased(&mut self.stage).count_pin(now);

@@ -1,6 +1,5 @@
 //! How long a session may take for what, and what it does with its server.
 
-use std::io::{Read, Write};
 use std::time::Duration;
 
 use pgweir_sql::fingerprint::Fingerprint;
@@ -9,6 +8,7 @@ use super::{Pinned, Session, Stage};
 use crate::id::ServerId;
 use crate::pin::Pin;
 use crate::relay::Hold;
+use crate::stream::Stream;
 use crate::time::Time;
 
 /// Time for a server to answer the check and to take the settings of a client, which it does in no
@@ -68,7 +68,7 @@ pub struct Holding {
     pub pinned: Option<Pinned>,
 }
 
-impl<C: Read + Write, S: Read + Write> Session<C, S> {
+impl<C: Stream, S: Stream> Session<C, S> {
     /// Which limit the session has passed.
     pub fn overdue(&self, now: Time, limits: &Limits) -> Option<Overdue> {
         match &self.stage {

@@ -44,6 +44,8 @@ impl Read for Stream {
     }
 }
 
+impl crate::stream::Stream for Stream {}
+
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.output.write(bytes)

@@ -263,7 +263,8 @@ impl State {
         self.taken_back.all || self.taken_back.names.contains(name)
     }
 
-    /// The client went on behind the question, so that an answer says what was.
+    /// The client went on behind the question with what may change settings, so that an answer says what
+    /// was.
     fn ask_again(&mut self) {
         self.due.kinds.add(Kinds::SETTINGS);
         self.completed = true;
@@ -321,12 +322,15 @@ impl State {
         assert!(!self.is_dirty(), "what texts told of was asked about");
         self.is_audit = true;
         self.taken_back = TakenBack::default();
+        // What the client sends meanwhile would have to be asked about in turn, and so on without end.
+        self.blocks = true;
         self.begin(Kinds::ANYTHING, names.iter().cloned())
     }
 
     /// The client does not have what an audit found.
     fn forget_held(&mut self) {
         self.held = Kinds::NONE;
+        self.blocks = false;
     }
 
     /// A question about settings amid a transaction, whose own question stays due.
@@ -400,6 +404,7 @@ impl Upstream {
         let is_audit = std::mem::take(&mut self.state.is_audit);
         let Some(answer) = finished else {
             if is_audit {
+                self.state.unblock();
                 self.audit.failed();
             }
             return;
@@ -419,7 +424,8 @@ impl Upstream {
             // A custom setting that was taken back is empty.
             !(is_empty && answer.names.contains(name))
         };
-        if self.replies.is_settled() {
+        // What the client sent behind the question, if that is known to leave nothing, changed nothing.
+        if self.replies.is_settled() || self.state.due.kinds.is_empty() {
             let sourced = answer.settings.keys().filter(is_own).cloned().collect();
             self.state.sourced = Some(sourced);
         } else {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use pgweir_pool::server::Delivery;
 
 use super::deliver_within;
-use crate::link::{CancelAddress, CancelTarget};
+use crate::dial::{Peer, Reached};
+use crate::link::CancelTarget;
 
 const REQUEST_LEN: usize = 16;
 
 fn deliver(peer: SocketAddr, within: Duration) -> Delivery {
     let target = CancelTarget {
-        address: CancelAddress::Tcp(peer),
+        server: Reached::clear(Peer::Tcp(peer)),
         pid: 42,
         key: vec![1, 2, 3, 4],
     };

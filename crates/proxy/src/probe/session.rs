@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::target::Target;
-use crate::connect::{ConnectError, Login, log_in};
-use crate::link::CancelAddress;
+use crate::connect::{ConnectError, Login, enter};
+use crate::dial::{Dialled, Peer, Way};
 use crate::pool_handle::Keys;
-use crate::socket;
+use crate::tls::servers::Connectors;
 use crate::wire_io::{Inbound, ReadError};
-use pgweir_config::{Secret, ServerAddress, Tcp};
+use pgweir_config::{Secret, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;
@@ -89,17 +88,11 @@ pub(super) struct ProbeLogin {
     pub(super) database: String,
 }
 
-/// A TCP or a unix stream.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Duplex for TcpStream {}
-impl Duplex for UnixStream {}
-
 /// A connection that is logged in.
 pub(super) struct ProbeSession {
-    stream: Box<dyn Duplex>,
+    stream: Dialled,
     inbound: Inbound,
-    peer: CancelAddress,
+    peer: Peer,
 }
 
 impl ProbeSession {
@@ -110,37 +103,23 @@ impl ProbeSession {
     pub(super) async fn open(
         target: &Target,
         entry: ProbeLogin,
-        tcp: &Tcp,
+        (tcp, connectors): (&Tcp, &Connectors),
     ) -> Result<Self, Failure> {
         let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
-        timeout(limit, Self::connect(target, entry, tcp))
+        let way = Way {
+            server: &target.address,
+            tls: &target.tls,
+            tcp,
+            connectors,
+        };
+        timeout(limit, Self::connect(way, entry))
             .await
             .unwrap_or(Err(ConnectError::Timeout(limit)))
             .map_err(Failure::Login)
     }
 
-    async fn connect(
-        target: &Target,
-        mut entry: ProbeLogin,
-        tcp: &Tcp,
-    ) -> Result<Self, ConnectError> {
-        let (mut stream, peer): (Box<dyn Duplex>, _) = match &target.address {
-            ServerAddress::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                socket::tune((&stream).into(), tcp)?;
-                let peer = CancelAddress::Tcp(stream.peer_addr()?);
-                (Box::new(stream), peer)
-            }
-            ServerAddress::Unix(path) => {
-                let stream = UnixStream::connect(path)
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                (Box::new(stream), CancelAddress::Unix(path.clone()))
-            }
-        };
-        let login = Login {
+    async fn connect(way: Way<'_>, mut entry: ProbeLogin) -> Result<Self, ConnectError> {
+        let mut login = Login {
             user: entry.user,
             database: entry.database,
             secret: entry.secret.as_ref(),
@@ -148,17 +127,18 @@ impl ProbeSession {
             keys: &mut entry.keys,
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
+            binding: (None, false),
         };
-        log_in(&mut stream, login).await?;
+        let (stream, reached, _) = enter(way, &mut login).await?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),
-            peer,
+            peer: reached.address,
         })
     }
 
     /// The very server that this is a connection with.
-    pub(super) fn peer(&self) -> &CancelAddress {
+    pub(super) fn peer(&self) -> &Peer {
         &self.peer
     }
 
@@ -170,6 +150,7 @@ impl ProbeSession {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
         self.stream.write_all(&out).await.map_err(ReadError::Io)?;
+        self.stream.flush().await.map_err(ReadError::Io)?;
         let mut rows = Vec::new();
         let mut refused = None;
         loop {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_config::{Config, Database, Secret, ServerAddress, User};
+use pgweir_config::{Config, Database, Secret, ServerAddress, ServerTls, User};
 
 /// PostgreSQLs that are looked at; further ones are left out, so that connections and labels of
 /// metrics stay bounded.
@@ -18,6 +18,7 @@ pub(crate) struct Target {
     /// The address as it is shown.
     pub(crate) name: Arc<str>,
     pub(crate) address: ServerAddress,
+    pub(crate) tls: Arc<ServerTls>,
     /// Name of the database in PostgreSQL.
     pub(crate) database: String,
     /// `None`: nobody can log in without a client.
@@ -61,6 +62,7 @@ pub(crate) fn all(config: &Config) -> Vec<Target> {
             None if targets.len() < TARGETS_MAX => targets.push(Target {
                 name: database.server.to_string().into(),
                 address: database.server.clone(),
+                tls: database.tls.clone(),
                 database: name_in_postgres(database),
                 account,
                 login_timeout: database.pool.server_connect_timeout,

@@ -35,10 +35,10 @@ impl Registry {
     ) -> Result<CancelKey, ClientError> {
         let config = self.config();
         let settings = pool.settings();
-        let max = config
-            .users
-            .get(&*pool.user)
-            .and_then(|u| u.max_user_client_connections);
+        let max = match config.users.get(&*pool.user) {
+            Some(user) => user.max_user_client_connections,
+            None => config.max_user_client_connections,
+        };
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let key = loop {
             // Some drivers read the number as signed, and zero means none.

@@ -188,8 +188,12 @@ impl Registry {
             pool.begin_paused(self.clock.now());
         }
         let mut budget = self.lock_budget();
-        budget.join(id, key.0.clone(), key.1);
+        budget.join(id, key.0.clone(), key.1.clone());
         budget.set_limit(Group::Database(key.0), max_db_connections);
+        if !config.users.contains_key(user) {
+            let max_user_connections = config.max_user_connections.map(|max| max.get());
+            budget.set_limit(Group::User(key.1), max_user_connections);
+        }
         pools.insert(pool.clone());
         Ok(pool)
     }

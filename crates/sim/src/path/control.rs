@@ -68,7 +68,8 @@ impl World {
         backend.mute = self.faulty && self.rng.happens(self.options.faults.mute);
         backend.dazed = self.faulty && self.rng.happens(self.options.faults.daze);
         self.workers.plant.backends.borrow_mut().insert(id, backend);
-        let link = Link { end: near, permit };
+        let end = near.in_pieces(self.options.in_pieces);
+        let link = Link { end, permit };
         let mut upstream = Upstream::new(parameters);
         upstream.pid = Some(isolation::process(id));
         let server = Box::new(Server::new(id, link, upstream));

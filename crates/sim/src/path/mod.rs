@@ -269,6 +269,7 @@ impl World {
             self.run_client(client);
             self.post_now(far.id ^ 1);
         }
+        let far = far.in_pieces(self.options.in_pieces);
         self.accept(client, far, &startup);
         self.run_client(client);
     }

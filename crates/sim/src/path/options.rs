@@ -47,6 +47,8 @@ pub(super) struct Options {
     pub(super) check_after: Duration,
     /// Bytes of a worker's buffer.
     pub(super) scratch: usize,
+    /// Streams hand on in pieces what arrives at once, as those that decrypt do.
+    pub(super) in_pieces: bool,
     /// Bytes that a stream holds.
     pub(super) client_capacity: usize,
     pub(super) server_capacity: usize,
@@ -179,6 +181,7 @@ impl Options {
             sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
             audits: Rng::new(rng.clone().next()).one_in(4),
+            in_pieces: Rng::new(rng.clone().next()).one_in(8),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
         };

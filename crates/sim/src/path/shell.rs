@@ -15,6 +15,7 @@ use pgweir_pool::pool::{CloseReason, Refusal};
 use pgweir_pool::server::{Home, Server};
 use pgweir_pool::session::End as Ending;
 use pgweir_pool::stock::Stock;
+use pgweir_pool::stream::Stream;
 use pgweir_pool::time::Time;
 use pgweir_pool::upstream::OwnError;
 use pgweir_wire::sqlstate::SqlState;
@@ -47,6 +48,12 @@ pub(super) struct Link {
 impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.end.read(buffer)
+    }
+}
+
+impl Stream for Link {
+    fn has_more(&self) -> bool {
+        self.end.has_more()
     }
 }
 

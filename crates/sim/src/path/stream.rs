@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 
 use pgweir_pool::driver::Readiness;
+use pgweir_pool::stream::Stream;
 
 use crate::rng::Rng;
 use crate::swarm::Chance;
@@ -70,7 +71,15 @@ pub(super) struct Net(Rc<RefCell<Pipes>>);
 pub(super) struct End {
     net: Net,
     pub(super) id: EndId,
+    /// As one that decrypts, it hands on what arrived piece by piece.
+    in_pieces: bool,
+    has_more: bool,
+    /// The first bytes that a write did not take, which the next one has to begin with.
+    owed: Vec<u8>,
 }
+
+/// How many bytes are compared of those.
+const OWED_MAX: usize = 32;
 
 impl Net {
     /// Streams that lose nothing when they are closed with unread bytes.
@@ -99,6 +108,9 @@ impl Net {
         let end = |id| End {
             net: self.clone(),
             id,
+            in_pieces: false,
+            has_more: false,
+            owed: Vec::new(),
         };
         (end(id), end(id + 1))
     }
@@ -200,6 +212,12 @@ impl Pipes {
 }
 
 impl End {
+    /// Hands on what arrived piece by piece, as a stream that decrypts does.
+    pub(super) fn in_pieces(mut self, in_pieces: bool) -> Self {
+        self.in_pieces = in_pieces;
+        self
+    }
+
     /// Reads at most `most` bytes behind those in `input`, which needs no buffer in between.
     pub(super) fn read_onto(
         &mut self,
@@ -213,7 +231,11 @@ impl End {
     fn take(&mut self, most: usize, mut piece: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut net = self.net.0.borrow_mut();
         let pipe = &mut net.pipes[self.id ^ 1];
-        let len = pipe.arrived.len().min(most);
+        let mut len = pipe.arrived.len().min(most);
+        if self.in_pieces && len == pipe.arrived.len() && len > 1 {
+            len = len.div_ceil(2);
+        }
+        self.has_more = len < pipe.arrived.len();
         if len == 0 {
             return match pipe.ending {
                 Ending::Closed => Ok(0),
@@ -249,8 +271,19 @@ impl Read for End {
     }
 }
 
+impl Stream for End {
+    fn has_more(&self) -> bool {
+        self.has_more
+    }
+}
+
 impl Write for End {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let owed = std::mem::take(&mut self.owed);
+        assert!(
+            bytes.starts_with(&owed),
+            "what was not taken is given again"
+        );
         let mut net = self.net.0.borrow_mut();
         if net.pipes[self.id ^ 1].ending == Ending::Reset {
             return Err(ErrorKind::BrokenPipe.into());
@@ -269,6 +302,7 @@ impl Write for End {
         let room = pipe.capacity - pipe.transit.len() - pipe.arrived.len();
         let len = bytes.len().min(room);
         pipe.starved |= len < bytes.len();
+        self.owed = bytes[len..].iter().copied().take(OWED_MAX).collect();
         if len == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }

@@ -33,6 +33,8 @@ impl Read for Stream {
     }
 }
 
+impl pgweir_pool::stream::Stream for Stream {}
+
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let len = bytes.len().min(self.room);

@@ -26,6 +26,7 @@ fn busy() -> Snapshot {
     let mut snapshot = quiet();
     snapshot.errors = vec![("53300".to_owned(), 1)];
     snapshot.paused = true;
+    snapshot.certificates = vec![("clients", 63)];
     snapshot.databases[0].paused = true;
     let pool = &mut snapshot.pools[0];
     pool.counts.waiting = 4;
@@ -97,6 +98,10 @@ fn both_formats_are_well_formed_and_say_the_same() {
         ("pgweir_errors_total{sqlstate=\"53300\"}".to_owned(), 1.0),
         (format!("pgweir_pool_queries_total{pool}}}"), 3.0),
         ("pgweir_paused".to_owned(), 1.0),
+        (
+            "pgweir_tls_certificate_days_left{side=\"clients\"}".to_owned(),
+            63.0,
+        ),
         (format!("pgweir_pool_waiters_behind_pins{pool}}}"), 4.0),
         (
             format!("pgweir_pool_pinned_servers{pool},reason=\"listen\"}}"),

@@ -30,6 +30,8 @@ pub enum LoginError {
         /// The weakest one that the client answers.
         weakest: Method,
     },
+    /// The server knows no way to prove a password that is bound to the connection.
+    Unbound,
     /// The exchange of proofs failed.
     Scram(ScramError),
     /// The server broke the protocol.
@@ -100,6 +102,10 @@ impl fmt::Display for LoginError {
             Self::TooWeak { asked, weakest } => write!(
                 f,
                 "the server asks for {asked}; nothing weaker than {weakest} is answered"
+            ),
+            Self::Unbound => f.write_str(
+                "the server knows no login that is bound to the connection (SCRAM-SHA-256-PLUS), and \
+                 nothing else is answered",
             ),
             Self::Scram(error) => error.fmt(f),
             Self::Protocol(breach) => breach.fmt(f),

@@ -25,6 +25,8 @@ fn identity(secrets: Secrets) -> Identity {
         parameters: vec![("application_name".to_owned(), "test".to_owned())],
         secrets,
         weakest: Method::Cleartext,
+        binding: None,
+        requires_binding: false,
         minor: 2,
     }
 }

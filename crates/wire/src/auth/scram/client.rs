@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::verifier::derive;
 use super::{
-    ClientKey, ITERATIONS_MAX, SALT_MAX, SERVER_MESSAGE_MAX, SERVER_NONCE_MAX, ScramError,
+    BOUND, ClientKey, ITERATIONS_MAX, SALT_MAX, SERVER_MESSAGE_MAX, SERVER_NONCE_MAX, ScramError,
     attribute, auth_message, decode_32, hmac, is_nonce, xor,
 };
 
@@ -75,6 +75,36 @@ pub struct First {
     credentials: Credentials,
     client_nonce: String,
     client_first_bare: Vec<u8>,
+    /// The header, and behind it what the exchange is bound to.
+    binding: Vec<u8>,
+}
+
+/// Whether an exchange is bound to the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding<'a> {
+    /// It cannot be, or is not to be.
+    None,
+    /// It could be, but the server offered no mechanism that does it. A server that did learns of it.
+    NotOffered,
+    /// To these bytes, by [`MECHANISM_PLUS`](super::MECHANISM_PLUS).
+    Bound(&'a [u8]),
+}
+
+impl Binding<'_> {
+    fn header(self) -> Vec<u8> {
+        match self {
+            Self::None => b"n,,".to_vec(),
+            Self::NotOffered => b"y,,".to_vec(),
+            Self::Bound(_) => [BOUND, b",,"].concat(),
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::None | Self::NotOffered => &[],
+            Self::Bound(data) => data,
+        }
+    }
 }
 
 impl First {
@@ -83,16 +113,22 @@ impl First {
     ///
     /// # Panics
     /// When `client_nonce` is empty or has characters that a nonce may not have.
-    pub fn new(credentials: Credentials, client_nonce: &str) -> (Vec<u8>, Self) {
+    pub fn new(
+        credentials: Credentials,
+        client_nonce: &str,
+        binding: Binding<'_>,
+    ) -> (Vec<u8>, Self) {
         assert!(is_nonce(client_nonce.as_bytes()), "client nonce");
         // PostgreSQL knows the user from the startup packet and ignores this one; libpq leaves it
         // empty too.
         let client_first_bare = format!("n=,r={client_nonce}").into_bytes();
-        let message = [GS2_HEADER, client_first_bare.as_slice()].concat();
+        let header = binding.header();
+        let message = [header.as_slice(), &client_first_bare].concat();
         let next = Self {
             credentials,
             client_nonce: client_nonce.to_owned(),
             client_first_bare,
+            binding: [&header, binding.data()].concat(),
         };
         (message, next)
     }
@@ -128,7 +164,8 @@ impl First {
         }
         let iterations = iterations(attribute(&mut rest, b'i', ITERATIONS_EXPECTED)?)?;
         let keys = self.credentials.keys(salt, iterations);
-        let signed = [GS2_HEADER_ATTRIBUTE, nonce].concat();
+        let binding = STANDARD.encode(&self.binding);
+        let signed = [b"c=", binding.as_bytes(), b",r=", nonce].concat();
         let message = auth_message(&self.client_first_bare, data, &signed);
         let signature = hmac(&keys.client_key.stored_key(), &message);
         let proof = STANDARD.encode(xor(keys.client_key.0, &signature));
@@ -237,12 +274,6 @@ fn excerpt(reason: &[u8]) -> String {
     text.chars().take(64).map(printable).collect()
 }
 
-/// No channel binding, no other identity.
-const GS2_HEADER: &[u8] = b"n,,";
-
-/// The same header as the last message repeats it, and the name of what follows.
-const GS2_HEADER_ATTRIBUTE: &[u8] = b"c=biws,r=";
-
 const ITERATIONS_EXPECTED: &str = "an iteration count (i=)";
 
 #[cfg(test)]
@@ -256,6 +287,7 @@ mod tests {
             credentials: Credentials::Password("pencil".to_owned()),
             client_nonce: "rOprNGfwEbeRWgbNEkqO".to_owned(),
             client_first_bare: b"n=user,r=rOprNGfwEbeRWgbNEkqO".to_vec(),
+            binding: b"n,,".to_vec(),
         };
         let server_first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
             s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";

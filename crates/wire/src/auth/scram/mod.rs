@@ -1,10 +1,11 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding, both sides.
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677), with channel binding and without, both sides.
 //!
 //! * [`server`] checks a client against a stored [`Verifier`] and recovers its [`ClientKey`].
 //! * [`client`] logs in with a password, or with the keys that a [`server`] exchange recovered.
 //!
 //! Each side is a chain of states that consume themselves, so a step cannot be repeated or left
-//! out. Channel binding (SCRAM-SHA-256-PLUS) is not spoken: a client that insists on it is refused.
+//! out. What an exchange over TLS is bound to (SCRAM-SHA-256-PLUS) is a digest of the server's
+//! certificate, `tls-server-end-point` (RFC 5929, section 4), as in PostgreSQL.
 
 pub mod client;
 pub mod server;
@@ -22,6 +23,12 @@ pub use verifier::Verifier;
 
 /// Name of the mechanism in SASL messages.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// Name of the mechanism that is bound to the TLS connection.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// What a bound exchange begins with, up to the comma: the kind of the binding.
+const BOUND: &[u8] = b"p=tls-server-end-point";
 
 /// Longest message of a client. The parts that matter (a nonce, a proof, a user name of 63 bytes,
 /// each at most escaped threefold) are some 300 bytes; the rest is room for extensions. It
@@ -92,8 +99,10 @@ pub enum ScramError {
     MandatoryExtension,
     /// The peer's nonce is not the one of this exchange.
     Nonce,
-    /// The client insists on channel binding, which was not offered.
+    /// The client insists on channel binding, which was not offered, or on another kind of it.
     ChannelBinding,
+    /// The client saw that channel binding was not offered, but it was: somebody in between took it out.
+    Downgrade,
     /// The client's last message contradicts its first about channel binding.
     ChannelBindingChanged,
     /// The client wants to act as another user.
@@ -133,8 +142,12 @@ impl fmt::Display for ScramError {
             }
             Self::Nonce => f.write_str("the SCRAM nonce is not the one of this exchange"),
             Self::ChannelBinding => f.write_str(
-                "the client requires SCRAM channel binding, which is not supported; use \
-                 channel_binding=prefer or disable",
+                "the client requires a SCRAM channel binding that was not offered; without TLS there \
+                 is none, and the only kind is tls-server-end-point",
+            ),
+            Self::Downgrade => f.write_str(
+                "the client was told that there is no SCRAM channel binding, which it was offered: \
+                 somebody may be listening in between",
             ),
             Self::ChannelBindingChanged => {
                 f.write_str("the SCRAM channel binding is not the one this exchange began with")

@@ -11,14 +11,26 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
 use super::{
-    CLIENT_MESSAGE_MAX, ClientKey, ScramError, Verifier, attribute, auth_message, decode_32, hmac,
-    is_nonce, xor,
+    BOUND, CLIENT_MESSAGE_MAX, ClientKey, ScramError, Verifier, attribute, auth_message, decode_32,
+    hmac, is_nonce, xor,
 };
 
 /// Waits for the client's first message.
 #[derive(Debug)]
 pub struct First {
     verifier: Arc<Verifier>,
+    offer: Offer,
+}
+
+/// Whether the exchange can be bound to the connection.
+#[derive(Debug)]
+enum Offer {
+    /// It cannot.
+    None,
+    /// It was offered, and the client chose the mechanism without.
+    NotChosen,
+    /// The client chose to bind it to this.
+    Chosen(Vec<u8>),
 }
 
 impl First {
@@ -26,7 +38,15 @@ impl First {
     pub fn new(verifier: impl Into<Arc<Verifier>>) -> Self {
         Self {
             verifier: verifier.into(),
+            offer: Offer::None,
         }
+    }
+
+    /// Channel binding was offered. The client chose it, to these bytes; with `None` it chose the
+    /// mechanism without.
+    pub fn offered(mut self, chosen: Option<&[u8]>) -> Self {
+        self.offer = chosen.map_or(Offer::NotChosen, |data| Offer::Chosen(data.to_vec()));
+        self
     }
 
     /// Reads the client's first message; gives the answer to it. `server_nonce` must be random
@@ -44,16 +64,7 @@ impl First {
     ) -> Result<(Vec<u8>, Final), ScramError> {
         assert!(is_nonce(server_nonce.as_bytes()), "server nonce");
         check_len(data)?;
-        let (binding, bare) = match data {
-            [b'n', b',', b',', bare @ ..] => (Binding::Unsupported, bare),
-            [b'y', b',', b',', bare @ ..] => (Binding::NotOffered, bare),
-            [b'n' | b'y', b',', b'a', b'=', ..] => return Err(ScramError::AuthorizationIdentity),
-            [b'p', b'=', ..] => return Err(ScramError::ChannelBinding),
-            _ => {
-                let expected = "a channel binding flag";
-                return Err(ScramError::Malformed { expected });
-            }
-        };
+        let (binding, bare) = self.offer.accept(data)?;
         let mut rest = bare;
         attribute(&mut rest, b'n', "a user name (n=)")?;
         let expected = "a printable nonce (r=)";
@@ -85,7 +96,8 @@ impl First {
 /// Waits for the client's last message.
 pub struct Final {
     verifier: Arc<Verifier>,
-    binding: Binding,
+    /// What the client's last message has to say of it, in base64.
+    binding: String,
     client_first_bare: Vec<u8>,
     nonce: Vec<u8>,
     server_first: Vec<u8>,
@@ -110,7 +122,7 @@ impl Final {
         let mut rest = signed;
         let binding = attribute(&mut rest, b'c', "a channel binding (c=)")?;
         let nonce = attribute(&mut rest, b'r', "a nonce (r=)")?;
-        if binding != self.binding.encoded() {
+        if binding != self.binding.as_bytes() {
             return Err(ScramError::ChannelBindingChanged);
         }
         if nonce != self.nonce {
@@ -134,20 +146,40 @@ impl fmt::Debug for Final {
     }
 }
 
-/// What the client's first message says about channel binding.
-enum Binding {
-    /// The client cannot do it.
-    Unsupported,
-    /// The client can, and saw that it was not offered.
-    NotOffered,
-}
-
-impl Binding {
-    /// The same header, as the client's last message must repeat it.
-    fn encoded(&self) -> &'static [u8] {
-        match self {
-            Self::Unsupported => b"biws",
-            Self::NotOffered => b"eSws",
+impl Offer {
+    /// Reads the header of the client's first message. Gives what its last message must repeat of it, with
+    /// what the exchange is bound to behind it, and the rest of the message.
+    fn accept<'a>(&self, data: &'a [u8]) -> Result<(String, &'a [u8]), ScramError> {
+        let (header, bare) = match data {
+            [b'n' | b'y', b',', b',', bare @ ..] => (&data[..3], bare),
+            [b'n' | b'y', b',', b'a', b'=', ..] => return Err(ScramError::AuthorizationIdentity),
+            [b'p', b'=', ..] => {
+                let Self::Chosen(binding) = self else {
+                    return Err(ScramError::ChannelBinding);
+                };
+                let rest = data.strip_prefix(BOUND).ok_or(ScramError::ChannelBinding)?;
+                return match rest {
+                    [b',', b',', bare @ ..] => {
+                        let whole = [BOUND, b",,", binding].concat();
+                        Ok((STANDARD.encode(whole), bare))
+                    }
+                    [b',', b'a', b'=', ..] => Err(ScramError::AuthorizationIdentity),
+                    _ => Err(ScramError::ChannelBinding),
+                };
+            }
+            _ => {
+                let expected = "a channel binding flag";
+                return Err(ScramError::Malformed { expected });
+            }
+        };
+        match (self, header[0]) {
+            // RFC 5802, section 6: the client can, and was told by somebody that we cannot.
+            (Self::NotChosen, b'y') => Err(ScramError::Downgrade),
+            (Self::Chosen(_), _) => {
+                let expected = "the channel binding that the mechanism has";
+                Err(ScramError::Malformed { expected })
+            }
+            _ => Ok((STANDARD.encode(header), bare)),
         }
     }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use super::client::{Credentials, First, KeyCache};
+use super::client::{Binding, Credentials, First, KeyCache};
 use super::{
     CLIENT_MESSAGE_MAX, ClientKey, ITERATIONS_DEFAULT, ITERATIONS_MAX, SALT_MAX,
     SERVER_MESSAGE_MAX, SERVER_NONCE_MAX, ScramError, Verifier, nonce, server,
@@ -19,7 +19,7 @@ struct Login {
 
 /// Lets a client of this crate log in at a server of this crate.
 fn login(credentials: Credentials, verifier: &Verifier) -> Result<Login, ScramError> {
-    let (client_first, client) = First::new(credentials, "client-nonce");
+    let (client_first, client) = First::new(credentials, "client-nonce", Binding::None);
     let server = server::First::new(verifier.clone());
     let (server_first, server) = server.on_client_first(&client_first, "server-nonce")?;
     let (client_final, client) = client.on_server_first(&server_first)?;
@@ -171,6 +171,25 @@ fn a_login_recovers_keys_that_log_in_again() {
     // The same password under another salt has other keys.
     let other = Verifier::from_password("pencil", b"pepper".to_vec(), 2);
     assert_eq!(login(credentials, &other), Err(ScramError::WrongPassword));
+}
+
+#[test]
+fn a_password_in_clear_text_gives_the_keys_that_log_in() {
+    let verifier = quick_verifier("secret");
+    let client_key = verifier.client_key("secret").unwrap();
+    let keys = Credentials::Keys {
+        client_key,
+        server_key: verifier.server_key,
+    };
+    login(keys, &verifier).unwrap();
+    for wrong in ["", "Secret", "secret "] {
+        assert_eq!(verifier.client_key(wrong), None, "{wrong}");
+    }
+    let endless = Verifier {
+        iterations: ITERATIONS_MAX + 1,
+        ..verifier
+    };
+    assert_eq!(endless.client_key("secret"), None);
 }
 
 #[test]
@@ -332,7 +351,7 @@ fn the_server_refuses_a_bad_last_message() {
 
 /// What the client makes of this challenge.
 fn challenge(data: &[u8]) -> Result<(), ScramError> {
-    let (_, client) = First::new(password("x"), "client");
+    let (_, client) = First::new(password("x"), "client", Binding::None);
     client.on_server_first(data).map(|_| ())
 }
 
@@ -404,7 +423,7 @@ fn what_a_server_sends_is_bounded() {
     let (got, max) = (64 * 1024, SERVER_MESSAGE_MAX);
     let huge = vec![b'r'; got];
     assert_eq!(challenge(&huge), Err(ScramError::TooLong { got, max }));
-    let (_, client) = First::new(password("x"), "client");
+    let (_, client) = First::new(password("x"), "client", Binding::None);
     let (_, last) = client.on_server_first(b"r=client1,s=,i=1").unwrap();
     let too_long = Err(ScramError::TooLong { got, max });
     assert_eq!(last.on_server_final(&huge), too_long);
@@ -413,7 +432,7 @@ fn what_a_server_sends_is_bounded() {
 #[test]
 fn the_client_checks_the_server() {
     let check = |data: &[u8], expected: ScramError| {
-        let (_, client) = First::new(password("x"), "client");
+        let (_, client) = First::new(password("x"), "client", Binding::None);
         let (_, last) = client.on_server_first(b"r=client1,s=,i=1").unwrap();
         assert_eq!(
             last.on_server_final(data),
@@ -445,7 +464,7 @@ fn the_client_checks_the_server() {
 fn debug_output_has_no_secrets() {
     let verifier = quick_verifier("pencil");
     let derived = login(password("pencil"), &verifier).unwrap().derived;
-    let (_, client) = First::new(password("pencil"), "client");
+    let (_, client) = First::new(password("pencil"), "client", Binding::None);
     let cached = Credentials::Cached {
         password: "pencil".to_owned(),
         cache: derived.clone(),
@@ -466,7 +485,7 @@ fn debug_output_has_no_secrets() {
 fn a_nonce_of_random_bytes_is_one() {
     assert_eq!(nonce(&[0xFF; 18]), "/".repeat(24));
     // The constructors assert that a nonce is fit to be sent.
-    First::new(password("x"), &nonce(&[0; 18]));
+    First::new(password("x"), &nonce(&[0; 18]), Binding::None);
 }
 
 /// Bytes close to a real message: parts of one, glued together.
@@ -539,7 +558,7 @@ proptest! {
             message
         };
         let run = || {
-            let (message, client) = First::new(password("pencil"), "client-nonce");
+            let (message, client) = First::new(password("pencil"), "client-nonce", Binding::None);
             let server = server::First::new(Arc::new(quick_verifier("pencil")));
             let (message, server) = server.on_client_first(&change(0, message), "server-nonce")?;
             let (message, client) = client.on_server_first(&change(1, message))?;
@@ -560,7 +579,7 @@ proptest! {
             .on_client_first(b"n,,n=,r=abc", "server")
             .unwrap();
         prop_assert!(server.on_client_final(&last).is_err());
-        let (_, client) = First::new(password("x"), "client");
+        let (_, client) = First::new(password("x"), "client", Binding::None);
         // Counts of up to six digits would be computed in full.
         if !first.windows(3).any(|three| three.iter().all(u8::is_ascii_digit))
             && let Ok((_, client)) = client.on_server_first(&first)
@@ -569,4 +588,72 @@ proptest! {
         }
         let _ = str::from_utf8(&first).map(Verifier::parse);
     }
+}
+
+#[test]
+fn an_exchange_is_bound_to_the_connection_it_is_on() {
+    let verifier = || quick_verifier("pencil");
+    let run = |client_side: Binding<'_>, offered: Option<Option<&[u8]>>| {
+        let (first, client) = First::new(password("pencil"), "client-nonce", client_side);
+        let server = server::First::new(verifier());
+        let server = match offered {
+            None => server,
+            Some(chosen) => server.offered(chosen),
+        };
+        let (server_first, server) = server.on_client_first(&first, "server-nonce")?;
+        let (client_final, client) = client.on_server_first(&server_first)?;
+        let (server_final, _) = server.on_client_final(&client_final)?;
+        client.on_server_final(&server_final)
+    };
+    let malformed = ScramError::Malformed {
+        expected: "the channel binding that the mechanism has",
+    };
+    for (client_side, offered, outcome) in [
+        (Binding::None, None, Ok(())),
+        (Binding::NotOffered, None, Ok(())),
+        (Binding::None, Some(None), Ok(())),
+        (
+            Binding::Bound(b"digest"),
+            Some(Some(&b"digest"[..])),
+            Ok(()),
+        ),
+        // Somebody in between took the offer out.
+        (Binding::NotOffered, Some(None), Err(ScramError::Downgrade)),
+        // Somebody in between has another certificate.
+        (
+            Binding::Bound(b"other"),
+            Some(Some(&b"digest"[..])),
+            Err(ScramError::ChannelBindingChanged),
+        ),
+        (
+            Binding::Bound(b"digest"),
+            None,
+            Err(ScramError::ChannelBinding),
+        ),
+        (
+            Binding::Bound(b"digest"),
+            Some(None),
+            Err(ScramError::ChannelBinding),
+        ),
+        (Binding::None, Some(Some(b"digest")), Err(malformed.clone())),
+        (Binding::NotOffered, Some(Some(b"digest")), Err(malformed)),
+    ] {
+        assert_eq!(
+            run(client_side, offered),
+            outcome,
+            "{client_side:?} {offered:?}"
+        );
+    }
+}
+
+#[test]
+fn another_kind_of_binding_is_not_known() {
+    for first in ["p=tls-unique,,n=,r=x", "p=tls-server-end-pointy,,n=,r=x"] {
+        let server = server::First::new(quick_verifier("x")).offered(Some(b"digest"));
+        let outcome = server.on_client_first(first.as_bytes(), "server-nonce");
+        assert_eq!(outcome.err(), Some(ScramError::ChannelBinding), "{first}");
+    }
+    let server = server::First::new(quick_verifier("x")).offered(Some(b"digest"));
+    let outcome = server.on_client_first(b"p=tls-server-end-point,a=y,n=,r=x", "server-nonce");
+    assert_eq!(outcome.err(), Some(ScramError::AuthorizationIdentity));
 }

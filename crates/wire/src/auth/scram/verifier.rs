@@ -6,8 +6,11 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::Mac;
+use subtle::ConstantTimeEq;
 
-use super::{ClientKey, ITERATIONS_DEFAULT, MECHANISM, SALT_MAX, decode_32, hmac, keyed};
+use super::{
+    ClientKey, ITERATIONS_DEFAULT, ITERATIONS_MAX, MECHANISM, SALT_MAX, decode_32, hmac, keyed,
+};
 
 /// A stored verifier. Anyone who has it can check a password and pose as the server, but not log in.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +57,18 @@ impl Verifier {
             stored_key: client_key.stored_key(),
             server_key,
         }
+    }
+
+    /// The client's key, if this is the password. Takes CPU time in proportion to `iterations`;
+    /// above [`ITERATIONS_MAX`] no password is tried, because whoever may choose a role's verifier
+    /// chooses the count.
+    pub fn client_key(&self, password: &str) -> Option<ClientKey> {
+        if self.iterations > ITERATIONS_MAX {
+            return None;
+        }
+        let (client_key, _) = derive(password, &self.salt, self.iterations);
+        let is_right: bool = client_key.stored_key().ct_eq(&self.stored_key).into();
+        is_right.then_some(client_key)
     }
 
     /// A verifier for a user that does not exist: the exchange looks like any other, is the same

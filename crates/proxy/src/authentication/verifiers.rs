@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use pgweir_config::{AuthType, Config, Secret};
+use pgweir_config::access::Method;
+use pgweir_config::{Config, Secret};
 use pgweir_wire::auth::{md5, scram};
 
 /// Where Linux keeps a number of the installation that does not change.
@@ -21,17 +22,45 @@ pub(crate) enum Question {
     Scram(Arc<scram::Verifier>),
     /// An answer that fits the hash; without one nothing fits.
     Md5(Option<String>),
+    /// The password.
+    Clear(Clear),
 }
 
-/// How a known user is asked, as far as a peer sees.
+/// What a password in clear text is compared with.
+pub(crate) enum Clear {
+    /// The password.
+    Plain(String),
+    /// PostgreSQL's hash of it.
+    Md5(String),
+    /// Its verifier, or one that no password has.
+    Scram(Arc<scram::Verifier>),
+    /// Nothing is right.
+    Nothing,
+}
+
+impl std::fmt::Debug for Clear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret never reaches a log, not even by accident.
+        f.write_str("Clear(..)")
+    }
+}
+
+/// How a known user is asked, as far as a peer sees; of a password in clear text, how long comparing
+/// it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Look {
-    Scram { iterations: u32, salt_len: usize },
-    Md5,
+    Scram {
+        iterations: u32,
+        salt_len: usize,
+    },
+    /// Of MD5, or of a password that is compared at once.
+    Quick,
 }
 
 /// How many users have which look.
 type Looks = BTreeMap<Look, u64>;
+/// Those of each method that was asked with.
+type LooksByMethod = BTreeMap<Method, Looks>;
 
 /// Verifiers, and what stands in for those that are missing.
 pub(crate) struct Verifiers {
@@ -40,8 +69,8 @@ pub(crate) struct Verifiers {
     /// Verifiers of plain passwords, with the password they are of. Making one takes a
     /// millisecond, a login with it microseconds. At most one per configured user.
     plain: Mutex<HashMap<String, (String, Arc<scram::Verifier>)>>,
-    /// How users of the configuration are asked that was used last, and how many of each.
-    looks: Mutex<Option<(Arc<Config>, Looks)>>,
+    /// How users of the configuration that was used last are asked by each method, and how many of each.
+    looks: Mutex<Option<(Arc<Config>, LooksByMethod)>>,
 }
 
 impl Verifiers {
@@ -67,21 +96,38 @@ impl Verifiers {
         }
     }
 
-    /// What to ask who says to be `user`. Nothing fits what a user is asked that is not known or has
-    /// no secret.
-    pub(crate) fn question(&self, config: &Arc<Config>, user: &str) -> Question {
-        let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
-        match (config.auth_type, secret) {
-            (AuthType::Md5, Some(Secret::Plain(password))) => {
+    /// What to ask who says to be `user`, whose secret is this. Nothing fits what a user is asked that is
+    /// not known or has no secret.
+    ///
+    /// # Panics
+    /// The method needs no secret.
+    pub(crate) fn question(
+        &self,
+        config: &Arc<Config>,
+        method: Method,
+        (user, secret): (&str, Option<&Secret>),
+    ) -> Question {
+        assert!(method.needs_secret(), "{method:?} asks for none");
+        let mock = || self.mock(config, method, user);
+        let scram = |text: &str| scram::Verifier::parse(text).map(Arc::new);
+        match (method, secret) {
+            (Method::Password, Some(Secret::Plain(password))) => {
+                Question::Clear(Clear::Plain(password.clone()))
+            }
+            (Method::Password, Some(Secret::Md5(verifier))) => {
+                Question::Clear(Clear::Md5(verifier.clone()))
+            }
+            (Method::Password, Some(Secret::Scram(text))) => match scram(text) {
+                Some(verifier) => Question::Clear(Clear::Scram(verifier)),
+                None => mock(),
+            },
+            (Method::Md5, Some(Secret::Plain(password))) => {
                 Question::Md5(Some(md5::verifier(user, password)))
             }
-            (AuthType::Md5, Some(Secret::Md5(verifier))) => Question::Md5(Some(verifier.clone())),
+            (Method::Md5, Some(Secret::Md5(verifier))) => Question::Md5(Some(verifier.clone())),
             (_, Some(Secret::Plain(password))) => Question::Scram(self.of_plain(user, password)),
-            (_, Some(Secret::Scram(text))) => match scram::Verifier::parse(text) {
-                Some(verifier) => Question::Scram(Arc::new(verifier)),
-                None => self.mock(config, user),
-            },
-            (_, Some(Secret::Md5(_)) | None) => self.mock(config, user),
+            (_, Some(Secret::Scram(text))) => scram(text).map_or_else(mock, Question::Scram),
+            (_, Some(Secret::Md5(_)) | None) => mock(),
         }
     }
 
@@ -98,18 +144,22 @@ impl Verifiers {
     }
 
     /// Asks as one of the users that there are would be.
-    fn mock(&self, config: &Arc<Config>, user: &str) -> Question {
+    fn mock(&self, config: &Arc<Config>, method: Method, user: &str) -> Question {
         let mut mock = scram::Verifier::mock(user, &self.secret);
-        match self.look(config, &mock.server_key) {
-            Look::Md5 => Question::Md5(None),
-            Look::Scram {
-                iterations,
-                salt_len,
-            } => {
-                mock.iterations = iterations;
-                mock.salt = self.salt(user, salt_len);
-                Question::Scram(Arc::new(mock))
-            }
+        let look = self.look(config, method, &mock.server_key);
+        if let Look::Scram {
+            iterations,
+            salt_len,
+        } = look
+        {
+            mock.iterations = iterations;
+            mock.salt = self.salt(user, salt_len);
+        }
+        match (method, look) {
+            (Method::Password, Look::Quick) => Question::Clear(Clear::Nothing),
+            (Method::Password, Look::Scram { .. }) => Question::Clear(Clear::Scram(Arc::new(mock))),
+            (_, Look::Quick) => Question::Md5(None),
+            (_, Look::Scram { .. }) => Question::Scram(Arc::new(mock)),
         }
     }
 
@@ -125,12 +175,15 @@ impl Verifiers {
     }
 
     /// A look, as often as users have it; which one follows from `random`.
-    fn look(&self, config: &Arc<Config>, random: &[u8; 32]) -> Look {
+    fn look(&self, config: &Arc<Config>, method: Method, random: &[u8; 32]) -> Look {
         let mut looks = self.looks.lock().expect("no panic under the lock");
-        let counts = match &mut *looks {
-            Some((of, counts)) if Arc::ptr_eq(of, config) => counts,
-            stale => &mut stale.insert((config.clone(), count(config))).1,
+        let by_method = match &mut *looks {
+            Some((of, by_method)) if Arc::ptr_eq(of, config) => by_method,
+            stale => &mut stale.insert((config.clone(), BTreeMap::new())).1,
         };
+        let counts = by_method
+            .entry(method)
+            .or_insert_with(|| count(config, method));
         let all: u64 = counts.values().sum();
         let first = random.first_chunk().expect("it is longer");
         let mut at = u64::from_be_bytes(*first).checked_rem(all).unwrap_or(0);
@@ -140,38 +193,44 @@ impl Verifiers {
             }
             at -= count;
         }
-        usual(config)
+        usual(method)
     }
 }
 
 /// How users are asked where all are usual.
-fn usual(config: &Config) -> Look {
-    match config.auth_type {
-        AuthType::Md5 => Look::Md5,
-        AuthType::ScramSha256 | AuthType::Trust => Look::Scram {
-            iterations: scram::ITERATIONS_DEFAULT,
-            salt_len: 16,
-        },
+fn usual(method: Method) -> Look {
+    match method {
+        Method::Md5 | Method::Password => Look::Quick,
+        Method::ScramSha256 | Method::Any | Method::Trust | Method::Peer | Method::Cert => {
+            Look::Scram {
+                iterations: scram::ITERATIONS_DEFAULT,
+                salt_len: 16,
+            }
+        }
     }
 }
 
-fn count(config: &Config) -> Looks {
+fn count(config: &Config, method: Method) -> Looks {
     let mut counts = Looks::new();
     for user in config.users.values() {
         let look = match &user.secret {
             Some(Secret::Scram(text)) => match scram::Verifier::parse(text) {
-                Some(verifier) => Look::Scram {
-                    iterations: verifier.iterations,
-                    salt_len: verifier.salt.len(),
-                },
+                Some(verifier) => look_of(&verifier),
                 None => continue,
             },
-            Some(Secret::Plain(_) | Secret::Md5(_)) => usual(config),
+            Some(Secret::Plain(_) | Secret::Md5(_)) => usual(method),
             None => continue,
         };
         *counts.entry(look).or_default() += 1;
     }
     counts
+}
+
+fn look_of(verifier: &scram::Verifier) -> Look {
+    Look::Scram {
+        iterations: verifier.iterations,
+        salt_len: verifier.salt.len(),
+    }
 }
 
 /// A secret from the number of a machine, from which that cannot be told (machine-id(5) asks for this).

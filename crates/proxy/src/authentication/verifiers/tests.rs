@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use pgweir_config::Config;
+use pgweir_config::access::Method;
+use pgweir_config::{AuthType, Config};
 use pgweir_wire::auth::scram;
 
-use super::{Question, Verifiers, from_machine_id};
+use super::{Clear, Question, Verifiers, from_machine_id};
 use crate::world::world;
 
 /// A verifier as PostgreSQL stores it.
@@ -21,8 +22,18 @@ fn config(auth_type: &str, secret: &str) -> Arc<Config> {
 }
 
 fn asked(verifiers: &Verifiers, config: &Arc<Config>, user: &str) -> (String, Vec<u8>) {
-    match verifiers.question(config, user) {
+    let method = match config.auth_type {
+        AuthType::Plain => Method::Password,
+        AuthType::Md5 => Method::Md5,
+        _ => Method::ScramSha256,
+    };
+    let secret = config.users.get(user).and_then(|user| user.secret.as_ref());
+    match verifiers.question(config, method, (user, secret)) {
         Question::Md5(_) => ("md5".to_owned(), Vec::new()),
+        Question::Clear(Clear::Scram(verifier)) => {
+            (format!("clear {}", verifier.iterations), Vec::new())
+        }
+        Question::Clear(_) => ("clear".to_owned(), Vec::new()),
         Question::Scram(verifier) => {
             let question = format!("{} {}", verifier.iterations, verifier.salt.len());
             (question, verifier.salt.clone())
@@ -39,6 +50,9 @@ fn unknown_users_are_asked_as_known_ones_are() {
         ("md5", "plain".to_owned(), "md5"),
         ("md5", format!("md5{}", "0".repeat(32)), "md5"),
         ("md5", stored(10_000, 16), "10000 16"),
+        ("plain", "plain".to_owned(), "clear"),
+        ("plain", format!("md5{}", "0".repeat(32)), "clear"),
+        ("plain", stored(10_000, 16), "clear 10000"),
     ] {
         let config = config(auth_type, &secret);
         let verifiers = Verifiers::with_secret([1; 32]);

@@ -1,0 +1,314 @@
+//! One rule, read from its record.
+
+use pgweir_settings::text::printable;
+use pgweir_settings::{Origin, Problem, nearest};
+
+use super::address::Addresses;
+use crate::access::{CertificateDemand, Method};
+use crate::ident::MEMBERS;
+use crate::pattern::Pattern;
+use crate::records::{Record, Token};
+
+/// A rule: which clients it is about, and what they are asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) origin: Origin,
+    pub(super) kind: Kind,
+    pub(super) databases: Vec<DatabaseName>,
+    pub(super) users: Vec<UserName>,
+    /// Every address, for clients that have none.
+    pub(super) addresses: Addresses,
+    pub(super) answer: Answer,
+    pub(super) map: Option<String>,
+    pub(super) certificate: CertificateDemand,
+}
+
+/// How clients come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Over a unix socket.
+    Local,
+    /// Over TCP.
+    Host,
+    /// Over TCP with TLS.
+    HostSsl,
+    /// Over TCP without TLS.
+    HostNoSsl,
+    /// Over TCP with GSSAPI's encryption.
+    HostGssEnc,
+    /// Over TCP without that.
+    HostNoGssEnc,
+}
+
+/// A database that a rule names.
+#[derive(Debug, Clone)]
+pub(super) enum DatabaseName {
+    All,
+    SameUser,
+    Replication,
+    Like(Pattern),
+}
+
+/// A user that a rule names.
+#[derive(Debug, Clone)]
+pub(super) enum UserName {
+    All,
+    Like(Pattern),
+}
+
+/// What becomes of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is refused.
+    Reject,
+    /// It has to prove who it is.
+    Ask(Method),
+}
+
+impl Rule {
+    /// Whether clients of other machines come in without a proof.
+    pub(super) fn trusts_others(&self) -> bool {
+        self.kind != Kind::Local
+            && self.answer == Answer::Ask(Method::Trust)
+            && self.certificate == CertificateDemand::None
+            && !self.addresses.is_local()
+    }
+}
+
+/// Reads a record, and reports all its mistakes; `None` if it has any.
+pub(super) fn read(record: &Record, problems: &mut Vec<Problem>) -> Option<Rule> {
+    let before = problems.len();
+    let mut report = |message: String| problems.push(Problem::new(&record.origin, "", message));
+    let rule = match rule(record, &mut report) {
+        Ok(rule) => Some(rule),
+        Err(message) => {
+            report(message);
+            None
+        }
+    };
+    rule.filter(|_| problems.len() == before)
+}
+
+/// Reports what does not keep the rest from being read, and gives back what does.
+fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String> {
+    let mut fields = record.fields.iter();
+    let kind = fields.next().expect("no record is empty");
+    let kind = kind_of(single(kind, "the type of connection")?)?;
+    let databases = fields.next().ok_or("ends before the databases")?;
+    let databases = each(databases, database, report);
+    let users = fields.next().ok_or("ends before the users")?;
+    let users = each(users, user, report);
+    let addresses = if kind == Kind::Local {
+        Addresses::All
+    } else {
+        let token = fields.next().ok_or("ends before the address")?;
+        let next = fields.clone().next().and_then(|field| field.first());
+        let (addresses, has_mask) = Addresses::read(single(token, "the address")?, next)?;
+        if has_mask {
+            fields.next();
+        }
+        addresses
+    };
+    let method = fields.next().ok_or("ends before the method")?;
+    let answer = answer(single(method, "the method")?, kind)?;
+    let mut rule = Rule {
+        origin: record.origin.clone(),
+        kind,
+        databases,
+        users,
+        addresses,
+        answer,
+        map: None,
+        certificate: CertificateDemand::None,
+    };
+    let mut by_distinguished_name = false;
+    for token in fields.flatten() {
+        if let Err(message) = option(token, &mut rule, &mut by_distinguished_name) {
+            report(message);
+        }
+    }
+    if rule.answer == Answer::Ask(Method::Cert) {
+        if rule.certificate == CertificateDemand::Any {
+            report("has clientcert=verify-ca, and cert looks at the name as well".to_owned());
+        }
+        rule.certificate = CertificateDemand::CommonName;
+    }
+    if by_distinguished_name {
+        match rule.certificate {
+            CertificateDemand::CommonName => {
+                rule.certificate = CertificateDemand::DistinguishedName;
+            }
+            _ => {
+                report("has clientname, which only cert and clientcert=verify-full use".to_owned())
+            }
+        }
+    }
+    let uses_map =
+        matches!(rule.answer, Answer::Ask(Method::Peer)) || rule.certificate.looks_at_the_name();
+    if rule.map.is_some() && !uses_map {
+        report("has map, which only peer, cert and clientcert=verify-full use".to_owned());
+    }
+    Ok(rule)
+}
+
+fn single<'a>(field: &'a [Token], what: &str) -> Result<&'a Token, String> {
+    match field {
+        [only] => Ok(only),
+        _ => Err(format!("has a list for {what}, which is one word")),
+    }
+}
+
+/// Reads each token of a list, and reports those that cannot be.
+fn each<T>(
+    field: &[Token],
+    read: impl Fn(&Token) -> Result<T, String>,
+    report: &mut impl FnMut(String),
+) -> Vec<T> {
+    let mut list = Vec::with_capacity(field.len());
+    for token in field {
+        match read(token) {
+            Ok(name) => list.push(name),
+            Err(message) => report(message),
+        }
+    }
+    list
+}
+
+fn kind_of(token: &Token) -> Result<Kind, String> {
+    match &*token.text {
+        "local" => Ok(Kind::Local),
+        "host" => Ok(Kind::Host),
+        "hostssl" => Ok(Kind::HostSsl),
+        "hostnossl" => Ok(Kind::HostNoSsl),
+        "hostgssenc" => Ok(Kind::HostGssEnc),
+        "hostnogssenc" => Ok(Kind::HostNoGssEnc),
+        text => Err(unknown(text, "type of connection", &KINDS)),
+    }
+}
+
+fn database(token: &Token) -> Result<DatabaseName, String> {
+    if token.is("all") {
+        return Ok(DatabaseName::All);
+    }
+    if token.is("sameuser") {
+        return Ok(DatabaseName::SameUser);
+    }
+    if token.is("replication") {
+        return Ok(DatabaseName::Replication);
+    }
+    if token.is("samerole") || token.is("samegroup") {
+        return Err(format!(
+            "has {}: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
+            token.text
+        ));
+    }
+    Pattern::read(token).map(DatabaseName::Like)
+}
+
+fn user(token: &Token) -> Result<UserName, String> {
+    if token.is("all") {
+        return Ok(UserName::All);
+    }
+    if token.behind('+').is_some() {
+        let shown = printable(&token.text);
+        return Err(format!("has {shown}: it {MEMBERS}"));
+    }
+    Pattern::read(token).map(UserName::Like)
+}
+
+fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
+    let method = match &*token.text {
+        "reject" => return Ok(Answer::Reject),
+        "trust" => Method::Trust,
+        "password" => Method::Password,
+        "md5" => Method::Md5,
+        "scram-sha-256" => Method::ScramSha256,
+        // Over a unix socket PostgreSQL takes the one for the other.
+        "peer" => Method::Peer,
+        "ident" if kind == Kind::Local => Method::Peer,
+        "cert" => Method::Cert,
+        "plain" => return Err("has method plain, which is called password here".to_owned()),
+        text if NOT_YET.contains(&text) => {
+            return Err(format!(
+                "has method {text}, which is not supported yet by this version"
+            ));
+        }
+        text => return Err(unknown(text, "method", &METHODS)),
+    };
+    if method == Method::Peer && kind != Kind::Local {
+        return Err("has method peer, which only local connections can use".to_owned());
+    }
+    if method == Method::Cert && kind != Kind::HostSsl {
+        return Err("has method cert, which only hostssl connections can use".to_owned());
+    }
+    Ok(Answer::Ask(method))
+}
+
+fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> Result<(), String> {
+    let text = printable(&token.text);
+    let Some((name, value)) = token.text.split_once('=') else {
+        return Err(format!("has \"{text}\" where name=value may stand"));
+    };
+    match (name, value) {
+        ("map", "") => Err("has an empty map".to_owned()),
+        ("map", map) => {
+            rule.map = Some(map.to_owned());
+            Ok(())
+        }
+        ("clientcert" | "clientname", _) if rule.kind != Kind::HostSsl => Err(format!(
+            "has {name}, which only hostssl connections can use"
+        )),
+        ("clientcert", "verify-ca") => {
+            rule.certificate = CertificateDemand::Any;
+            Ok(())
+        }
+        ("clientcert", "verify-full") => {
+            rule.certificate = CertificateDemand::CommonName;
+            Ok(())
+        }
+        ("clientcert", _) => Err("has clientcert that is not verify-ca or verify-full".to_owned()),
+        ("clientname", "CN" | "DN") => {
+            *by_distinguished_name = value == "DN";
+            Ok(())
+        }
+        ("clientname", _) => Err("has clientname that is not CN or DN".to_owned()),
+        _ => {
+            let name = printable(name);
+            Err(unknown(&name, "option", &OPTIONS))
+        }
+    }
+}
+
+fn unknown(text: &str, what: &str, known: &[&'static str]) -> String {
+    let shown = printable(text);
+    match nearest(text, known.iter().copied()) {
+        Some(meant) => format!("has an unknown {what} {shown}; did you mean {meant}?"),
+        None => format!(
+            "has an unknown {what} {shown}; known are {}",
+            known.join(", ")
+        ),
+    }
+}
+
+const KINDS: [&str; 6] = [
+    "local",
+    "host",
+    "hostssl",
+    "hostnossl",
+    "hostgssenc",
+    "hostnogssenc",
+];
+const METHODS: [&str; 7] = [
+    "trust",
+    "reject",
+    "scram-sha-256",
+    "md5",
+    "password",
+    "peer",
+    "cert",
+];
+const OPTIONS: [&str; 3] = ["map", "clientcert", "clientname"];
+/// Methods of PostgreSQL that are missing here.
+const NOT_YET: [&str; 9] = [
+    "gss", "sspi", "ident", "ldap", "radius", "pam", "bsd", "oauth", "krb5",
+];

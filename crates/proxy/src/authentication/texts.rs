@@ -1,0 +1,81 @@
+//! What clients are told that are not let in, in PostgreSQL's words where it has some.
+
+use pgweir_config::access::{Attempt, Method, Peer, Refused, Replication};
+use pgweir_wire::sqlstate::SqlState;
+
+use crate::texts::ClientError;
+
+/// The proof is wrong, or there is no such user.
+pub(super) fn failed(method: Method, user: &str) -> ClientError {
+    let (sqlstate, what) = match method {
+        Method::Peer => (SqlState::INVALID_AUTHORIZATION, "Peer"),
+        Method::Cert => (SqlState::INVALID_AUTHORIZATION, "certificate"),
+        Method::Any | Method::Trust => (SqlState::INVALID_AUTHORIZATION, "\"trust\""),
+        Method::Password | Method::Md5 | Method::ScramSha256 => {
+            (SqlState::INVALID_PASSWORD, "password")
+        }
+    };
+    let message = format!("{what} authentication failed for user \"{user}\"");
+    ClientError::new(sqlstate, message)
+}
+
+/// Nobody is asked for a proof, and there is no such user.
+pub(super) fn no_such_user(user: &str) -> ClientError {
+    ClientError::new(
+        SqlState::INVALID_AUTHORIZATION,
+        format!("no such user: {user}"),
+    )
+}
+
+/// Nothing that it could show would let this client in.
+pub(super) fn refused(refused: Refused, attempt: &Attempt<'_>) -> ClientError {
+    match refused {
+        Refused::NotLocal => failed(Method::Peer, attempt.user)
+            .detail("Users of the operating system are known over unix sockets only."),
+        Refused::NoCertificate => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            "connection requires a valid client certificate",
+        ),
+        Refused::Rejected if attempt.replication == Replication::Physical => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!(
+                "pg_hba.conf rejects replication connection for {}",
+                who(attempt)
+            ),
+        ),
+        Refused::Rejected => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("pg_hba.conf rejects connection for {}", who(attempt)),
+        ),
+        Refused::NoEntry if attempt.replication == Replication::Physical => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!(
+                "no pg_hba.conf entry for replication connection from {}",
+                who(attempt)
+            ),
+        ),
+        Refused::NoEntry => ClientError::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("no pg_hba.conf entry for {}", who(attempt)),
+        ),
+    }
+}
+
+/// Who a rule was looked for, as PostgreSQL says it. Its own file has that name; ours is `auth_hba_file`.
+fn who(attempt: &Attempt<'_>) -> String {
+    let host = match attempt.channel.peer {
+        Peer::Tcp(address) => address.to_string(),
+        Peer::Unix(_) => "[local]".to_owned(),
+    };
+    let encryption = match attempt.channel.tls {
+        Some(_) => "SSL encryption",
+        None => "no encryption",
+    };
+    let (user, database) = (attempt.user, attempt.database);
+    match attempt.replication {
+        Replication::Physical => format!("host \"{host}\", user \"{user}\", {encryption}"),
+        Replication::No | Replication::Logical => {
+            format!("host \"{host}\", user \"{user}\", database \"{database}\", {encryption}")
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! TLS towards clients and towards PostgreSQL.
+//!
+//! A handshake runs on the control plane, where logins run ([`stream`]); then the connection moves to its
+//! worker together with its keys ([`secured`]). Configurations are made once for each set of settings.
+
+pub(crate) mod certificate;
+pub(crate) mod clients;
+mod keys;
+pub(crate) mod secured;
+pub(crate) mod servers;
+pub(crate) mod stream;
+mod trust;
+
+use std::time::SystemTime;
+
+use pgweir_config::{Config, Pem, Tls, TlsSide, Unfit};
+use tracing::{info, warn};
+
+/// How PostgreSQL's protocol is called where a handshake names what follows it.
+const ALPN: &[u8] = b"postgresql";
+
+/// Whether one side can be encrypted as these settings say.
+///
+/// # Errors
+/// Which of them it cannot, and why.
+pub(crate) fn check(side: TlsSide, tls: &Tls) -> Result<(), Unfit> {
+    match side {
+        TlsSide::Clients => clients::config(tls).map(|_| ()),
+        TlsSide::Servers => servers::config(tls).map(|_| ()),
+    }
+}
+
+/// Days left of a certificate below which the log warns of its end.
+const DAYS_MIN: u64 = 14;
+
+/// For how many days the certificates of the configuration are good, by whom they are shown to: of each
+/// side the first to expire.
+pub(crate) fn days_left(config: &Config, now: SystemTime) -> Vec<(&'static str, u64)> {
+    let databases = config.databases.values().chain(&config.fallback_database);
+    let servers = databases.filter_map(|database| database.tls.tls.identity.as_ref());
+    let sides: [(&str, Vec<&Pem>); 3] = [
+        ("clients", config.client_tls.identity.iter().collect()),
+        ("servers", servers.collect()),
+        ("http", config.http.tls.iter().collect()),
+    ];
+    let first = |shown: Vec<&Pem>| {
+        let ends = shown.iter();
+        let end = ends
+            .filter_map(|pem| certificate::expires(&pem.certificate))
+            .min()?;
+        Some(certificate::days_left(end, now))
+    };
+    let left = sides.into_iter();
+    left.filter_map(|(side, shown)| Some((side, first(shown)?)))
+        .collect()
+}
+
+/// Says for how long the certificates of a configuration that was just read are good.
+pub(crate) fn tell(config: &Config) {
+    for (side, days) in days_left(config, SystemTime::now()) {
+        if days < DAYS_MIN {
+            warn!(
+                side,
+                days,
+                "the TLS certificate towards {side} expires in {days} days; renew it and reload"
+            );
+        } else {
+            info!(
+                side,
+                days, "the TLS certificate towards {side} is good for {days} days"
+            );
+        }
+    }
+}
