@@ -120,6 +120,8 @@ pub struct Relay {
     /// Named statements that a server keeps for all clients, at most
     /// (`max_prepared_statements`). With 0 each client's are its own, and keep its server.
     statements_max: u32,
+    /// The number that it was told at its login, unless it keeps its server.
+    pub told: Option<u32>,
     /// Those settings it connected with, to which it can return.
     began: Arc<Parameters>,
     /// Statements it has prepared that may leave something behind. It has none, as a rule.
@@ -159,6 +161,7 @@ impl Relay {
     /// A client that has logged in with these settings.
     pub fn new(mode: Mode, parameters: Arc<Parameters>) -> Self {
         Self {
+            told: None,
             began: parameters.clone(),
             lasting: None,
             audit_interval: 0,
@@ -231,6 +234,7 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.rejects = false;
+        server.told = self.told.filter(|_| self.moves());
         self.parsed_for = None;
         server.prepared.client_changed();
         server.wanted_databases.clear();

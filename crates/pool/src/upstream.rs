@@ -99,6 +99,8 @@ pub enum Transactions {
 pub struct Upstream {
     /// PostgreSQL's number of its process, if it told.
     pub pid: Option<u32>,
+    /// The number of its session that the client was told, where that is another.
+    pub(crate) told: Option<u32>,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -147,6 +149,7 @@ impl Upstream {
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
             pid: None,
+            told: None,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
@@ -388,6 +391,9 @@ impl Upstream {
             Ok(None) => return Err(FromServer::Incomplete),
             Err(bad) => return Err(FromServer::Broken(Broken::BadLength { kind: bad.kind })),
         };
+        if header.kind == backend::NOTIFICATION_RESPONSE && client.is_some() {
+            self.name_sender(header, &mut bytes[HEADER_LEN..])?;
+        }
         let body = self.body(header, bytes)?;
         let forward = client.is_some() && self.is_for_client(header.kind, body, &client);
         if !run.accepts(forward) {
@@ -420,6 +426,20 @@ impl Upstream {
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
         run.extend(forward, available);
+        Ok(())
+    }
+
+    /// A client knows what it notified itself of by the number that it was told at its login.
+    #[cold]
+    fn name_sender(&self, header: Header, body: &mut [u8]) -> Result<(), FromServer> {
+        if let (Some(pid), Some(told)) = (self.pid, self.told)
+            && header.body_len >= 4
+        {
+            let sender = body.first_chunk_mut().ok_or(FromServer::Incomplete)?;
+            if *sender == pid.to_be_bytes() {
+                *sender = told.to_be_bytes();
+            }
+        }
         Ok(())
     }
 

@@ -267,7 +267,11 @@ impl Client {
             }
         }
         let text = match kind {
-            backend::NOTICE_RESPONSE | backend::NOTIFICATION_RESPONSE => return,
+            backend::NOTICE_RESPONSE => return,
+            backend::NOTIFICATION_RESPONSE => {
+                isolation::notified(self.program.client, self.number, body);
+                return;
+            }
             backend::PARAMETER_STATUS => {
                 let (name, value) = backend::parameter_status(body).expect("a ParameterStatus");
                 let name = String::from_utf8_lossy(name).to_ascii_lowercase();

@@ -73,6 +73,8 @@ pub(super) enum Tx {
 #[derive(Debug)]
 pub(super) struct Backend {
     pub(super) name: String,
+    /// The number of its process, if there is a pooler.
+    pub(super) process: Option<u32>,
     /// `None` when the session is over.
     pub(super) end: Option<End>,
     pub(super) input: VecDeque<u8>,
@@ -122,6 +124,7 @@ impl Backend {
     pub(super) fn new(name: String, end: End, settings: Settings, reports_at_once: bool) -> Self {
         Self {
             name,
+            process: None,
             end: Some(end),
             input: VecDeque::new(),
             output: Vec::new(),
@@ -214,8 +217,11 @@ impl Backend {
                 self.say(Severity::Notice, *b"00000", &text);
             }
             2 if idle && self.tx == Tx::Idle => {
-                let body = b"\0\0\0\x01channel\0payload\0";
-                put(&mut self.output, backend::NOTIFICATION_RESPONSE, body);
+                // Of its own or of somebody who is no process here.
+                let own = self.process.filter(|_| what % 8 == 2);
+                let mut body = own.unwrap_or(u32::MAX).to_be_bytes().to_vec();
+                body.extend(b"channel\0payload\0");
+                put(&mut self.output, backend::NOTIFICATION_RESPONSE, &body);
             }
             3 if idle => {
                 let iterations = (4096 + what % 7).to_string();
