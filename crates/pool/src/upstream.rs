@@ -345,6 +345,11 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
+    /// Statements that it keeps for all clients.
+    pub fn statements(&self) -> u64 {
+        self.prepared.shared.len() as u64
+    }
+
     /// Whether statements bind the server to the client that prepared them: those that are not shared until they
     /// are closed, a long unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {

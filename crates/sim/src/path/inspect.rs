@@ -142,6 +142,8 @@ impl World {
             pool.with(|stock| {
                 let (counts, clients) = (stock.core.counts(), stock.core.clients());
                 over::pool(pool.id(), counts, clients, stock.parked.len());
+                let statements = stock.parked.values().map(|s| s.upstream.statements());
+                over::statements(stock.totals.statements, statements.sum());
                 failures += stock.totals.server_login_failures;
                 kept += counts.idle + counts.opening;
                 heard += stock.parked.values().filter(|s| s.home.is_some()).count();
