@@ -150,3 +150,25 @@ fn a_parameter_keeps_its_type_on_every_server() {
     assert_eq!(client.ask(&run).success().value(), "integer");
     holder.query("rollback").success();
 }
+
+#[test]
+fn a_statement_whose_parameters_fit_no_longer_is_soon_forgotten() {
+    let (role, pooler, mut owner) = prepared(1);
+    let target = role.through(&pooler);
+    let insert = "insert into shaped values ($1)";
+    let mut before = Client::log_in(&target);
+    before.ask(&parse("s", insert).sync()).success();
+    before.ask(&run("s", &["1"])).success();
+    owner
+        .query("truncate shaped; alter table shaped alter a type jsonb using null")
+        .success();
+    // Nothing tells that its parameter is an integer, until it is bound.
+    let mut first = Client::log_in(&target);
+    first.ask(&parse("s", insert).sync()).success();
+    assert_eq!(first.ask(&run("s", &["1"])).error().sqlstate(), "42804");
+    for _ in 0..2 {
+        let mut client = Client::log_in(&target);
+        client.ask(&parse("s", insert).sync()).success();
+        client.ask(&run("s", &["{}"])).success();
+    }
+}

@@ -422,6 +422,14 @@ impl Replies {
         matches!(self.queue.front(), Some(Reply::OwnDescribe(..)))
     }
 
+    /// Whether the next answer is to a message that looks at a prepared statement.
+    pub(crate) fn next_is_bound(&self) -> bool {
+        matches!(
+            self.queue.front(),
+            Some(Reply::Bind | Reply::Describe | Reply::OwnDescribe(..))
+        )
+    }
+
     /// Whether a Describe of the pooler is unanswered.
     pub(crate) fn owes_description(&self) -> bool {
         let describes = |reply: &Reply| matches!(reply, Reply::OwnDescribe(..));

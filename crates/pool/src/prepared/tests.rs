@@ -91,6 +91,7 @@ fn answered(script: &str) -> Vec<u8> {
             "C" => format!("{}\0", rest.replace('_', " ")),
             "Z" => rest.to_uppercase().replace('F', "E"),
             "~" => "SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0".to_owned(),
+            "?" => "SERROR\0VERROR\0C42883\0Mno\0\0".to_owned(),
             "!" => "SERROR\0VERROR\0C42601\0Mno\0\0".to_owned(),
             // Types of parameters, and of the one column.
             "t" if !rest.is_empty() => format!("\0\x01\0\0\0{rest}"),
@@ -99,7 +100,7 @@ fn answered(script: &str) -> Vec<u8> {
             "^" => "SERROR\0VERROR\0C0A000\0Mx: \"pgweir rejects.session_state.stale_statement\"\0\0".to_owned(),
             _ => String::new(),
         };
-        let kind = if matches!(kind, "!" | "~" | "^") {
+        let kind = if matches!(kind, "!" | "?" | "~" | "^") {
             "E"
         } else {
             kind
@@ -776,5 +777,20 @@ fn two_that_prepared_the_same_before_and_after_a_change_do_not_mix() {
         assert_eq!(heard(&sent), "C #1; P #2 q1; D #2; H");
         let sent = described_to(relay, server, &mut held, "3 1 tx Tz");
         assert_eq!(sent.starts_with("B #2"), is_same, "{says}: {sent}");
+    }
+}
+
+#[test]
+fn what_fits_the_tables_no_longer_is_parsed_anew_next_time() {
+    for (says, hears) in [("B a; S", "B #1; S"), ("D a; S", "D #1; S")] {
+        let (mut relay, mut first) = (client(), server());
+        prepare(&mut relay, &mut first);
+        exchange(&mut relay, &mut first, [says, hears, "? Zi", "! Z"]);
+        let anew = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 1 t n Zi", "1 Z"];
+        exchange(&mut relay, &mut first, anew);
+        // What fails when it runs says nothing of the kind.
+        let fails = ["B b; E; S", "B #2; E; S", "2 ? Zi", "2 ! Z"];
+        exchange(&mut relay, &mut first, fails);
+        exchange(&mut relay, &mut first, ["B b; S", "B #2; S", "2 Zi", "2 Z"]);
     }
 }

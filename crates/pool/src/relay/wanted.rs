@@ -39,11 +39,13 @@ impl Relay {
         let in_doubt = server.prepared.in_doubt;
         let slot = server.prepared.shared.want(statement.entry.identity());
         let certain = slot.filter(|slot| !in_doubt || parsed_for == Some(slot.number));
-        if let Some(slot) = certain.cloned() {
+        if let Some(slot) = certain {
+            let number = slot.number;
             match (&statement.described, &slot.described) {
                 (Some(then), Some(now)) if then != now => {
-                    if parsed_for == Some(slot.number) {
-                        self.adapt(server, message, name, (then, now))?;
+                    if parsed_for == Some(number) {
+                        let now = now.clone();
+                        self.adapt(server, message, name, (then, &now))?;
                     }
                 }
                 (Some(_), None) if server.replies.owes_description() => {
@@ -51,9 +53,10 @@ impl Relay {
                 }
                 _ => {
                     if !Arc::ptr_eq(&slot.entry, &statement.entry) {
-                        self.holds_entry(name, slot.entry);
+                        let entry = slot.entry.clone();
+                        self.holds_entry(name, entry);
                     }
-                    return Ok(slot.number);
+                    return Ok(number);
                 }
             }
         }

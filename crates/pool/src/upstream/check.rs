@@ -6,7 +6,8 @@
 //! with the statement; one that finds the server's copy out of date is no error of the client. It comes before
 //! anything of the client's batch has run, which is then sent again behind a real Parse ([`Check`]).
 
-use pgweir_wire::{backend, encode, frontend};
+use pgweir_wire::backend::{self, ErrorView};
+use pgweir_wire::{encode, frontend};
 
 use super::{UNDERSTOOD_MAX, Upstream};
 use crate::prepared::{
@@ -109,6 +110,15 @@ impl Upstream {
         }
         true
     }
+}
+
+/// Whether an error to a Bind or Describe says that a statement fits the tables no longer: PostgreSQL has looked at its
+/// text again, with the types that its parameters had.
+pub(super) fn tells_of_misfit(body: &[u8]) -> bool {
+    // Undefined function, column, table and object; mismatch of types; ambiguous function.
+    let codes = ["42883", "42703", "42P01", "42704", "42804", "42725"];
+    let code = ErrorView::parse(body).sqlstate();
+    code.is_some_and(|code| codes.contains(&&*code.to_string()))
 }
 
 /// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
-use super::check::{Check, tells_of_stale_statement};
+use super::check::{Check, tells_of_misfit, tells_of_stale_statement};
 use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
 use crate::prepared::{ClientState, ClientStatements, significant};
@@ -45,10 +45,14 @@ impl Upstream {
         }
         let fails_check = client.is_some() && self.fails_check(kind, body);
         let is_hidden = fails_check || kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
+        let is_bound = kind == backend::ERROR_RESPONSE && self.replies.next_is_bound();
         let is_described = kind == backend::PARAMETER_DESCRIPTION && self.replies.next_describes();
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         if kind == backend::ERROR_RESPONSE {
-            let tells = |body| !self.prepared.shared.is_empty() && tells_of_stale_statement(body);
+            let tells = |body| {
+                !self.prepared.shared.is_empty()
+                    && (tells_of_stale_statement(body) || is_bound && tells_of_misfit(body))
+            };
             if body.is_some_and(tells) {
                 self.tables_changed();
             }
