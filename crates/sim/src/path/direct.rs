@@ -20,7 +20,7 @@ const TURNS_MAX: u32 = 100_000;
 pub(super) fn run(
     mut program: Program,
     (interrupts, forgotten, met): (&mut Interrupts, &mut Forgotten, &Met<'_>),
-    reports_at_once: bool,
+    (reports_at_once, rejects): (bool, bool),
 ) -> (Client, Journal) {
     if program.violates {
         // The fake PostgreSQL trusts its clients.
@@ -34,6 +34,7 @@ pub(super) fn run(
     let (near, far) = net.pair(1 << 20);
     let settings = Settings::new(&program.startup).expect("wrong settings are not run");
     let mut backend = Backend::new("direct".into(), far, settings, reports_at_once);
+    backend.rejects = rejects;
     // What a client believes is what it was told at login.
     let mut client = Client::new(program, near);
     let refused = BTreeSet::new();

@@ -10,7 +10,7 @@ use pgweir_pool::pool::Place;
 use pgweir_pool::time::Time;
 
 use super::World;
-use super::check::{bounded, heard, over, punctual, queue};
+use super::check::{bounded, heard, over, punctual, queue, reject};
 
 impl World {
     /// Between two events.
@@ -32,6 +32,9 @@ impl World {
             for client in driver.clients_mut() {
                 let (held, unsent) = client.session.buffered();
                 bounded::session(held, unsent, scratch);
+                if self.options.rejects {
+                    reject::holds(client.account, client.session.hold());
+                }
                 if *draining {
                     let (waits, hold) = (client.session.place().is_some(), client.session.hold());
                     punctual::leaves(client.account, waits, hold, unsent);

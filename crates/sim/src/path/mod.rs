@@ -448,7 +448,7 @@ impl World {
             let (interrupts, forgotten) = (&mut self.interrupts, &mut self.forgotten);
             let met = Met::new(&client.spans, transparent::postgresqls(&client.answers));
             let past = (interrupts, forgotten, &met);
-            let (direct, journal) = direct::run(program, past, at_once);
+            let (direct, journal) = direct::run(program, past, (at_once, self.options.rejects));
             if !self.skipped.contains(&client.program.client) {
                 check::hygiene::met(client.program.client, &self.journal, &journal);
             }

@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
     pub(super) statements_max: u32,
+    /// What would keep a server is rejected.
+    pub(super) rejects: bool,
     /// Every lease is audited, and functions leave something unseen.
     pub(super) audits: bool,
     /// Empty for none.
@@ -180,11 +182,19 @@ impl Options {
             latency: Spread::draw(rng, 1, 3_000),
             sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
+            rejects: mode != Mode::Session && rng.aside().one_in(5),
             audits: Rng::new(rng.clone().next()).one_in(4),
             in_pieces: Rng::new(rng.clone().next()).one_in(8),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
         };
+        if options.rejects {
+            // Functions leave something unseen, and nothing can be put in the place of what a COPY may read.
+            options.audits = false;
+            options.work.copy = Chance::NEVER;
+            options.work.odd = Chance::NEVER;
+            options.work.holds = Chance::draw(&mut rng.aside(), 500);
+        }
         if options.faults.alters != Chance::NEVER {
             options.work.named = Chance::draw(&mut rng.aside(), 900);
         }
@@ -227,7 +237,7 @@ impl Options {
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
             statements_max: self.statements_max,
-            rejects_state: false,
+            rejects_state: self.rejects,
             audit_interval: u32::from(self.audits),
         }
     }

@@ -84,6 +84,8 @@ pub(super) struct Backend {
     pub(super) held: Held,
     /// Who took a number of a sequence last.
     pub(super) last_number: Option<Tag>,
+    /// Without a pooler, refuses what would keep a server; with one, is never asked for it.
+    pub(super) rejects: bool,
     /// Reports a setting at once, as PostgreSQL before 14 does.
     pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
@@ -132,6 +134,7 @@ impl Backend {
             settings,
             held: Held::default(),
             last_number: None,
+            rejects: false,
             reports_at_once,
             tx: Tx::Idle,
             statements: BTreeMap::new(),

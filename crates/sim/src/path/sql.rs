@@ -91,6 +91,11 @@ impl Statement {
         matches!(self.verb, Verb::Commit | Verb::Rollback)
     }
 
+    /// Whether it takes something for the session.
+    pub(super) fn keeps_server(&self) -> bool {
+        matches!(self.verb, Verb::Hold(_, true))
+    }
+
     /// Whether it returns rows.
     pub(super) fn has_rows(&self) -> bool {
         matches!(

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use pgweir_wire::{backend, frame, frontend};
 
 use super::{Backend, Env, Tx, put};
-use crate::path::check::hygiene;
+use crate::path::check::{hygiene, reject};
+use crate::path::names::REJECTED;
 use crate::path::sql::{self, SHARED, Tag};
 use crate::path::work::{Portal, Running, Task};
 
@@ -38,7 +39,7 @@ impl Backend {
                 | frontend::FLUSH
         );
         match kind {
-            frontend::QUERY => self.simple_query(&body),
+            frontend::QUERY => self.simple_query(&body, env),
             frontend::PARSE => self.parse(&body, env),
             frontend::BIND => self.bind(&body, env),
             frontend::DESCRIBE => self.describe(&body, env),
@@ -61,7 +62,7 @@ impl Backend {
         true
     }
 
-    fn simple_query(&mut self, body: &[u8]) {
+    fn simple_query(&mut self, body: &[u8], env: &Env<'_>) {
         self.portals.remove("");
         self.statements.remove("");
         let (text, _) = text(body);
@@ -72,7 +73,13 @@ impl Backend {
             }
             return;
         }
+        if text.starts_with(sql::REFUSED) {
+            return self.refuse(text);
+        }
         let rest: VecDeque<_> = sql::parse(text).into();
+        if self.rejects && rest.iter().any(sql::Statement::keeps_server) {
+            return self.reject(env);
+        }
         if let Some(wrong) = rest.iter().find(|s| s.verb == sql::Verb::Syntax) {
             let text = format!("{} syntax error", wrong.tag.expect("a client's"));
             self.begin_if_idle();
@@ -92,10 +99,16 @@ impl Backend {
         if query.is_empty() {
             return self.parse_nothing(name);
         }
+        if name.is_empty() {
+            self.statements.remove("");
+        }
         if query.starts_with(sql::REFUSED) {
             return self.refuse(query);
         }
         let statement = sql::parse(query).remove(0);
+        if self.rejects && statement.keeps_server() {
+            return self.reject(env);
+        }
         let tag = statement.tag.expect("only clients prepare");
         let client = if tag.client == SHARED {
             self.holder
@@ -104,9 +117,6 @@ impl Backend {
         };
         self.receive_guest(client.map(|client| Tag { client, ..tag }), env);
         self.begin_if_idle();
-        if name.is_empty() {
-            self.statements.remove("");
-        }
         if statement.verb == sql::Verb::Syntax {
             self.fail(*b"42601", &format!("{tag} syntax error"));
         } else if self.tx == Tx::Failed && !statement.ends_transaction() {
@@ -134,6 +144,17 @@ impl Backend {
         let name = format!("pgweir rejects.{}", name.trim_start_matches('.'));
         let text = format!("cross-database references are not implemented: \"{name}\"");
         self.fail(*b"0A000", &text);
+    }
+
+    /// What would keep a server is refused as the pooler has it refused.
+    fn reject(&mut self, env: &Env<'_>) {
+        reject::came(&self.name, env.met.is_some());
+        self.receive_holder();
+        self.begin_if_idle();
+        if self.tx == Tx::Failed {
+            return self.fail_in_failed(None);
+        }
+        self.fail(*b"0A000", REJECTED);
     }
 
     /// Whether a statement with a name has another result now than when it was prepared, to be bound with this tag.
