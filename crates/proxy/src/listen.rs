@@ -277,7 +277,8 @@ fn hand_over<S>(
     };
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
-    let relay = Relay::new(settings.mode, parameters);
+    let mut relay = Relay::new(settings.mode, parameters);
+    relay.told = Some(key.pid);
     let session = Session::new(socket, relay, texts::fault, registry.clock.now());
     let mut session = session.with_input(rest);
     if let Some(words) = first_words {
