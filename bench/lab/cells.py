@@ -61,6 +61,7 @@ GROUPS = {
     "prepared": "pgbench -S -M prepared, session mode",
     "prepared-tx": "pgbench -S -M prepared, transaction mode",
     "own": "What each client, or transaction, has of its own, transaction mode",
+    "tls": "pgbench -S with TLS, transaction mode",
     "fake": "Saturation: one transaction per write, a server that answers at once",
     "pipelined": "16 transactions per write, a server that answers at once",
     "memory": "Idle clients",
@@ -75,7 +76,7 @@ GROUPS = {
 
 def all_cells(lab):
     """Every cell, in the order of the run."""
-    return [*pgbench_cells(lab), *own_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
+    return [*pgbench_cells(lab), *own_cells(lab), *tls_cells(lab), *fake_cells(lab), *client_cells(lab), *call_cells(lab),
             *worker_cells(lab), *sight_cells()]
 
 
@@ -128,6 +129,23 @@ def own_cells(lab):
             f"own-{name}", title, "own", against(), measure.load, options | scale | {"clients": 50},
             PER_TRANSACTION, (Goal("cpu_us", goal),),
             without=without_prepared(lab) if needs_prepared else ""))
+    return cells
+
+
+def tls_cells(lab):
+    """TLS of either side, with OpenSSL in PgBouncer."""
+    cells = []
+    for side in ("clients", "servers"):
+        for mode in ("simple", "prepared"):
+            needs_prepared = mode == "prepared"
+            cells.append(Cell(
+                f"tls-{side}-{mode}", f"{mode}, 50 clients, TLS with {side}", "tls", against(tls=(side,)),
+                measure.pgbench, {"mode": mode, "clients": 50}, PER_TRANSACTION, (Goal("cpu_us", 0.80),),
+                without=without_prepared(lab) if needs_prepared else ""))
+    cells.append(Cell(
+        "tls-logins", "each transaction on a new connection, TLS with clients", "tls", against(tls=("clients",)),
+        measure.pgbench, {"mode": "simple", "clients": 10, "each_connects": True}, PER_TRANSACTION,
+        (Goal("cpu_us", 1.0),)))
     return cells
 
 

@@ -19,7 +19,7 @@ from .watcher import Watcher
 WARM_UP = 1.0
 
 
-def pgbench(lab, pooler, *, mode, clients, seconds):
+def pgbench(lab, pooler, *, mode, clients, seconds, each_connects=False):
     """pgbench -S: CPU per transaction, transactions per second, latencies of a 5 % sample."""
     log = lab.folder / "transactions"
     for old in lab.folder.glob("transactions.*"):
@@ -27,8 +27,9 @@ def pgbench(lab, pooler, *, mode, clients, seconds):
     argv = [lab.postgres.programs / "pgbench", *lab.postgres.address(pooler.port), "-S", "-n",
             "-M", mode, "-c", clients, "-j", 2, "-T", max(math.ceil(seconds + WARM_UP), 3), "-P", 1,
             "--progress-timestamp", "--log", f"--log-prefix={log}", "--sampling-rate=0.05",
-            postgres.DATABASE]
-    process = lab.processes.start(argv, env=lab.postgres.environment, text=True,
+            *(["-C"] if each_connects else []), postgres.DATABASE]
+    sslmode = "require" if pooler.encrypted else "disable"
+    process = lab.processes.start(argv, env=lab.postgres.environment | {"PGSSLMODE": sslmode}, text=True,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     first = last = None
     before, count, noise = 0.0, 0.0, []

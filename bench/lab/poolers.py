@@ -32,16 +32,18 @@ class Pooler:
         self.program.chmod(0o755)
 
     def start(self, *, clients=1, mode="transaction", pool_size=20, workers=1, sight=None,
-              backend=None, cpus=None):
+              backend=None, cpus=None, tls=()):
         """Starts the pooler in front of PostgreSQL, or of the backend on another port, and lets
         some clients open its servers, which is slow in PostgreSQL and must not be measured."""
         port = postgres.free_port()
         argv = self.configure(port, backend or self.lab.postgres.port, mode, pool_size, workers)
+        self.encrypt(tls)
         http_port = self.see(sight) if sight else None
         process = self.lab.processes.start(
             argv, unprivileged=True, cpus=cpus, cwd=self.lab.folder,
             stdin=subprocess.DEVNULL, stdout=self.lab.log, stderr=self.lab.log)
         running = Running(self.lab, process, port, http_port)
+        running.encrypted = "clients" in tls
         try:
             # Opening a server takes tens of milliseconds, and poolers open one at a time.
             slow = clients > 1 and backend is None
@@ -50,6 +52,21 @@ class Pooler:
             running.stop()
             raise
         return running
+
+    def encrypt(self, tls):
+        """Adds what the sides that are named need to speak TLS; the others speak none."""
+        lines = [f"server_tls_sslmode = {self.word('require' if 'servers' in tls else 'disable')}"]
+        if "clients" in tls:
+            files = self.lab.postgres
+            lines += [f"client_tls_sslmode = {self.word('allow')}",
+                      f"client_tls_cert_file = {self.word(files.certificate)}",
+                      f"client_tls_key_file = {self.word(files.key)}"]
+        head, _, rest = self.file().read_text().partition(f"[{self.name}]\n")
+        self.file().write_text(f"{head}[{self.name}]\n" + "\n".join(lines) + "\n" + rest)
+
+    def file(self):
+        """Its configuration."""
+        return self.lab.folder / f"{self.name}.{self.suffix}"
 
     def see(self, sight):
         """Switches observation on or off; only pgweir has it."""
@@ -62,6 +79,13 @@ class Pooler:
 
 class PgBouncer(Pooler):
     """Debian's PgBouncer, or the one named in the environment."""
+
+    suffix = "ini"
+
+    @staticmethod
+    def word(value):
+        """A value as its file has it."""
+        return str(value)
 
     def __init__(self, lab):
         program = find_program("PGBOUNCER", "pgbouncer", ["/usr/sbin/pgbouncer"])
@@ -88,15 +112,13 @@ class PgBouncer(Pooler):
             "pool_mode": mode,
             "default_pool_size": pool_size,
             "max_client_conn": self.limit(),
-            "client_tls_sslmode": "disable",
-            "server_tls_sslmode": "disable",
             "log_connections": 0,
             "log_disconnections": 0,
             "log_stats": 0,
         }
         if self.has_prepared_statements:
             settings["max_prepared_statements"] = 200
-        file = self.lab.folder / "pgbouncer.ini"
+        file = self.file()
         database = f"host=127.0.0.1 port={backend} dbname={postgres.DATABASE}"
         file.write_text(
             f"[databases]\n{postgres.DATABASE} = {database}\n[pgbouncer]\n"
@@ -107,6 +129,13 @@ class PgBouncer(Pooler):
 class Pgweir(Pooler):
     """This build, or the one named in the environment."""
 
+    suffix = "toml"
+
+    @staticmethod
+    def word(value):
+        """A value as its file has it."""
+        return f'"{value}"'
+
     def __init__(self, lab):
         program = find_program("PGWEIR", "", [built("pgweir")])
         if not program:
@@ -116,7 +145,7 @@ class Pgweir(Pooler):
 
     def configure(self, port, backend, mode, pool_size, workers):
         """Writes the file and returns the command."""
-        file = self.lab.folder / "pgweir.toml"
+        file = self.file()
         workers = f'"{workers}"' if isinstance(workers, str) else workers
         file.write_text(f"""\
 [pgweir]
@@ -149,7 +178,7 @@ password = "{postgres.PASSWORD}"
             "everything": f'http_listen = "127.0.0.1:{port}"\nprobe_interval = 1\n'
                           'metrics_compat = "prisma, sqlx"\n',
         }[sight]
-        file = self.lab.folder / "pgweir.toml"
+        file = self.file()
         file.write_text(file.read_text().replace("[pgweir]\n", "[pgweir]\n" + settings))
         return port
 
@@ -163,6 +192,7 @@ class Running:
         self.pid = process.pid
         self.port = port
         self.http_port = http_port
+        self.encrypted = False
 
     def wait_until_it_serves(self, clients, seconds):
         """Runs queries until every client gets answers."""

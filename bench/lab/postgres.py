@@ -59,7 +59,10 @@ class Postgres:
         self.data = folder / "data"
         self.port = free_port()
         self.verifier = None
-        self.environment = {**os.environ, "PGPASSWORD": PASSWORD, "PGAPPNAME": "bench", "LC_ALL": "C"}
+        # Nothing is encrypted but where a cell says so.
+        self.environment = {**os.environ, "PGPASSWORD": PASSWORD, "PGAPPNAME": "bench", "LC_ALL": "C",
+                            "PGSSLMODE": "disable"}
+        self.certificate, self.key = folder / "server.crt", folder / "server.key"
 
     def version(self):
         """The version as PostgreSQL prints it."""
@@ -74,7 +77,13 @@ class Postgres:
             [self.programs / "initdb", "-D", self.data, "-U", USER, "-A", "scram-sha-256",
              f"--pwfile={password_file}", "-E", "UTF8", "--locale=C", "--no-sync"],
             unprivileged=True, cwd=self.data.parent)
-        settings = SETTINGS | {"port": self.port, "unix_socket_directories": self.data.parent}
+        self.processes.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", self.certificate, "-keyout", self.key],
+            unprivileged=True, cwd=self.data.parent)
+        settings = SETTINGS | {
+            "port": self.port, "unix_socket_directories": self.data.parent,
+            "ssl": "on", "ssl_cert_file": self.certificate, "ssl_key_file": self.key}
         argv = [self.programs / "postgres", "-D", self.data]
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]

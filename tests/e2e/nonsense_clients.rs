@@ -89,7 +89,7 @@ fn strangers() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "TLS",
             vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3],
-            "E(0A000) end",
+            "E(08P01) end",
         ),
         ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "E(08P01) end"),
         ("no user", startup(b"database\0app\0\0"), "E(28000) end"),

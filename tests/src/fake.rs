@@ -106,13 +106,16 @@ impl Peer {
         matches!(self.first_packet(), Some(FirstPacket::Startup(_)))
     }
 
-    /// Reads what the connection begins with.
+    /// Reads what the connection begins with, behind a request for TLS, which there is none of.
     pub fn first_packet(&mut self) -> Option<FirstPacket> {
         loop {
             match startup::parse(&self.inbox) {
                 Ok(Some((packet, len))) => {
                     self.inbox.drain(..len);
-                    return Some(packet);
+                    if packet != FirstPacket::Ssl {
+                        return Some(packet);
+                    }
+                    self.send(b"N");
                 }
                 Ok(None) if self.fill() => {}
                 _ => return None,

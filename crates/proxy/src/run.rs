@@ -412,22 +412,6 @@ async fn open_once_closed(
     Box::pin(connect::open(pool, id, permit, password, way)).await
 }
 
-/// What servers of a pool are logged in with as `user`, and whether that is only what clients have brought and
-/// PostgreSQL was asked for.
-fn server_password(config: &Config, pool: &PoolHandle, user: &str) -> (ServerPassword, bool) {
-    let database = &pool.settings().database;
-    let password = config.server_password(database, user);
-    if !matches!(password, ServerPassword::None) || database.forced_user.is_some() {
-        return (password, false);
-    }
-    let keys = pool.keys.lock().expect("no panic under the lock");
-    let found = keys.found.clone();
-    (
-        found.map_or(ServerPassword::None, ServerPassword::Known),
-        true,
-    )
-}
-
 /// Opens a server and tells its pool what came of it.
 async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, permit: Permit) {
     let config = registry.config();
@@ -437,7 +421,17 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .forced_user
         .as_deref()
         .unwrap_or(&pool.user);
-    let (password, is_found) = server_password(&config, &pool, user);
+    let mut password = config.server_password(&settings.database, user);
+    let is_listed = config
+        .users
+        .get(user)
+        .is_some_and(|user| user.secret.is_some());
+    let is_found = !is_listed && settings.database.forced_user.is_none();
+    if is_found && password == ServerPassword::None {
+        let keys = pool.keys.lock().expect("no panic under the lock");
+        let found = keys.found.clone();
+        password = found.map_or(ServerPassword::None, ServerPassword::Known);
+    }
     let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {
         Ok((server, welcome)) => {

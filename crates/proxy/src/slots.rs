@@ -81,24 +81,6 @@ impl Stranger {
         self.slots.lock().heard(self.number, Instant::now());
     }
 
-    /// It waits for PostgreSQL, and not PostgreSQL for it: it gives its place to others until it steps back.
-    /// `group` is whom it waits for; what is returned counts as long as it is kept. `None` if too many
-    /// wait, for that one or altogether.
-    pub(crate) fn step_aside(&self, group: Arc<str>) -> Option<Aside> {
-        let is_aside = self.slots.lock().step_aside(self.number, &group);
-        if !is_aside {
-            return None;
-        }
-        self.slots.freed.notify_one();
-        let slots = self.slots.clone();
-        Some(Aside { slots, group })
-    }
-
-    /// It goes on with its login. It has a place at once: the files that it may have open are counted.
-    pub(crate) fn step_back(&self) {
-        self.slots.lock().step_back(self.number, Instant::now());
-    }
-
     /// Where it is.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
@@ -130,6 +112,24 @@ impl Stranger {
                 return;
             }
         }
+    }
+
+    /// It waits for PostgreSQL, and not PostgreSQL for it: it gives its place to others until it steps back.
+    /// `group` is whom it waits for; what is returned counts as long as it is kept. `None` if too many
+    /// wait, for that one or altogether.
+    pub(crate) fn step_aside(&self, group: Arc<str>) -> Option<Aside> {
+        let is_aside = self.slots.lock().step_aside(self.number, &group);
+        if !is_aside {
+            return None;
+        }
+        self.slots.freed.notify_one();
+        let slots = self.slots.clone();
+        Some(Aside { slots, group })
+    }
+
+    /// It goes on with its login. It has a place at once: the files that it may have open are counted.
+    pub(crate) fn step_back(&self) {
+        self.slots.lock().step_back(self.number, Instant::now());
     }
 
     /// It is none any more.
@@ -300,36 +300,6 @@ impl Table {
         }
     }
 
-    fn step_aside(&mut self, number: u64, group: &Arc<str>) -> bool {
-        let all: usize = self.waits.values().sum();
-        let of_group = self.waits.get(group).copied().unwrap_or(0);
-        if all >= self.strangers_max || of_group >= self.strangers_max.div_ceil(2) {
-            return false;
-        }
-        let Some(entry) = self.remove(number) else {
-            return false;
-        };
-        self.aside.insert(number, entry);
-        *self.waits.entry(group.clone()).or_default() += 1;
-        true
-    }
-
-    fn step_back(&mut self, number: u64, now: Instant) {
-        let entry = self.aside.remove(&number);
-        let mut entry = entry.expect("it has stepped aside");
-        entry.heard = now;
-        *self.by_address.entry(entry.address).or_default() += 1;
-        self.strangers.insert(number, entry);
-    }
-
-    fn waits_no_more(&mut self, group: &Arc<str>) {
-        let count = self.waits.get_mut(group).expect("counted when it began");
-        *count -= 1;
-        if *count == 0 {
-            self.waits.remove(group);
-        }
-    }
-
     /// It is at another address than it seemed, and has said so.
     fn moved(&mut self, number: u64, address: Option<IpAddr>, now: Instant) {
         let address = address.map(network);
@@ -349,7 +319,9 @@ impl Table {
     fn begin(&mut self, number: u64, max: Option<NonZeroU32>) -> Option<oneshot::Receiver<()>> {
         // One that had to go needs no turn.
         let address = self.strangers.get(&number)?.address;
-        let is_full = max.is_some_and(|max| self.under_way(address).count() >= max.get() as usize);
+        let aside = self.aside.values().filter(|entry| entry.address == address);
+        let going_on = self.under_way(address).count() + aside.count();
+        let is_full = max.is_some_and(|max| going_on >= max.get() as usize);
         let entry = self.strangers.get_mut(&number)?;
         if !is_full {
             entry.stage = Stage::UnderWay;
@@ -398,9 +370,43 @@ impl Table {
         }
     }
 
+    fn step_aside(&mut self, number: u64, group: &Arc<str>) -> bool {
+        let all: usize = self.waits.values().sum();
+        let of_group = self.waits.get(group).copied().unwrap_or(0);
+        if all >= self.strangers_max || of_group >= self.strangers_max.div_ceil(2) {
+            return false;
+        }
+        let Some(entry) = self.strangers.remove(&number) else {
+            return false;
+        };
+        self.uncount(entry.address);
+        // Its login goes on, so nobody else of its address takes its turn.
+        self.aside.insert(number, entry);
+        *self.waits.entry(group.clone()).or_default() += 1;
+        true
+    }
+
+    fn step_back(&mut self, number: u64, now: Instant) {
+        let entry = self.aside.remove(&number);
+        let mut entry = entry.expect("it has stepped aside");
+        entry.heard = now;
+        *self.by_address.entry(entry.address).or_default() += 1;
+        self.strangers.insert(number, entry);
+    }
+
+    fn waits_no_more(&mut self, group: &Arc<str>) {
+        let count = self.waits.get_mut(group).expect("counted when it began");
+        *count -= 1;
+        if *count == 0 {
+            self.waits.remove(group);
+        }
+    }
+
     /// Whether it had a place still.
     fn leave(&mut self, number: u64) -> bool {
-        self.aside.remove(&number);
+        if let Some(entry) = self.aside.remove(&number) {
+            self.next_turn(entry.address);
+        }
         self.remove(number).is_some()
     }
 

@@ -55,6 +55,16 @@ impl ConnectError {
         }
     }
 
+    /// Whether PostgreSQL, the role or the database has as many connections as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether PostgreSQL does not let this user in, with what proves it.
     pub(crate) fn is_about_the_user(&self) -> bool {
         match self {
@@ -66,26 +76,9 @@ impl ConnectError {
         }
     }
 
-    /// Whether PostgreSQL, the role or the database has as many connections as it may have.
-    pub(crate) fn is_full(&self) -> bool {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, .. }) => {
-                *sqlstate == Some(SqlState::TOO_MANY_CONNECTIONS)
-            }
-            _ => false,
-        }
-    }
-
     /// Whether another password may help.
     pub(crate) fn is_about_password(&self) -> bool {
-        match self {
-            Self::Login(LoginError::Refused { sqlstate, .. }) => matches!(
-                sqlstate,
-                Some(SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION)
-            ),
-            Self::Login(LoginError::NoSecret { .. }) => true,
-            _ => false,
-        }
+        self.is_about_the_user() || matches!(self, Self::Login(LoginError::NoSecret { .. }))
     }
 
     /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
@@ -187,6 +180,7 @@ impl From<DialError> for ConnectError {
         match error {
             DialError::Unreachable(error) => Self::Unreachable(error),
             DialError::Broken(error) => Self::Broken(error),
+            DialError::Tls(TlsError::Broken(error)) => Self::Broken(error),
             DialError::Tls(error) => Self::Tls(error),
         }
     }

@@ -192,38 +192,6 @@ fn cancel_requests_have_places_of_their_own() {
 }
 
 #[test]
-fn who_waits_for_postgresql_takes_no_place_of_others() {
-    let mut run = Run::new();
-    for address in ["10.0.0.1", "10.0.0.1", "10.0.0.1"] {
-        assert!(run.comes(address));
-    }
-    assert!(!run.comes("10.0.0.2"));
-    assert!(run.steps_aside(0, "dead") && run.steps_aside(1, "dead"));
-    assert!(!run.steps_aside(2, "dead"), "half of all for one");
-    assert!(run.comes("10.0.0.2") && run.comes("10.0.0.3"));
-    assert!(!run.comes("10.0.0.4"));
-    assert!(run.steps_aside(3, "alive"));
-    assert!(
-        !run.steps_aside(2, "other"),
-        "no more than there are places"
-    );
-    // Nobody who waits has to go for another, and who comes back has a place at once.
-    run.later(5000);
-    run.table.step_back(run.entered[0].0, run.now);
-    run.table.step_back(run.entered[3].0, run.now);
-    run.table.waits_no_more(&"dead".into());
-    run.table.waits_no_more(&"alive".into());
-    assert!(run.comes("10.0.0.5"));
-    assert_eq!(run.ejected(), [2]);
-    // One that leaves while it waits leaves for good, and what waits for it counts on.
-    run.leaves(1);
-    assert!(!run.steps_aside(1, "dead"));
-    assert_eq!(run.table.waits.len(), 1);
-    run.table.waits_no_more(&"dead".into());
-    assert!(run.table.waits.is_empty() && run.table.aside.is_empty());
-}
-
-#[test]
 fn logins_beyond_the_limit_of_their_address_take_turns() {
     let mut run = Run::with_places(10);
     let addresses = ["10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2"];
@@ -274,4 +242,36 @@ fn without_a_limit_all_go_on() {
         let number = run.entered.last().unwrap().0;
         assert!(run.table.begin(number, None).is_none());
     }
+}
+
+#[test]
+fn who_waits_for_postgresql_takes_no_place_of_others() {
+    let mut run = Run::new();
+    for address in ["10.0.0.1", "10.0.0.1", "10.0.0.1"] {
+        assert!(run.comes(address));
+    }
+    assert!(!run.comes("10.0.0.2"));
+    assert!(run.steps_aside(0, "dead") && run.steps_aside(1, "dead"));
+    assert!(!run.steps_aside(2, "dead"), "half of all for one");
+    assert!(run.comes("10.0.0.2") && run.comes("10.0.0.3"));
+    assert!(!run.comes("10.0.0.4"));
+    assert!(run.steps_aside(3, "alive"));
+    assert!(
+        !run.steps_aside(2, "other"),
+        "no more than there are places"
+    );
+    // Nobody who waits has to go for another, and who comes back has a place at once.
+    run.later(5000);
+    run.table.step_back(run.entered[0].0, run.now);
+    run.table.step_back(run.entered[3].0, run.now);
+    run.table.waits_no_more(&"dead".into());
+    run.table.waits_no_more(&"alive".into());
+    assert!(run.comes("10.0.0.5"));
+    assert_eq!(run.ejected(), [2]);
+    // One that leaves while it waits leaves for good, and what waits for it counts on.
+    run.leaves(1);
+    assert!(!run.steps_aside(1, "dead"));
+    assert_eq!(run.table.waits.len(), 1);
+    run.table.waits_no_more(&"dead".into());
+    assert!(run.table.waits.is_empty() && run.table.aside.is_empty());
 }

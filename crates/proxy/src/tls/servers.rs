@@ -36,6 +36,8 @@ impl fmt::Debug for Connector {
 pub(crate) enum TlsError {
     /// PostgreSQL has no TLS, or none for this connection.
     Declined,
+    /// The connection broke before it had answered that.
+    Broken(io::Error),
     /// It answered with this byte whether it has.
     Odd(u8),
     /// The handshake failed, on whichever side.
@@ -71,7 +73,7 @@ impl TlsError {
                 "PostgreSQL's certificate has to be renewed."
             }
             (Self::Odd(_), _) => "Is this PostgreSQL? Look at host and port.",
-            (Self::Handshake(_), _) => {
+            (Self::Broken(_) | Self::Handshake(_), _) => {
                 "Look at PostgreSQL's log, and at the settings server_tls_*."
             }
         }
@@ -83,6 +85,12 @@ impl fmt::Display for TlsError {
         match self {
             Self::Declined => {
                 f.write_str("PostgreSQL has no TLS, and server_tls_sslmode asks for it")
+            }
+            Self::Broken(error) => {
+                write!(
+                    f,
+                    "connection broke before PostgreSQL said whether it has TLS: {error}"
+                )
             }
             Self::Odd(byte) => write!(
                 f,
@@ -168,12 +176,9 @@ impl Connector {
         if self.negotiation == Negotiation::Postgres {
             let mut request = Vec::new();
             startup::encode_ssl_request(&mut request);
-            stream
-                .write_all(&request)
-                .await
-                .map_err(TlsError::Handshake)?;
+            stream.write_all(&request).await.map_err(TlsError::Broken)?;
             // One byte and no more: what follows it in the clear is part of no handshake.
-            match stream.read_u8().await.map_err(TlsError::Handshake)? {
+            match stream.read_u8().await.map_err(TlsError::Broken)? {
                 b'S' => {}
                 b'N' if self.may_decline => return Ok(MaybeTls::Clear(stream)),
                 b'N' => return Err(TlsError::Declined),
