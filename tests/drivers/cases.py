@@ -201,7 +201,7 @@ def altered(c: Clients):
     for _, n in c.turns(2):
         c.query(n, "select * from shaped where a = $1::int", 1)
     c.simple(0, "alter table shaped add column b text default 'new'")
-    # PostgreSQL refuses the old plan. A pooler, or a driver, may prepare anew.
+    # PostgreSQL refuses what was prepared before; some drivers prepare anew.
     return [
         "stale" if rows == "0A000" else rows
         for rows in (c.attempt(n, "select * from shaped where a = $1::int", 1) for n in range(COUNT))

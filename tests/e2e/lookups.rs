@@ -251,6 +251,19 @@ fn users_with_md5_secrets_come_in_by_md5() {
 }
 
 #[test]
+fn a_password_file_for_others_is_in_nobodys_way() {
+    let (asker, bob) = (asker(), shared().role_by("by_md5", "md5"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "db:5432:other:somebody:x\n").unwrap();
+    let config = config(&asker)
+        .set("auth_type", "md5")
+        .set("passfile", &file.path().display().to_string());
+    let pooler = Pooler::start(&config);
+    let mut client = Client::log_in(&bob.through(&pooler));
+    assert_eq!(client.value("select current_user"), bob.name);
+}
+
+#[test]
 fn a_section_without_a_secret_limits_a_user_that_is_looked_up() {
     let (asker, bob, eve) = (asker(), shared().role(), shared().role());
     let config = config(&asker).set("max_user_client_connections", 2).user(

@@ -10,6 +10,7 @@
 
 mod administration;
 mod alerts;
+mod altered;
 mod audit;
 mod auth;
 mod before_login;

@@ -1,7 +1,7 @@
 //! Nobody is hurt by somebody else: dead databases, silent strangers, names that do not exist.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,13 +169,12 @@ fn a_log_that_nobody_reads_stops_nobody() {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pgweir.toml");
-    fs::write(&file, role.config().set("listen_port", port).text()).unwrap();
-    let mut pooler = pgweir()
-        .arg("serve")
-        .arg(&file)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    // Room for all: on a busy machine clients come faster than those that left are counted out.
+    let config = role.config().set("max_client_conn", 2000);
+    fs::write(&file, config.set("listen_port", port).text()).unwrap();
+    let mut command = pgweir();
+    command.arg("serve").arg(&file).stderr(Stdio::piped());
+    let _pooler = Killed(command.spawn().unwrap());
     let mut target = role.direct().database("app");
     target.port = port;
     eventually("it listens", || Client::connect(&target).ok());
@@ -183,8 +182,16 @@ fn a_log_that_nobody_reads_stops_nobody() {
     for _ in 0..1000 {
         Client::log_in(&target);
     }
-    pooler.kill().unwrap();
-    pooler.wait().unwrap();
+}
+
+/// A process that ends with its test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 #[test]

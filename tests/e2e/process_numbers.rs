@@ -147,3 +147,27 @@ fn a_login_that_waits_too_long_is_refused() {
             == Some(1.0)
     );
 }
+
+#[test]
+fn a_client_that_shares_servers_knows_its_own_notifications() {
+    let role = shared().role();
+    let pooler = Pooler::start(&role.config().set("default_pool_size", 1));
+    for listen in ["listen letters", "begin; listen letters; commit"] {
+        let mut client = Client::log_in(&role.through(&pooler));
+        client.query(listen).success();
+        let process = client.value("select pg_backend_pid()");
+        assert_ne!(process, client.pid.to_string());
+        let sender = |body: &[u8]| u32::from_be_bytes(body[..4].try_into().expect("a number"));
+        client.send(Batch::new().query("notify letters, 'own'").bytes());
+        let own = client.until(backend::NOTIFICATION_RESPONSE);
+        let own = own.messages.last().expect("awaited");
+        assert_eq!(sender(&own.body), client.pid);
+        assert_eq!(&own.body[4..], b"letters\0own\0");
+        client.until_ready();
+        let other = shared().sql("select pg_backend_pid(); notify letters, 'other'");
+        let other = other.rows()[0][0].clone();
+        let seen = client.until(backend::NOTIFICATION_RESPONSE);
+        let seen = seen.messages.last().expect("awaited");
+        assert_eq!(sender(&seen.body).to_string(), other);
+    }
+}

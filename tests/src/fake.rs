@@ -101,9 +101,15 @@ impl Peer {
         })
     }
 
-    /// Reads the startup packet; false if it was a cancel request, or nothing came.
+    /// Reads the startup packet, and says before that TLS is not spoken; false if it was a cancel request,
+    /// or nothing came.
     pub fn startup(&mut self) -> bool {
-        matches!(self.first_packet(), Some(FirstPacket::Startup(_)))
+        loop {
+            match self.first_packet() {
+                Some(FirstPacket::Ssl) if self.send(b"N") => {}
+                packet => return matches!(packet, Some(FirstPacket::Startup(_))),
+            }
+        }
     }
 
     /// Reads what the connection begins with, behind a request for TLS, which there is none of.

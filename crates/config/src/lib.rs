@@ -61,6 +61,7 @@ pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use secrets::secret_of;
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };
@@ -244,14 +245,14 @@ pub struct Database {
     pub forced_user: Option<String>,
     /// Secret for server logins (`password`); `None` takes that of the user, or its SCRAM key.
     pub password: Option<Secret>,
-    /// Where users without a secret are looked up; `None` is nowhere.
-    pub auth: Option<AuthSource>,
     /// Where that is fetched instead: the file that `password` was read from, or a command.
     pub password_source: Option<PasswordSource>,
     /// File in libpq's format for logins without a password of their own (`passfile`).
     pub passfile: Option<PathBuf>,
     /// What may be answered to its servers.
     pub server_auth: ServerAuth,
+    /// Where users without a secret are looked up; `None` is nowhere.
+    pub auth: Option<AuthSource>,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).

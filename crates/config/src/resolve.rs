@@ -105,12 +105,10 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(database(
-                (name, level, password),
-                (&global, &users),
-                &places,
-                files,
-            )),
+            value: {
+                let own = (*name, level, password);
+                Arc::new(database(own, (&global, &users), &places, files))
+            },
         })
         .collect();
 
@@ -245,7 +243,7 @@ fn database(
                 passwords::passfile(&chain, folder, outside)
             }
         },
-        server_auth: place.server_auth,
+        server_auth: place.auth,
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),
@@ -268,7 +266,7 @@ fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
     Place {
         server,
         tls,
-        server_auth: ServerAuth::read(chain),
+        auth: ServerAuth::read(chain),
         dbname,
     }
 }

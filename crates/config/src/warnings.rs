@@ -51,12 +51,15 @@ pub(super) fn of(
             "http_jwt_secret_file",
             "auth_jwt_secret_file",
             "http_tls_key_file",
+            "client_tls_key_file",
+            "server_tls_key_file",
         ],
     );
     files.passfile(&globals);
     for database in databases {
         files.passfile(&Chain::new(&[database.level, global]));
-        files.named(&Chain::new(&[database.level]), &["password_file"]);
+        let own = Chain::new(&[database.level]);
+        files.named(&own, &["password_file", "server_tls_key_file"]);
         files.written(database);
     }
     for user in users {

@@ -9,10 +9,12 @@
 //! before it failed, is undone.
 
 mod client;
+mod description;
 mod entry;
 mod server;
 
-pub use client::{CLIENT_STATEMENTS_MAX, ClientState, ClientStatements};
+pub use client::{CLIENT_STATEMENTS_MAX, ClientState, ClientStatement, ClientStatements};
+pub use description::Description;
 pub use entry::{Entry, Identity};
 pub use server::Slot;
 pub(crate) use server::{

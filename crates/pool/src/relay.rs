@@ -12,6 +12,7 @@ mod name;
 mod numbers;
 mod reject;
 mod violation;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -119,6 +120,8 @@ pub struct Relay {
     /// Named statements that a server keeps for all clients, at most
     /// (`max_prepared_statements`). With 0 each client's are its own, and keep its server.
     statements_max: u32,
+    /// The number that it was told at its login, unless it keeps its server.
+    pub told: Option<u32>,
     /// Those settings it connected with, to which it can return.
     began: Arc<Parameters>,
     /// Statements it has prepared that may leave something behind. It has none, as a rule.
@@ -131,6 +134,10 @@ pub struct Relay {
     reads_sequences: bool,
     /// The next message waits for answers, on which it depends what is done with it.
     awaits_answers: bool,
+    /// It waits for what PostgreSQL says of a statement.
+    awaits_description: bool,
+    /// The number of the statement that was parsed for the next message.
+    parsed_for: Option<u32>,
     mode: Mode,
     /// What would keep a server between transactions is rejected.
     rejects: bool,
@@ -154,6 +161,7 @@ impl Relay {
     /// A client that has logged in with these settings.
     pub fn new(mode: Mode, parameters: Arc<Parameters>) -> Self {
         Self {
+            told: None,
             began: parameters.clone(),
             lasting: None,
             audit_interval: 0,
@@ -165,6 +173,8 @@ impl Relay {
             },
             statements_max: 0,
             awaits_answers: false,
+            awaits_description: false,
+            parsed_for: None,
             mode,
             rejects: false,
             proven: false,
@@ -224,6 +234,8 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.rejects = false;
+        server.told = self.told.filter(|_| self.moves());
+        self.parsed_for = None;
         server.prepared.client_changed();
         server.wanted_databases.clear();
         server.state.client_changed(self.moves());
@@ -281,7 +293,14 @@ impl Relay {
             // Of a server that is not certain the answers may never be told apart; it serves nobody else.
             self.awaits_answers = is_open && server.replies.is_certain();
         }
-        self.awaits_answers || server.replies.is_full() || self.awaits_reset(server)
+        if self.awaits_description {
+            let is_open = server.replies.owes_description();
+            self.awaits_description = is_open && server.replies.is_certain();
+        }
+        self.awaits_answers
+            || self.awaits_description
+            || server.replies.is_full()
+            || self.awaits_reset(server)
     }
 
     /// What holds `server` to this client.

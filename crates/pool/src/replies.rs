@@ -41,6 +41,8 @@ pub enum Received {
     Ready(Option<Fingerprint>),
     /// Ends a message of which everything was noted when it was sent.
     Answered,
+    /// The statement of this number is described, which the client has just prepared under the name.
+    Described(u32, Option<StatementName>),
     /// A Parse was answered that the server was not sent as such: CloseComplete is to become ParseComplete.
     Known,
     /// Belongs to no message: notices, notifications, parameter changes, a dying server's error.
@@ -95,7 +97,7 @@ pub struct Replies {
 impl Replies {
     /// Notes that a message was sent.
     pub fn sent(&mut self, reply: Reply) {
-        if self.batch == Batch::Failed && reply != Reply::Sync {
+        if self.batch == Batch::Failed && !matches!(reply, Reply::Sync | Reply::OwnSync) {
             // A stray answer would show that the server skips no more.
             self.uncertain |= self.strays > 0 && !matches!(reply, Reply::CopyEnd(_));
             return;
@@ -131,6 +133,7 @@ impl Replies {
             | Reply::Known(_)
             | Reply::Forgotten(_)
             | Reply::OwnParse(_)
+            | Reply::OwnDescribe(..)
             | Reply::OwnClose(_) => {
                 self.batch = Batch::Open;
                 self.uncertain |= self.copying;
@@ -247,7 +250,7 @@ impl Replies {
                 | backend::FUNCTION_CALL_RESPONSE,
                 Some(Reply::Query(_) | Reply::Own),
             )
-            | (backend::PARAMETER_DESCRIPTION, Some(Reply::Describe))
+            | (backend::PARAMETER_DESCRIPTION, Some(Reply::Describe | Reply::OwnDescribe(..)))
             | (backend::COPY_OUT_RESPONSE, Some(Reply::Query(_) | Reply::Execute(_))) => {
                 Ok(Received::Part)
             }
@@ -264,6 +267,12 @@ impl Replies {
             | (backend::BIND_COMPLETE, Some(Reply::Bind)) => {
                 self.pop();
                 Ok(Received::Part)
+            }
+            (backend::ROW_DESCRIPTION | backend::NO_DATA, Some(Reply::OwnDescribe(..))) => {
+                Ok(match self.pop() {
+                    Some(Reply::OwnDescribe(number, name)) => Received::Described(number, name),
+                    _ => Received::Part,
+                })
             }
             (backend::PARSE_COMPLETE, Some(Reply::Parse(_))) => Ok(match self.pop() {
                 Some(Reply::Parse(Some((name, statement)))) => Received::Prepared(name, statement),
@@ -342,7 +351,11 @@ impl Replies {
         let is_own = |reply: &Reply| {
             matches!(
                 reply,
-                Reply::Own | Reply::OwnSync | Reply::OwnParse(_) | Reply::OwnClose(_)
+                Reply::Own
+                    | Reply::OwnSync
+                    | Reply::OwnParse(_)
+                    | Reply::OwnDescribe(..)
+                    | Reply::OwnClose(_)
             )
         };
         self.queue.iter().any(|reply| !is_own(reply))
@@ -393,10 +406,50 @@ impl Replies {
         match kind {
             backend::PARSE_COMPLETE => matches!(self.queue.front(), Some(Reply::OwnParse(_))),
             backend::CLOSE_COMPLETE => matches!(self.queue.front(), Some(Reply::OwnClose(_))),
+            backend::PARAMETER_DESCRIPTION | backend::ROW_DESCRIPTION | backend::NO_DATA => {
+                self.next_describes()
+            }
             backend::ERROR_RESPONSE => {
                 matches!(self.queue.front(), Some(Reply::OwnParse(OwnParse::Try(_))))
             }
             _ => false,
+        }
+    }
+
+    /// Whether the next answer is to a Describe of the pooler.
+    #[inline]
+    pub(crate) fn next_describes(&self) -> bool {
+        matches!(self.queue.front(), Some(Reply::OwnDescribe(..)))
+    }
+
+    /// Whether the next answer is to a message that looks at a prepared statement.
+    pub(crate) fn next_is_bound(&self) -> bool {
+        matches!(
+            self.queue.front(),
+            Some(Reply::Bind | Reply::Describe | Reply::OwnDescribe(..))
+        )
+    }
+
+    /// Whether a Describe of the pooler is unanswered.
+    pub(crate) fn owes_description(&self) -> bool {
+        let describes = |reply: &Reply| matches!(reply, Reply::OwnDescribe(..));
+        self.queue.iter().any(describes)
+    }
+
+    /// What the client sent last and is not answered will be sent again: a ReadyForQuery to it is not the client's. True
+    /// if one will come.
+    pub(crate) fn disown_batch(&mut self) -> bool {
+        match self.queue.back_mut() {
+            Some(last) => {
+                assert_eq!(
+                    *last,
+                    Reply::Sync,
+                    "nothing follows a batch that may be sent again"
+                );
+                *last = Reply::OwnSync;
+                true
+            }
+            None => false,
         }
     }
 

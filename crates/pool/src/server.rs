@@ -79,6 +79,8 @@ pub struct Server<S> {
     pub home: Option<Home>,
     /// The state of its session.
     pub upstream: Upstream,
+    /// Statements that its pool has counted.
+    pub(crate) counted_statements: u64,
     /// Cancel requests for what it does.
     pub cancels: Cancels,
     inflow: Inflow,
@@ -97,6 +99,7 @@ impl<S: Stream> Server<S> {
             stream,
             home: None,
             upstream,
+            counted_statements: 0,
             cancels: Cancels::default(),
             inflow: Inflow::Quiet,
             held: Vec::new(),
@@ -231,7 +234,7 @@ impl<S: Stream> Server<S> {
             match self.upstream.receive(None, &mut bytes[at..]) {
                 FromServer::Swallow(len) => at += len,
                 FromServer::Incomplete => break,
-                FromServer::Forward(_) | FromServer::Rejected(..) | FromServer::Transaction => {
+                FromServer::Forward(_) | FromServer::Refused(..) | FromServer::Transaction => {
                     unreachable!("without a client everything is swallowed")
                 }
                 FromServer::Broken(_) => return false,

@@ -122,6 +122,10 @@ pub struct Session<C, S> {
     inflow: Inflow,
     /// Bytes of the client that are not understood yet or wait for a server.
     backlog: Backlog,
+    /// Bytes of the client that were sent and may have to be sent again.
+    kept: Vec<u8>,
+    /// What of the client's bytes follows those that are looked at.
+    later: Vec<u8>,
     /// Bytes for the client that its socket did not take yet.
     unsent: Vec<u8>,
     /// A cancel request is put off.
@@ -167,6 +171,8 @@ impl<C: Stream, S: Stream> Session<C, S> {
             stage: Stage::Idle,
             inflow: Inflow::Ready,
             backlog: Backlog::new(Vec::new(), false),
+            kept: Vec::new(),
+            later: Vec::new(),
             unsent: Vec::new(),
             cancelling: false,
             parting: None,
@@ -373,7 +379,11 @@ impl<C: Stream, S: Stream> Session<C, S> {
     /// Moves into `scratch` what there is of the client's to look at: what was held and is worth
     /// another look, or else what was held and what comes now. `None` when there is nothing.
     fn input(&mut self, scratch: &mut [u8]) -> io::Result<Option<usize>> {
-        if let Some(unseen) = self.backlog.take_unseen() {
+        if let Some(mut unseen) = self.backlog.take_unseen() {
+            if unseen.len() > scratch.len() {
+                // What is sent again may come with as much that waited for it.
+                self.later = unseen.split_off(scratch.len());
+            }
             scratch[..unseen.len()].copy_from_slice(&unseen);
             return Ok(Some(unseen.len()));
         }

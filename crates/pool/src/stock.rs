@@ -173,7 +173,16 @@ impl<S: Stream> Stock<S> {
     /// A server that a client held is gone; its work is counted.
     pub fn lost(&mut self, now: Time, server: &mut Server<S>) {
         self.count(server);
+        self.forget(server);
         self.core.lost(now, server.id);
+    }
+
+    /// A parked server is gone. It is given out, to be closed.
+    pub fn lost_parked(&mut self, now: Time, id: ServerId) -> Option<Box<Server<S>>> {
+        self.core.lost(now, id);
+        let mut server = self.parked.remove(&id)?;
+        self.forget(&mut server);
+        Some(server)
     }
 
     /// Reads what came from a parked server. Its end makes it lost: then it is given out, to be
@@ -190,8 +199,7 @@ impl<S: Stream> Stock<S> {
         if server.drain(scratch) {
             return None;
         }
-        self.core.lost(now, id);
-        self.parked.remove(&id)
+        self.lost_parked(now, id)
     }
 
     /// What the pool wants done next, with the server it concerns.
@@ -199,7 +207,11 @@ impl<S: Stream> Stock<S> {
         let action = self.core.poll_action()?;
         Some(match action {
             Action::Open(id) => Effect::Open(id),
-            Action::Close(id, reason) => Effect::Close(self.unpark(id), reason),
+            Action::Close(id, reason) => {
+                let mut server = self.unpark(id);
+                self.forget(&mut server);
+                Effect::Close(server, reason)
+            }
             Action::Grant(grant) => Effect::Grant(self.hand_out(now, grant)),
             Action::Refuse(client, place, refusal) => {
                 self.refused(now, refusal);
@@ -213,9 +225,17 @@ impl<S: Stream> Stock<S> {
         let observer = &mut server.upstream.observer;
         self.totals.take(&mut observer.work);
         self.totals.take_found(&mut observer.trace.found);
+        self.forget(server);
+        server.counted_statements = server.upstream.statements();
+        self.totals.statements += server.counted_statements;
         if let Some(news) = server.upstream.audit.take_news() {
             self.learn(&news);
         }
+    }
+
+    /// What a server keeps is no longer counted.
+    fn forget(&mut self, server: &mut Server<S>) {
+        self.totals.statements -= std::mem::take(&mut server.counted_statements);
     }
 
     /// Something was left on a server that no text told of.

@@ -4,6 +4,7 @@
 //! and what to swallow; rows pass by on their five header bytes.
 
 pub(crate) mod audit;
+pub(crate) mod check;
 mod note;
 mod prepared;
 mod refusal;
@@ -20,15 +21,14 @@ use pgweir_wire::sqlstate::SqlState;
 use crate::observer::Observer;
 use crate::parameters::Parameters;
 use crate::passing::Passing;
-use crate::pin::Pin;
 use crate::prepared::{ClientState, StatementName, push_parse};
 use crate::replies::{OutOfStep, OwnClose, OwnParse, Replies, Reply};
 use audit::{Audit, Suspects};
 use note::{Noted, setting};
 use prepared::Prepared;
 pub use prepared::STATEMENTS_MAX;
-pub(crate) use refusal::refused;
 use refusal::refused_for;
+pub(crate) use refusal::{Refusal, encode_stale, refused};
 use sequences::Sequences;
 use state::State;
 
@@ -47,8 +47,8 @@ pub enum FromServer {
     Forward(usize),
     /// Drop so many bytes.
     Swallow(usize),
-    /// Drop so many bytes and tell the client that what it sent would keep the server for this reason.
-    Rejected(usize, Pin),
+    /// Drop so many bytes and tell the client this in their place.
+    Refused(usize, Refusal),
     /// The front cannot be understood without more bytes.
     Incomplete,
     /// A transaction was opened where the pool allows none. Nothing was consumed.
@@ -99,6 +99,8 @@ pub enum Transactions {
 pub struct Upstream {
     /// PostgreSQL's number of its process, if it told.
     pub pid: Option<u32>,
+    /// The number of its session that the client was told, where that is another.
+    pub(crate) told: Option<u32>,
     /// Answers outstanding.
     pub replies: Replies,
     /// From the last ReadyForQuery.
@@ -127,7 +129,7 @@ pub struct Upstream {
     pub(crate) role_is_foreign: bool,
     /// A client may have limited the time of statements, which PostgreSQL does not report.
     pub(crate) limit_is_foreign: bool,
-    /// A message of the client was replaced by one that is refused, whose error stands for what it was.
+    /// A message of the client was replaced by one that is refused, whose error stands for another.
     pub(crate) rejects: bool,
     /// The settings that the client connected with are set again: it is told of all of them.
     restoring: bool,
@@ -147,6 +149,7 @@ impl Upstream {
     pub fn new(parameters: Arc<Parameters>) -> Self {
         Self {
             pid: None,
+            told: None,
             replies: Replies::default(),
             status: TxStatus::Idle,
             defaults: parameters.clone(),
@@ -178,7 +181,7 @@ impl Upstream {
     /// An answer that stands for another is changed in place.
     pub fn receive(&mut self, client: Option<&mut ClientState>, bytes: &mut [u8]) -> FromServer {
         let walked = self.walk(client, bytes);
-        if let FromServer::Forward(len) | FromServer::Swallow(len) | FromServer::Rejected(len, _) =
+        if let FromServer::Forward(len) | FromServer::Swallow(len) | FromServer::Refused(len, _) =
             walked
         {
             self.observer.walked(len);
@@ -342,6 +345,11 @@ impl Upstream {
         self.replies.is_settled() && self.replies.is_certain() && self.status == TxStatus::Idle
     }
 
+    /// Statements that it keeps for all clients.
+    pub fn statements(&self) -> u64 {
+        self.prepared.shared.len() as u64
+    }
+
     /// Whether statements bind the server to the client that prepared them: those that are not shared until they
     /// are closed, a long unnamed one until it is bound.
     pub fn has_statements(&self) -> bool {
@@ -388,6 +396,9 @@ impl Upstream {
             Ok(None) => return Err(FromServer::Incomplete),
             Err(bad) => return Err(FromServer::Broken(Broken::BadLength { kind: bad.kind })),
         };
+        if header.kind == backend::NOTIFICATION_RESPONSE && client.is_some() {
+            self.name_sender(header, &mut bytes[HEADER_LEN..])?;
+        }
         let body = self.body(header, bytes)?;
         let forward = client.is_some() && self.is_for_client(header.kind, body, &client);
         if !run.accepts(forward) {
@@ -401,25 +412,39 @@ impl Upstream {
             self.dying |= is_fatal;
             self.is_explained |= is_fatal && forward;
         }
-        let rejected = match body {
+        let refused = match body {
             Some(body) if forward && self.rejects && header.kind == backend::ERROR_RESPONSE => {
                 refused_for(body)
             }
             _ => None,
         };
-        if rejected.is_some() && run.len > 0 {
+        if refused.is_some() && run.len > 0 {
             return Err(run.step());
         }
         let noted = self.note((header.kind, body), run.len, client);
         if noted.map_err(FromServer::Broken)? == Noted::IsParse {
             bytes[0] = backend::PARSE_COMPLETE;
         }
-        if let Some(pin) = rejected {
-            return Err(FromServer::Rejected(header.message_len(), pin));
+        if let Some(refusal) = refused {
+            return Err(FromServer::Refused(header.message_len(), refusal));
         }
         let available = bytes.len().min(header.message_len());
         self.passing = Passing::after(forward, header.message_len() - available);
         run.extend(forward, available);
+        Ok(())
+    }
+
+    /// A client knows what it notified itself of by the number that it was told at its login.
+    #[cold]
+    fn name_sender(&self, header: Header, body: &mut [u8]) -> Result<(), FromServer> {
+        if let (Some(pid), Some(told)) = (self.pid, self.told)
+            && header.body_len >= 4
+        {
+            let sender = body.first_chunk_mut().ok_or(FromServer::Incomplete)?;
+            if *sender == pid.to_be_bytes() {
+                *sender = told.to_be_bytes();
+            }
+        }
         Ok(())
     }
 
@@ -434,7 +459,9 @@ impl Upstream {
         }
         let is_error = kind == backend::ERROR_RESPONSE;
         let is_answer = is_error || kind == backend::DATA_ROW;
-        if is_error && self.rejects && header.body_len <= UNDERSTOOD_MAX {
+        if (is_error && self.rejects && header.body_len <= UNDERSTOOD_MAX)
+            || self.is_of_description(kind, header.body_len)
+        {
             return Err(FromServer::Incomplete);
         }
         if is_understood(kind) || (is_answer && self.replies.next_is_own()) {
@@ -459,7 +486,7 @@ impl Upstream {
         client: &Option<&mut ClientState>,
     ) -> bool {
         if !self.replies.next_is_own() {
-            return !self.replies.hides(kind);
+            return !self.replies.hides(kind) && !self.fails_check(kind, body);
         }
         if kind == backend::NOTIFICATION_RESPONSE {
             // It answers nobody's query: the client listens, and a question may be under way. What a server

@@ -124,6 +124,8 @@ pub struct Totals {
     pub put_in_front: u64,
     /// Statements that were closed to make room.
     pub evicted: u64,
+    /// Statements that servers keep for all clients, as of the last time that each was counted.
+    pub statements: u64,
     /// How often it was seen that tables have changed.
     pub reshaped: u64,
     /// Texts that may read the last number of a sequence.
@@ -222,6 +224,7 @@ impl Totals {
             known,
             put_in_front,
             evicted,
+            statements,
             reshaped,
             sequence_reads,
             received_bytes,
@@ -247,6 +250,7 @@ impl Totals {
         self.known += known;
         self.put_in_front += put_in_front;
         self.evicted += evicted;
+        self.statements += statements;
         self.reshaped += reshaped;
         self.sequence_reads += sequence_reads;
         self.received_bytes += received_bytes;

@@ -175,10 +175,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     // Where the client is, which may come through a load balancer.
     let mut address = peer;
     let login = async {
-        address = proxied::source(&mut stream, peer, &config.proxy_protocol_networks).await?;
+        let trusted = &config.proxy_protocol_networks;
+        address = proxied::source(&mut stream, peer, trusted).await?;
         let address = address.map(|address| address.ip());
-        if let Some(address) = address {
-            channel.peer = Peer::Tcp(address.to_canonical());
+        if trusted.contains(peer.map(|peer| peer.ip())) {
+            // The user at the other end of a unix socket is the load balancer's, not the client.
+            channel.peer = address.map_or(Peer::Unix(None), |ip| Peer::Tcp(ip.to_canonical()));
         }
         let limits = &config.login_limits;
         let max = limits
@@ -275,7 +277,8 @@ fn hand_over<S>(
     };
     let (pool, key) = admission.hand_over();
     let settings = pool.settings();
-    let relay = Relay::new(settings.mode, parameters);
+    let mut relay = Relay::new(settings.mode, parameters);
+    relay.told = Some(key.pid);
     let session = Session::new(socket, relay, texts::fault, registry.clock.now());
     let mut session = session.with_input(rest);
     if let Some(words) = first_words {

@@ -427,10 +427,16 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
         .get(user)
         .is_some_and(|user| user.secret.is_some());
     let is_found = !is_listed && settings.database.forced_user.is_none();
-    if is_found && password == ServerPassword::None {
+    // As of a user that is listed, what is of use comes before a password file.
+    let has_own = !matches!(
+        password,
+        ServerPassword::None | ServerPassword::Fetched(PasswordSource::Passfile(_))
+    );
+    if is_found && !has_own {
         let keys = pool.keys.lock().expect("no panic under the lock");
-        let found = keys.found.clone();
-        password = found.map_or(ServerPassword::None, ServerPassword::Known);
+        if let Some(found @ (Secret::Plain(_) | Secret::Md5(_))) = &keys.found {
+            password = ServerPassword::Known(found.clone());
+        }
     }
     let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {

@@ -285,7 +285,7 @@ macro_rules! metric {
 }
 
 /// The metrics of a pool that need no label of their own. docs/metrics.md explains each of them.
-pub(crate) const METRICS: [PoolMetric; 25] = [
+pub(crate) const METRICS: [PoolMetric; 26] = [
     (
         MetricKind::Gauge,
         "pgweir_pool_servers_limit",
@@ -300,6 +300,7 @@ pub(crate) const METRICS: [PoolMetric; 25] = [
     metric!(Gauge "pgweir_pool_oldest_wait_seconds", "How long the client that is first in the queue has waited.", |pool| pool.oldest_wait.unwrap_or_default()),
     metric!(Gauge "pgweir_pool_leaks", "Servers that a client has held without using them for leak_time.", |pool| pool.held.leaks),
     metric!(Gauge "pgweir_pool_blocking", "Servers whose client holds locks that others wait for.", |pool| pool.held.blocking),
+    metric!(Gauge "pgweir_pool_statements", "Prepared statements that servers keep for all clients.", |pool| pool.totals.statements),
     metric!(Counter "pgweir_pool_transactions", "Transactions that ended.", |pool| pool.totals.transactions),
     metric!(Counter "pgweir_pool_queries", "Queries that ended.", |pool| pool.totals.queries),
     metric!(Counter "pgweir_pool_errors", "Errors of PostgreSQL that clients were sent.", |pool| pool.totals.errors),

@@ -56,11 +56,11 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
             "local all all peer map=staff\nhost all all 127.0.0.1/32 trust\nhost all ann all trust\n".to_owned()
         ),
         Some("conf/ident.conf") => Ok("staff root ann\n".to_owned()),
-        Some("conf/jwks.json") => Ok("{}".to_owned()),
         Some("conf/pgpass" | "conf/shared.pgpass") => Ok(
             "# of the app\nlocalhost:5432:app:bob:x\n127.0.0.1:5432:app:bob:from a passfile\n"
                 .to_owned(),
         ),
+        Some("conf/jwks.json") => Ok("{}".to_owned()),
         Some("conf/cert.pem") => Ok("certificate".to_owned()),
         Some("conf/key.pem") => Ok("key".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),

@@ -151,8 +151,7 @@ impl<S: Shell> Driver<S> {
                 server.home = Some(home);
                 return (true, None);
             }
-            stock.core.lost(now, id);
-            (false, stock.parked.remove(&id))
+            (false, stock.lost_parked(now, id))
         });
         if is_heard {
             let (pool, doing) = (pool.clone(), Doing::Parked);

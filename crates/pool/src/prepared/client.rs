@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Entry, StatementName, significant};
+use super::{Description, Entry, StatementName, significant};
 use crate::parameters::Parameters;
 
 /// Named statements that one client may have at a time.
@@ -19,10 +19,19 @@ pub struct ClientState {
     pub statements: ClientStatements,
 }
 
+/// A prepared statement of one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientStatement {
+    /// What it is.
+    pub entry: Arc<Entry>,
+    /// What PostgreSQL said of it when the client prepared it, once that is known.
+    pub described: Option<Arc<Description>>,
+}
+
 /// The prepared statements of one client, by its own names.
 #[derive(Debug, Default)]
 pub struct ClientStatements {
-    named: BTreeMap<StatementName, Arc<Entry>>,
+    named: BTreeMap<StatementName, ClientStatement>,
     unnamed: Unnamed,
 }
 
@@ -35,8 +44,13 @@ struct Unnamed {
 
 impl ClientStatements {
     /// The statement of this name.
-    pub fn get(&self, name: &[u8]) -> Option<&Arc<Entry>> {
+    pub fn get(&self, name: &[u8]) -> Option<&ClientStatement> {
         self.named.get(significant(name))
+    }
+
+    /// As [`Self::get`], to learn more of it.
+    pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut ClientStatement> {
+        self.named.get_mut(significant(name))
     }
 
     /// Whether there are none with names.
@@ -50,12 +64,12 @@ impl ClientStatements {
     }
 
     /// Gives a statement a name.
-    pub fn insert(&mut self, name: &[u8], entry: Arc<Entry>) {
-        self.named.insert(significant(name).into(), entry);
+    pub fn insert(&mut self, name: &[u8], statement: ClientStatement) {
+        self.named.insert(significant(name).into(), statement);
     }
 
     /// Takes a name away.
-    pub fn remove(&mut self, name: &[u8]) -> Option<(StatementName, Arc<Entry>)> {
+    pub fn remove(&mut self, name: &[u8]) -> Option<(StatementName, ClientStatement)> {
         self.named.remove_entry(significant(name))
     }
 

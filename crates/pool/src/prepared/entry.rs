@@ -52,6 +52,13 @@ impl<'a> Identity<'a> {
         })
     }
 
+    /// An entry for the same text with the types of its parameters spelled out, as a Parse has them.
+    pub(crate) fn typed(entry: &Entry, types: &[u8]) -> Arc<Entry> {
+        let text = entry.text();
+        let body = [text, b"\0", types].concat();
+        Identity::new(&entry.reading, &body).entry(entry.statement, entry.is_notable)
+    }
+
     /// By which entries are sorted.
     pub fn hash(&self) -> u64 {
         self.hash

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pgweir_wire::{encode, frontend};
 
-use super::{Entry, Identity};
+use super::{Description, Entry, Identity};
 
 /// What the pooler's names of statements begin with; a number follows. Alone it is the name of none.
 const PREFIX: &[u8] = b"pgweir_";
@@ -16,6 +16,8 @@ pub struct Slot {
     pub(crate) entry: Arc<Entry>,
     /// Behind [`PREFIX`] its name.
     pub(crate) number: u32,
+    /// What PostgreSQL said of it when it was parsed, once that is known.
+    pub(crate) described: Option<Arc<Description>>,
     /// When it was wanted last, in wishes.
     used: u64,
     /// Its plan may not fit the tables any more: it is parsed anew when it is wanted.
@@ -62,11 +64,20 @@ impl ServerStatements {
             hash: entry.identity().hash(),
             entry,
             number: self.last,
+            described: None,
             used: self.wishes,
             stale: false,
         };
         self.put(slot);
         self.last
+    }
+
+    /// PostgreSQL described a statement.
+    pub(crate) fn described(&mut self, number: u32, description: Option<Arc<Description>>) {
+        let slot = self.slots.iter_mut().find(|slot| slot.number == number);
+        if let Some(slot) = slot {
+            slot.described = description;
+        }
     }
 
     /// The statement is there after all.
@@ -102,7 +113,6 @@ impl ServerStatements {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

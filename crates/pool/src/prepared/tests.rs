@@ -12,7 +12,7 @@ use pgweir_wire::{backend, encode, frontend};
 
 use crate::parameters::Parameters;
 use crate::relay::{FromClient, Hold, Mode, Relay};
-use crate::upstream::{FromServer, Upstream};
+use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
 
 fn client() -> Relay {
     client_of(&[])
@@ -91,11 +91,20 @@ fn answered(script: &str) -> Vec<u8> {
             "C" => format!("{}\0", rest.replace('_', " ")),
             "Z" => rest.to_uppercase().replace('F', "E"),
             "~" => "SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0".to_owned(),
+            "?" => "SERROR\0VERROR\0C42883\0Mno\0\0".to_owned(),
             "!" => "SERROR\0VERROR\0C42601\0Mno\0\0".to_owned(),
+            // Types of parameters, and of the one column.
+            "t" if !rest.is_empty() => format!("\0\x01\0\0\0{rest}"),
             "t" => "\0\0".to_owned(),
+            "T" => format!("\0\x01a\0\0\0\0\x07\0\x01\0\0\0{rest}\0\x04\0\0\0\0\0\0"),
+            "^" => "SERROR\0VERROR\0C0A000\0Mx: \"pgweir rejects.session_state.stale_statement\"\0\0".to_owned(),
             _ => String::new(),
         };
-        let kind = if matches!(kind, "!" | "~") { "E" } else { kind };
+        let kind = if matches!(kind, "!" | "?" | "~" | "^") {
+            "E"
+        } else {
+            kind
+        };
         encode::message(&mut out, kind.as_bytes()[0], |out| {
             out.extend_from_slice(body.as_bytes());
         });
@@ -157,6 +166,11 @@ fn receive(relay: &mut Relay, server: &mut Upstream, mut bytes: Vec<u8>) -> Vec<
         match server.receive(Some(&mut relay.client), &mut bytes) {
             FromServer::Forward(len) => seen.extend(bytes.drain(..len)),
             FromServer::Swallow(len) => drop(bytes.drain(..len)),
+            FromServer::Refused(len, refusal) => {
+                assert_eq!(refusal, Refusal::Stale);
+                bytes.drain(..len);
+                encode_stale(&mut seen);
+            }
             end => panic!("{end:?}"),
         }
     }
@@ -180,9 +194,44 @@ fn is_free(relay: &Relay, server: &Upstream) {
     assert_eq!(relay.hold(server), Hold::Free);
 }
 
+/// What the server lacks is parsed, with what is closed for it, and described as the client knows it; only then is the rest
+/// sent. `steps` are what is said, and what is heard before and after.
+#[track_caller]
+fn moved(relay: &mut Relay, server: &mut Upstream, steps: [&str; 3], answers: &str, told: &str) {
+    let [says, parses, hears] = steps;
+    let mut held = Vec::new();
+    let sent = send(relay, server, &mut held, usize::MAX, &said(says));
+    assert_eq!((&*heard(&sent), &*heard(&held)), (parses, says));
+    assert!(relay.is_held_back(server));
+    let closed = if parses.starts_with('C') { "3 " } else { "" };
+    let described = format!("{closed}1 t n");
+    let sent = described_to(relay, server, &mut held, &described);
+    assert_eq!(sent, hears, "{says}");
+    let seen = receive(relay, server, answered(answers));
+    assert_eq!(letters(&seen), told, "{says}: {answers}");
+}
+
+/// PostgreSQL answers what a message waits for; what it hears then.
+#[track_caller]
+fn described_to(
+    relay: &mut Relay,
+    server: &mut Upstream,
+    held: &mut Vec<u8>,
+    answers: &str,
+) -> String {
+    let seen = receive(relay, server, answered(answers));
+    assert_eq!(letters(&seen), "");
+    assert!(!relay.is_held_back(server));
+    heard(&send(relay, server, held, 1, &[]))
+}
+
 /// Prepares `q1` as `a`.
 fn prepare(relay: &mut Relay, server: &mut Upstream) {
-    exchange(relay, server, ["P a q1; S", "P #1 q1; S", "1 Zi", "1 Z"]);
+    exchange(
+        relay,
+        server,
+        ["P a q1; S", "P #1 q1; D #1; S", "1 t n Zi", "1 Z"],
+    );
 }
 
 #[test]
@@ -192,13 +241,8 @@ fn a_statement_is_found_on_every_server_and_pins_none() {
     is_free(&relay, &first);
     let again = ["B a; E; S", "B #1; E; S", "2 CSELECT_1 Zi", "2 C Z"];
     exchange(&mut relay, &mut first, again);
-    let there = [
-        "B a; E; S",
-        "P #1 q1; B #1; E; S",
-        "1 2 CSELECT_1 Zi",
-        "2 C Z",
-    ];
-    exchange(&mut relay, &mut second, there);
+    let there = ["B a; E; S", "P #1 q1; D #1; H", "B #1; E; S"];
+    moved(&mut relay, &mut second, there, "2 CSELECT_1 Zi", "2 C Z");
     exchange(&mut relay, &mut second, again);
     exchange(
         &mut relay,
@@ -216,13 +260,18 @@ fn a_statement_that_the_server_has_is_not_parsed_again_whoever_asks() {
     exchange(
         &mut other,
         &mut shared,
-        ["P b q1; D b; S", "C #; D #1; S", "3 t n Zi", "1 t n Z"],
+        [
+            "P b q1; D b; S",
+            "D #1; C #; D #1; S",
+            "t n 3 t n Zi",
+            "1 t n Z",
+        ],
     );
     // The same name is another statement.
     exchange(
         &mut other,
         &mut shared,
-        ["P a q2; S", "P #2 q2; S", "1 Zi", "1 Z"],
+        ["P a q2; S", "P #2 q2; D #2; S", "1 t n Zi", "1 Z"],
     );
     let both = ["B a; E; S", "B #1; E; S", "2 CX Zi", "2 C Z"];
     exchange(&mut one, &mut shared, both);
@@ -247,13 +296,13 @@ fn settings_by_which_a_text_is_read_make_another_statement() {
     exchange(
         &mut german,
         &mut shared,
-        ["P a q1; S", "P #2 q1; S", "1 Zi", "1 Z"],
+        ["P a q1; S", "P #2 q1; D #2; S", "1 t n Zi", "1 Z"],
     );
     let mut named = client_of(&[("application_name", "y")]);
     exchange(
         &mut named,
         &mut shared,
-        ["P a q1; S", "C #; S", "3 Zi", "1 Z"],
+        ["P a q1; S", "D #1; C #; S", "t n 3 Zi", "1 Z"],
     );
 }
 
@@ -261,20 +310,34 @@ fn settings_by_which_a_text_is_read_make_another_statement() {
 fn what_the_server_skips_was_never_prepared_or_closed() {
     let (mut relay, mut first, mut second) = (client(), server(), server());
     prepare(&mut relay, &mut first);
-    let failed = ["B x; P b q2; C a; S", "B x; P #2 q2; C #; S", "! Zi", "! Z"];
+    let failed = [
+        "B x; P b q2; C a; S",
+        "B x; P #2 q2; D #2; C #; S",
+        "! Zi",
+        "! Z",
+    ];
     exchange(&mut relay, &mut first, failed);
     exchange(&mut relay, &mut first, ["B b; S", "B b; S", "! Zi", "! Z"]);
     exchange(&mut relay, &mut first, ["B a; S", "B #1; S", "2 Zi", "2 Z"]);
     exchange(
         &mut relay,
         &mut first,
-        ["P b q2; S", "P #3 q2; S", "1 Zi", "1 Z"],
+        ["P b q2; S", "P #3 q2; D #3; S", "1 t n Zi", "1 Z"],
     );
     // A Parse put in front that fails is the failure of what it was put in front of.
-    let failed = ["B a; E; S", "P #1 q1; B #1; E; S", "! Zi", "! Z"];
-    exchange(&mut relay, &mut second, failed);
-    let again = ["B a; E; S", "P #2 q1; B #2; E; S", "1 2 CX Zi", "2 C Z"];
-    exchange(&mut relay, &mut second, again);
+    let mut held = Vec::new();
+    let says = said("B a; E; S");
+    let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &says);
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let seen = receive(&mut relay, &mut second, answered("!"));
+    assert_eq!(letters(&seen), "!");
+    assert!(!relay.is_held_back(&second));
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B a; E; S");
+    let seen = receive(&mut relay, &mut second, answered("Zi"));
+    assert_eq!(letters(&seen), "Z");
+    let again = ["B a; E; S", "P #2 q1; D #2; H", "B #2; E; S"];
+    moved(&mut relay, &mut second, again, "2 CX Zi", "2 C Z");
     // What is sent after an error is known goes nowhere.
     exchange(&mut relay, &mut second, ["B x", "B x", "!", "!"]);
     exchange(
@@ -315,19 +378,26 @@ fn the_least_used_statement_makes_room_and_comes_back() {
     exchange(
         &mut relay,
         &mut first,
-        ["P b q2; S", "P #2 q2; S", "1 Zi", "1 Z"],
+        ["P b q2; S", "P #2 q2; D #2; S", "1 t n Zi", "1 Z"],
     );
     exchange(&mut relay, &mut first, ["B a; S", "B #1; S", "2 Zi", "2 Z"]);
     exchange(
         &mut relay,
         &mut first,
-        ["P c q3; S", "C #2; P #3 q3; S", "3 1 Zi", "1 Z"],
+        ["P c q3; S", "C #2; P #3 q3; D #3; S", "3 1 t n Zi", "1 Z"],
     );
-    let back = ["B b; S", "C #1; P #4 q2; B #4; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, back);
+    let back = ["B b; S", "C #1; P #4 q2; D #4; H", "B #4; S"];
+    moved(&mut relay, &mut first, back, "2 Zi", "2 Z");
     // A Close that is skipped closed nothing.
-    let skipped = ["B x; B a; S", "B x; C #3; P #5 q1; B #5; S", "! Zi", "! Z"];
-    exchange(&mut relay, &mut first, skipped);
+    let mut held = Vec::new();
+    let says = said("B x; B a; S");
+    let sent = send(&mut relay, &mut first, &mut held, usize::MAX, &says);
+    assert_eq!(heard(&sent), "B x; C #3; P #5 q1; D #5; H");
+    receive(&mut relay, &mut first, answered("!"));
+    assert!(!relay.is_held_back(&first));
+    let sent = send(&mut relay, &mut first, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B a; S");
+    receive(&mut relay, &mut first, answered("Zi"));
     exchange(&mut relay, &mut first, ["B c; S", "B #3; S", "2 Zi", "2 Z"]);
     assert_eq!(first.prepared.shared.len(), 2);
 }
@@ -342,7 +412,7 @@ fn a_plan_that_went_stale_is_made_anew() {
         ["B a; E; S", "B #1; E; S", "~ Zi", "! Z"],
     );
     assert_eq!(first.observer.work.reshaped, 1);
-    let anew = ["P b q1; S", "C #1; P #2 q1; S", "3 1 Zi", "1 Z"];
+    let anew = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 1 t n Zi", "1 Z"];
     exchange(&mut relay, &mut first, anew);
     exchange(&mut relay, &mut first, ["B a; S", "B #2; S", "2 Zi", "2 Z"]);
     // Tables that the client itself changes are known to have changed.
@@ -353,12 +423,12 @@ fn a_plan_that_went_stale_is_made_anew() {
         "C Z",
     ];
     exchange(&mut relay, &mut first, altered);
-    let anew = ["B a; S", "C #2; P #3 q1; B #3; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, anew);
+    let anew = ["B a; S", "C #2; P #3 q1; D #3; H", "B #3; S"];
+    moved(&mut relay, &mut first, anew, "2 Zi", "2 Z");
     // And those that were changed elsewhere, when the server is given out.
     first.tables_as_of(3);
-    let anew = ["B a; S", "C #3; P #4 q1; B #4; S", "3 1 2 Zi", "2 Z"];
-    exchange(&mut relay, &mut first, anew);
+    let anew = ["B a; S", "C #3; P #4 q1; D #4; H", "B #4; S"];
+    moved(&mut relay, &mut first, anew, "2 Zi", "2 Z");
     first.tables_as_of(3);
     exchange(&mut relay, &mut first, ["B a; S", "B #4; S", "2 Zi", "2 Z"]);
     // An error that says something else changes nothing.
@@ -376,7 +446,10 @@ fn what_depends_on_answers_waits_for_them() {
     let mut held = Vec::new();
     let pipelined = said("P a q1; S; B a; S");
     let sent = send(&mut relay, &mut first, &mut held, usize::MAX, &pipelined);
-    assert_eq!((&*heard(&sent), &*heard(&held)), ("P #1 q1; S", "B a; S"));
+    assert_eq!(
+        (&*heard(&sent), &*heard(&held)),
+        ("P #1 q1; D #1; S", "B a; S")
+    );
     assert!(relay.is_held_back(&first));
     receive(&mut relay, &mut first, answered("! Zi"));
     assert!(!relay.is_held_back(&first));
@@ -391,7 +464,7 @@ fn in_a_transaction_that_may_have_failed_nothing_is_answered_for_postgresql() {
     let (mut relay, mut first) = (client(), server());
     prepare(&mut relay, &mut first);
     first.status = backend::TxStatus::Failed;
-    let failed = ["P b q1; S", "C #1; P #2 q1; S", "3 ! Zf", "! Z"];
+    let failed = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 ! Zf", "! Z"];
     exchange(&mut relay, &mut first, failed);
     exchange(
         &mut relay,
@@ -401,7 +474,7 @@ fn in_a_transaction_that_may_have_failed_nothing_is_answered_for_postgresql() {
     exchange(
         &mut relay,
         &mut first,
-        ["P b q1; S", "P #3 q1; S", "1 Zi", "1 Z"],
+        ["P b q1; S", "P #3 q1; D #3; S", "1 t n Zi", "1 Z"],
     );
 }
 
@@ -486,7 +559,7 @@ fn sql_in_the_extended_protocol_drops_what_the_client_has() {
     exchange(
         &mut relay,
         &mut first,
-        ["P a q1; S", "C #; S", "3 Zi", "1 Z"],
+        ["P a q1; S", "D #1; C #; S", "t n 3 Zi", "1 Z"],
     );
 }
 
@@ -504,12 +577,13 @@ fn discarding_all_drops_what_was_sent_before_it_and_nothing_else() {
         exchange(
             &mut relay,
             &mut first,
-            ["P a q1; S", "P #2 q1; S", "1 Zi", "1 Z"],
+            ["P a q1; S", "P #2 q1; D #2; S", "1 t n Zi", "1 Z"],
         );
         // In one batch: the statement is parsed anew whatever becomes of the other.
         let says = format!("P - {text}; B -; E; P b q1; B b; S");
-        let hears = format!("P - {text}; B -; E; C #2; P #3 q1; C #3; P #4 q1; B #4; S");
-        let answers = format!("1 2 {tag} 3 1 3 1 2 Zi");
+        let hears =
+            format!("P - {text}; B -; E; C #2; P #3 q1; D #3; C #3; P #4 q1; D #4; B #4; S");
+        let answers = format!("1 2 {tag} 3 1 t n 3 1 t n 2 Zi");
         exchange(
             &mut relay,
             &mut first,
@@ -537,7 +611,7 @@ fn every_split_says_and_tells_the_same() {
         );
         let mut told = Vec::new();
         let mut bytes = Vec::new();
-        for piece in answered("3 1 2 t n CX 3 Zi").chunks(size) {
+        for piece in answered("t n 3 1 t n 2 t n CX 3 Zi").chunks(size) {
             bytes.extend(piece);
             loop {
                 match first.receive(Some(&mut relay.client), &mut bytes) {
@@ -553,7 +627,7 @@ fn every_split_says_and_tells_the_same() {
     }
     assert_eq!(
         expected.as_deref(),
-        Some("C #; P #2 q2; B #1; D #2; E; C #; S")
+        Some("D #1; C #; P #2 q2; D #2; B #1; D #2; E; C #; S")
     );
 }
 
@@ -575,5 +649,148 @@ fn the_rest_of_a_message_follows_its_new_front() {
             out.extend_from_slice(&values);
         });
         assert_eq!(sent, expected, "pieces of {size}");
+    }
+}
+
+/// Prepares `q1` as `a`, with a parameter of the type `x` and a column of the type `y`.
+fn prepare_typed(relay: &mut Relay, server: &mut Upstream) {
+    exchange(
+        relay,
+        server,
+        ["P a q1; S", "P #1 q1; D #1; S", "1 tx Ty Zi", "1 Z"],
+    );
+}
+
+#[test]
+fn a_statement_with_another_result_than_the_client_knows_is_refused() {
+    for (says, told) in [("B a; E; S", "! Z"), ("D a; S", "! Z")] {
+        let (mut relay, mut first, mut second) = (client(), server(), server());
+        prepare_typed(&mut relay, &mut first);
+        relay.attach(&mut second, &mut Vec::new());
+        let mut held = Vec::new();
+        let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+        let sent = described_to(&mut relay, &mut second, &mut held, "1 tx Tz");
+        let rest = says.split_once(' ').expect("two words").1;
+        let rest = rest.split_once("; ").expect("more").1;
+        let refused = "P # SELECT FROM \"pgweir rejects\".\"session_state\".\"stale_statement\"";
+        assert_eq!(sent, format!("{refused}; {rest}"));
+        let seen = receive(&mut relay, &mut second, answered("^ Zi"));
+        assert_eq!(letters(&seen), told);
+        let text = String::from_utf8_lossy(&seen);
+        assert!(
+            text.contains("cached plan must not change result type"),
+            "{text}"
+        );
+        assert!(text.contains("RRevalidateCachedQuery\0"), "{text}");
+        // It is asked again, for the table may be as it was.
+        let sent = send(&mut relay, &mut second, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "C #1; P #2 q1; D #2; H");
+        let sent = described_to(&mut relay, &mut second, &mut held, "3 1 tx Ty");
+        assert!(sent.contains("#2"), "{sent}");
+        is_refreshed(&mut second);
+    }
+}
+
+/// What was sent is answered somehow, and holds nothing.
+fn is_refreshed(server: &mut Upstream) {
+    let mut bytes = answered("! Zi");
+    while !bytes.is_empty() {
+        match server.receive(None, &mut bytes) {
+            FromServer::Swallow(len) => drop(bytes.drain(..len)),
+            end => panic!("{end:?}"),
+        }
+    }
+    assert!(server.is_at_rest());
+}
+
+#[test]
+fn parameters_keep_the_types_that_the_client_was_told() {
+    let (mut relay, mut first, mut second) = (client(), server(), server());
+    prepare_typed(&mut relay, &mut first);
+    relay.attach(&mut second, &mut Vec::new());
+    let mut held = Vec::new();
+    let sent = send(
+        &mut relay,
+        &mut second,
+        &mut held,
+        usize::MAX,
+        &said("B a; S"),
+    );
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let seen = receive(&mut relay, &mut second, answered("1 tw Ty"));
+    assert_eq!(letters(&seen), "");
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    let mut typed = Vec::new();
+    encode::message(&mut typed, frontend::PARSE, |out| {
+        out.extend_from_slice(b"pgweir_2\0q1\0\0\x01\0\0\0x");
+    });
+    assert!(sent.starts_with(&typed), "{sent:?}");
+    assert_eq!(heard(&sent), "P #2 q1; D #2; H");
+    let sent = described_to(&mut relay, &mut second, &mut held, "1 tx Ty");
+    assert_eq!(sent, "B #2; S");
+    receive(&mut relay, &mut second, answered("2 Zi"));
+    // From then on it is there.
+    exchange(
+        &mut relay,
+        &mut second,
+        ["B a; S", "B #2; S", "2 Zi", "2 Z"],
+    );
+}
+
+#[test]
+fn a_table_that_was_made_again_alike_is_the_same() {
+    let (mut relay, mut first, mut second) = (client(), server(), server());
+    prepare_typed(&mut relay, &mut first);
+    let mut held = Vec::new();
+    let sent = send(
+        &mut relay,
+        &mut second,
+        &mut held,
+        usize::MAX,
+        &said("B a; S"),
+    );
+    assert_eq!(heard(&sent), "P #1 q1; D #1; H");
+    let mut row = answered("1 tx Ty");
+    let table = row.len() - 18 + 3;
+    row[table] ^= 0xff;
+    receive(&mut relay, &mut second, row);
+    assert!(!relay.is_held_back(&second));
+    let sent = send(&mut relay, &mut second, &mut held, 1, &[]);
+    assert_eq!(heard(&sent), "B #1; S");
+}
+
+#[test]
+fn two_that_prepared_the_same_before_and_after_a_change_do_not_mix() {
+    let (mut old, mut new) = (client(), client());
+    let (mut first, mut second) = (server(), server());
+    prepare_typed(&mut old, &mut first);
+    let known = ["P b q1; S", "P #1 q1; D #1; S", "1 tx Tz Zi", "1 Z"];
+    exchange(&mut new, &mut second, known);
+    // Each finds what the other left.
+    for (relay, server, says, is_same) in [
+        (&mut new, &mut first, "B b; S", true),
+        (&mut old, &mut second, "B a; S", false),
+    ] {
+        let mut held = Vec::new();
+        let sent = send(relay, server, &mut held, usize::MAX, &said(says));
+        assert_eq!(heard(&sent), "C #1; P #2 q1; D #2; H");
+        let sent = described_to(relay, server, &mut held, "3 1 tx Tz");
+        assert_eq!(sent.starts_with("B #2"), is_same, "{says}: {sent}");
+    }
+}
+
+#[test]
+fn what_fits_the_tables_no_longer_is_parsed_anew_next_time() {
+    for (says, hears) in [("B a; S", "B #1; S"), ("D a; S", "D #1; S")] {
+        let (mut relay, mut first) = (client(), server());
+        prepare(&mut relay, &mut first);
+        exchange(&mut relay, &mut first, [says, hears, "? Zi", "! Z"]);
+        let anew = ["P b q1; S", "C #1; P #2 q1; D #2; S", "3 1 t n Zi", "1 Z"];
+        exchange(&mut relay, &mut first, anew);
+        // What fails when it runs says nothing of the kind.
+        let fails = ["B b; E; S", "B #2; E; S", "2 ? Zi", "2 ! Z"];
+        exchange(&mut relay, &mut first, fails);
+        exchange(&mut relay, &mut first, ["B b; S", "B #2; S", "2 Zi", "2 Z"]);
     }
 }

@@ -16,6 +16,7 @@ use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::{BySql, OwnParse, Reply};
 use crate::text::Text;
 use crate::upstream::Upstream;
+use crate::upstream::check::Check;
 
 impl Relay {
     /// Walks `bytes`, of which the first `len` are the end of a message that is forwarded.
@@ -46,6 +47,11 @@ impl Relay {
                 body: &rest[HEADER_LEN..rest.len().min(header.message_len())],
                 before: len,
             };
+            if let Check::Asked { room } = server.prepared.check
+                && let Err(end) = self.follow_check(server, message, room)
+            {
+                break end;
+            }
             if self.rejects()
                 && let Some(end) = self.rejected(server, message)
             {
@@ -256,13 +262,13 @@ impl Relay {
             return Ok(None);
         };
         for (what, name) in &uses {
-            let Some(entry) = self.client.statements.get(name) else {
+            let Some(statement) = self.client.statements.get(name) else {
                 continue;
             };
             if server.prepared.has_stand(name) {
                 continue;
             }
-            let entry = entry.clone();
+            let entry = statement.entry.clone();
             self.may_name(server, message)?;
             may_put_in_front(server)?;
             match (*what, message.header.kind) {

@@ -16,11 +16,13 @@ use super::{FromClient, Mode, Relay, Violation};
 use crate::notable::is_notable;
 use crate::passing::Passing;
 use crate::prepared::{
-    Entry, Identity, SHARED_MAX, Slot, push_close, push_name, push_parse, starts_like_ours,
+    ClientStatement, Entry, Identity, SHARED_MAX, push_close, push_name, push_parse,
+    starts_like_ours,
 };
 use crate::replies::{OwnClose, OwnParse, Reply};
 use crate::text::Text;
 use crate::upstream::Upstream;
+use crate::upstream::check::{Check, KEPT_MAX};
 
 /// The rest of a Parse of no text and no types.
 pub(super) const NOTHING: &[u8] = b"\0\0\0";
@@ -113,30 +115,49 @@ impl Relay {
         let statement = observer.parse_sent(name, text, parameters);
         let reading = parameters.reading();
         let identity = Identity::new(&reading, parsed);
-        let known = self.known(server, identity);
-        if let Some(entry) = known {
-            server.observer.known();
-            self.client.statements.insert(name, entry);
-            server.replies.sent(Reply::Known(name.into()));
-            push_close(&mut server.spliced, None);
-            return Err(FromClient::Spliced(HEADER_LEN + message.body.len()));
-        }
-        let is_harmless = server.state.is_harmless(text.hash);
-        let entry = identity.entry(statement, !is_harmless && is_notable(text.sql));
-        let number = self.add(server, entry.clone());
-        self.client.statements.insert(name, entry);
-        server.replies.sent(Reply::Mapped(name.into(), number));
-        Err(self.splice(server, message, (0, name.len()), Some(number)))
+        let len = HEADER_LEN + message.body.len();
+        let entry = match self.known(server, identity) {
+            Some((entry, number)) => {
+                server.observer.known();
+                server.describe(number, Some(name));
+                server.replies.sent(Reply::Known(name.into()));
+                push_close(&mut server.spliced, None);
+                let room = KEPT_MAX - len;
+                server.prepared.check = Check::Asked { room };
+                entry
+            }
+            None => {
+                let is_harmless = server.state.is_harmless(text.hash);
+                let entry = identity.entry(statement, !is_harmless && is_notable(text.sql));
+                let number = self.add(server, entry.clone());
+                server.replies.sent(Reply::Mapped(name.into(), number));
+                push_parse(
+                    &mut server.spliced,
+                    |out| push_name(out, Some(number)),
+                    parsed,
+                );
+                server.describe(number, Some(name));
+                entry
+            }
+        };
+        let described = None;
+        let statement = ClientStatement { entry, described };
+        self.client.statements.insert(name, statement);
+        Err(FromClient::Spliced(len))
     }
 
-    /// The entry of a statement, if the server has it for certain and nothing would make its Parse fail.
-    fn known(&self, server: &mut Upstream, identity: Identity<'_>) -> Option<Arc<Entry>> {
-        let fails = server.status == TxStatus::Failed || server.replies.will_be_ready();
-        if fails || server.prepared.in_doubt {
+    /// The entry of a statement and its number, if the server has it for certain and nothing would make its Parse
+    /// fail. Whether it is still what a Parse would give is found out in front of all else that the batch does: amid
+    /// a transaction it would fail that.
+    fn known(&self, server: &mut Upstream, identity: Identity<'_>) -> Option<(Arc<Entry>, u32)> {
+        let begins = server.status == TxStatus::Idle
+            && !server.replies.owes_client()
+            && !server.replies.is_unsynced();
+        if !begins || server.prepared.in_doubt || !server.replies.is_certain() {
             return None;
         }
         let slot = server.prepared.shared.want(identity)?;
-        Some(slot.entry.clone())
+        Some((slot.entry.clone(), slot.number))
     }
 
     /// A Close of a statement with a name. `Ok` if it goes on as it is.
@@ -192,7 +213,7 @@ impl Relay {
             }
             _ => 1,
         };
-        let Some(entry) = self.client.statements.get(name) else {
+        let Some(statement) = self.client.statements.get(name) else {
             if server.prepared.has_stand(name) {
                 may_put_in_front(server)?;
                 server.close_stand(name);
@@ -204,14 +225,9 @@ impl Relay {
             }
             return Ok(());
         };
-        let entry = entry.clone();
-        let number = match self.number_of(server, name, &entry) {
-            Some(number) => number,
-            None => {
-                may_put_in_front(server)?;
-                self.put_in_front(server, name, entry.clone())
-            }
-        };
+        let statement = statement.clone();
+        let number = self.number_of(server, message, name, &statement)?;
+        let entry = statement.entry;
         if entry.is_notable {
             self.heed_effects(server, entry.text(), true);
         }
@@ -222,60 +238,6 @@ impl Relay {
         }
         note_use(server, message.header.kind, message.body, entry.statement);
         Err(self.splice(server, message, (portal, name.len()), Some(number)))
-    }
-
-    /// The number of the client's statement, if the server has it. The client shares the server's copy from
-    /// then on.
-    fn number_of(&mut self, server: &mut Upstream, name: &[u8], entry: &Arc<Entry>) -> Option<u32> {
-        if server.prepared.in_doubt {
-            return None;
-        }
-        let slot = server.prepared.shared.want(entry.identity())?;
-        if !Arc::ptr_eq(&slot.entry, entry) {
-            self.client.statements.insert(name, slot.entry.clone());
-        }
-        Some(slot.number)
-    }
-
-    /// Parses a statement of the client on a server that lacks it, before the message that wants it.
-    fn put_in_front(&mut self, server: &mut Upstream, name: &[u8], entry: Arc<Entry>) -> u32 {
-        let reading = self.client.parameters.reading();
-        let entry = if entry.reading() == &*reading {
-            entry
-        } else {
-            // PostgreSQL reads it otherwise now.
-            let identity = Identity::new(&reading, entry.body());
-            let entry = identity.entry(entry.statement, entry.is_notable);
-            if let Some(slot) = server.prepared.shared.want(identity) {
-                return slot.number;
-            }
-            self.client.statements.insert(name, entry.clone());
-            entry
-        };
-        let number = self.add(server, entry.clone());
-        server.observer.put_in_front();
-        server
-            .replies
-            .sent(Reply::OwnParse(OwnParse::Number(number)));
-        let named = |out: &mut Vec<u8>| push_name(out, Some(number));
-        push_parse(&mut server.spliced, named, entry.body());
-        number
-    }
-
-    /// Gives a statement a number on the server, and makes room for it.
-    fn add(&self, server: &mut Upstream, entry: Arc<Entry>) -> u32 {
-        let shared = &mut server.prepared.shared;
-        let old = shared.take(entry.identity());
-        let evicted = shared.evict(self.statements_max as usize);
-        let is_evicted = evicted.is_some();
-        let number = shared.add(entry);
-        if is_evicted {
-            server.observer.evicted();
-        }
-        for slot in old.into_iter().chain(evicted) {
-            close_slot(server, slot);
-        }
-        number
     }
 
     /// A Bind or Describe of the unnamed statement: it is the client's own, or none. `Ok` if it goes on as it is.
@@ -375,13 +337,6 @@ pub(super) fn may_put_in_front(server: &Upstream) -> Result<(), FromClient> {
         return Err(FromClient::Violation(Violation::Unreachable));
     }
     Ok(())
-}
-
-/// Closes a statement of the pooler.
-fn close_slot(server: &mut Upstream, slot: Slot) {
-    push_close(&mut server.spliced, Some(slot.number));
-    let evicted = OwnClose::Evicted(Box::new(slot));
-    server.replies.sent(Reply::OwnClose(evicted));
 }
 
 /// Whether this is what follows the name in a Parse: a text, and as many types as it says.

@@ -16,7 +16,7 @@ use crate::pin::Pin;
 use crate::prepared::{SHARED_MAX, significant};
 use crate::replies::Reply;
 use crate::text::Text;
-use crate::upstream::{Upstream, refused};
+use crate::upstream::{Refusal, Upstream, refused};
 
 impl Relay {
     /// Whether what keeps servers is rejected.
@@ -82,7 +82,7 @@ impl Relay {
             pins.rejected += 1;
         }
         server.rejects = true;
-        let sql = refused(pin);
+        let sql = refused(Refusal::Rejected(pin));
         let reply = if is_query {
             encode::query(&mut server.spliced, &sql);
             server.prepared.query_sent(None);

@@ -1,10 +1,8 @@
 //! What one message is owed.
 
-use std::sync::Arc;
-
 use pgweir_sql::fingerprint::Fingerprint;
 
-use crate::prepared::{Entry, Slot, StatementName};
+use crate::prepared::{ClientStatement, Slot, StatementName};
 
 /// A sent message and so the answer it is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub enum Reply {
     /// Close: CloseComplete. With the name, if it was a named statement.
     Close(Option<StatementName>),
     /// Close of a client's statement that the server keeps, sent as a Close of none: CloseComplete.
-    Forgotten(Box<(StatementName, Arc<Entry>)>),
+    Forgotten(Box<(StatementName, ClientStatement)>),
     /// Sync: ReadyForQuery.
     Sync,
     /// Query or FunctionCall: anything, then ReadyForQuery.
@@ -35,6 +33,9 @@ pub enum Reply {
     /// A Parse that the pooler put in front of a client's message: ParseComplete, which the client does not see.
     /// It sees an error.
     OwnParse(OwnParse),
+    /// A Describe of the pooler of the statement with this number, which the client has just prepared under the name:
+    /// ParameterDescription and RowDescription or NoData, which the client does not see. It sees an error.
+    OwnDescribe(u32, Option<StatementName>),
     /// A Close of the pooler: CloseComplete, which the client does not see.
     OwnClose(OwnClose),
     /// A Sync of the pooler: ReadyForQuery, which the client does not see.
@@ -57,6 +58,8 @@ pub enum OwnParse {
     Stand(StatementName),
     /// The same, in a batch of its own. The client does not see an error.
     Try(StatementName),
+    /// What PostgreSQL refuses, in place of a message of the client.
+    Refused,
 }
 
 /// What a Close of the pooler is of.
@@ -95,7 +98,8 @@ impl Reply {
             | Self::Known(name)
             | Self::OwnParse(OwnParse::Stand(name) | OwnParse::Try(name))
             | Self::OwnClose(OwnClose::Stand(name)) => name.len(),
-            Self::Forgotten(closed) => closed.0.len() + closed.1.bytes(),
+            Self::Forgotten(closed) => closed.0.len() + closed.1.entry.bytes(),
+            Self::OwnDescribe(_, name) => name.as_ref().map_or(0, |name| name.len()),
             Self::OwnClose(OwnClose::Evicted(slot)) => slot.entry.bytes(),
             Self::Parse(None)
             | Self::Bind
@@ -105,7 +109,7 @@ impl Reply {
             | Self::Sync
             | Self::Query(_)
             | Self::Own
-            | Self::OwnParse(OwnParse::Number(_) | OwnParse::Unnamed)
+            | Self::OwnParse(OwnParse::Number(_) | OwnParse::Unnamed | OwnParse::Refused)
             | Self::OwnClose(OwnClose::Unnamed)
             | Self::OwnSync
             | Self::CopyEnd(_) => 0,
@@ -136,6 +140,7 @@ impl Reply {
             | Self::Known(_)
             | Self::Forgotten(_)
             | Self::OwnParse(_)
+            | Self::OwnDescribe(..)
             | Self::OwnClose(_)
             | Self::BySql(_) => true,
             Self::Parse(_)

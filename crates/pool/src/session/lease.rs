@@ -12,7 +12,8 @@ use crate::relay::{Attach, FromClient, Hold};
 use crate::server::{self, Returning, Server};
 use crate::stream::Stream;
 use crate::time::Time;
-use crate::upstream::FromServer;
+use crate::upstream::check::Check;
+use crate::upstream::{FromServer, Refusal, Upstream, encode_stale};
 
 /// A server while the client holds it.
 #[derive(Debug)]
@@ -199,10 +200,15 @@ impl<C: Stream, S: Stream> Session<C, S> {
                         return Err(self.end(End::ClientGone, None));
                     }
                 }
-                FromServer::Rejected(run, pin) => {
+                FromServer::Refused(run, refusal) => {
                     at += run;
                     let mut error = Vec::new();
-                    Fault::Rejected(pin).encode(self.wording, &mut error);
+                    match refusal {
+                        Refusal::Rejected(pin) => {
+                            Fault::Rejected(pin).encode(self.wording, &mut error);
+                        }
+                        Refusal::Stale => encode_stale(&mut error),
+                    }
                     server.upstream.observer.delivered(error.len());
                     if server::send(&mut self.client, &mut self.unsent, &error).is_err() {
                         server.held = bytes[at..].to_vec();
@@ -220,11 +226,16 @@ impl<C: Stream, S: Stream> Session<C, S> {
             }
         };
         server.held = bytes[at..].to_vec();
+        if server.upstream.take_failed_check(&mut server.unsent) {
+            let mut again = std::mem::take(&mut self.kept);
+            again.append(self.backlog.bytes());
+            self.backlog = Backlog::new(again, true);
+        }
         match end {
             FromServer::Incomplete => Ok(()),
             FromServer::Transaction => Err(self.refuse_transaction()),
             FromServer::Broken(broken) => Err(self.server_broken(broken)),
-            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Rejected(..) => {
+            FromServer::Forward(_) | FromServer::Swallow(_) | FromServer::Refused(..) => {
                 unreachable!("handled above")
             }
         }
@@ -331,6 +342,7 @@ impl<C: Stream, S: Stream> Session<C, S> {
         let trip = lease.resume(now);
         let server = &mut *lease.server;
         let (mut from, mut at) = (0, 0);
+        let mut kept_from = is_asked(&server.upstream).then_some(0);
         let end = loop {
             let upstream = Some(&mut server.upstream);
             match self.relay.receive(upstream, &bytes[at..]) {
@@ -344,17 +356,30 @@ impl<C: Stream, S: Stream> Session<C, S> {
                     // In the same write.
                     server.unsent.extend_from_slice(&bytes[from..at]);
                     server.unsent.append(&mut server.upstream.spliced);
+                    if is_asked(&server.upstream) {
+                        kept_from.get_or_insert(at);
+                    }
                     at += taken;
                     from = at;
                 }
                 end => break end,
             }
         };
+        self.kept = match kept_from {
+            Some(from) => {
+                let mut kept = std::mem::take(&mut self.kept);
+                kept.extend_from_slice(&bytes[from..at]);
+                kept
+            }
+            None => Vec::new(),
+        };
         let observer = &mut server.upstream.observer;
         observer.sent(now, trip, &bytes[..at], &mut self.repeats);
         let sent = server.send(&bytes[from..at]);
-        let unseen = end == FromClient::Full;
-        self.backlog = Backlog::new(bytes[at..].to_vec(), unseen);
+        let unseen = end == FromClient::Full || !self.later.is_empty();
+        let mut rest = bytes[at..].to_vec();
+        rest.append(&mut self.later);
+        self.backlog = Backlog::new(rest, unseen);
         match end {
             _ if sent.is_err() => Err(self.server_gone()),
             FromClient::Terminate => self.part(now),
@@ -445,6 +470,11 @@ impl<C: Stream, S: Stream> Session<C, S> {
         }
         Some(Need::Checkin(lease.server))
     }
+}
+
+/// Whether what the client sends may have to be sent again.
+fn is_asked(upstream: &Upstream) -> bool {
+    matches!(upstream.prepared.check, Check::Asked { .. })
 }
 
 pub(super) fn leased<S>(stage: &mut Stage<S>) -> &mut Lease<S> {

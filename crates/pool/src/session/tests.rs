@@ -1,3 +1,4 @@
+mod again;
 mod databases;
 mod first_words;
 mod joining;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_wire::backend::{self, ErrorView, TxStatus};
 
+use super::check::{Check, tells_of_misfit, tells_of_stale_statement};
 use super::{Broken, OwnError, Upstream};
 use crate::parameters::Parameters;
-use crate::prepared::{ClientState, ClientStatements, mentions_ours, significant};
+use crate::prepared::{ClientState, ClientStatements, significant};
 use crate::replies::{BySql, OwnClose, OwnParse, Received, Reply};
 use crate::reported;
 
@@ -42,16 +43,28 @@ impl Upstream {
             let client = client.as_deref_mut().filter(|_| !is_own);
             self.note_by_sql(tag, client);
         }
-        let is_hidden = kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
+        let fails_check = client.is_some() && self.fails_check(kind, body);
+        let is_hidden = fails_check || kind == backend::ERROR_RESPONSE && self.replies.hides(kind);
+        let is_bound = kind == backend::ERROR_RESPONSE && self.replies.next_is_bound();
+        let is_described = kind == backend::PARAMETER_DESCRIPTION && self.replies.next_describes();
         let received = self.replies.received(kind).map_err(Broken::OutOfStep)?;
         if kind == backend::ERROR_RESPONSE {
-            let tells = |body| !self.prepared.shared.is_empty() && tells_of_stale_statement(body);
+            let tells = |body| {
+                !self.prepared.shared.is_empty()
+                    && (tells_of_stale_statement(body) || is_bound && tells_of_misfit(body))
+            };
             if body.is_some_and(tells) {
                 self.tables_changed();
             }
             while let Some(skipped) = self.replies.take_skipped() {
                 self.undo(skipped, client.as_deref_mut());
             }
+            self.prepared.check = if fails_check {
+                let is_ended = self.replies.disown_batch();
+                Check::Failed { is_ended }
+            } else {
+                Check::Nothing
+            };
             if is_hidden {
                 return Ok(Noted::Nothing);
             }
@@ -88,6 +101,12 @@ impl Upstream {
             (Received::Asynchronous, backend::PARAMETER_STATUS) => {
                 self.reported(body, client)
                     .ok_or(Broken::Malformed { kind })?;
+            }
+            (Received::Described(number, name), _) => {
+                self.described((number, name), (kind, body), client);
+            }
+            (Received::Part, backend::PARAMETER_DESCRIPTION) if is_described => {
+                self.prepared.types = body.map(Into::into);
             }
             (Received::Part, backend::COMMAND_COMPLETE) => {
                 self.completed(body.unwrap_or_default(), is_own);
@@ -270,14 +289,6 @@ impl Upstream {
         }
         Some(())
     }
-}
-
-/// Whether an error says that a statement of the pooler has another result now than it was prepared with, or is
-/// not there any more. The name of the routine is not translated.
-fn tells_of_stale_statement(body: &[u8]) -> bool {
-    let has = |field: &[u8]| body.windows(field.len()).any(|window| window == field);
-    has(b"\0C0A000\0") && has(b"\0RRevalidateCachedQuery\0")
-        || has(b"\0C26000\0") && mentions_ours(body)
 }
 
 /// Name and value in a ParameterStatus of a session with these settings; no name if it is not ASCII.

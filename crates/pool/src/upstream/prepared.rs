@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use pgweir_sql::fingerprint::Fingerprint;
 
+use super::check::Check;
 use crate::prepared::{ServerStatements, StatementName, significant};
 use crate::replies::BySql;
 
@@ -31,6 +32,10 @@ pub(crate) struct Prepared {
     by_sql: Option<Box<Follow>>,
     /// A text was sent that may drop all statements, and its end is not known.
     pub(crate) in_doubt: bool,
+    /// Whether a Parse was rightly answered by what the server has.
+    pub(crate) check: Check,
+    /// The types of the parameters of the statement that is described.
+    pub(super) types: Option<Box<[u8]>>,
 }
 
 /// A statement under a client's own name.
@@ -73,6 +78,7 @@ impl Prepared {
     pub(crate) fn client_changed(&mut self) {
         self.unnamed = Unnamed::Foreign;
         self.in_doubt = false;
+        self.check = Check::Nothing;
         self.batch_ended();
     }
 

@@ -361,3 +361,27 @@ fn a_notification_reaches_the_client_whatever_the_pooler_asks_meanwhile() {
         assert_eq!(seen, expected, "pieces of {size}");
     }
 }
+
+#[test]
+fn a_notification_is_by_the_number_that_the_client_was_told() {
+    let of = |sender: u32| {
+        message(
+            b'A',
+            &[&sender.to_be_bytes(), &b"channel\0text\0"[..]].concat(),
+        )
+    };
+    for (told, sender, seen) in [(Some(8), 7, 8), (Some(8), 9, 9), (None, 7, 7)] {
+        let whole = of(sender);
+        for size in 1..=whole.len() {
+            let mut server = Upstream::new(parameters(&[]));
+            (server.pid, server.told) = (Some(7), told);
+            let passed = forwarded(&mut server, &mut client(&[]), &whole, size);
+            assert_eq!(passed, of(seen), "{told:?}, pieces of {size}");
+        }
+    }
+    // One without a sender is not waited for.
+    let mut server = Upstream::new(parameters(&[]));
+    (server.pid, server.told) = (Some(7), Some(8));
+    let short = message(b'A', b"ab");
+    assert_eq!(forwarded(&mut server, &mut client(&[]), &short, 1), short);
+}

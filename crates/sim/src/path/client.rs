@@ -13,6 +13,7 @@ use super::program::{Op, Program, Then};
 use super::settings::{self, REPORTED};
 use super::sql::Tag;
 use super::stream::End;
+use super::tables::{Spans, Tables};
 
 /// The end of the error of a client that was cancelled while it waited for a server.
 pub(super) const WAIT_CANCELED: &str = "still waiting for a server connection.";
@@ -45,6 +46,9 @@ pub(super) struct Client {
     read_at: Time,
     settings: BTreeMap<String, String>,
     pub(super) answers: Vec<Answer>,
+    /// How often tables have changed.
+    pub(super) tables: Tables,
+    pub(super) spans: Spans,
     /// The end of its login is still to come, before any answer.
     pub(super) ungreeted: bool,
     /// The number that it was told at the end of its login.
@@ -86,6 +90,8 @@ impl Client {
             read_at: Time(0),
             settings,
             answers: Vec::new(),
+            tables: 0,
+            spans: Spans::default(),
             ungreeted: false,
             number: None,
             finished: false,
@@ -136,6 +142,7 @@ impl Client {
     }
 
     fn begin(&mut self, op: Op) {
+        self.spans.begin(&op.bytes, self.tables);
         self.output.extend(op.bytes);
         self.owed += op.readies;
         self.wait = op.then;
@@ -260,7 +267,11 @@ impl Client {
             }
         }
         let text = match kind {
-            backend::NOTICE_RESPONSE | backend::NOTIFICATION_RESPONSE => return,
+            backend::NOTICE_RESPONSE => return,
+            backend::NOTIFICATION_RESPONSE => {
+                isolation::notified(self.program.client, self.number, body);
+                return;
+            }
             backend::PARAMETER_STATUS => {
                 let (name, value) = backend::parameter_status(body).expect("a ParameterStatus");
                 let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -270,6 +281,9 @@ impl Client {
             }
             backend::READY_FOR_QUERY => {
                 self.owed = self.owed.saturating_sub(1);
+                if self.owed == 0 {
+                    self.spans.all_answered(self.tables);
+                }
                 self.failed = false;
                 if std::mem::take(&mut self.marked) {
                     self.owed = 0;

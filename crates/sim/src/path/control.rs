@@ -63,6 +63,8 @@ impl World {
         let settings = Settings::new(&startup).expect("defaults are right");
         let at_once = self.options.faults.reports_at_once;
         let mut backend = Backend::new(id.to_string(), far, settings, at_once);
+        backend.rejects = self.options.rejects;
+        backend.process = Some(isolation::process(id));
         let own_slow = self.rng.duration(self.options.faults.own_slow);
         backend.own_slow = u64::try_from(own_slow.as_micros()).expect("short");
         backend.mute = self.faulty && self.rng.happens(self.options.faults.mute);

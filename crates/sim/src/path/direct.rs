@@ -9,6 +9,7 @@ use super::postgres::{Backend, Env, Forgotten, Interrupts, Journal};
 use super::program::Program;
 use super::settings::Settings;
 use super::stream::{Net, Wake};
+use super::tables::Met;
 use crate::rng::Rng;
 use crate::swarm::Chance;
 
@@ -18,9 +19,8 @@ const TURNS_MAX: u32 = 100_000;
 /// Runs the program to its end.
 pub(super) fn run(
     mut program: Program,
-    interrupts: &mut Interrupts,
-    forgotten: &mut Forgotten,
-    reports_at_once: bool,
+    (interrupts, forgotten, met): (&mut Interrupts, &mut Forgotten, &Met<'_>),
+    (reports_at_once, rejects): (bool, bool),
 ) -> (Client, Journal) {
     if program.violates {
         // The fake PostgreSQL trusts its clients.
@@ -34,6 +34,7 @@ pub(super) fn run(
     let (near, far) = net.pair(1 << 20);
     let settings = Settings::new(&program.startup).expect("wrong settings are not run");
     let mut backend = Backend::new("direct".into(), far, settings, reports_at_once);
+    backend.rejects = rejects;
     // What a client believes is what it was told at login.
     let mut client = Client::new(program, near);
     let refused = BTreeSet::new();
@@ -47,6 +48,8 @@ pub(super) fn run(
             forgotten,
             replays: true,
             journal: &mut journal,
+            tables: 0,
+            met: Some(met),
             refused: &refused,
         });
         let wakes = net.wakes();

@@ -10,7 +10,7 @@ use pgweir_pool::pool::Place;
 use pgweir_pool::time::Time;
 
 use super::World;
-use super::check::{bounded, heard, over, punctual, queue};
+use super::check::{bounded, heard, over, punctual, queue, reject};
 
 impl World {
     /// Between two events.
@@ -32,6 +32,9 @@ impl World {
             for client in driver.clients_mut() {
                 let (held, unsent) = client.session.buffered();
                 bounded::session(held, unsent, scratch);
+                if self.options.rejects {
+                    reject::holds(client.account, client.session.hold());
+                }
                 if *draining {
                     let (waits, hold) = (client.session.place().is_some(), client.session.hold());
                     punctual::leaves(client.account, waits, hold, unsent);
@@ -142,6 +145,8 @@ impl World {
             pool.with(|stock| {
                 let (counts, clients) = (stock.core.counts(), stock.core.clients());
                 over::pool(pool.id(), counts, clients, stock.parked.len());
+                let statements = stock.parked.values().map(|s| s.upstream.statements());
+                over::statements(stock.totals.statements, statements.sum());
                 failures += stock.totals.server_login_failures;
                 kept += counts.idle + counts.opening;
                 heard += stock.parked.values().filter(|s| s.home.is_some()).count();

@@ -10,6 +10,7 @@
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
 //! * `shell`, `workers`, `control`: what the proxy does around the drivers, on one thread, as any number of
 //!   threads could.
+//! * `tables`: what changes behind everybody's back.
 //! * `crossings`: what makes a message speak of the past while it is under way.
 //! * `check`, `inspect`: the rules, and what they are fed with after each event and at the end.
 
@@ -28,6 +29,7 @@ mod settings;
 mod shell;
 mod sql;
 mod stream;
+mod tables;
 mod work;
 mod workers;
 
@@ -50,6 +52,7 @@ pub(crate) use postgres::put;
 use postgres::{Env, Forgotten, Interrupts, Journal};
 use program::Program;
 use stream::{EndId, Net, Wake};
+use tables::{Met, Tables};
 use workers::{Sender, Workers};
 
 /// How long something may go wrong.
@@ -113,6 +116,8 @@ struct World {
     interrupts: Interrupts,
     forgotten: Forgotten,
     journal: Journal,
+    /// How often tables have changed.
+    tables: Tables,
     refused: BTreeSet<u64>,
     /// Clients whose wait was cancelled, so that a query of theirs never came to a server.
     skipped: BTreeSet<u64>,
@@ -151,6 +156,7 @@ impl World {
             interrupts: Interrupts::new(),
             forgotten: Forgotten::new(),
             journal: Journal::new(),
+            tables: 0,
             refused: BTreeSet::new(),
             skipped: BTreeSet::new(),
             early_cancels: Vec::new(),
@@ -283,6 +289,7 @@ impl World {
     fn run_client(&mut self, client: u64) {
         let now = self.now;
         let client_of = self.clients.get_mut(&client).expect("it has arrived");
+        client_of.tables = self.tables;
         if let Some(at) = client_of.run(now, false) {
             self.schedule(at - now, Event::Client(client));
         }
@@ -297,6 +304,8 @@ impl World {
             forgotten: &mut self.forgotten,
             replays: false,
             journal: &mut self.journal,
+            tables: self.tables,
+            met: None,
             refused: &self.refused,
         };
         let resumes = backend.run(&mut env);
@@ -373,12 +382,27 @@ impl World {
         if self.rng.happens(faults.reload) {
             self.reload();
         }
+        if self.rng.aside().happens(faults.alters) {
+            self.alter();
+        }
         let pause = Spread {
             least_us: 50,
             most_us: 20_000,
         };
         let pause = self.rng.duration(pause);
         self.schedule(pause, Event::Disturb);
+    }
+
+    /// Somebody changes tables, unless a transaction may use them.
+    fn alter(&mut self) {
+        let backends = self.workers.plant.backends.borrow();
+        if backends.values().all(|backend| !backend.uses_tables()) {
+            self.tables += 1;
+            self.log.count("tables change");
+            let tables = self.tables;
+            self.log
+                .line(self.now, format_args!("tables change: {tables}"));
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -422,7 +446,9 @@ impl World {
             let program = client.program.clone();
             let at_once = self.options.faults.reports_at_once;
             let (interrupts, forgotten) = (&mut self.interrupts, &mut self.forgotten);
-            let (direct, journal) = direct::run(program, interrupts, forgotten, at_once);
+            let met = Met::new(&client.spans, transparent::postgresqls(&client.answers));
+            let past = (interrupts, forgotten, &met);
+            let (direct, journal) = direct::run(program, past, (at_once, self.options.rejects));
             if !self.skipped.contains(&client.program.client) {
                 check::hygiene::met(client.program.client, &self.journal, &journal);
             }

@@ -6,6 +6,9 @@ use pgweir_pool::session::{End as Ending, Fault, Overdue, Sentences};
 use super::client::WAIT_CANCELED;
 use crate::names::refusal_name;
 
+/// What the client is told of a text that was rejected, whatever it would have taken.
+pub(super) const REJECTED: &str = "rejected";
+
 /// Faults in plain words. Clients know the one of a cancelled wait by its end.
 pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
     let detail = match fault {
@@ -18,8 +21,12 @@ pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
         | Fault::Rejected(_)
         | Fault::Pinned(_) => None,
     };
+    let message = match fault {
+        Fault::Rejected(_) => REJECTED.into(),
+        fault => format!("{fault:?}").into(),
+    };
     Sentences {
-        message: format!("{fault:?}").into(),
+        message,
         detail,
         hint: None,
     }

@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) mode: Mode,
     pub(super) reset_always: bool,
     pub(super) statements_max: u32,
+    /// What would keep a server is rejected.
+    pub(super) rejects: bool,
     /// Every lease is audited, and functions leave something unseen.
     pub(super) audits: bool,
     /// Empty for none.
@@ -127,6 +129,8 @@ pub(super) struct Faults {
     /// Of each thing a worker wakes for: the system does not let it hear a server, or give it up.
     pub(super) deaf: Chance,
     pub(super) reload: Chance,
+    /// Each time something may happen: tables change.
+    pub(super) alters: Chance,
     /// Of each cancel request: PostgreSQL does not confirm it, and it arrives later.
     pub(super) cancel_late: Chance,
     /// Of each login: the server answers nothing that the pooler asks, for long.
@@ -150,7 +154,7 @@ impl Options {
         let round_max = if rng.one_in(4) { 5_000 } else { 300 };
         let mail_max = if rng.one_in(3) { 20_000 } else { 3_000 };
         let understood = usize::try_from(UNDERSTOOD_MAX).expect("fits");
-        Self {
+        let mut options = Self {
             clients: rng.between(1, 10),
             workers: u16::try_from(rng.between(1, 3)).expect("small"),
             mode,
@@ -178,11 +182,23 @@ impl Options {
             latency: Spread::draw(rng, 1, 3_000),
             sweep: Duration::from_millis(rng.between(5, 100)),
             login: Spread::draw(rng, 100, 30_000),
+            rejects: mode != Mode::Session && rng.aside().one_in(5),
             audits: Rng::new(rng.clone().next()).one_in(4),
             in_pieces: Rng::new(rng.clone().next()).one_in(8),
             work: Work::draw(rng),
             faults: Faults::draw(rng),
+        };
+        if options.rejects {
+            // Functions leave something unseen, and nothing can be put in the place of what a COPY may read.
+            options.audits = false;
+            options.work.copy = Chance::NEVER;
+            options.work.odd = Chance::NEVER;
+            options.work.holds = Chance::draw(&mut rng.aside(), 500);
         }
+        if options.faults.alters != Chance::NEVER {
+            options.work.named = Chance::draw(&mut rng.aside(), 900);
+        }
+        options
     }
 
     /// The shared part of the pooler.
@@ -221,7 +237,7 @@ impl Options {
             reset_query: self.reset_query.to_owned(),
             reset_always: self.reset_always,
             statements_max: self.statements_max,
-            rejects_state: false,
+            rejects_state: self.rejects,
             audit_interval: u32::from(self.audits),
         }
     }
@@ -284,6 +300,7 @@ impl Faults {
             },
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
+            alters: alters(rng),
             cancel_late: Chance::draw(rng, 500),
             mute: if rng.one_in(12) {
                 Chance::draw(rng, 200)
@@ -326,6 +343,16 @@ fn numbers(rng: &Rng) -> Chance {
     let mut own = Rng::new(rng.clone().next());
     if own.one_in(4) {
         Chance::draw(&mut own, 600)
+    } else {
+        Chance::NEVER
+    }
+}
+
+/// Apart from all other choices.
+fn alters(rng: &Rng) -> Chance {
+    let mut own = rng.aside();
+    if own.one_in(3) {
+        Chance::draw(&mut own, 900)
     } else {
         Chance::NEVER
     }

@@ -25,6 +25,7 @@ use super::held::Held;
 use super::settings::Settings;
 use super::sql::{Statement, Tag};
 use super::stream::End;
+use super::tables::{Met, STALE, Tables};
 use super::work::{Portal, Task};
 
 /// Size of PostgreSQL's output buffer.
@@ -52,6 +53,10 @@ pub(super) struct Env<'a> {
     pub(super) replays: bool,
     /// The settings that each statement met.
     pub(super) journal: &'a mut Journal,
+    /// How often tables have changed.
+    pub(super) tables: Tables,
+    /// In a repeated run, what the client met.
+    pub(super) met: Option<&'a Met<'a>>,
     /// Clients whose settings are wrong: no query of theirs may come.
     pub(super) refused: &'a BTreeSet<u64>,
 }
@@ -68,6 +73,8 @@ pub(super) enum Tx {
 #[derive(Debug)]
 pub(super) struct Backend {
     pub(super) name: String,
+    /// The number of its process, if there is a pooler.
+    pub(super) process: Option<u32>,
     /// `None` when the session is over.
     pub(super) end: Option<End>,
     pub(super) input: VecDeque<u8>,
@@ -77,10 +84,18 @@ pub(super) struct Backend {
     pub(super) held: Held,
     /// Who took a number of a sequence last.
     pub(super) last_number: Option<Tag>,
+    /// Without a pooler, refuses what would keep a server; with one, is never asked for it.
+    pub(super) rejects: bool,
     /// Reports a setting at once, as PostgreSQL before 14 does.
     pub(super) reports_at_once: bool,
     pub(super) tx: Tx,
     pub(super) statements: BTreeMap<String, Statement>,
+    /// How often tables had changed when each was prepared; in a repeated run, by which Parse it was.
+    pub(super) prepared: BTreeMap<String, u64>,
+    /// Parse messages of statements with names that came.
+    pub(super) parses: u64,
+    /// Answers that were flushed.
+    said: usize,
     pub(super) portals: BTreeMap<String, Portal>,
     /// Ignores everything up to a Sync.
     pub(super) skips: bool,
@@ -111,6 +126,7 @@ impl Backend {
     pub(super) fn new(name: String, end: End, settings: Settings, reports_at_once: bool) -> Self {
         Self {
             name,
+            process: None,
             end: Some(end),
             input: VecDeque::new(),
             output: Vec::new(),
@@ -118,9 +134,13 @@ impl Backend {
             settings,
             held: Held::default(),
             last_number: None,
+            rejects: false,
             reports_at_once,
             tx: Tx::Idle,
             statements: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            parses: 0,
+            said: 0,
             portals: BTreeMap::new(),
             skips: false,
             extended: false,
@@ -200,8 +220,11 @@ impl Backend {
                 self.say(Severity::Notice, *b"00000", &text);
             }
             2 if idle && self.tx == Tx::Idle => {
-                let body = b"\0\0\0\x01channel\0payload\0";
-                put(&mut self.output, backend::NOTIFICATION_RESPONSE, body);
+                // Of its own or of somebody who is no process here.
+                let own = self.process.filter(|_| what % 8 == 2);
+                let mut body = own.unwrap_or(u32::MAX).to_be_bytes().to_vec();
+                body.extend(b"channel\0payload\0");
+                put(&mut self.output, backend::NOTIFICATION_RESPONSE, &body);
             }
             3 if idle => {
                 let iterations = (4096 + what % 7).to_string();
@@ -226,7 +249,18 @@ impl Backend {
         format!("{}/{}", self.settings.digest(), self.held)
     }
 
+    /// Whether a transaction may use tables.
+    pub(super) fn uses_tables(&self) -> bool {
+        self.end.is_some() && self.tx != Tx::Idle
+    }
+
+    /// At which place of its client's answers the next one stands.
+    pub(super) fn place(&self) -> usize {
+        self.said + answers(&self.output)
+    }
+
     pub(super) fn flush(&mut self) {
+        self.said += answers(&self.output);
         self.sending.extend(self.output.drain(..));
     }
 
@@ -286,6 +320,18 @@ impl Backend {
     /// The present command fails.
     pub(super) fn fail(&mut self, sqlstate: [u8; 5], text: &str) {
         self.say(Severity::Error, sqlstate, text);
+        self.failed();
+    }
+
+    /// The present command fails, because its statement has another result now.
+    pub(super) fn fail_stale(&mut self) {
+        let error = format!("SERROR\0VERROR\0C0A000\0M{STALE}\0RRevalidateCachedQuery\0\0");
+        put(&mut self.output, backend::ERROR_RESPONSE, error.as_bytes());
+        self.flush();
+        self.failed();
+    }
+
+    fn failed(&mut self) {
         let was_block = matches!(self.tx, Tx::Block | Tx::Failed);
         self.roll_back();
         if was_block {
@@ -409,13 +455,29 @@ impl Backend {
         self.fail(*b"25P02", &text);
     }
 
-    pub(super) fn row_description(&mut self) {
+    /// Of one column, whose type says how often tables had changed.
+    pub(super) fn row_description(&mut self, tables: Tables) {
         let mut body = b"\0\x01t\0".to_vec();
-        body.extend([
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 255, 255, 255, 255, 255, 255, 0, 0,
-        ]);
+        body.extend([0; 6]);
+        let kind = u32::try_from(25 + tables).expect("few changes");
+        body.extend(kind.to_be_bytes());
+        body.extend([255, 255, 255, 255, 255, 255, 0, 0]);
         put(&mut self.output, backend::ROW_DESCRIPTION, &body);
     }
+}
+
+/// How many of these messages are a client's answers.
+fn answers(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Ok(Some(header)) = frame::header(bytes) {
+        let is_aside = matches!(
+            header.kind,
+            backend::NOTICE_RESPONSE | backend::NOTIFICATION_RESPONSE | backend::PARAMETER_STATUS
+        );
+        count += usize::from(!is_aside);
+        bytes = &bytes[header.message_len()..];
+    }
+    count
 }
 
 /// Appends a message.

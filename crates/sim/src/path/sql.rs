@@ -18,6 +18,9 @@ pub(super) struct Tag {
 /// In a tag, stands for any client: statements that many prepare.
 pub(super) const SHARED: u64 = 1_000_000;
 
+/// What the pooler sends in place of a message that must fail begins with this.
+pub(super) const REFUSED: &str = "SELECT FROM \"pgweir rejects\"";
+
 const INSERT: &str = "insert into t default values";
 const LAST_NUMBER: &str = "select lastval()";
 
@@ -86,6 +89,11 @@ impl Statement {
     /// Whether it ends a transaction, and so is allowed in a failed one.
     pub(super) fn ends_transaction(&self) -> bool {
         matches!(self.verb, Verb::Commit | Verb::Rollback)
+    }
+
+    /// Whether it takes something for the session.
+    pub(super) fn keeps_server(&self) -> bool {
+        matches!(self.verb, Verb::Hold(_, true))
     }
 
     /// Whether it returns rows.

@@ -246,7 +246,7 @@ impl Backend {
             Verb::Select { rows, size, fails } => {
                 if simple && !run.begun {
                     run.begun = true;
-                    self.row_description();
+                    self.row_description(0);
                 }
                 if run.rows < *rows {
                     self.row(statement.tag, run.rows, *size);
@@ -327,7 +327,7 @@ impl Backend {
                 self.report_at_once();
                 if *selects {
                     if simple {
-                        self.row_description();
+                        self.row_description(0);
                     }
                     self.row(tag, 0, 0);
                     "SELECT 1"
@@ -371,7 +371,7 @@ impl Backend {
                 self.held.take(*thing, *takes);
                 if *thing == Thing::Lock {
                     if simple {
-                        self.row_description();
+                        self.row_description(0);
                     }
                     self.row(tag, 0, 0);
                 }
@@ -380,7 +380,7 @@ impl Backend {
             Verb::Unseen(thing) => {
                 self.held.take(*thing, true);
                 if simple {
-                    self.row_description();
+                    self.row_description(0);
                 }
                 self.row(tag, 0, 0);
                 "SELECT 1"
@@ -395,7 +395,7 @@ impl Backend {
                     return Progress::Failed;
                 };
                 if simple {
-                    self.row_description();
+                    self.row_description(0);
                 }
                 self.row_of(&[Some(&format!("{who}|{number}"))]);
                 "SELECT 1"

@@ -133,7 +133,8 @@ impl World {
         for (name, value) in startup {
             Arc::make_mut(&mut parameters).set(name, value);
         }
-        let relay = Relay::new(self.options.mode, parameters);
+        let mut relay = Relay::new(self.options.mode, parameters);
+        relay.told = Some(isolation::own_number(client));
         // The login may have read more than its part.
         let mut input = vec![0; self.rng.between(1, 2_000) as usize];
         let len = end.read(&mut input).unwrap_or(0);

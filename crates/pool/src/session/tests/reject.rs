@@ -30,13 +30,13 @@ fn rejecting(bytes: &[u8], scratch: &mut [u8]) -> Session<Stream, Stream> {
     session
 }
 
-fn sent(session: &mut Session<Stream, Stream>) -> Vec<u8> {
+pub(super) fn sent(session: &mut Session<Stream, Stream>) -> Vec<u8> {
     let server = session.server().expect("attached");
     std::mem::take(&mut server.stream.output)
 }
 
 /// Kinds and SQLSTATEs of what the client was told.
-fn told(session: &mut Session<Stream, Stream>) -> Vec<String> {
+pub(super) fn told(session: &mut Session<Stream, Stream>) -> Vec<String> {
     let output = std::mem::take(&mut session.client.output);
     let mut rest = &output[..];
     let mut told = Vec::new();

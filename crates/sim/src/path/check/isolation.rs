@@ -43,6 +43,16 @@ pub(in crate::path) fn process(server: ServerId) -> u32 {
     server.0 as u32 * 2 + 1
 }
 
+/// A client is notified of something; `told` is the number that it was told, if it was told one: by itself, or by somebody who has none here.
+pub(in crate::path) fn notified(client: u64, told: Option<u32>, body: &[u8]) {
+    let sender = body.first_chunk().map(|number| u32::from_be_bytes(*number));
+    let own = told.unwrap_or(own_number(client));
+    assert!(
+        sender == Some(u32::MAX) || sender == Some(own),
+        "isolation: c{client}, which knows itself as {own}, is notified by {sender:?}"
+    );
+}
+
 /// A client whose login has not ended is sent a message: its number, if it is told that. Before the login ends,
 /// nothing but settings and an error is for it.
 pub(in crate::path) fn greets(client: u64, kind: u8, body: &[u8]) -> Option<u32> {

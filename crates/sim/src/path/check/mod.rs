@@ -8,5 +8,7 @@ pub(super) mod live;
 pub(super) mod over;
 pub(super) mod punctual;
 pub(super) mod queue;
+pub(super) mod reject;
 pub(super) mod rest;
+pub(super) mod tables;
 pub(super) mod transparent;

@@ -39,3 +39,8 @@ pub(in crate::path) fn budget(servers: u32, used: u32) {
 pub(in crate::path) fn failures(counted: u64, failed: u64) {
     assert_eq!(counted, failed, "over: failed logins are counted wrong");
 }
+
+/// Statements that a pool has counted, and those that its servers keep.
+pub(in crate::path) fn statements(counted: u64, kept: u64) {
+    assert_eq!(counted, kept, "over: statements of servers are miscounted");
+}

@@ -19,9 +19,8 @@ pub(in crate::path) enum Course {
 /// Compares; `direct` is the client that met no pooler.
 pub(in crate::path) fn compare(client: &Client, direct: &Client) -> Course {
     let name = client.program.client;
-    let own = client.answers.iter().position(is_of_the_pooler);
-    let there = own.unwrap_or(client.answers.len());
-    let is_whole = client.finished && own.is_none() && !client.program.abrupt;
+    let there = postgresqls(&client.answers).len();
+    let is_whole = client.finished && there == client.answers.len() && !client.program.abrupt;
     for (at, answer) in client.answers[..there].iter().enumerate() {
         let expected = direct.answers.get(at);
         assert_eq!(
@@ -42,6 +41,12 @@ pub(in crate::path) fn compare(client: &Client, direct: &Client) -> Course {
         direct.answers.get(there)
     );
     Course::Whole
+}
+
+/// The answers up to an error that is the pooler's own.
+pub(in crate::path) fn postgresqls(answers: &[Answer]) -> &[Answer] {
+    let own = answers.iter().position(is_of_the_pooler);
+    &answers[..own.unwrap_or(answers.len())]
 }
 
 /// Checks the end of a session that the client did not end: it is told why, once.

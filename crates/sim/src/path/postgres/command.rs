@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use pgweir_wire::{backend, frame, frontend};
 
 use super::{Backend, Env, Tx, put};
-use crate::path::check::hygiene;
+use crate::path::check::{hygiene, reject};
+use crate::path::names::REJECTED;
 use crate::path::sql::{self, SHARED, Tag};
 use crate::path::work::{Portal, Running, Task};
 
@@ -16,6 +17,9 @@ impl Backend {
         let Some((kind, body)) = self.message() else {
             return false;
         };
+        if kind == frontend::PARSE && body.first() != Some(&0) {
+            self.parses += 1;
+        }
         match kind {
             frontend::SYNC => self.skips = false,
             frontend::TERMINATE => {
@@ -35,10 +39,10 @@ impl Backend {
                 | frontend::FLUSH
         );
         match kind {
-            frontend::QUERY => self.simple_query(&body),
+            frontend::QUERY => self.simple_query(&body, env),
             frontend::PARSE => self.parse(&body, env),
             frontend::BIND => self.bind(&body, env),
-            frontend::DESCRIBE => self.describe(&body),
+            frontend::DESCRIBE => self.describe(&body, env),
             frontend::EXECUTE => self.execute(&body),
             frontend::CLOSE => self.close(&body),
             frontend::FLUSH if !body.is_empty() => {
@@ -58,7 +62,7 @@ impl Backend {
         true
     }
 
-    fn simple_query(&mut self, body: &[u8]) {
+    fn simple_query(&mut self, body: &[u8], env: &Env<'_>) {
         self.portals.remove("");
         self.statements.remove("");
         let (text, _) = text(body);
@@ -69,7 +73,13 @@ impl Backend {
             }
             return;
         }
+        if text.starts_with(sql::REFUSED) {
+            return self.refuse(text);
+        }
         let rest: VecDeque<_> = sql::parse(text).into();
+        if self.rejects && rest.iter().any(sql::Statement::keeps_server) {
+            return self.reject(env);
+        }
         if let Some(wrong) = rest.iter().find(|s| s.verb == sql::Verb::Syntax) {
             let text = format!("{} syntax error", wrong.tag.expect("a client's"));
             self.begin_if_idle();
@@ -89,7 +99,16 @@ impl Backend {
         if query.is_empty() {
             return self.parse_nothing(name);
         }
+        if name.is_empty() {
+            self.statements.remove("");
+        }
+        if query.starts_with(sql::REFUSED) {
+            return self.refuse(query);
+        }
         let statement = sql::parse(query).remove(0);
+        if self.rejects && statement.keeps_server() {
+            return self.reject(env);
+        }
         let tag = statement.tag.expect("only clients prepare");
         let client = if tag.client == SHARED {
             self.holder
@@ -98,9 +117,6 @@ impl Backend {
         };
         self.receive_guest(client.map(|client| Tag { client, ..tag }), env);
         self.begin_if_idle();
-        if name.is_empty() {
-            self.statements.remove("");
-        }
         if statement.verb == sql::Verb::Syntax {
             self.fail(*b"42601", &format!("{tag} syntax error"));
         } else if self.tx == Tx::Failed && !statement.ends_transaction() {
@@ -109,7 +125,54 @@ impl Backend {
             self.fail(*b"42P05", &format!("{tag} statement {name} exists"));
         } else {
             self.statements.insert(name.to_owned(), statement);
+            if !name.is_empty() {
+                let prepared = env.met.map_or(env.tables, |_| self.parses - 1);
+                self.prepared.insert(name.to_owned(), prepared);
+            }
             put(&mut self.output, backend::PARSE_COMPLETE, &[]);
+        }
+    }
+
+    /// A statement about another database, in place of a message that must fail.
+    fn refuse(&mut self, query: &str) {
+        self.receive_holder();
+        self.begin_if_idle();
+        if self.tx == Tx::Failed {
+            return self.fail_in_failed(None);
+        }
+        let name = query[sql::REFUSED.len()..].replace(['"', ';'], "");
+        let name = format!("pgweir rejects.{}", name.trim_start_matches('.'));
+        let text = format!("cross-database references are not implemented: \"{name}\"");
+        self.fail(*b"0A000", &text);
+    }
+
+    /// What would keep a server is refused as the pooler has it refused.
+    fn reject(&mut self, env: &Env<'_>) {
+        reject::came(&self.name, env.met.is_some());
+        self.receive_holder();
+        self.begin_if_idle();
+        if self.tx == Tx::Failed {
+            return self.fail_in_failed(None);
+        }
+        self.fail(*b"0A000", REJECTED);
+    }
+
+    /// Whether a statement with a name has another result now than when it was prepared, to be bound with this tag.
+    fn is_stale(
+        &self,
+        name: &str,
+        statement: &sql::Statement,
+        bind: Option<Tag>,
+        env: &Env<'_>,
+    ) -> bool {
+        if name.is_empty() || !matches!(statement.verb, sql::Verb::Select { .. }) {
+            return false;
+        }
+        let prepared = self.prepared[name];
+        match (env.met, bind) {
+            (None, _) => prepared != env.tables,
+            (Some(met), Some(tag)) => met.refuses(self.place(), prepared as usize, tag),
+            (Some(_), None) => false,
         }
     }
 
@@ -133,6 +196,7 @@ impl Backend {
             verb: sql::Verb::Select { rows, size, fails },
             slow: 0,
         };
+        self.prepared.insert(name.to_owned(), 0);
         self.statements.insert(name.to_owned(), nothing);
         put(&mut self.output, backend::PARSE_COMPLETE, &[]);
     }
@@ -155,13 +219,16 @@ impl Backend {
         if !portal.is_empty() && self.portals.contains_key(portal) {
             return self.fail(*b"42P03", &format!("{tag} portal {portal} exists"));
         }
+        if self.is_stale(name, &statement, Some(tag), env) {
+            return self.fail_stale();
+        }
         statement.tag = Some(tag);
         let portal_of = Portal::new(Running::new(statement));
         self.portals.insert(portal.to_owned(), portal_of);
         put(&mut self.output, backend::BIND_COMPLETE, &[]);
     }
 
-    fn describe(&mut self, body: &[u8]) {
+    fn describe(&mut self, body: &[u8], env: &Env<'_>) {
         let (name, _) = text(&body[1..]);
         self.receive_holder();
         self.begin_if_idle();
@@ -178,11 +245,16 @@ impl Backend {
         if self.tx == Tx::Failed && statement.has_rows() {
             return self.fail_in_failed(None);
         }
+        if is_statement && self.is_stale(name, &statement, None, env) {
+            return self.fail_stale();
+        }
         if is_statement {
             put(&mut self.output, backend::PARAMETER_DESCRIPTION, &[0, 0]);
         }
         if statement.has_rows() {
-            self.row_description();
+            let reads = matches!(statement.verb, sql::Verb::Select { .. });
+            let is_named = is_statement && !name.is_empty() && reads && env.met.is_none();
+            self.row_description(if is_named { self.prepared[name] } else { 0 });
         } else {
             put(&mut self.output, backend::NO_DATA, &[]);
         }

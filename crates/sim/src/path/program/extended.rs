@@ -6,6 +6,7 @@ use pgweir_wire::frontend;
 use super::{Then, Writer};
 use crate::path::postgres::put;
 use crate::path::sql::{SHARED, Statement, Tag, Verb};
+use crate::swarm::Chance;
 
 impl Writer<'_> {
     /// Parse and Bind of a statement.
@@ -111,7 +112,9 @@ impl Writer<'_> {
                 4 => {
                     let target = frontend::TARGET_STATEMENT;
                     let kind = self.rng.pick(&[frontend::CLOSE, frontend::DESCRIBE]);
-                    named(&mut bytes, kind.expect("some"), target, &name);
+                    // A Describe does not say whose it is, so it could not be refused in the same place.
+                    let kind = kind.filter(|_| self.options.faults.alters == Chance::NEVER);
+                    named(&mut bytes, kind.unwrap_or(frontend::CLOSE), target, &name);
                 }
                 choice => {
                     let statement = if choice == 5 {
