@@ -354,3 +354,22 @@ fn a_dead_database_holds_no_login_of_others() {
         "{answers:?}"
     );
 }
+
+#[test]
+fn the_password_of_who_asks_may_be_fetched() {
+    let (asker, bob) = (asker(), shared().role());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "not yet\n").unwrap();
+    let config = config(&asker)
+        .without_user_setting(&asker.name, "password")
+        .user(&asker.name, "password_file", &file.display().to_string());
+    let pooler = Pooler::start(&config);
+    let answer = refused(&bob.through(&pooler));
+    assert_eq!(answer.error().sqlstate(), "57P03");
+    // It is read again because PostgreSQL refused what was read.
+    std::fs::write(&file, format!("{}\n", asker.password)).unwrap();
+    eventually("the asker is let in", || {
+        Client::try_log_in(&bob.through(&pooler), &[]).ok()
+    });
+}

@@ -61,7 +61,6 @@ pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
-pub use secrets::secret_of;
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };

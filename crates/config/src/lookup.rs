@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::level::Chain;
 use super::passwords::Entry;
-use super::{Secret, ServerAddress, ServerAuth, ServerTls, User};
+use super::{ServerAddress, ServerAuth, ServerPassword, ServerTls, User};
 
 /// Whom to ask for the secret of a user, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub struct AuthSource {
     pub server: ServerAddress,
     /// How it is spoken to.
     pub tls: Arc<ServerTls>,
+    /// What may be answered to it.
+    pub server_auth: ServerAuth,
     /// Name of the database there; `None` takes the one that the client asks for.
     pub dbname: Option<String>,
-    /// What may be answered there.
-    pub server_auth: ServerAuth,
     /// User that asks.
     pub user: String,
     /// What proves that it is.
-    pub secret: Option<Secret>,
+    pub password: ServerPassword,
     /// The query; `$1` is the user that is looked up.
     pub query: String,
     /// Whether it is the default, which needs no `search_path`.
@@ -34,7 +34,7 @@ pub struct AuthSource {
 pub(super) struct Place {
     pub(super) server: ServerAddress,
     pub(super) tls: Arc<ServerTls>,
-    pub(super) auth: ServerAuth,
+    pub(super) server_auth: ServerAuth,
     /// Its name there; `None` is the one that the client asks for.
     pub(super) dbname: Option<String>,
 }
@@ -59,9 +59,11 @@ pub(super) fn source(
     Some(AuthSource {
         server: place.server,
         tls: place.tls,
-        server_auth: place.auth,
+        server_auth: place.server_auth,
         dbname: place.dbname,
-        secret: listed.and_then(|listed| listed.value.secret.clone()),
+        password: listed.map_or(ServerPassword::None, |listed| {
+            listed.value.server_password()
+        }),
         user,
         is_default_query: query == super::settings::AUTH_QUERY,
         query,

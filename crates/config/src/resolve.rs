@@ -243,7 +243,7 @@ fn database(
                 passwords::passfile(&chain, folder, outside)
             }
         },
-        server_auth: place.auth,
+        server_auth: place.server_auth,
         max_db_connections: chain.get("max_db_connections"),
         max_db_client_connections: chain.get("max_db_client_connections"),
         connect_query: chain.get("connect_query"),
@@ -266,7 +266,7 @@ fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
     Place {
         server,
         tls,
-        auth: ServerAuth::read(chain),
+        server_auth: ServerAuth::read(chain),
         dbname,
     }
 }

@@ -37,14 +37,6 @@ pub(super) fn classify(text: &str) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::Plain(text.to_owned())))
 }
 
-/// The secret that a text is, in the forms of `password`; no text is none.
-///
-/// # Errors
-/// A sentence, for a SCRAM verifier that cannot be read.
-pub fn secret_of(text: &str) -> Result<Option<Secret>, String> {
-    classify(text)
-}
-
 /// The users of an `auth_file`, each with its secret and line.
 pub(super) type AuthFile = BTreeMap<String, (Option<Secret>, Origin)>;
 

@@ -20,6 +20,7 @@ use crate::pool_handle::Keys;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::tls::servers::Connectors;
+use crate::vault::Vault;
 pub(crate) use cache::Found;
 use cache::{Cache, Key};
 use session::{Failure, Session};
@@ -84,6 +85,8 @@ pub(crate) struct Lookups {
     lines: Mutex<HashMap<Arc<Place>, Arc<Line>>>,
     /// How these places are spoken to in TLS.
     connectors: Connectors,
+    /// Where the password of who asks is fetched, if it does not stand in the configuration.
+    vault: Vault,
 }
 
 impl Lookups {
@@ -232,7 +235,7 @@ impl Lookups {
         }
         // Until there is an answer, for this may be dropped by its timeout.
         state.failed = Some(now);
-        let way = (&config.tcp, &self.connectors);
+        let way = (&config.tcp, &self.connectors, &self.vault);
         let outcome = match state.session.take() {
             Some(session) => match put(state, session, &key).await {
                 // It was closed while it was idle, by a restart of PostgreSQL for one.
@@ -255,7 +258,7 @@ impl Lookups {
 
 async fn open_and_put(
     state: &mut State,
-    way: (&Tcp, &Connectors),
+    way: (&Tcp, &Connectors, &Vault),
     source: &AuthSource,
     key: &Key,
 ) -> Result<Found, Failure> {
@@ -283,7 +286,7 @@ async fn put(
     if name.as_deref() != Some(user) {
         return Err(Failure::Unreadable("the row is about another user"));
     }
-    match pgweir_config::secret_of(secret.as_deref().unwrap_or_default()) {
+    match Secret::read(secret.as_deref().unwrap_or_default()) {
         Ok(secret) => Ok(Found::User(secret)),
         Err(_) => Err(Failure::Unreadable(
             "the secret starts like a SCRAM verifier but is none",

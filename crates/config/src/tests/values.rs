@@ -169,7 +169,7 @@ fn users_are_looked_up_in_the_database_that_is_named() {
     let shown = |auth: Option<&crate::AuthSource>| {
         auth.map(|auth| {
             let dbname = auth.dbname.as_deref().unwrap_or("the client's");
-            let has_secret = auth.secret.is_some();
+            let has_secret = auth.password != crate::ServerPassword::None;
             let query = if auth.is_default_query {
                 "default"
             } else {

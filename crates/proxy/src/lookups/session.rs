@@ -13,6 +13,7 @@ use crate::connect::{ConnectError, Login, enter};
 use crate::dial::{Dialled, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
+use crate::vault::{self, Vault};
 use crate::wire_io::{Inbound, ReadError};
 
 /// Largest message taken. A row has a name and a verifier, below a kilobyte.
@@ -93,8 +94,16 @@ impl Session {
         place: &Place,
         source: &AuthSource,
         keys: &mut Keys,
-        (tcp, connectors): (&Tcp, &Connectors),
+        (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
+        let whose = vault::Place {
+            server: &source.server,
+            database: &place.database,
+            user: &place.user,
+            retry: super::RETRY_PAUSE,
+        };
+        let fetched = vault.fetch(&source.password, whose).await;
+        let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
         let mut parameters = vec![
             ("application_name".to_owned(), APPLICATION_NAME.to_owned()),
             ("client_encoding".to_owned(), "UTF8".to_owned()),
@@ -105,7 +114,7 @@ impl Session {
         let mut login = Login {
             user: place.user.clone(),
             database: place.database.clone(),
-            secret: source.secret.as_ref(),
+            secret: fetched.secret.as_ref(),
             minor: 0,
             keys,
             parameters: &parameters,
@@ -120,6 +129,12 @@ impl Session {
             connectors,
         };
         let entered = enter(way, &mut login).await;
+        if let Err(error) = &entered
+            && error.is_about_password()
+        {
+            // For the next attempt, which comes after a pause.
+            let _ = vault.refused(&source.password, whose, &fetched).await;
+        }
         let (stream, ..) = entered.map_err(Failure::Login)?;
         Ok(Self {
             stream,
