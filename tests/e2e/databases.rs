@@ -101,8 +101,11 @@ fn a_database_that_the_probe_is_in_is_renamed() {
         .set("http_listen", "127.0.0.1:0")
         .database("app", "dbname", name);
     let pooler = Pooler::start(&config);
+    let probes = format!(
+        "select count(*) from pg_stat_activity where datname = '{name}' and application_name = 'pgweir probe'"
+    );
     eventually("the probe is there", || {
-        (sessions(name) == "1").then_some(())
+        (shared().sql(&probes).value() == "1").then_some(())
     });
     let target = role.through(&pooler).database("postgres");
     let mut client = Client::log_in(&target);
