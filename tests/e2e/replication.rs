@@ -157,10 +157,14 @@ fn a_stream_that_rests_outlives_every_limit_and_takes_no_server_of_others() {
         senders(&role),
         [["walsender", "standby1"], ["walsender", "standby1"]]
     );
-    assert_eq!(idle.query("IDENTIFY_SYSTEM").success().rows(), {
-        let direct = &mut Client::log_in_with(&role.direct(), PHYSICAL);
-        direct.query("IDENTIFY_SYSTEM").success().rows()
+    let direct = &mut Client::log_in_with(&role.direct(), PHYSICAL);
+    let [own, expected] = [&mut idle, direct].map(|client| {
+        let mut rows = client.query("IDENTIFY_SYSTEM").success().rows();
+        // How far the log is written, which whoever else is busy there moves on.
+        rows[0].remove(2);
+        rows
     });
+    assert_eq!(own, expected);
     let ended = "c C(START_STREAMING) C(START_REPLICATION) ZI";
     assert_eq!(end_stream(&mut standby).to_string(), ended);
     begin(&mut standby);
