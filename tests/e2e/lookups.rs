@@ -373,3 +373,27 @@ fn the_password_of_who_asks_may_be_fetched() {
         Client::try_log_in(&bob.through(&pooler), &[]).ok()
     });
 }
+
+#[test]
+fn a_reload_fetches_the_password_of_who_asks_again() {
+    let (asker, bob) = (asker(), shared().role());
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    std::fs::write(folder.path().join("password"), &asker.password).unwrap();
+    let path = folder.path().display();
+    let script = format!("echo >> {path}/runs; cat {path}/password");
+    let config = config(&asker)
+        .without_user_setting(&asker.name, "password")
+        .user(&asker.name, "password_command", ["/bin/sh", "-c", &script])
+        .user(&asker.name, "password_command_ttl", 3600);
+    let pooler = Pooler::start(&config);
+    let count = || std::fs::read_to_string(&runs).map_or(0, |text| text.lines().count());
+    // The pool of the asker fetches for itself.
+    pooler.has_said("Database connected");
+    assert_eq!(count(), 1);
+    for expected in [2, 3] {
+        Client::log_in(&bob.through(&pooler));
+        assert_eq!(count(), expected);
+        pooler.reload(&config);
+    }
+}

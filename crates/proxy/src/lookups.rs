@@ -79,17 +79,27 @@ struct State {
 }
 
 /// All that is known of users that are looked up.
-#[derive(Default)]
 pub(crate) struct Lookups {
     cache: Mutex<Cache>,
     lines: Mutex<HashMap<Arc<Place>, Arc<Line>>>,
     /// How these places are spoken to in TLS.
-    connectors: Connectors,
+    connectors: Arc<Connectors>,
     /// Where the password of who asks is fetched, if it does not stand in the configuration.
     vault: Vault,
 }
 
 impl Lookups {
+    /// Nothing is known yet. The vault is of these alone: here, a failure holds for a shorter time than
+    /// for pools.
+    pub(crate) fn new(connectors: Arc<Connectors>, vault: Vault) -> Self {
+        Self {
+            cache: Mutex::default(),
+            lines: Mutex::default(),
+            connectors,
+            vault,
+        }
+    }
+
     /// What PostgreSQL says of a user, now or not long ago. The question is asked to its end even if the
     /// client leaves meanwhile: its answer serves others, and a half-read one would cost the connection.
     ///
@@ -149,6 +159,7 @@ impl Lookups {
     /// Forgets everything, and closes what is not just used: the configuration was read again.
     pub(crate) fn clear(&self) {
         *self.cache.lock().expect("no panic under the lock") = Cache::default();
+        self.vault.clear();
         self.lines.lock().expect("no panic under the lock").clear();
     }
 
@@ -235,7 +246,7 @@ impl Lookups {
         }
         // Until there is an answer, for this may be dropped by its timeout.
         state.failed = Some(now);
-        let way = (&config.tcp, &self.connectors, &self.vault);
+        let way = (&config.tcp, &*self.connectors, &self.vault);
         let outcome = match state.session.take() {
             Some(session) => match put(state, session, &key).await {
                 // It was closed while it was idle, by a restart of PostgreSQL for one.

@@ -223,7 +223,7 @@ impl Watch {
             let mut known = None;
             let ways = (
                 &self.plan.tcp,
-                &self.registry.connectors,
+                &*self.registry.connectors,
                 &self.registry.vault,
             );
             let opening = ProbeSession::open(&self.plan.target, login, ways);

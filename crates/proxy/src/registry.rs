@@ -97,7 +97,7 @@ pub(crate) struct Registry {
     /// Users that PostgreSQL was asked for.
     pub(crate) lookups: Arc<Lookups>,
     /// How PostgreSQL is spoken to in TLS.
-    pub(crate) connectors: Connectors,
+    pub(crate) connectors: Arc<Connectors>,
     /// Who waits for whose locks there.
     pub(crate) locks: LockBoard,
     config: RwLock<Arc<Config>>,
@@ -116,6 +116,7 @@ impl Registry {
     pub(crate) fn new(clock: Clock, config: Arc<Config>, workers: Vec<WorkerHandle>) -> Self {
         let user_limits = user_limits(&config);
         let shares = Shares::of(&config, workers.len());
+        let (connectors, vault) = (Arc::<Connectors>::default(), Vault::default());
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
@@ -125,8 +126,8 @@ impl Registry {
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
-            lookups: Arc::default(),
-            connectors: Connectors::default(),
+            lookups: Arc::new(Lookups::new(connectors.clone(), vault.apart())),
+            connectors,
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
             shares: RwLock::new(shares),
@@ -134,7 +135,7 @@ impl Registry {
             budget: Mutex::default(),
             clients: Mutex::default(),
             errands: Errands::default(),
-            vault: Vault::default(),
+            vault,
             attempts: Attempts::default(),
         };
         for (group, limit) in user_limits {

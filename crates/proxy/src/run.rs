@@ -399,7 +399,7 @@ async fn open_once_closed(
     (tcp, password): (&Tcp, &ServerPassword),
 ) -> Result<(Box<Server>, Arc<Welcome>), (Permit, ConnectError)> {
     let password = (password, &registry.vault);
-    let way = (tcp, &registry.connectors);
+    let way = (tcp, &*registry.connectors);
     for pause in LINGER_PAUSES {
         match Box::pin(connect::open(pool, id, permit, password, way)).await {
             Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {

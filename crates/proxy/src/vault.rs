@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::outside::{is_shared, read_file};
-use command::CommandError;
+use command::{CommandError, Programs};
 
 /// Passwords kept at once: one for each pool there can be, and some.
 const KEPT_MAX: usize = 20_000;
@@ -160,9 +160,18 @@ type Entry = Arc<tokio::sync::Mutex<Kept>>;
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     entries: Mutex<HashMap<Key, Entry>>,
+    programs: Arc<Programs>,
 }
 
 impl Vault {
+    /// An empty one, which has its programs in common with this.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            entries: Mutex::default(),
+            programs: self.programs.clone(),
+        }
+    }
+
     /// The password for a login: kept, or fetched now.
     ///
     /// # Errors
@@ -182,7 +191,7 @@ impl Vault {
         if let Some(outcome) = kept.at(Instant::now()) {
             return outcome.map(Fetched::known);
         }
-        fetch_into(&mut kept, source, place).await
+        self.fetch_into(&mut kept, source, place).await
     }
 
     /// PostgreSQL refused a login with `used`: another password, if fetching brings one.
@@ -204,9 +213,9 @@ impl Vault {
                 if let Some(outcome) = kept.at(Instant::now()) {
                     return Some(outcome.map(Fetched::known));
                 }
-                Some(fetch_into(&mut kept, source, place).await)
+                Some(self.fetch_into(&mut kept, source, place).await)
             }
-            Renewal::Due => match fetch_into(&mut kept, source, place).await {
+            Renewal::Due => match self.fetch_into(&mut kept, source, place).await {
                 Ok(same) if same.secret == used.secret => {
                     let _ = kept.renewal(&same, retry_at);
                     None
@@ -250,6 +259,53 @@ impl Vault {
         }
         entries.entry(key).or_default().clone()
     }
+
+    /// Fetches a password and keeps what came of it.
+    async fn fetch_into(
+        &self,
+        kept: &mut Kept,
+        source: &PasswordSource,
+        place: Place<'_>,
+    ) -> Result<Fetched, FetchError> {
+        // Dropped half way, nothing is known.
+        *kept = Kept::Nothing;
+        let outcome = match source {
+            PasswordSource::File(path) => in_background(path, from_file).await.map(Some),
+            PasswordSource::Command(of) => {
+                let printed = self.programs.run(&of.argv, place).await;
+                let printed = printed.map_err(|e| FetchError::Command(of.argv[0].clone(), e));
+                printed.map(|password| Some(Secret::Plain(password)))
+            }
+            PasswordSource::Passfile(path) => {
+                let text = in_background(path, |path| Ok(from_passfile(path))).await?;
+                let wanted = Wanted {
+                    server: place.server,
+                    database: place.database,
+                    user: place.user,
+                };
+                Ok(look_up(&text, wanted).map(Secret::Plain))
+            }
+        };
+        let now = Instant::now();
+        *kept = match &outcome {
+            Ok(secret) => Kept::Secret {
+                secret: secret.clone(),
+                until: match source {
+                    PasswordSource::Command(of) => Some(now + of.ttl),
+                    PasswordSource::File(_) | PasswordSource::Passfile(_) => None,
+                },
+                is_refused: false,
+            },
+            Err(error) => Kept::Failed {
+                error: error.clone(),
+                until: now + place.retry,
+            },
+        };
+        outcome.map(|secret| Fetched {
+            secret,
+            is_fresh: true,
+        })
+    }
 }
 
 impl Fetched {
@@ -259,52 +315,6 @@ impl Fetched {
             is_fresh: false,
         }
     }
-}
-
-/// Fetches a password and keeps what came of it.
-async fn fetch_into(
-    kept: &mut Kept,
-    source: &PasswordSource,
-    place: Place<'_>,
-) -> Result<Fetched, FetchError> {
-    // Dropped half way, nothing is known.
-    *kept = Kept::Nothing;
-    let outcome = match source {
-        PasswordSource::File(path) => in_background(path, from_file).await.map(Some),
-        PasswordSource::Command(of) => {
-            let printed = command::run(&of.argv, place).await;
-            let printed = printed.map_err(|e| FetchError::Command(of.argv[0].clone(), e));
-            printed.map(|password| Some(Secret::Plain(password)))
-        }
-        PasswordSource::Passfile(path) => {
-            let text = in_background(path, |path| Ok(from_passfile(path))).await?;
-            let wanted = Wanted {
-                server: place.server,
-                database: place.database,
-                user: place.user,
-            };
-            Ok(look_up(&text, wanted).map(Secret::Plain))
-        }
-    };
-    let now = Instant::now();
-    *kept = match &outcome {
-        Ok(secret) => Kept::Secret {
-            secret: secret.clone(),
-            until: match source {
-                PasswordSource::Command(of) => Some(now + of.ttl),
-                PasswordSource::File(_) | PasswordSource::Passfile(_) => None,
-            },
-            is_refused: false,
-        },
-        Err(error) => Kept::Failed {
-            error: error.clone(),
-            until: now + place.retry,
-        },
-    };
-    outcome.map(|secret| Fetched {
-        secret,
-        is_fresh: true,
-    })
 }
 
 /// Reads a file on a thread that may wait for it.

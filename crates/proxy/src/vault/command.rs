@@ -23,7 +23,15 @@ const OUTPUT_MAX: usize = 8 * 1024;
 /// Programs that run at once, of all users and databases: each may be an interpreter of its own.
 const RUNS_MAX: usize = 8;
 
-static RUNS: Semaphore = Semaphore::const_new(RUNS_MAX);
+/// Runs programs, a few at once.
+#[derive(Debug)]
+pub(super) struct Programs(Semaphore);
+
+impl Default for Programs {
+    fn default() -> Self {
+        Self(Semaphore::new(RUNS_MAX))
+    }
+}
 
 /// Why a program brought no password. It has nothing of what was printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,39 +69,45 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// The one line that the program prints.
-///
-/// # Errors
-/// It fails, takes too long or prints something else.
-///
-/// # Cancel safety
-/// Dropped, it kills the program.
-pub(super) async fn run(argv: &[String], place: Place<'_>) -> Result<String, CommandError> {
-    let _turn = RUNS.acquire().await.expect("it is never closed");
-    let (host, port) = match place.server {
-        ServerAddress::Tcp { host, port } => (host.clone(), port.to_string()),
-        ServerAddress::Unix(path) => {
-            let folder = path.parent().map(|folder| folder.display().to_string());
-            let port = path.extension().unwrap_or_default();
-            (folder.unwrap_or_default(), port.display().to_string())
-        }
-    };
-    let child = Command::new(&argv[0])
-        .args(&argv[1..])
-        .env("PGHOST", host)
-        .env("PGPORT", port)
-        .env("PGUSER", place.user)
-        // What it says of its errors may have the password in it.
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut program = Program(child);
-    timeout(TIME_MAX, program.line())
-        .await
-        .unwrap_or(Err(CommandError::Timeout))
+impl Programs {
+    /// The one line that the program prints.
+    ///
+    /// # Errors
+    /// It fails, takes too long or prints something else.
+    ///
+    /// # Cancel safety
+    /// Dropped, it kills the program.
+    pub(super) async fn run(
+        &self,
+        argv: &[String],
+        place: Place<'_>,
+    ) -> Result<String, CommandError> {
+        let _turn = self.0.acquire().await.expect("it is never closed");
+        let (host, port) = match place.server {
+            ServerAddress::Tcp { host, port } => (host.clone(), port.to_string()),
+            ServerAddress::Unix(path) => {
+                let folder = path.parent().map(|folder| folder.display().to_string());
+                let port = path.extension().unwrap_or_default();
+                (folder.unwrap_or_default(), port.display().to_string())
+            }
+        };
+        let child = Command::new(&argv[0])
+            .args(&argv[1..])
+            .env("PGHOST", host)
+            .env("PGPORT", port)
+            .env("PGUSER", place.user)
+            // What it says of its errors may have the password in it.
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut program = Program(child);
+        timeout(TIME_MAX, program.line())
+            .await
+            .unwrap_or(Err(CommandError::Timeout))
+    }
 }
 
 /// A program that runs, or has run. It and its children end with this.
