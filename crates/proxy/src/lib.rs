@@ -58,4 +58,4 @@ pub use access::token_keys;
 pub use outside::load;
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};
-pub use tls::own::OwnOrSigned;
+pub use tls::trust::Trust;

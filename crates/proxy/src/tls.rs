@@ -6,11 +6,10 @@
 pub(crate) mod certificate;
 pub(crate) mod clients;
 mod keys;
-pub(crate) mod own;
 pub(crate) mod secured;
 pub(crate) mod servers;
 pub(crate) mod stream;
-mod trust;
+pub(crate) mod trust;
 
 use std::time::SystemTime;
 

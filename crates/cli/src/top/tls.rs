@@ -8,13 +8,12 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use pgweir_proxy::OwnOrSigned;
+use pgweir_proxy::Trust;
 
 /// TLS 1.2 or 1.3 with a pooler whose certificate is checked.
 pub(crate) struct Tls {
@@ -58,14 +57,12 @@ impl Tls {
             }
         }
         let provider = Arc::new(ring::default_provider());
-        let signed = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .expect("there are roots, and no revocation lists");
+        let trust = Trust::full(roots, own, provider.clone());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has what TLS 1.2 and 1.3 need")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OwnOrSigned::new(signed, own)))
+            .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
