@@ -1,34 +1,15 @@
-//! Who is shown what over HTTP, made ready once for each configuration, not for each request.
+//! Who is shown what over HTTP, and the keys of tokens.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pgweir_config::{Config, Pem, TokenKeys};
 use pgweir_http::{Access, Keys, Tls};
 use pgweir_telemetry::compat::ApplicationNames;
 
-/// The access of the configuration that was asked about last.
-#[derive(Default)]
-pub(crate) struct Ready(Mutex<Option<(Arc<Config>, Access)>>);
-
-impl Ready {
-    /// Who is shown what while this configuration runs.
-    pub(crate) fn of(&self, config: Arc<Config>) -> Access {
-        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*ready {
-            Some((of, access)) if Arc::ptr_eq(of, &config) => access.clone(),
-            _ => {
-                let made = access(&config);
-                *ready = Some((config, made.clone()));
-                made
-            }
-        }
-    }
-}
-
 const READ: &str = "was found good when the configuration was read";
 
-/// Keys and certificate as HTTP takes them.
-fn access(config: &Config) -> Access {
+/// Who is shown what while this configuration runs: keys and certificate as HTTP takes them.
+pub(crate) fn access(config: &Config) -> Access {
     let http = &config.http;
     let tls = |pem: &Pem| Tls::new(&pem.certificate, &pem.key).expect(READ);
     Access {
@@ -61,18 +42,19 @@ pub fn token_keys(written: &TokenKeys) -> Keys {
 mod tests {
     use std::sync::Arc;
 
-    use super::Ready;
+    use super::access;
+    use crate::latest::Latest;
     use crate::world::world;
 
     #[test]
     fn keys_are_those_of_the_configuration_that_runs() {
-        let ready = Ready::default();
+        let ready = Latest::default();
         let config = world("http_jwt_secret_file = \"secret\"").registry.config();
-        let first = ready.of(config.clone());
+        let first = ready.of(&config, access);
         assert!(!first.keys.is_empty());
-        assert!(Arc::ptr_eq(&first.keys, &ready.of(config.clone()).keys));
+        assert!(Arc::ptr_eq(&first.keys, &ready.of(&config, access).keys));
         let mut without = (*config).clone();
         without.http.keys = Default::default();
-        assert!(ready.of(Arc::new(without)).keys.is_empty());
+        assert!(ready.of(&Arc::new(without), access).keys.is_empty());
     }
 }

@@ -7,19 +7,21 @@ mod accounts;
 mod exchange;
 mod networks;
 mod texts;
-mod tokens;
 mod verifiers;
 
 use std::sync::Arc;
 
 use pgweir_config::access::{Attempt, CertificateDemand, Channel, Demand, Method, Peer};
 use pgweir_config::{AuthSource, Config, Database, Secret, User};
+use pgweir_http::Keys;
 use pgweir_wire::auth::{clear, md5, scram};
 use pgweir_wire::encode;
 use pgweir_wire::startup::Startup;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use crate::access::token_keys;
+use crate::latest::Latest;
 use crate::login_end::LoginEnd;
 use crate::lookups::{self, Found, Lookups};
 use crate::replication;
@@ -29,7 +31,6 @@ use crate::wire_io::Inbound;
 use exchange::Exchange;
 pub(crate) use exchange::ScramKeys;
 pub(crate) use texts::wrong_password;
-use tokens::Tokens;
 use verifiers::{Clear, Question, Verifiers};
 
 /// Bytes that hold most greetings: some fifteen settings and the key.
@@ -61,7 +62,8 @@ pub(crate) struct Proven {
 pub(crate) struct Authentication {
     verifiers: Verifiers,
     lookups: Arc<Lookups>,
-    tokens: Tokens,
+    /// Those that clients' tokens are signed with.
+    token_keys: Latest<Config, Arc<Keys>>,
     hashing: Semaphore,
 }
 
@@ -70,7 +72,7 @@ impl Authentication {
         Self {
             verifiers: Verifiers::new(),
             lookups,
-            tokens: Tokens::default(),
+            token_keys: Latest::default(),
             hashing: Semaphore::new(HASHING_MAX),
         }
     }
@@ -171,12 +173,10 @@ impl Authentication {
         claim: &Claim<'_>,
         token: String,
     ) -> bool {
-        let turn = self.hashing.acquire().await;
-        let _turn = turn.expect("never closed");
-        let (keys, name) = (self.tokens.of(config), config.token_claim.clone());
+        let make = |config: &Config| Arc::new(token_keys(&config.token_keys));
+        let (keys, name) = (self.token_keys.of(config, make), config.token_claim.clone());
         let look = move || keys.claim(token.as_bytes(), &name);
-        let named = tokio::task::spawn_blocking(look).await;
-        let named = named.expect("looking does not panic").unwrap_or_default();
+        let named = self.aside(look).await.unwrap_or_default();
         let (maps, user) = (&config.ident, &*claim.startup.user);
         named.iter().any(|name| maps.allows(demand.map, name, user))
     }
@@ -259,17 +259,21 @@ impl Authentication {
         }
     }
 
-    /// The keys of a password that fits the verifier. Hashing takes a millisecond or more, which is not
-    /// the control plane's to spend on strangers.
+    /// The keys of a password that fits the verifier.
     async fn keys_of(&self, password: String, verifier: Arc<scram::Verifier>) -> Option<ScramKeys> {
-        let turn = self.hashing.acquire().await;
-        let _turn = turn.expect("never closed");
         let hash = move || {
             let client_key = verifier.client_key(&password)?;
             Some((client_key, verifier.server_key))
         };
-        let hashed = tokio::task::spawn_blocking(hash).await;
-        hashed.expect("hashing does not panic")
+        self.aside(hash).await
+    }
+
+    /// Does what takes a millisecond or more, which is not the control plane's to spend on strangers.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let turn = self.hashing.acquire().await;
+        let _turn = turn.expect("never closed");
+        let done = tokio::task::spawn_blocking(work).await;
+        done.expect("it does not panic")
     }
 }
 

@@ -19,6 +19,7 @@ mod dial;
 mod errors;
 mod files;
 mod insight;
+mod latest;
 mod link;
 mod listen;
 mod locks;

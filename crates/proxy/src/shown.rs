@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pgweir_config::Http;
+use pgweir_config::{Config, Http};
 use pgweir_http::{
     Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
 };
@@ -18,28 +18,37 @@ use pgweir_telemetry::snapshot::Readiness;
 use pgweir_telemetry::timestamp::rfc3339;
 use tokio::sync::oneshot;
 
-use crate::access;
+use crate::access::access;
 use crate::blocker::{Blocker, LockHolder};
 use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
+use crate::latest::Latest;
 use crate::registry::Registry;
 use crate::snapshot;
+use crate::tls::{self, Expiries};
 
 /// The registry, as HTTP sees it.
 pub(crate) struct Shown {
     registry: Arc<Registry>,
-    access: access::Ready,
+    access: Latest<Config, Access>,
+    expiries: Latest<Config, Expiries>,
 }
 
 impl Shown {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let access = access::Ready::default();
-        Self { registry, access }
+        Self {
+            registry,
+            access: Latest::default(),
+            expiries: Latest::default(),
+        }
     }
 }
 
 impl Pooler for Shown {
     fn snapshot(&self) -> Snapshot {
-        snapshot::take(&self.registry)
+        let mut snapshot = snapshot::take(&self.registry);
+        let expiries = self.expiries.of(&self.registry.config(), tls::expiries);
+        snapshot.certificates = tls::days_left(&expiries, snapshot.taken_at);
+        snapshot
     }
 
     fn readiness(&self) -> Readiness {
@@ -51,7 +60,7 @@ impl Pooler for Shown {
     }
 
     fn access(&self) -> Access {
-        self.access.of(self.registry.config())
+        self.access.of(&self.registry.config(), access)
     }
 
     fn administer(

@@ -13,10 +13,9 @@ use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, SHOWN_MAX, WorkerS
 
 use crate::pool_handle::{PoolHandle, Replication};
 use crate::registry::Registry;
-use crate::tls;
 use pgweir_config::{Config, Database, PoolMode, ServerAddress, pool_info};
 
-/// Everything at this moment.
+/// Everything at this moment, apart from what is known of certificates.
 pub(crate) fn take(registry: &Registry) -> Snapshot {
     let config = registry.config();
     let now = registry.clock.now();
@@ -27,7 +26,6 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
-    snapshot.certificates = tls::days_left(&config, snapshot.taken_at);
     snapshot.users = config.users.len();
     let workers = registry.workers.iter().map(|worker| WorkerSnapshot {
         busy_permille: worker.busy(),

@@ -11,6 +11,7 @@ pub(crate) mod servers;
 pub(crate) mod stream;
 pub(crate) mod trust;
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use pgweir_config::{Config, Pem, Tls, TlsSide, Unfit};
@@ -33,9 +34,11 @@ pub(crate) fn check(side: TlsSide, tls: &Tls) -> Result<(), Unfit> {
 /// Days left of a certificate below which the log warns of its end.
 const DAYS_MIN: u64 = 14;
 
-/// For how many days the certificates of the configuration are good, by whom they are shown to: of each
-/// side the first to expire.
-pub(crate) fn days_left(config: &Config, now: SystemTime) -> Vec<(&'static str, u64)> {
+/// By whom certificates are shown to, when the first of them expires.
+pub(crate) type Expiries = Vec<(&'static str, SystemTime)>;
+
+/// When the certificates of the configuration expire.
+pub(crate) fn expiries(config: &Config) -> Expiries {
     let databases = config.databases.values().chain(&config.fallback_database);
     let servers = databases.filter_map(|database| database.tls.tls.identity.as_ref());
     let sides: [(&str, Vec<&Pem>); 3] = [
@@ -44,20 +47,25 @@ pub(crate) fn days_left(config: &Config, now: SystemTime) -> Vec<(&'static str, 
         ("http", config.http.tls.iter().collect()),
     ];
     let first = |shown: Vec<&Pem>| {
-        let ends = shown.iter();
-        let end = ends
-            .filter_map(|pem| certificate::expires(&pem.certificate))
-            .min()?;
-        Some(certificate::days_left(end, now))
+        // Most databases show the same.
+        let texts: BTreeSet<&str> = shown.iter().map(|pem| &*pem.certificate).collect();
+        texts.into_iter().filter_map(certificate::expires).min()
     };
-    let left = sides.into_iter();
-    left.filter_map(|(side, shown)| Some((side, first(shown)?)))
+    let ends = sides.into_iter();
+    ends.filter_map(|(side, shown)| Some((side, first(shown)?)))
+        .collect()
+}
+
+/// For how many days from now they are good.
+pub(crate) fn days_left(expiries: &Expiries, now: SystemTime) -> Vec<(&'static str, u64)> {
+    let ends = expiries.iter();
+    ends.map(|(side, end)| (*side, certificate::days_left(*end, now)))
         .collect()
 }
 
 /// Says for how long the certificates of a configuration that was just read are good.
 pub(crate) fn tell(config: &Config) {
-    for (side, days) in days_left(config, SystemTime::now()) {
+    for (side, days) in days_left(&expiries(config), SystemTime::now()) {
         if days < DAYS_MIN {
             warn!(
                 side,

@@ -12,7 +12,7 @@ use crate::login_end::{LoginEnd, violation};
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::tls::certificate;
-use crate::tls::clients::Acceptor;
+use crate::tls::clients::{Acceptor, acceptor};
 use crate::tls::stream::MaybeTls;
 use crate::wire_io::Inbound;
 
@@ -38,7 +38,8 @@ impl Door {
     ) -> Result<Startup, LoginEnd> {
         // Nobody listens in between on a unix socket.
         let is_local = matches!(channel.peer, Peer::Unix(_));
-        let acceptor = self.acceptors.of(config).filter(|_| !is_local);
+        let acceptor = self.acceptors.of_equal(&config.client_tls, acceptor);
+        let acceptor = acceptor.filter(|_| !is_local);
         let peer = (stranger, acceptor.as_ref());
         let startup = self.first_packet(stream, inbound, peer).await?;
         channel.tls = stream.connection().map(|tls| {

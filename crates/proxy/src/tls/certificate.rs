@@ -1,6 +1,5 @@
 //! What a certificate says.
 
-use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -9,24 +8,18 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{Any, ObjectIdentifier};
 use x509_cert::der::{Decode, SliceReader, Tag, Tagged};
-use x509_cert::time::Time;
 
 fn parse(der: &[u8]) -> Option<Certificate> {
     let mut reader = SliceReader::new(der).ok()?;
     Certificate::decode(&mut reader).ok()
 }
 
-/// From when to when it is good.
-pub(super) fn validity(der: &[u8]) -> Option<Range<SystemTime>> {
-    let validity = parse(der)?.tbs_certificate.validity;
-    let time = |time: Time| SystemTime::UNIX_EPOCH + time.to_unix_duration();
-    Some(time(validity.not_before)..time(validity.not_after))
-}
-
 /// When the first of the certificates of a text in PEM expires.
 pub(crate) fn expires(pem: &str) -> Option<SystemTime> {
     let all = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten();
-    let ends = all.filter_map(|der| Some(validity(&der)?.end));
+    let parsed = all.filter_map(|der| parse(&der));
+    let ends = parsed.map(|parsed| parsed.tbs_certificate.validity.not_after);
+    let ends = ends.map(|end| SystemTime::UNIX_EPOCH + end.to_unix_duration());
     ends.min()
 }
 

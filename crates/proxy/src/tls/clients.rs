@@ -1,9 +1,9 @@
 //! TLS towards clients: what they are met with, and the handshake.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use pgweir_config::{Authorities, Config, Tls, TlsMode, TlsPart, Unfit};
+use pgweir_config::{Authorities, Tls, TlsMode, TlsPart, Unfit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::Ticketer;
@@ -12,6 +12,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::stream::{MaybeTls, Resumed};
 use super::{ALPN, certificate, keys};
+use crate::latest::Latest;
 
 /// What clients are met with while a configuration runs.
 #[derive(Clone)]
@@ -21,27 +22,12 @@ pub(crate) struct Acceptor {
     pub(crate) binding: Option<Arc<[u8]>>,
 }
 
-/// The acceptor of the configuration that was asked about last.
-#[derive(Default)]
-pub(crate) struct Acceptors(Mutex<Option<(Arc<Tls>, Option<Acceptor>)>>);
+/// The acceptor of the settings that were asked about last; `None` is nothing but the clear. Equal ones of
+/// another configuration keep it, so that tickets stay good over a reload.
+pub(crate) type Acceptors = Latest<Tls, Option<Acceptor>>;
 
-impl Acceptors {
-    /// What clients are met with; `None` is nothing but the clear.
-    pub(crate) fn of(&self, config: &Config) -> Option<Acceptor> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let tls = &config.client_tls;
-        match &*last {
-            Some((of, acceptor)) if **of == **tls => acceptor.clone(),
-            _ => {
-                let made = acceptor(tls);
-                *last = Some((tls.clone(), made.clone()));
-                made
-            }
-        }
-    }
-}
-
-fn acceptor(tls: &Tls) -> Option<Acceptor> {
+/// What clients are met with under these settings.
+pub(crate) fn acceptor(tls: &Tls) -> Option<Acceptor> {
     if tls.mode == TlsMode::Disable {
         return None;
     }
