@@ -161,14 +161,15 @@ pub(super) const MANUAL: &str = "docs/configuration.md";
 /// A text setting of moderate length.
 const TEXT: Kind = Kind::Text { len_max: 1024 };
 /// What PgBouncer and libpq call sslmode.
-const TLS_MODE: Kind = Kind::Choice(&[
+pub(super) const TLS_MODES: [&str; 6] = [
     "disable",
     "allow",
     "prefer",
     "require",
     "verify-ca",
     "verify-full",
-]);
+];
+const TLS_MODE: Kind = Kind::Choice(&TLS_MODES);
 /// SQL that runs on servers.
 const SQL: Kind = Kind::Text { len_max: 64 * 1024 };
 /// A time where 0 switches the limit off.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::level::ReadAs;
+use super::settings::TLS_MODES;
 use super::value::Parsed;
 
 /// How far a side insists on TLS (`client_tls_sslmode`, `server_tls_sslmode`).
@@ -30,18 +31,19 @@ impl TlsMode {
 
     /// The mode as it is written.
     pub fn name(self) -> &'static str {
-        let at = MODES.iter().find(|(_, mode)| *mode == self);
-        at.map(|(name, _)| *name).expect("all are listed")
+        let at = MODES.iter().position(|mode| *mode == self);
+        TLS_MODES[at.expect("all are listed")]
     }
 }
 
-const MODES: [(&str, TlsMode); 6] = [
-    ("disable", TlsMode::Disable),
-    ("allow", TlsMode::Allow),
-    ("prefer", TlsMode::Prefer),
-    ("require", TlsMode::Require),
-    ("verify-ca", TlsMode::VerifyCa),
-    ("verify-full", TlsMode::VerifyFull),
+/// The modes in the order of their names.
+const MODES: [TlsMode; TLS_MODES.len()] = [
+    TlsMode::Disable,
+    TlsMode::Allow,
+    TlsMode::Prefer,
+    TlsMode::Require,
+    TlsMode::VerifyCa,
+    TlsMode::VerifyFull,
 ];
 
 impl ReadAs for TlsMode {
@@ -49,8 +51,8 @@ impl ReadAs for TlsMode {
         let Parsed::Word(word) = parsed else {
             return None;
         };
-        let found = MODES.iter().find(|(name, _)| *name == word);
-        found.map(|(_, mode)| *mode)
+        let at = TLS_MODES.iter().position(|name| *name == word);
+        at.map(|at| MODES[at])
     }
 }
 

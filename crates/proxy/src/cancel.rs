@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use pgweir_pool::server::Delivery;
 use pgweir_wire::startup;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tracing::debug;
 
 use crate::link::CancelTarget;
+use crate::wire_io;
 
 /// Time to deliver a request. PgBouncer's `cancel_wait_timeout` has the same default.
 const DELIVERY_MAX: Duration = Duration::from_secs(10);
@@ -42,8 +43,7 @@ async fn send(
     let mut out = Vec::new();
     startup::encode_cancel(&mut out, target.pid, &target.key);
     *outcome = Delivery::InDoubt;
-    stream.write_all(&out).await?;
-    stream.flush().await?;
+    wire_io::send(&mut stream, &out).await?;
     let mut rest = [0; 64];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())

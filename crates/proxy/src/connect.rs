@@ -13,7 +13,7 @@ use pgweir_wire::login::{
     Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
 use pgweir_wire::startup::MINOR_NEWEST;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use crate::dial::{Dialled, Reached, Safety, Way};
@@ -22,7 +22,7 @@ use crate::pool_handle::{Keys, PoolHandle, Welcome};
 use crate::socket::Socket;
 use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
-use crate::wire_io::Inbound;
+use crate::wire_io::{Inbound, send};
 use pgweir_config::{Secret, ServerAuth, ServerPassword, Tcp};
 
 pub(crate) use error::ConnectError;
@@ -327,8 +327,7 @@ async fn finish(
 ) -> Result<Opened, ConnectError> {
     loop {
         if !out.is_empty() {
-            stream.write_all(&out).await?;
-            stream.flush().await?;
+            send(stream, &out).await?;
             out.clear();
         }
         let (consumed, turn) = handshake.on_bytes(inbound.bytes(), identity, &mut out)?;

@@ -15,7 +15,7 @@ use pgweir_pool::spelling::spelled;
 use pgweir_wire::encode;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::{MINOR_NEWEST, PACKET_MAX, Startup};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
@@ -27,7 +27,7 @@ use crate::slots::{Slots, Stranger};
 use crate::texts::{self, ClientError};
 use crate::tls::clients::Acceptors;
 use crate::tls::stream::MaybeTls;
-use crate::wire_io::Inbound;
+use crate::wire_io::{Inbound, send};
 use pgweir_config::access::Channel;
 use pgweir_config::{Config, Database, Secret};
 
@@ -204,8 +204,7 @@ impl Door {
         let mut first_words = Some(first_words(&admission, &welcome, proven.reply));
         let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
         if may_begin && let Some(words) = first_words.take() {
-            stream.write_all(&words.encode(&parameters)).await?;
-            stream.flush().await?;
+            send(stream, &words.encode(&parameters)).await?;
         }
         Ok(LoggedIn {
             admission,

@@ -1,9 +1,9 @@
-//! Reading protocol messages during logins, where a message at a time is soon enough.
+//! Reading and writing protocol messages during logins, where a message at a time is soon enough.
 
 use std::io;
 
 use pgweir_wire::frame::{self, HEADER_LEN};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Why no message could be read.
 #[derive(Debug)]
@@ -23,6 +23,15 @@ impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+/// Sends all of it. TLS may keep what is only written.
+///
+/// # Errors
+/// The stream failed.
+pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 /// Bytes that hold most messages of a login.

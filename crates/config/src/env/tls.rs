@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use pgweir_settings::{Origin, Problem, Section, Value};
 
+use crate::settings::TLS_MODES;
+
 /// Parameters that concern TLS, by name.
 pub(super) type Parameters = BTreeMap<String, (String, Origin)>;
 
@@ -61,14 +63,6 @@ fn mode(
     parameters: &mut Parameters,
     problems: &mut Vec<Problem>,
 ) -> Option<(&'static str, Origin)> {
-    const MODES: [&str; 6] = [
-        "disable",
-        "allow",
-        "prefer",
-        "require",
-        "verify-ca",
-        "verify-full",
-    ];
     let accept = parameters.remove("sslaccept");
     let is_strict = match &accept {
         None => false,
@@ -91,8 +85,8 @@ fn mode(
         let (_, origin) = authority.filter(|_| trusts_system)?;
         return Some(("verify-full", origin));
     };
-    let Some(mode) = MODES.into_iter().find(|mode| *mode == value) else {
-        let message = format!("must be one of {}", MODES.join(", "));
+    let Some(mode) = TLS_MODES.into_iter().find(|name| *name == value) else {
+        let message = format!("must be one of {}", TLS_MODES.join(", "));
         problems.push(Problem::new(&origin, "", message));
         return None;
     };

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use pgweir_wire::auth::{md5, scram};
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::{encode, frontend};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use crate::login_end::{LoginEnd, violation};
 use crate::registry::random_u32;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
-use crate::wire_io::Inbound;
+use crate::wire_io::{Inbound, send};
 
 /// The key that logs servers in as a user, and the server key of its verifier.
 pub(crate) type ScramKeys = (scram::ClientKey, [u8; 32]);
@@ -110,8 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
 
     /// Sends what there is to send, and takes the answer.
     async fn answer(&mut self) -> Result<Vec<u8>, LoginEnd> {
-        self.stream.write_all(&self.out).await?;
-        self.stream.flush().await?;
+        send(self.stream, &self.out).await?;
         self.out.clear();
         match self.inbound.message(self.stream).await? {
             (frontend::PASSWORD, body) => Ok(body),

@@ -6,7 +6,6 @@ use std::fmt;
 use pgweir_config::{AuthSource, Tcp};
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::io::AsyncWriteExt;
 
 use super::Place;
 use crate::connect::{ConnectError, Login, enter};
@@ -14,7 +13,7 @@ use crate::dial::{Dialled, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{self, Vault};
-use crate::wire_io::{Inbound, ReadError};
+use crate::wire_io::{Inbound, ReadError, send};
 
 /// Largest message taken. A row has a name and a verifier, below a kilobyte.
 const MESSAGE_MAX: usize = 32 * 1024;
@@ -156,9 +155,7 @@ impl Session {
         encode::bind_text(&mut out, &[user.as_bytes()]);
         encode::execute(&mut out, "");
         encode::sync(&mut out);
-        let sent = self.stream.write_all(&out).await;
-        sent.map_err(ReadError::Io)?;
-        self.stream.flush().await.map_err(ReadError::Io)?;
+        send(&mut self.stream, &out).await.map_err(ReadError::Io)?;
         let (mut rows, mut failure) = (Vec::new(), None);
         for _ in 0..MESSAGES_MAX {
             match self.inbound.message(&mut self.stream).await? {

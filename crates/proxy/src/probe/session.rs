@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::target::Target;
@@ -14,7 +13,7 @@ use crate::dial::{Dialled, Peer, Safety, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
-use crate::wire_io::{Inbound, ReadError};
+use crate::wire_io::{Inbound, ReadError, send};
 use pgweir_config::{Secret, ServerPassword, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
@@ -176,8 +175,7 @@ impl ProbeSession {
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
-        self.stream.write_all(&out).await.map_err(ReadError::Io)?;
-        self.stream.flush().await.map_err(ReadError::Io)?;
+        send(&mut self.stream, &out).await.map_err(ReadError::Io)?;
         let mut rows = Vec::new();
         let mut refused = None;
         loop {
