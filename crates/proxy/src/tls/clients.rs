@@ -6,9 +6,9 @@ use std::sync::Arc;
 use pgweir_config::{Authorities, Tls, TlsMode, TlsPart, Unfit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::Ticketer;
 use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::stream::{MaybeTls, Resumed};
 use super::{ALPN, certificate, keys};
@@ -76,12 +76,7 @@ pub(super) fn config(tls: &Tls) -> Result<Option<ServerConfig>, Unfit> {
         .with_client_cert_verifier(verifier);
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                keys::unfit(TlsPart::Key, "does not fit the certificate")
-            }
-            error => keys::unfit(TlsPart::Key, format!("cannot be used: {error}")),
-        })?;
+        .map_err(|error| keys::unfit_identity(&error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A client that comes again proves that it was here by a ticket that only this process reads, and
     // spares both sides the signature. More than one is of use only to those that open several at once.

@@ -10,12 +10,20 @@ use tokio_rustls::rustls::pki_types::{
 };
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    CipherSuite, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
+    self, CipherSuite, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
 pub(super) fn unfit(part: TlsPart, message: impl Into<String>) -> Unfit {
     let message = message.into();
     Unfit { part, message }
+}
+
+/// Why a certificate with its key is not taken.
+pub(super) fn unfit_identity(error: &rustls::Error) -> Unfit {
+    match error {
+        rustls::Error::InconsistentKeys(_) => unfit(TlsPart::Key, "does not fit the certificate"),
+        error => unfit(TlsPart::Key, format!("cannot be used: {error}")),
+    }
 }
 
 /// Certificates with what signed them, and the key of the first.

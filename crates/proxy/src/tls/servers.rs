@@ -149,12 +149,7 @@ pub(super) fn config(tls: &Tls) -> Result<ClientConfig, Unfit> {
             let (chain, key) = keys::identity(identity)?;
             builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|error| match error {
-                    rustls::Error::InconsistentKeys(_) => {
-                        keys::unfit(TlsPart::Key, "does not fit the certificate")
-                    }
-                    error => keys::unfit(TlsPart::Key, format!("cannot be used: {error}")),
-                })?
+                .map_err(|error| keys::unfit_identity(&error))?
         }
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
