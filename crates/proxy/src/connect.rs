@@ -1,6 +1,7 @@
 //! Opening a server connection: connect, log in, learn its settings.
 
 mod error;
+mod opening;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use pgweir_wire::auth::scram;
 use pgweir_wire::login::{
     Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
-use pgweir_wire::startup::MINOR_NEWEST;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
@@ -26,21 +26,22 @@ use crate::wire_io::{Inbound, send};
 use pgweir_config::{Secret, ServerAuth, ServerPassword, Tcp};
 
 pub(crate) use error::ConnectError;
+pub(crate) use opening::Opening;
 
 /// How the pooler logs in, for a pool or for its own eyes.
-pub(crate) struct Login<'a> {
-    pub(crate) user: String,
-    pub(crate) database: String,
-    pub(crate) secret: Option<&'a Secret>,
+struct Login<'a> {
+    user: String,
+    database: String,
+    secret: Option<&'a Secret>,
     /// The minor version of protocol 3 to ask for.
-    pub(crate) minor: u16,
-    pub(crate) keys: &'a mut Keys,
-    pub(crate) parameters: &'a [(String, String)],
-    pub(crate) connect_query: Option<&'a str>,
+    minor: u16,
+    keys: &'a mut Keys,
+    parameters: &'a [(String, String)],
+    connect_query: Option<&'a str>,
     /// What may be answered.
-    pub(crate) auth: ServerAuth,
+    auth: ServerAuth,
     /// What the connection protects.
-    pub(crate) safety: Safety,
+    safety: Safety,
 }
 
 /// The methods that are answered. Who listens on the way reads the password itself, so it is sent only where
@@ -138,68 +139,6 @@ pub(crate) async fn open(
     Ok((Box::new(Server::new(id, link, upstream)), welcome))
 }
 
-/// How a server is opened.
-struct Opening<'a> {
-    way: Way<'a>,
-    place: Place<'a>,
-    parameters: &'a [(String, String)],
-    connect_query: Option<&'a str>,
-    auth: ServerAuth,
-    /// Time for each attempt.
-    limit: Option<std::time::Duration>,
-}
-
-impl Opening<'_> {
-    /// Logs in with the password there is, and once more with a newer one if PostgreSQL refuses that and
-    /// there is one.
-    async fn run(
-        &self,
-        (password, vault): (&ServerPassword, &Vault),
-        keys: &mut Keys,
-    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
-        let fetched = vault.fetch(password, self.place).await;
-        let fetched = fetched.map_err(ConnectError::Password)?;
-        let outcome = self.attempt(fetched.secret.as_ref(), keys).await;
-        if !matches!(&outcome, Err(error) if error.is_about_password()) {
-            return outcome;
-        }
-        let renewed = match vault.refused(password, self.place, &fetched).await {
-            None => return outcome,
-            Some(renewed) => renewed.map_err(ConnectError::Password)?,
-        };
-        let outcome = self.attempt(renewed.secret.as_ref(), keys).await;
-        if matches!(&outcome, Err(error) if error.is_about_password()) {
-            vault.gives_no_better(password, self.place, &renewed).await;
-        }
-        outcome
-    }
-
-    async fn attempt(
-        &self,
-        secret: Option<&Secret>,
-        keys: &mut Keys,
-    ) -> Result<(Socket, Reached, LoggedIn), ConnectError> {
-        let login = Login {
-            user: self.place.user.to_owned(),
-            database: self.place.database.to_owned(),
-            secret,
-            minor: if keys.refuse_newer { 0 } else { MINOR_NEWEST },
-            keys,
-            parameters: self.parameters,
-            connect_query: self.connect_query,
-            auth: self.auth,
-            safety: Safety::default(),
-        };
-        let connecting = connect(self.way, login);
-        match self.limit {
-            None => connecting.await,
-            Some(limit) => tokio::time::timeout(limit, connecting)
-                .await
-                .unwrap_or(Err(ConnectError::Timeout(limit))),
-        }
-    }
-}
-
 /// Connects and logs in; again with protocol 3.0 where the server may know no other.
 async fn connect(
     way: Way<'_>,
@@ -225,7 +164,7 @@ async fn connect(
 ///
 /// # Errors
 /// PostgreSQL cannot be reached, does not let us in, or breaks the protocol.
-pub(crate) async fn enter(
+async fn enter(
     way: Way<'_>,
     login: &mut Login<'_>,
 ) -> Result<(Dialled, Reached, LoggedIn), ConnectError> {
@@ -256,7 +195,7 @@ async fn enter_by(
 ///
 /// # Errors
 /// PostgreSQL does not let us in, or breaks the protocol.
-pub(crate) async fn log_in(
+async fn log_in(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     login: &mut Login<'_>,
 ) -> Result<LoggedIn, ConnectError> {

@@ -8,8 +8,8 @@ use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
 
 use super::Place;
-use crate::connect::{ConnectError, Login, enter};
-use crate::dial::{Dialled, Safety, Way};
+use crate::connect::{ConnectError, Opening};
+use crate::dial::{Dialled, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{self, Vault};
@@ -95,14 +95,6 @@ impl Session {
         keys: &mut Keys,
         (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
-        let whose = vault::Place {
-            server: &source.server,
-            database: &place.database,
-            user: &place.user,
-            retry: super::RETRY_PAUSE,
-        };
-        let fetched = vault.fetch(&source.password, whose).await;
-        let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
         let mut parameters = vec![
             ("application_name".to_owned(), APPLICATION_NAME.to_owned()),
             ("client_encoding".to_owned(), "UTF8".to_owned()),
@@ -110,31 +102,26 @@ impl Session {
         if source.is_default_query {
             parameters.push(("search_path".to_owned(), "pg_catalog".to_owned()));
         }
-        let mut login = Login {
-            user: place.user.clone(),
-            database: place.database.clone(),
-            secret: fetched.secret.as_ref(),
-            minor: 0,
-            keys,
+        let opening = Opening {
+            way: Way {
+                server: &source.server,
+                tls: &source.tls,
+                tcp,
+                connectors,
+            },
+            place: vault::Place {
+                server: &source.server,
+                database: &place.database,
+                user: &place.user,
+                retry: super::RETRY_PAUSE,
+            },
             parameters: &parameters,
             connect_query: None,
             auth: source.server_auth,
-            safety: Safety::default(),
+            limit: None,
         };
-        let way = Way {
-            server: &source.server,
-            tls: &source.tls,
-            tcp,
-            connectors,
-        };
-        let entered = enter(way, &mut login).await;
-        if let Err(error) = &entered
-            && error.is_about_password()
-        {
-            // For the next attempt, which comes after a pause.
-            let _ = vault.refused(&source.password, whose, &fetched).await;
-        }
-        let (stream, ..) = entered.map_err(Failure::Login)?;
+        let entering = opening.once((&source.password, vault), keys);
+        let (stream, ..) = entering.await.map_err(Failure::Login)?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use pgweir_wire::backend::{self, ErrorView};
 use pgweir_wire::encode;
-use tokio::time::timeout;
 
 use super::target::Target;
-use crate::connect::{ConnectError, Login, enter};
-use crate::dial::{Dialled, Peer, Safety, Way};
+use crate::connect::{ConnectError, Opening};
+use crate::dial::{Dialled, Peer, Way};
 use crate::pool_handle::Keys;
 use crate::tls::servers::Connectors;
 use crate::vault::{Place, Vault};
 use crate::wire_io::{Inbound, ReadError, send};
-use pgweir_config::{Secret, ServerPassword, Tcp};
+use pgweir_config::{ServerPassword, Tcp};
 
 /// Rows taken of one answer: more sessions than any PostgreSQL is run with.
 const ROWS_MAX: usize = 20_000;
@@ -105,57 +104,26 @@ impl ProbeSession {
         mut entry: ProbeLogin,
         (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
     ) -> Result<Self, Failure> {
-        let limit = target.login_timeout.unwrap_or(LOGIN_TIMEOUT);
-        let (password, database, user) = (
-            entry.password.clone(),
-            entry.database.clone(),
-            entry.user.clone(),
-        );
-        let place = Place {
-            server: &target.address,
-            database: &database,
-            user: &user,
-            retry: target.retry,
-        };
-        let fetched = vault.fetch(&password, place).await;
-        let fetched = fetched.map_err(|error| Failure::Login(ConnectError::Password(error)))?;
-        let secret = fetched.secret.as_ref();
-        let way = Way {
-            server: &target.address,
-            tls: &target.tls,
-            tcp,
-            connectors,
-        };
-        let outcome = timeout(limit, Self::connect(target, way, &mut entry, secret))
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(limit)));
-        if let Err(error) = &outcome
-            && error.is_about_password()
-        {
-            // For the next attempt, which comes after a pause.
-            let _ = vault.refused(&password, place, &fetched).await;
-        }
-        outcome.map_err(Failure::Login)
-    }
-
-    async fn connect(
-        target: &Target,
-        way: Way<'_>,
-        entry: &mut ProbeLogin,
-        secret: Option<&Secret>,
-    ) -> Result<Self, ConnectError> {
-        let mut login = Login {
-            user: entry.user.clone(),
-            database: entry.database.clone(),
-            secret,
-            minor: 0,
-            keys: &mut entry.keys,
+        let opening = Opening {
+            way: Way {
+                server: &target.address,
+                tls: &target.tls,
+                tcp,
+                connectors,
+            },
+            place: Place {
+                server: &target.address,
+                database: &entry.database,
+                user: &entry.user,
+                retry: target.retry,
+            },
             parameters: &[("application_name".to_owned(), APPLICATION_NAME.to_owned())],
             connect_query: None,
             auth: target.auth,
-            safety: Safety::default(),
+            limit: Some(target.login_timeout.unwrap_or(LOGIN_TIMEOUT)),
         };
-        let (stream, reached, _) = enter(way, &mut login).await?;
+        let entering = opening.once((&entry.password, vault), &mut entry.keys);
+        let (stream, reached, _) = entering.await.map_err(Failure::Login)?;
         Ok(Self {
             stream,
             inbound: Inbound::new(MESSAGE_MAX),
