@@ -369,13 +369,8 @@ impl Checker<'_> {
 
     /// Reports a problem with a value, where it was given.
     fn at(&mut self, chain: &Chain<'_>, found: &Found<'_>, message: String) {
-        let key = match found.level {
-            Some(level) => key_of(&level.path, found.setting.name_in(level.scope)),
-            None => chain.key(found.setting.name),
-        };
-        let value = found.setting.kind.show(&found.parsed);
-        self.problems
-            .push(Problem::new(found.origin, key, message).with_value(value));
+        let otherwise = chain.key(found.setting.name);
+        self.problems.push(found.problem(otherwise, message));
     }
 
     fn report(&mut self, origin: &Origin, key: &str, message: String) {

@@ -212,7 +212,7 @@ impl Reader<'_> {
             }
         };
         let [certificate, key] = [(NAMES[0], certificate), (NAMES[1], key)]
-            .map(|(name, written)| self.good(name, self.file(&written)));
+            .map(|(name, written)| self.good(name, self.outside.read(self.folder, &written)));
         let pem = Pem {
             certificate: certificate?,
             key: key?,
@@ -254,22 +254,13 @@ impl Reader<'_> {
         otlp
     }
 
-    fn file(&self, written: &str) -> Result<String, String> {
-        (self.outside.file)(&self.folder.join(written))
-            .map_err(|error| format!("cannot be read: {error}"))
-    }
-
     /// The value, or a problem with the setting.
     fn good<T>(&mut self, name: &str, outcome: Result<T, String>) -> Option<T> {
         outcome.map_err(|message| self.report(name, message)).ok()
     }
 
     fn report(&mut self, name: &str, message: String) {
-        let found = self.globals.find(name);
-        let mut problem = Problem::new(found.origin, self.globals.key(name), message);
-        if !found.setting.leads_to_secret() {
-            problem = problem.with_value(found.setting.kind.show(&found.parsed));
-        }
+        let problem = self.globals.problem(name, message);
         self.problems.push(problem);
     }
 }

@@ -104,6 +104,21 @@ pub(super) struct Found<'a> {
     pub(super) broken: bool,
 }
 
+impl Found<'_> {
+    /// A problem with the value, where it was given; `otherwise` is the key to name if it is the default.
+    pub(super) fn problem(&self, otherwise: String, message: String) -> Problem {
+        let key = match self.level {
+            Some(level) => key_of(&level.path, self.setting.name_in(level.scope)),
+            None => otherwise,
+        };
+        let problem = Problem::new(self.origin, key, message);
+        if self.setting.leads_to_secret() {
+            return problem;
+        }
+        problem.with_value(self.setting.kind.show(&self.parsed))
+    }
+}
+
 impl<'a> Chain<'a> {
     /// A chain of `levels`, the most special first.
     pub(super) fn new(levels: &[&'a Level]) -> Self {
@@ -146,6 +161,11 @@ impl<'a> Chain<'a> {
     /// The full name of a setting in the most special section.
     pub(super) fn key(&self, name: &str) -> String {
         key_of(self.levels.first().map_or("", |level| &level.path), name)
+    }
+
+    /// A problem with the value that holds.
+    pub(super) fn problem(&self, name: &str, message: String) -> Problem {
+        self.find(name).problem(self.key(name), message)
     }
 
     /// The value that holds, as the type that it is needed in.

@@ -27,6 +27,16 @@ pub struct Outside<'a> {
     pub tls: &'a dyn Fn(TlsSide, &Tls) -> Result<(), Unfit>,
 }
 
+impl Outside<'_> {
+    /// The content of the file that a setting names, as seen from the configuration's folder.
+    ///
+    /// # Errors
+    /// A sentence about the setting.
+    pub(super) fn read(&self, folder: &Path, written: &str) -> Result<String, String> {
+        (self.file)(&folder.join(written)).map_err(|error| format!("cannot be read: {error}"))
+    }
+}
+
 /// Which of the two is wrong, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unusable {

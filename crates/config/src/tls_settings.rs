@@ -206,10 +206,8 @@ impl Reader<'_> {
     /// The content of the file that a setting names.
     fn file(&mut self, name: &str) -> Option<String> {
         let written = self.chain.get::<Option<String>>(name)?;
-        let content = (self.outside.file)(&self.folder.join(written));
-        content
-            .map_err(|error| self.report(name, format!("cannot be read: {error}")))
-            .ok()
+        let content = self.outside.read(self.folder, &written);
+        content.map_err(|message| self.report(name, message)).ok()
     }
 
     fn versions(&mut self) -> (TlsVersion, TlsVersion) {
@@ -262,14 +260,10 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, name: &str, message: String) {
-        let found = self.chain.find(name);
-        let level = found.level.or(self.chain.levels.last().copied());
-        let key = level.map_or_else(
-            || self.chain.key(name),
-            |level| pgweir_settings::text::key_of(&level.path, name),
-        );
-        let value = found.setting.kind.show(&found.parsed);
-        let problem = Problem::new(found.origin, key, message).with_value(value);
+        // Defaults are the same for all databases.
+        let general = self.chain.levels.last().map_or("", |level| &level.path);
+        let key = pgweir_settings::text::key_of(general, name);
+        let problem = self.chain.find(name).problem(key, message);
         self.problems.push(problem);
     }
 }

@@ -64,18 +64,9 @@ pub(super) fn keys(
     (folder, outside): (&Path, &Outside<'_>),
     problems: &mut Vec<Problem>,
 ) -> TokenKeys {
-    let mut report = |name: &str, message: String| {
-        let found = globals.find(name);
-        let mut problem = Problem::new(found.origin, globals.key(name), message);
-        if !found.setting.leads_to_secret() {
-            problem = problem.with_value(found.setting.kind.show(&found.parsed));
-        }
-        problems.push(problem);
-    };
+    let mut report = |name: &str, message| problems.push(globals.problem(name, message));
     let given = |name: &str| globals.get::<Option<String>>(name);
-    let file = |written: &str| {
-        (outside.file)(&folder.join(written)).map_err(|error| format!("cannot be read: {error}"))
-    };
+    let file = |written: &str| outside.read(folder, written);
     let mut keys = TokenKeys {
         audience: given(names.audience),
         ..TokenKeys::default()
