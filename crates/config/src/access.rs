@@ -1,8 +1,9 @@
 //! What a client has to show before it is let in: a decision without I/O.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::Config;
+use super::{Config, Ldap};
 
 /// How clients prove who they are (`auth_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum AuthType {
     Peer,
     /// A JSON Web Token in place of the password.
     Jwt,
+    /// The password in clear text, which PAM judges.
+    Pam,
+    /// The password in clear text, which a directory judges.
+    Ldap,
     /// What `auth_hba_file` says.
     Hba,
 }
@@ -46,6 +51,24 @@ pub enum Method {
     Cert,
     /// By a token that names it.
     Jwt,
+    /// By a password in clear text that PAM finds right.
+    Pam,
+    /// By a password in clear text that a directory finds right.
+    Ldap,
+}
+
+/// Who judges a password that is no secret of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge<'a> {
+    /// PAM, for a service; `None` is the one that `auth_pam_service` names.
+    Pam {
+        /// Its name, that of a file in `/etc/pam.d`.
+        service: Option<&'a str>,
+        /// PAM is told the name of the client's host in place of its address.
+        uses_host_name: bool,
+    },
+    /// A directory.
+    Ldap(&'a Arc<Ldap>),
 }
 
 /// What is known of a connection before anybody says who is there.
@@ -124,6 +147,8 @@ pub enum Replication {
 pub struct Demand<'a> {
     /// How it proves who it is.
     pub method: Method,
+    /// Who judges a password, with [`Method::Pam`] and [`Method::Ldap`] alone.
+    pub judge: Option<Judge<'a>>,
     /// The map by which names of the system or of certificates are users; without one they are the same.
     pub map: Option<&'a str>,
     /// What its certificate has to say.
@@ -177,6 +202,7 @@ impl Config {
     /// # Errors
     /// Nothing would do.
     pub fn demand(&self, attempt: &Attempt<'_>) -> Result<Demand<'_>, Refused> {
+        let mut judge = None;
         let (method, certificate) = match self.auth_type {
             AuthType::Any => (Method::Any, CertificateDemand::None),
             AuthType::Trust => (Method::Trust, CertificateDemand::None),
@@ -185,6 +211,18 @@ impl Config {
             AuthType::ScramSha256 => (Method::ScramSha256, CertificateDemand::None),
             AuthType::Cert => (Method::Cert, CertificateDemand::CommonName),
             AuthType::Jwt => (Method::Jwt, CertificateDemand::None),
+            AuthType::Pam => {
+                judge = Some(Judge::Pam {
+                    service: None,
+                    uses_host_name: false,
+                });
+                (Method::Pam, CertificateDemand::None)
+            }
+            AuthType::Ldap => {
+                let ldap = self.ldap.as_ref();
+                judge = Some(Judge::Ldap(ldap.expect("auth_type ldap has to have it")));
+                (Method::Ldap, CertificateDemand::None)
+            }
             AuthType::Peer => (Method::Peer, CertificateDemand::None),
             AuthType::Hba => return self.hba.demand(attempt),
         };
@@ -196,6 +234,7 @@ impl Config {
             _ if certificate.is_asked_for() && !has_certificate => Err(Refused::NoCertificate),
             Peer::Tcp(_) | Peer::Unix(_) => Ok(Demand {
                 method,
+                judge,
                 map: None,
                 certificate,
             }),
@@ -208,7 +247,13 @@ impl Method {
     pub fn needs_secret(self) -> bool {
         match self {
             Self::Password | Self::Md5 | Self::ScramSha256 => true,
-            Self::Any | Self::Trust | Self::Peer | Self::Cert | Self::Jwt => false,
+            Self::Any
+            | Self::Trust
+            | Self::Peer
+            | Self::Cert
+            | Self::Jwt
+            | Self::Pam
+            | Self::Ldap => false,
         }
     }
 }

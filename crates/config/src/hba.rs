@@ -8,6 +8,8 @@
 mod address;
 mod rule;
 
+pub(super) use rule::pam_service;
+
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +17,11 @@ use std::path::Path;
 
 use pgweir_settings::{Origin, Problem};
 
-use super::access::{Attempt, Demand, Method, Peer, Refused, Replication};
+use super::access::{Attempt, Demand, Judge, Method, Peer, Refused, Replication};
+use super::ldap::Ldap;
 use super::outside::Outside;
 use super::records;
-use rule::{Answer, Kind, Rule};
+use rule::{Answer, Kind, Rule, RuleJudge};
 
 /// All rules, in their order.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +59,17 @@ impl Hba {
         }
         Ok(Demand {
             method,
+            judge: match &rule.judge {
+                RuleJudge::Here => None,
+                RuleJudge::Pam {
+                    service,
+                    uses_host_name,
+                } => Some(Judge::Pam {
+                    service: service.as_deref(),
+                    uses_host_name: *uses_host_name,
+                }),
+                RuleJudge::Ldap(ldap) => Some(Judge::Ldap(ldap)),
+            },
             map: rule.map.as_deref(),
             certificate: rule.certificate,
         })
@@ -66,6 +80,20 @@ impl Hba {
         let rules = self.rules.iter();
         let taking = rules.filter(|rule| rule.answer == Answer::Ask(Method::Jwt));
         taking.map(|rule| &rule.origin)
+    }
+
+    /// Whether PAM or a directory says who there is.
+    pub(super) fn asks_others(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.judge != RuleJudge::Here)
+    }
+
+    /// The directories that rules ask, with the place of the rule.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (&Origin, &Ldap)> {
+        self.rules.iter().filter_map(|rule| match &rule.judge {
+            RuleJudge::Ldap(ldap) => Some((&rule.origin, &**ldap)),
+            RuleJudge::Here | RuleJudge::Pam { .. } => None,
+        })
     }
 
     /// The maps that rules ask for, with the place of the rule.

@@ -14,6 +14,7 @@ mod env;
 pub mod hba;
 mod http;
 pub mod ident;
+mod ldap;
 mod level;
 mod listen;
 mod listing;
@@ -51,6 +52,7 @@ use std::time::Duration;
 
 pub use access::AuthType;
 pub use http::{Compat, Http, Otlp};
+pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
@@ -132,6 +134,12 @@ pub struct Config {
     pub token_keys: TokenKeys,
     /// What of a token names the user (`auth_jwt_claim`).
     pub token_claim: String,
+    /// Service of PAM that is asked where a rule names none (`auth_pam_service`).
+    pub pam_service: String,
+    /// Directory that is asked with `auth_type = "ldap"` (`auth_ldap_options`).
+    pub ldap: Option<Arc<Ldap>>,
+    /// What directories are spoken to with, where that is TLS (`auth_ldap_tls_ca_file`).
+    pub ldap_tls: Arc<Tls>,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
@@ -177,6 +185,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether users come in that are listed nowhere: any name does, or others say who there is.
+    fn lets_unlisted_in(&self) -> bool {
+        let by_rules = self.auth_type == AuthType::Hba && self.hba.asks_others();
+        by_rules
+            || matches!(
+                self.auth_type,
+                AuthType::Any | AuthType::Pam | AuthType::Ldap
+            )
+    }
+
     /// A user that has no section and no secret here.
     pub fn unlisted_user(&self, name: &str) -> User {
         User {

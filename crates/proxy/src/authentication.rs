@@ -5,6 +5,7 @@
 
 mod accounts;
 mod exchange;
+mod judged;
 mod networks;
 mod texts;
 mod verifiers;
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::access::token_keys;
+use crate::judges::Judges;
 use crate::latest::Latest;
 use crate::login_end::LoginEnd;
 use crate::lookups::{self, Found, Lookups};
@@ -65,6 +67,7 @@ pub(crate) struct Authentication {
     /// Those that clients' tokens are signed with.
     token_keys: Latest<Config, Arc<Keys>>,
     hashing: Semaphore,
+    judges: Judges,
 }
 
 impl Authentication {
@@ -74,6 +77,7 @@ impl Authentication {
             lookups,
             token_keys: Latest::default(),
             hashing: Semaphore::new(HASHING_MAX),
+            judges: Judges::default(),
         }
     }
 
@@ -117,6 +121,10 @@ impl Authentication {
             out,
             stranger,
         };
+        if let Some(judge) = demand.judge {
+            let asking = self.by_judge(&mut exchange, config, claim, (&demand, judge));
+            return Box::pin(asking).await;
+        }
         if method == Method::Jwt {
             let token = exchange.by_password().await?;
             if !self.is_named_by_token(config, &demand, claim, token).await {

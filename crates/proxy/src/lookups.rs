@@ -41,7 +41,7 @@ const PLACES_MAX: usize = 64;
 const DOUBTFUL_AGE: Duration = Duration::from_secs(1);
 
 /// Longest name of a user in PostgreSQL; it would take a longer one for that of another.
-const NAME_MAX: usize = 63;
+pub(crate) const NAME_MAX: usize = 63;
 
 /// Where a user is looked up, and how.
 #[derive(Debug, PartialEq, Eq, Hash)]

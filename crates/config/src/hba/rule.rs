@@ -1,11 +1,14 @@
 //! One rule, read from its record.
 
+use std::sync::Arc;
+
 use pgweir_settings::text::printable;
 use pgweir_settings::{Origin, Problem, nearest};
 
 use super::address::Addresses;
 use crate::access::{CertificateDemand, Method};
 use crate::ident::MEMBERS;
+use crate::ldap::{Ldap, LdapOptions, is_one};
 use crate::pattern::Pattern;
 use crate::records::{Record, Token};
 
@@ -19,6 +22,7 @@ pub(super) struct Rule {
     /// Every address, for clients that have none.
     pub(super) addresses: Addresses,
     pub(super) answer: Answer,
+    pub(super) judge: RuleJudge,
     pub(super) map: Option<String>,
     pub(super) certificate: CertificateDemand,
 }
@@ -63,6 +67,20 @@ pub(super) enum Answer {
     Reject,
     /// It has to prove who it is.
     Ask(Method),
+}
+
+/// Who judges a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RuleJudge {
+    /// The pooler, if one is asked for.
+    Here,
+    /// PAM.
+    Pam {
+        service: Option<String>,
+        uses_host_name: bool,
+    },
+    /// A directory.
+    Ldap(Arc<Ldap>),
 }
 
 impl Rule {
@@ -118,15 +136,29 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
         users,
         addresses,
         answer,
+        judge: RuleJudge::Here,
         map: None,
         certificate: CertificateDemand::None,
     };
-    let mut by_distinguished_name = false;
+    if answer == Answer::Ask(Method::Pam) {
+        rule.judge = RuleJudge::Pam {
+            service: None,
+            uses_host_name: false,
+        };
+    }
+    let mut parts = Parts::default();
+    let mut is_whole = true;
     for token in fields.flatten() {
-        if let Err(message) = option(token, &mut rule, &mut by_distinguished_name) {
+        if let Err(message) = option(token, &mut rule, &mut parts) {
             report(message);
+            is_whole = false;
         }
     }
+    // Options that are wrong themselves say nothing about those that are missing.
+    if answer == Answer::Ask(Method::Ldap) && is_whole {
+        rule.judge = RuleJudge::Ldap(Arc::new(parts.ldap.finish()?));
+    }
+    let by_distinguished_name = parts.by_distinguished_name;
     if rule.answer == Answer::Ask(Method::Cert) {
         if rule.certificate == CertificateDemand::Any {
             report("has clientcert=verify-ca, and cert looks at the name as well".to_owned());
@@ -149,6 +181,13 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
         report("has map, which only peer, cert, jwt and clientcert=verify-full use".to_owned());
     }
     Ok(rule)
+}
+
+/// Options that mean something only together.
+#[derive(Default)]
+struct Parts {
+    by_distinguished_name: bool,
+    ldap: LdapOptions,
 }
 
 fn single<'a>(field: &'a [Token], what: &str) -> Result<&'a Token, String> {
@@ -228,6 +267,8 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
         "ident" if kind == Kind::Local => Method::Peer,
         "cert" => Method::Cert,
         "jwt" => Method::Jwt,
+        "pam" => Method::Pam,
+        "ldap" => Method::Ldap,
         "plain" => return Err("has method plain, which is called password here".to_owned()),
         text if NOT_YET.contains(&text) => {
             return Err(format!(
@@ -245,9 +286,9 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
     Ok(Answer::Ask(method))
 }
 
-fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> Result<(), String> {
-    let text = printable(&token.text);
+fn option(token: &Token, rule: &mut Rule, parts: &mut Parts) -> Result<(), String> {
     let Some((name, value)) = token.text.split_once('=') else {
+        let text = printable(&token.text);
         return Err(format!("has \"{text}\" where name=value may stand"));
     };
     match (name, value) {
@@ -269,15 +310,46 @@ fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> R
         }
         ("clientcert", _) => Err("has clientcert that is not verify-ca or verify-full".to_owned()),
         ("clientname", "CN" | "DN") => {
-            *by_distinguished_name = value == "DN";
+            parts.by_distinguished_name = value == "DN";
             Ok(())
         }
         ("clientname", _) => Err("has clientname that is not CN or DN".to_owned()),
+        ("pamservice" | "pam_use_hostname", _) => match &mut rule.judge {
+            RuleJudge::Pam { service, .. } if name == "pamservice" => {
+                *service = Some(pam_service(value)?);
+                Ok(())
+            }
+            RuleJudge::Pam { uses_host_name, .. } => {
+                *uses_host_name = is_one(name, value)?;
+                Ok(())
+            }
+            RuleJudge::Here | RuleJudge::Ldap(_) => Err(format!("has {name}, which only pam uses")),
+        },
+        (name, value) if LdapOptions::NAMES.contains(&name) => match rule.answer {
+            Answer::Ask(Method::Ldap) => parts.ldap.set(name, value),
+            Answer::Ask(_) | Answer::Reject => Err(format!("has {name}, which only ldap uses")),
+        },
         _ => {
             let name = printable(name);
-            Err(unknown(&name, "option", &OPTIONS))
+            let known = [&OPTIONS[..], &LdapOptions::NAMES].concat();
+            Err(unknown(&name, "option", &known))
         }
     }
+}
+
+/// The name of a service of PAM, which is that of a file.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn pam_service(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(is_name) {
+        let shown = printable(text);
+        return Err(format!(
+            "has \"{shown}\" for a service of PAM, which is the name of a file in /etc/pam.d"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn unknown(text: &str, what: &str, known: &[&'static str]) -> String {
@@ -299,7 +371,7 @@ const KINDS: [&str; 6] = [
     "hostgssenc",
     "hostnogssenc",
 ];
-const METHODS: [&str; 8] = [
+const METHODS: [&str; 10] = [
     "trust",
     "reject",
     "scram-sha-256",
@@ -308,9 +380,15 @@ const METHODS: [&str; 8] = [
     "peer",
     "cert",
     "jwt",
+    "pam",
+    "ldap",
 ];
-const OPTIONS: [&str; 3] = ["map", "clientcert", "clientname"];
+const OPTIONS: [&str; 5] = [
+    "map",
+    "clientcert",
+    "clientname",
+    "pamservice",
+    "pam_use_hostname",
+];
 /// Methods of PostgreSQL that are missing here.
-const NOT_YET: [&str; 9] = [
-    "gss", "sspi", "ident", "ldap", "radius", "pam", "bsd", "oauth", "krb5",
-];
+const NOT_YET: [&str; 7] = ["gss", "sspi", "ident", "radius", "bsd", "oauth", "krb5"];

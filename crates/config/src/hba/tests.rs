@@ -100,6 +100,8 @@ fn decide(hba: &Hba, who: &str) -> String {
                 Method::Peer => "peer",
                 Method::Cert => "cert",
                 Method::Jwt => "jwt",
+                Method::Pam => "pam",
+                Method::Ldap => "ldap",
             };
             match demand.map {
                 Some(map) => format!("{method} {map}"),
@@ -266,7 +268,7 @@ fn expressions_and_sameuser_choose_by_name() {
     assert_eq!(
         read(text, &[]).unwrap_err(),
         [
-            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt"
+            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt, pam, ldap"
         ]
     );
     check(
@@ -276,6 +278,58 @@ fn expressions_and_sameuser_choose_by_name() {
             ("bob@tenant_1 1.1.1.1", "none"),
             ("tim@tenant_1 1.1.1.1", "trust"),
             ("tim@tenant_x 1.1.1.1", "none"),
+        ],
+    );
+}
+
+#[test]
+fn pam_and_directories_have_options_of_their_own() {
+    let text = "\
+        local all a pam\n\
+        host all b all pam pamservice=other pam_use_hostname=1\n\
+        host all c all ldap ldapserver=\"x y\" ldapprefix=\"uid=\" ldapsuffix=\",dc=z\"\n";
+    let hba = read(text, &[]).unwrap();
+    let judge = |user: &str, channel: &Channel| {
+        let attempt = Attempt {
+            user,
+            database: "d",
+            replication: Replication::No,
+            channel,
+            networks: &networks,
+        };
+        let demand = hba.demand(&attempt).unwrap();
+        format!("{:?} {:?}", demand.method, demand.judge)
+    };
+    let local = Channel::in_the_clear(Peer::Unix(None));
+    let far = Channel::in_the_clear(Peer::Tcp([1, 1, 1, 1].into()));
+    assert_eq!(
+        judge("a", &local),
+        "Pam Some(Pam { service: None, uses_host_name: false })"
+    );
+    assert_eq!(
+        judge("b", &far),
+        "Pam Some(Pam { service: Some(\"other\"), uses_host_name: true })"
+    );
+    assert_eq!(
+        judge("c", &far),
+        "Ldap Some(Ldap(Ldap([\"x\", \"y\"], ..)))"
+    );
+    check_problems(
+        "host all all all ldap\n\
+         host all all all ldap ldapserver=x ldapsufix=y\n\
+         host all all all pam ldapserver=x\n\
+         host all all all ldap ldapserver=x ldapprefix=y pamservice=z\n\
+         host all all all pam pamservice=../x\n\
+         host all all all pam pam_use_hostname=yes\n\
+         host all all all reject ldapserver=x\n",
+        &[
+            "hba.conf:1: needs ldapserver or ldapurl, which say where LDAP is",
+            "hba.conf:2: has an unknown option ldapsufix; did you mean ldapsuffix?",
+            "hba.conf:3: has ldapserver, which only ldap uses",
+            "hba.conf:4: has pamservice, which only pam uses",
+            "hba.conf:5: has \"../x\" for a service of PAM, which is the name of a file in /etc/pam.d",
+            "hba.conf:6: has pam_use_hostname that is not 1 or 0",
+            "hba.conf:7: has ldapserver, which only ldap uses",
         ],
     );
 }
@@ -332,7 +386,7 @@ fn all_mistakes_are_told_with_their_lines() {
          host all all 10.0.0.1 trust\n\
          host all all 10.0.0.1 ::1 trust\n\
          host samerole +admins,/( all trust\n\
-         host all all all ldap\n\
+         host all all all gss\n\
          host all all all peer\n\
          host all all all cert\n\
          host all all all trust map=x\n\
@@ -356,11 +410,11 @@ fn all_mistakes_are_told_with_their_lines() {
             "hba.conf:9: has samerole: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
             "hba.conf:9: has +admins: it names the members of a role, which only PostgreSQL knows; list the users, or write /expression",
             "hba.conf:9: has a regular expression that cannot be used: unclosed group",
-            "hba.conf:10: has method ldap, which is not supported yet by this version",
+            "hba.conf:10: has method gss, which is not supported yet by this version",
             "hba.conf:11: has method peer, which only local connections can use",
             "hba.conf:12: has method cert, which only hostssl connections can use",
             "hba.conf:13: has map, which only peer, cert, jwt and clientcert=verify-full use",
-            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname",
+            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname, pamservice, pam_use_hostname, ldapserver, ldapport, ldapscheme, ldaptls, ldapprefix, ldapsuffix, ldapbasedn, ldapbinddn, ldapbindpasswd, ldapsearchattribute, ldapsearchfilter, ldapurl",
             "hba.conf:14: has \"so\" where name=value may stand",
             "hba.conf:14: has clientcert, which only hostssl connections can use",
             "hba.conf:15: has a list for the address, which is one word",

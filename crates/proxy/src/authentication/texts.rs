@@ -12,6 +12,8 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
         Method::Cert => (SqlState::INVALID_AUTHORIZATION, "certificate"),
         Method::Any | Method::Trust => (SqlState::INVALID_AUTHORIZATION, "\"trust\""),
         Method::Jwt => (SqlState::INVALID_PASSWORD, "token"),
+        Method::Pam => (SqlState::INVALID_AUTHORIZATION, "PAM"),
+        Method::Ldap => (SqlState::INVALID_AUTHORIZATION, "LDAP"),
         Method::Password | Method::Md5 | Method::ScramSha256 => {
             (SqlState::INVALID_PASSWORD, "password")
         }
@@ -37,7 +39,9 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
         | Method::ScramSha256
         | Method::Peer
         | Method::Cert
-        | Method::Jwt => failed(method, user),
+        | Method::Jwt
+        | Method::Pam
+        | Method::Ldap => failed(method, user),
     }
 }
 

@@ -233,7 +233,9 @@ fn usual(method: Method) -> Look {
         | Method::Trust
         | Method::Peer
         | Method::Cert
-        | Method::Jwt => Look::Scram {
+        | Method::Jwt
+        | Method::Pam
+        | Method::Ldap => Look::Scram {
             iterations: scram::ITERATIONS_DEFAULT,
             salt_len: 16,
         },
