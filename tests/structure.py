@@ -47,6 +47,7 @@ IMPURE = {
     "smol": set(),
     "socket2": {"proxy", "http"},
     "if-addrs": {"proxy"},
+    "dns-lookup": {"proxy"},
     "libloading": {"pam"},
     "libc": {"pam"},
     "rustix": {"proxy", "http", "cli", "cluster", "sqlx", "bench-rig", "e2e"},

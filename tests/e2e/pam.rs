@@ -230,11 +230,12 @@ fn rules_name_services_of_their_own() {
     let hba = folder.path().join("pg_hba.conf");
     let rules = "host app all all pam pamservice=database\n\
                  host near all all pam pamservice=near\n\
+                 host named all all pam pamservice=near pam_use_hostname=1\n\
                  host unknown all all pam pamservice=nowhere\n\
                  host system all all pam\n";
     fs::write(&hba, rules).unwrap();
     let mut config = config(&role, "hba").set("auth_hba_file", &hba.display().to_string());
-    for name in ["near", "unknown", "system"] {
+    for name in ["near", "named", "unknown", "system"] {
         config = config
             .database(name, "host", "127.0.0.1")
             .database(name, "port", shared().port())
@@ -243,8 +244,10 @@ fn rules_name_services_of_their_own() {
     let pooler = system.start(&config);
     let target = role.through(&pooler);
     Client::log_in(&target);
+    Client::log_in(&target.clone().database("named"));
     for (database, password) in [
         ("app", "wrong"),
+        ("named", "wrong"),
         ("near", PASSWORD),
         ("unknown", PASSWORD),
         ("system", PASSWORD),

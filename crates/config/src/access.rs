@@ -126,6 +126,8 @@ pub struct Attempt<'a> {
     pub channel: &'a Channel,
     /// The networks that this machine is in, with its own addresses.
     pub networks: &'a dyn Fn() -> Vec<Network>,
+    /// Whether the user is a member of a role, directly or not, as far as that is known.
+    pub is_member: &'a dyn Fn(&str) -> Option<bool>,
 }
 
 /// A network that a machine is in: its own address there, and the mask.
@@ -185,7 +187,7 @@ impl CertificateDemand {
 
 /// Why nothing that a client could show would let it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum Refused<'a> {
     /// `auth_type` is peer, and the connection comes over TCP.
     NotLocal,
     /// A certificate is asked for, and the connection has none.
@@ -194,6 +196,9 @@ pub enum Refused {
     Rejected,
     /// No rule fits.
     NoEntry,
+    /// Whether a rule fits depends on whether the user is a member of this role, which is not known yet. To be
+    /// asked again when it is.
+    UnknownMember(&'a str),
 }
 
 impl Config {
@@ -201,7 +206,7 @@ impl Config {
     ///
     /// # Errors
     /// Nothing would do.
-    pub fn demand(&self, attempt: &Attempt<'_>) -> Result<Demand<'_>, Refused> {
+    pub fn demand<'a: 'b, 'b>(&'a self, attempt: &Attempt<'b>) -> Result<Demand<'a>, Refused<'b>> {
         let mut judge = None;
         let (method, certificate) = match self.auth_type {
             AuthType::Any => (Method::Any, CertificateDemand::None),

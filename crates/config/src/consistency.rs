@@ -40,12 +40,16 @@ pub(super) fn check(
     checker.listeners();
     checker.whole_seconds();
     checker.rules();
+    let looks_up = config.auth.is_some() || databases.iter().any(|one| one.value.auth.is_some());
+    if !looks_up {
+        checker.members();
+    }
     if databases.is_empty() {
         checker.missing("serves no database: add a section [databases.NAME]");
     }
     let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
-    let looks_up = config.auth.is_some() || databases.iter().any(|one| one.value.auth.is_some());
-    if users.is_empty() && !auth_file && !looks_up && !config.lets_unlisted_in() {
+    let is_for_all = config.auth_type == AuthType::Any || config.has_judges();
+    if users.is_empty() && !auth_file && !looks_up && !is_for_all {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
     for database in databases {
@@ -145,6 +149,15 @@ impl Checker<'_> {
             if !self.config.ident.has(map) {
                 self.problems.push(unknown_map(origin, map));
             }
+        }
+    }
+
+    /// Nobody can be asked who is a member of which role.
+    fn members(&mut self) {
+        for origin in self.config.hba.about_members() {
+            let message =
+                "is about the members of a role, which PostgreSQL is asked for; set auth_user";
+            self.problems.push(Problem::new(origin, "", message));
         }
     }
 

@@ -185,14 +185,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether users come in that are listed nowhere: any name does, or others say who there is.
-    fn lets_unlisted_in(&self) -> bool {
-        let by_rules = self.auth_type == AuthType::Hba && self.hba.asks_others();
-        by_rules
-            || matches!(
-                self.auth_type,
-                AuthType::Any | AuthType::Pam | AuthType::Ldap
-            )
+    /// Whether others may judge passwords, PAM or a directory: they say who there is, and servers may be
+    /// logged in with what a client has sent.
+    pub fn has_judges(&self) -> bool {
+        match self.auth_type {
+            AuthType::Pam | AuthType::Ldap => true,
+            AuthType::Hba => self.hba.asks_others(),
+            AuthType::Any
+            | AuthType::Trust
+            | AuthType::Plain
+            | AuthType::Md5
+            | AuthType::ScramSha256
+            | AuthType::Cert
+            | AuthType::Peer
+            | AuthType::Jwt => false,
+        }
     }
 
     /// A user that has no section and no secret here.

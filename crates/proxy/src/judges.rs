@@ -1,8 +1,10 @@
 //! Who judges passwords that are no secrets of the pooler: PAM, and directories.
 
+mod hosts;
 mod ldap;
 mod pam;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 use crate::lookups::NAME_MAX;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
+use hosts::Hosts;
 use ldap::Directories;
 use pam::Pam;
 
@@ -30,8 +33,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) user: &'a str,
     /// Not empty.
     pub(crate) password: &'a [u8],
-    /// Its host or address; empty over a unix socket.
-    pub(crate) host: &'a str,
+    /// Where it is; `None` over a unix socket.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What a judge says of a password.
@@ -47,6 +50,7 @@ pub(super) enum Judgement {
 pub(crate) struct Judges {
     pam: Pam,
     directories: Directories,
+    hosts: Hosts,
 }
 
 impl Judges {
@@ -71,10 +75,16 @@ impl Judges {
         let judgement = match judge {
             // PostgreSQL would take it for the name of another user.
             _ if asked.user.len() > NAME_MAX => Some(Judgement::Wrong(Duration::ZERO)),
-            Judge::Pam { service, .. } => {
-                let service = service.unwrap_or(&config.pam_service);
-                self.pam.ask(config, service, asked).await
-            }
+            Judge::Pam {
+                service,
+                uses_host_name,
+            } => match self.host(asked.address, uses_host_name).await {
+                Some(host) => {
+                    let service = service.unwrap_or(&config.pam_service);
+                    self.pam.ask(config, service, (asked, &host)).await
+                }
+                None => None,
+            },
             Judge::Ldap(ldap) => self.directories.ask(config, ldap, asked).await,
         };
         drop(aside);
@@ -87,6 +97,15 @@ impl Judges {
                 Ok(false)
             }
             None => Err(unanswered(name)),
+        }
+    }
+
+    /// Where the client is, as PAM is told; empty over a unix socket. `None` if that is not known in time.
+    async fn host(&self, address: Option<IpAddr>, by_name: bool) -> Option<String> {
+        match address {
+            Some(address) if by_name => self.hosts.name(address).await,
+            Some(address) => Some(address.to_string()),
+            None => Some(String::new()),
         }
     }
 }

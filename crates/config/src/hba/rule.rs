@@ -7,10 +7,10 @@ use pgweir_settings::{Origin, Problem, nearest};
 
 use super::address::Addresses;
 use crate::access::{CertificateDemand, Method};
-use crate::ident::MEMBERS;
 use crate::ldap::{Ldap, LdapOptions, is_one};
 use crate::pattern::Pattern;
 use crate::records::{Record, Token};
+use crate::secrets::check_name;
 
 /// A rule: which clients it is about, and what they are asked for.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub(super) enum Kind {
 pub(super) enum DatabaseName {
     All,
     SameUser,
+    /// That of a role that the user is a member of.
+    SameRole,
     Replication,
     Like(Pattern),
 }
@@ -57,6 +59,8 @@ pub(super) enum DatabaseName {
 #[derive(Debug, Clone)]
 pub(super) enum UserName {
     All,
+    /// Members of a role, directly or not, and the role itself.
+    MembersOf(String),
     Like(Pattern),
 }
 
@@ -84,6 +88,14 @@ pub(super) enum RuleJudge {
 }
 
 impl Rule {
+    /// Whether it depends on who is a member of which role.
+    pub(super) fn is_about_members(&self) -> bool {
+        let mut databases = self.databases.iter();
+        let mut users = self.users.iter();
+        databases.any(|database| matches!(database, DatabaseName::SameRole))
+            || users.any(|user| matches!(user, UserName::MembersOf(_)))
+    }
+
     /// Whether clients of other machines come in without a proof.
     pub(super) fn trusts_others(&self) -> bool {
         self.kind != Kind::Local
@@ -236,10 +248,7 @@ fn database(token: &Token) -> Result<DatabaseName, String> {
         return Ok(DatabaseName::Replication);
     }
     if token.is("samerole") || token.is("samegroup") {
-        return Err(format!(
-            "has {}: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
-            token.text
-        ));
+        return Ok(DatabaseName::SameRole);
     }
     Pattern::read(token).map(DatabaseName::Like)
 }
@@ -248,9 +257,12 @@ fn user(token: &Token) -> Result<UserName, String> {
     if token.is("all") {
         return Ok(UserName::All);
     }
-    if token.behind('+').is_some() {
+    if let Some(role) = token.behind('+') {
         let shown = printable(&token.text);
-        return Err(format!("has {shown}: it {MEMBERS}"));
+        return match check_name(role) {
+            Ok(()) => Ok(UserName::MembersOf(role.to_owned())),
+            Err(message) => Err(format!("has {shown}, which {message}")),
+        };
     }
     Pattern::read(token).map(UserName::Like)
 }

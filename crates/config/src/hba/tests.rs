@@ -52,6 +52,15 @@ fn networks() -> Vec<(IpAddr, IpAddr)> {
     ]
 }
 
+/// What is known of roles: this user is a member of `yes` and not of `no`.
+fn is_member(role: &str) -> Option<bool> {
+    match role {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// `USER@DATABASE` over what is behind it: an address, `local`, `tls`, `cert`, `physical`, `logical`.
 fn decide(hba: &Hba, who: &str) -> String {
     let mut words = who.split(' ');
@@ -83,6 +92,7 @@ fn decide(hba: &Hba, who: &str) -> String {
         replication,
         channel: &channel,
         networks: &networks,
+        is_member: &is_member,
     };
     let demand = hba.demand(&attempt);
     match demand {
@@ -90,6 +100,7 @@ fn decide(hba: &Hba, who: &str) -> String {
         Err(Refused::Rejected) => "reject".to_owned(),
         Err(Refused::NoCertificate) => "no certificate".to_owned(),
         Err(Refused::NotLocal) => "not local".to_owned(),
+        Err(Refused::UnknownMember(role)) => format!("{role}?"),
         Ok(demand) => {
             let method = match demand.method {
                 Method::Any => "any",
@@ -296,6 +307,7 @@ fn pam_and_directories_have_options_of_their_own() {
             replication: Replication::No,
             channel,
             networks: &networks,
+            is_member: &is_member,
         };
         let demand = hba.demand(&attempt).unwrap();
         format!("{:?} {:?}", demand.method, demand.judge)
@@ -330,6 +342,37 @@ fn pam_and_directories_have_options_of_their_own() {
             "hba.conf:5: has \"../x\" for a service of PAM, which is the name of a file in /etc/pam.d",
             "hba.conf:6: has pam_use_hostname that is not 1 or 0",
             "hba.conf:7: has ldapserver, which only ldap uses",
+        ],
+    );
+}
+
+#[test]
+fn rules_about_members_wait_until_that_is_known() {
+    let text = "\
+        local all all trust\n\
+        host a bob,+who all md5\n\
+        host a +who 1.0.0.0/8 reject\n\
+        host a all all scram-sha-256\n\
+        host b +no,+yes all password\n\
+        host c +yes all reject\n\
+        host d +no all reject\n\
+        host yes,no,who samerole all trust\n\
+        host samerole all all trust\n\
+        host e \"+yes\" all trust\n";
+    check(
+        text,
+        &[
+            ("ann@a local", "trust"),
+            ("bob@a 1.1.1.1", "md5"),
+            ("ann@a 1.1.1.1", "who?"),
+            ("ann@b 1.1.1.1", "password"),
+            ("ann@c 1.1.1.1", "reject"),
+            ("ann@d 1.1.1.1", "d?"),
+            ("ann@yes 1.1.1.1", "trust"),
+            ("ann@no 1.1.1.1", "none"),
+            ("ann@who 1.1.1.1", "who?"),
+            ("ann@who 1.1.1.1 physical", "none"),
+            ("+yes@e 1.1.1.1", "e?"),
         ],
     );
 }
@@ -385,7 +428,7 @@ fn all_mistakes_are_told_with_their_lines() {
          host all all 10.0.0.0/33 trust\n\
          host all all 10.0.0.1 trust\n\
          host all all 10.0.0.1 ::1 trust\n\
-         host samerole +admins,/( all trust\n\
+         host samerole +,/( all trust\n\
          host all all all gss\n\
          host all all all peer\n\
          host all all all cert\n\
@@ -407,8 +450,7 @@ fn all_mistakes_are_told_with_their_lines() {
             "hba.conf:6: has \"10.0.0.0/33\" for an address; write one such as 10.0.0.0/8 or ::1/128, or all, samehost or samenet (names of hosts are not looked up)",
             "hba.conf:7: has an address without a mask; write 10.0.0.1/32, or a mask behind it",
             "hba.conf:8: has an address and a mask of different kinds",
-            "hba.conf:9: has samerole: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
-            "hba.conf:9: has +admins: it names the members of a role, which only PostgreSQL knows; list the users, or write /expression",
+            "hba.conf:9: has +, which has an empty name",
             "hba.conf:9: has a regular expression that cannot be used: unclosed group",
             "hba.conf:10: has method gss, which is not supported yet by this version",
             "hba.conf:11: has method peer, which only local connections can use",
@@ -472,6 +514,7 @@ proptest! {
                 replication: Replication::No,
                 channel: &channel,
                 networks: &Vec::new,
+                is_member: &|_| None,
             };
             hba.demand(&attempt).is_ok()
         };

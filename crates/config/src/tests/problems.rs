@@ -543,6 +543,19 @@ fn rules_are_where_they_are_asked_for() {
 }
 
 #[test]
+fn who_asks_for_members_of_roles_is_named() {
+    let text = "[pgweir]\nauth_type = \"hba\"\nauth_hba_file = \"members.conf\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &[
+            "members.conf:2: is about the members of a role, which PostgreSQL is asked for; set auth_user",
+        ],
+    );
+    let asking = format!("{text}auth_user = \"bob\"\n{REST}");
+    assert!(read(&asking).is_ok());
+}
+
+#[test]
 fn pam_and_directories_have_what_they_need() {
     check(
         "[pgweir]\nauth_type = \"ldap\"\n[databases.app]\n",

@@ -23,11 +23,13 @@ impl Authentication {
     ) -> Result<Proven, LoginEnd> {
         let name = &*claim.startup.user;
         let password = exchange.by_password_bytes().await?;
-        let host = self.host(claim, judge).await;
         let asked = Asked {
             user: name,
             password: &password,
-            host: &host,
+            address: match claim.channel.peer {
+                Peer::Tcp(address) => Some(address),
+                Peer::Unix(_) => None,
+            },
         };
         let asking = self.judges.ask(config, judge, asked, exchange.stranger);
         if !asking.await? {
@@ -48,13 +50,5 @@ impl Authentication {
                 .filter(|_| is_of_use)
                 .map(Secret::Plain),
         })
-    }
-
-    /// Where the client is, as PAM is told; empty over a unix socket.
-    async fn host(&self, claim: &Claim<'_>, judge: Judge<'_>) -> String {
-        match (judge, claim.channel.peer) {
-            (Judge::Pam { .. }, Peer::Tcp(address)) => address.to_string(),
-            (Judge::Pam { .. }, Peer::Unix(_)) | (Judge::Ldap(_), _) => String::new(),
-        }
     }
 }

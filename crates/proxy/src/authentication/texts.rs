@@ -46,8 +46,12 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
 }
 
 /// Nothing that it could show would let this client in.
-pub(super) fn refused(refused: Refused, attempt: &Attempt<'_>) -> ClientError {
+pub(super) fn refused(refused: Refused<'_>, attempt: &Attempt<'_>) -> ClientError {
     match refused {
+        Refused::UnknownMember(_) => ClientError::new(
+            SqlState::CANNOT_CONNECT_NOW,
+            "PostgreSQL cannot be asked for this user",
+        ),
         Refused::NotLocal => failed(Method::Peer, attempt.user)
             .detail("Users of the operating system are known over unix sockets only."),
         Refused::NoCertificate => ClientError::new(

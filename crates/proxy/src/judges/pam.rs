@@ -83,10 +83,10 @@ impl Pam {
         &self,
         config: &Config,
         service: &str,
-        asked: Asked<'_>,
+        (asked, host): (Asked<'_>, &str),
     ) -> Option<Judgement> {
         let user = asked.user;
-        let question = Question::new(service, user, asked.password, asked.host);
+        let question = Question::new(service, user, asked.password, host);
         let Some(question) = question else {
             return Some(Judgement::Wrong(Duration::ZERO));
         };
