@@ -49,7 +49,6 @@ IMPURE = {
     "if-addrs": {"proxy"},
     "dns-lookup": {"proxy"},
     "libloading": {"pam"},
-    "libc": {"pam"},
     "rustix": {"proxy", "http", "cli", "cluster", "sqlx", "bench-rig", "e2e"},
     "axum": {"http", "sqlx"},
     "jsonwebtoken": {"http"},

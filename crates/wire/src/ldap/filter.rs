@@ -30,8 +30,8 @@ pub struct Filter(Node);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
     /// All of them, or one of them.
-    Several(u8, Vec<Node>),
-    Not(Box<Node>),
+    Several(u8, Vec<Self>),
+    Not(Box<Self>),
     /// An attribute that compares in this way with a value.
     Compare(u8, String, Value),
     Present(String),
