@@ -48,6 +48,9 @@ enum Command {
     Top(top::Options),
     Token(token::Options),
     Demo(demo::Options),
+    /// Answers one question to PAM, for `serve`, which starts it
+    #[command(name = pgweir_pam::ARGUMENT, hide = true)]
+    AskPam,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Top(options) => top::run(options),
         Command::Token(options) => token::run(options),
         Command::Demo(options) => demo::run(options),
+        Command::AskPam => ask_pam(),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {
@@ -69,4 +73,9 @@ fn main() -> ExitCode {
             }
         })
         .into()
+}
+
+fn ask_pam() -> anyhow::Result<Exit> {
+    pgweir_pam::answer(std::io::stdin(), std::io::stdout())?;
+    Ok(Exit::Done)
 }

@@ -14,6 +14,7 @@ mod env;
 pub mod hba;
 mod http;
 pub mod ident;
+mod ldap;
 mod level;
 mod listen;
 mod listing;
@@ -52,6 +53,7 @@ use std::time::Duration;
 
 pub use access::AuthType;
 pub use http::{Compat, Http, Otlp};
+pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::Shown;
 pub use log::Log;
@@ -136,6 +138,12 @@ pub struct Config {
     pub token_claim: String,
     /// Who issues the tokens of OAUTHBEARER (`auth_oauth_issuer`, `auth_oauth_scope`).
     pub oauth: Option<Oauth>,
+    /// Service of PAM that is asked where a rule names none (`auth_pam_service`).
+    pub pam_service: String,
+    /// Directory that is asked with `auth_type = "ldap"` (`auth_ldap_options`).
+    pub ldap: Option<Arc<Ldap>>,
+    /// What directories are spoken to with, where that is TLS (`auth_ldap_tls_ca_file`).
+    pub ldap_tls: Arc<Tls>,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
@@ -181,6 +189,24 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether others may judge passwords, PAM or a directory: they say who there is, and servers may be
+    /// logged in with what a client has sent.
+    pub fn has_judges(&self) -> bool {
+        match self.auth_type {
+            AuthType::Pam | AuthType::Ldap => true,
+            AuthType::Hba => self.hba.asks_others(),
+            AuthType::Any
+            | AuthType::Trust
+            | AuthType::Plain
+            | AuthType::Md5
+            | AuthType::ScramSha256
+            | AuthType::Cert
+            | AuthType::Peer
+            | AuthType::Jwt
+            | AuthType::Oauth => false,
+        }
+    }
+
     /// A user that has no section and no secret here.
     pub fn unlisted_user(&self, name: &str) -> User {
         User {

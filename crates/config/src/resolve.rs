@@ -10,6 +10,7 @@ use pgweir_settings::{Problem, finish};
 use super::consistency;
 use super::hba::Hba;
 use super::ident::IdentMaps;
+use super::ldap::Ldap;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::lookup::{self, Place, Places};
@@ -134,6 +135,9 @@ pub(super) fn resolve_into(
         ),
         token_claim: globals.get("auth_jwt_claim"),
         oauth: oauth::read(&globals, problems),
+        pam_service: globals.get("auth_pam_service"),
+        ldap: ldap(&globals, problems),
+        ldap_tls: tls_settings::directories(&globals, &raw.folder, outside, problems),
         auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
@@ -185,9 +189,19 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
         "peer" => AuthType::Peer,
         "jwt" => AuthType::Jwt,
         "oauth" => AuthType::Oauth,
+        "pam" => AuthType::Pam,
+        "ldap" => AuthType::Ldap,
         "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }
+}
+
+fn ldap(globals: &Chain<'_>, problems: &mut Vec<Problem>) -> Option<Arc<Ldap>> {
+    let text = globals.get::<Option<String>>("auth_ldap_options")?;
+    let read = Ldap::parse(&text).map_err(|message| {
+        problems.push(globals.problem("auth_ldap_options", message));
+    });
+    read.ok().map(Arc::new)
 }
 
 fn ignore_startup_parameters(globals: &Chain<'_>) -> Vec<String> {

@@ -262,6 +262,12 @@ pub static SETTINGS: &[Setting] = &[
         "Database of `[databases]` where it runs; unset is the database that the client asks for."),
     Setting::new(G, "auth_cache_ttl", time("asked at each login"), "60",
         "Time for which its answers hold. A role that was dropped, has expired or has another password is refused after that at the latest. PgBouncer does not have it."),
+    Setting::new(G, "auth_pam_service", TEXT, "pgweir",
+        "Service of PAM (a file in `/etc/pam.d`) that is asked with `auth_type = \"pam\"` and by rules without `pamservice`. PgBouncer's is always `pgbouncer`."),
+    Setting::new(G, "auth_ldap_options", Kind::Secret, "",
+        "Where LDAP is and how users are found there, for `auth_type = \"ldap\"`, in the form that rules of `pg_hba.conf` have them: `ldapurl=\"ldaps://ldap.example.com/dc=example,dc=com?uid?sub\"`. Rules have their own."),
+    Setting::new(G, "auth_ldap_tls_ca_file", TEXT, "",
+        "File of authorities that sign the certificates of LDAP servers; unset or `system` is those that the system trusts. PgBouncer takes them from `ldap.conf`."),
     Setting::new(G, "auth_jwks_file", TEXT, "",
         "JSON Web Key Set whose RS256, ES256 and EdDSA tokens clients log in with, for `auth_type = \"jwt\"` and rules that say so. Needs `auth_jwt_audience`. PgBouncer does not have it."),
     Setting::new(G, "auth_jwt_secret_file", TEXT, "",
@@ -513,6 +519,8 @@ const AUTH_TYPES: &[&str] = &[
     "peer",
     "jwt",
     "oauth",
+    "pam",
+    "ldap",
     "hba",
 ];
 
@@ -528,7 +536,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         // Console and peers.
         (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_ldap_options"), (Global, "scram_iterations"), (Global, "login_notify_message"),
+        (Global, "scram_iterations"), (Global, "login_notify_message"),
         // Sessions.
         (Global, "track_extra_parameters"), (Global, "disable_pqexec"),
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),

@@ -362,11 +362,17 @@ impl Control {
         for (database_name, database) in &config.databases {
             let user = database.forced_user.as_deref().unwrap_or(name);
             let own = config.users.get(user).and_then(|user| user.secret.as_ref());
+            let is_judged_by_others =
+                config.has_judges() && own.is_none() && database.forced_user.is_none();
             let comes_with_client = match config.server_password(database, user) {
                 ServerPassword::Known(secret) => matches!(secret, Secret::Scram(_)),
-                ServerPassword::Fetched(PasswordSource::Passfile(_)) => own.is_some(),
-                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_))
-                | ServerPassword::None => false,
+                ServerPassword::Fetched(PasswordSource::Passfile(_)) => {
+                    own.is_some() || is_judged_by_others
+                }
+                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_)) => {
+                    false
+                }
+                ServerPassword::None => is_judged_by_others,
             };
             if comes_with_client {
                 // The key comes with the first client; a failure before it would only refuse that

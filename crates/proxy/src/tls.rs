@@ -28,6 +28,7 @@ pub(crate) fn check(side: TlsSide, tls: &Tls) -> Result<(), Unfit> {
     match side {
         TlsSide::Clients => clients::config(tls).map(|_| ()),
         TlsSide::Servers => servers::config(tls).map(|_| ()),
+        TlsSide::Directories => servers::plain_config(tls).map(|_| ()),
     }
 }
 

@@ -234,7 +234,9 @@ fn usual(method: Method) -> Look {
         | Method::Peer
         | Method::Cert
         | Method::Jwt
-        | Method::Oauth => Look::Scram {
+        | Method::Oauth
+        | Method::Pam
+        | Method::Ldap => Look::Scram {
             iterations: scram::ITERATIONS_DEFAULT,
             salt_len: 16,
         },
