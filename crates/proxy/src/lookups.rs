@@ -251,10 +251,7 @@ impl Lookups {
             return Err(Failure::Again);
         };
         let place = key.0.clone();
-        let what = match &key.2 {
-            None => "auth_query",
-            Some(_) => "the question for members of a role",
-        };
+        let is_about_role = key.2.is_some();
         let asking = Box::pin(self.ask(config, source, &mut state, key));
         let outcome = timeout(LOOKUP_MAX, asking).await;
         outcome
@@ -262,7 +259,14 @@ impl Lookups {
             .inspect_err(|failure| {
                 if !matches!(failure, Failure::Again) {
                     let Place { database, user, .. } = &*place;
-                    warn!(database, user, "{what} failed: {failure}");
+                    if is_about_role {
+                        warn!(
+                            database,
+                            user, "the question for members of a role failed: {failure}"
+                        );
+                    } else {
+                        warn!(database, user, "auth_query failed: {failure}");
+                    }
                 }
             })
     }
