@@ -40,6 +40,10 @@ impl SqlState {
     pub const INVALID_CATALOG_NAME: Self = Self(*b"3D000");
     /// `0A000`: a feature that is not there was asked for.
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
+    /// `42703`: there is no such column.
+    pub const UNDEFINED_COLUMN: Self = Self(*b"42703");
+    /// `F0000`: the configuration has a mistake.
+    pub const CONFIG_FILE_ERROR: Self = Self(*b"F0000");
     /// `22023`: a parameter has a value that cannot be used.
     pub const INVALID_PARAMETER_VALUE: Self = Self(*b"22023");
     /// `25P03`: a transaction was idle for too long.
