@@ -150,6 +150,11 @@ impl Servers {
         }
     }
 
+    /// How many are not used again.
+    pub(super) fn retired(&self) -> usize {
+        self.by_id.values().filter(|server| server.retired).count()
+    }
+
     pub(super) fn is_active(&self, id: ServerId) -> bool {
         self.by_id[&id].usage == Use::Active
     }
