@@ -164,6 +164,10 @@ pub struct Config {
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
+    /// Users that may give every command in the admin console (`admin_users`).
+    pub admin_users: Vec<String>,
+    /// Users that may look there (`stats_users`).
+    pub stats_users: Vec<String>,
     /// What clients are spoken to with.
     pub client_tls: Arc<Tls>,
     /// TCP keepalive and buffers of both sides.
@@ -183,6 +187,9 @@ impl Config {
             name: name.to_owned(),
             secret: None,
             password_source: None,
+            pool_size: None,
+            reserve_pool_size: None,
+            pool_mode: None,
             max_user_connections: self.max_user_connections,
             max_user_client_connections: self.max_user_client_connections,
         }
@@ -222,6 +229,12 @@ pub struct User {
     /// Where its password for server logins is fetched: the file that `secret` was read from, or a
     /// command.
     pub password_source: Option<PasswordSource>,
+    /// Servers of one of its pools at most, where its section says; zero is no bound.
+    pub pool_size: Option<u32>,
+    /// Servers beyond that, where its section says.
+    pub reserve_pool_size: Option<u32>,
+    /// When its servers go back, where its section says.
+    pub pool_mode: Option<PoolMode>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).

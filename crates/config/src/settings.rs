@@ -289,6 +289,12 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(GD, "server_allow_plaintext_password", Kind::Bool, "false",
         "Whether a server that asks for the password itself gets it over TCP without TLS. Over loopback and unix sockets it does in any case. PgBouncer does not have it."),
 
+    // The admin console.
+    Setting::new(G, "admin_users", TEXT, "",
+        "Users, comma separated, that may give every command in the database `pgbouncer` or `pgweir`; see [Admin console](console.md)."),
+    Setting::new(G, "stats_users", TEXT, "",
+        "Users, comma separated, that may look there (`SHOW`) and change nothing."),
+
     // Where servers are.
     Setting::new(D, "host", TEXT, "127.0.0.1",
         "Name or address of the PostgreSQL server; a folder (`/...`) is that of its unix socket."),
@@ -520,8 +526,8 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
         (Global, "unix_socket_group"), (Global, "service_name"), (Global, "job_name"),
         (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
-        // Console and peers.
-        (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
+        // Peers.
+        (Global, "peer_id"),
         // Authentication.
         (Global, "auth_ldap_options"), (Global, "scram_iterations"), (Global, "login_notify_message"),
         // Sessions.

@@ -22,6 +22,9 @@ pub fn parse(text: &str) -> Result<Command, Problem> {
     if words.is_over() {
         return Ok(Command::Empty);
     }
+    if words.have_parameters() {
+        return Err(Problem::Parameters);
+    }
     let invalid = |usage| Problem::Invalid {
         text: beginning(text),
         usage,

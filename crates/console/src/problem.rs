@@ -30,6 +30,8 @@ pub enum Problem {
     },
     /// What stands behind `KILL_CLIENT` is no number of a client.
     NotAClient,
+    /// It has a parameter (`$1`).
+    Parameters,
     /// There is more of something than a command may have.
     TooMany {
         /// Of what.
@@ -45,6 +47,7 @@ impl Problem {
         match self {
             Self::NoSuchColumn { .. } => SqlState::UNDEFINED_COLUMN,
             Self::TooMany { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::Parameters => SqlState::FEATURE_NOT_SUPPORTED,
             // What PgBouncer reports all errors of its console with.
             Self::Invalid { .. } | Self::NoSuchTable { .. } | Self::NotAClient => {
                 SqlState::PROTOCOL_VIOLATION
@@ -63,6 +66,7 @@ impl Problem {
                 format!("column \"{name}\" does not exist in SHOW {}", table.word())
             }
             Self::NotAClient => "invalid client pointer supplied".to_owned(),
+            Self::Parameters => "the console takes no parameters".to_owned(),
             Self::TooMany { what, max } => format!("a command may have at most {max} {what}"),
         }
     }
@@ -79,6 +83,7 @@ impl Problem {
                 Some(format!("Its columns are {}.", names.join(", ")))
             }
             Self::NotAClient => Some("Give the id that SHOW CLIENTS has for it.".to_owned()),
+            Self::Parameters => Some("Write the value into the text, in single quotes.".to_owned()),
             Self::TooMany { .. } => None,
         }
     }

@@ -79,6 +79,8 @@ pub enum ColumnType {
     Int8,
     /// `numeric`, of which there are whole ones only.
     Numeric,
+    /// `bool`.
+    Bool,
 }
 
 impl ColumnType {
@@ -89,6 +91,7 @@ impl ColumnType {
             Self::Int4 => 23,
             Self::Int8 => 20,
             Self::Numeric => 1700,
+            Self::Bool => 16,
         }
     }
 
@@ -97,6 +100,7 @@ impl ColumnType {
         match self {
             Self::Int4 => 4,
             Self::Int8 => 8,
+            Self::Bool => 1,
             Self::Text | Self::Numeric => -1,
         }
     }
@@ -439,7 +443,6 @@ const PINS: &[Column] = &[
     int4("remote_pid"),
     int4("waiting"),
     text("statement"),
-    text("remedy"),
 ];
 const LEASES: &[Column] = &[
     int4("client"),
@@ -465,9 +468,10 @@ const STATEMENTS: &[Column] = &[
     int8("calls"),
     int8("errors"),
     int8("rows"),
+    int8("bytes"),
     int8("total_us"),
     int8("mean_us"),
-    int8("p95_us"),
+    int8("p99_us"),
     int8("max_us"),
     text("statement"),
 ];

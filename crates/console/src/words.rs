@@ -36,6 +36,12 @@ impl<'a> Words<'a> {
         self.tokens.next_if(|token| is_it(token.kind))
     }
 
+    /// Whether there is a parameter among them.
+    pub(crate) fn have_parameters(&self) -> bool {
+        let mut tokens = self.tokens.clone();
+        tokens.any(|token| token.kind == TokenKind::Parameter)
+    }
+
     /// Whether nothing follows.
     pub(crate) fn is_over(&mut self) -> bool {
         self.tokens.peek().is_none()

@@ -56,7 +56,7 @@ impl CancelSecret {
     }
 
     /// Whether `key` is this, in time that does not depend on where they differ.
-    fn is(&self, key: &[u8]) -> bool {
+    pub(crate) fn is(&self, key: &[u8]) -> bool {
         let own = self.bytes();
         let difference = own.iter().zip(key).fold(0, |acc, (a, b)| acc | (a ^ b));
         own.len() == key.len() && difference == 0

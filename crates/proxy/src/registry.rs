@@ -20,6 +20,7 @@ use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::consoles::Consoles;
 use crate::errors::Errors;
 use crate::files::Shares;
 use crate::insight::Insight;
@@ -110,6 +111,8 @@ pub(crate) struct Registry {
     pub(crate) vault: Vault,
     /// Logins of clients, by address.
     pub(crate) attempts: Attempts,
+    /// Sessions of the admin console.
+    pub(crate) consoles: Consoles,
 }
 
 impl Registry {
@@ -137,6 +140,7 @@ impl Registry {
             errands: Errands::default(),
             vault,
             attempts: Attempts::default(),
+            consoles: Consoles::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);

@@ -25,6 +25,7 @@ use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
+use crate::orders::Orders;
 use crate::pause;
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
@@ -64,6 +65,9 @@ const LINGER_PAUSES: [Duration; 4] = [
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
+
+/// Time of the console's averages where no statistics are logged.
+const AVERAGES_PERIOD: Duration = Duration::from_secs(60);
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
@@ -134,7 +138,11 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
         registry: registry.clone(),
         reloading,
     };
-    let served = runtime.block_on(control.serve(listeners));
+    let served = runtime.block_on(async {
+        let served = control.serve(listeners).await;
+        registry.consoles.part().await;
+        served
+    });
     for worker in &registry.workers {
         worker.post(Letter::Stop);
     }
@@ -238,10 +246,13 @@ impl Control {
         let stats_period = self.registry.config().log.stats_period;
         let mut stats = crate::stats::Stats::new(self.registry.clone());
         let mut stats_due = stats_period.map(|period| Instant::now() + period);
+        let mut averages = interval(stats_period.unwrap_or(AVERAGES_PERIOD));
+        averages.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unused = interval(UNUSED_PERIOD);
         unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut doors = JoinSet::new();
-        let door = Arc::new(Door::new(self.registry.clone()));
+        let orders = Orders::new(self.registry.clone());
+        let door = Arc::new(Door::new(self.registry.clone(), orders));
         for listener in listeners {
             match &listener {
                 Listener::Tcp(_, address) => info!("listening on {address}"),
@@ -256,6 +267,7 @@ impl Control {
             let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
+                _ = averages.tick() => self.registry.consoles.look(&self.registry),
                 _ = unused.tick() => {
                     self.registry.forget_unused(self.registry.clock.now());
                     self.registry.lookups.close_unused();

@@ -23,7 +23,7 @@ use crate::blocker::{Blocker, LockHolder};
 use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
 use crate::latest::Latest;
 use crate::registry::Registry;
-use crate::snapshot;
+use crate::snapshot::{self, Extent};
 use crate::tls::{self, Expiries};
 
 /// The registry, as HTTP sees it.
@@ -45,7 +45,7 @@ impl Shown {
 
 impl Pooler for Shown {
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = snapshot::take(&self.registry);
+        let mut snapshot = snapshot::take(&self.registry, Extent::Page);
         let expiries = self.expiries.of(&self.registry.config(), tls::expiries);
         snapshot.certificates = tls::days_left(&expiries, snapshot.taken_at);
         snapshot

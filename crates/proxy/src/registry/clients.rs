@@ -123,6 +123,7 @@ impl Registry {
                 let worker = usize::from(ClientRef::from(client).worker);
                 self.workers[worker].send(Message::Cancel(client, pending));
             }
+            None if self.consoles.cancel(pid, key) => {}
             None => debug!(pid, "cancel request for no client"),
         }
         ended
