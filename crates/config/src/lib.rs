@@ -158,6 +158,8 @@ pub struct Config {
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
     pub shutdown_timeout: Duration,
+    /// Bound of a suspension's beginning (`suspend_timeout`); `None` is no bound.
+    pub suspend_timeout: Option<Duration>,
     /// Time a pool without clients is kept whose database has no section of its own; `None` is for
     /// ever.
     pub autodb_idle_timeout: Option<Duration>,

@@ -155,6 +155,7 @@ pub(super) fn resolve_into(
         max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
+        suspend_timeout: globals.get("suspend_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         ignore_startup_parameters: names(&globals, "ignore_startup_parameters")
             .map(|name| name.to_lowercase())

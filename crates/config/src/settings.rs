@@ -244,6 +244,8 @@ pub static SETTINGS: &[Setting] = &[
         "Startup parameters that are dropped without an error, comma separated."),
     Setting::new(G, "shutdown_timeout", time("at once"), "25",
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
+    Setting::new(G, "suspend_timeout", time("no limit"), "10",
+        "Time that `SUSPEND` on the console waits for what is under way to be sent; clients for whom it is not complete by then are closed."),
 
     // Who may come in.
     Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
@@ -535,7 +537,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
         // Pools and servers.
         (Global, "server_round_robin"), (Global, "server_fast_close"),
-        (Global, "pool_idle_timeout"), (Global, "suspend_timeout"), (Database, "load_balance_hosts"),
+        (Global, "pool_idle_timeout"), (Database, "load_balance_hosts"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
         (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "max_packet_size"), (Global, "sbuf_loopcnt"),

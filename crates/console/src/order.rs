@@ -48,6 +48,23 @@ pub enum ShutdownMode {
 }
 
 impl Order {
+    /// The database that it names.
+    pub fn database(&self) -> Option<&str> {
+        match self {
+            Self::Disable(name) | Self::Enable(name) => Some(name),
+            Self::Pause(name)
+            | Self::Resume(name)
+            | Self::Reconnect(name)
+            | Self::Kill(name)
+            | Self::WaitClose(name) => name.as_deref(),
+            Self::KillClient(_)
+            | Self::Suspend
+            | Self::Reload
+            | Self::Shutdown(_)
+            | Self::Set { .. } => None,
+        }
+    }
+
     /// Its word, which is also the tag that it is answered with.
     pub fn word(&self) -> &'static str {
         match self {
@@ -85,6 +102,12 @@ pub enum Refusal {
     AlreadyPaused,
     /// What is to be resumed is not paused.
     NotPaused,
+    /// The database that is to be resumed is not paused.
+    DatabaseNotPaused(String),
+    /// Clients of paused databases cannot be served until their buffers are empty.
+    DatabasesPaused,
+    /// It is the console itself: what was to be done to it, and its name.
+    ConsoleDatabase(String, String),
     /// The pooler ends, and takes no orders.
     ShuttingDown,
     /// The configuration was not taken over: the first problem of it.
@@ -107,6 +130,9 @@ impl Refusal {
             | Self::ClientNotFound(_)
             | Self::AlreadyPaused
             | Self::NotPaused
+            | Self::DatabaseNotPaused(_)
+            | Self::DatabasesPaused
+            | Self::ConsoleDatabase(..)
             | Self::ShuttingDown
             | Self::SetFailed(_)
             | Self::NotAllowed(_) => SqlState::PROTOCOL_VIOLATION,
@@ -120,6 +146,9 @@ impl Refusal {
             Self::ClientNotFound(_) => "client not found".to_owned(),
             Self::AlreadyPaused => "already suspended/paused".to_owned(),
             Self::NotPaused => "pooler is not paused/suspended".to_owned(),
+            Self::DatabaseNotPaused(name) => format!("database {name} is not paused"),
+            Self::DatabasesPaused => "cannot suspend with paused databases".to_owned(),
+            Self::ConsoleDatabase(what, name) => format!("cannot {what} admin db: {name}"),
             Self::ShuttingDown => "pooler is shutting down".to_owned(),
             Self::ReloadFailed(_) => "RELOAD failed, see logs for additional details".to_owned(),
             Self::SetFailed(_) => "SET failed".to_owned(),
@@ -138,6 +167,9 @@ impl Refusal {
             Self::NoSuchDatabase(_)
             | Self::AlreadyPaused
             | Self::NotPaused
+            | Self::DatabaseNotPaused(_)
+            | Self::DatabasesPaused
+            | Self::ConsoleDatabase(..)
             | Self::ShuttingDown
             | Self::NotAllowed(_)
             | Self::Canceled(_) => None,

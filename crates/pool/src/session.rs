@@ -335,9 +335,9 @@ impl<C: Stream, S: Stream> Session<C, S> {
         let is_empty = self.buffered() == (0, 0) && self.is_greeted();
         match &self.stage {
             Stage::Idle => is_empty && self.parting.is_none(),
-            Stage::Waiting(_) => false,
             Stage::Leased(lease) => is_empty && lease.server.buffered() == (0, 0),
-            Stage::Over(_) => true,
+            // What is over has to be finished.
+            Stage::Waiting(_) | Stage::Over(_) => false,
         }
     }
 

@@ -149,6 +149,8 @@ async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     door: &Arc<Door>,
     into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
+    // While everything is suspended, whoever comes waits in the kernel's queue.
+    door.registry.may_come_in().await;
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
     tokio::spawn(

@@ -6,6 +6,7 @@
 mod hello;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgweir_console::Role;
@@ -201,6 +202,9 @@ impl Door {
             return Ok(Entry::Console(entry));
         }
         let database = database.ok_or_else(|| texts::no_such_database(&startup.database))?;
+        if self.registry.halts().is_disabled(&startup.database) {
+            return Err(texts::disabled(&startup.database).into());
+        }
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
@@ -215,6 +219,9 @@ impl Door {
         if has_brought && pool.is_without_keys() {
             // PostgreSQL has just refused what the client has proven here.
             return Err(authentication::wrong_password(&startup.user).into());
+        }
+        if self.registry.draining.load(Ordering::Acquire) {
+            return Err(texts::shutting_down().into());
         }
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
@@ -274,7 +281,8 @@ impl Door {
         last: Arc<Welcome>,
         mut greeting: tokio::sync::watch::Receiver<Greeting>,
     ) -> Result<Arc<Welcome>, ClientError> {
-        if !has_no_server(&pool.counts()) {
+        // A paused pool has no server, and opens none for that.
+        if !has_no_server(&pool.counts()) || pool.is_paused() {
             return Ok(last);
         }
         if !self.registry.tell(pool, |stock, now| stock.core.warm(now)) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, WorkerId};
+use tokio::sync::oneshot;
 
 use crate::admin;
 use crate::platform::Sockets;
@@ -54,6 +55,12 @@ pub(crate) enum Letter {
     Message(Message<Sockets>),
     /// An administrator does something to a client.
     Administer(ClientId, admin::Request),
+    /// Clients are suspended; the answer is whether nothing moves any more.
+    Suspend(oneshot::Sender<bool>),
+    /// Clients that are suspended and not still are ended.
+    EndMoving,
+    /// Clients that are suspended go on.
+    Resume,
     /// Everything is closed, and the thread ends.
     Stop,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use pgweir_pool::halts::Stop;
 use pgweir_pool::time::Time;
 use pgweir_telemetry::Snapshot;
 use pgweir_telemetry::live::LiveMode;
@@ -31,7 +32,9 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     let mut snapshot = Snapshot::new(env!("CARGO_PKG_VERSION"), SystemTime::now());
     snapshot.uptime = Duration::from_micros(now.0);
     snapshot.readiness = readiness_apart_from_pools(registry, &config);
-    snapshot.paused = registry.paused.load(Ordering::Acquire);
+    let stopped = registry.halts().everything();
+    snapshot.paused = stopped == Some(Stop::Pause);
+    snapshot.suspended = stopped == Some(Stop::Suspend);
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
@@ -66,11 +69,14 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     snapshot.databases_count = listed.clone().count();
     let listed = listed.take(snapshot.shown_max);
     let used = |name: &str| databases.get(name).copied().unwrap_or_default();
+    let halts = registry.halts();
     let shown = listed.map(|one| DatabaseSnapshot {
-        paused: snapshot.paused,
+        paused: halts.is_paused(&one.name),
+        disabled: halts.is_disabled(&one.name),
         ..database(one, used(&one.name))
     });
     snapshot.databases = shown.collect();
+    drop(halts);
     if extent == Extent::Whole {
         let used = |name: &str| users.get(name).copied().unwrap_or_default();
         let listed = config.users.values();

@@ -93,6 +93,13 @@ impl Worker {
                 match letter {
                     Letter::Message(message) => self.driver.message(self.now, message),
                     Letter::Administer(client, request) => self.administer(client, request),
+                    Letter::Suspend(answer) => {
+                        self.driver.suspend(self.now);
+                        // Who asked may have given up.
+                        let _ = answer.send(self.driver.is_still());
+                    }
+                    Letter::EndMoving => self.driver.end_moving(self.now),
+                    Letter::Resume => self.driver.resume(self.now),
                     Letter::Stop => {
                         self.driver.end_all(self.now);
                         self.carry_out();

@@ -190,7 +190,12 @@ impl<S: Shell> Driver<S> {
         client.session.end(End::Ended, Some(&words.fields()))
     }
 
-    pub(super) fn end_client(&mut self, slot: u32, mut client: Box<Client<S::Platform>>, why: Farewell) {
+    pub(super) fn end_client(
+        &mut self,
+        slot: u32,
+        mut client: Box<Client<S::Platform>>,
+        why: Farewell,
+    ) {
         if let Some(place) = client.session.place() {
             self.leave_queue(&client.pool, place);
         }

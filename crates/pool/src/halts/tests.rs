@@ -5,18 +5,17 @@ fn everything_is_stopped_in_one_way_at_a_time() {
     let mut halts = Halts::default();
     assert_eq!(halts.resume(), Err(Unfit::NotStopped));
     assert_eq!(halts.pause(), Ok(()));
-    for again in [
-        halts.pause(),
-        halts.suspend(),
-        halts.pause_database("app"),
-    ] {
+    for again in [halts.pause(), halts.suspend(), halts.pause_database("app")] {
         assert_eq!(again, Err(Unfit::StoppedAlready));
     }
     assert!(halts.is_paused("any"));
     assert_eq!(halts.resume(), Ok(Stop::Pause));
     assert_eq!(halts.suspend(), Ok(()));
     assert_eq!(halts.everything(), Some(Stop::Suspend));
-    assert!(!halts.is_paused("any"), "its clients are stopped, not its pools");
+    assert!(
+        !halts.is_paused("any"),
+        "its clients are stopped, not its pools"
+    );
     assert_eq!(halts.resume(), Ok(Stop::Suspend));
 }
 

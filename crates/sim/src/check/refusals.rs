@@ -50,7 +50,10 @@ impl Rule for Refusals {
                 panic!("refusals: {client} was queued already");
             }
             Action::Refuse(_, _, Refusal::LoginFailing) => {
-                assert!(model.is_login_failing(), "refusals: no login failed, or there are servers");
+                assert!(
+                    model.is_login_failing(),
+                    "refusals: no login failed, or there are servers"
+                );
             }
             Action::Refuse(_, _, Refusal::Timeout)
             | Action::Open(_)

@@ -46,7 +46,11 @@ impl World {
         }
         if self.rng.aside().happens(self.options.pause) {
             let is_paused = self.sites[at].watch.model.paused;
-            let input = if is_paused { Input::Resume } else { Input::Pause };
+            let input = if is_paused {
+                Input::Resume
+            } else {
+                Input::Pause
+            };
             self.tell(at, input);
         }
         let pause = self.rng.duration(self.options.disturb);
