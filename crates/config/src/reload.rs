@@ -1,6 +1,8 @@
 //! What a reload can and cannot change.
 
-use super::Config;
+use std::sync::Arc;
+
+use super::{Config, GlobalSetting};
 
 /// What became of a changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,12 @@ pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     new.http.path_prefix.clone_from(&old.http.path_prefix);
     new.http.otlp.clone_from(&old.http.otlp);
     new.http.otlp_interval = old.http.otlp_interval;
+    let kept = |setting: &GlobalSetting| {
+        let mut before = old.globals.iter();
+        let before = before.find(|before| before.name == setting.name && !setting.changeable);
+        before.unwrap_or(setting).clone()
+    };
+    new.globals = Arc::new(new.globals.iter().map(kept).collect());
     (new, reload)
 }
 

@@ -7,6 +7,7 @@ use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, WorkerId};
 
 use crate::admin;
+use crate::connections::ListRequest;
 use crate::platform::Sockets;
 
 /// Letters that wait to be taken from one mailbox. Each is about a connection, and none has more
@@ -54,6 +55,8 @@ pub(crate) enum Letter {
     Message(Message<Sockets>),
     /// An administrator does something to a client.
     Administer(ClientId, admin::Request),
+    /// Who is there, from a place on.
+    List(ListRequest),
     /// Everything is closed, and the thread ends.
     Stop,
 }
