@@ -52,7 +52,7 @@ use std::time::Duration;
 pub use access::AuthType;
 pub use http::{Compat, Http, Otlp};
 pub use listen::{Listen, Tcp, Workers};
-pub use listing::Shown;
+pub use listing::{GlobalSetting, Shown};
 pub use log::Log;
 pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
@@ -180,6 +180,8 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
+    /// The settings of the whole pooler as they are shown, by their names.
+    pub globals: Arc<Vec<GlobalSetting>>,
 }
 
 impl Config {

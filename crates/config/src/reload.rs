@@ -1,12 +1,13 @@
 //! What a reload can and cannot change.
 
 use std::fmt;
+use std::sync::Arc;
 
 use pgweir_settings::{Origin, Value};
 
-use super::Config;
 use super::raw::Raw;
 use super::settings::{self, Scope};
+use super::{Config, GlobalSetting};
 
 /// Why a setting cannot be changed while the pooler runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,12 @@ pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     new.http.path_prefix.clone_from(&old.http.path_prefix);
     new.http.otlp.clone_from(&old.http.otlp);
     new.http.otlp_interval = old.http.otlp_interval;
+    let kept = |setting: &GlobalSetting| {
+        let mut before = old.globals.iter();
+        let before = before.find(|before| before.name == setting.name && !setting.changeable);
+        before.unwrap_or(setting).clone()
+    };
+    new.globals = Arc::new(new.globals.iter().map(kept).collect());
     (new, reload)
 }
 

@@ -167,6 +167,7 @@ pub(super) fn resolve_into(
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
+        globals: Arc::new(listing::globals(&global)),
     };
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, outside, problems);

@@ -200,6 +200,15 @@ impl<S: Shell> Driver<S> {
         self.clients.iter_mut().map(|client| &mut **client)
     }
 
+    /// The clients that live here from this place on, each with its place: for whoever lists them in pieces.
+    pub fn clients_from(
+        &mut self,
+        place: u32,
+    ) -> impl Iterator<Item = (u32, &mut Client<S::Platform>)> {
+        let clients = self.clients.iter_mut_from(place);
+        clients.map(|(place, client)| (place, &mut **client))
+    }
+
     /// The servers that are on their way back to their pool.
     pub fn returning(&self) -> impl Iterator<Item = &Server<ServerStreamOf<S>>> {
         self.servers.iter().filter_map(|(_, it)| it.returning())

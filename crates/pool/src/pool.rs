@@ -346,6 +346,11 @@ impl Pool {
         self.servers.longest_idle()
     }
 
+    /// Whether a server is closed when it comes back, because the configuration changed since.
+    pub fn is_retired(&self, id: ServerId) -> bool {
+        self.servers.is_known(id) && self.servers.is_retired(id)
+    }
+
     /// What decides between this pool and others of a shared limit.
     pub fn standing(&self) -> Standing {
         Standing {

@@ -28,7 +28,7 @@ use crate::login_end::{LoginEnd, violation};
 use crate::orders::Orders;
 use crate::registry::Registry;
 use crate::texts::{self, ClientError};
-use crate::tls::stream::MaybeTls;
+use crate::tls::{self, stream::MaybeTls};
 use crate::wire_io::{Inbound, ReadError, send};
 
 /// Time in which a client has to take a piece of an answer.
@@ -121,7 +121,11 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     registry: &Registry,
     orders: &Orders,
 ) {
-    let outcome = match registry.consoles.enter(&entry.startup, entry.role, address) {
+    let tls = stream.connection().map(tls::words).unwrap_or_default();
+    let outcome = match registry
+        .consoles
+        .enter(&entry.startup, entry.role, (address, tls))
+    {
         Ok(visit) => serve(&mut stream, entry, (registry, orders, &visit)).await,
         Err(error) => Err(End::Told(error)),
     };

@@ -55,6 +55,8 @@ pub(crate) struct Open {
     pub(crate) user: String,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) application: String,
+    /// What encrypts it; empty in the clear.
+    pub(crate) tls: String,
     pub(crate) since: SystemTime,
     asked: Mutex<SystemTime>,
     secret: Mutex<Option<CancelSecret>>,
@@ -77,7 +79,7 @@ impl Consoles {
         &self,
         startup: &Startup,
         role: Role,
-        address: Option<SocketAddr>,
+        (address, tls): (Option<SocketAddr>, String),
     ) -> Result<Visit<'_>, ClientError> {
         let max = match role {
             Role::Admin => SESSIONS_MAX,
@@ -107,6 +109,7 @@ impl Consoles {
             application: application
                 .map(|(_, value)| value.clone())
                 .unwrap_or_default(),
+            tls,
             since: now,
             asked: Mutex::new(now),
             secret: Mutex::default(),

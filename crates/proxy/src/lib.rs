@@ -15,6 +15,7 @@ mod cancel;
 mod clients;
 mod clock;
 mod connect;
+mod connections;
 mod console;
 mod consoles;
 mod dial;

@@ -302,6 +302,7 @@ fn hand_over<S>(
         account: Account {
             pid: key.pid,
             address,
+            since: registry.clock.now(),
             leak_since: None,
             pin_told: None,
         },

@@ -22,9 +22,11 @@ pub(super) fn row(one: &Connection) -> Row {
         one.state.into(),
     ]);
     for address in [one.address, one.local] {
-        let (text, port) = match address {
-            Some(address) => (address.ip().to_string().into(), address.port()),
-            None => ("unix".into(), 0),
+        let (text, port) = match (address, one.address) {
+            (Some(address), _) => (address.ip().to_string().into(), address.port()),
+            // This end is not known of a session of the console.
+            (None, Some(_)) => ("".into(), 0),
+            (None, None) => ("unix".into(), 0),
         };
         row.extend([text, Cell::from(u32::from(port))]);
     }

@@ -159,6 +159,10 @@ impl Servers {
         self.by_id[&id].usage == Use::Active
     }
 
+    pub(super) fn is_known(&self, id: ServerId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     pub(super) fn is_retired(&self, id: ServerId) -> bool {
         self.by_id[&id].retired
     }

@@ -41,6 +41,11 @@ fn sweep(world: &World) {
     }
 }
 
+/// What page and metrics show.
+fn take(registry: &crate::registry::Registry) -> pgweir_telemetry::Snapshot {
+    snapshot::take(registry, Extent::Page)
+}
+
 #[test]
 fn unused_pools_with_names_of_clients_go_and_listed_ones_stay() {
     let world = world(WILDCARD);
