@@ -56,17 +56,14 @@ pub(crate) enum Letter {
     Message(Message<Sockets>),
     /// An administrator does something to a client.
     Administer(ClientId, admin::Request),
-<<<<<<< HEAD
     /// Clients are suspended; the answer is whether nothing moves any more.
     Suspend(oneshot::Sender<bool>),
     /// Clients that are suspended and not still are ended.
     EndMoving,
     /// Clients that are suspended go on.
     Resume,
-=======
     /// Who is there, from a place on.
     List(ListRequest),
->>>>>>> console
     /// Everything is closed, and the thread ends.
     Stop,
 }

@@ -9,7 +9,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{POOLS_MAX, UNCONFIRMED_MAX};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
-use crate::snapshot::{readiness, take};
+use crate::snapshot::{self, Extent, readiness};
 use crate::texts::ClientError;
 use crate::world::{World, world};
 
