@@ -55,7 +55,7 @@ pub use access::AuthType;
 pub use http::{Compat, Http, Otlp};
 pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
-pub use listing::Shown;
+pub use listing::{GlobalSetting, Shown};
 pub use log::Log;
 pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
@@ -170,12 +170,18 @@ pub struct Config {
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
     pub shutdown_timeout: Duration,
+    /// Bound of a suspension's beginning (`suspend_timeout`); `None` is no bound.
+    pub suspend_timeout: Option<Duration>,
     /// Time a pool without clients is kept whose database has no section of its own; `None` is for
     /// ever.
     pub autodb_idle_timeout: Option<Duration>,
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
+    /// Users that may give every command in the admin console (`admin_users`).
+    pub admin_users: Vec<String>,
+    /// Users that may look there (`stats_users`).
+    pub stats_users: Vec<String>,
     /// What clients are spoken to with.
     pub client_tls: Arc<Tls>,
     /// TCP keepalive and buffers of both sides.
@@ -186,6 +192,8 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
+    /// The settings of the whole pooler as they are shown, by their names.
+    pub globals: Arc<Vec<GlobalSetting>>,
 }
 
 impl Config {
@@ -213,6 +221,9 @@ impl Config {
             name: name.to_owned(),
             secret: None,
             password_source: None,
+            pool_size: None,
+            reserve_pool_size: None,
+            pool_mode: None,
             max_user_connections: self.max_user_connections,
             max_user_client_connections: self.max_user_client_connections,
         }
@@ -252,6 +263,12 @@ pub struct User {
     /// Where its password for server logins is fetched: the file that `secret` was read from, or a
     /// command.
     pub password_source: Option<PasswordSource>,
+    /// Servers of one of its pools at most, where its section says; zero is no bound.
+    pub pool_size: Option<u32>,
+    /// Servers beyond that, where its section says.
+    pub reserve_pool_size: Option<u32>,
+    /// When its servers go back, where its section says.
+    pub pool_mode: Option<PoolMode>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).

@@ -1,6 +1,7 @@
 //! Turns the raw form into a `Config`: inheritance once, every problem at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
+            value: Arc::new(user((name, level, password), &global)),
         })
         .collect();
     let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
@@ -159,13 +160,19 @@ pub(super) fn resolve_into(
         max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
+        suspend_timeout: globals.get("suspend_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
-        ignore_startup_parameters: ignore_startup_parameters(&globals),
+        ignore_startup_parameters: names(&globals, "ignore_startup_parameters")
+            .map(|name| name.to_lowercase())
+            .collect(),
+        admin_users: names(&globals, "admin_users").collect(),
+        stats_users: names(&globals, "stats_users").collect(),
         client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
+        globals: Arc::new(listing::globals(&global)),
     };
     if !raw.torn {
         consistency::check(&config, &global, &databases, &users, outside, problems);
@@ -204,22 +211,30 @@ fn ldap(globals: &Chain<'_>, problems: &mut Vec<Problem>) -> Option<Arc<Ldap>> {
     read.ok().map(Arc::new)
 }
 
-fn ignore_startup_parameters(globals: &Chain<'_>) -> Vec<String> {
-    let text = globals
-        .get::<String>("ignore_startup_parameters")
-        .to_lowercase();
-    let names = text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+/// The names of a list that has commas between them.
+fn names(globals: &Chain<'_>, setting: &str) -> impl Iterator<Item = String> {
+    let text = globals.get::<String>(setting);
+    let names = text.split(',').map(str::trim);
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    names.into_iter()
 }
 
-fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
+fn user((name, level, password): (&str, &Level, &Held), global: &Level) -> User {
+    let chain = Chain::new(&[level, global]);
+    let own = |setting| level.gives(setting);
     User {
         name: name.to_owned(),
         secret: password.secret(),
         password_source: password.source.clone(),
+        pool_size: own("pool_size").then(|| {
+            let size: Option<NonZeroU32> = chain.get("pool_size");
+            size.map_or(0, NonZeroU32::get)
+        }),
+        reserve_pool_size: own("reserve_pool_size").then(|| chain.get("reserve_pool_size")),
+        pool_mode: own("pool_mode").then(|| chain.get("pool_mode")),
         max_user_connections: chain.get("max_user_connections"),
         max_user_client_connections: chain.get("max_user_client_connections"),
     }

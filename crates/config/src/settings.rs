@@ -244,6 +244,8 @@ pub static SETTINGS: &[Setting] = &[
         "Startup parameters that are dropped without an error, comma separated."),
     Setting::new(G, "shutdown_timeout", time("at once"), "25",
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
+    Setting::new(G, "suspend_timeout", time("no limit"), "10",
+        "Time that `SUSPEND` on the console waits for what is under way to be sent; clients for whom it is not complete by then are closed."),
 
     // Who may come in.
     Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
@@ -298,6 +300,12 @@ pub static SETTINGS: &[Setting] = &[
         "Proofs of itself that the pooler gives PostgreSQL, as libpq's `require_auth`; `none` is a server that asks for none. PgBouncer does not have it."),
     Setting::new(GD, "server_allow_plaintext_password", Kind::Bool, "false",
         "Whether a server that asks for the password itself gets it over TCP without TLS. Over loopback and unix sockets it does in any case. PgBouncer does not have it."),
+
+    // The admin console.
+    Setting::new(G, "admin_users", TEXT, "",
+        "Users, comma separated, that may give every command in the database `pgbouncer` or `pgweir`; see [Admin console](console.md)."),
+    Setting::new(G, "stats_users", TEXT, "",
+        "Users, comma separated, that may look there (`SHOW`) and change nothing."),
 
     // Where servers are.
     Setting::new(D, "host", TEXT, "127.0.0.1",
@@ -533,8 +541,8 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
         (Global, "unix_socket_group"), (Global, "service_name"), (Global, "job_name"),
         (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
-        // Console and peers.
-        (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
+        // Peers.
+        (Global, "peer_id"),
         // Authentication.
         (Global, "scram_iterations"), (Global, "login_notify_message"),
         // Sessions.
@@ -542,7 +550,7 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
         // Pools and servers.
         (Global, "server_round_robin"), (Global, "server_fast_close"),
-        (Global, "pool_idle_timeout"), (Global, "suspend_timeout"), (Database, "load_balance_hosts"),
+        (Global, "pool_idle_timeout"), (Database, "load_balance_hosts"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
         (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "max_packet_size"), (Global, "sbuf_loopcnt"),

@@ -48,6 +48,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) channel: &'a Channel,
     /// What leads to the database that it names; `None` if nothing does.
     pub(crate) database: Option<&'a Database>,
+    /// It names the admin console.
+    pub(crate) is_console: bool,
 }
 
 /// A proof that was accepted.
@@ -352,9 +354,14 @@ fn source<'a>(config: &'a Config, claim: &Claim<'a>) -> Option<&'a AuthSource> {
     }
 }
 
-/// The user whose servers clients get, whatever name they give.
+/// The user whose servers clients get, whatever name they give. In the console it is by name what it may do.
 fn forced(config: &Config, claim: &Claim<'_>) -> Result<Arc<User>, ClientError> {
     let database = claim.database;
+    if claim.is_console {
+        let name = &claim.startup.user;
+        let listed = config.users.get(name).cloned();
+        return Ok(listed.unwrap_or_else(|| Arc::new(config.unlisted_user(name))));
+    }
     let name = database.and_then(|database| database.forced_user.as_deref());
     // Each database has one, as the configuration demands; so there is none that leads to this one.
     let name = name.ok_or_else(|| crate::texts::no_such_database(&claim.startup.database))?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pgweir_config::{AuthSource, Config, Secret, ServerAddress, Tcp};
 use pgweir_wire::sqlstate::SqlState;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
@@ -94,17 +95,24 @@ pub(crate) struct Lookups {
     connectors: Arc<Connectors>,
     /// Where the password of who asks is fetched, if it does not stand in the configuration.
     vault: Vault,
+    /// Whether everything is paused: then nobody is asked.
+    pausing: watch::Receiver<bool>,
 }
 
 impl Lookups {
     /// Nothing is known yet. The vault is of these alone: here, a failure holds for a shorter time than
     /// for pools.
-    pub(crate) fn new(connectors: Arc<Connectors>, vault: Vault) -> Self {
+    pub(crate) fn new(
+        connectors: Arc<Connectors>,
+        vault: Vault,
+        pausing: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             cache: Mutex::default(),
             lines: Mutex::default(),
             connectors,
             vault,
+            pausing,
         }
     }
 
@@ -161,6 +169,8 @@ impl Lookups {
         // What a dead PostgreSQL keeps waiting takes no place of others who log in.
         let server = source.server.to_string();
         let aside = stranger.step_aside(server.into()).ok_or_else(too_many)?;
+        // Without its sender the pooler is gone as well.
+        let _ = self.pausing.clone().wait_for(|is_paused| !is_paused).await;
         let (lookups, config, source) = (self.clone(), config.clone(), source.clone());
         let asked = tokio::spawn(async move {
             let _aside = aside;
@@ -197,6 +207,11 @@ impl Lookups {
     pub(crate) fn clear(&self) {
         *self.cache.lock().expect("no panic under the lock") = Cache::default();
         self.vault.clear();
+        self.part();
+    }
+
+    /// Closes what is not just used, as a pause does with servers.
+    pub(crate) fn part(&self) {
         self.lines.lock().expect("no panic under the lock").clear();
     }
 
