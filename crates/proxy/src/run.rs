@@ -28,12 +28,13 @@ use crate::mailbox::{Letter, WorkerHandle};
 use crate::orders::Orders;
 use crate::pause;
 use crate::platform::PoolRef;
-use crate::pool_handle::{Greeting, PoolHandle, Welcome};
+use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{Reloading, SetLogLevel};
 use crate::shown::{self, Shown};
+use crate::snapshot::{self, Extent};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
@@ -267,7 +268,10 @@ impl Control {
             let far = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 _ = sweep.tick() => self.sweep(),
-                _ = averages.tick() => self.registry.consoles.look(&self.registry),
+                _ = averages.tick() => {
+                    let snapshot = snapshot::take(&registry, Extent::Whole);
+                    registry.consoles.look(&snapshot);
+                }
                 _ = unused.tick() => {
                     self.registry.forget_unused(self.registry.clock.now());
                     self.registry.lookups.close_unused();
@@ -349,8 +353,11 @@ impl Control {
                 tokio::spawn(open(registry, pool, id, permit));
             }
             Errand::Cancel(target, id, home, pending) => {
+                let pool = registry.pool_by_id(pool_of(id));
                 tokio::spawn(async move {
+                    pool.cancels.fetch_add(1, Ordering::Relaxed);
                     let delivery = cancel::deliver(&target).await;
+                    pool.cancels.fetch_sub(1, Ordering::Relaxed);
                     let worker = &registry.workers[home.worker.index()];
                     worker.send(Message::CancelDone(id, home.slot, delivery));
                     drop(pending);

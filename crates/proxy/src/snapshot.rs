@@ -132,7 +132,7 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         reserve_max: settings.config.reserve_pool_size,
         clients,
         counts,
-        cancels: 0,
+        cancels: handle.cancels.load(Ordering::Relaxed),
         oldest_wait: counts.waiting_since.map(|since| now.since(since)),
         wait_max: settings.config.query_wait_timeout,
         login_failing: handle.is_login_failing(),
