@@ -4,6 +4,7 @@
 //! The lock is held for one decision at a time, twice per transaction, and never across I/O.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -150,6 +151,8 @@ pub(crate) struct PoolHandle {
     recent: Mutex<VecDeque<Arc<Parameters>>>,
     settings: RwLock<Arc<Settings>>,
     stock: Mutex<Stock<Link>>,
+    /// Cancel requests for its servers that are on their way to PostgreSQL.
+    pub(crate) cancels: AtomicU32,
     /// Since when it was seen without clients.
     unused: Mutex<Option<Time>>,
 }
@@ -189,6 +192,7 @@ impl PoolHandle {
             recent: Mutex::default(),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
+            cancels: AtomicU32::new(0),
             unused: Mutex::default(),
         }
     }

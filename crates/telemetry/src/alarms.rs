@@ -123,8 +123,18 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
         });
     }
     let databases = [
-        (&live.paused_databases, "paused", "Their clients wait", "RESUME"),
-        (&live.disabled_databases, "disabled", "New clients are refused", "ENABLE"),
+        (
+            &live.paused_databases,
+            "paused",
+            "Their clients wait",
+            "RESUME",
+        ),
+        (
+            &live.disabled_databases,
+            "disabled",
+            "New clients are refused",
+            "ENABLE",
+        ),
     ];
     for (names, how, effect, command) in databases {
         if let [first, others @ ..] = &names[..] {
@@ -132,7 +142,8 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
                 0 => format!("database {first} is {how}"),
                 others => format!("database {first} and {others} more are {how}"),
             };
-            let next = format!("{effect} until an administrator ends it on the console ({command}).");
+            let next =
+                format!("{effect} until an administrator ends it on the console ({command}).");
             let id = format!("{how} databases");
             alarms.push(Alarm::new(Severity::Warning, id, what, &next));
         }
