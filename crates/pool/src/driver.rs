@@ -31,11 +31,14 @@ pub use shell::{
 
 use crate::id::{ClientId, ClientRef, WorkerId};
 use crate::server::Server;
-use crate::session::{Limits, Session};
+use crate::session::{Limits, Need, Session};
 use crate::time::Time;
 use crate::trace::Thresholds;
 use servers::Resident;
 use slots::Slots;
+
+/// What a session needs.
+type NeedOf<S> = Need<ServerStreamOf<S>>;
 
 /// The rules for the clients of a pool, in the form the data path uses.
 #[derive(Debug, Clone, PartialEq, Eq)]

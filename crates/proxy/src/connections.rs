@@ -61,7 +61,7 @@ pub(crate) fn list(client: &mut Client, wanted: Wanted, now: Moment, out: &mut V
     let parameters = client.session.relay.client.parameters.clone();
     let application = parameters.value("application_name").unwrap_or_default();
     let server = client.session.server().map(|server| &*server);
-    let link = server.map(|server| pointer_of(server));
+    let link = server.map(pointer_of);
     let process = server.and_then(|server| server.upstream.pid).unwrap_or(0);
     if let Some(server) = server.filter(|_| wanted.servers) {
         let listed = self::server(server, &pool, "active", now.at(busy_since));

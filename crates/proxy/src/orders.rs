@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use crate::admin::{Action, Administrator};
+use crate::admin::{Action, Administrator, Task};
 use crate::halt::{self, pools_of};
 use crate::pool_handle::PoolHandle;
 use crate::registry::{Errand, Registry};
@@ -24,16 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Time for ending clients, and for what their servers need before they can be closed: 5 s at most.
 const KILL_MAX: Duration = Duration::from_secs(6);
-
-/// What only the loop of the control plane can do.
-pub(crate) enum Task {
-    /// Reads the configuration again; the first problem is the answer.
-    Reload(oneshot::Sender<Result<(), String>>),
-    /// Changes a setting until then.
-    Set(String, String, oneshot::Sender<Result<(), String>>),
-    /// Ends the process.
-    Shutdown(ShutdownMode, oneshot::Sender<()>),
-}
 
 /// Carries orders out.
 pub(crate) struct Orders {

@@ -29,7 +29,7 @@ use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
-use crate::orders::Task;
+use crate::admin::Task;
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;

@@ -2,15 +2,12 @@
 
 use super::outbox::Message;
 use super::shell::{Farewell, Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
-use super::{Client, Draining, Driver, Readiness};
+use super::{Client, Draining, Driver, NeedOf, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
 use crate::session::{End, Greeted, Need};
 use crate::stock::{Answer, Granted, Stock};
-
-/// What a session needs.
-pub(super) type NeedOf<S> = Need<ServerStreamOf<S>>;
 
 impl<S: Shell> Driver<S> {
     /// A client comes to live here.

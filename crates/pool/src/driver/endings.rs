@@ -3,8 +3,7 @@
 
 use super::outbox::Order;
 use super::shell::{Farewell, Platform, ServerStreamOf, Shell};
-use super::{Client, Driver};
-use crate::driver::clients::NeedOf;
+use super::{Client, Driver, NeedOf};
 use crate::id::{ClientId, ClientRef};
 use crate::relay::Hold;
 use crate::server::Server;

@@ -4,9 +4,8 @@
 //! kernel. Events are noted as ever, so that nothing is missed when it goes on. Servers without a client
 //! are looked after meanwhile, and limits of time end no session.
 
-use super::clients::NeedOf;
 use super::shell::{Farewell, Shell};
-use super::{Client, Driver};
+use super::{Client, Driver, NeedOf};
 use crate::session::Need;
 use crate::time::Time;
 
