@@ -33,6 +33,7 @@ mod negotiation;
 mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
+mod pgbouncer_ini;
 mod pins;
 mod pipelines;
 mod prepared;

@@ -6,6 +6,7 @@
 //! reach the workers, and servers the pools, when they are logged in.
 
 mod access;
+mod accounts;
 mod admin;
 mod attempts;
 mod authentication;
@@ -56,7 +57,7 @@ mod worker;
 mod world;
 
 pub use access::token_keys;
-pub use outside::load;
+pub use outside::{import, load};
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};
 pub use tls::trust::Trust;

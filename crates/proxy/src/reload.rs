@@ -12,7 +12,7 @@ use crate::pool_handle::{Settings, bounds, paused};
 use crate::registry::{Registry, user_limits};
 use crate::tls;
 use crate::watched::Watched;
-use pgweir_config::raw::Raw;
+use pgweir_config::raw::{Dialect, Raw};
 use pgweir_config::{self, Config, Problem, Resolved, Source};
 
 /// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
@@ -73,6 +73,7 @@ fn run_with(
 ) -> Option<Arc<Raw>> {
     match loaded {
         Ok(resolved) => {
+            tell_warnings(&resolved);
             let raw = resolved.raw;
             let (config, reload) =
                 pgweir_config::reload::merge(&registry.config(), resolved.config);
@@ -105,6 +106,16 @@ fn run_with(
                 problems.len()
             );
             None
+        }
+    }
+}
+
+/// Tells what of a `pgbouncer.ini` does not do what it does in PgBouncer: its operator may never run
+/// `pgweir check`.
+pub(crate) fn tell_warnings(resolved: &Resolved) {
+    if resolved.raw.dialect == Dialect::PgBouncer {
+        for problem in &resolved.warnings {
+            warn!("{problem}");
         }
     }
 }

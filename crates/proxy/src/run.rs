@@ -31,7 +31,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{Reloading, SetLogLevel};
+use crate::reload::{Reloading, SetLogLevel, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
@@ -117,6 +117,7 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    tell_warnings(&resolved);
     let reloading = Reloading::new(source, &resolved, set_log_level);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
@@ -308,13 +309,14 @@ impl Control {
     /// statement whose client is gone, and keep its locks.
     async fn cancel_all(&self) {
         let mut targets = self.registry.busy().into_iter();
+        let most = self.registry.config().cancel_wait_timeout;
         let mut requests = JoinSet::new();
         let all = async {
             for target in targets.by_ref() {
                 if requests.len() >= LAST_CANCELS_MAX {
                     requests.join_next().await;
                 }
-                requests.spawn(async move { cancel::deliver(&target).await });
+                requests.spawn(async move { cancel::deliver(&target, most).await });
             }
             while requests.join_next().await.is_some() {}
         };
@@ -338,7 +340,8 @@ impl Control {
             }
             Errand::Cancel(target, id, home, pending) => {
                 tokio::spawn(async move {
-                    let delivery = cancel::deliver(&target).await;
+                    let most = registry.config().cancel_wait_timeout;
+                    let delivery = cancel::deliver(&target, most).await;
                     let worker = &registry.workers[home.worker.index()];
                     worker.send(Message::CancelDone(id, home.slot, delivery));
                     drop(pending);

@@ -12,6 +12,8 @@ use std::fmt;
 pub struct SqlState(pub [u8; 5]);
 
 impl SqlState {
+    /// `00000`: no error, for notices.
+    pub const SUCCESSFUL_COMPLETION: Self = Self(*b"00000");
     /// `53300`: no further connection is allowed, or a queue is full. Drivers may retry later.
     pub const TOO_MANY_CONNECTIONS: Self = Self(*b"53300");
     /// `53400`: a configured limit other than the number of connections was exceeded.

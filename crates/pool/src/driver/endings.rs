@@ -141,6 +141,13 @@ impl<S: Shell> Driver<S> {
         for (slot, due) in due {
             if let Some(mut client) = self.clients.take(slot) {
                 let need = match due {
+                    Due::Notice => match self.tell_of_wait(&mut client) {
+                        Some(need) => need,
+                        None => {
+                            self.clients.put(slot, client);
+                            continue;
+                        }
+                    },
                     Due::GiveUpServer => client.session.give_server_up(),
                     Due::Part => client.session.end(End::Terminated, None),
                     Due::Limit(passed) => self.bid_farewell(&mut client, Farewell::Overdue(passed)),
@@ -148,6 +155,18 @@ impl<S: Shell> Driver<S> {
                 self.drive(slot, client, need);
             }
         }
+    }
+
+    /// Tells a client that it waits; ends the session of one that is gone.
+    fn tell_of_wait(&mut self, client: &mut Client<S::Platform>) -> Option<NeedOf<S>> {
+        let policy = client.policy.clone();
+        let notice = policy.wait_notice.as_ref()?;
+        let place = client.session.place()?;
+        if client.session.tell_of_wait(&notice.message) {
+            return None;
+        }
+        self.leave_queue(&client.pool, place);
+        Some(client.session.end(End::ClientGone, None))
     }
 
     /// The pooler shuts down: ends sessions that are outside a transaction, now and from now on.
@@ -190,6 +209,8 @@ enum Due {
     GiveUpServer,
     /// It said goodbye, and has waited long enough for its answers.
     Part,
+    /// It has waited for a server for long enough to be told.
+    Notice,
     /// It has passed a limit.
     Limit(Overdue),
 }
@@ -201,6 +222,10 @@ impl<P: Platform> Client<P> {
         }
         if self.session.has_parted(now) {
             return Some(Due::Part);
+        }
+        let notice = self.policy.wait_notice.as_ref();
+        if notice.is_some_and(|notice| self.session.waits_untold(now, notice.after)) {
+            return Some(Due::Notice);
         }
         let passed = self.session.overdue(now, &self.policy.limits);
         passed.map(Due::Limit)
