@@ -271,7 +271,9 @@ fn a_host_that_is_gone_gives_way_to_the_next() {
     // Nobody listens there: the port is PostgreSQL's, which listens at 127.0.0.1 alone.
     let hosts = "host=127.0.0.9,127.0.0.1 load_balance_hosts=disable";
     let pooler = start(&role, "pool_mode = transaction", hosts);
-    let mut clients: Vec<_> = (0..3).map(|_| Client::log_in(&role.through(&pooler))).collect();
+    let mut clients: Vec<_> = (0..3)
+        .map(|_| Client::log_in(&role.through(&pooler)))
+        .collect();
     for client in &mut clients {
         client.query("begin").success();
     }

@@ -1,6 +1,6 @@
 //! The command line of PgBouncer: `pgweir [-d] [-R] [-q] [-v] [-u USER] FILE.ini`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
@@ -41,7 +41,7 @@ impl Line {
             let message = "name a file: pgweir FILE.ini, or a command, see pgweir --help\n";
             return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, message).into());
         };
-        self.refuse_command(file)?;
+        refuse_command(file)?;
         for (is_given, option, way_out) in [
             (
                 self.daemon,
@@ -71,22 +71,22 @@ impl Line {
             Format::Text,
         )
     }
+}
 
-    /// A word that is neither a file nor a command is a command that was misspelt.
-    fn refuse_command(&self, file: &PathBuf) -> Result<(), clap::Error> {
-        let Some(word) = file.to_str().filter(|word| !word.contains(['.', '/'])) else {
-            return Ok(());
-        };
-        if file.exists() {
-            return Ok(());
-        }
-        let meant = match nearest(word, COMMANDS.into_iter()) {
-            Some(near) => format!("did you mean pgweir {near}?"),
-            None => "see pgweir --help".to_owned(),
-        };
-        let message = format!("there is no file and no command {word:?}; {meant}\n");
-        Err(clap::Error::raw(ErrorKind::InvalidSubcommand, message))
+/// A word that is neither a file nor a command is a command that was misspelt.
+fn refuse_command(file: &Path) -> Result<(), clap::Error> {
+    let Some(word) = file.to_str().filter(|word| !word.contains(['.', '/'])) else {
+        return Ok(());
+    };
+    if file.exists() {
+        return Ok(());
     }
+    let meant = match nearest(word, COMMANDS.into_iter()) {
+        Some(near) => format!("did you mean pgweir {near}?"),
+        None => "see pgweir --help".to_owned(),
+    };
+    let message = format!("there is no file and no command {word:?}; {meant}\n");
+    Err(clap::Error::raw(ErrorKind::InvalidSubcommand, message))
 }
 
 /// What may stand in the place of a file.

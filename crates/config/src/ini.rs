@@ -1,12 +1,10 @@
 //! `pgbouncer.ini`, read into the same raw form as `pgweir.toml`, so that all below it is the same.
 //!
 //! Names, sections and defaults are PgBouncer's. Where pgweir's default is another, PgBouncer's is given as if it
-//! stood in the file. `table` says of each of PgBouncer's settings what becomes of it.
+//! stood in the file. `pgbouncer` says of each of PgBouncer's settings what becomes of it.
 
 mod lines;
 mod pairs;
-mod process;
-pub mod table;
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +16,12 @@ use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem, Section, Value, nearest};
 
 use super::outside::Outside;
+use super::pgbouncer::{self, Part, Ruling};
 use super::raw::{Dialect, Raw};
 use super::settings::{self, Scope};
 use super::value::Kind;
 use lines::{Line, Said};
 use pairs::pairs;
-pub use process::{Peer, Process};
-use table::{Part, Ruling};
 
 /// Reads `text`, the content of the file at `path`, with the problems met on the way.
 pub(super) fn read(path: &Path, text: &str, outside: &Outside<'_>) -> (Raw, Vec<Problem>) {
@@ -105,13 +102,13 @@ impl Reader {
 
     /// A setting of `[pgbouncer]`.
     fn global(&mut self, name: &str, value: &str, origin: Origin) {
-        let ruling = table::ruling(Part::PgBouncer, name);
+        let ruling = pgbouncer::ruling(Part::PgBouncer, name);
         match ruling {
             Some(Ruling::Meaningless(why)) => self.warn(&origin, name, value, why),
             Some(Ruling::NotYet) => {
                 let read = self.raw.process.set(name, value);
                 match read {
-                    Ok(()) => self.warn(&origin, name, value, table::NOT_YET),
+                    Ok(()) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
                     Err(message) => {
                         let problem = Problem::new(&origin, name, message);
                         self.problems.push(problem.with_value(value));
@@ -152,9 +149,9 @@ impl Reader {
         let mut section = Section::new(origin.clone());
         for (name, value) in given {
             let key = key_of(&path, &name);
-            match table::ruling(part, &name) {
+            match pgbouncer::ruling(part, &name) {
                 Some(Ruling::Meaningless(why)) => self.warn(origin, &key, &value, why),
-                Some(Ruling::NotYet) => self.warn(origin, &key, &value, table::NOT_YET),
+                Some(Ruling::NotYet) => self.warn(origin, &key, &value, pgbouncer::NOT_YET),
                 Some(Ruling::Served | Ruling::Differs(_) | Ruling::LogLevel) | None => {
                     let Some(setting) = settings::find(part.scope()?, &name) else {
                         self.unknown(part, &name, key, origin);
@@ -173,7 +170,7 @@ impl Reader {
         let pairs = pairs(value).map_err(str::to_owned);
         match pairs.and_then(|pairs| self.raw.process.add_peer(name, &pairs)) {
             Ok(()) => {
-                let warning = Problem::new(origin, key, table::NOT_YET);
+                let warning = Problem::new(origin, key, pgbouncer::NOT_YET);
                 self.raw.warnings.push(warning);
             }
             Err(message) => self.problems.push(Problem::new(origin, key, message)),
@@ -211,13 +208,13 @@ impl Reader {
     fn unknown(&mut self, part: Part, name: &str, key: String, origin: &Origin) {
         let elsewhere = Part::ALL
             .iter()
-            .find(|other| table::ruling(**other, name).is_some());
+            .find(|other| pgbouncer::ruling(**other, name).is_some());
         if let Some(other) = elsewhere {
             let message = format!("belongs in [{}]", other.name());
             self.problems.push(Problem::new(origin, key, message));
             return;
         }
-        let known = table::names(part).chain(
+        let known = pgbouncer::names(part).chain(
             part.scope()
                 .into_iter()
                 .flat_map(settings::in_scope)

@@ -27,7 +27,9 @@ mod outside;
 pub mod passfile;
 mod passwords;
 mod pattern;
+pub mod pgbouncer;
 mod pool;
+pub mod process;
 pub mod raw;
 mod records;
 pub mod reload;
@@ -190,7 +192,7 @@ pub struct Config {
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
     /// What a `pgbouncer.ini` says of the process itself.
-    pub process: ini::Process,
+    pub process: process::Process,
 }
 
 impl Config {

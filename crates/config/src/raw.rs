@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::toml::{self, Layout};
 use pgweir_settings::{Origin, Problem, Section};
 
-use crate::ini::Process;
+use crate::process::Process;
 use crate::settings;
 
 /// What one source says.

@@ -2,7 +2,6 @@
 
 use pgweir_settings::{Origin, Problem, nearest};
 
-use super::ini::table;
 use super::value::{Kind, Unit};
 
 /// A section a setting may stand in.
@@ -129,8 +128,7 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
         return Problem::new(origin, key, message);
     }
     if UNSUPPORTED.contains(&(scope, name)) {
-        let why = table::meaningless(scope, name).map(|why| format!("{why}; remove it"));
-        return Problem::new(origin, key, why.as_deref().unwrap_or(NOT_YET));
+        return Problem::new(origin, key, NOT_YET);
     }
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
         let titles: Vec<&str> = setting.scopes.iter().map(|scope| scope.title()).collect();

@@ -7,8 +7,8 @@ use std::path::Path;
 use pgweir_settings::{Problem, Value};
 use proptest::prelude::*;
 
-use super::table::{Part, ROWS, Ruling};
 use super::{DEFAULTS, read};
+use crate::pgbouncer::{Part, ROWS, Ruling};
 use crate::settings::{self, Scope};
 use crate::tests::OUTSIDE;
 use crate::{AuthType, Outside, PoolMode, Resolved, Secret, ServerAddress, resolve_all};

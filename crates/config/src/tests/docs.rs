@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::Value;
 
 use super::{OUTSIDE, lines, raw, resolve_all};
-use crate::ini::table::{ROWS, Ruling};
+use crate::pgbouncer::{ROWS, Ruling};
 use crate::settings::{SETTINGS, Scope, find};
 
 fn docs() -> PathBuf {

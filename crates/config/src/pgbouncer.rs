@@ -1,6 +1,6 @@
 //! PgBouncer's settings, and what becomes of each here. The manual's table and the reader come from it.
 
-use super::super::settings::{self, Scope};
+use super::settings::{self, Scope};
 
 /// A section of `pgbouncer.ini`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,12 @@ impl Part {
     }
 
     /// The section of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| part.name() == name)
     }
 
     /// The section of `pgweir.toml` that has its settings; peers have none.
-    pub(super) fn scope(self) -> Option<Scope> {
+    pub(crate) fn scope(self) -> Option<Scope> {
         match self {
             Self::PgBouncer => Some(Scope::Global),
             Self::Databases => Some(Scope::Database),
@@ -87,7 +87,7 @@ impl Row {
 }
 
 /// What becomes of `name` in a section; `None` if PgBouncer does not have it there.
-pub(super) fn ruling(part: Part, name: &str) -> Option<Ruling> {
+pub(crate) fn ruling(part: Part, name: &str) -> Option<Ruling> {
     let mut rows = ROWS.iter();
     let row = rows.find(|row| row.name == name && row.parts.contains(&part))?;
     Some(row.ruling())
@@ -105,13 +105,13 @@ pub(crate) fn meaningless(scope: Scope, name: &str) -> Option<&'static str> {
 }
 
 /// The names that PgBouncer has in a section.
-pub(super) fn names(part: Part) -> impl Iterator<Item = &'static str> {
+pub(crate) fn names(part: Part) -> impl Iterator<Item = &'static str> {
     let rows = ROWS.iter().filter(move |row| row.parts.contains(&part));
     rows.map(|row| row.name)
 }
 
 /// What `pgweir check` says of a setting that is read only.
-pub(super) const NOT_YET: &str = "is read and does nothing yet in this version";
+pub(crate) const NOT_YET: &str = "is read and does nothing yet in this version";
 
 const fn row(parts: &'static [Part], name: &'static str, default: &'static str) -> Row {
     Row {

@@ -44,7 +44,7 @@ impl Process {
     ///
     /// # Errors
     /// What the value has to be.
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
         let fact = || boolean(value).ok_or_else(|| "must be 0 or 1".to_owned());
         match name {
@@ -66,7 +66,7 @@ impl Process {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn add_peer(
+    pub(crate) fn add_peer(
         &mut self,
         name: &str,
         pairs: &[(String, String)],
