@@ -70,10 +70,10 @@ semver: ## Compares pgweir-sqlx's interface with the last release (BASE=rev); ne
 			--features $$sqlx --features metrics --features axum || exit 1; \
 	done
 
-test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files, and speaks every version of the protocol with it
+test-versions: ## Starts PostgreSQL 13 to 18 (from npm) with rendered files; tests every version of the protocol, TLS, and libpq 18's OAuth
 	$(CARGO) build -p pgweir-cli
 	python3 tests/versions.py $(CARGO) test -p pgweir-e2e --test e2e -- rendered::postgres_starts rendered::sql_runs \
-		negotiation:: replication::a_ replication::errors
+		negotiation:: replication::a_ replication::errors tls::postgresql_ oauth::libpq_18
 
 # Two packages from PyPI that read rendered files in the tests and that Debian does not have.
 tools: tests/tools/installed ## Installs the tests' tools from PyPI into tests/tools

@@ -48,7 +48,7 @@ IMPURE = {
     "if-addrs": {"proxy"},
     "rustix": {"proxy", "http", "cli", "cluster", "sqlx", "bench-rig", "e2e"},
     "axum": {"http", "sqlx"},
-    "jsonwebtoken": {"http"},
+    "jsonwebtoken": {"http", "e2e"},
     "hyper": {"http", "cli"},
     "hyper-util": {"http", "cli"},
     "tokio-rustls": {"proxy", "http", "cli", "e2e"},

@@ -213,6 +213,8 @@ export interface LivePool {
   limit: number | null;
   /** The last login to PostgreSQL failed. */
   loginFailing: boolean;
+  /** Why the last login to PostgreSQL failed, if it did. */
+  loginFailure: string | null;
   mode: LiveMode | null;
   /** How long the client that is first in the queue has waited. */
   oldestWaitMs: number | null;
@@ -406,11 +408,11 @@ export type SightWord = "full" | "reduced" | "away" | "no_user" | "off";
 /** How slow a statement was. */
 export type SlowLevel = "slow" | "very slow";
 
-/** A slow statement. */
+/** A slow statement of an application, and how often it was slow. */
 export interface SlowQuery {
   /** What the client calls itself; may be empty. */
   applicationName: string;
-  /** When it ended; RFC 3339, UTC. */
+  /** When it ended last; RFC 3339, UTC. */
   at: string;
   /** The client's number. */
   client: string;
@@ -418,16 +420,20 @@ export interface SlowQuery {
   database: string;
   /** What it is recognised by. */
   fingerprint: string;
-  /** How slow. */
+  /** How slow the slowest was. */
   level: SlowLevel;
-  /** How long PostgreSQL took. */
+  /** How long PostgreSQL took, the last time. */
   serverMs: number;
   /** Without literals. */
   text: string;
+  /** How often it was slow. */
+  times: number;
   /** Of its pool. */
   user: string;
-  /** How long the client had waited for a server. */
+  /** How long the client had waited for a server, the last time. */
   waitMs: number;
+  /** How long PostgreSQL took at the most. */
+  worstMs: number;
 }
 
 /** What a histogram says, in milliseconds; null where nothing was counted yet. */

@@ -13,6 +13,7 @@ export function pool(changes: Partial<LivePool>): LivePool {
     mode: "transaction",
     limit: 20,
     reserveLimit: 0,
+    loginFailure: null,
     clients: 312,
     active: 9,
     idle: 6,
@@ -123,9 +124,9 @@ export function busy(at: number = Date.now()): Live {
       { fingerprint: "5e551001ab00", text: "SELECT balance FROM accounts WHERE id = $1", database: "ledger", user: "api", calls: 1_300_000, totalMs: 260_000, meanMs: 0.2, p99Ms: 0.9, maxMs: 44, rows: 1_300_000, bytes: 4.1e7, errors: 0 },
     ],
     slow: [
-      { at: iso(14), level: "very slow", database: "reports", user: "metabase", applicationName: "Metabase", client: "10.0.3.9:51120", text: REPORT, fingerprint: "a7aa02bb13cc", waitMs: 0, serverMs: 9_800 },
-      { at: iso(31), level: "slow", database: "shop", user: "web", applicationName: "storefront", client: "10.0.1.17:40022", text: ORDERS, fingerprint: "8d41c0aa91f2", waitMs: 1_910, serverMs: 1_240 },
-      { at: iso(77), level: "slow", database: "shop", user: "jobs", applicationName: "importer", client: "10.0.2.4:39980", text: STOCK, fingerprint: "c0ffee00c0ff", waitMs: 0.4, serverMs: 2_870 },
+      { at: iso(14), level: "very slow", database: "reports", user: "metabase", applicationName: "Metabase", client: "10.0.3.9:51120", text: REPORT, fingerprint: "a7aa02bb13cc", waitMs: 0, serverMs: 9_800, times: 3, worstMs: 11_200 },
+      { at: iso(31), level: "slow", database: "shop", user: "web", applicationName: "storefront", client: "10.0.1.17:40022", text: ORDERS, fingerprint: "8d41c0aa91f2", waitMs: 1_910, serverMs: 1_240, times: 41, worstMs: 1_870 },
+      { at: iso(77), level: "slow", database: "shop", user: "jobs", applicationName: "importer", client: "10.0.2.4:39980", text: STOCK, fingerprint: "c0ffee00c0ff", waitMs: 0.4, serverMs: 2_870, times: 1, worstMs: 2_870 },
     ],
     nPlusOne: [
       { at: iso(3), database: "shop", user: "web", client: "17", applicationName: "storefront", text: ITEM, fingerprint: "11f0b2c3d4e5", times: 48, found: 1, tags: { route: "/orders", controller: "orders" } },

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use pgweir_e2e::{Client, Pooler, Role, Target, eventually, shared};
+use pgweir_e2e::{Client, Config, Pooler, Role, Target, eventually, shared};
 
 /// The role's URL, with parameters.
 fn url(role: &Role, parameters: &str) -> String {
@@ -134,6 +134,10 @@ fn check_prints_every_value_or_every_problem() {
         "{line}"
     );
     assert!(!out.contains("hush"), "no password in {out}");
+    assert!(!out.contains("query_wait_timeout"), "a default in {out}");
+    assert!(out.contains("The configuration is good."), "{out}");
+    let (_, out, _) = run(&["check", "--all", path], &[]);
+    assert!(out.contains("query_wait_timeout"), "{out}");
 
     let broken = role
         .config()
@@ -167,4 +171,46 @@ fn a_missing_configuration_is_an_error_that_says_what_to_do() {
     let (code, _, err) = run(&["serve", "/nowhere/pgweir.toml"], &[]);
     assert_eq!(code, Some(1));
     assert!(err.contains("/nowhere/pgweir.toml"), "{err}");
+}
+
+#[test]
+fn check_connect_says_what_postgres_gives_and_what_will_fail() {
+    let role = shared().role();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pgweir.toml");
+    let path = file.to_str().unwrap();
+    let check = |config: Config, more: &[&str]| {
+        std::fs::write(&file, config.text()).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        run(&[&["check", "--connect", path], more].concat(), &[])
+    };
+    let (code, out, err) = check(role.config(), &[]);
+    assert_eq!((code, &*err), (Some(0), ""), "{out}");
+    for part in [
+        "PostgreSQL ",
+        " connections for ordinary roles (max_connections ",
+        &format!("role {}", role.name),
+        "PostgreSQL gives what it asks for.",
+    ] {
+        assert!(out.contains(part), "no {part:?} in {out}");
+    }
+    let wrong = role
+        .config()
+        .set("pool_mode", "session")
+        .set("server_reset_query", "discard everything")
+        .database("typo", "dbname", "there is none");
+    let (code, out, _) = check(wrong.clone(), &[]);
+    assert_eq!(code, Some(3), "{out}");
+    for part in [
+        "problem: there is no database there is none",
+        "problem: server_reset_query of database ",
+        "syntax error",
+    ] {
+        assert!(out.contains(part), "no {part:?} in {out}");
+    }
+    let (_, out, _) = check(wrong, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect(&out);
+    let problems = json["servers"][0]["problems"].as_array().expect("a list");
+    assert_eq!(problems.len(), 2, "{out}");
+    assert!(!out.contains("hush"), "no password in {out}");
 }

@@ -17,13 +17,13 @@ use tokio_rustls::rustls::{
 };
 
 /// What clients of one pooler are met with.
-struct Side {
+pub(crate) struct Side {
     folder: tempfile::TempDir,
     authority: Authority,
 }
 
 impl Side {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let side = Self {
             folder: tempfile::tempdir().unwrap(),
             authority: Authority::new(),
@@ -41,12 +41,16 @@ impl Side {
         side
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// A configuration with this mode towards clients.
-    fn config(&self, role: &Role, mode: &str) -> Config {
+    pub(crate) fn config(&self, role: &Role, mode: &str) -> Config {
         role.config()
             .set("auth_type", "scram-sha-256")
             .set("client_tls_sslmode", mode)
@@ -61,7 +65,7 @@ impl Side {
     }
 
     /// How rustls trusts it.
-    fn trust(&self) -> Arc<ClientConfig> {
+    pub(crate) fn trust(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         let pem = self.authority.certificate();
         roots
@@ -78,10 +82,10 @@ impl Side {
     }
 }
 
-type Encrypted = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection whose first byte is of a TLS handshake.
-fn direct(pooler: &Pooler, config: &Arc<ClientConfig>) -> Encrypted {
+pub(crate) fn direct(pooler: &Pooler, config: &Arc<ClientConfig>) -> Encrypted {
     let socket = TcpStream::connect(("127.0.0.1", pooler.port())).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     StreamOwned::new(ClientConnection::new(config.clone(), name).unwrap(), socket)
@@ -262,6 +266,71 @@ fn postgresql_is_trusted_as_far_as_the_mode_says() {
 }
 
 #[test]
+fn postgresql_takes_a_handshake_without_a_request_from_17_on() {
+    let postgres = Postgres::start();
+    let role = postgres.role();
+    let authority = Authority::new();
+    postgres.speak_tls(
+        Some(&authority.sign("good", &["127.0.0.1"], Fault::None)),
+        None,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let root = write(folder.path(), "authority.crt", &authority.certificate());
+    let version = postgres.sql("show server_version_num").value();
+    let takes_it = version.parse::<u32>().unwrap() >= 170_000;
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let config = role
+            .config()
+            .set("server_tls_sslmode", mode)
+            .set("server_tls_ca_file", &root.display().to_string())
+            .set("server_tls_negotiation", "direct")
+            .set("server_channel_binding", "require");
+        let pooler = Pooler::start(&config);
+        let client = Client::try_log_in(&role.through(&pooler), &[]);
+        assert_eq!(
+            client.is_ok(),
+            takes_it,
+            "{version} {mode}: {}",
+            pooler.log()
+        );
+        if let Ok(mut client) = client {
+            let ssl = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+            assert_eq!(client.value(ssl), "t");
+        }
+    }
+}
+
+#[test]
+fn postgresql_gets_a_proof_that_is_bound_to_its_certificate() {
+    let postgres = Postgres::start();
+    let (role, by_md5) = (postgres.role(), postgres.role_by("by_md5", "md5"));
+    // Digests of the certificate are those of its own signature: SHA-256 here.
+    postgres.speak_tls(Some(&self_signed("own", &["127.0.0.1"])), None);
+    for (tls, binding, role, is_in) in [
+        ("require", "require", &role, true),
+        ("require", "prefer", &role, true),
+        ("require", "disable", &role, true),
+        ("require", "prefer", &by_md5, true),
+        // Nothing but SCRAM can be bound.
+        ("require", "require", &by_md5, false),
+    ] {
+        let config = role
+            .config()
+            .set("server_tls_sslmode", tls)
+            .set("server_channel_binding", binding);
+        let pooler = Pooler::start(&config);
+        let client = Client::try_log_in(&role.through(&pooler), &[]);
+        assert_eq!(
+            client.is_ok(),
+            is_in,
+            "{tls} {binding} {}: {}",
+            role.name,
+            pooler.log()
+        );
+    }
+}
+
+#[test]
 fn a_certificate_that_signed_itself_is_trusted_where_it_is_named() {
     let postgres = Postgres::start();
     let role = postgres.role();
@@ -433,8 +502,9 @@ fn a_reload_brings_a_new_certificate_and_drops_nobody() {
     greet(&mut direct(&pooler, &trust), &role);
 }
 
+/// PgBouncer, CVE-2021-3935; PostgreSQL, CVE-2021-23214; Odyssey, CVE-2021-43766.
 #[test]
-fn what_is_sent_in_the_clear_behind_a_request_for_tls_is_not_read_as_encrypted() {
+fn cve_2021_3935_bytes_in_the_clear_behind_a_request_for_tls() {
     let side = Side::new();
     let role = shared().role();
     let pooler = Pooler::start(&side.config(&role, "require"));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Config;
+use super::oauth::Oauth;
 
 /// How clients prove who they are (`auth_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum AuthType {
     Peer,
     /// A JSON Web Token in place of the password.
     Jwt,
+    /// A JSON Web Token by OAUTHBEARER, which tells clients where to get one.
+    Oauth,
     /// What `auth_hba_file` says.
     Hba,
 }
@@ -44,8 +47,10 @@ pub enum Method {
     Peer,
     /// By the name in its certificate.
     Cert,
-    /// By a token that names it.
+    /// By a token that names it, in place of its password.
     Jwt,
+    /// By a token that names it, by OAUTHBEARER.
+    Oauth,
 }
 
 /// What is known of a connection before anybody says who is there.
@@ -128,6 +133,8 @@ pub struct Demand<'a> {
     pub map: Option<&'a str>,
     /// What its certificate has to say.
     pub certificate: CertificateDemand,
+    /// Who issues its token, of [`Method::Oauth`].
+    pub oauth: Option<&'a Oauth>,
 }
 
 /// What a certificate of a client has to say.
@@ -165,6 +172,8 @@ pub enum Refused {
     NotLocal,
     /// A certificate is asked for, and the connection has none.
     NoCertificate,
+    /// A token is asked for, which others could read on the way.
+    NotEncrypted,
     /// The rule that fits rejects it.
     Rejected,
     /// No rule fits.
@@ -185,6 +194,7 @@ impl Config {
             AuthType::ScramSha256 => (Method::ScramSha256, CertificateDemand::None),
             AuthType::Cert => (Method::Cert, CertificateDemand::CommonName),
             AuthType::Jwt => (Method::Jwt, CertificateDemand::None),
+            AuthType::Oauth => (Method::Oauth, CertificateDemand::None),
             AuthType::Peer => (Method::Peer, CertificateDemand::None),
             AuthType::Hba => return self.hba.demand(attempt),
         };
@@ -193,11 +203,13 @@ impl Config {
         let has_certificate = tls.is_some_and(|tls| tls.certificate.is_some());
         match channel.peer {
             Peer::Tcp(_) if method == Method::Peer => Err(Refused::NotLocal),
+            Peer::Tcp(_) if method == Method::Oauth && tls.is_none() => Err(Refused::NotEncrypted),
             _ if certificate.is_asked_for() && !has_certificate => Err(Refused::NoCertificate),
             Peer::Tcp(_) | Peer::Unix(_) => Ok(Demand {
                 method,
                 map: None,
                 certificate,
+                oauth: self.oauth.as_ref(),
             }),
         }
     }
@@ -208,7 +220,7 @@ impl Method {
     pub fn needs_secret(self) -> bool {
         match self {
             Self::Password | Self::Md5 | Self::ScramSha256 => true,
-            Self::Any | Self::Trust | Self::Peer | Self::Cert | Self::Jwt => false,
+            Self::Any | Self::Trust | Self::Peer | Self::Cert | Self::Jwt | Self::Oauth => false,
         }
     }
 }

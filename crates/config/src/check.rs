@@ -4,13 +4,17 @@
 use pgweir_settings::{Origin, Problem};
 use serde_json::{Value, json};
 
+use super::listing::Shown;
 use super::resolve::Resolved;
 
-/// The values in three columns: setting, value, origin.
-pub fn render_text(resolved: &Resolved, colour: bool) -> String {
-    let rows: Vec<[String; 3]> = resolved
-        .settings
-        .iter()
+/// The values in three columns: setting, value, origin. Defaults only if `all` are wanted.
+pub fn render_text(resolved: &Resolved, all: bool, colour: bool) -> String {
+    let is_default = |shown: &Shown| shown.origin == Origin::Default;
+    let settings = || {
+        let settings = resolved.settings.iter();
+        settings.filter(move |shown| all || !is_default(shown))
+    };
+    let rows: Vec<[String; 3]> = settings()
         .map(|shown| {
             let origin = match &shown.inherited_from {
                 Some(from) => format!("{} ({from})", shown.origin),
@@ -26,8 +30,8 @@ pub fn render_text(resolved: &Resolved, colour: bool) -> String {
     // A few long names or queries must not push the columns off the screen.
     let (path_width, value_width) = (width(0, 56), width(1, 32));
     let mut text = String::new();
-    for (shown, [path, value, origin]) in resolved.settings.iter().zip(&rows) {
-        let dim = colour && shown.origin == Origin::Default;
+    for (shown, [path, value, origin]) in settings().zip(&rows) {
+        let dim = colour && is_default(shown);
         let (start, end) = if dim {
             ("\x1b[2m", "\x1b[0m")
         } else {
@@ -40,8 +44,16 @@ pub fn render_text(resolved: &Resolved, colour: bool) -> String {
     text
 }
 
-/// The values as JSON.
-pub fn render_json(resolved: &Resolved) -> String {
+/// How many values nobody gave.
+pub fn defaults(resolved: &Resolved) -> usize {
+    let settings = resolved.settings.iter();
+    settings
+        .filter(|shown| shown.origin == Origin::Default)
+        .count()
+}
+
+/// The values as JSON, and beside them what else was found out, by its name.
+pub fn render_json(resolved: &Resolved, more: Option<(&str, Value)>) -> String {
     let settings: Vec<Value> = resolved
         .settings
         .iter()
@@ -55,9 +67,12 @@ pub fn render_json(resolved: &Resolved) -> String {
         })
         .collect();
     let warnings = as_json(&resolved.warnings);
-    let pretty = json!({
+    let mut pretty = json!({
         "schema": SCHEMA, "ok": true, "settings": settings, "problems": [], "warnings": warnings,
     });
+    if let Some((name, more)) = more {
+        pretty[name] = more;
+    }
     format!("{pretty:#}\n")
 }
 

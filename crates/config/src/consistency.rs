@@ -110,7 +110,7 @@ impl Checker<'_> {
         ];
         // Keys that cannot be read are reported as that.
         if !any_given.iter().any(|name| self.global.gives(name)) {
-            if self.config.auth_type == AuthType::Jwt {
+            if matches!(self.config.auth_type, AuthType::Jwt | AuthType::Oauth) {
                 let message = "needs keys of tokens: auth_jwks_file or auth_jwt_secret_file";
                 self.at(&globals, &auth_type, message.to_owned());
             }
@@ -118,6 +118,12 @@ impl Checker<'_> {
                 let message = "takes tokens, which needs auth_jwks_file or auth_jwt_secret_file";
                 self.problems.push(Problem::new(origin, "", message));
             }
+        }
+        let names_issuer =
+            ["auth_oauth_issuer", "auth_oauth_scope"].map(|name| self.global.gives(name));
+        if self.config.auth_type == AuthType::Oauth && names_issuer == [false; 2] {
+            let message = "needs auth_oauth_issuer and auth_oauth_scope, which clients are told";
+            self.at(&globals, &auth_type, message.to_owned());
         }
         if keys.set.is_some() && keys.audience.is_none() {
             let set = globals.find("auth_jwks_file");
@@ -342,9 +348,12 @@ impl Checker<'_> {
     /// Whether a client can prove itself to the pooler.
     fn client_login(&mut self, user: &Entry<'_, Arc<User>>, looks_up: bool) {
         let auth_type = match self.config.auth_type {
-            AuthType::Any | AuthType::Trust | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
-                return;
-            }
+            AuthType::Any
+            | AuthType::Trust
+            | AuthType::Cert
+            | AuthType::Peer
+            | AuthType::Jwt
+            | AuthType::Oauth => return,
             // Which rule a client meets is not known before it comes.
             AuthType::Hba => return,
             AuthType::Plain => "plain",

@@ -51,6 +51,13 @@ impl Hba {
         };
         let tls = attempt.channel.tls.as_ref();
         let has_certificate = tls.is_some_and(|tls| tls.certificate.is_some());
+        // A rule for connections in the clear says that they shall be let in.
+        let is_safe = tls.is_some()
+            || rule.kind == Kind::HostNoSsl
+            || matches!(attempt.channel.peer, Peer::Unix(_));
+        if method == Method::Oauth && !is_safe {
+            return Err(Refused::NotEncrypted);
+        }
         if rule.certificate.is_asked_for() && !has_certificate {
             return Err(Refused::NoCertificate);
         }
@@ -58,13 +65,15 @@ impl Hba {
             method,
             map: rule.map.as_deref(),
             certificate: rule.certificate,
+            oauth: rule.oauth.as_ref(),
         })
     }
 
     /// Rules that take tokens.
     pub(super) fn taking_tokens(&self) -> impl Iterator<Item = &Origin> {
         let rules = self.rules.iter();
-        let taking = rules.filter(|rule| rule.answer == Answer::Ask(Method::Jwt));
+        let taking =
+            rules.filter(|rule| matches!(rule.answer, Answer::Ask(Method::Jwt | Method::Oauth)));
         taking.map(|rule| &rule.origin)
     }
 

@@ -23,6 +23,7 @@ mod log;
 mod login_limits;
 mod lookup;
 mod networks;
+pub mod oauth;
 mod outside;
 pub mod passfile;
 mod passwords;
@@ -78,6 +79,7 @@ pub use value::{Kind, Unit};
 
 use hba::Hba;
 use ident::IdentMaps;
+use oauth::Oauth;
 use pgweir_settings::{Origin, finish};
 use raw::Raw;
 
@@ -139,6 +141,8 @@ pub struct Config {
     pub token_keys: TokenKeys,
     /// What of a token names the user (`auth_jwt_claim`).
     pub token_claim: String,
+    /// Who issues the tokens of OAUTHBEARER (`auth_oauth_issuer`, `auth_oauth_scope`).
+    pub oauth: Option<Oauth>,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.

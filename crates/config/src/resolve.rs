@@ -17,11 +17,11 @@ use super::outside::Outside;
 use super::passwords::{self, Entry, Held, Password};
 use super::raw::Raw;
 use super::settings::Scope;
-use super::tokens;
 use super::{
     AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
     ServerTls, Tcp, User, Workers,
 };
+use super::{oauth, tokens};
 use super::{tls_settings, warnings};
 
 /// A configuration and how it came about.
@@ -133,6 +133,7 @@ pub(super) fn resolve_into(
             problems,
         ),
         token_claim: globals.get("auth_jwt_claim"),
+        oauth: oauth::read(&globals, problems),
         auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
@@ -201,6 +202,7 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
         "cert" => AuthType::Cert,
         "peer" => AuthType::Peer,
         "jwt" => AuthType::Jwt,
+        "oauth" => AuthType::Oauth,
         "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }

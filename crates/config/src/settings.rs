@@ -284,6 +284,10 @@ pub static SETTINGS: &[Setting] = &[
         "Audience (`aud`) that such tokens must have. PgBouncer does not have it."),
     Setting::new(G, "auth_jwt_claim", TEXT, "sub",
         "What of such a token names the user: a text, or a list of texts with it in. PgBouncer does not have it."),
+    Setting::new(G, "auth_oauth_issuer", TEXT, "",
+        "Who issues tokens for `auth_type = \"oauth\"`, by its name or by the URL of its metadata, with `https://`: clients are told, and tokens must be its own (`iss`). Rules have `issuer=`. PgBouncer does not have it."),
+    Setting::new(G, "auth_oauth_scope", TEXT, "",
+        "What clients ask it for, and such tokens must be good for; words separated by spaces. Rules have `scope=`. PgBouncer does not have it."),
     Setting::new(DU, "password", Kind::Secret, "",
         "User: plain text, `md5...` or `SCRAM-SHA-256$...`. Database: the secret for server logins, in place of the user's."),
     Setting::new(DU, "password_env", TEXT, "",
@@ -530,6 +534,7 @@ const AUTH_TYPES: &[&str] = &[
     "cert",
     "peer",
     "jwt",
+    "oauth",
     "hba",
 ];
 

@@ -27,8 +27,12 @@ pub(super) fn of(
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
         AuthType::Hba => warnings.extend(trusting(config)),
-        AuthType::Md5 | AuthType::ScramSha256 | AuthType::Cert | AuthType::Peer | AuthType::Jwt => {
-        }
+        AuthType::Md5
+        | AuthType::ScramSha256
+        | AuthType::Cert
+        | AuthType::Peer
+        | AuthType::Jwt
+        | AuthType::Oauth => {}
     }
     if config.proxy_protocol_networks.has_everybody() {
         let found = globals.find("proxy_protocol_networks");

@@ -14,8 +14,7 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
 };
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 /// Difference between the clocks of the issuer and ours that is forgiven, in seconds.
@@ -62,23 +61,31 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What is read of a token besides its times and its audience. Of any type, so that a token whose
-/// issuer means something else by a name is still good for reading.
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Value,
-    /// RFC 8693, section 4.2: names separated by spaces.
-    #[serde(default)]
-    scope: Value,
-    /// The same by other issuers: text, or a list.
-    #[serde(default)]
-    scp: Value,
-    #[serde(default)]
-    roles: Value,
+/// What a token says that was accepted.
+#[derive(Debug, Clone)]
+pub struct Token(serde_json::Map<String, Value>);
+
+impl Token {
+    /// A claim that is a text, or each text of one that is a list. Issuers mean many things by a name, and
+    /// what is no text is nothing here.
+    pub fn texts(&self, claim: &str) -> impl Iterator<Item = &str> {
+        let texts = match self.0.get(claim) {
+            Some(Value::Array(list)) => list.iter().collect(),
+            single => Vec::from_iter(single),
+        };
+        texts.into_iter().filter_map(Value::as_str)
+    }
+
+    /// What it is good for: the words of `scope` (RFC 8693, section 4.2), or of what other issuers have in its
+    /// place, `scp` and `roles`.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let claims = ["scope", "scp", "roles"].into_iter();
+        let texts = claims.flat_map(|claim| self.texts(claim));
+        texts.flat_map(str::split_whitespace)
+    }
 }
 
-/// A token that was accepted.
+/// A token that lets somebody read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bearer {
     /// Whose it is (`sub`), if it says so.
@@ -87,26 +94,21 @@ pub(crate) struct Bearer {
 }
 
 impl Bearer {
-    /// Whether `scope` is among what the token is good for, by its `scope`, `scp` or `roles`.
+    /// Whether `scope` is among what the token is good for.
     pub(crate) fn has_scope(&self, scope: &str) -> bool {
         self.scopes.iter().any(|own| own == scope)
     }
 }
 
-impl From<Claims> for Bearer {
-    fn from(claims: Claims) -> Self {
-        let mut scopes = Vec::new();
-        for claim in [&claims.scope, &claims.scp, &claims.roles] {
-            let texts = match claim {
-                Value::Array(list) => list.iter().collect(),
-                single => vec![single],
-            };
-            let words = texts.into_iter().filter_map(Value::as_str);
-            scopes.extend(words.flat_map(str::split_whitespace).map(str::to_owned));
-        }
+impl From<Token> for Bearer {
+    fn from(token: Token) -> Self {
         Self {
-            subject: claims.sub.as_str().map(str::to_owned),
-            scopes,
+            subject: token
+                .0
+                .get("sub")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            scopes: token.scopes().map(str::to_owned).collect(),
         }
     }
 }
@@ -182,31 +184,19 @@ impl Keys {
     /// It is not, or there is none.
     pub(crate) fn check(&self, authorization: Option<&[u8]>) -> Result<Bearer, Refused> {
         let token = authorization.and_then(bearer).ok_or(Refused)?;
-        self.read::<Claims>(token).map(Bearer::from)
+        self.read(token).map(Bearer::from).ok_or(Refused)
     }
 
-    /// What a token says in one of its claims, a text or each text of a list; `None` if the token is not
-    /// good, or says nothing of the kind.
-    pub fn claim(&self, token: &[u8], name: &str) -> Option<Vec<String>> {
-        let claims = self.read::<serde_json::Map<String, Value>>(token).ok()?;
-        let texts = match claims.get(name)? {
-            Value::Array(list) => list.iter().collect(),
-            single => vec![single],
-        };
-        let texts = texts.into_iter().filter_map(Value::as_str);
-        Some(texts.map(str::to_owned).collect())
-    }
-
-    /// The claims of a token, if it is good.
-    fn read<T: DeserializeOwned>(&self, token: &[u8]) -> Result<T, Refused> {
+    /// What a token says, if it is good.
+    pub fn read(&self, token: &[u8]) -> Option<Token> {
         if token.len() > TOKEN_LEN_MAX {
-            return Err(Refused);
+            return None;
         }
-        let header = decode_header(token).map_err(|_| Refused)?;
+        let header = decode_header(token).ok()?;
         // RFC 7515, section 4.1.11: who does not understand what is critical refuses it, and nothing
         // of the kind is understood here.
         if header.crit.is_some() {
-            return Err(Refused);
+            return None;
         }
         for key in &self.keys {
             let names_another = match (&header.kid, &key.id) {
@@ -216,14 +206,14 @@ impl Keys {
             if names_another || header.alg != key.algorithm {
                 continue;
             }
-            match decode::<T>(token, &key.key, &self.validation(key.algorithm)) {
-                Ok(token) => return Ok(token.claims),
+            match decode(token, &key.key, &self.validation(key.algorithm)) {
+                Ok(token) => return Some(Token(token.claims)),
                 // Another key of the set may have signed it.
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
-                Err(_) => return Err(Refused),
+                Err(_) => return None,
             }
         }
-        Err(Refused)
+        None
     }
 
     /// A token that [`Keys::check`] accepts until `expires`, for `subject`, good for `scope`; `None`

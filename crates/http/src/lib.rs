@@ -21,7 +21,7 @@ mod serve;
 mod tls;
 mod view;
 
-pub use jwt::Keys;
+pub use jwt::{Keys, Token};
 pub use pooler::{
     Access, ActionOutcome, Administrator, ClientAction, Collector, HttpOptions, Pooler, Push,
 };

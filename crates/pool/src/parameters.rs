@@ -268,7 +268,7 @@ fn quoted_name(name: &str) -> String {
 
 /// An expression for `text` that means the same whatever standard_conforming_strings and
 /// client_encoding are.
-pub(crate) fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     if let Some((encoding, hex)) = reported::parts(text) {
         let bytes = format!("pg_catalog.decode('{hex}', 'hex')");
         return format!("pg_catalog.convert_from({bytes}, {})", literal(encoding));

@@ -3,7 +3,8 @@
 //!
 //! An object-relational mapper that loads a list and then, row by row, what belongs to each of its
 //! rows does that. What counts is the round trip: a driver that sends many executions at once does
-//! what it should.
+//! what it should. Transactions are told apart, for those of different users of an application
+//! follow each other on a connection of its pool and may well be alike.
 
 use std::time::Duration;
 
@@ -20,10 +21,12 @@ pub const WINDOW: Duration = Duration::from_millis(200);
 /// Statements that are counted at once per client: a loop may load two or three things per row.
 const FOLLOWED: usize = 4;
 
-/// What one client repeats. 72 bytes, for there may be ten thousand of them.
+/// What one client repeats. 80 bytes, for there may be ten thousand of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Repeats {
     since: Time,
+    /// In a transaction, and not in statements that are one each.
+    in_transaction: bool,
     counts: [(Fingerprint, u32); FOLLOWED],
 }
 
@@ -31,9 +34,11 @@ impl Repeats {
     /// Notes a round trip that began with `statement`; `in_transaction` if a transaction was open
     /// before it. How often it was repeated by now, at the tenth time, the hundredth and so on.
     pub fn note(&mut self, now: Time, statement: Fingerprint, in_transaction: bool) -> Option<u32> {
-        if !in_transaction && now - self.since > WINDOW {
+        let is_late = !in_transaction && now - self.since > WINDOW;
+        if is_late || in_transaction != self.in_transaction {
             *self = Self {
                 since: now,
+                in_transaction,
                 ..Self::default()
             };
         }
@@ -96,6 +101,25 @@ mod tests {
         assert_eq!(late(window + 1), []);
         // In a transaction time does not matter.
         assert_eq!(loops(12, 5_000, true), [(7, 10)]);
+    }
+
+    #[test]
+    fn transactions_that_follow_each_other_are_no_loop() {
+        let (begin, read, write, commit) = (1, 2, 3, 4);
+        let transaction = [
+            (begin, 1, false),
+            (read, 1, true),
+            (write, 1, true),
+            (commit, 1, true),
+        ];
+        assert_eq!(found((0..1_000).flat_map(|_| transaction)), []);
+        // Nor where the driver sends BEGIN with the first statement.
+        let joined = [(read, 0, false), (commit, 0, true)];
+        assert_eq!(found((0..1_000).flat_map(|_| joined)), []);
+        // A loop in the hundredth is one.
+        let alike = (0..99).flat_map(|_| transaction);
+        let last = std::iter::once((begin, 1, false)).chain((0..10).map(|_| (read, 1, true)));
+        assert_eq!(found(alike.chain(last)), [(read, 10)]);
     }
 
     #[test]

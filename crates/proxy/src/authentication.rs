@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use pgweir_config::access::{Attempt, CertificateDemand, Channel, Demand, Method, Peer};
 use pgweir_config::{AuthSource, Config, Database, Secret, User};
-use pgweir_http::Keys;
+use pgweir_http::{Keys, Token};
+use pgweir_wire::auth::oauthbearer::Credential;
 use pgweir_wire::auth::{clear, md5, scram};
 use pgweir_wire::encode;
 use pgweir_wire::startup::Startup;
@@ -117,6 +118,9 @@ impl Authentication {
             out,
             stranger,
         };
+        if method == Method::Oauth {
+            return self.by_bearer(&mut exchange, config, claim, &demand).await;
+        }
         if method == Method::Jwt {
             let token = exchange.by_password().await?;
             if !self.is_named_by_token(config, &demand, claim, token).await {
@@ -164,6 +168,39 @@ impl Authentication {
         })
     }
 
+    /// Has the client show a token, or tells it where to get one. Whatever is wrong with a token, the client is told
+    /// the same, and so is who has a good one for a user that is unknown.
+    async fn by_bearer<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        exchange: &mut Exchange<'_, S>,
+        config: &Arc<Config>,
+        claim: &Claim<'_>,
+        demand: &Demand<'_>,
+    ) -> Result<Proven, LoginEnd> {
+        let method = demand.method;
+        let (credential, pending) = exchange.by_bearer().await?;
+        let failure = texts::failed(method, &claim.startup.user);
+        let end = match credential {
+            Credential::Token(token) => {
+                let token = token.into_text();
+                if self.is_named_by_token(config, demand, claim, token).await {
+                    let stranger = exchange.stranger;
+                    let (user, _) = self.user(config, claim, method, stranger).await?;
+                    if let Some(user) = user {
+                        return Ok(Proven::without_password(user, exchange.take_out()));
+                    }
+                }
+                LoginEnd::Refused(failure)
+            }
+            Credential::Other => LoginEnd::Refused(failure),
+            Credential::Discovery => LoginEnd::Discovered(failure),
+        };
+        let oauth = demand.oauth.expect("the configuration has one for it");
+        let refused = pending.refuse(&oauth.discovery, &oauth.scope);
+        exchange.refuse_bearer(refused).await?;
+        Err(end)
+    }
+
     /// Whether a token names the user. Looking at it takes a fraction of a millisecond for each key, which is
     /// not the control plane's to spend on strangers.
     async fn is_named_by_token(
@@ -174,11 +211,14 @@ impl Authentication {
         token: String,
     ) -> bool {
         let make = |config: &Config| Arc::new(token_keys(&config.token_keys));
-        let (keys, name) = (self.token_keys.of(config, make), config.token_claim.clone());
-        let look = move || keys.claim(token.as_bytes(), &name);
-        let named = self.aside(look).await.unwrap_or_default();
+        let keys = self.token_keys.of(config, make);
+        let look = move || keys.read(token.as_bytes());
+        let Some(token) = self.aside(look).await else {
+            return false;
+        };
         let (maps, user) = (&config.ident, &*claim.startup.user);
-        named.iter().any(|name| maps.allows(demand.map, name, user))
+        let mut named = token.texts(&config.token_claim);
+        is_issued(demand, &token) && named.any(|name| maps.allows(demand.map, name, user))
     }
 
     /// The user that a client says to be, and whether its secret is from PostgreSQL, which is asked where the
@@ -351,6 +391,15 @@ fn is_named_by_certificate(config: &Config, demand: &Demand<'_>, claim: &Claim<'
     };
     let maps = &config.ident;
     name.is_some_and(|name| maps.allows(demand.map, name, &claim.startup.user))
+}
+
+/// Whether the issuer gave out a token for this, where one is told to clients.
+fn is_issued(demand: &Demand<'_>, token: &Token) -> bool {
+    match (demand.method, demand.oauth) {
+        (Method::Oauth, Some(oauth)) => oauth.accepts(token.texts("iss"), token.scopes()),
+        (Method::Oauth, None) => false,
+        _ => true,
+    }
 }
 
 fn is_verifier(secret: Option<&Secret>) -> bool {

@@ -3,6 +3,7 @@
 
 mod holders;
 mod ring;
+mod slow;
 mod tables;
 mod waiters;
 
@@ -14,7 +15,7 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::repeats::REPEATS_MIN;
 use pgweir_pool::statements::{Statement, StatementKey};
-use pgweir_pool::trace::{Finding, Slowness, Trace, Unseen};
+use pgweir_pool::trace::{Finding, Trace, Unseen};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
 use tracing::warn;
@@ -24,6 +25,7 @@ pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
 use crate::pool_handle::PoolHandle;
 use crate::texts;
 use ring::Ring;
+pub(crate) use slow::SlowStatement;
 use tables::Tables;
 pub(crate) use waiters::{WAITERS_MAX, Waiter};
 
@@ -47,19 +49,6 @@ pub(crate) struct Author {
     /// The client's number for cancel requests.
     pub(crate) client: u32,
     pub(crate) application: String,
-}
-
-/// A statement that was slow.
-#[derive(Debug, Clone)]
-pub(crate) struct SlowStatement {
-    pub(crate) at: SystemTime,
-    pub(crate) slowness: Slowness,
-    pub(crate) author: Author,
-    pub(crate) statement: Fingerprint,
-    /// Without literals.
-    pub(crate) text: String,
-    pub(crate) waited: Duration,
-    pub(crate) took: Duration,
 }
 
 /// A statement that a client repeated, a round trip each.
@@ -229,15 +218,12 @@ impl Insight {
                 slowness,
                 waited,
                 took,
-            } => self.tell_slow(SlowStatement {
-                at: SystemTime::now(),
-                slowness,
-                author: author.clone(),
-                statement,
-                text: text(statement),
-                waited,
-                took,
-            }),
+            } => {
+                let text = text(statement);
+                let times = (waited, took);
+                let slow = SlowStatement::new(author.clone(), statement, text, slowness, times);
+                slow.tell(&mut self.slow.lock().expect("no panic under the lock"));
+            }
             Finding::Repeated {
                 statement,
                 times,
@@ -274,29 +260,6 @@ impl Insight {
             texts::left(unseen),
             statements.collect::<Vec<_>>().join("; "),
         );
-    }
-
-    fn tell_slow(&self, slow: SlowStatement) {
-        let mut ring = self.slow.lock().expect("no panic under the lock");
-        if let Some(untold) = ring.line(slow.at) {
-            let name = match slow.slowness {
-                Slowness::Slow => "Slow Query Detected",
-                Slowness::VerySlow => "Very Slow Query",
-            };
-            warn!(
-                database = &*slow.author.database,
-                user = &*slow.author.user,
-                client = slow.author.client,
-                application_name = slow.author.application,
-                fingerprint = %slow.statement,
-                wait_ms = millis(slow.waited),
-                untold,
-                "{name}: {} took {}ms",
-                slow.text,
-                slow.took.as_millis(),
-            );
-        }
-        ring.push(slow);
     }
 
     /// One line and one entry per statement and application, however often it happens: a loop that
@@ -339,10 +302,7 @@ impl Insight {
 
 impl RepeatedStatement {
     fn is_like(&self, other: &Self) -> bool {
-        self.statement == other.statement
-            && self.author.application == other.author.application
-            && self.author.database == other.author.database
-            && self.author.user == other.author.user
+        self.statement == other.statement && self.author.is_like(&other.author)
     }
 }
 
@@ -356,6 +316,13 @@ impl Author {
             client,
             application: application.chars().take(APPLICATION_MAX).collect(),
         }
+    }
+
+    /// Whether it is the same application, whatever its clients.
+    fn is_like(&self, other: &Self) -> bool {
+        self.application == other.application
+            && self.database == other.database
+            && self.user == other.user
     }
 }
 

@@ -18,6 +18,7 @@ mod clock;
 mod connect;
 mod dial;
 mod errors;
+mod examine;
 mod files;
 mod insight;
 mod latest;
@@ -57,6 +58,7 @@ mod worker;
 mod world;
 
 pub use access::token_keys;
+pub use examine::{DatabaseFacts, Examined, Found, RoleFacts, examine};
 pub use outside::{import, load};
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};

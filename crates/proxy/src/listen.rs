@@ -234,16 +234,24 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             if config.log.pooler_errors {
                 warn!(peer = peer(), sqlstate = %error.sqlstate, "pooler error: {}", error.message);
             }
-            let mut out = Vec::new();
-            encode::error(&mut out, &error.fields());
-            // A peer that does not take its error goes without.
-            let farewell = async {
-                stream.write_all(&out).await?;
-                stream.shutdown().await
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+            say_goodbye(&mut stream, &error).await;
+        }
+        Err(LoginEnd::Discovered(error)) => {
+            debug!(peer = peer(), "client was told where tokens are issued");
+            say_goodbye(&mut stream, &error).await;
         }
     }
+}
+
+/// Ends a stream with an error. A peer that does not take it goes without.
+async fn say_goodbye(stream: &mut (impl AsyncWrite + Unpin), error: &ClientError) {
+    let mut out = Vec::new();
+    encode::error(&mut out, &error.fields());
+    let farewell = async {
+        stream.write_all(&out).await?;
+        stream.shutdown().await
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
 }
 
 /// Ends when a login has taken too long.

@@ -12,6 +12,9 @@ use crate::wire_io::ReadError;
 pub(crate) enum LoginEnd {
     /// The client is told, and goes.
     Refused(ClientError),
+    /// The client asked where tokens are issued, and was told. Now it goes, with an error to end its login, and may
+    /// come back with a token.
+    Discovered(ClientError),
     /// The stream ended or failed.
     Gone(io::Error),
     /// It was a cancel request.

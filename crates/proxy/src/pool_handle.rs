@@ -259,6 +259,15 @@ impl PoolHandle {
         error.is_some()
     }
 
+    /// Why it did, in sentences that a client may know.
+    pub(crate) fn login_failure(&self) -> Option<String> {
+        let error = self.login_error.lock().expect("no panic under the lock");
+        error.as_ref().map(|error| match &error.detail {
+            Some(detail) => format!("{}. {detail}", error.message),
+            None => format!("{}.", error.message),
+        })
+    }
+
     /// Has a pool that was just made begin as a paused one.
     pub(crate) fn begin_paused(&self, now: Time) {
         let bounds = paused(&self.settings().config);

@@ -32,7 +32,7 @@ use tracing::{info, warn};
 
 use averages::Averages;
 use chains::Chains;
-use session::{Failure, ProbeLogin, ProbeSession};
+pub(crate) use session::{Failure, ProbeLogin, ProbeSession};
 
 use crate::locks::Locks;
 use crate::pool_handle::Keys;
@@ -42,7 +42,7 @@ use crate::registry::Registry;
 use pgweir_config::{Config, ServerPassword, Tcp};
 
 /// Time for an answer, the query's running time included.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pause after a failure; it doubles with each further one, up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_secs(1);

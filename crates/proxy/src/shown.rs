@@ -131,6 +131,8 @@ fn slow(slow: SlowStatement) -> SlowQuery {
         fingerprint: slow.statement.to_string(),
         wait_ms: millis(slow.waited),
         server_ms: millis(slow.took),
+        times: slow.times,
+        worst_ms: millis(slow.worst),
     }
 }
 

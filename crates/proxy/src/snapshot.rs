@@ -72,7 +72,7 @@ fn add_replication(
             let mut one = self::pool(handle, now);
             one.size_max = Some(0);
             one.wait_max = None;
-            one.login_failing = false;
+            (one.login_failing, one.login_failure) = (false, None);
             pool.add(&one);
         }
     }
@@ -102,6 +102,7 @@ fn readiness_apart_from_pools(registry: &Registry, config: &Config) -> Readiness
 fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
     let (clients, counts, totals) = handle.figures();
     let settings = handle.settings();
+    let login_failure = handle.login_failure();
     PoolSnapshot {
         database: handle.database.clone(),
         user: handle.user.clone(),
@@ -112,7 +113,8 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         counts,
         oldest_wait: counts.waiting_since.map(|since| now.since(since)),
         wait_max: settings.config.query_wait_timeout,
-        login_failing: handle.is_login_failing(),
+        login_failing: login_failure.is_some(),
+        login_failure,
         held: handle.held(),
         cause: (counts.waiting > 0).then(|| handle.cause(now)),
         totals,

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use crate::headline;
-use crate::live::{Alarm, Live, LivePool};
+use crate::live::{Alarm, HolderState, Live, LiveHolder, LivePool};
 use crate::pools;
 use crate::refusals::RefusedLately;
 use crate::terms::Severity;
-use crate::words::{clients_wait, count, duration, span};
+use crate::words::{clients_wait, count, duration, plural, span, who};
 
 /// How long a queue has been long before it is worth a warning: shorter ones are what a pooler is
 /// for.
 const QUEUED_MS: f64 = 30_000.0;
+
+/// How long others have waited, and a client that holds a server has done nothing, when that is worth a
+/// warning.
+const IDLE_MS: f64 = 1_000.0;
 
 /// Share of the time a client may wait at which the first in the queue will soon be refused.
 const WAIT_SHARE: f64 = 0.5;
@@ -40,8 +44,9 @@ impl Live {
     /// lately, which no single document shows.
     pub fn judge(&mut self, refused: &[RefusedLately]) {
         let mut alarms = of_pooler(self);
+        let holders = self.holders.as_deref().unwrap_or_default();
         for pool in &mut self.pools {
-            let found = of_pool(pool);
+            let found = of_pool(pool, holders);
             pool.trouble = match (pool.stats.login_failing, found.is_empty()) {
                 (true, _) => Some(Severity::Error),
                 (false, false) => Some(Severity::Warning),
@@ -124,13 +129,13 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
     alarms
 }
 
-fn of_pool(pool: &LivePool) -> Vec<Alarm> {
+fn of_pool(pool: &LivePool, holders: &[LiveHolder]) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let name = pool.stats.name();
     if pool.stats.login_failing {
         let what = format!("{name}: logins to PostgreSQL fail");
-        let next = "The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at \
-                    the address.";
+        let why = pool.login_failure.as_deref();
+        let next = why.unwrap_or("The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at the address.");
         alarms.push(Alarm::new(
             Severity::Error,
             format!("login {name}"),
@@ -138,8 +143,53 @@ fn of_pool(pool: &LivePool) -> Vec<Alarm> {
             next,
         ));
     }
-    alarms.extend(of_queue(pool, &name));
+    let idle = of_idle_holders(pool, holders, &name);
+    let queue = of_queue(pool, &name).map(|mut queue| {
+        if let Some(idle) = &idle {
+            queue.next = format!("{} {}", queue.next, idle.next);
+        }
+        queue
+    });
+    alarms.extend(queue.or(idle));
     alarms
+}
+
+/// Clients that do nothing and hold what others wait for.
+fn of_idle_holders(pool: &LivePool, holders: &[LiveHolder], name: &str) -> Option<Alarm> {
+    let is_long = |ms: f64| ms >= IDLE_MS;
+    pool.stats.oldest_wait_ms.filter(|wait| is_long(*wait))?;
+    let idle = holders.iter().filter(|holder| {
+        let is_here = holder.database == pool.stats.database && holder.user == pool.stats.user;
+        is_here && holder.state.is_idle() && is_long(holder.since_ms)
+    });
+    let longest = idle
+        .clone()
+        .max_by(|a, b| a.since_ms.total_cmp(&b.since_ms))?;
+    let what = format!(
+        "{name}: {}, and {} with a server {} nothing",
+        clients_wait(pool.stats.waiting),
+        plural(idle.clone().count() as u64, "client"),
+        if idle.count() == 1 { "does" } else { "do" },
+    );
+    let who = who(&longest.database, &longest.user, &longest.application_name);
+    let (state, since) = (longest.state.words(), duration(Some(longest.since_ms)));
+    let setting = match (longest.state, longest.pin_ms) {
+        (HolderState::IdleInTransaction, _) => "idle_transaction_timeout bounds that",
+        (_, Some(_)) => "pin_timeout bounds that",
+        (_, None) => "in session mode a client keeps its server until it leaves",
+    };
+    let next = format!(
+        "Who has done nothing with a server for longest is {who}, {state} for {since}; {setting}."
+    );
+    Some(Alarm {
+        section: Some("holders".to_owned()),
+        ..Alarm::new(
+            Severity::Warning,
+            format!("idle holders {name}"),
+            what,
+            &next,
+        )
+    })
 }
 
 fn of_queue(pool: &LivePool, name: &str) -> Option<Alarm> {

@@ -127,6 +127,8 @@ pub struct LivePool {
     pub transactions_per_second: f64,
     /// Over the last seconds.
     pub queries_per_second: f64,
+    /// Why the last login to PostgreSQL failed, if it did.
+    pub login_failure: Option<String>,
     /// The worst that an alarm says of it now, refusals apart.
     pub trouble: Option<Severity>,
 }

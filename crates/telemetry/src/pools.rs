@@ -42,6 +42,8 @@ pub struct PoolSnapshot {
     pub wait_max: Option<Duration>,
     /// The last login to PostgreSQL failed.
     pub login_failing: bool,
+    /// Why, in a sentence without secrets.
+    pub login_failure: Option<String>,
     /// What clients do with the servers they hold.
     pub held: Held,
     /// Why clients wait, if they do.
@@ -64,6 +66,7 @@ impl PoolSnapshot {
             oldest_wait: None,
             wait_max: None,
             login_failing: false,
+            login_failure: None,
             held: Held::default(),
             cause: None,
             totals: Totals::default(),
@@ -94,6 +97,9 @@ impl PoolSnapshot {
         let bounds = [self.wait_max, pool.wait_max];
         self.wait_max = bounds.into_iter().flatten().min();
         self.login_failing |= pool.login_failing;
+        if self.login_failure.is_none() {
+            self.login_failure.clone_from(&pool.login_failure);
+        }
         self.held = Held::sum(&[self.held, pool.held]);
         self.totals.add(&pool.totals);
     }

@@ -92,6 +92,7 @@ impl Recorder {
             queued_ms: self.queues.age(snapshot, pool).map(millis),
             transactions_per_second: recent.transactions_per_second,
             queries_per_second: recent.queries_per_second,
+            login_failure: pool.login_failure.clone(),
             trouble: None,
         }
     }

@@ -1,5 +1,5 @@
 import type { Live, SlowQuery } from "../document";
-import { duration, moment } from "../format";
+import { count, duration, moment } from "../format";
 import { Nothing, Section, Unknown } from "../section";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
@@ -7,15 +7,17 @@ import { Table, type Column } from "../table";
 
 const COLUMNS: Column<SlowQuery>[] = [
   {
-    name: "At",
+    name: "Last",
     show: (one) => <time dateTime={one.at}>{moment(one.at)}</time>,
   },
+  { name: "Times", numeric: true, sort: (one) => one.times, show: (one) => count(one.times) },
   {
-    name: "Took",
+    name: "Worst",
     numeric: true,
-    sort: (one) => one.serverMs,
-    show: (one) => <b class={one.level === "very slow" ? "red" : "amber"}>{duration(one.serverMs)}</b>,
+    sort: (one) => one.worstMs,
+    show: (one) => <b class={one.level === "very slow" ? "red" : "amber"}>{duration(one.worstMs)}</b>,
   },
+  { name: "Took", numeric: true, sort: (one) => one.serverMs, show: (one) => duration(one.serverMs) },
   { name: "Waited", numeric: true, sort: (one) => one.waitMs, show: (one) => duration(one.waitMs) },
   {
     name: "Statement",
@@ -32,14 +34,14 @@ const COLUMNS: Column<SlowQuery>[] = [
   },
 ];
 
-/** Slow queries, one by one. */
+/** Slow queries of each application, with the latest and the worst of each. */
 export function Slow({ live }: { live: Live }) {
   const all = live.slow;
   const fitting = all?.filter((one) =>
     matches(one.database, one.user, one.applicationName, one.client, one.text, one.fingerprint, one.level),
   );
   return (
-    <Section title="Slow queries" note={all && "newest first"}>
+    <Section title="Slow queries" note={all && "newest first; took and waited are the latest's"}>
       {!fitting ? (
         <Unknown what="slow queries" />
       ) : fitting.length === 0 ? (
@@ -49,7 +51,7 @@ export function Slow({ live }: { live: Live }) {
           caption="Slow queries"
           columns={COLUMNS}
           rows={fitting}
-          rowKey={(one, index) => `${one.at} ${one.fingerprint} ${index}`}
+          rowKey={(one) => `${one.database} ${one.user} ${one.applicationName} ${one.fingerprint}`}
         />
       )}
     </Section>

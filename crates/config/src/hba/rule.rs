@@ -6,6 +6,7 @@ use pgweir_settings::{Origin, Problem, nearest};
 use super::address::Addresses;
 use crate::access::{CertificateDemand, Method};
 use crate::ident::MEMBERS;
+use crate::oauth::{Oauth, Part};
 use crate::pattern::Pattern;
 use crate::records::{Record, Token};
 
@@ -21,6 +22,8 @@ pub(super) struct Rule {
     pub(super) answer: Answer,
     pub(super) map: Option<String>,
     pub(super) certificate: CertificateDemand,
+    /// Who issues tokens, where it takes them by OAUTHBEARER.
+    pub(super) oauth: Option<Oauth>,
 }
 
 /// How clients come.
@@ -120,11 +123,26 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
         answer,
         map: None,
         certificate: CertificateDemand::None,
+        oauth: None,
     };
     let mut by_distinguished_name = false;
+    let mut tokens = TokenOptions::default();
     for token in fields.flatten() {
-        if let Err(message) = option(token, &mut rule, &mut by_distinguished_name) {
+        if let Some(taken) = tokens.take(token, answer) {
+            if let Err(message) = taken {
+                report(message);
+            }
+        } else if let Err(message) = option(token, &mut rule, &mut by_distinguished_name) {
             report(message);
+        }
+    }
+    if answer == Answer::Ask(Method::Oauth) {
+        if tokens.names_users && rule.map.is_some() {
+            report("has map and delegate_ident_mapping, which exclude each other".to_owned());
+        }
+        match tokens.issuer() {
+            Ok(oauth) => rule.oauth = Some(oauth),
+            Err(message) => report(message),
         }
     }
     if rule.answer == Answer::Ask(Method::Cert) {
@@ -143,10 +161,14 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
             }
         }
     }
-    let uses_map = matches!(rule.answer, Answer::Ask(Method::Peer | Method::Jwt))
-        || rule.certificate.looks_at_the_name();
+    let uses_map = matches!(
+        rule.answer,
+        Answer::Ask(Method::Peer | Method::Jwt | Method::Oauth)
+    ) || rule.certificate.looks_at_the_name();
     if rule.map.is_some() && !uses_map {
-        report("has map, which only peer, cert, jwt and clientcert=verify-full use".to_owned());
+        report(
+            "has map, which only peer, cert, jwt, oauth and clientcert=verify-full use".to_owned(),
+        );
     }
     Ok(rule)
 }
@@ -228,6 +250,7 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
         "ident" if kind == Kind::Local => Method::Peer,
         "cert" => Method::Cert,
         "jwt" => Method::Jwt,
+        "oauth" => Method::Oauth,
         "plain" => return Err("has method plain, which is called password here".to_owned()),
         text if NOT_YET.contains(&text) => {
             return Err(format!(
@@ -280,6 +303,58 @@ fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> R
     }
 }
 
+/// What a rule of the method `oauth` says of its tokens.
+#[derive(Default)]
+struct TokenOptions {
+    issuer: Option<String>,
+    scope: Option<String>,
+    /// The tokens themselves say which users they are for (`delegate_ident_mapping=1`).
+    names_users: bool,
+}
+
+impl TokenOptions {
+    /// Takes an option that is about tokens; `None` if it is not.
+    fn take(&mut self, token: &Token, answer: Answer) -> Option<Result<(), String>> {
+        let (name, value) = token.text.split_once('=')?;
+        let is_known = matches!(
+            name,
+            "issuer" | "scope" | "validator" | "delegate_ident_mapping"
+        );
+        if !is_known {
+            return None;
+        }
+        if answer != Answer::Ask(Method::Oauth) {
+            return Some(Err(format!("has {name}, which only oauth uses")));
+        }
+        match (name, value) {
+            ("issuer", _) => self.issuer = Some(value.to_owned()),
+            ("scope", _) => self.scope = Some(value.to_owned()),
+            ("delegate_ident_mapping", "0" | "1") => self.names_users = value == "1",
+            ("delegate_ident_mapping", _) => {
+                return Some(Err(
+                    "has delegate_ident_mapping that is not 0 or 1".to_owned()
+                ));
+            }
+            _ => {
+                let message = "has validator, a library of PostgreSQL; here auth_jwks_file or \
+                    auth_jwt_secret_file has the keys of tokens: remove it";
+                return Some(Err(message.to_owned()));
+            }
+        }
+        Some(Ok(()))
+    }
+
+    fn issuer(&self) -> Result<Oauth, String> {
+        let (Some(issuer), Some(scope)) = (&self.issuer, &self.scope) else {
+            return Err("has method oauth, which needs issuer= and scope=".to_owned());
+        };
+        Oauth::new(issuer, scope).map_err(|(part, message)| match part {
+            Part::Issuer => format!("has an issuer that {message}"),
+            Part::Scope => format!("has a scope that {message}"),
+        })
+    }
+}
+
 fn unknown(text: &str, what: &str, known: &[&'static str]) -> String {
     let shown = printable(text);
     match nearest(text, known.iter().copied()) {
@@ -299,7 +374,7 @@ const KINDS: [&str; 6] = [
     "hostgssenc",
     "hostnogssenc",
 ];
-const METHODS: [&str; 8] = [
+const METHODS: [&str; 9] = [
     "trust",
     "reject",
     "scram-sha-256",
@@ -308,9 +383,17 @@ const METHODS: [&str; 8] = [
     "peer",
     "cert",
     "jwt",
+    "oauth",
 ];
-const OPTIONS: [&str; 3] = ["map", "clientcert", "clientname"];
+const OPTIONS: [&str; 6] = [
+    "map",
+    "clientcert",
+    "clientname",
+    "issuer",
+    "scope",
+    "delegate_ident_mapping",
+];
 /// Methods of PostgreSQL that are missing here.
-const NOT_YET: [&str; 9] = [
-    "gss", "sspi", "ident", "ldap", "radius", "pam", "bsd", "oauth", "krb5",
+const NOT_YET: [&str; 8] = [
+    "gss", "sspi", "ident", "ldap", "radius", "pam", "bsd", "krb5",
 ];

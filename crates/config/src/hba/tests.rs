@@ -90,6 +90,7 @@ fn decide(hba: &Hba, who: &str) -> String {
         Err(Refused::Rejected) => "reject".to_owned(),
         Err(Refused::NoCertificate) => "no certificate".to_owned(),
         Err(Refused::NotLocal) => "not local".to_owned(),
+        Err(Refused::NotEncrypted) => "not encrypted".to_owned(),
         Ok(demand) => {
             let method = match demand.method {
                 Method::Any => "any",
@@ -100,6 +101,7 @@ fn decide(hba: &Hba, who: &str) -> String {
                 Method::Peer => "peer",
                 Method::Cert => "cert",
                 Method::Jwt => "jwt",
+                Method::Oauth => "oauth",
             };
             match demand.map {
                 Some(map) => format!("{method} {map}"),
@@ -129,6 +131,56 @@ fn check_problems(text: &str, expected: &[&str]) {
         Ok(_) => panic!("no problem found in {text}"),
         Err(problems) => assert_eq!(problems, expected),
     }
+}
+
+const ISSUER: &str = "issuer=\"https://id.example.com\" scope=\"openid db\"";
+
+#[test]
+fn tokens_by_oauthbearer_are_asked_for_where_nobody_listens() {
+    let text = format!(
+        "local all all oauth {ISSUER}\n\
+         hostnossl clear all all oauth {ISSUER} delegate_ident_mapping=1\n\
+         host all all all oauth {ISSUER} map=mail\n"
+    );
+    check(
+        &text,
+        &[
+            ("bob@app local", "oauth"),
+            ("bob@clear 10.0.0.1", "oauth"),
+            ("bob@clear 10.0.0.1 tls", "oauth mail"),
+            ("bob@app 10.0.0.1 tls", "oauth mail"),
+            ("bob@app 10.0.0.1", "not encrypted"),
+        ],
+    );
+    let hba = read(&text, &[]).unwrap();
+    assert_eq!(hba.taking_tokens().count(), 3);
+}
+
+#[test]
+fn rules_of_tokens_say_who_issues_them() {
+    let text = format!(
+        "host all all all oauth\n\
+         host all all all oauth issuer=https://id.example.com\n\
+         host all all all oauth issuer=http://id.example.com scope=db\n\
+         host all all all oauth {ISSUER} validator=lib\n\
+         host all all all oauth {ISSUER} delegate_ident_mapping=yes\n\
+         host all all all oauth {ISSUER} delegate_ident_mapping=1 map=mail\n\
+         host all all all jwt scope=db\n"
+    );
+    check_problems(
+        &text,
+        &[
+            "hba.conf:1: has method oauth, which needs issuer= and scope=",
+            "hba.conf:2: has method oauth, which needs issuer= and scope=",
+            "hba.conf:3: has an issuer that must be an https:// URL: who can change what it answers can let \
+             anybody in",
+            "hba.conf:4: has validator, a library of PostgreSQL; here auth_jwks_file or auth_jwt_secret_file \
+             has the keys of tokens: remove it",
+            "hba.conf:5: has delegate_ident_mapping that is not 0 or 1",
+            "hba.conf:6: has map and delegate_ident_mapping, which exclude each other",
+            "hba.conf:7: has scope, which only oauth uses",
+        ],
+    );
 }
 
 #[test]
@@ -266,7 +318,7 @@ fn expressions_and_sameuser_choose_by_name() {
     assert_eq!(
         read(text, &[]).unwrap_err(),
         [
-            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt"
+            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt, oauth"
         ]
     );
     check(
@@ -359,8 +411,8 @@ fn all_mistakes_are_told_with_their_lines() {
             "hba.conf:10: has method ldap, which is not supported yet by this version",
             "hba.conf:11: has method peer, which only local connections can use",
             "hba.conf:12: has method cert, which only hostssl connections can use",
-            "hba.conf:13: has map, which only peer, cert, jwt and clientcert=verify-full use",
-            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname",
+            "hba.conf:13: has map, which only peer, cert, jwt, oauth and clientcert=verify-full use",
+            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname, issuer, scope, delegate_ident_mapping",
             "hba.conf:14: has \"so\" where name=value may stand",
             "hba.conf:14: has clientcert, which only hostssl connections can use",
             "hba.conf:15: has a list for the address, which is one word",

@@ -115,7 +115,7 @@ fn a_word_that_is_none_of_the_known_lists_them() {
     );
     check_global(
         "auth_type = \"ldap\"",
-        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, jwt, hba",
+        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, jwt, oauth, hba",
     );
     check_global("tcp_keepalive = \"maybe\"", "must be true or false");
     check_global("tcp_keepalive = 2", "must be true or false");
@@ -512,6 +512,41 @@ fn tokens_need_keys_and_public_keys_an_audience() {
     ] {
         assert!(read(&format!("{text}{good}\n{REST}")).is_ok(), "{good}");
     }
+}
+
+#[test]
+fn oauth_needs_keys_and_an_issuer_with_a_scope() {
+    let text = "[pgweir]\nauth_type = \"oauth\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &[
+            "pgweir.toml:2: auth_type = oauth: needs keys of tokens: auth_jwks_file or auth_jwt_secret_file",
+            "pgweir.toml:2: auth_type = oauth: needs auth_oauth_issuer and auth_oauth_scope, which clients are told",
+        ],
+    );
+    let text = format!("{text}auth_jwt_secret_env = \"JWT_SECRET\"\n");
+    let issuer = "auth_oauth_issuer = \"https://id.example.com\"\n";
+    for (lines, expected) in [
+        (
+            issuer,
+            "auth_oauth_issuer = https://id.example.com: needs auth_oauth_scope beside it",
+        ),
+        (
+            "auth_oauth_scope = \"db\"\n",
+            "auth_oauth_scope = db: needs auth_oauth_issuer beside it",
+        ),
+        (
+            "auth_oauth_issuer = \"http://a\"\nauth_oauth_scope = \"db\"\n",
+            "auth_oauth_issuer = http://a: must be an https:// URL: who can change what it answers can let \
+             anybody in",
+        ),
+    ] {
+        check(
+            &format!("{text}{lines}{REST}"),
+            &[&format!("pgweir.toml:4: {expected}")],
+        );
+    }
+    assert!(read(&format!("{text}{issuer}auth_oauth_scope = \"db\"\n{REST}")).is_ok());
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn a_reload_names_what_needs_a_restart() {
 
 #[test]
 fn a_check_prints_aligned_columns() {
-    let text = render_text(&read(FILE).unwrap(), false);
+    let text = render_text(&read(FILE).unwrap(), false, false);
     let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
     let (a, b) = (line("pgweir.auth_type "), line("databases.app.pool_size "));
     assert_eq!(a.find("trust"), b.find('5'), "{text}");
@@ -138,12 +138,13 @@ fn a_check_prints_aligned_columns() {
         "{text}"
     );
     assert!(!text.contains('\x1b'));
-    assert!(render_text(&read(FILE).unwrap(), true).contains("\x1b[2mpgweir.listen_port"));
+    assert!(!text.contains("listen_port"), "a default is not shown");
+    assert!(render_text(&read(FILE).unwrap(), true, true).contains("\x1b[2mpgweir.listen_port"));
 }
 
 #[test]
 fn a_check_prints_json_with_its_schema() {
-    let json: Value = serde_json::from_str(&render_json(&read(FILE).unwrap())).unwrap();
+    let json: Value = serde_json::from_str(&render_json(&read(FILE).unwrap(), None)).unwrap();
     assert_eq!(json["schema"], "pgweir-check/1");
     assert_eq!(json["ok"], true);
     let settings = json["settings"].as_array().unwrap();
@@ -261,6 +262,6 @@ fn no_problem_shows_a_secret_that_stands_in_the_wrong_place() {
         }
     }
     let text = format!("[databases.x]\ndbname = \"postgres://u:HUSH@h/d\"{REST}");
-    let listed = render_text(&read(&text).unwrap(), false);
+    let listed = render_text(&read(&text).unwrap(), true, false);
     assert!(!listed.contains("HUSH"), "{listed}");
 }

@@ -28,7 +28,7 @@ impl Thresholds {
 }
 
 /// How slow a statement was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slowness {
     /// As slow as `Thresholds::slow`.
     Slow,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pgweir_wire::auth::{md5, scram};
+use pgweir_wire::auth::{md5, oauthbearer, scram};
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::{encode, frontend};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -108,6 +108,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             .map(|(reply, client_key)| ((client_key, server_key), reply)))
     }
 
+    /// What the client shows in place of a password.
+    ///
+    /// # Errors
+    /// The client broke the protocol, or its stream ended.
+    pub(super) async fn by_bearer(
+        &mut self,
+    ) -> Result<(oauthbearer::Credential, oauthbearer::Pending), LoginEnd> {
+        encode::authentication_sasl(&mut self.out, &[oauthbearer::MECHANISM]);
+        let body = self.answer().await?;
+        let (mechanism, data) =
+            frontend::sasl_initial(&body).ok_or_else(|| violation("malformed SASL message"))?;
+        self.stranger.heard();
+        if mechanism != oauthbearer::MECHANISM.as_bytes() {
+            return Err(
+                violation("client selected an invalid SASL authentication mechanism").into(),
+            );
+        }
+        let shown = match data {
+            Some(data) => oauthbearer::First::new().on_client_first(data),
+            // The first message comes with the mechanism, or in answer to an empty challenge.
+            None => {
+                encode::authentication_sasl_continue(&mut self.out, b"");
+                let data = self.answer().await?;
+                oauthbearer::First::new().on_client_first(&data)
+            }
+        };
+        Ok(shown.map_err(malformed)?)
+    }
+
+    /// Tells a client that its token is not good, and waits until it has heard that.
+    ///
+    /// # Errors
+    /// The client broke the protocol, or its stream ended.
+    pub(super) async fn refuse_bearer(
+        &mut self,
+        (answer, last): (Vec<u8>, oauthbearer::Last),
+    ) -> Result<(), LoginEnd> {
+        encode::authentication_sasl_continue(&mut self.out, &answer);
+        let body = self.answer().await?;
+        Ok(last.on_client_last(&body).map_err(malformed)?)
+    }
+
+    /// What was not sent yet.
+    pub(super) fn take_out(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
     /// Sends what there is to send, and takes the answer.
     async fn answer(&mut self) -> Result<Vec<u8>, LoginEnd> {
         send(self.stream, &self.out).await?;
@@ -121,4 +168,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             .into()),
         }
     }
+}
+
+/// The client did not speak OAUTHBEARER, in PostgreSQL's words and ours.
+fn malformed(error: oauthbearer::OauthError) -> ClientError {
+    use oauthbearer::OauthError as E;
+    let sqlstate = match error {
+        E::AuthorizationIdentity => SqlState::FEATURE_NOT_SUPPORTED,
+        E::TooLong { .. } | E::Malformed { .. } | E::ChannelBinding => SqlState::PROTOCOL_VIOLATION,
+    };
+    ClientError::new(sqlstate, "malformed OAUTHBEARER message").detail(error.to_string())
 }

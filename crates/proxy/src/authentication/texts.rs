@@ -12,6 +12,7 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
         Method::Cert => (SqlState::INVALID_AUTHORIZATION, "certificate"),
         Method::Any | Method::Trust => (SqlState::INVALID_AUTHORIZATION, "\"trust\""),
         Method::Jwt => (SqlState::INVALID_PASSWORD, "token"),
+        Method::Oauth => (SqlState::INVALID_AUTHORIZATION, "OAuth bearer"),
         Method::Password | Method::Md5 | Method::ScramSha256 => {
             (SqlState::INVALID_PASSWORD, "password")
         }
@@ -37,7 +38,8 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
         | Method::ScramSha256
         | Method::Peer
         | Method::Cert
-        | Method::Jwt => failed(method, user),
+        | Method::Jwt
+        | Method::Oauth => failed(method, user),
     }
 }
 
@@ -46,6 +48,9 @@ pub(super) fn refused(refused: Refused, attempt: &Attempt<'_>) -> ClientError {
     match refused {
         Refused::NotLocal => failed(Method::Peer, attempt.user)
             .detail("Users of the operating system are known over unix sockets only."),
+        Refused::NotEncrypted => failed(Method::Oauth, attempt.user)
+            .detail("A token is taken only where nobody can read it on its way.")
+            .hint("Connect with TLS (sslmode=verify-full)."),
         Refused::NoCertificate => ClientError::new(
             SqlState::INVALID_AUTHORIZATION,
             "connection requires a valid client certificate",

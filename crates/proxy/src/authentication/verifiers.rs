@@ -237,7 +237,8 @@ fn usual(config: &Config, method: Method) -> Look {
         | Method::Trust
         | Method::Peer
         | Method::Cert
-        | Method::Jwt => Look::Scram {
+        | Method::Jwt
+        | Method::Oauth => Look::Scram {
             iterations: config.scram_iterations,
             salt_len: 16,
         },

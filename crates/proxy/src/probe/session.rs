@@ -29,7 +29,7 @@ const APPLICATION_NAME: &str = "pgweir probe";
 
 /// Why nothing was seen.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// PostgreSQL cannot be reached or does not let us in.
     Login(ConnectError),
     /// It did not answer in time.
@@ -44,7 +44,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// No connection was made, or nobody answered there.
-    pub(super) fn is_unreachable(&self) -> bool {
+    pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Login(error) => matches!(
                 error,
@@ -78,17 +78,17 @@ impl From<ReadError> for Failure {
 }
 
 /// As whom to log in, and where.
-pub(super) struct ProbeLogin {
-    pub(super) user: String,
-    pub(super) password: ServerPassword,
+pub(crate) struct ProbeLogin {
+    pub(crate) user: String,
+    pub(crate) password: ServerPassword,
     /// A client's proof, where there is no password.
-    pub(super) keys: Keys,
+    pub(crate) keys: Keys,
     /// Name of the database in PostgreSQL.
-    pub(super) database: String,
+    pub(crate) database: String,
 }
 
 /// A connection that is logged in.
-pub(super) struct ProbeSession {
+pub(crate) struct ProbeSession {
     stream: Dialled,
     inbound: Inbound,
     peer: Peer,
@@ -99,7 +99,7 @@ impl ProbeSession {
     ///
     /// # Errors
     /// PostgreSQL cannot be reached or does not let us in, or takes too long.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         target: &Target,
         mut entry: ProbeLogin,
         (tcp, connectors, vault): (&Tcp, &Connectors, &Vault),
@@ -132,7 +132,7 @@ impl ProbeSession {
     }
 
     /// The very server that this is a connection with.
-    pub(super) fn peer(&self) -> &Peer {
+    pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }
 
@@ -140,7 +140,7 @@ impl ProbeSession {
     ///
     /// # Errors
     /// PostgreSQL refused, or the connection broke; in that case the session is of no use.
-    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    pub(crate) async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<u8>>, Failure> {
         let mut out = Vec::new();
         encode::query(&mut out, sql);
         send(&mut self.stream, &out).await.map_err(ReadError::Io)?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::live::tests::sample;
-use crate::live::{Alarm, Live};
+use crate::live::{Alarm, HolderState, Live, LiveHolder};
 use crate::refusals::RefusedLately;
 use crate::terms::Severity;
 
@@ -51,6 +51,11 @@ fn alarms_come_at_their_thresholds_with_a_line_each() {
         lines(|live| live.pools[0].stats.login_failing = true),
         one(Severity::Error, "ledger/api: logins to PostgreSQL fail")
     );
+    let of_login = alarms(|live| {
+        live.pools[0].stats.login_failing = true;
+        live.pools[0].login_failure = Some("no pg_hba.conf entry.".to_owned());
+    });
+    assert_eq!(of_login[0].next, "no pg_hba.conf entry.");
     assert_eq!(
         lines(|live| live.clients = 900),
         one(
@@ -190,4 +195,55 @@ fn the_worst_comes_first_and_marks_its_pool() {
     let troubles: Vec<_> = live.pools.iter().map(|pool| pool.trouble).collect();
     let expected = [None, Some(Severity::Warning), Some(Severity::Error)];
     assert_eq!(troubles, expected);
+}
+
+#[test]
+fn who_idles_with_a_server_that_others_wait_for_is_told_of() {
+    fn waiting(live: &mut Live, state: HolderState, since_ms: f64, pin_ms: Option<f64>) {
+        let pool = &mut live.pools[0].stats;
+        (pool.waiting, pool.oldest_wait_ms) = (3, Some(1_000.0));
+        let holder = LiveHolder {
+            database: pool.database.clone(),
+            user: pool.user.clone(),
+            application_name: "till".to_owned(),
+            state,
+            since_ms,
+            pin_ms,
+            ..LiveHolder::default()
+        };
+        live.holders = Some(vec![holder]);
+    }
+    let told = |change: fn(&mut Live)| {
+        let alarms = alarms(change).into_iter();
+        let told: Vec<_> = alarms.map(|alarm| (alarm.line, alarm.next)).collect();
+        told
+    };
+    let what = "ledger/api: 3 clients wait, and 1 client with a server does nothing";
+    for (change, next) in [
+        (
+            (|live| waiting(live, HolderState::IdleInTransaction, 1_500.0, None)) as fn(&mut Live),
+            "idle in transaction for 1.5 s; idle_transaction_timeout bounds that.",
+        ),
+        (
+            |live| waiting(live, HolderState::IdlePinned, 1_500.0, Some(2_000.0)),
+            "idle, pinned for 1.5 s; pin_timeout bounds that.",
+        ),
+        (
+            |live| waiting(live, HolderState::IdlePinned, 1_500.0, None),
+            "idle, pinned for 1.5 s; in session mode a client keeps its server until it leaves.",
+        ),
+    ] {
+        let next =
+            format!("Who has done nothing with a server for longest is ledger/api till, {next}");
+        assert_eq!(told(change), [(what.to_owned(), next)]);
+    }
+    let none: [(String, String); 0] = [];
+    assert_eq!(
+        told(|live| waiting(live, HolderState::IdlePinned, 999.0, None)),
+        none
+    );
+    assert_eq!(
+        told(|live| waiting(live, HolderState::Active, 9_000.0, None)),
+        none
+    );
 }

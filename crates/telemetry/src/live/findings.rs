@@ -39,13 +39,13 @@ pub struct TopStatement {
     pub max_ms: f64,
 }
 
-/// A slow statement.
+/// A slow statement of an application, and how often it was slow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SlowQuery {
-    /// When it ended; RFC 3339, UTC.
+    /// When it ended last; RFC 3339, UTC.
     pub at: String,
-    /// How slow.
+    /// How slow the slowest was.
     pub level: SlowLevel,
     /// Of its pool.
     pub database: String,
@@ -59,10 +59,14 @@ pub struct SlowQuery {
     pub text: String,
     /// What it is recognised by.
     pub fingerprint: String,
-    /// How long the client had waited for a server.
+    /// How long the client had waited for a server, the last time.
     pub wait_ms: f64,
-    /// How long PostgreSQL took.
+    /// How long PostgreSQL took, the last time.
     pub server_ms: f64,
+    /// How often it was slow.
+    pub times: u64,
+    /// How long PostgreSQL took at the most.
+    pub worst_ms: f64,
 }
 
 /// How slow a statement was.
@@ -177,6 +181,11 @@ pub enum HolderState {
 }
 
 impl HolderState {
+    /// Whether the client keeps the server and does nothing with it.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Self::IdleInTransaction | Self::IdlePinned)
+    }
+
     /// The words for it.
     pub fn words(self) -> &'static str {
         match self {

@@ -70,7 +70,7 @@ pub(super) fn slow(look: &Look, live: &Live) -> Grid {
         ])
     });
     if look.order() == "time" {
-        slow.sort_by(|a, b| falling(a.server_ms, b.server_ms));
+        slow.sort_by(|a, b| falling(a.worst_ms, b.worst_ms));
     }
     let rows = slow.into_iter().map(|one| {
         let tone = match one.level {
@@ -79,6 +79,8 @@ pub(super) fn slow(look: &Look, live: &Live) -> Grid {
         };
         let cells = vec![
             flat(time_of_day(&one.at)),
+            count(one.times.max(1)),
+            duration(Some(one.worst_ms.max(one.server_ms))),
             duration(Some(one.server_ms)),
             duration(Some(one.wait_ms)),
             who(&one.database, &one.user, &one.application_name),
@@ -89,10 +91,12 @@ pub(super) fn slow(look: &Look, live: &Live) -> Grid {
     let none = "No query was slow since pgweir started.";
     Grid {
         columns: vec![
-            left(1, "at (UTC)", 8),
-            right(0, "took", 12),
+            left(1, "last (UTC)", 10),
+            right(3, "times", 8),
+            right(0, "worst", 12),
+            right(1, "last took", 12),
             right(2, "waited", 12),
-            left(3, "client", 26),
+            left(4, "client", 26),
             rest(0, "statement", 24),
         ],
         rows: rows.collect(),
