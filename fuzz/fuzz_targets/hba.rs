@@ -34,6 +34,7 @@ fuzz_target!(|input: (&str, &str, &str, u32)| {
             replication: Replication::No,
             channel: &channel,
             networks: &|| Vec::new(),
+            is_member: &|role| (!role.is_empty()).then_some(role < user),
         };
         if let Ok(demand) = hba.demand(&attempt) {
             maps.allows(demand.map, database, user);

@@ -129,7 +129,7 @@ fn a_reload_takes_new_rules_and_none_with_mistakes() {
     Client::log_in(&target);
     let broken = "host all all all reject\nhost all +admins all trust\nhost all all nowhere md5\n";
     pooler.reload(&config(&role, folder.path(), broken, ""));
-    pooler.has_said("pg_hba.conf:2: has +admins");
+    pooler.has_said("pg_hba.conf:2: is about the members of a role");
     pooler.has_said("pg_hba.conf:3: has \"nowhere\" for an address");
     Client::log_in(&target);
     pooler.reload(&config(
@@ -141,4 +141,99 @@ fn a_reload_takes_new_rules_and_none_with_mistakes() {
     eventually("the rule holds", || {
         Client::try_log_in(&target, &[]).is_err().then_some(())
     });
+}
+
+#[test]
+fn members_of_roles_have_rules_of_their_own() {
+    let (bob, ann, root, folder) = (shared().role(), shared().role(), shared().role(), folder());
+    let (group, inner, banned) = (
+        format!("{}_group", bob.name),
+        format!("{}_inner", bob.name),
+        format!("{}_banned", bob.name),
+    );
+    shared().sql(&format!(
+        "create role {group}; create role {inner} in role {group}; create role {banned}; \
+         grant {inner} to {}; alter role {} superuser; alter role {} noinherit",
+        bob.name, root.name, bob.name
+    ));
+    let rules = format!(
+        "host app +{banned} all reject\n\
+         host app +{group} all scram-sha-256\n\
+         host lost +{group} all trust\n\
+         host samerole all all scram-sha-256\n"
+    );
+    // Whoever logs in may ask who is a member of what.
+    let mut config = config(&ann, folder.path(), &rules, "")
+        .user(&bob.name, "password", &bob.password)
+        .user(&root.name, "password", &root.password)
+        .set("auth_cache_ttl", 0)
+        .set("login_failures_per_minute", 0);
+    for name in ["app", &inner] {
+        config = config
+            .database(name, "host", "127.0.0.1")
+            .database(name, "port", shared().port())
+            .database(name, "dbname", "postgres")
+            .database(name, "auth_user", &ann.name);
+    }
+    let config =
+        config
+            .database("lost", "host", "127.0.0.1")
+            .database("lost", "port", shared().port());
+    let pooler = Pooler::start(&config);
+    let target = bob.through(&pooler);
+    let mut client = Client::log_in(&target);
+    assert_eq!(client.value("select current_user"), bob.name);
+    Client::log_in(&target.clone().database(&inner));
+    // A superuser is a member of what it was made a member of, and a name that is nobody's of nothing.
+    for (user, password) in [
+        (&*ann.name, &*ann.password),
+        (&*root.name, &*root.password),
+        ("nobody", "x"),
+        ("x' or true --", "x"),
+    ] {
+        let target = target.clone().user(user).password(password);
+        let (sqlstate, message) = refusal(&target, &[]);
+        assert_eq!(sqlstate, "28000", "{user}");
+        assert!(
+            message.starts_with("no pg_hba.conf entry for host"),
+            "{message}"
+        );
+        assert_eq!(refusal(&target.database(&inner), &[]).0, "28000");
+    }
+    shared().sql(&format!("grant {banned} to {}", bob.name));
+    let (_, message) = refusal(&target, &[]);
+    assert!(
+        message.starts_with("pg_hba.conf rejects connection"),
+        "{message}"
+    );
+    shared().sql(&format!(
+        "revoke {banned} from {0}; revoke {inner} from {0}",
+        bob.name
+    ));
+    let (_, message) = refusal(&target, &[]);
+    assert!(message.starts_with("no pg_hba.conf entry"), "{message}");
+    // Where nobody can be asked, nobody comes in, whatever the rule says.
+    let (sqlstate, message) = refusal(&target.clone().database("lost"), &[]);
+    assert_eq!(sqlstate, "57P03");
+    assert_eq!(message, "PostgreSQL cannot be asked for this user");
+    pooler.has_said("nobody is asked for them; set auth_user");
+}
+
+#[test]
+fn a_rejected_role_stays_out_while_postgresql_cannot_be_asked() {
+    let (bob, folder) = (shared().role(), folder());
+    let rules = format!(
+        "host app +{} all reject\nhost all all all trust\n",
+        bob.name
+    );
+    let pooler = Pooler::start(
+        &config(&bob, folder.path(), &rules, "")
+            .set("auth_user", &bob.name)
+            .set("auth_dbname", "elsewhere")
+            .database("elsewhere", "host", "127.0.0.1")
+            .database("elsewhere", "port", pgweir_e2e::free_port()),
+    );
+    let (sqlstate, _) = refusal(&bob.through(&pooler), &[]);
+    assert_eq!(sqlstate, "57P03");
+    pooler.has_said("the question for members of a role failed");
 }

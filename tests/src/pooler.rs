@@ -53,21 +53,50 @@ impl Pooler {
     /// If it does not accept connections.
     #[track_caller]
     pub fn start_with_files(config: &Config, limit: u32) -> Self {
+        Self::launch_behind(config, &["sh", "-c"], &format!("ulimit -n {limit}"))
+    }
+
+    /// As [`Pooler::start`], where each of these files or folders of the system is seen as another one, by
+    /// this pooler alone.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_seeing(config: &Config, mounts: &[(&str, &Path)]) -> Self {
+        let mounts = mounts.iter();
+        let mounts = mounts.map(|(of, own)| format!("mount --bind {} {of}", own.display()));
+        let script = mounts.collect::<Vec<_>>().join(" && ");
+        Self::launch_behind(config, &["unshare", "--mount", "sh", "-c"], &script)
+    }
+
+    /// Whether [`Pooler::start_seeing`] is possible here; why not is printed.
+    pub fn can_see_otherwise(what: &str) -> bool {
+        let mut mount = Command::new("unshare");
+        mount.args(["--mount", "mount", "--bind", "/etc", "/etc"]);
+        let is_possible = mount.output().is_ok_and(|output| output.status.success());
+        if !is_possible {
+            eprintln!("skipped: {what} needs a root who may mount, as in CI");
+        }
+        is_possible
+    }
+
+    #[track_caller]
+    fn launch_behind(config: &Config, shell: &[&str], script: &str) -> Self {
         Self::launch(|folder, port| {
             let file = folder.join(CONFIG_FILE);
             let config = config.clone().set("listen_port", port);
             fs::write(&file, config.text()).expect("the configuration can be written");
             let pgweir = pgweir();
-            let mut command = Command::new("sh");
+            let mut command = Command::new(shell[0]);
             for (name, value) in pgweir.get_envs() {
                 match value {
                     Some(value) => command.env(name, value),
                     None => command.env_remove(name),
                 };
             }
-            let script = format!("ulimit -n {limit} && exec \"$0\" serve \"$1\"");
             command
-                .args(["-c", &script])
+                .args(&shell[1..])
+                .arg(format!("{script} && exec \"$0\" serve \"$1\""))
                 .arg(pgweir.get_program())
                 .arg(file);
             command

@@ -56,6 +56,9 @@ enum Command {
     Top(top::Options),
     Token(token::Options),
     Demo(demo::Options),
+    /// Answers one question to PAM, for `serve`, which starts it
+    #[command(name = pgweir_pam::ARGUMENT, hide = true)]
+    AskPam,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Some(Command::Top(options)) => top::run(options),
         Some(Command::Token(options)) => token::run(options),
         Some(Command::Demo(options)) => demo::run(options),
+        Some(Command::AskPam) => ask_pam(),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {
@@ -80,4 +84,9 @@ fn main() -> ExitCode {
             }
         })
         .into()
+}
+
+fn ask_pam() -> anyhow::Result<Exit> {
+    pgweir_pam::answer(std::io::stdin(), std::io::stdout())?;
+    Ok(Exit::Done)
 }

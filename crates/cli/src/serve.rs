@@ -100,7 +100,7 @@ fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
             return Ok(Exit::Mistakes);
         }
     };
-    pgweir_proxy::run(source, resolved, set_level)?;
+    pgweir_proxy::run(source, resolved, set_level, pgweir_proxy::Signals::Own)?;
     Ok(Exit::Done)
 }
 

@@ -1,9 +1,10 @@
 //! What a client has to show before it is let in: a decision without I/O.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::Config;
 use super::oauth::Oauth;
+use super::{Config, Ldap};
 
 /// How clients prove who they are (`auth_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum AuthType {
     Jwt,
     /// A JSON Web Token by OAUTHBEARER, which tells clients where to get one.
     Oauth,
+    /// The password in clear text, which PAM judges.
+    Pam,
+    /// The password in clear text, which a directory judges.
+    Ldap,
     /// What `auth_hba_file` says.
     Hba,
 }
@@ -51,6 +56,24 @@ pub enum Method {
     Jwt,
     /// By a token that names it, by OAUTHBEARER.
     Oauth,
+    /// By a password in clear text that PAM finds right.
+    Pam,
+    /// By a password in clear text that a directory finds right.
+    Ldap,
+}
+
+/// Who judges a password that is no secret of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge<'a> {
+    /// PAM, for a service; `None` is the one that `auth_pam_service` names.
+    Pam {
+        /// Its name, that of a file in `/etc/pam.d`.
+        service: Option<&'a str>,
+        /// PAM is told the name of the client's host in place of its address.
+        uses_host_name: bool,
+    },
+    /// A directory.
+    Ldap(&'a Arc<Ldap>),
 }
 
 /// What is known of a connection before anybody says who is there.
@@ -108,6 +131,8 @@ pub struct Attempt<'a> {
     pub channel: &'a Channel,
     /// The networks that this machine is in, with its own addresses.
     pub networks: &'a dyn Fn() -> Vec<Network>,
+    /// Whether the user is a member of a role, directly or not, as far as that is known.
+    pub is_member: &'a dyn Fn(&str) -> Option<bool>,
 }
 
 /// A network that a machine is in: its own address there, and the mask.
@@ -129,6 +154,8 @@ pub enum Replication {
 pub struct Demand<'a> {
     /// How it proves who it is.
     pub method: Method,
+    /// Who judges a password, with [`Method::Pam`] and [`Method::Ldap`] alone.
+    pub judge: Option<Judge<'a>>,
     /// The map by which names of the system or of certificates are users; without one they are the same.
     pub map: Option<&'a str>,
     /// What its certificate has to say.
@@ -167,7 +194,7 @@ impl CertificateDemand {
 
 /// Why nothing that a client could show would let it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum Refused<'a> {
     /// `auth_type` is peer, and the connection comes over TCP.
     NotLocal,
     /// A certificate is asked for, and the connection has none.
@@ -178,6 +205,9 @@ pub enum Refused {
     Rejected,
     /// No rule fits.
     NoEntry,
+    /// Whether a rule fits depends on whether the user is a member of this role, which is not known yet. To be
+    /// asked again when it is.
+    UnknownMember(&'a str),
 }
 
 impl Config {
@@ -185,7 +215,8 @@ impl Config {
     ///
     /// # Errors
     /// Nothing would do.
-    pub fn demand(&self, attempt: &Attempt<'_>) -> Result<Demand<'_>, Refused> {
+    pub fn demand<'a: 'b, 'b>(&'a self, attempt: &Attempt<'b>) -> Result<Demand<'a>, Refused<'b>> {
+        let mut judge = None;
         let (method, certificate) = match self.auth_type {
             AuthType::Any => (Method::Any, CertificateDemand::None),
             AuthType::Trust => (Method::Trust, CertificateDemand::None),
@@ -195,6 +226,18 @@ impl Config {
             AuthType::Cert => (Method::Cert, CertificateDemand::CommonName),
             AuthType::Jwt => (Method::Jwt, CertificateDemand::None),
             AuthType::Oauth => (Method::Oauth, CertificateDemand::None),
+            AuthType::Pam => {
+                judge = Some(Judge::Pam {
+                    service: None,
+                    uses_host_name: false,
+                });
+                (Method::Pam, CertificateDemand::None)
+            }
+            AuthType::Ldap => {
+                let ldap = self.ldap.as_ref();
+                judge = Some(Judge::Ldap(ldap.expect("auth_type ldap has to have it")));
+                (Method::Ldap, CertificateDemand::None)
+            }
             AuthType::Peer => (Method::Peer, CertificateDemand::None),
             AuthType::Hba => return self.hba.demand(attempt),
         };
@@ -207,6 +250,7 @@ impl Config {
             _ if certificate.is_asked_for() && !has_certificate => Err(Refused::NoCertificate),
             Peer::Tcp(_) | Peer::Unix(_) => Ok(Demand {
                 method,
+                judge,
                 map: None,
                 certificate,
                 oauth: self.oauth.as_ref(),
@@ -220,7 +264,14 @@ impl Method {
     pub fn needs_secret(self) -> bool {
         match self {
             Self::Password | Self::Md5 | Self::ScramSha256 => true,
-            Self::Any | Self::Trust | Self::Peer | Self::Cert | Self::Jwt | Self::Oauth => false,
+            Self::Any
+            | Self::Trust
+            | Self::Peer
+            | Self::Cert
+            | Self::Jwt
+            | Self::Oauth
+            | Self::Pam
+            | Self::Ldap => false,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem};
 
+use super::hba::pam_service;
 use super::ident::unknown_map;
 use super::level::{Chain, Found, Level};
 use super::outside::Outside;
@@ -18,7 +19,8 @@ use super::raw::Dialect;
 use super::secrets::check_name;
 use super::settings::Scope;
 use super::{
-    AuthType, Config, Database, PasswordSource, Secret, ServerAddress, ServerPassword, User,
+    AuthType, Authorities, Config, Database, Ldap, PasswordSource, Secret, ServerAddress,
+    ServerPassword, TlsSide, User,
 };
 
 /// Reports settings that contradict each other or leave out what another one needs. In PgBouncer's words what
@@ -42,12 +44,16 @@ pub(super) fn check(
     checker.listeners();
     checker.whole_seconds();
     checker.rules();
+    let looks_up = config.auth.is_some() || databases.iter().any(|one| one.value.auth.is_some());
+    if !looks_up {
+        checker.members();
+    }
     if databases.is_empty() {
         checker.missing("serves no database: add a section [databases.NAME]");
     }
     let auth_file = !Chain::new(&[global]).get::<String>("auth_file").is_empty();
-    let looks_up = config.auth.is_some() || databases.iter().any(|one| one.value.auth.is_some());
-    if users.is_empty() && !auth_file && config.auth_type != AuthType::Any && !looks_up {
+    let is_for_all = config.auth_type == AuthType::Any || config.has_judges();
+    if users.is_empty() && !auth_file && !looks_up && !is_for_all {
         checker.missing("lets no user in: add a section [users.NAME] or an auth_file");
     }
     for database in databases {
@@ -131,10 +137,39 @@ impl Checker<'_> {
                 "needs auth_jwt_audience: else tokens that its issuer made for others would do";
             self.at(&globals, &set, message.to_owned());
         }
+        let ldap = globals.get::<Option<String>>("auth_ldap_options");
+        if self.config.auth_type == AuthType::Ldap && ldap.is_none() {
+            let message = "needs auth_ldap_options, which says where LDAP is".to_owned();
+            self.at(&globals, &auth_type, message);
+        }
+        let own = self.config.ldap.as_deref().into_iter();
+        let mut all = own.chain(self.config.hba.directories().map(|(_, ldap)| ldap));
+        let tls = &self.config.ldap_tls;
+        // A file that is named was looked at already.
+        if tls.authorities == Authorities::System
+            && all.any(Ldap::is_encrypted)
+            && let Err(unfit) = (self.outside.tls)(TlsSide::Directories, tls)
+        {
+            let authorities = globals.find("auth_ldap_tls_ca_file");
+            self.at(&globals, &authorities, unfit.message);
+        }
+        if let Err(message) = pam_service(&self.config.pam_service) {
+            let service = globals.find("auth_pam_service");
+            self.at(&globals, &service, message);
+        }
         for (origin, map) in self.config.hba.maps() {
             if !self.config.ident.has(map) {
                 self.problems.push(unknown_map(origin, map));
             }
+        }
+    }
+
+    /// Nobody can be asked who is a member of which role.
+    fn members(&mut self) {
+        for origin in self.config.hba.about_members() {
+            let message =
+                "is about the members of a role, which PostgreSQL is asked for; set auth_user";
+            self.problems.push(Problem::new(origin, "", message));
         }
     }
 
@@ -353,7 +388,9 @@ impl Checker<'_> {
             | AuthType::Cert
             | AuthType::Peer
             | AuthType::Jwt
-            | AuthType::Oauth => return,
+            | AuthType::Oauth
+            | AuthType::Pam
+            | AuthType::Ldap => return,
             // Which rule a client meets is not known before it comes.
             AuthType::Hba => return,
             AuthType::Plain => "plain",

@@ -1,12 +1,14 @@
 //! Who may come in from where, and how they prove it: PostgreSQL's `pg_hba.conf` (`auth_hba_file`).
 //!
-//! The first rule that fits decides; without one nobody comes in. What the pooler cannot know, such as
-//! who is a member of a role, is a mistake and not a rule that never fits.
+//! The first rule that fits decides; without one nobody comes in. Who is a member of a role only PostgreSQL
+//! knows: a rule that depends on it says so, and is looked at again when that is known.
 //!
 //! Source: PostgreSQL documentation, "The pg_hba.conf File".
 
 mod address;
 mod rule;
+
+pub(super) use rule::pam_service;
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +17,11 @@ use std::path::Path;
 
 use pgweir_settings::{Origin, Problem};
 
-use super::access::{Attempt, Demand, Method, Peer, Refused, Replication};
+use super::access::{Attempt, Demand, Judge, Method, Peer, Refused, Replication};
+use super::ldap::Ldap;
 use super::outside::Outside;
 use super::records;
-use rule::{Answer, Kind, Rule};
+use rule::{Answer, Kind, Rule, RuleJudge};
 
 /// All rules, in their order.
 #[derive(Debug, Clone, Default)]
@@ -43,9 +46,15 @@ impl Hba {
     ///
     /// # Errors
     /// No rule fits, the one that does rejects it, or the client lacks what no answer can replace.
-    pub fn demand(&self, attempt: &Attempt<'_>) -> Result<Demand<'_>, Refused> {
-        let rule = self.rules.iter().find(|rule| fits(rule, attempt));
-        let rule = rule.ok_or(Refused::NoEntry)?;
+    pub fn demand<'a: 'b, 'b>(&'a self, attempt: &Attempt<'b>) -> Result<Demand<'a>, Refused<'b>> {
+        let mut found = None;
+        for rule in &self.rules {
+            if fits(rule, attempt).map_err(Refused::UnknownMember)? {
+                found = Some(rule);
+                break;
+            }
+        }
+        let rule = found.ok_or(Refused::NoEntry)?;
         let Answer::Ask(method) = rule.answer else {
             return Err(Refused::Rejected);
         };
@@ -63,10 +72,27 @@ impl Hba {
         }
         Ok(Demand {
             method,
+            judge: match &rule.judge {
+                RuleJudge::Here => None,
+                RuleJudge::Pam {
+                    service,
+                    uses_host_name,
+                } => Some(Judge::Pam {
+                    service: service.as_deref(),
+                    uses_host_name: *uses_host_name,
+                }),
+                RuleJudge::Ldap(ldap) => Some(Judge::Ldap(ldap)),
+            },
             map: rule.map.as_deref(),
             certificate: rule.certificate,
             oauth: rule.oauth.as_ref(),
         })
+    }
+
+    /// Rules about the members of roles.
+    pub(super) fn about_members(&self) -> impl Iterator<Item = &Origin> {
+        let rules = self.rules.iter().filter(|rule| rule.is_about_members());
+        rules.map(|rule| &rule.origin)
     }
 
     /// Rules that take tokens.
@@ -75,6 +101,20 @@ impl Hba {
         let taking =
             rules.filter(|rule| matches!(rule.answer, Answer::Ask(Method::Jwt | Method::Oauth)));
         taking.map(|rule| &rule.origin)
+    }
+
+    /// Whether PAM or a directory says who there is.
+    pub(super) fn asks_others(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.judge != RuleJudge::Here)
+    }
+
+    /// The directories that rules ask, with the place of the rule.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (&Origin, &Ldap)> {
+        self.rules.iter().filter_map(|rule| match &rule.judge {
+            RuleJudge::Ldap(ldap) => Some((&rule.origin, &**ldap)),
+            RuleJudge::Here | RuleJudge::Pam { .. } => None,
+        })
     }
 
     /// The maps that rules ask for, with the place of the rule.
@@ -90,7 +130,8 @@ impl Hba {
     }
 }
 
-fn fits(rule: &Rule, attempt: &Attempt<'_>) -> bool {
+/// Whether a rule is about this client; if that depends on a role, its name.
+fn fits<'a>(rule: &'a Rule, attempt: &Attempt<'a>) -> Result<bool, &'a str> {
     let channel = attempt.channel;
     let is_encrypted = channel.tls.is_some();
     let is_kind = match (rule.kind, channel.peer) {
@@ -103,23 +144,44 @@ fn fits(rule: &Rule, attempt: &Attempt<'_>) -> bool {
         // Encryption of GSSAPI is declined.
         (Kind::HostGssEnc, Peer::Tcp(_)) => false,
     };
+    let is_member = |role: &'a str| (attempt.is_member)(role).ok_or(role);
+    let is_database = any(rule.databases.iter().map(|database| match database {
+        rule::DatabaseName::Replication => Ok(attempt.replication == Replication::Physical),
+        // What replicates a whole cluster is in no database.
+        _ if attempt.replication == Replication::Physical => Ok(false),
+        rule::DatabaseName::All => Ok(true),
+        rule::DatabaseName::SameUser => Ok(attempt.database == attempt.user),
+        rule::DatabaseName::SameRole => is_member(attempt.database),
+        rule::DatabaseName::Like(pattern) => Ok(pattern.matches(attempt.database)),
+    }));
+    let is_user = any(rule.users.iter().map(|user| match user {
+        rule::UserName::All => Ok(true),
+        rule::UserName::MembersOf(role) => is_member(role),
+        rule::UserName::Like(pattern) => Ok(pattern.matches(attempt.user)),
+    }));
+    if !is_kind || is_database == Ok(false) || is_user == Ok(false) {
+        return Ok(false);
+    }
+    // The last, for it may ask the system; but before PostgreSQL is asked.
     let is_address = match channel.peer {
         Peer::Tcp(address) => rule.addresses.contain(address, attempt.networks),
         Peer::Unix(_) => true,
     };
-    is_kind
-        && rule.databases.iter().any(|database| match database {
-            rule::DatabaseName::Replication => attempt.replication == Replication::Physical,
-            // What replicates a whole cluster is in no database.
-            _ if attempt.replication == Replication::Physical => false,
-            rule::DatabaseName::All => true,
-            rule::DatabaseName::SameUser => attempt.database == attempt.user,
-            rule::DatabaseName::Like(pattern) => pattern.matches(attempt.database),
-        })
-        && rule.users.iter().any(|user| match user {
-            rule::UserName::All => true,
-            rule::UserName::Like(pattern) => pattern.matches(attempt.user),
-        })
-        // The last, for it may ask the system.
-        && is_address
+    Ok(is_address && is_database? && is_user?)
+}
+
+/// Whether one of these holds; what has to be known for that if none does yet.
+fn any<'a>(mut answers: impl Iterator<Item = Result<bool, &'a str>>) -> Result<bool, &'a str> {
+    let mut open = None;
+    let holds = answers.any(|answer| match answer {
+        Ok(holds) => holds,
+        Err(role) => {
+            open.get_or_insert(role);
+            false
+        }
+    });
+    match open {
+        Some(role) if !holds => Err(role),
+        _ => Ok(holds),
+    }
 }

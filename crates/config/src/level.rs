@@ -220,7 +220,7 @@ pub(super) fn mismatch(name: &str) -> ! {
     panic!("the table gives {name} another kind than its reader expects")
 }
 
-fn default(setting: &Setting) -> Parsed {
+pub(super) fn default(setting: &Setting) -> Parsed {
     let value = Value::from(setting.default);
     let parsed = setting.kind.parse(&value);
     parsed.expect("defaults of the table lie within their bounds")

@@ -16,6 +16,7 @@ mod http;
 pub mod ident;
 pub mod import;
 pub mod ini;
+mod ldap;
 mod level;
 mod listen;
 mod listing;
@@ -56,8 +57,9 @@ use std::time::Duration;
 
 pub use access::AuthType;
 pub use http::{Compat, Http, Otlp};
+pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
-pub use listing::Shown;
+pub use listing::{GlobalSetting, Shown};
 pub use log::Log;
 pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
@@ -143,6 +145,12 @@ pub struct Config {
     pub token_claim: String,
     /// Who issues the tokens of OAUTHBEARER (`auth_oauth_issuer`, `auth_oauth_scope`).
     pub oauth: Option<Oauth>,
+    /// Service of PAM that is asked where a rule names none (`auth_pam_service`).
+    pub pam_service: String,
+    /// Directory that is asked with `auth_type = "ldap"` (`auth_ldap_options`).
+    pub ldap: Option<Arc<Ldap>>,
+    /// What directories are spoken to with, where that is TLS (`auth_ldap_tls_ca_file`).
+    pub ldap_tls: Arc<Tls>,
     /// The file of users and their secrets (`auth_file`), which is read again when it has changed.
     pub auth_file: Option<PathBuf>,
     /// Who may come in from where (`auth_hba_file`); without rules where that is not set.
@@ -169,6 +177,8 @@ pub struct Config {
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
     pub shutdown_timeout: Duration,
+    /// Bound of a suspension's beginning (`suspend_timeout`); `None` is no bound.
+    pub suspend_timeout: Option<Duration>,
     /// Time a pool without clients is kept whose database has no section of its own; `None` is for
     /// ever.
     pub autodb_idle_timeout: Option<Duration>,
@@ -185,6 +195,10 @@ pub struct Config {
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
+    /// Users that may give every command in the admin console (`admin_users`).
+    pub admin_users: Vec<String>,
+    /// Users that may look there (`stats_users`).
+    pub stats_users: Vec<String>,
     /// What clients are spoken to with.
     pub client_tls: Arc<Tls>,
     /// TCP keepalive and buffers of both sides.
@@ -197,15 +211,38 @@ pub struct Config {
     pub probe_interval: Option<Duration>,
     /// What a `pgbouncer.ini` says of the process itself.
     pub process: process::Process,
+    /// The settings of the whole pooler as they are shown, by their names.
+    pub globals: Arc<Vec<GlobalSetting>>,
 }
 
 impl Config {
+    /// Whether others may judge passwords, PAM or a directory: they say who there is, and servers may be
+    /// logged in with what a client has sent.
+    pub fn has_judges(&self) -> bool {
+        match self.auth_type {
+            AuthType::Pam | AuthType::Ldap => true,
+            AuthType::Hba => self.hba.asks_others(),
+            AuthType::Any
+            | AuthType::Trust
+            | AuthType::Plain
+            | AuthType::Md5
+            | AuthType::ScramSha256
+            | AuthType::Cert
+            | AuthType::Peer
+            | AuthType::Jwt
+            | AuthType::Oauth => false,
+        }
+    }
+
     /// A user that has no section and no secret here.
     pub fn unlisted_user(&self, name: &str) -> User {
         User {
             name: name.to_owned(),
             secret: None,
             password_source: None,
+            pool_size: None,
+            reserve_pool_size: None,
+            pool_mode: None,
             max_user_connections: self.max_user_connections,
             max_user_client_connections: self.max_user_client_connections,
         }
@@ -245,6 +282,12 @@ pub struct User {
     /// Where its password for server logins is fetched: the file that `secret` was read from, or a
     /// command.
     pub password_source: Option<PasswordSource>,
+    /// Servers of one of its pools at most, where its section says; zero is no bound.
+    pub pool_size: Option<u32>,
+    /// Servers beyond that, where its section says.
+    pub reserve_pool_size: Option<u32>,
+    /// When its servers go back, where its section says.
+    pub pool_mode: Option<PoolMode>,
     /// Servers open at once for this user over all databases (`max_user_connections`).
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as this user (`max_user_client_connections`).

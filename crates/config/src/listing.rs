@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pgweir_settings::Origin;
 use pgweir_settings::text::key_of;
 
-use super::level::{Chain, Found, Level};
+use super::level::{self, Chain, Found, Level};
 use super::passwords::{Entry, Held, Password};
 use super::pool::min_pool_size;
 use super::settings::{self, Scope, Setting};
@@ -23,6 +23,35 @@ pub struct Shown {
     pub origin: Origin,
     /// The setting it was taken over from, where that is another one.
     pub inherited_from: Option<String>,
+}
+
+/// A setting of the whole pooler, as the console shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalSetting {
+    /// Its name in `[pgweir]`.
+    pub name: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What it is where nobody says.
+    pub default: String,
+    /// A reload changes it.
+    pub changeable: bool,
+}
+
+/// The settings of the whole pooler, by their names.
+pub(super) fn globals(global: &Level) -> Vec<GlobalSetting> {
+    let chain = Chain::new(&[global]);
+    let settings = settings::in_scope(Scope::Global);
+    let mut listed: Vec<GlobalSetting> = settings
+        .map(|setting| GlobalSetting {
+            name: setting.name_in(Scope::Global),
+            value: setting.kind.bare(&chain.find(setting.name).parsed),
+            default: setting.kind.bare(&level::default(setting)),
+            changeable: setting.reload,
+        })
+        .collect();
+    listed.sort_by_key(|setting| setting.name);
+    listed
 }
 
 /// Lists the values of a configuration: global, databases, users, and pools of their own.

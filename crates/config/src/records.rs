@@ -245,6 +245,14 @@ fn lines(text: &str) -> Vec<(u32, String)> {
     joined
 }
 
+/// The words of a text that is no file: white space or commas part them.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn words(text: &str) -> Result<Vec<Token>, String> {
+    Ok(fields(text)?.into_iter().flatten().collect())
+}
+
 /// The fields of a line.
 fn fields(line: &str) -> Result<Vec<Vec<Token>>, &'static str> {
     let mut rest = line.chars().peekable();

@@ -1,6 +1,54 @@
 //! What a reload can and cannot change.
 
-use super::Config;
+use std::fmt;
+use std::sync::Arc;
+
+use pgweir_settings::{Origin, Value};
+
+use super::raw::Raw;
+use super::settings::{self, Scope};
+use super::{Config, GlobalSetting};
+
+/// Why a setting cannot be changed while the pooler runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unchangeable {
+    /// There is none of this name.
+    Unknown(String),
+    /// It takes effect after a restart only.
+    NeedsRestart(&'static str),
+}
+
+impl fmt::Display for Unchangeable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "{name} is not a known setting"),
+            Self::NeedsRestart(name) => write!(f, "{name} takes effect after a restart only"),
+        }
+    }
+}
+
+/// What was written with one setting of the whole pooler changed, as `SET` on the console does it.
+///
+/// # Errors
+/// It cannot be changed. Whether the value will do is seen when it is resolved.
+pub fn set(raw: &Raw, name: &str, value: &str) -> Result<Raw, Unchangeable> {
+    let mut global = settings::in_scope(Scope::Global);
+    let is_it =
+        |it: &&settings::Setting| it.name_in(Scope::Global) == name || it.alias == Some(name);
+    let Some(setting) = global.find(is_it) else {
+        return Err(Unchangeable::Unknown(name.to_owned()));
+    };
+    if !setting.reload {
+        return Err(Unchangeable::NeedsRestart(setting.name_in(Scope::Global)));
+    }
+    let mut raw = raw.clone();
+    // Under the name that it was given by: two names for one setting would be a mistake.
+    let given = setting.alias.filter(|alias| raw.globals.has(alias));
+    let name = given.unwrap_or(setting.name_in(Scope::Global));
+    raw.globals
+        .give(name, Value::from(value.to_owned()), Origin::named("SET"));
+    Ok(raw)
+}
 
 /// What became of a changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +67,12 @@ pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     new.http.path_prefix.clone_from(&old.http.path_prefix);
     new.http.otlp.clone_from(&old.http.otlp);
     new.http.otlp_interval = old.http.otlp_interval;
+    let kept = |setting: &GlobalSetting| {
+        let mut before = old.globals.iter();
+        let before = before.find(|before| before.name == setting.name && !setting.changeable);
+        before.unwrap_or(setting).clone()
+    };
+    new.globals = Arc::new(new.globals.iter().map(kept).collect());
     (new, reload)
 }
 

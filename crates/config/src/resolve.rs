@@ -1,6 +1,7 @@
 //! Turns the raw form into a `Config`: inheritance once, every problem at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use pgweir_settings::{Problem, finish};
 use super::consistency;
 use super::hba::Hba;
 use super::ident::IdentMaps;
+use super::ldap::Ldap;
 use super::level::{Chain, Level, mismatch};
 use super::listing::{self, Shown};
 use super::lookup::{self, Place, Places};
@@ -81,7 +83,7 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(user(name, &Chain::new(&[level, &global]), password)),
+            value: Arc::new(user((name, level, password), &global)),
         })
         .collect();
     let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
@@ -134,6 +136,9 @@ pub(super) fn resolve_into(
         ),
         token_claim: globals.get("auth_jwt_claim"),
         oauth: oauth::read(&globals, problems),
+        pam_service: globals.get("auth_pam_service"),
+        ldap: ldap(&globals, problems),
+        ldap_tls: tls_settings::directories(&globals, &raw.folder, outside, problems),
         auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
@@ -155,19 +160,25 @@ pub(super) fn resolve_into(
         max_user_client_connections: globals.get("max_user_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
+        suspend_timeout: globals.get("suspend_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
         pool_idle_timeout: globals.get("pool_idle_timeout"),
         cancel_wait_timeout: globals.get("cancel_wait_timeout"),
         application_name_add_host: globals.get("application_name_add_host"),
         login_notify_message: globals.get("login_notify_message"),
         scram_iterations: globals.get("scram_iterations"),
-        ignore_startup_parameters: ignore_startup_parameters(&globals),
+        ignore_startup_parameters: names(&globals, "ignore_startup_parameters")
+            .map(|name| name.to_lowercase())
+            .collect(),
+        admin_users: names(&globals, "admin_users").collect(),
+        stats_users: names(&globals, "stats_users").collect(),
         client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
         process: raw.process.clone(),
+        globals: Arc::new(listing::globals(&global)),
     };
     let mut warnings = raw.warnings.clone();
     if !raw.torn {
@@ -203,27 +214,45 @@ fn auth_type(globals: &Chain<'_>) -> AuthType {
         "peer" => AuthType::Peer,
         "jwt" => AuthType::Jwt,
         "oauth" => AuthType::Oauth,
+        "pam" => AuthType::Pam,
+        "ldap" => AuthType::Ldap,
         "hba" => AuthType::Hba,
         _ => mismatch("auth_type"),
     }
 }
 
-fn ignore_startup_parameters(globals: &Chain<'_>) -> Vec<String> {
-    let text = globals
-        .get::<String>("ignore_startup_parameters")
-        .to_lowercase();
-    let names = text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+fn ldap(globals: &Chain<'_>, problems: &mut Vec<Problem>) -> Option<Arc<Ldap>> {
+    let text = globals.get::<Option<String>>("auth_ldap_options")?;
+    let read = Ldap::parse(&text).map_err(|message| {
+        problems.push(globals.problem("auth_ldap_options", message));
+    });
+    read.ok().map(Arc::new)
 }
 
-fn user(name: &str, chain: &Chain<'_>, password: &Held) -> User {
+/// The names of a list that has commas between them.
+fn names(globals: &Chain<'_>, setting: &str) -> impl Iterator<Item = String> {
+    let text = globals.get::<String>(setting);
+    let names = text.split(',').map(str::trim);
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    names.into_iter()
+}
+
+fn user((name, level, password): (&str, &Level, &Held), global: &Level) -> User {
+    let chain = Chain::new(&[level, global]);
+    let own = |setting| level.gives(setting);
     User {
         name: name.to_owned(),
         secret: password.secret(),
         password_source: password.source.clone(),
+        pool_size: own("pool_size").then(|| {
+            let size: Option<NonZeroU32> = chain.get("pool_size");
+            size.map_or(0, NonZeroU32::get)
+        }),
+        reserve_pool_size: own("reserve_pool_size").then(|| chain.get("reserve_pool_size")),
+        pool_mode: own("pool_mode").then(|| chain.get("pool_mode")),
         max_user_connections: chain.get("max_user_connections"),
         max_user_client_connections: chain.get("max_user_client_connections"),
     }

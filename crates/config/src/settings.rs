@@ -254,6 +254,8 @@ pub static SETTINGS: &[Setting] = &[
         "Longest message of a client, in bytes with its header; a longer one ends the session. PostgreSQL itself takes 1 GiB. PgBouncer counts rows of results too."),
     Setting::new(G, "shutdown_timeout", time("at once"), "25",
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
+    Setting::new(G, "suspend_timeout", time("no limit"), "10",
+        "Time that `SUSPEND` on the console waits for what is under way to be sent; clients for whom it is not complete by then are closed."),
 
     // Who may come in.
     Setting::new(G, "auth_type", Kind::Choice(AUTH_TYPES), "scram-sha-256",
@@ -274,6 +276,12 @@ pub static SETTINGS: &[Setting] = &[
         "Time for which its answers hold. A role that was dropped, has expired or has another password is refused after that at the latest. PgBouncer does not have it."),
     Setting::new(G, "scram_iterations", number(1, 100_000), "4096",
         "Iterations of the verifier that is made of a plain password, for clients that log in by SCRAM-SHA-256."),
+    Setting::new(G, "auth_pam_service", TEXT, "pgweir",
+        "Service of PAM (a file in `/etc/pam.d`) that is asked with `auth_type = \"pam\"` and by rules without `pamservice`. PgBouncer's is always `pgbouncer`."),
+    Setting::new(G, "auth_ldap_options", Kind::Secret, "",
+        "Where LDAP is and how users are found there, for `auth_type = \"ldap\"`, in the form that rules of `pg_hba.conf` have them: `ldapurl=\"ldaps://ldap.example.com/dc=example,dc=com?uid?sub\"`. Rules have their own."),
+    Setting::new(G, "auth_ldap_tls_ca_file", TEXT, "",
+        "File of authorities that sign the certificates of LDAP servers; unset or `system` is those that the system trusts. PgBouncer takes them from `ldap.conf`."),
     Setting::new(G, "auth_jwks_file", TEXT, "",
         "JSON Web Key Set whose RS256, ES256 and EdDSA tokens clients log in with, for `auth_type = \"jwt\"` and rules that say so. Needs `auth_jwt_audience`. PgBouncer does not have it."),
     Setting::new(G, "auth_jwt_secret_file", TEXT, "",
@@ -304,6 +312,12 @@ pub static SETTINGS: &[Setting] = &[
         "Proofs of itself that the pooler gives PostgreSQL, as libpq's `require_auth`; `none` is a server that asks for none. PgBouncer does not have it."),
     Setting::new(GD, "server_allow_plaintext_password", Kind::Bool, "false",
         "Whether a server that asks for the password itself gets it over TCP without TLS. Over loopback and unix sockets it does in any case. PgBouncer does not have it."),
+
+    // The admin console.
+    Setting::new(G, "admin_users", TEXT, "",
+        "Users, comma separated, that may give every command in the database `pgbouncer` or `pgweir`; see [Admin console](console.md)."),
+    Setting::new(G, "stats_users", TEXT, "",
+        "Users, comma separated, that may look there (`SHOW`) and change nothing."),
 
     // Where servers are.
     Setting::new(D, "host", TEXT, "127.0.0.1",
@@ -535,6 +549,8 @@ const AUTH_TYPES: &[&str] = &[
     "peer",
     "jwt",
     "oauth",
+    "pam",
+    "ldap",
     "hba",
 ];
 
@@ -547,14 +563,13 @@ const UNSUPPORTED: &[(Scope, &str)] = {
         (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
         (Global, "service_name"), (Global, "job_name"),
         (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
-        // Console and peers.
-        (Global, "admin_users"), (Global, "stats_users"), (Global, "peer_id"),
+        // Peers.
+        (Global, "peer_id"),
         // Authentication.
-        (Global, "auth_ldap_options"),
         // Sessions.
         (Global, "track_extra_parameters"),
         // Pools and servers.
-        (Global, "server_fast_close"), (Global, "suspend_timeout"),
+        (Global, "server_fast_close"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
         (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "sbuf_loopcnt"),

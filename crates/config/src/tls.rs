@@ -200,11 +200,13 @@ pub struct Unfit {
     pub message: String,
 }
 
-/// The two sides, as their settings are called.
+/// Whom the pooler speaks to, as the settings are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsSide {
     /// `client_tls_*`.
     Clients,
     /// `server_tls_*`.
     Servers,
+    /// `auth_ldap_tls_*`.
+    Directories,
 }

@@ -49,6 +49,12 @@ const SERVERS: Names = Names {
     groups: "server_tls_ecdhcurve",
 };
 
+/// Only authorities are a setting of its own.
+const DIRECTORIES: Names = Names {
+    authorities: "auth_ldap_tls_ca_file",
+    ..SERVERS
+};
+
 impl Names {
     fn of(&self, part: TlsPart) -> &'static str {
         match part {
@@ -142,6 +148,38 @@ pub(super) fn servers(
         negotiation,
         channel_binding,
     })
+}
+
+/// Reads what directories are spoken to with: in TLS, their certificate is looked at in full.
+pub(super) fn directories(
+    globals: &Chain<'_>,
+    folder: &Path,
+    outside: &Outside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Arc<Tls> {
+    let mut reader = Reader {
+        chain: globals,
+        names: &DIRECTORIES,
+        folder,
+        outside,
+        problems,
+    };
+    let mut tls = Tls {
+        mode: TlsMode::VerifyFull,
+        identity: None,
+        authorities: reader.authorities(),
+        revoked: None,
+        versions: (TlsVersion::V12, TlsVersion::V13),
+        ciphers: None,
+        ciphers13: None,
+        groups: None,
+    };
+    if tls.authorities == Authorities::None {
+        tls.authorities = Authorities::System;
+    } else {
+        reader.check(TlsSide::Directories, &tls);
+    }
+    Arc::new(tls)
 }
 
 fn needs(what: &str) -> String {

@@ -146,6 +146,25 @@ impl Kind {
         }
     }
 
+    /// The value as PgBouncer's console shows it, and as it can be written again: times as numbers of their
+    /// unit, yes and no as 1 and 0, what is unset as nothing.
+    pub(super) fn bare(self, parsed: &Parsed) -> String {
+        match (self, parsed) {
+            (_, Parsed::Bool(fact)) => u8::from(*fact).to_string(),
+            (Self::Time { unit, .. }, Parsed::Time(time)) => match unit {
+                Unit::Seconds => time.as_secs_f64().to_string(),
+                Unit::Milliseconds => (time.as_secs_f64() * 1e3).to_string(),
+            },
+            (Self::FileMode | Self::Workers | Self::Secret, parsed) => self.show(parsed),
+            (_, Parsed::Number(number)) => number.to_string(),
+            (_, Parsed::Text(text)) if text.is_empty() => String::new(),
+            (_, Parsed::Addresses(list)) if list.is_empty() => String::new(),
+            (_, Parsed::Networks(networks)) if networks.is_empty() => String::new(),
+            (_, Parsed::Methods(Methods::ALL)) => String::new(),
+            (_, parsed) => self.show(parsed),
+        }
+    }
+
     /// What the setting takes, for the manual.
     pub fn describe(self) -> String {
         match self {

@@ -27,6 +27,8 @@ pub(super) fn of(
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
         AuthType::Hba => warnings.extend(trusting(config)),
+        AuthType::Pam => warnings.extend(in_the_clear(config, &globals, "pam")),
+        AuthType::Ldap => warnings.extend(in_the_clear(config, &globals, "ldap")),
         AuthType::Md5
         | AuthType::ScramSha256
         | AuthType::Cert
@@ -34,6 +36,7 @@ pub(super) fn of(
         | AuthType::Jwt
         | AuthType::Oauth => {}
     }
+    warnings.extend(directories(config, &globals, outside));
     if config.proxy_protocol_networks.has_everybody() {
         let found = globals.find("proxy_protocol_networks");
         let message = "lets everybody claim any address; list the load balancers alone";
@@ -108,6 +111,51 @@ fn plain(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
     let message =
         format!("has clients of {addresses} send their passwords in clear text; use scram-sha-256");
     Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("plain"))
+}
+
+/// Passwords are sent as they are, and nothing else would do.
+fn in_the_clear(config: &Config, globals: &Chain<'_>, auth_type: &str) -> Option<Problem> {
+    let addresses = open_addresses(config).filter(|_| !config.client_tls.mode.is_required())?;
+    let found = globals.find("auth_type");
+    let message = format!(
+        "has clients of {addresses} send their passwords in clear text; set client_tls_sslmode = \"require\""
+    );
+    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value(auth_type))
+}
+
+/// Directories that passwords are sent to as they are, over a network, and files in which one stands.
+fn directories(config: &Config, globals: &Chain<'_>, outside: &Outside<'_>) -> Vec<Problem> {
+    let found = globals.find("auth_ldap_options");
+    let own = config.ldap.as_deref();
+    let own = own.map(|ldap| (found.origin, globals.key("auth_ldap_options"), ldap));
+    let rules = config.hba.directories();
+    let rules = rules.map(|(origin, ldap)| (origin, String::new(), ldap));
+    let mut warnings = Vec::new();
+    for (origin, key, ldap) in own.into_iter().chain(rules) {
+        let mut warn = |message| warnings.push(Problem::new(origin, key.clone(), message));
+        let far = ldap.hosts.iter().find(|host| !is_local(host));
+        if let (Some(host), false) = (far, ldap.is_encrypted()) {
+            warn(format!(
+                "sends passwords to LDAP at {host} in clear text; use ldaps, or ldaptls=1"
+            ));
+        }
+        if let Origin::File { path, .. } = origin
+            && ldap.has_secret()
+            && (outside.is_open)(Path::new(&**path))
+        {
+            warn(
+                "has ldapbindpasswd in a file that every user of this machine may read; chmod o-r it"
+                    .to_owned(),
+            );
+        }
+    }
+    warnings
+}
+
+/// Whether a host is this machine.
+fn is_local(host: &str) -> bool {
+    let address = host.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Rules that let clients of other machines in without a proof.

@@ -17,12 +17,13 @@ mod outbox;
 mod servers;
 mod shell;
 mod slots;
+mod suspension;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use endings::Cancelled;
+pub use endings::{Cancelled, Draining};
 pub use outbox::{Message, Order, Outbox};
 pub use shell::{
     ClientStreamOf, Farewell, LastWords, Platform, PoolOf, ServerStreamOf, SharedPool, Shell,
@@ -119,7 +120,9 @@ pub struct Driver<S: Shell> {
     returning: Vec<u32>,
     /// Where clients move when they are idle, and how many before the next sweep.
     leaving: Option<(WorkerId, u32)>,
-    draining: bool,
+    draining: Option<Draining>,
+    /// Nothing is read or written for a client beyond what was begun.
+    suspended: bool,
     now: Time,
 }
 
@@ -136,7 +139,8 @@ impl<S: Shell> Driver<S> {
             turns: BTreeSet::new(),
             returning: Vec::new(),
             leaving: None,
-            draining: false,
+            draining: None,
+            suspended: false,
             now: Time::default(),
         }
     }
@@ -174,7 +178,9 @@ impl<S: Shell> Driver<S> {
     pub fn sweep(&mut self, now: Time, relief: Option<(WorkerId, u32)>) {
         self.now = now;
         self.leaving = relief;
-        self.sweep_clients();
+        if !self.suspended {
+            self.sweep_clients();
+        }
         self.sweep_returning();
         self.handle_local();
     }
@@ -207,6 +213,15 @@ impl<S: Shell> Driver<S> {
     /// The clients that live here, for whoever shows what they do.
     pub fn clients_mut(&mut self) -> impl Iterator<Item = &mut Client<S::Platform>> {
         self.clients.iter_mut().map(|client| &mut **client)
+    }
+
+    /// The clients that live here from this place on, each with its place: for whoever lists them in pieces.
+    pub fn clients_from(
+        &mut self,
+        place: u32,
+    ) -> impl Iterator<Item = (u32, &mut Client<S::Platform>)> {
+        let clients = self.clients.iter_mut_from(place);
+        clients.map(|(place, client)| (place, &mut **client))
     }
 
     /// The servers that are on their way back to their pool.
@@ -245,7 +260,7 @@ impl<S: Shell> Driver<S> {
             Message::TakeHome(pool, id) => self.watch_parked(&pool, id),
             Message::Unhome(id, slot) => self.forget_server(id, slot),
             Message::Reloaded => self.reloaded(),
-            Message::Drain => self.drain(),
+            Message::Drain(draining) => self.drain(draining),
         }
     }
 }

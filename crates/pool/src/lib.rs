@@ -5,6 +5,7 @@
 //! does that.
 //!
 //! * [`pool`]: who gets which server, and when servers are opened and closed.
+//! * [`halts`]: what an administrator has stopped.
 //! * [`budget`]: how many servers the pools of one database or one user may open together.
 //! * [`relay`]: one client session over changing servers: what to forward, swallow, answer.
 //! * [`upstream`]: what a server connection owes and what state its session is in.
@@ -20,6 +21,7 @@
 pub mod accepted;
 pub mod budget;
 pub mod driver;
+pub mod halts;
 pub mod histogram;
 pub mod id;
 mod inflow;

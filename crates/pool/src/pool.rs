@@ -59,6 +59,10 @@ pub struct Pool {
     /// When it was vacated last, and whether it has to be again.
     vacated: Option<Time>,
     vacate_again: bool,
+    /// Nothing is opened or given out, and what is not in use is closed.
+    paused: bool,
+    /// When a pause ended last.
+    resumed: Option<Time>,
     actions: VecDeque<Action>,
 }
 
@@ -80,6 +84,8 @@ impl Pool {
             retry_at: None,
             vacated: None,
             vacate_again: false,
+            paused: false,
+            resumed: None,
             actions: VecDeque::new(),
         }
     }
@@ -135,6 +141,8 @@ impl Pool {
         self.warm = None;
         if is_retired {
             self.close(id, CloseReason::Retired);
+        } else if self.paused {
+            self.close(id, CloseReason::Paused);
         } else {
             self.retry_at = None;
             self.servers.make_idle(now, id, home);
@@ -145,6 +153,10 @@ impl Pool {
     /// Connecting or logging in failed.
     pub fn failed(&mut self, now: Time, id: ServerId) {
         let is_retired = self.servers.forget_opening(id);
+        if self.paused {
+            // PostgreSQL may be stopped. Whoever waits is tried for once the pause is over.
+            return self.settle(now);
+        }
         self.warm = None;
         // A login begun before a retirement says nothing about the present address.
         if !is_retired {
@@ -189,6 +201,7 @@ impl Pool {
             Condition::Dirty => self.close(id, CloseReason::Dirty),
             Condition::Clean if is_retired => self.close(id, CloseReason::Retired),
             Condition::Clean if is_over => self.close(id, CloseReason::Lifetime),
+            Condition::Clean if self.paused => self.close(id, CloseReason::Paused),
             Condition::Clean if self.surrendering => self.close(id, CloseReason::Evicted),
             Condition::Clean => self.servers.make_idle(now, id, home),
         }
@@ -247,6 +260,22 @@ impl Pool {
         self.settle(now);
     }
 
+    /// No server is given out until [`Pool::resume`]: those that are free are closed, the others when they
+    /// come back. Clients wait, for `wait_max` at most, and no failed login ends their wait.
+    pub fn pause(&mut self, now: Time) {
+        self.paused = true;
+        self.settle(now);
+    }
+
+    /// Ends a pause. A login that failed before says nothing any more.
+    pub fn resume(&mut self, now: Time) {
+        if std::mem::take(&mut self.paused) {
+            self.resumed = Some(now);
+            self.retry_at = None;
+        }
+        self.settle(now);
+    }
+
     /// Somebody needs the database for itself: servers opened so far are not used again, and none is opened
     /// that no client waits for, for [`VACANT`]. Within [`VACATE_PAUSE`] of the last time that is put off.
     pub fn vacate(&mut self, now: Time) {
@@ -291,7 +320,12 @@ impl Pool {
 
     /// Since when someone wants a server that is not there: the oldest waiter, or a client that
     /// cannot be greeted before the pool has its first server.
+    ///
+    /// While paused it wants none, or a rival would give one up for nothing.
     fn wanted_since(&self) -> Option<Time> {
+        if self.paused {
+            return None;
+        }
         let greeted = self.warm.filter(|_| self.servers.is_empty());
         let waiting = self.waiters.oldest().map(|w| w.place.since);
         greeted.into_iter().chain(waiting).min()
@@ -312,6 +346,11 @@ impl Pool {
         self.servers.longest_idle()
     }
 
+    /// Whether a server is closed when it comes back, because the configuration changed since.
+    pub fn is_retired(&self, id: ServerId) -> bool {
+        self.servers.is_known(id) && self.servers.is_retired(id)
+    }
+
     /// What decides between this pool and others of a shared limit.
     pub fn standing(&self) -> Standing {
         Standing {
@@ -326,9 +365,26 @@ impl Pool {
         self.servers.idle_from(id)
     }
 
+    /// Whether servers are neither opened nor given out.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether a pause ended after `since`.
+    pub fn was_paused_after(&self, since: Time) -> bool {
+        self.resumed.is_some_and(|at| since < at)
+    }
+
+    /// Servers that are not used again once they come back, or have logged in.
+    pub fn retired(&self) -> usize {
+        self.servers.retired()
+    }
+
     /// Why no server can be opened for who waits now.
     pub fn shortage(&self, now: Time) -> Shortage {
-        if self.servers.len() >= self.limit(now) {
+        if self.paused {
+            Shortage::Paused
+        } else if self.servers.len() >= self.limit(now) {
             Shortage::Size
         } else if self.denied {
             Shortage::Budget
@@ -341,7 +397,7 @@ impl Pool {
 
     /// Whether logins fail now, so that a client that comes has nothing to wait for.
     fn login_failing(&self, now: Time) -> bool {
-        self.retry_at.is_some_and(|at| now < at) && self.servers.is_empty()
+        !self.paused && self.retry_at.is_some_and(|at| now < at) && self.servers.is_empty()
     }
 
     /// Gives a client that comes an idle server, or a place in the queue. While a server is idle
@@ -397,6 +453,9 @@ impl Pool {
 
     /// The only place where waiters, idle servers and the limit meet.
     fn settle(&mut self, now: Time) {
+        if self.paused {
+            self.close_idle();
+        }
         // The reserve may be granted on while clients wait; what is beyond it, after the limits
         // were lowered, may not, or a busy pool would never shrink.
         let most = self.bounds.size_max as usize + self.bounds.reserve_max as usize;
@@ -478,6 +537,12 @@ impl Pool {
         }
     }
 
+    fn close_idle(&mut self) {
+        while let Some((_, id)) = self.longest_idle() {
+            self.close(id, CloseReason::Paused);
+        }
+    }
+
     fn wants_open(&self, now: Time) -> bool {
         let open = self.servers.len();
         let opening = self.servers.opening();
@@ -485,6 +550,7 @@ impl Pool {
             || (open < self.kept_open() && !self.is_vacant(now))
             || (self.warm.is_some() && open == 0);
         needed
+            && !self.paused
             && !self.denied
             && self.retry_at.is_none_or(|at| at <= now)
             && opening < OPENING_MAX
@@ -538,6 +604,10 @@ impl Pool {
         assert!(
             self.servers.idle() == 0 || self.waiters.is_empty(),
             "nobody waits beside an idle server"
+        );
+        assert!(
+            !self.paused || self.servers.idle() == 0,
+            "a paused pool keeps no server"
         );
         if let Some(oldest) = self.waiters.oldest() {
             let deadline = oldest.place.since + self.bounds.wait_max;

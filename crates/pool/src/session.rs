@@ -349,6 +349,17 @@ impl<C: Stream, S: Stream> Session<C, S> {
         (self.backlog.len(), self.unsent.len())
     }
 
+    /// Whether it keeps no byte of either side, so that it can rest as it is for any time.
+    pub fn is_still(&self) -> bool {
+        let is_empty = self.buffered() == (0, 0) && self.is_greeted();
+        match &self.stage {
+            Stage::Idle => is_empty && self.parting.is_none(),
+            Stage::Leased(lease) => is_empty && lease.server.buffered() == (0, 0),
+            // What is over has to be finished.
+            Stage::Waiting(_) | Stage::Over(_) => false,
+        }
+    }
+
     /// Whether the client has neither a server nor the need for one.
     pub fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)

@@ -325,7 +325,7 @@ impl<S: Stream> Stock<S> {
     }
 
     fn hand_out(&mut self, now: Time, grant: pool::Grant) -> Granted<S> {
-        self.waited(now, now - grant.place.since, grant.is_new);
+        self.waited(now, grant.place.since, grant.is_new);
         let mut server = self.unpark(grant.server);
         server.upstream.tables_as_of(self.totals.reshaped);
         let is_wanted = self.hunted > 0;
@@ -341,11 +341,14 @@ impl<S: Stream> Stock<S> {
         }
     }
 
-    /// Counts a client that got a server after `time`.
-    fn waited(&mut self, now: Time, time: Duration, is_new: bool) {
+    /// Counts a client that got a server and came `since`.
+    fn waited(&mut self, now: Time, since: Time, is_new: bool) {
+        let time = now - since;
         self.totals.wait_times.record(time);
         if !time.is_zero() {
-            let cause = if is_new {
+            let cause = if self.core.was_paused_after(since) {
+                Cause::Paused
+            } else if is_new {
                 Cause::Opening
             } else {
                 self.cause(now)

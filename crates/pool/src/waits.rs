@@ -26,11 +26,13 @@ pub enum Cause {
     LoginFailing,
     /// PostgreSQL has no connection left.
     PostgresFull,
+    /// An administrator has paused the database, or everything.
+    Paused,
 }
 
 impl Cause {
     /// All there are, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Locks,
         Self::SlowStatements,
         Self::IdleInTransaction,
@@ -41,6 +43,7 @@ impl Cause {
         Self::Opening,
         Self::LoginFailing,
         Self::PostgresFull,
+        Self::Paused,
     ];
 
     /// Its name in metrics and JSON.
@@ -56,6 +59,7 @@ impl Cause {
             Self::Opening => "opening",
             Self::LoginFailing => "login_failing",
             Self::PostgresFull => "postgres_full",
+            Self::Paused => "paused",
         }
     }
 }
@@ -71,6 +75,8 @@ pub enum Shortage {
     Login,
     /// One is being opened.
     Opening,
+    /// The pool is paused.
+    Paused,
 }
 
 /// Clients that hold servers, by what they do there.
@@ -166,6 +172,7 @@ pub fn cause(
 ) -> Cause {
     match shortage {
         Shortage::Opening => Cause::Opening,
+        Shortage::Paused => Cause::Paused,
         Shortage::Login if postgres_full => Cause::PostgresFull,
         Shortage::Login => Cause::LoginFailing,
         Shortage::Size => own.reason().unwrap_or(Cause::PoolLimit),

@@ -4,13 +4,15 @@
 //! nothing gets no answer that tells whether a user or database exists.
 
 mod exchange;
+mod judged;
+mod members;
 mod networks;
 mod texts;
 mod verifiers;
 
 use std::sync::Arc;
 
-use pgweir_config::access::{Attempt, CertificateDemand, Channel, Demand, Method, Peer};
+use pgweir_config::access::{CertificateDemand, Channel, Demand, Method, Peer};
 use pgweir_config::{AuthSource, Config, Database, Secret, User};
 use pgweir_http::{Keys, Token};
 use pgweir_wire::auth::oauthbearer::Credential;
@@ -22,10 +24,10 @@ use tokio::sync::Semaphore;
 
 use crate::access::token_keys;
 use crate::accounts;
+use crate::judges::Judges;
 use crate::latest::Latest;
 use crate::login_end::LoginEnd;
 use crate::lookups::{self, Found, Lookups};
-use crate::replication;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::wire_io::Inbound;
@@ -46,6 +48,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) channel: &'a Channel,
     /// What leads to the database that it names; `None` if nothing does.
     pub(crate) database: Option<&'a Database>,
+    /// It names the admin console.
+    pub(crate) is_console: bool,
 }
 
 /// A proof that was accepted.
@@ -66,6 +70,7 @@ pub(crate) struct Authentication {
     /// Those that clients' tokens are signed with.
     token_keys: Latest<Config, Arc<Keys>>,
     hashing: Semaphore,
+    judges: Judges,
 }
 
 impl Authentication {
@@ -75,6 +80,7 @@ impl Authentication {
             lookups,
             token_keys: Latest::default(),
             hashing: Semaphore::new(HASHING_MAX),
+            judges: Judges::default(),
         }
     }
 
@@ -90,7 +96,7 @@ impl Authentication {
         (out, stranger): (Vec<u8>, &Stranger),
     ) -> Result<Proven, LoginEnd> {
         let name = &*claim.startup.user;
-        let demand = demand(config, claim)?;
+        let demand = self.demand(config, claim, stranger).await?;
         let method = demand.method;
         if method == Method::Any {
             let user = forced(config, claim)?;
@@ -120,6 +126,10 @@ impl Authentication {
         };
         if method == Method::Oauth {
             return self.by_bearer(&mut exchange, config, claim, &demand).await;
+        }
+        if let Some(judge) = demand.judge {
+            let asking = self.by_judge(&mut exchange, config, claim, (&demand, judge));
+            return Box::pin(asking).await;
         }
         if method == Method::Jwt {
             let token = exchange.by_password().await?;
@@ -239,8 +249,9 @@ impl Authentication {
         };
         let lookups = &self.lookups;
         let found = lookups.find(config, (source, database), name, stranger);
-        let Found::User(secret) = found.await? else {
-            return Ok((listed, false));
+        let secret = match found.await? {
+            Found::User(secret) => secret,
+            Found::Nobody | Found::Member => return Ok((listed, false)),
         };
         if let Some(secret) = secret.as_ref().filter(|_| method.needs_secret()) {
             self.verifiers.learn(config, method, secret);
@@ -335,19 +346,6 @@ impl Proven {
     }
 }
 
-/// What a client has to show.
-fn demand<'a>(config: &'a Config, claim: &Claim<'_>) -> Result<Demand<'a>, ClientError> {
-    let attempt = Attempt {
-        user: &claim.startup.user,
-        database: &claim.startup.database,
-        replication: replication::wanted(claim.startup),
-        channel: claim.channel,
-        networks: &networks::of_this_machine,
-    };
-    let demand = config.demand(&attempt);
-    demand.map_err(|refused| texts::refused(refused, &attempt))
-}
-
 /// Where users without a secret of the database that the client names are looked up.
 fn source<'a>(config: &'a Config, claim: &Claim<'a>) -> Option<&'a AuthSource> {
     match claim.database {
@@ -356,9 +354,14 @@ fn source<'a>(config: &'a Config, claim: &Claim<'a>) -> Option<&'a AuthSource> {
     }
 }
 
-/// The user whose servers clients get, whatever name they give.
+/// The user whose servers clients get, whatever name they give. In the console it is by name what it may do.
 fn forced(config: &Config, claim: &Claim<'_>) -> Result<Arc<User>, ClientError> {
     let database = claim.database;
+    if claim.is_console {
+        let name = &claim.startup.user;
+        let listed = config.users.get(name).cloned();
+        return Ok(listed.unwrap_or_else(|| Arc::new(config.unlisted_user(name))));
+    }
     let name = database.and_then(|database| database.forced_user.as_deref());
     // Each database has one, as the configuration demands; so there is none that leads to this one.
     let name = name.ok_or_else(|| crate::texts::no_such_database(&claim.startup.database))?;

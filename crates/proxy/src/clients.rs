@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::MINOR_LONG_KEYS;
@@ -56,7 +57,7 @@ impl CancelSecret {
     }
 
     /// Whether `key` is this, in time that does not depend on where they differ.
-    fn is(&self, key: &[u8]) -> bool {
+    pub(crate) fn is(&self, key: &[u8]) -> bool {
         let own = self.bytes();
         let difference = own.iter().zip(key).fold(0, |acc, (a, b)| acc | (a ^ b));
         own.len() == key.len() && difference == 0
@@ -93,6 +94,7 @@ struct Entry {
     client: Option<ClientId>,
     /// The number of its server's process, if it was told that.
     process: Option<u32>,
+    pool: PoolId,
 }
 
 impl Clients {
@@ -105,7 +107,7 @@ impl Clients {
         (config, shares): (&Config, &Shares),
         database: (&Arc<str>, &Database),
         user: (&Arc<str>, Option<NonZeroU32>),
-        key: CancelKey,
+        (key, pool): (CancelKey, PoolId),
     ) -> Result<(), ClientError> {
         let count = |map: &HashMap<Arc<str>, u32>, name| map.get(name).copied().unwrap_or(0);
         if self.total >= config.max_client_conn {
@@ -133,6 +135,7 @@ impl Clients {
             secret: key.secret,
             client: None,
             process: None,
+            pool,
         };
         let earlier = self.by_pid.insert(key.pid, entry);
         assert!(earlier.is_none(), "a client's number is its own");
@@ -238,6 +241,14 @@ impl Clients {
         self.by_pid.get(&pid)?.client
     }
 
+    /// The numbers of the clients of these pools.
+    pub(crate) fn of(&self, pools: &[PoolId]) -> Vec<u32> {
+        let all = self.by_pid.iter();
+        all.filter(|(_, entry)| pools.contains(&entry.pool))
+            .map(|(pid, _)| *pid)
+            .collect()
+    }
+
     pub(crate) fn has_pid(&self, pid: u32) -> bool {
         self.by_pid.contains_key(&pid)
     }
@@ -287,6 +298,7 @@ mod tests {
     use super::{CancelKey, CancelSecret, Clients};
     use crate::files::Shares;
     use crate::world::world;
+    use pgweir_pool::budget::PoolId;
     use pgweir_pool::id::ClientId;
 
     #[test]
@@ -364,7 +376,7 @@ mod tests {
         let mut clients = Clients::default();
         for &(pid, secret) in keys {
             let key = CancelKey { pid, secret };
-            let let_in = clients.enter((&config, &shares), of, (&user, None), key);
+            let let_in = clients.enter((&config, &shares), of, (&user, None), (key, PoolId(0)));
             assert!(let_in.is_ok());
         }
         clients
@@ -404,7 +416,7 @@ mod tests {
             let key = CancelKey { pid, secret };
             let of = (&name, database);
             clients
-                .enter((&config, &shares), of, (&user, None), key)
+                .enter((&config, &shares), of, (&user, None), (key, PoolId(0)))
                 .is_ok()
         };
         assert!(enter(1));

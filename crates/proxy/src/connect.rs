@@ -5,6 +5,7 @@ mod opening;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
@@ -137,6 +138,7 @@ pub(crate) async fn open(
     let link = Link {
         socket,
         permit,
+        since: SystemTime::now(),
         cancel: logged_in
             .key
             .map(|(pid, key)| Arc::new(CancelTarget { server, pid, key })),

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::stream::Stream;
@@ -23,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) socket: Socket,
     /// The permit of the shared budget under which it was opened.
     pub(crate) permit: Permit,
+    /// When it was opened.
+    pub(crate) since: SystemTime,
     /// `None` if PostgreSQL sent no key: then nothing can be cancelled.
     pub(crate) cancel: Option<Arc<CancelTarget>>,
 }

@@ -17,7 +17,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
 use crate::accounts;
-use crate::login::{Door, LoggedIn};
+use crate::console;
+use crate::login::{Door, Entry, LoggedIn};
 use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
 use crate::proxied;
@@ -156,6 +157,8 @@ async fn admit<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     door: &Arc<Door>,
     into_socket: impl FnOnce(S) -> io::Result<Plain> + Send + 'static,
 ) {
+    // While everything is suspended, whoever comes waits in the kernel's queue.
+    door.registry.may_come_in().await;
     let stranger = door.slots.enter(address.map(|address| address.ip())).await;
     let door = door.clone();
     tokio::spawn(
@@ -210,7 +213,15 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {
-        Ok(logged_in) => {
+        Ok(Entry::Console(entry)) => {
+            stranger.leave();
+            if config.log.connections {
+                info!(user = entry.user(), peer = peer(), "console opened");
+            }
+            let whose = (entry, address);
+            Box::pin(console::run(stream, whose, &door.registry, &door.orders)).await;
+        }
+        Ok(Entry::Client(logged_in)) => {
             if config.log.connections {
                 info!(
                     database = &*logged_in.admission.pool.database,
@@ -309,6 +320,7 @@ fn hand_over<S>(
         account: Account {
             pid: key.pid,
             address,
+            since: registry.clock.now(),
             leak_since: None,
             pin_told: None,
         },

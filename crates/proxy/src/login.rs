@@ -7,8 +7,10 @@ mod hello;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pgweir_console::Role;
 use pgweir_pool::parameters::{Parameters, is_valid_name};
 use pgweir_pool::pool::{Counts, Refusal};
 use pgweir_pool::session::FirstWords;
@@ -20,7 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::clients::CancelKey;
+use crate::console::{self, ConsoleEntry};
 use crate::login_end::LoginEnd;
+use crate::orders::Orders;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
 use crate::replication::startup_parameters;
@@ -35,6 +39,14 @@ use pgweir_config::{Config, Database, Secret};
 /// Time a login waits for the defaults of a pool without servers to be seen again. It may be long
 /// before another connection is free, and the client might not even want one.
 const RENEWAL_MAX: Duration = Duration::from_secs(1);
+
+/// Who came in.
+pub(crate) enum Entry {
+    /// A client of a pool.
+    Client(LoggedIn),
+    /// Somebody at the admin console.
+    Console(ConsoleEntry),
+}
 
 /// A client that has proven who it is.
 pub(crate) struct LoggedIn {
@@ -119,18 +131,21 @@ impl Drop for GreetingWait<'_> {
 /// What logins share.
 pub(crate) struct Door {
     pub(crate) registry: Arc<Registry>,
+    /// Carries out what administrators order.
+    pub(crate) orders: Orders,
     pub(crate) slots: Arc<Slots>,
     authentication: Authentication,
     acceptors: Acceptors,
 }
 
 impl Door {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, orders: Orders) -> Self {
         let strangers = usize::try_from(registry.shares().strangers).expect("at most 1024");
         Self {
             slots: Arc::new(Slots::new(strangers)),
             authentication: Authentication::new(registry.lookups.clone()),
             acceptors: Acceptors::default(),
+            orders,
             registry,
         }
     }
@@ -145,7 +160,7 @@ impl Door {
         stream: &mut MaybeTls<S>,
         stranger: &Stranger,
         (mut channel, address): (Channel, Option<SocketAddr>),
-    ) -> Result<LoggedIn, LoginEnd> {
+    ) -> Result<Entry, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
         let mut startup = self
@@ -164,11 +179,17 @@ impl Door {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let database = find_database(&config, &startup.database);
+        let is_console = console::is_console(&startup.database);
+        if is_console && console::is_owner(&startup.user, &channel) {
+            let entry = ConsoleEntry::new(startup, Role::Admin, (out, inbound));
+            return Ok(Entry::Console(entry));
+        }
+        let database = find_database(&config, &startup.database).filter(|_| !is_console);
         let claim = Claim {
             startup: &startup,
             channel: &channel,
             database: database.map(|database| &**database),
+            is_console,
         };
         let peer = (&mut *stream, &mut inbound);
         let proving = self
@@ -179,7 +200,15 @@ impl Door {
             attempts.failed(&config.login_limits, stranger.address());
         }
         let proven = outcome?;
+        if is_console {
+            let role = console::role(&config, &startup)?;
+            let entry = ConsoleEntry::new(startup, role, (proven.reply, inbound));
+            return Ok(Entry::Console(entry));
+        }
         let database = database.ok_or_else(|| texts::no_such_database(&startup.database))?;
+        if self.registry.halts().is_disabled(&startup.database) {
+            return Err(texts::disabled(&startup.database).into());
+        }
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
@@ -194,6 +223,9 @@ impl Door {
         if has_brought && pool.is_without_keys() {
             // PostgreSQL has just refused what the client has proven here.
             return Err(authentication::wrong_password(&startup.user).into());
+        }
+        if self.registry.draining.load(Ordering::Acquire) {
+            return Err(texts::shutting_down().into());
         }
         let admission = Admission::new(&self.registry, pool, minor)?;
         // From here on the limits on clients count it.
@@ -210,12 +242,12 @@ impl Door {
         if may_begin && let Some(words) = first_words.take() {
             send(stream, &words.encode(&parameters)).await?;
         }
-        Ok(LoggedIn {
+        Ok(Entry::Client(LoggedIn {
             admission,
             parameters,
             first_words,
             rest: inbound.into_rest(),
-        })
+        }))
     }
 
     /// Keeps what servers of the pool can be logged in with, if the client has brought anything. Where that is
@@ -253,7 +285,8 @@ impl Door {
         last: Arc<Welcome>,
         mut greeting: tokio::sync::watch::Receiver<Greeting>,
     ) -> Result<Arc<Welcome>, ClientError> {
-        if !has_no_server(&pool.counts()) {
+        // A paused pool has no server, and opens none for that.
+        if !has_no_server(&pool.counts()) || pool.is_paused() {
             return Ok(last);
         }
         if !self.registry.tell(pool, |stock, now| stock.core.warm(now)) {

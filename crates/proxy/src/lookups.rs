@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use pgweir_config::{AuthSource, Config, Secret, ServerAddress, Tcp};
 use pgweir_wire::sqlstate::SqlState;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
@@ -41,7 +42,15 @@ const PLACES_MAX: usize = 64;
 const DOUBTFUL_AGE: Duration = Duration::from_secs(1);
 
 /// Longest name of a user in PostgreSQL; it would take a longer one for that of another.
-const NAME_MAX: usize = 63;
+pub(crate) const NAME_MAX: usize = 63;
+
+/// Whether the role `$1` has the rights of the role `$2`, whether they are inherited or not; that one is a
+/// superuser does not count, as in PostgreSQL's own rules. Everybody may read this.
+const MEMBERSHIP: &str = "WITH RECURSIVE held(id) AS (\
+SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) $1 UNION \
+SELECT roleid FROM pg_catalog.pg_auth_members JOIN held ON member OPERATOR(pg_catalog.=) id) \
+SELECT $1, NULL FROM pg_catalog.pg_roles JOIN held ON oid OPERATOR(pg_catalog.=) id \
+WHERE rolname OPERATOR(pg_catalog.=) $2";
 
 /// Where a user is looked up, and how.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -86,17 +95,24 @@ pub(crate) struct Lookups {
     connectors: Arc<Connectors>,
     /// Where the password of who asks is fetched, if it does not stand in the configuration.
     vault: Vault,
+    /// Whether everything is paused: then nobody is asked.
+    pausing: watch::Receiver<bool>,
 }
 
 impl Lookups {
     /// Nothing is known yet. The vault is of these alone: here, a failure holds for a shorter time than
     /// for pools.
-    pub(crate) fn new(connectors: Arc<Connectors>, vault: Vault) -> Self {
+    pub(crate) fn new(
+        connectors: Arc<Connectors>,
+        vault: Vault,
+        pausing: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             cache: Mutex::default(),
             lines: Mutex::default(),
             connectors,
             vault,
+            pausing,
         }
     }
 
@@ -112,11 +128,40 @@ impl Lookups {
         user: &str,
         stranger: &Stranger,
     ) -> Result<Found, ClientError> {
-        if user.len() > NAME_MAX || database.len() > NAME_MAX {
+        self.look_up(config, (source, database), (user, None), stranger)
+            .await
+    }
+
+    /// Whether PostgreSQL says that a user is a member of a role, directly or not, or is the role itself.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be asked.
+    pub(crate) async fn is_member(
+        self: &Arc<Self>,
+        config: &Arc<Config>,
+        place: (&AuthSource, &str),
+        (user, role): (&str, &str),
+        stranger: &Stranger,
+    ) -> Result<bool, ClientError> {
+        let found = self.look_up(config, place, (user, Some(role)), stranger);
+        Ok(found.await? == Found::Member)
+    }
+
+    async fn look_up(
+        self: &Arc<Self>,
+        config: &Arc<Config>,
+        (source, database): (&AuthSource, &str),
+        (user, role): (&str, Option<&str>),
+        stranger: &Stranger,
+    ) -> Result<Found, ClientError> {
+        if [user, database, role.unwrap_or_default()]
+            .iter()
+            .any(|name| name.len() > NAME_MAX)
+        {
             return Ok(Found::Nobody);
         }
         let place = Arc::new(Place::new(source, database));
-        let key = (place, Arc::from(user));
+        let key = (place, Arc::from(user), role.map(Arc::from));
         if let Some(found) = self.known(config, &key) {
             return Ok(found);
         }
@@ -124,6 +169,8 @@ impl Lookups {
         // What a dead PostgreSQL keeps waiting takes no place of others who log in.
         let server = source.server.to_string();
         let aside = stranger.step_aside(server.into()).ok_or_else(too_many)?;
+        // Without its sender the pooler is gone as well.
+        let _ = self.pausing.clone().wait_for(|is_paused| !is_paused).await;
         let (lookups, config, source) = (self.clone(), config.clone(), source.clone());
         let asked = tokio::spawn(async move {
             let _aside = aside;
@@ -144,7 +191,7 @@ impl Lookups {
         let place = Arc::new(Place::new(source, database));
         let mut cache = self.cache.lock().expect("no panic under the lock");
         let now = (Instant::now(), config.auth_cache_ttl);
-        let known = cache.get(&(place, Arc::from(user)), now);
+        let known = cache.get(&(place, Arc::from(user), None), now);
         if known.is_some_and(|(_, age)| age >= DOUBTFUL_AGE) {
             cache.forget(user);
         }
@@ -160,6 +207,11 @@ impl Lookups {
     pub(crate) fn clear(&self) {
         *self.cache.lock().expect("no panic under the lock") = Cache::default();
         self.vault.clear();
+        self.part();
+    }
+
+    /// Closes what is not just used, as a pause does with servers.
+    pub(crate) fn part(&self) {
         self.lines.lock().expect("no panic under the lock").clear();
     }
 
@@ -214,6 +266,7 @@ impl Lookups {
             return Err(Failure::Again);
         };
         let place = key.0.clone();
+        let is_about_role = key.2.is_some();
         let asking = Box::pin(self.ask(config, source, &mut state, key));
         let outcome = timeout(LOOKUP_MAX, asking).await;
         outcome
@@ -221,7 +274,14 @@ impl Lookups {
             .inspect_err(|failure| {
                 if !matches!(failure, Failure::Again) {
                     let Place { database, user, .. } = &*place;
-                    warn!(database, user, "auth_query failed: {failure}");
+                    if is_about_role {
+                        warn!(
+                            database,
+                            user, "the question for members of a role failed: {failure}"
+                        );
+                    } else {
+                        warn!(database, user, "auth_query failed: {failure}");
+                    }
                 }
             })
     }
@@ -281,9 +341,15 @@ async fn open_and_put(
 async fn put(
     state: &mut State,
     mut session: Session,
-    (place, user): &Key,
+    (place, user, role): &Key,
 ) -> Result<Found, Failure> {
-    let outcome = session.ask(&place.query, user).await;
+    let outcome = match role {
+        None => session.ask(&place.query, &[user.as_bytes()]).await,
+        Some(role) => {
+            let values = [user.as_bytes(), role.as_bytes()];
+            session.ask(MEMBERSHIP, &values).await
+        }
+    };
     if !matches!(&outcome, Err(failure) if failure.ends_session()) {
         state.session = Some(session);
     }
@@ -296,6 +362,9 @@ async fn put(
     // Whoever is found must be whom was asked for, and nobody else.
     if name.as_deref() != Some(user) {
         return Err(Failure::Unreadable("the row is about another user"));
+    }
+    if role.is_some() {
+        return Ok(Found::Member);
     }
     match Secret::read(secret.as_deref().unwrap_or_default()) {
         Ok(secret) => Ok(Found::User(secret)),

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, WorkerId};
+use tokio::sync::oneshot;
 
 use crate::admin;
+use crate::connections::ListRequest;
 use crate::platform::Sockets;
 
 /// Letters that wait to be taken from one mailbox. Each is about a connection, and none has more
@@ -54,6 +56,14 @@ pub(crate) enum Letter {
     Message(Message<Sockets>),
     /// An administrator does something to a client.
     Administer(ClientId, admin::Request),
+    /// Clients are suspended; the answer is whether nothing moves any more.
+    Suspend(oneshot::Sender<bool>),
+    /// Clients that are suspended and not still are ended.
+    EndMoving,
+    /// Clients that are suspended go on.
+    Resume,
+    /// Who is there, from a place on.
+    List(ListRequest),
     /// Everything is closed, and the thread ends.
     Stop,
 }

@@ -37,6 +37,8 @@ pub(crate) struct Account {
     pub(crate) pid: u32,
     /// `None` over a unix socket.
     pub(crate) address: Option<SocketAddr>,
+    /// When it logged in.
+    pub(crate) since: Time,
     /// When it got the server for which a leak was reported.
     pub(crate) leak_since: Option<Time>,
     /// What keeps its server, as the log was told last, and when.

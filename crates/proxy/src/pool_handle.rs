@@ -270,8 +270,12 @@ impl PoolHandle {
 
     /// Has a pool that was just made begin as a paused one.
     pub(crate) fn begin_paused(&self, now: Time) {
-        let bounds = paused(&self.settings().config);
-        self.with(|stock| stock.core.set_bounds(now, bounds));
+        self.with(|stock| stock.core.pause(now));
+    }
+
+    /// Whether no server is given out.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.with(|stock| stock.core.is_paused())
     }
 
     /// Whether a server has ever logged in.
@@ -440,17 +444,6 @@ impl Settings {
             config,
             database,
         }
-    }
-}
-
-/// Bounds of a pool that may have no server, so that all of them are closed as they come back, and clients
-/// wait as `query_wait_timeout` says.
-pub(crate) fn paused(config: &PoolConfig) -> pool::Bounds {
-    pool::Bounds {
-        size_max: 0,
-        size_min: 0,
-        reserve_max: 0,
-        ..bounds(config)
     }
 }
 

@@ -34,6 +34,7 @@ use averages::Averages;
 use chains::Chains;
 pub(crate) use session::{Failure, ProbeLogin, ProbeSession};
 
+use crate::halt;
 use crate::locks::Locks;
 use crate::pool_handle::Keys;
 use crate::probes::Known;
@@ -204,6 +205,7 @@ impl Watch {
         let server = self.plan.target.name.clone();
         let mut pause = PAUSE_MIN;
         loop {
+            self.wait_for_the_end_of_a_pause().await;
             let Some(login) = self.login() else {
                 if self.told != Told::NoUser {
                     info!(
@@ -231,8 +233,11 @@ impl Watch {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();
+                    let registry = self.registry.clone();
+                    let probes = &registry.probes;
                     let failure = tokio::select! {
                         failure = self.look(&mut session) => failure,
+                        () = probes.wait_for_halt(|| halt::is_paused(&registry, &address)) => continue,
                         () = wanted.wait_for(&address, &database) => {
                             drop(session);
                             // As long as PostgreSQL waits for that.
@@ -261,6 +266,18 @@ impl Watch {
                 () = self.registry.probes.wait_for_retry() => sleep(PAUSE_MIN).await,
             }
             pause = (2 * pause).min(PAUSE_MAX);
+        }
+    }
+
+    /// While nothing may use the PostgreSQL, nothing is known of it.
+    async fn wait_for_the_end_of_a_pause(&self) {
+        let (registry, address) = (&self.registry, &self.plan.target.address);
+        if halt::is_paused(registry, address) {
+            let server = &self.plan.target.name;
+            registry.probes.set(server, None);
+            registry.locks.set(server, None);
+            let is_over = || !halt::is_paused(registry, address);
+            registry.probes.wait_for_halt(is_over).await;
         }
     }
 

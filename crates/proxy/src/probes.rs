@@ -26,6 +26,8 @@ pub(crate) struct Probes {
     known: Mutex<BTreeMap<Arc<str>, Known>>,
     changed: Notify,
     again: Notify,
+    /// Something was stopped, or goes on.
+    halted: Notify,
     /// Databases that clients need for themselves.
     wanted: broadcast::Sender<(ServerAddress, Vec<u8>)>,
 }
@@ -39,6 +41,7 @@ impl Default for Probes {
             known: Mutex::default(),
             changed: Notify::default(),
             again: Notify::default(),
+            halted: Notify::default(),
             wanted: broadcast::Sender::new(WANTED_MAX),
         }
     }
@@ -59,6 +62,22 @@ impl Probes {
     /// The configuration was read again.
     pub(crate) fn reconfigured(&self) {
         self.changed.notify_one();
+    }
+
+    /// Something was stopped, or goes on.
+    pub(crate) fn halted(&self) {
+        self.halted.notify_waiters();
+    }
+
+    /// Waits until something is stopped, or goes on, that makes it so.
+    pub(crate) async fn wait_for_halt(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let halted = self.halted.notified();
+            if is_so() {
+                return;
+            }
+            halted.await;
+        }
     }
 
     /// Every PostgreSQL of the configuration.

@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use pgweir_pool::budget::{Budget, Group, Permit};
 use pgweir_pool::driver::Order;
+use pgweir_pool::halts::Halts;
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::consoles::Consoles;
 use crate::errors::Errors;
 use crate::files::Shares;
 use crate::insight::Insight;
@@ -27,6 +29,7 @@ use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
+use crate::orders::Task;
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
@@ -49,9 +52,11 @@ pub(crate) enum Errand {
     ),
     /// The last client has left while the pooler shuts down.
     Empty,
+    /// What an administrator ordered.
+    Task(Task),
 }
 
-/// Errands for the control plane, at most three per connection.
+/// Errands for the control plane, at most three per connection and one per session of the console.
 #[derive(Default)]
 pub(crate) struct Errands {
     mailbox: Mailbox<Errand>,
@@ -86,8 +91,13 @@ pub(crate) struct Registry {
     pub(crate) clock: Clock,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
-    /// No pool may have servers.
-    pub(crate) paused: AtomicBool,
+    halts: Mutex<Halts>,
+    /// Whether everything is paused, for who would ask PostgreSQL something on the pooler's own account.
+    pub(crate) pausing: watch::Sender<bool>,
+    /// Whether those who want to come in are served.
+    door: watch::Sender<bool>,
+    /// All pools were swept.
+    pub(crate) swept: Notify,
     pub(crate) errors: Errors,
     pub(crate) insight: Insight,
     /// The server processes that serve us.
@@ -110,23 +120,33 @@ pub(crate) struct Registry {
     pub(crate) vault: Vault,
     /// Logins of clients, by address.
     pub(crate) attempts: Attempts,
+    /// Sessions of the admin console.
+    pub(crate) consoles: Consoles,
 }
 
 impl Registry {
     pub(crate) fn new(clock: Clock, config: Arc<Config>, workers: Vec<WorkerHandle>) -> Self {
         let user_limits = user_limits(&config);
         let shares = Shares::of(&config, workers.len());
+        let pausing = watch::Sender::new(false);
         let (connectors, vault) = (Arc::<Connectors>::default(), Vault::default());
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
             workers,
             draining: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
+            halts: Mutex::default(),
+            door: watch::Sender::new(true),
+            swept: Notify::new(),
             errors: Errors::default(),
             backends: Backends::default(),
             probes: Probes::default(),
-            lookups: Arc::new(Lookups::new(connectors.clone(), vault.apart())),
+            lookups: Arc::new(Lookups::new(
+                connectors.clone(),
+                vault.apart(),
+                pausing.subscribe(),
+            )),
+            pausing,
             connectors,
             locks: LockBoard::default(),
             config: RwLock::new(config.clone()),
@@ -137,11 +157,32 @@ impl Registry {
             errands: Errands::default(),
             vault,
             attempts: Attempts::default(),
+            consoles: Consoles::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);
         }
         registry
+    }
+
+    /// What is stopped. No other lock is taken meanwhile.
+    pub(crate) fn halts(&self) -> MutexGuard<'_, Halts> {
+        self.halts.lock().expect("no panic under the lock")
+    }
+
+    /// Serves those who want to come in, or has them wait.
+    pub(crate) fn let_in(&self, are_served: bool) {
+        self.door.send_replace(are_served);
+    }
+
+    /// Waits until those who want to come in are served.
+    pub(crate) async fn may_come_in(&self) {
+        // The sender is this registry's.
+        let _ = self
+            .door
+            .subscribe()
+            .wait_for(|are_served| *are_served)
+            .await;
     }
 
     pub(crate) fn config(&self) -> Arc<Config> {

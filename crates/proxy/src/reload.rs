@@ -1,14 +1,13 @@
 //! Taking over a changed configuration while serving.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use pgweir_pool::budget::Group;
 use pgweir_pool::driver::Message;
 use tracing::{Level, enabled, error, info, warn};
 
 use crate::platform::PoolRef;
-use crate::pool_handle::{Settings, bounds, paused};
+use crate::pool_handle::{Settings, bounds};
 use crate::registry::{Registry, user_limits};
 use crate::tls;
 use crate::watched::Watched;
@@ -38,16 +37,40 @@ impl Reloading {
     }
 
     /// Reads the configuration again. With any mistake in it, all of it stays as it was.
-    pub(crate) fn reload(&mut self, registry: &Registry) {
+    /// What was set since the last time is forgotten.
+    ///
+    /// # Errors
+    /// The first problem. The log has all of them.
+    pub(crate) fn reload(&mut self, registry: &Registry) -> Result<(), String> {
         self.auth_file = Watched::new(registry.config().auth_file.clone());
         let loaded = crate::outside::load(&self.source);
-        if let Some(raw) = run_with(loaded, registry, &self.set_log_level) {
-            self.raw = raw;
-            // It may be another file.
-            let path = registry.config().auth_file.clone();
-            if !self.auth_file.is(path.as_deref()) {
-                self.auth_file = Watched::new(path);
-            }
+        self.raw = run_with(loaded, registry, &self.set_log_level)?;
+        self.watch_auth_file(registry);
+        Ok(())
+    }
+
+    /// Changes a setting of the whole pooler until the next reload.
+    ///
+    /// # Errors
+    /// There is none of this name, it needs a restart, or this value does not do.
+    pub(crate) fn set(
+        &mut self,
+        registry: &Registry,
+        name: &str,
+        value: &str,
+    ) -> Result<(), String> {
+        let raw =
+            pgweir_config::reload::set(&self.raw, name, value).map_err(|it| it.to_string())?;
+        self.raw = run_with(crate::outside::resolve(&raw), registry, &self.set_log_level)?;
+        self.watch_auth_file(registry);
+        Ok(())
+    }
+
+    /// It may be another file than before.
+    fn watch_auth_file(&mut self, registry: &Registry) {
+        let path = registry.config().auth_file.clone();
+        if !self.auth_file.is(path.as_deref()) {
+            self.auth_file = Watched::new(path);
         }
     }
 
@@ -56,7 +79,8 @@ impl Reloading {
     pub(crate) fn look(&mut self, registry: &Registry) {
         if self.auth_file.has_changed() {
             info!("auth_file has changed; it is read again");
-            run_with(
+            // What became of it is in the log.
+            let _ = run_with(
                 crate::outside::resolve(&self.raw),
                 registry,
                 &self.set_log_level,
@@ -65,12 +89,15 @@ impl Reloading {
     }
 }
 
-/// Takes a configuration over, if it has no mistakes, and gives back what it was made of.
+/// Takes a configuration over, and gives back what it was made of.
+///
+/// # Errors
+/// It has mistakes: the first one.
 fn run_with(
     loaded: Result<Resolved, Vec<Problem>>,
     registry: &Registry,
     set_log_level: &SetLogLevel,
-) -> Option<Arc<Raw>> {
+) -> Result<Arc<Raw>, String> {
     match loaded {
         Ok(resolved) => {
             tell_warnings(&resolved);
@@ -95,7 +122,7 @@ fn run_with(
             if !is_told {
                 tell();
             }
-            Some(raw)
+            Ok(raw)
         }
         Err(problems) => {
             for problem in &problems {
@@ -105,7 +132,9 @@ fn run_with(
                 "reload failed, problems: {}; the configuration stays as it was",
                 problems.len()
             );
-            None
+            Err(problems
+                .first()
+                .map_or_else(|| "no reason".to_owned(), ToString::to_string))
         }
     }
 }
@@ -152,11 +181,7 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
                 None => Settings::new(database.clone(), &pool.user),
             };
             let policy = settings.policy.clone();
-            let core = if registry.paused.load(Ordering::Acquire) {
-                paused(&settings.config)
-            } else {
-                bounds(&settings.config)
-            };
+            let core = bounds(&settings.config);
             let retire = pool.reconfigure(settings);
             outbox.reconfigure(registry, &PoolRef(pool), now, (core, &policy, retire));
         }

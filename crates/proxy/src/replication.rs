@@ -40,6 +40,16 @@ pub(crate) fn wanted(startup: &Startup) -> Replication {
     }
 }
 
+/// What startup parameters ask for that were kept, as PgBouncer calls it.
+pub(crate) fn word(parameters: &[(String, String)]) -> &'static str {
+    let value = parameters.iter().find(|(name, _)| name == "replication");
+    match value {
+        Some((_, value)) if value == "database" => "logical",
+        Some(_) => "physical",
+        None => "none",
+    }
+}
+
 /// The settings of its pool, of those for ordinary clients: one server, used once and never for
 /// nothing, and no bound on the time that a stream of it lasts or rests.
 pub(crate) fn adapt(config: PoolConfig) -> PoolConfig {

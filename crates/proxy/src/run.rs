@@ -3,16 +3,17 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::{Poll, Waker};
+use pgweir_console::ShutdownMode;
 use pgweir_http::Serving;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
+use pgweir_pool::halts::Stop;
 use pgweir_pool::id::{ServerId, WorkerId};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -21,11 +22,12 @@ use crate::cancel;
 use crate::clock::Clock;
 use crate::connect::{self, ConnectError};
 use crate::files;
+use crate::halt;
 use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
-use crate::pause;
+use crate::orders::{Orders, Task};
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::probe;
@@ -33,6 +35,7 @@ use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{Reloading, SetLogLevel, tell_warnings};
 use crate::shown::{self, Shown};
+use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
@@ -64,6 +67,9 @@ const LINGER_PAUSES: [Duration; 4] = [
 
 /// Pause between looks for pools that nobody uses.
 const UNUSED_PERIOD: Duration = Duration::from_secs(1);
+
+/// Time of the console's averages where no statistics are logged.
+const AVERAGES_PERIOD: Duration = Duration::from_secs(60);
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
@@ -105,12 +111,17 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Serves until a signal ends it: SIGTERM and SIGINT let transactions finish, a second one does
-/// not; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
+/// Serves until a signal ends it: what SIGTERM and SIGINT wait for is said by `signals`, and a second one waits for
+/// nothing; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
-pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Result<(), RunError> {
+pub fn run(
+    source: Source,
+    resolved: Resolved,
+    set_log_level: SetLogLevel,
+    signals: Signals,
+) -> Result<(), RunError> {
     set_log_level(resolved.config.log.level);
     end_with_any_thread();
     files::raise_limit();
@@ -134,8 +145,15 @@ pub fn run(source: Source, resolved: Resolved, set_log_level: SetLogLevel) -> Re
     let control = Control {
         registry: registry.clone(),
         reloading,
+        signals,
+        doors: JoinSet::new(),
+        stopping: None,
     };
-    let served = runtime.block_on(control.serve(listeners));
+    let served = runtime.block_on(async {
+        let served = control.serve(listeners).await;
+        registry.consoles.part().await;
+        served
+    });
     for worker in &registry.workers {
         worker.post(Letter::Stop);
     }
@@ -224,6 +242,10 @@ fn end_with_any_thread() {
 struct Control {
     registry: Arc<Registry>,
     reloading: Reloading,
+    signals: Signals,
+    /// The tasks that accept clients.
+    doors: JoinSet<()>,
+    stopping: Option<Stopping>,
 }
 
 impl Control {
@@ -234,75 +256,161 @@ impl Control {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut pause = signal(SignalKind::user_defined1())?;
         let mut resume = signal(SignalKind::user_defined2())?;
+        let mut quit = match self.signals {
+            // As the system has it.
+            Signals::Own => None,
+            Signals::PgBouncer => Some(signal(SignalKind::quit())?),
+        };
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stats_period = self.registry.config().log.stats_period;
         let mut stats = crate::stats::Stats::new(self.registry.clone());
         let mut stats_due = stats_period.map(|period| Instant::now() + period);
+        let mut averages = interval(stats_period.unwrap_or(AVERAGES_PERIOD));
+        averages.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unused = interval(UNUSED_PERIOD);
         unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut doors = JoinSet::new();
-        let door = Arc::new(Door::new(self.registry.clone()));
+        let orders = Orders::new(self.registry.clone());
+        let door = Arc::new(Door::new(self.registry.clone(), orders));
         for listener in listeners {
             match &listener {
                 Listener::Tcp(_, address) => info!("listening on {address}"),
                 Listener::Unix(_, path) => info!("listening on {}", path.display()),
             }
-            doors.spawn(listen::accept(listener, door.clone()));
+            self.doors.spawn(listen::accept(listener, door.clone()));
         }
         self.warm_known_pools();
-        let mut stop_at: Option<Instant> = None;
         let registry = self.registry.clone();
         loop {
-            let far = Instant::now() + Duration::from_secs(3600);
-            tokio::select! {
-                _ = sweep.tick() => self.sweep(),
+            let far = Instant::now() + FAR;
+            let ends = self.stopping.and_then(|stopping| stopping.ends);
+            let ended = tokio::select! {
+                _ = sweep.tick() => {
+                    self.sweep();
+                    self.is_over()
+                }
+                _ = averages.tick() => {
+                    self.registry.consoles.look(&self.registry);
+                    false
+                }
                 _ = unused.tick() => {
                     self.registry.forget_unused(self.registry.clock.now());
                     self.registry.lookups.close_unused();
                     self.reloading.look(&registry);
+                    false
                 }
-                errands = registry.errands.take() => {
-                    for errand in errands {
-                        if matches!(errand, Errand::Empty) && stop_at.is_some() {
-                            return Ok(());
-                        }
-                        self.begin(errand);
+                errands = registry.errands.take() => self.run_errands(errands).await,
+                _ = hangup.recv() => {
+                    // What became of it is in the log.
+                    let _ = self.reloading.reload(&registry);
+                    false
+                }
+                _ = pause.recv() => {
+                    halt::pause_by_signal(&self.registry);
+                    false
+                }
+                _ = resume.recv() => {
+                    match self.stopping {
+                        Some(_) => warn!("SIGUSR2: shutting down, nothing is resumed"),
+                        None => halt::resume_by_signal(&self.registry),
                     }
+                    false
                 }
-                _ = hangup.recv() => self.reloading.reload(&registry),
-                _ = pause.recv() => pause::pause(&self.registry),
-                _ = resume.recv() => pause::resume(&self.registry),
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
                     stats.log();
                     stats_due = stats_period.map(|period| Instant::now() + period);
+                    false
                 }
-                () = sleep_until(stop_at.unwrap_or(far)), if stop_at.is_some() => {
+                () = sleep_until(ends.unwrap_or(far)), if ends.is_some() => {
                     let clients = self.registry.clients_count();
                     warn!(clients, "shutdown_timeout is over; closing clients in transactions");
-                    self.cancel_all().await;
-                    return Ok(());
+                    self.stop(None).await
                 }
-                _ = either(&mut terminate, &mut interrupt) => {
-                    if stop_at.is_some() {
-                        warn!("second signal; stopping at once");
-                        self.cancel_all().await;
-                        return Ok(());
-                    }
-                    let clients = self.registry.clients_count();
-                    info!(clients, "shutting down; transactions may finish");
-                    doors.shutdown().await;
-                    self.registry.draining.store(true, Ordering::Release);
-                    for worker in &self.registry.workers {
-                        worker.send(Message::Drain);
-                    }
-                    if self.registry.clients_count() == 0 {
-                        return Ok(());
-                    }
-                    stop_at = Some(Instant::now() + self.registry.config().shutdown_timeout);
+                _ = terminate.recv() => self.stop_by_signal(Wait::Clients).await,
+                _ = interrupt.recv() => self.stop_by_signal(Wait::Servers).await,
+                () = quits(&mut quit) => {
+                    info!("SIGQUIT: stopping at once");
+                    self.stop(None).await
                 }
+            };
+            if ended {
+                return Ok(());
             }
         }
+    }
+
+    /// A signal ends the pooler: what for it waits where it has PgBouncer's meaning. A second one waits for nothing.
+    async fn stop_by_signal(&mut self, wait: Wait) -> bool {
+        if self.stopping.is_some() {
+            warn!("second signal; stopping at once");
+            return self.stop(None).await;
+        }
+        let wait = match self.signals {
+            Signals::Own => Wait::Transactions,
+            Signals::PgBouncer => wait,
+        };
+        self.stop(Some(wait)).await
+    }
+
+    /// Begins to shut down, or ends at once; whether it is over.
+    async fn stop(&mut self, wait: Option<Wait>) -> bool {
+        self.doors.shutdown().await;
+        match wait {
+            Some(wait) => {
+                self.stopping = Some(Stopping::begin(&self.registry, wait));
+                self.is_over()
+            }
+            None => {
+                self.cancel_all().await;
+                true
+            }
+        }
+    }
+
+    /// Whether a shutdown has waited long enough.
+    fn is_over(&self) -> bool {
+        let stopping = self.stopping.as_ref();
+        stopping.is_some_and(|stopping| stopping.is_over(&self.registry))
+    }
+
+    /// Does what other threads, and administrators, have asked for; whether the pooler has ended.
+    async fn run_errands(&mut self, errands: Vec<Errand>) -> bool {
+        for errand in errands {
+            let ended = match errand {
+                Errand::Empty => self.is_over(),
+                Errand::Task(task) => self.carry_out(task).await,
+                Errand::Open(..) | Errand::Cancel(..) => {
+                    self.begin(errand);
+                    false
+                }
+            };
+            if ended {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Does what an administrator ordered; whether the pooler has ended.
+    async fn carry_out(&mut self, task: Task) -> bool {
+        let registry = self.registry.clone();
+        // Whoever ordered it may have gone; it is done all the same.
+        match task {
+            Task::Reload(answer) => {
+                let _ = answer.send(self.reloading.reload(&registry));
+            }
+            Task::Set(name, value, answer) => {
+                let _ = answer.send(self.reloading.set(&registry, &name, &value));
+            }
+            Task::Shutdown(mode, answer) => {
+                let _ = answer.send(());
+                if mode == ShutdownMode::Immediate {
+                    info!("stopping at once");
+                }
+                return self.stop(Wait::of(mode)).await;
+            }
+        }
+        false
     }
 
     /// Has PostgreSQL cancel what runs, as far as it takes the requests in time: it would go on with a
@@ -330,6 +438,14 @@ impl Control {
         let registry = &*self.registry;
         let pools = registry.pools().into_iter().map(PoolRef);
         registry.run_errand(|outbox, now| outbox.sweep(registry, now, pools));
+        registry.swept.notify_waiters();
+        if registry.halts().everything() == Some(Stop::Suspend)
+            && registry.consoles.open().is_empty()
+        {
+            // Nobody could get in to have it go on.
+            info!("no session of the console is left");
+            halt::resume_by_signal(registry);
+        }
     }
 
     fn begin(&self, errand: Errand) {
@@ -347,7 +463,7 @@ impl Control {
                     drop(pending);
                 });
             }
-            Errand::Empty => {}
+            Errand::Empty | Errand::Task(_) => {}
         }
     }
 
@@ -365,11 +481,17 @@ impl Control {
         for (database_name, database) in &config.databases {
             let user = database.forced_user.as_deref().unwrap_or(name);
             let own = config.users.get(user).and_then(|user| user.secret.as_ref());
+            let is_judged_by_others =
+                config.has_judges() && own.is_none() && database.forced_user.is_none();
             let comes_with_client = match config.server_password(database, user) {
                 ServerPassword::Known(secret) => matches!(secret, Secret::Scram(_)),
-                ServerPassword::Fetched(PasswordSource::Passfile(_)) => own.is_some(),
-                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_))
-                | ServerPassword::None => false,
+                ServerPassword::Fetched(PasswordSource::Passfile(_)) => {
+                    own.is_some() || is_judged_by_others
+                }
+                ServerPassword::Fetched(PasswordSource::File(_) | PasswordSource::Command(_)) => {
+                    false
+                }
+                ServerPassword::None => is_judged_by_others,
             };
             if comes_with_client {
                 // The key comes with the first client; a failure before it would only refuse that
@@ -386,10 +508,13 @@ impl Control {
     }
 }
 
-async fn either(a: &mut tokio::signal::unix::Signal, b: &mut tokio::signal::unix::Signal) {
-    tokio::select! {
-        _ = a.recv() => {}
-        _ = b.recv() => {}
+/// SIGQUIT, where it is listened to.
+async fn quits(quit: &mut Option<Signal>) {
+    match quit {
+        Some(quit) => {
+            quit.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }
 
@@ -476,12 +601,18 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 Some(_) => failure.to_its_client(),
                 None => failure.client_error(),
             };
-            *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
+            if !pool.is_paused() {
+                *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
+            }
             let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {
                 let pool = PoolRef(pool.clone());
                 outbox.failed(&*registry, &pool, now, id, (permit, is_full));
             });
+            if pool.is_paused() {
+                // PostgreSQL may be stopped; whoever waits goes on waiting.
+                return;
+            }
             // Logins hear of it even if the greeting stays: they may wait for a newer one.
             pool.greeting.send_modify(|greeting| {
                 if !matches!(greeting, Greeting::Known(_)) {

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use mio::Token;
 use pgweir_pool::budget::{Budget, Permit, PoolId};
@@ -171,6 +170,11 @@ impl Shell for Registry {
                 self.errors.count(words.sqlstate);
                 words
             }
+            Farewell::Suspension => {
+                let words = texts::suspended();
+                self.note_error(client, &words);
+                words
+            }
             Farewell::Unwatched => LastWords::new(
                 SqlState::INTERNAL_ERROR,
                 "a server connection could not be watched",
@@ -211,7 +215,7 @@ impl Registry {
             Cause::Locks => self.blocker_of(pool),
             _ => None,
         };
-        let mut words = texts::refusal(
+        let words = texts::refusal(
             refusal,
             &pool.settings().config,
             pool.counts(),
@@ -219,9 +223,6 @@ impl Registry {
             blocker.map(|blocker| blocker.sentence_for(pool)),
             login_error.as_ref(),
         );
-        if self.paused.load(Ordering::Acquire) {
-            words = words.hint("The pooler is paused; its operator resumes it (SIGUSR2).");
-        }
         self.note_error(client, &words);
         words
     }

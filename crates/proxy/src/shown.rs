@@ -23,7 +23,7 @@ use crate::blocker::{Blocker, LockHolder};
 use crate::insight::{Holder, RepeatedStatement, SlowStatement, Waiter};
 use crate::latest::Latest;
 use crate::registry::Registry;
-use crate::snapshot;
+use crate::snapshot::{self, Extent};
 use crate::tls::{self, Expiries};
 
 /// The registry, as HTTP sees it.
@@ -45,7 +45,7 @@ impl Shown {
 
 impl Pooler for Shown {
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = snapshot::take(&self.registry);
+        let mut snapshot = snapshot::take(&self.registry, Extent::Page);
         let expiries = self.expiries.of(&self.registry.config(), tls::expiries);
         snapshot.certificates = tls::days_left(&expiries, snapshot.taken_at);
         snapshot
@@ -56,7 +56,7 @@ impl Pooler for Shown {
     }
 
     fn findings(&self) -> Findings {
-        findings(&self.registry)
+        findings(&self.registry, FINDINGS_MAX)
     }
 
     fn access(&self) -> Access {
@@ -89,9 +89,10 @@ pub(crate) fn options(http: &Http, connections_max: u64) -> HttpOptions {
     }
 }
 
-fn findings(registry: &Registry) -> Findings {
+/// What was found out, at most so many of each kind.
+pub(crate) fn findings(registry: &Registry, most: usize) -> Findings {
     let insight = &registry.insight;
-    let statements = insight.top(FINDINGS_MAX).into_iter();
+    let statements = insight.top(most).into_iter();
     let statements = statements.filter_map(|((pool, id), statement)| {
         let pool = registry.live_pool(pool)?;
         Some(TopStatement::of(&pool.database, &pool.user, id, statement))
@@ -100,20 +101,20 @@ fn findings(registry: &Registry) -> Findings {
     let holders = insight.holders().into_iter();
     Findings {
         statements: statements.collect(),
-        slow: first(insight.slow(), slow),
-        n_plus_one: first(insight.repeated(), n_plus_one),
+        slow: first(most, insight.slow(), slow),
+        n_plus_one: first(most, insight.repeated(), n_plus_one),
         holders: holders
-            .take(FINDINGS_MAX)
+            .take(most)
             .map(|(one, text)| holder(registry, one, text))
             .collect(),
-        waiters: first(insight.waiters(), waiter),
+        waiters: first(most, insight.waiters(), waiter),
         blame: blockers.first().map(Blocker::sentence),
-        blockers: first(blockers, blocker),
+        blockers: first(most, blockers, blocker),
     }
 }
 
-fn first<T, U>(all: Vec<T>, shown: fn(T) -> U) -> Vec<U> {
-    all.into_iter().take(FINDINGS_MAX).map(shown).collect()
+fn first<T, U>(most: usize, all: Vec<T>, shown: fn(T) -> U) -> Vec<U> {
+    all.into_iter().take(most).map(shown).collect()
 }
 
 fn slow(slow: SlowStatement) -> SlowQuery {

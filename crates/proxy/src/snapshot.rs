@@ -5,24 +5,36 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use pgweir_pool::halts::Stop;
 use pgweir_pool::time::Time;
 use pgweir_telemetry::Snapshot;
 use pgweir_telemetry::live::LiveMode;
 use pgweir_telemetry::pools::PoolSnapshot;
-use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, SHOWN_MAX, WorkerSnapshot};
+use pgweir_telemetry::snapshot::{DatabaseSnapshot, Readiness, UserSnapshot, WorkerSnapshot};
 
 use crate::pool_handle::{PoolHandle, Replication};
 use crate::registry::Registry;
-use pgweir_config::{Config, Database, PoolMode, ServerAddress, pool_info};
+use pgweir_config::{Config, Database, PoolMode, ServerAddress, User, pool_info};
+
+/// How much is listed one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What page and metrics show, which is done each second.
+    Page,
+    /// All pools, databases and users.
+    Whole,
+}
 
 /// Everything at this moment, apart from what is known of certificates.
-pub(crate) fn take(registry: &Registry) -> Snapshot {
+pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     let config = registry.config();
     let now = registry.clock.now();
     let mut snapshot = Snapshot::new(env!("CARGO_PKG_VERSION"), SystemTime::now());
     snapshot.uptime = Duration::from_micros(now.0);
     snapshot.readiness = readiness_apart_from_pools(registry, &config);
-    snapshot.paused = registry.paused.load(Ordering::Acquire);
+    let stopped = registry.halts().everything();
+    snapshot.paused = stopped == Some(Stop::Pause);
+    snapshot.suspended = stopped == Some(Stop::Suspend);
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
@@ -34,7 +46,11 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     snapshot.workers = workers.collect();
     snapshot.errors = registry.errors.counts();
     snapshot.logins = registry.attempts.counts();
-    let mut servers: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+    if extent == Extent::Whole {
+        snapshot.shown_max = usize::MAX;
+    }
+    let mut databases = BTreeMap::<Arc<str>, Used>::new();
+    let mut users = BTreeMap::<Arc<str>, Used>::new();
     let mut pools = registry.pools();
     let replication: Vec<_> = pools
         .extract_if(.., |pool| pool.replication.is_some())
@@ -42,18 +58,30 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
     for handle in pools {
         let mut pool = pool(&handle, now);
         add_replication(&mut pool, &handle, &replication, now);
-        let counts = &pool.counts;
-        *servers.entry(pool.database.clone()).or_default() +=
-            counts.active + counts.idle + counts.opening;
+        databases
+            .entry(pool.database.clone())
+            .or_default()
+            .add(&pool);
+        users.entry(pool.user.clone()).or_default().add(&pool);
         snapshot.add_pool(pool);
     }
-    let databases = config.databases.values().chain(&config.fallback_database);
-    let databases = databases.take(SHOWN_MAX);
-    let shown = databases.map(|one| DatabaseSnapshot {
-        paused: snapshot.paused,
-        ..database(one, servers.get(&*one.name).copied())
+    let listed = config.databases.values().chain(&config.fallback_database);
+    snapshot.databases_count = listed.clone().count();
+    let listed = listed.take(snapshot.shown_max);
+    let used = |name: &str| databases.get(name).copied().unwrap_or_default();
+    let halts = registry.halts();
+    let shown = listed.map(|one| DatabaseSnapshot {
+        paused: halts.is_paused(&one.name),
+        disabled: halts.is_disabled(&one.name),
+        ..database(one, used(&one.name))
     });
     snapshot.databases = shown.collect();
+    drop(halts);
+    if extent == Extent::Whole {
+        let used = |name: &str| users.get(name).copied().unwrap_or_default();
+        let listed = config.users.values();
+        snapshot.user_list = listed.map(|one| user(one, used(&one.name))).collect();
+    }
     snapshot.postgres = registry.probes.snapshot(&config);
     snapshot
 }
@@ -111,6 +139,7 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         reserve_max: settings.config.reserve_pool_size,
         clients,
         counts,
+        cancels: 0,
         oldest_wait: counts.waiting_since.map(|since| now.since(since)),
         wait_max: settings.config.query_wait_timeout,
         login_failing: login_failure.is_some(),
@@ -121,7 +150,35 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
     }
 }
 
-fn database(database: &Database, servers: Option<u32>) -> DatabaseSnapshot {
+/// Clients and servers of several pools.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    clients: u32,
+    servers: u32,
+}
+
+impl Used {
+    fn add(&mut self, pool: &PoolSnapshot) {
+        let counts = &pool.counts;
+        self.clients += pool.clients;
+        self.servers += counts.active + counts.idle + counts.opening;
+    }
+}
+
+fn user(user: &User, used: Used) -> UserSnapshot {
+    UserSnapshot {
+        name: user.name.clone(),
+        pool_size: user.pool_size,
+        reserve: user.reserve_pool_size,
+        mode: user.pool_mode.map(mode),
+        servers_max: user.max_user_connections.map(|max| max.get()),
+        servers: used.servers,
+        clients_max: user.max_user_client_connections.map(|max| max.get()),
+        clients: used.clients,
+    }
+}
+
+fn database(database: &Database, used: Used) -> DatabaseSnapshot {
     let (host, port) = match &database.server {
         ServerAddress::Tcp { host, port } => (host.clone(), port.to_string()),
         ServerAddress::Unix(path) => (path.display().to_string(), String::new()),
@@ -135,9 +192,14 @@ fn database(database: &Database, servers: Option<u32>) -> DatabaseSnapshot {
         forced_user: database.forced_user.clone().unwrap_or_default(),
         mode: mode(database.pool.pool_mode),
         pool_size: database.pool.pool_size.map(|size| size.get()),
+        pool_size_min: database.pool.min_pool_size,
         reserve: database.pool.reserve_pool_size,
+        lifetime: database.pool.server_lifetime,
+        clients_max: database.max_db_client_connections.map(|max| max.get()),
+        clients: used.clients,
+        disabled: false,
         servers_max: database.max_db_connections.map(|max| max.get()),
-        servers: servers.unwrap_or(0),
+        servers: used.servers,
         paused: false,
         limits: pool_info(&database.pool),
     }

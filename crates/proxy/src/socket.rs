@@ -1,6 +1,7 @@
 //! A non-blocking TCP or unix stream of the data plane.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
@@ -10,7 +11,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockRef, TcpKeepalive};
 use tokio_rustls::rustls::Connection;
 
-use crate::tls::secured::Secured;
+use crate::tls::{self, secured::Secured};
 use pgweir_config::Tcp;
 use pgweir_pool::stream::Stream;
 
@@ -49,6 +50,30 @@ impl Socket {
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         registry.deregister(self.source())
+    }
+
+    fn plain(&self) -> &Plain {
+        match self {
+            Self::Clear(plain) => plain,
+            Self::Encrypted(secured) => secured.socket(),
+        }
+    }
+
+    /// The addresses of both ends, the other one first; `None` over a unix socket.
+    pub(crate) fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        match self.plain() {
+            // A connection that broke has none any more.
+            Plain::Tcp(stream) => (stream.peer_addr().ok(), stream.local_addr().ok()),
+            Plain::Unix(_) => (None, None),
+        }
+    }
+
+    /// What encrypts it: the version and the cipher; empty in the clear.
+    pub(crate) fn tls(&self) -> String {
+        match self {
+            Self::Clear(_) => String::new(),
+            Self::Encrypted(secured) => tls::words(secured.connection()),
+        }
     }
 
     fn source(&mut self) -> &mut dyn Source {

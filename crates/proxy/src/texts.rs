@@ -91,6 +91,22 @@ pub(crate) fn no_such_database(name: &str) -> ClientError {
     .hint("Add it to [databases] in the pooler's configuration, or correct the name.")
 }
 
+/// The database lets nobody in (`DISABLE`).
+pub(crate) fn disabled(name: &str) -> ClientError {
+    ClientError::new(
+        SqlState::CANNOT_CONNECT_NOW,
+        format!("database \"{name}\" is disabled"),
+    )
+    .hint("An administrator enables it again (ENABLE).")
+}
+
+/// The client did not take, or complete, what was under way when everything was suspended.
+pub(crate) fn suspended() -> ClientError {
+    ClientError::new(SqlState::ADMIN_SHUTDOWN, "suspend_timeout")
+        .detail("The pooler is being suspended, and what this client sends or is sent was not complete in time.")
+        .hint("Connect again.")
+}
+
 /// What a session has to tell its client.
 pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
     let (detail, hint) = match fault {

@@ -13,6 +13,7 @@ pub(crate) mod trust;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
+use tokio_rustls::rustls::{CommonState, ProtocolVersion};
 
 use pgweir_config::{Config, Pem, Tls, TlsSide, Unfit};
 use tracing::{info, warn};
@@ -28,6 +29,7 @@ pub(crate) fn check(side: TlsSide, tls: &Tls) -> Result<(), Unfit> {
     match side {
         TlsSide::Clients => clients::config(tls).map(|_| ()),
         TlsSide::Servers => servers::config(tls).map(|_| ()),
+        TlsSide::Directories => servers::plain_config(tls).map(|_| ()),
     }
 }
 
@@ -78,5 +80,20 @@ pub(crate) fn tell(config: &Config) {
                 days, "the TLS certificate towards {side} is good for {days} days"
             );
         }
+    }
+}
+
+/// What encrypts a connection: the version and the cipher, as `TLSv1.3/TLS_AES_256_GCM_SHA384`.
+pub(crate) fn words(tls: &CommonState) -> String {
+    let version = match tls.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLS",
+    };
+    let suite = tls.negotiated_cipher_suite();
+    match suite.and_then(|suite| suite.suite().as_str()) {
+        // TLS 1.3 has a prefix of its own in rustls.
+        Some(name) => format!("{version}/{}", name.replacen("TLS13_", "TLS_", 1)),
+        None => version.to_owned(),
     }
 }

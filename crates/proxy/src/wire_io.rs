@@ -53,6 +53,12 @@ impl Inbound {
         }
     }
 
+    /// The same, of which other messages come from here on.
+    pub(crate) fn with_bound(mut self, bound: usize) -> Self {
+        self.bound = bound;
+        self
+    }
+
     /// The bytes there are.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer

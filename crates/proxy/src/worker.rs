@@ -1,5 +1,6 @@
 //! A data-plane thread: its epoll loop around a driver.
 
+mod list;
 mod observe;
 
 use std::io;
@@ -30,7 +31,7 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(100);
 
 /// Bytes read at once. One buffer per worker serves all its streams; large enough that a bulk
 /// transfer is bound by the kernel's copying and not by the number of calls.
-const SCRATCH_LEN: usize = 128 * 1024;
+pub(crate) const SCRATCH_LEN: usize = 128 * 1024;
 
 /// Readiness events taken at once.
 const EVENTS_MAX: usize = 1024;
@@ -93,6 +94,14 @@ impl Worker {
                 match letter {
                     Letter::Message(message) => self.driver.message(self.now, message),
                     Letter::Administer(client, request) => self.administer(client, request),
+                    Letter::Suspend(answer) => {
+                        self.driver.suspend(self.now);
+                        // Who asked may have given up.
+                        let _ = answer.send(self.driver.is_still());
+                    }
+                    Letter::EndMoving => self.driver.end_moving(self.now),
+                    Letter::Resume => self.driver.resume(self.now),
+                    Letter::List(request) => self.list(request),
                     Letter::Stop => {
                         self.driver.end_all(self.now);
                         self.carry_out();

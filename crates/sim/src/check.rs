@@ -13,6 +13,7 @@ mod home;
 mod input;
 mod live;
 mod model;
+mod paused;
 mod punctual;
 mod refusals;
 
@@ -56,6 +57,7 @@ impl Watch {
                 Box::new(fair::Fair),
                 Box::new(home::Home),
                 Box::new(live::Live),
+                Box::new(paused::Paused),
                 Box::new(punctual::Punctual),
                 Box::new(refusals::Refusals::default()),
             ],

@@ -10,6 +10,7 @@ pub(crate) fn close_name(reason: CloseReason) -> &'static str {
         CloseReason::Dirty => "close: dirty",
         CloseReason::Retired => "close: retired",
         CloseReason::Evicted => "close: evicted",
+        CloseReason::Paused => "close: paused",
     }
 }
 

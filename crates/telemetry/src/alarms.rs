@@ -105,6 +105,14 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
             line: format!("{what}; SIGUSR2 resumes"),
             ..Alarm::new(Severity::Warning, "paused".to_owned(), what, next)
         });
+    } else if live.suspended {
+        let next = "Nothing is read from clients or written to them. Its operator resumes it (SIGUSR2, or RESUME on \
+                    the console).";
+        let what = "pgweir is suspended".to_owned();
+        alarms.push(Alarm {
+            line: format!("{what}; SIGUSR2 resumes"),
+            ..Alarm::new(Severity::Warning, "suspended".to_owned(), what, next)
+        });
     } else if !live.ready {
         let next = "No server is open and the last login failed. The log of pgweir has \
                     PostgreSQL’s reason.";
@@ -113,6 +121,32 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
             line: "PostgreSQL cannot be reached; the log of pgweir has the reason".to_owned(),
             ..Alarm::new(Severity::Error, "not ready".to_owned(), what, next)
         });
+    }
+    let databases = [
+        (
+            &live.paused_databases,
+            "paused",
+            "Their clients wait",
+            "RESUME",
+        ),
+        (
+            &live.disabled_databases,
+            "disabled",
+            "New clients are refused",
+            "ENABLE",
+        ),
+    ];
+    for (names, how, effect, command) in databases {
+        if let [first, others @ ..] = &names[..] {
+            let what = match others.len() {
+                0 => format!("database {first} is {how}"),
+                others => format!("database {first} and {others} more are {how}"),
+            };
+            let next =
+                format!("{effect} until an administrator ends it on the console ({command}).");
+            let id = format!("{how} databases");
+            alarms.push(Alarm::new(Severity::Warning, id, what, &next));
+        }
     }
     if f64::from(live.clients) >= CLIENTS_SHARE * f64::from(live.clients_limit) {
         let (clients, limit) = (count(live.clients), count(live.clients_limit));

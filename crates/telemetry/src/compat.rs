@@ -101,10 +101,14 @@ fn databases(snapshot: &Snapshot, out: &mut Exposition) {
         ),
         (
             "pgbouncer_databases_paused",
-            "Whether the pooler is paused.",
+            "Whether the database, or everything, is paused.",
             |of| u32::from(of.paused),
         ),
-        ("pgbouncer_databases_disabled", "Always 0.", |_| 0),
+        (
+            "pgbouncer_databases_disabled",
+            "Whether new clients of the database are refused.",
+            |of| u32::from(of.disabled),
+        ),
     ];
     for (name, help, value) in gauges {
         let mut family = out.family(MetricKind::Gauge, name, help);

@@ -37,6 +37,12 @@ pub struct Live {
     pub draining: bool,
     /// No pool may have a server until its operator resumes it: clients wait.
     pub paused: bool,
+    /// Nothing is read from clients or written to them until its operator resumes it.
+    pub suspended: bool,
+    /// Databases that are paused by name: their clients wait.
+    pub paused_databases: Vec<String>,
+    /// Databases that let nobody in.
+    pub disabled_databases: Vec<String>,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.

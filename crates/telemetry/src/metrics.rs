@@ -57,6 +57,12 @@ fn process(snapshot: &Snapshot, out: &mut Exposition) {
     .sample(&[], snapshot.paused);
     out.family(
         MetricKind::Gauge,
+        "pgweir_suspended",
+        "Whether it is suspended: nothing is read or written.",
+    )
+    .sample(&[], snapshot.suspended);
+    out.family(
+        MetricKind::Gauge,
         "pgweir_ready",
         "Whether /readyz says so.",
     )

@@ -36,6 +36,8 @@ pub struct PoolSnapshot {
     pub clients: u32,
     /// Servers and waiters.
     pub counts: Counts,
+    /// Requests that are on their way to PostgreSQL to cancel something.
+    pub cancels: u32,
     /// How long the client that is first in the queue has waited.
     pub oldest_wait: Option<Duration>,
     /// How long a client may wait; `None` is no bound.
@@ -63,6 +65,7 @@ impl PoolSnapshot {
             reserve_max: 0,
             clients: 0,
             counts: Counts::default(),
+            cancels: 0,
             oldest_wait: None,
             wait_max: None,
             login_failing: false,
@@ -87,6 +90,7 @@ impl PoolSnapshot {
         self.size_max = sum.map(|(a, b)| a.saturating_add(b));
         self.reserve_max = self.reserve_max.saturating_add(pool.reserve_max);
         self.clients += pool.clients;
+        self.cancels += pool.cancels;
         self.counts.active += pool.counts.active;
         self.counts.idle += pool.counts.idle;
         self.counts.opening += pool.counts.opening;

@@ -10,7 +10,7 @@ use crate::millis;
 use crate::pools::{self, PoolSnapshot, PoolStats};
 use crate::queues::Queues;
 use crate::refusals::Refusals;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DatabaseSnapshot, Snapshot};
 use crate::terms::Severity;
 use crate::timestamp::rfc3339;
 
@@ -59,6 +59,9 @@ impl Recorder {
             ready: snapshot.readiness.is_ready(),
             draining: snapshot.readiness.draining,
             paused: snapshot.paused,
+            suspended: snapshot.suspended,
+            paused_databases: stopped(snapshot, |one| one.paused && !snapshot.paused),
+            disabled_databases: stopped(snapshot, |one| one.disabled),
             clients: snapshot.clients,
             clients_limit: snapshot.clients_max,
             alarms: None,
@@ -96,6 +99,15 @@ impl Recorder {
             trouble: None,
         }
     }
+}
+
+/// The names of the databases that are stopped in some way.
+fn stopped(snapshot: &Snapshot, is_so: impl Fn(&DatabaseSnapshot) -> bool) -> Vec<String> {
+    let databases = snapshot.databases.iter();
+    databases
+        .filter(|one| is_so(one))
+        .map(|one| one.name.clone())
+        .collect()
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ pub fn remedy(cause: Cause) -> &'static str {
             "Servers are logging in: set min_pool_size so that they are there before the load is."
         }
         Cause::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
+        Cause::Paused => {
+            "An administrator has paused the database, or everything: RESUME on the console, or SIGUSR2, goes on."
+        }
         Cause::PostgresFull => {
             "PostgreSQL has no connection left for the pooler: make the pools smaller, or raise its max_connections, or the CONNECTION LIMIT of the role or the database (the pooler's log says which)."
         }

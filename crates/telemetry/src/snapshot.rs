@@ -17,6 +17,8 @@ pub const SHOWN_MAX: usize = 200;
 /// The pooler at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// Pools that are added one by one.
+    pub shown_max: usize,
     /// The pooler's version.
     pub version: &'static str,
     /// The wall clock's time.
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub readiness: Readiness,
     /// No pool may have a server until its operator resumes it.
     pub paused: bool,
+    /// Nothing is read or written until its operator resumes it.
+    pub suspended: bool,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.
@@ -37,6 +41,8 @@ pub struct Snapshot {
     pub certificates: Vec<(&'static str, u64)>,
     /// Users that may log in.
     pub users: usize,
+    /// Those users one by one; empty where nobody looks at them.
+    pub user_list: Vec<UserSnapshot>,
     /// The threads of the data plane.
     pub workers: Vec<WorkerSnapshot>,
     /// Errors of the pooler that clients were sent, by SQLSTATE.
@@ -45,9 +51,11 @@ pub struct Snapshot {
     pub logins: LoginCounts,
     /// Pools there are, also those that are summed up.
     pub pools_count: usize,
-    /// At most [`SHOWN_MAX`] in the order they came to be, and then what the others sum up to.
+    /// At most `shown_max` in the order they came to be, and then what the others sum up to.
     pub pools: Vec<PoolSnapshot>,
-    /// At most [`SHOWN_MAX`] of those in the configuration.
+    /// Databases of the configuration, also those that are not shown.
+    pub databases_count: usize,
+    /// At most `shown_max` of those in the configuration.
     pub databases: Vec<DatabaseSnapshot>,
     /// Every PostgreSQL of the configuration, as the probes see it.
     pub postgres: Vec<PostgresSnapshot>,
@@ -126,54 +134,89 @@ pub struct DatabaseSnapshot {
     pub mode: LiveMode,
     /// Servers of one pool at most; `None` is no bound.
     pub pool_size: Option<u32>,
+    /// Servers of one pool that stay open although nobody uses them.
+    pub pool_size_min: u32,
     /// Servers beyond that for clients that waited long.
     pub reserve: u32,
+    /// How long a server is used at most.
+    pub lifetime: Duration,
     /// Servers over all its pools at most; `None` is no bound.
     pub servers_max: Option<u32>,
     /// Servers open or being opened, over all its users.
     pub servers: u32,
+    /// Clients at most; `None` is no bound.
+    pub clients_max: Option<u32>,
+    /// Clients logged in.
+    pub clients: u32,
+    /// Nobody is let in until the operator enables it.
+    pub disabled: bool,
     /// It may have no server until the operator resumes it.
     pub paused: bool,
     /// The limits of its pools in one line, as the log of a start has them.
     pub limits: String,
 }
 
+/// A user of the configuration.
+#[derive(Debug, Clone)]
+pub struct UserSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Servers of one of its pools at most, where the user has a bound of its own.
+    pub pool_size: Option<u32>,
+    /// Servers beyond that, where the user has a number of its own.
+    pub reserve: Option<u32>,
+    /// When a server goes back, where the user has a mode of its own.
+    pub mode: Option<LiveMode>,
+    /// Servers at most; `None` is no bound.
+    pub servers_max: Option<u32>,
+    /// Servers open or being opened, over all databases.
+    pub servers: u32,
+    /// Clients at most; `None` is no bound.
+    pub clients_max: Option<u32>,
+    /// Clients logged in.
+    pub clients: u32,
+}
+
 impl Snapshot {
     /// A pooler that has just started, and has nothing yet.
     pub fn new(version: &'static str, taken_at: SystemTime) -> Self {
         Self {
+            shown_max: SHOWN_MAX,
             version,
             taken_at,
             uptime: Duration::ZERO,
             readiness: Readiness::default(),
             paused: false,
+            suspended: false,
             clients: 0,
             clients_max: 0,
             user_servers_max: None,
             certificates: Vec::new(),
             users: 0,
+            user_list: Vec::new(),
             workers: Vec::new(),
             errors: Vec::new(),
             logins: LoginCounts::default(),
             pools_count: 0,
             pools: Vec::new(),
+            databases_count: 0,
             databases: Vec::new(),
             postgres: Vec::new(),
         }
     }
 
-    /// Adds a pool: by itself, or to the sum of those beyond [`SHOWN_MAX`].
+    /// Adds a pool: by itself, or to the sum of those beyond `shown_max`.
     pub fn add_pool(&mut self, pool: PoolSnapshot) {
         self.pools_count += 1;
         self.readiness.add(&pool.counts, pool.login_failing);
-        if self.pools.len() < SHOWN_MAX {
+        if self.pools.len() < self.shown_max {
             self.pools.push(pool);
             return;
         }
-        if self.pools.len() == SHOWN_MAX {
+        if self.pools.len() == self.shown_max {
             self.pools.push(PoolSnapshot::others());
         }
-        self.pools[SHOWN_MAX].add(&pool);
+        self.pools[self.shown_max].add(&pool);
     }
 
     /// All pools together.

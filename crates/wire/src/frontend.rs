@@ -94,6 +94,64 @@ pub fn bind_statement(prefix: &[u8]) -> Option<&[u8]> {
     Some(c_string(rest)?.0)
 }
 
+/// A whole Bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bind<'a> {
+    /// The portal that it makes.
+    pub portal: &'a [u8],
+    /// The statement that it binds.
+    pub statement: &'a [u8],
+    /// Parameters that it brings.
+    pub parameters_count: u16,
+    result_formats: &'a [u8],
+}
+
+impl Bind<'_> {
+    /// The formats of the results: none for text, one for all, or one for each.
+    pub fn result_formats(&self) -> impl Iterator<Item = u16> {
+        let (formats, _) = self.result_formats.as_chunks();
+        formats.iter().copied().map(u16::from_be_bytes)
+    }
+}
+
+/// A Bind, read to its end.
+pub fn bind(body: &[u8]) -> Option<Bind<'_>> {
+    let (portal, rest) = c_string(body)?;
+    let (statement, rest) = c_string(rest)?;
+    let (_formats, rest) = numbers(rest)?;
+    let (count, mut rest) = rest.split_first_chunk()?;
+    let parameters_count = u16::from_be_bytes(*count);
+    for _ in 0..parameters_count {
+        let (length, behind) = rest.split_first_chunk()?;
+        let length = match i32::from_be_bytes(*length) {
+            // NULL.
+            -1 => 0,
+            length => usize::try_from(length).ok()?,
+        };
+        rest = behind.get(length..)?;
+    }
+    let (result_formats, rest) = numbers(rest)?;
+    rest.is_empty().then_some(Bind {
+        portal,
+        statement,
+        parameters_count,
+        result_formats,
+    })
+}
+
+/// The bytes of a list of 16-bit numbers that is preceded by their count, and what follows it.
+fn numbers(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(2 * usize::from(u16::from_be_bytes(*count)))
+}
+
+/// The portal of an Execute, and how many rows are wanted; 0 are all.
+pub fn execute(body: &[u8]) -> Option<(&[u8], i32)> {
+    let (portal, rest) = c_string(body)?;
+    let rows = <[u8; 4]>::try_from(rest).ok()?;
+    Some((portal, i32::from_be_bytes(rows)))
+}
+
 /// What a Describe or Close is about: [`TARGET_STATEMENT`], [`TARGET_PORTAL`] or a byte that the
 /// server will refuse, and the name.
 pub fn target(body: &[u8]) -> Option<(u8, &[u8])> {

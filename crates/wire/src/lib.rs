@@ -8,7 +8,7 @@
 //! * [`login`] is the client's side of logging in to a server.
 //! * [`proxy_header`] reads what a load balancer may send before a client's own bytes.
 //! * [`startup`] reads what a client may send before it is logged in.
-//! * [`login`] is the client's side of logging in.
+//! * [`ldap`] is what a directory is asked about a password.
 //! * [`backend`] gives borrowed views of the few server messages a pooler has to understand.
 //! * [`frontend`] does the same for client messages.
 //! * [`encode`] writes messages.
@@ -20,6 +20,7 @@ pub mod backend;
 pub mod encode;
 pub mod frame;
 pub mod frontend;
+pub mod ldap;
 pub mod login;
 pub mod proxy_header;
 pub mod sqlstate;

@@ -12,8 +12,6 @@ use std::fmt;
 pub struct SqlState(pub [u8; 5]);
 
 impl SqlState {
-    /// `00000`: no error, for notices.
-    pub const SUCCESSFUL_COMPLETION: Self = Self(*b"00000");
     /// `53300`: no further connection is allowed, or a queue is full. Drivers may retry later.
     pub const TOO_MANY_CONNECTIONS: Self = Self(*b"53300");
     /// `53400`: a configured limit other than the number of connections was exceeded.
@@ -42,6 +40,20 @@ impl SqlState {
     pub const INVALID_CATALOG_NAME: Self = Self(*b"3D000");
     /// `0A000`: a feature that is not there was asked for.
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
+    /// `00000`: all is well.
+    pub const SUCCESSFUL_COMPLETION: Self = Self(*b"00000");
+    /// `22021`: bytes that are no text in the encoding they should have.
+    pub const CHARACTER_NOT_IN_REPERTOIRE: Self = Self(*b"22021");
+    /// `42P05`: there is a prepared statement of this name.
+    pub const DUPLICATE_PREPARED_STATEMENT: Self = Self(*b"42P05");
+    /// `42P03`: there is a portal of this name.
+    pub const DUPLICATE_CURSOR: Self = Self(*b"42P03");
+    /// `34000`: there is no such portal.
+    pub const INVALID_CURSOR_NAME: Self = Self(*b"34000");
+    /// `42703`: there is no such column.
+    pub const UNDEFINED_COLUMN: Self = Self(*b"42703");
+    /// `F0000`: the configuration has a mistake.
+    pub const CONFIG_FILE_ERROR: Self = Self(*b"F0000");
     /// `22023`: a parameter has a value that cannot be used.
     pub const INVALID_PARAMETER_VALUE: Self = Self(*b"22023");
     /// `25P03`: a transaction was idle for too long.

@@ -1,14 +1,17 @@
 //! One rule, read from its record.
 
+use std::sync::Arc;
+
 use pgweir_settings::text::printable;
 use pgweir_settings::{Origin, Problem, nearest};
 
 use super::address::Addresses;
 use crate::access::{CertificateDemand, Method};
-use crate::ident::MEMBERS;
+use crate::ldap::{Ldap, LdapOptions, is_one};
 use crate::oauth::{Oauth, Part};
 use crate::pattern::Pattern;
 use crate::records::{Record, Token};
+use crate::secrets::check_name;
 
 /// A rule: which clients it is about, and what they are asked for.
 #[derive(Debug, Clone)]
@@ -20,6 +23,7 @@ pub(super) struct Rule {
     /// Every address, for clients that have none.
     pub(super) addresses: Addresses,
     pub(super) answer: Answer,
+    pub(super) judge: RuleJudge,
     pub(super) map: Option<String>,
     pub(super) certificate: CertificateDemand,
     /// Who issues tokens, where it takes them by OAUTHBEARER.
@@ -48,6 +52,8 @@ pub(super) enum Kind {
 pub(super) enum DatabaseName {
     All,
     SameUser,
+    /// That of a role that the user is a member of.
+    SameRole,
     Replication,
     Like(Pattern),
 }
@@ -56,6 +62,8 @@ pub(super) enum DatabaseName {
 #[derive(Debug, Clone)]
 pub(super) enum UserName {
     All,
+    /// Members of a role, directly or not, and the role itself.
+    MembersOf(String),
     Like(Pattern),
 }
 
@@ -68,7 +76,29 @@ pub(super) enum Answer {
     Ask(Method),
 }
 
+/// Who judges a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RuleJudge {
+    /// The pooler, if one is asked for.
+    Here,
+    /// PAM.
+    Pam {
+        service: Option<String>,
+        uses_host_name: bool,
+    },
+    /// A directory.
+    Ldap(Arc<Ldap>),
+}
+
 impl Rule {
+    /// Whether it depends on who is a member of which role.
+    pub(super) fn is_about_members(&self) -> bool {
+        let mut databases = self.databases.iter();
+        let mut users = self.users.iter();
+        databases.any(|database| matches!(database, DatabaseName::SameRole))
+            || users.any(|user| matches!(user, UserName::MembersOf(_)))
+    }
+
     /// Whether clients of other machines come in without a proof.
     pub(super) fn trusts_others(&self) -> bool {
         self.kind != Kind::Local
@@ -121,19 +151,28 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
         users,
         addresses,
         answer,
+        judge: RuleJudge::Here,
         map: None,
         certificate: CertificateDemand::None,
         oauth: None,
     };
-    let mut by_distinguished_name = false;
+    if answer == Answer::Ask(Method::Pam) {
+        rule.judge = RuleJudge::Pam {
+            service: None,
+            uses_host_name: false,
+        };
+    }
+    let mut parts = Parts::default();
     let mut tokens = TokenOptions::default();
+    let mut is_whole = true;
     for token in fields.flatten() {
         if let Some(taken) = tokens.take(token, answer) {
             if let Err(message) = taken {
                 report(message);
             }
-        } else if let Err(message) = option(token, &mut rule, &mut by_distinguished_name) {
+        } else if let Err(message) = option(token, &mut rule, &mut parts) {
             report(message);
+            is_whole = false;
         }
     }
     if answer == Answer::Ask(Method::Oauth) {
@@ -145,6 +184,11 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
             Err(message) => report(message),
         }
     }
+    // Options that are wrong themselves say nothing about those that are missing.
+    if answer == Answer::Ask(Method::Ldap) && is_whole {
+        rule.judge = RuleJudge::Ldap(Arc::new(parts.ldap.finish()?));
+    }
+    let by_distinguished_name = parts.by_distinguished_name;
     if rule.answer == Answer::Ask(Method::Cert) {
         if rule.certificate == CertificateDemand::Any {
             report("has clientcert=verify-ca, and cert looks at the name as well".to_owned());
@@ -171,6 +215,13 @@ fn rule(record: &Record, report: &mut impl FnMut(String)) -> Result<Rule, String
         );
     }
     Ok(rule)
+}
+
+/// Options that mean something only together.
+#[derive(Default)]
+struct Parts {
+    by_distinguished_name: bool,
+    ldap: LdapOptions,
 }
 
 fn single<'a>(field: &'a [Token], what: &str) -> Result<&'a Token, String> {
@@ -219,10 +270,7 @@ fn database(token: &Token) -> Result<DatabaseName, String> {
         return Ok(DatabaseName::Replication);
     }
     if token.is("samerole") || token.is("samegroup") {
-        return Err(format!(
-            "has {}: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
-            token.text
-        ));
+        return Ok(DatabaseName::SameRole);
     }
     Pattern::read(token).map(DatabaseName::Like)
 }
@@ -231,9 +279,12 @@ fn user(token: &Token) -> Result<UserName, String> {
     if token.is("all") {
         return Ok(UserName::All);
     }
-    if token.behind('+').is_some() {
+    if let Some(role) = token.behind('+') {
         let shown = printable(&token.text);
-        return Err(format!("has {shown}: it {MEMBERS}"));
+        return match check_name(role) {
+            Ok(()) => Ok(UserName::MembersOf(role.to_owned())),
+            Err(message) => Err(format!("has {shown}, which {message}")),
+        };
     }
     Pattern::read(token).map(UserName::Like)
 }
@@ -251,6 +302,8 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
         "cert" => Method::Cert,
         "jwt" => Method::Jwt,
         "oauth" => Method::Oauth,
+        "pam" => Method::Pam,
+        "ldap" => Method::Ldap,
         "plain" => return Err("has method plain, which is called password here".to_owned()),
         text if NOT_YET.contains(&text) => {
             return Err(format!(
@@ -268,9 +321,9 @@ fn answer(token: &Token, kind: Kind) -> Result<Answer, String> {
     Ok(Answer::Ask(method))
 }
 
-fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> Result<(), String> {
-    let text = printable(&token.text);
+fn option(token: &Token, rule: &mut Rule, parts: &mut Parts) -> Result<(), String> {
     let Some((name, value)) = token.text.split_once('=') else {
+        let text = printable(&token.text);
         return Err(format!("has \"{text}\" where name=value may stand"));
     };
     match (name, value) {
@@ -292,13 +345,29 @@ fn option(token: &Token, rule: &mut Rule, by_distinguished_name: &mut bool) -> R
         }
         ("clientcert", _) => Err("has clientcert that is not verify-ca or verify-full".to_owned()),
         ("clientname", "CN" | "DN") => {
-            *by_distinguished_name = value == "DN";
+            parts.by_distinguished_name = value == "DN";
             Ok(())
         }
         ("clientname", _) => Err("has clientname that is not CN or DN".to_owned()),
+        ("pamservice" | "pam_use_hostname", _) => match &mut rule.judge {
+            RuleJudge::Pam { service, .. } if name == "pamservice" => {
+                *service = Some(pam_service(value)?);
+                Ok(())
+            }
+            RuleJudge::Pam { uses_host_name, .. } => {
+                *uses_host_name = is_one(name, value)?;
+                Ok(())
+            }
+            RuleJudge::Here | RuleJudge::Ldap(_) => Err(format!("has {name}, which only pam uses")),
+        },
+        (name, value) if LdapOptions::NAMES.contains(&name) => match rule.answer {
+            Answer::Ask(Method::Ldap) => parts.ldap.set(name, value),
+            Answer::Ask(_) | Answer::Reject => Err(format!("has {name}, which only ldap uses")),
+        },
         _ => {
             let name = printable(name);
-            Err(unknown(&name, "option", &OPTIONS))
+            let known = [&OPTIONS[..], &LdapOptions::NAMES].concat();
+            Err(unknown(&name, "option", &known))
         }
     }
 }
@@ -355,6 +424,21 @@ impl TokenOptions {
     }
 }
 
+/// The name of a service of PAM, which is that of a file.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn pam_service(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(is_name) {
+        let shown = printable(text);
+        return Err(format!(
+            "has \"{shown}\" for a service of PAM, which is the name of a file in /etc/pam.d"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn unknown(text: &str, what: &str, known: &[&'static str]) -> String {
     let shown = printable(text);
     match nearest(text, known.iter().copied()) {
@@ -374,7 +458,7 @@ const KINDS: [&str; 6] = [
     "hostgssenc",
     "hostnogssenc",
 ];
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 11] = [
     "trust",
     "reject",
     "scram-sha-256",
@@ -384,16 +468,18 @@ const METHODS: [&str; 9] = [
     "cert",
     "jwt",
     "oauth",
+    "pam",
+    "ldap",
 ];
-const OPTIONS: [&str; 6] = [
+const OPTIONS: [&str; 8] = [
     "map",
     "clientcert",
     "clientname",
     "issuer",
     "scope",
     "delegate_ident_mapping",
+    "pamservice",
+    "pam_use_hostname",
 ];
 /// Methods of PostgreSQL that are missing here.
-const NOT_YET: [&str; 8] = [
-    "gss", "sspi", "ident", "ldap", "radius", "pam", "bsd", "krb5",
-];
+const NOT_YET: [&str; 6] = ["gss", "sspi", "ident", "radius", "bsd", "krb5"];

@@ -52,6 +52,15 @@ fn networks() -> Vec<(IpAddr, IpAddr)> {
     ]
 }
 
+/// What is known of roles: this user is a member of `yes` and not of `no`.
+fn is_member(role: &str) -> Option<bool> {
+    match role {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// `USER@DATABASE` over what is behind it: an address, `local`, `tls`, `cert`, `physical`, `logical`.
 fn decide(hba: &Hba, who: &str) -> String {
     let mut words = who.split(' ');
@@ -83,6 +92,7 @@ fn decide(hba: &Hba, who: &str) -> String {
         replication,
         channel: &channel,
         networks: &networks,
+        is_member: &is_member,
     };
     let demand = hba.demand(&attempt);
     match demand {
@@ -91,6 +101,7 @@ fn decide(hba: &Hba, who: &str) -> String {
         Err(Refused::NoCertificate) => "no certificate".to_owned(),
         Err(Refused::NotLocal) => "not local".to_owned(),
         Err(Refused::NotEncrypted) => "not encrypted".to_owned(),
+        Err(Refused::UnknownMember(role)) => format!("{role}?"),
         Ok(demand) => {
             let method = match demand.method {
                 Method::Any => "any",
@@ -102,6 +113,8 @@ fn decide(hba: &Hba, who: &str) -> String {
                 Method::Cert => "cert",
                 Method::Jwt => "jwt",
                 Method::Oauth => "oauth",
+                Method::Pam => "pam",
+                Method::Ldap => "ldap",
             };
             match demand.map {
                 Some(map) => format!("{method} {map}"),
@@ -318,7 +331,7 @@ fn expressions_and_sameuser_choose_by_name() {
     assert_eq!(
         read(text, &[]).unwrap_err(),
         [
-            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt, oauth"
+            "hba.conf:3: has an unknown method all; known are trust, reject, scram-sha-256, md5, password, peer, cert, jwt, oauth, pam, ldap"
         ]
     );
     check(
@@ -328,6 +341,90 @@ fn expressions_and_sameuser_choose_by_name() {
             ("bob@tenant_1 1.1.1.1", "none"),
             ("tim@tenant_1 1.1.1.1", "trust"),
             ("tim@tenant_x 1.1.1.1", "none"),
+        ],
+    );
+}
+
+#[test]
+fn pam_and_directories_have_options_of_their_own() {
+    let text = "\
+        local all a pam\n\
+        host all b all pam pamservice=other pam_use_hostname=1\n\
+        host all c all ldap ldapserver=\"x y\" ldapprefix=\"uid=\" ldapsuffix=\",dc=z\"\n";
+    let hba = read(text, &[]).unwrap();
+    let judge = |user: &str, channel: &Channel| {
+        let attempt = Attempt {
+            user,
+            database: "d",
+            replication: Replication::No,
+            channel,
+            networks: &networks,
+            is_member: &is_member,
+        };
+        let demand = hba.demand(&attempt).unwrap();
+        format!("{:?} {:?}", demand.method, demand.judge)
+    };
+    let local = Channel::in_the_clear(Peer::Unix(None));
+    let far = Channel::in_the_clear(Peer::Tcp([1, 1, 1, 1].into()));
+    assert_eq!(
+        judge("a", &local),
+        "Pam Some(Pam { service: None, uses_host_name: false })"
+    );
+    assert_eq!(
+        judge("b", &far),
+        "Pam Some(Pam { service: Some(\"other\"), uses_host_name: true })"
+    );
+    assert_eq!(
+        judge("c", &far),
+        "Ldap Some(Ldap(Ldap([\"x\", \"y\"], ..)))"
+    );
+    check_problems(
+        "host all all all ldap\n\
+         host all all all ldap ldapserver=x ldapsufix=y\n\
+         host all all all pam ldapserver=x\n\
+         host all all all ldap ldapserver=x ldapprefix=y pamservice=z\n\
+         host all all all pam pamservice=../x\n\
+         host all all all pam pam_use_hostname=yes\n\
+         host all all all reject ldapserver=x\n",
+        &[
+            "hba.conf:1: needs ldapserver or ldapurl, which say where LDAP is",
+            "hba.conf:2: has an unknown option ldapsufix; did you mean ldapsuffix?",
+            "hba.conf:3: has ldapserver, which only ldap uses",
+            "hba.conf:4: has pamservice, which only pam uses",
+            "hba.conf:5: has \"../x\" for a service of PAM, which is the name of a file in /etc/pam.d",
+            "hba.conf:6: has pam_use_hostname that is not 1 or 0",
+            "hba.conf:7: has ldapserver, which only ldap uses",
+        ],
+    );
+}
+
+#[test]
+fn rules_about_members_wait_until_that_is_known() {
+    let text = "\
+        local all all trust\n\
+        host a bob,+who all md5\n\
+        host a +who 1.0.0.0/8 reject\n\
+        host a all all scram-sha-256\n\
+        host b +no,+yes all password\n\
+        host c +yes all reject\n\
+        host d +no all reject\n\
+        host yes,no,who samerole all trust\n\
+        host samerole all all trust\n\
+        host e \"+yes\" all trust\n";
+    check(
+        text,
+        &[
+            ("ann@a local", "trust"),
+            ("bob@a 1.1.1.1", "md5"),
+            ("ann@a 1.1.1.1", "who?"),
+            ("ann@b 1.1.1.1", "password"),
+            ("ann@c 1.1.1.1", "reject"),
+            ("ann@d 1.1.1.1", "d?"),
+            ("ann@yes 1.1.1.1", "trust"),
+            ("ann@no 1.1.1.1", "none"),
+            ("ann@who 1.1.1.1", "who?"),
+            ("ann@who 1.1.1.1 physical", "none"),
+            ("+yes@e 1.1.1.1", "e?"),
         ],
     );
 }
@@ -383,8 +480,8 @@ fn all_mistakes_are_told_with_their_lines() {
          host all all 10.0.0.0/33 trust\n\
          host all all 10.0.0.1 trust\n\
          host all all 10.0.0.1 ::1 trust\n\
-         host samerole +admins,/( all trust\n\
-         host all all all ldap\n\
+         host samerole +,/( all trust\n\
+         host all all all gss\n\
          host all all all peer\n\
          host all all all cert\n\
          host all all all trust map=x\n\
@@ -405,14 +502,13 @@ fn all_mistakes_are_told_with_their_lines() {
             "hba.conf:6: has \"10.0.0.0/33\" for an address; write one such as 10.0.0.0/8 or ::1/128, or all, samehost or samenet (names of hosts are not looked up)",
             "hba.conf:7: has an address without a mask; write 10.0.0.1/32, or a mask behind it",
             "hba.conf:8: has an address and a mask of different kinds",
-            "hba.conf:9: has samerole: who is a member of which role only PostgreSQL knows; list the databases, or use sameuser",
-            "hba.conf:9: has +admins: it names the members of a role, which only PostgreSQL knows; list the users, or write /expression",
+            "hba.conf:9: has +, which has an empty name",
             "hba.conf:9: has a regular expression that cannot be used: unclosed group",
-            "hba.conf:10: has method ldap, which is not supported yet by this version",
+            "hba.conf:10: has method gss, which is not supported yet by this version",
             "hba.conf:11: has method peer, which only local connections can use",
             "hba.conf:12: has method cert, which only hostssl connections can use",
             "hba.conf:13: has map, which only peer, cert, jwt, oauth and clientcert=verify-full use",
-            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname, issuer, scope, delegate_ident_mapping",
+            "hba.conf:14: has an unknown option what; known are map, clientcert, clientname, issuer, scope, delegate_ident_mapping, pamservice, pam_use_hostname, ldapserver, ldapport, ldapscheme, ldaptls, ldapprefix, ldapsuffix, ldapbasedn, ldapbinddn, ldapbindpasswd, ldapsearchattribute, ldapsearchfilter, ldapurl",
             "hba.conf:14: has \"so\" where name=value may stand",
             "hba.conf:14: has clientcert, which only hostssl connections can use",
             "hba.conf:15: has a list for the address, which is one word",
@@ -470,6 +566,7 @@ proptest! {
                 replication: Replication::No,
                 channel: &channel,
                 networks: &Vec::new,
+                is_member: &|_| None,
             };
             hba.demand(&attempt).is_ok()
         };

@@ -55,6 +55,7 @@ pub(crate) const OUTSIDE: Outside<'static> = Outside {
         Some("conf/hba.conf") => Ok(
             "local all all peer map=staff\nhost all all 127.0.0.1/32 trust\nhost all ann all trust\n".to_owned()
         ),
+        Some("conf/members.conf") => Ok("host all all all md5\nhost all +admins all md5\n".to_owned()),
         Some("conf/ident.conf") => Ok("staff root ann\n".to_owned()),
         Some("conf/pgpass" | "conf/shared.pgpass") => Ok(
             "# of the app\nlocalhost:5432:app:bob:x\n127.0.0.1:5432:app:bob:from a passfile\n"

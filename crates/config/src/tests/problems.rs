@@ -114,8 +114,8 @@ fn a_word_that_is_none_of_the_known_lists_them() {
         "must be one of session, transaction, statement",
     );
     check_global(
-        "auth_type = \"ldap\"",
-        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, jwt, oauth, hba",
+        "auth_type = \"krb5\"",
+        "must be one of any, trust, plain, md5, scram-sha-256, cert, peer, jwt, oauth, pam, ldap, hba",
     );
     check_global("tcp_keepalive = \"maybe\"", "must be true or false");
     check_global("tcp_keepalive = 2", "must be true or false");
@@ -197,7 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in ["auth_ldap_options", "logfile", "user"] {
+    for name in ["logfile", "user"] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check_global_key(
@@ -573,6 +573,54 @@ fn rules_are_where_they_are_asked_for() {
         super::warnings(&text),
         ["hba.conf:3: lets everybody in from any address, who knows the name of a user"]
     );
+}
+
+#[test]
+fn who_asks_for_members_of_roles_is_named() {
+    let text = "[pgweir]\nauth_type = \"hba\"\nauth_hba_file = \"members.conf\"\n";
+    check(
+        &format!("{text}{REST}"),
+        &[
+            "members.conf:2: is about the members of a role, which PostgreSQL is asked for; set auth_user",
+        ],
+    );
+    let asking = format!("{text}auth_user = \"bob\"\n{REST}");
+    assert!(read(&asking).is_ok());
+}
+
+#[test]
+fn pam_and_directories_have_what_they_need() {
+    check(
+        "[pgweir]\nauth_type = \"ldap\"\n[databases.app]\n",
+        &["pgweir.toml:2: auth_type = ldap: needs auth_ldap_options, which says where LDAP is"],
+    );
+    let text = "[pgweir]\nauth_type = \"ldap\"\nauth_ldap_options = 'OPTIONS'\n[databases.app]\n";
+    check(
+        &text.replace("OPTIONS", "ldapserver=a ldapbindpasswd=pw1234"),
+        &[
+            "pgweir.toml:3: auth_ldap_options = set: needs ldapbasedn, ldapprefix, ldapsuffix or ldapurl, which say who is who",
+        ],
+    );
+    check(
+        "[pgweir]\nauth_type = \"pam\"\nauth_pam_service = \"../x\"\n[databases.app]\n",
+        &[
+            "pgweir.toml:3: auth_pam_service = ../x: has \"../x\" for a service of PAM, which is the name of a file in /etc/pam.d",
+        ],
+    );
+    // Others say who there is, so that no user needs a section.
+    let open = "listen_addr = \"*\"\n[databases.app]\n";
+    let far = text.replace("OPTIONS", "ldapserver=x ldapprefix=y");
+    assert_eq!(
+        super::warnings(&far.replace("[databases.app]\n", open)),
+        [
+            "pgweir.toml:2: auth_type = ldap: has clients of 0.0.0.0, :: send their passwords in clear text; set client_tls_sslmode = \"require\"",
+            "pgweir.toml:3: auth_ldap_options: sends passwords to LDAP at x in clear text; use ldaps, or ldaptls=1",
+        ]
+    );
+    let near = text.replace("OPTIONS", "ldapserver=localhost ldapprefix=y");
+    assert_eq!(super::warnings(&near), [""; 0]);
+    let pam = "[pgweir]\nauth_type = \"pam\"\n[databases.app]\n";
+    assert_eq!(super::warnings(pam), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::outbox::Message;
 use super::shell::{Farewell, Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
-use super::{Client, Driver, Policy, Readiness};
+use super::{Client, Draining, Driver, Policy, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
@@ -28,8 +28,10 @@ impl<S: Shell> Driver<S> {
         let watched = self.shell.watch_client(&mut client.session.client, home);
         let need = match watched {
             Err(_) => client.session.end(End::ClientGone, None),
-            Ok(()) if self.draining => self.bid_farewell(&mut client, Farewell::Shutdown),
-            Ok(()) => client.session.pump(self.now, &mut self.scratch),
+            Ok(()) if self.draining == Some(Draining::Clients) => {
+                self.bid_farewell(&mut client, Farewell::Shutdown)
+            }
+            Ok(()) => self.pump(&mut client),
         };
         self.drive(slot, client, need);
     }
@@ -46,7 +48,7 @@ impl<S: Shell> Driver<S> {
                 self.leave_queue(&client.pool, place);
                 client.session.end(End::ClientGone, None)
             }
-            _ => client.session.pump(self.now, &mut self.scratch),
+            _ => self.pump(&mut client),
         };
         self.drive(slot, client, need);
     }
@@ -54,7 +56,7 @@ impl<S: Shell> Driver<S> {
     /// Something happened for the client, or it is its turn again.
     pub(super) fn pump_client(&mut self, slot: u32) {
         if let Some(mut client) = self.clients.take(slot) {
-            let need = client.session.pump(self.now, &mut self.scratch);
+            let need = self.pump(&mut client);
             self.drive(slot, client, need);
         }
     }
@@ -68,7 +70,7 @@ impl<S: Shell> Driver<S> {
     ) {
         loop {
             need = match need {
-                Need::Nothing | Need::Turn if self.draining && client.rests() => {
+                Need::Nothing | Need::Turn if self.is_to_leave(&client) => {
                     self.bid_farewell(&mut client, Farewell::Shutdown)
                 }
                 Need::Nothing => break,
@@ -76,7 +78,7 @@ impl<S: Shell> Driver<S> {
                     self.turns.insert(slot);
                     break;
                 }
-                Need::Checkout if self.draining => {
+                Need::Checkout if self.draining.is_some() => {
                     self.bid_farewell(&mut client, Farewell::Shutdown)
                 }
                 Need::Checkout => match self.check_out(slot, &mut client) {
@@ -89,37 +91,37 @@ impl<S: Shell> Driver<S> {
                     if let Some(pid) = process {
                         self.shell.told(&client, pid);
                     }
-                    client.session.pump(self.now, &mut self.scratch)
+                    self.pump(&mut client)
                 }
                 Need::Vacate(databases) => {
                     for database in databases {
                         self.vacate(&client, &database);
                     }
-                    client.session.pump(self.now, &mut self.scratch)
+                    self.pump(&mut client)
                 }
                 Need::Checkin(mut server) => {
                     self.shell.observe(&client, &mut server);
                     self.check_in(&client.pool, server, Condition::Clean);
-                    if self.draining && client.rests() {
+                    if self.is_to_leave(&client) {
                         self.bid_farewell(&mut client, Farewell::Shutdown)
                     } else if self.moves_away() {
                         self.send_away(slot, client);
                         return;
                     } else {
-                        client.session.pump(self.now, &mut self.scratch)
+                        self.pump(&mut client)
                     }
                 }
                 Need::Return(mut returning) => {
                     self.shell.observe(&client, &mut returning.server);
                     self.take_back(&client.pool, returning);
-                    client.session.pump(self.now, &mut self.scratch)
+                    self.pump(&mut client)
                 }
                 Need::Lost(mut server, None) => {
                     self.shell.observe(&client, &mut server);
                     self.lose(&client.pool, server);
-                    client.session.pump(self.now, &mut self.scratch)
+                    self.pump(&mut client)
                 }
-                Need::Lost(server, Some(_)) if self.draining => {
+                Need::Lost(server, Some(_)) if self.draining.is_some() => {
                     self.lose(&client.pool, server);
                     self.bid_farewell(&mut client, Farewell::Shutdown)
                 }
@@ -279,7 +281,7 @@ impl<S: Shell> Driver<S> {
     /// now on.
     fn moves_away(&mut self) -> bool {
         match &mut self.leaving {
-            Some((_, quota)) if *quota > 0 => {
+            Some((_, quota)) if *quota > 0 && !self.suspended => {
                 *quota -= 1;
                 true
             }

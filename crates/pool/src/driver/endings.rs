@@ -27,6 +27,15 @@ pub enum Cancelled {
     NothingRuns,
 }
 
+/// Whose sessions a shutdown ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draining {
+    /// Everybody's, as soon as they are outside a transaction.
+    Clients,
+    /// Those of clients that wait for a server, or need one. Who has one keeps it, and who needs none stays.
+    Waiters,
+}
+
 impl<S: Shell> Driver<S> {
     /// Cancels what a client is doing; `None` if it does not live here.
     pub fn cancel(&mut self, now: Time, client: ClientId) -> Option<Cancelled> {
@@ -75,7 +84,7 @@ impl<S: Shell> Driver<S> {
         if let Some(place) = client.session.place() {
             self.leave_queue(&client.pool, place);
             client.session.cancel_wait(self.now);
-            let need = client.session.pump(self.now, &mut self.scratch);
+            let need = self.pump(&mut client);
             self.drive(name.slot, client, need);
             return Some(Cancelled::WaitEnded);
         }
@@ -169,19 +178,25 @@ impl<S: Shell> Driver<S> {
         Some(client.session.end(End::ClientGone, None))
     }
 
-    /// The pooler shuts down: ends sessions that are outside a transaction, now and from now on.
-    pub(super) fn drain(&mut self) {
-        self.draining = true;
+    /// The pooler shuts down: ends the sessions that it should, now and from now on.
+    pub(super) fn drain(&mut self, draining: Draining) {
+        self.draining = Some(draining);
+        self.go_on();
         for slot in self.clients.occupied() {
             let Some(client) = self.clients.take(slot) else {
                 continue;
             };
-            if client.session.place().is_some() || client.rests() {
+            if client.session.place().is_some() || self.is_to_leave(&client) {
                 self.end_client(slot, client, Farewell::Shutdown);
             } else {
                 self.clients.put(slot, client);
             }
         }
+    }
+
+    /// Whether the pooler shuts down, and a client that is outside a transaction has to leave.
+    pub(super) fn is_to_leave(&self, client: &Client<S::Platform>) -> bool {
+        self.draining == Some(Draining::Clients) && client.rests()
     }
 
     /// Ends a session with a last message.
@@ -194,7 +209,12 @@ impl<S: Shell> Driver<S> {
         client.session.end(End::Ended, Some(&words.fields()))
     }
 
-    fn end_client(&mut self, slot: u32, mut client: Box<Client<S::Platform>>, why: Farewell) {
+    pub(super) fn end_client(
+        &mut self,
+        slot: u32,
+        mut client: Box<Client<S::Platform>>,
+        why: Farewell,
+    ) {
         if let Some(place) = client.session.place() {
             self.leave_queue(&client.pool, place);
         }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::shell::{Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
-use super::{Client, Policy};
+use super::{Client, Draining, Policy};
 use crate::budget::{Group, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use crate::id::{ClientId, ClientRef, ServerId, WorkerId};
 use crate::pool::{self, CloseReason, Place, Refusal};
@@ -35,8 +35,8 @@ pub enum Message<P: Platform> {
     Unhome(ServerId, u32),
     /// Pools have new rules.
     Reloaded,
-    /// Clients are closed as soon as they are outside a transaction.
-    Drain,
+    /// The pooler shuts down.
+    Drain(Draining),
 }
 
 /// What the shell is to do.

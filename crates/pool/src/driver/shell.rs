@@ -143,6 +143,8 @@ pub enum Farewell {
     Shutdown,
     /// An administrator ends it.
     Administrator,
+    /// It kept bytes for longer than a suspension waits.
+    Suspension,
     /// The events of its server cannot be heard.
     Unwatched,
 }

@@ -76,6 +76,14 @@ impl<T> Slots<T> {
             .filter_map(|(slot, entry)| Some((slot, entry.1.as_ref()?)))
     }
 
+    /// Those from a slot on, with their slots.
+    pub(crate) fn iter_mut_from(&mut self, slot: u32) -> impl Iterator<Item = (u32, &mut T)> {
+        let entries = self.entries.iter_mut().skip(slot as usize);
+        (slot..)
+            .zip(entries)
+            .filter_map(|(slot, entry)| Some((slot, entry.1.as_mut()?)))
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().filter_map(|entry| entry.1.as_mut())
     }

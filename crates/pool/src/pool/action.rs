@@ -85,6 +85,8 @@ pub enum CloseReason {
     Retired,
     /// Another pool of the same database or user needs the connection.
     Evicted,
+    /// Its pool is paused.
+    Paused,
 }
 
 /// Why a client did not get a server.

@@ -150,8 +150,17 @@ impl Servers {
         }
     }
 
+    /// How many are not used again.
+    pub(super) fn retired(&self) -> usize {
+        self.by_id.values().filter(|server| server.retired).count()
+    }
+
     pub(super) fn is_active(&self, id: ServerId) -> bool {
         self.by_id[&id].usage == Use::Active
+    }
+
+    pub(super) fn is_known(&self, id: ServerId) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     pub(super) fn is_retired(&self, id: ServerId) -> bool {

@@ -66,6 +66,8 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
             ("budget", Some("freed")) => pool.budget_freed(now),
             ("retire", None) => pool.retire(now),
             ("vacate", None) => pool.vacate(now),
+            ("pause", None) => pool.pause(now),
+            ("resume", None) => pool.resume(now),
             ("warm", None) => {
                 pool.warm(now);
             }
@@ -402,4 +404,90 @@ fn a_waiter_at_home_goes_first_only_within_the_stated_bound() {
         three_ms_apart,
         "open s0; grant c1 s0; grant c2 s0",
     );
+}
+
+#[test]
+fn a_pause_closes_what_is_free_and_lets_leases_end() {
+    check(
+        bounds(2),
+        "c1 checkout; c2 checkout; s0 opened; s1 opened; s1 checkin; pause; c3 checkout; s0 checkin; +10; resume; \
+         s2 opened",
+        "open s0; open s1; grant c1 s0; grant c2 s1; close s1 Paused; close s0 Paused; open s2; grant c3 s2",
+    );
+}
+
+#[test]
+fn a_login_under_way_does_not_outlive_a_pause() {
+    check(
+        bounds(1),
+        "c1 checkout; pause; s0 opened; resume; s1 opened",
+        "open s0; close s0 Paused; open s1; grant c1 s1",
+    );
+}
+
+#[test]
+fn nobody_is_refused_for_a_login_that_fails_in_a_pause() {
+    check(
+        bounds(1),
+        "c1 checkout; pause; s0 failed; c2 checkout; resume; s1 opened; s1 checkin",
+        "open s0; open s1; grant c1 s1; grant c2 s1",
+    );
+    // Nor for one that failed before.
+    check(
+        bounds(1),
+        "c1 checkout; s0 failed; pause; c2 checkout; +10; resume",
+        "open s0; refuse c1 LoginFailing; open s1",
+    );
+}
+
+#[test]
+fn a_wait_in_a_pause_ends_by_its_limit() {
+    check(
+        bounds(1),
+        "pause; c1 checkout; +99; +1; resume",
+        "refuse c1 Timeout",
+    );
+}
+
+#[test]
+fn a_login_that_waits_for_the_first_server_has_it_after_the_pause() {
+    check(
+        bounds(1),
+        "warm; pause; s0 failed; +10; resume",
+        "open s0; open s1",
+    );
+}
+
+#[test]
+fn a_pool_that_was_denied_asks_again_after_a_pause_in_which_it_was_told() {
+    check(
+        bounds(1),
+        "c1 checkout; s0 denied; pause; budget freed; resume",
+        "open s0; open s1",
+    );
+}
+
+#[test]
+fn a_paused_pool_wants_nothing_of_its_rivals() {
+    let mut pool = Pool::new(bounds(1), 1, ServerId(0));
+    pool.checkout(Time(0), ClientId(1), WorkerId(0));
+    assert!(pool.standing().wanted_since.is_some());
+    pool.pause(Time(1));
+    assert_eq!(pool.standing().wanted_since, None);
+    assert_eq!(pool.shortage(Time(1)), crate::waits::Shortage::Paused);
+    pool.resume(Time(2));
+    assert!(pool.standing().wanted_since.is_some());
+    assert!(pool.was_paused_after(Time(0)) && !pool.was_paused_after(Time(2)));
+}
+
+#[test]
+fn servers_from_before_a_retirement_are_counted_until_they_are_closed() {
+    let mut pool = Pool::new(bounds(2), 1, ServerId(0));
+    pool.checkout(Time(0), ClientId(1), WorkerId(0));
+    pool.opened(Time(0), ServerId(0), WorkerId(0), 0);
+    pool.retire(Time(0));
+    pool.checkout(Time(0), ClientId(2), WorkerId(0));
+    assert_eq!(pool.retired(), 1);
+    pool.checkin(Time(0), ServerId(0), WorkerId(0), Condition::Clean);
+    assert_eq!(pool.retired(), 0);
 }

@@ -53,6 +53,11 @@ impl ClientStatements {
         self.named.get_mut(significant(name))
     }
 
+    /// How many there are with names.
+    pub fn len(&self) -> usize {
+        self.named.len()
+    }
+
     /// Whether there are none with names.
     pub fn is_empty(&self) -> bool {
         self.named.is_empty()

@@ -121,6 +121,15 @@ impl<C: Stream, S: Stream> Session<C, S> {
         self.parting.is_some_and(|since| now - since >= PARTING_MAX)
     }
 
+    /// Since when the client runs its query, waits for a server, or has done nothing.
+    pub fn busy_since(&self) -> Time {
+        match &self.stage {
+            Stage::Leased(lease) => lease.running.query,
+            Stage::Waiting(place) => place.since,
+            Stage::Idle | Stage::Over(_) => self.idle_since,
+        }
+    }
+
     /// What the client does with its server; `None` without a server.
     pub fn holding(&self, now: Time) -> Option<Holding> {
         match &self.stage {

@@ -41,11 +41,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         Ok(verifier.is_some_and(|verifier| md5::check(verifier, salt, response)))
     }
 
-    /// The password that the client sends.
+    /// The password that the client sends, as text.
     ///
     /// # Errors
     /// It is empty, the client broke the protocol, or its stream ended.
     pub(super) async fn by_password(&mut self) -> Result<String, LoginEnd> {
+        let password = self.by_password_bytes().await?;
+        // No secret of ours has bytes that are no UTF-8, so nothing fits what is put in their place.
+        Ok(String::from_utf8_lossy(&password).into_owned())
+    }
+
+    /// The password that the client sends.
+    ///
+    /// # Errors
+    /// It is empty, the client broke the protocol, or its stream ended.
+    pub(super) async fn by_password_bytes(&mut self) -> Result<Vec<u8>, LoginEnd> {
         encode::authentication_cleartext(&mut self.out);
         let body = self.answer().await?;
         let password =
@@ -54,8 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             let message = "empty password returned by client";
             return Err(ClientError::new(SqlState::INVALID_PASSWORD, message).into());
         }
-        // No secret of ours has bytes that are no UTF-8, so nothing fits what is put in their place.
-        Ok(String::from_utf8_lossy(password).into_owned())
+        Ok(password.to_vec())
     }
 
     /// The keys that the client's proof reveals, and the last message of the exchange; `None` if it

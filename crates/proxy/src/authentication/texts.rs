@@ -13,6 +13,8 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
         Method::Any | Method::Trust => (SqlState::INVALID_AUTHORIZATION, "\"trust\""),
         Method::Jwt => (SqlState::INVALID_PASSWORD, "token"),
         Method::Oauth => (SqlState::INVALID_AUTHORIZATION, "OAuth bearer"),
+        Method::Pam => (SqlState::INVALID_AUTHORIZATION, "PAM"),
+        Method::Ldap => (SqlState::INVALID_AUTHORIZATION, "LDAP"),
         Method::Password | Method::Md5 | Method::ScramSha256 => {
             (SqlState::INVALID_PASSWORD, "password")
         }
@@ -39,13 +41,19 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
         | Method::Peer
         | Method::Cert
         | Method::Jwt
-        | Method::Oauth => failed(method, user),
+        | Method::Oauth
+        | Method::Pam
+        | Method::Ldap => failed(method, user),
     }
 }
 
 /// Nothing that it could show would let this client in.
-pub(super) fn refused(refused: Refused, attempt: &Attempt<'_>) -> ClientError {
+pub(super) fn refused(refused: Refused<'_>, attempt: &Attempt<'_>) -> ClientError {
     match refused {
+        Refused::UnknownMember(_) => ClientError::new(
+            SqlState::CANNOT_CONNECT_NOW,
+            "PostgreSQL cannot be asked for this user",
+        ),
         Refused::NotLocal => failed(Method::Peer, attempt.user)
             .detail("Users of the operating system are known over unix sockets only."),
         Refused::NotEncrypted => failed(Method::Oauth, attempt.user)

@@ -238,7 +238,9 @@ fn usual(config: &Config, method: Method) -> Look {
         | Method::Peer
         | Method::Cert
         | Method::Jwt
-        | Method::Oauth => Look::Scram {
+        | Method::Oauth
+        | Method::Pam
+        | Method::Ldap => Look::Scram {
             iterations: config.scram_iterations,
             salt_len: 16,
         },

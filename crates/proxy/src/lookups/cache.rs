@@ -22,10 +22,12 @@ const NOBODY_TTL: Duration = Duration::from_secs(2);
 /// What PostgreSQL said of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// There is no such user, or it may not log in.
+    /// There is no such user, or it may not log in, or it is no member of the role.
     Nobody,
     /// There is, with this secret, or with none that holds.
     User(Option<Secret>),
+    /// There is, and it is a member of the role.
+    Member,
 }
 
 struct Entry {
@@ -35,8 +37,8 @@ struct Entry {
     number: u64,
 }
 
-/// A place, and a user that is looked up there.
-pub(super) type Key = (Arc<Place>, Arc<str>);
+/// What is asked: where, about which user, and whether it is a member of a role rather than for its secret.
+pub(super) type Key = (Arc<Place>, Arc<str>, Option<Arc<str>>);
 
 /// Answers by place and user, in the order of their age.
 #[derive(Default)]
@@ -58,7 +60,7 @@ impl Cache {
         let age = now - entry.since;
         let holds_for = match entry.found {
             Found::Nobody => ttl.min(NOBODY_TTL),
-            Found::User(_) => ttl,
+            Found::User(_) | Found::Member => ttl,
         };
         (age < holds_for).then(|| (entry.found.clone(), age))
     }
@@ -70,7 +72,7 @@ impl Cache {
         self.next += 1;
         let (order, max) = match found {
             Found::Nobody => (&mut self.nobodies, NOBODIES_MAX),
-            Found::User(_) => (&mut self.users, ENTRIES_MAX - NOBODIES_MAX),
+            Found::User(_) | Found::Member => (&mut self.users, ENTRIES_MAX - NOBODIES_MAX),
         };
         order.insert(number, key.clone());
         let oldest = (order.len() > max).then(|| order.pop_first()).flatten();
@@ -90,7 +92,7 @@ impl Cache {
 
     /// Forgets what was said of a user, wherever.
     pub(super) fn forget(&mut self, user: &str) {
-        let of_user = self.entries.keys().filter(|(_, name)| **name == *user);
+        let of_user = self.entries.keys().filter(|(_, name, _)| **name == *user);
         let keys: Vec<Key> = of_user.cloned().collect();
         for key in keys {
             self.remove(&key);
@@ -125,7 +127,7 @@ mod tests {
             user: "asker".to_owned(),
             query: "select $1".to_owned(),
         };
-        (Arc::new(place), user.into())
+        (Arc::new(place), user.into(), None)
     }
 
     fn user() -> Found {

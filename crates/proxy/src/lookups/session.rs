@@ -128,7 +128,7 @@ impl Session {
         })
     }
 
-    /// Asks for a user. The rows there are, two at most.
+    /// Asks with these values. The rows there are, two at most.
     ///
     /// # Errors
     /// PostgreSQL refused, or the answer is of no use, or the connection broke; in that case the session is
@@ -136,10 +136,10 @@ impl Session {
     ///
     /// # Cancel safety
     /// None: a session that was dropped while it asked has to be closed.
-    pub(super) async fn ask(&mut self, query: &str, user: &str) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn ask(&mut self, query: &str, values: &[&[u8]]) -> Result<Vec<Row>, Failure> {
         let mut out = Vec::new();
         encode::parse(&mut out, "", query);
-        encode::bind_text(&mut out, &[user.as_bytes()]);
+        encode::bind_text(&mut out, values);
         encode::execute(&mut out, "");
         encode::sync(&mut out);
         send(&mut self.stream, &out).await.map_err(ReadError::Io)?;

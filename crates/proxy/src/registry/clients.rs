@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
@@ -53,7 +54,7 @@ impl Registry {
             (&config, &shares),
             (&pool.database, &settings.database),
             (&pool.user, max),
-            key,
+            (key, pool.id),
         )?;
         Ok(key)
     }
@@ -123,9 +124,16 @@ impl Registry {
                 let worker = usize::from(ClientRef::from(client).worker);
                 self.workers[worker].send(Message::Cancel(client, pending));
             }
+            None if self.consoles.cancel(pid, key) => {}
             None => debug!(pid, "cancel request for no client"),
         }
         ended
+    }
+
+    /// The numbers of the clients of these pools.
+    pub(crate) fn clients_of(&self, pools: &[PoolId]) -> Vec<u32> {
+        let clients = self.clients.lock().expect("no panic under the lock");
+        clients.of(pools)
     }
 
     /// An administrator does something to the client with this number; `None` if there is none.

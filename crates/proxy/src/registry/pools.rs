@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgweir_pool::budget::{Group, PoolId};
@@ -184,7 +183,7 @@ impl Registry {
         let names = (key.0.clone(), key.1.clone());
         let pool = PoolHandle::new((id, first), names, settings, self.workers.len());
         let pool = Arc::new(pool);
-        if self.paused.load(Ordering::Acquire) {
+        if self.halts().is_paused(&pool.database) {
             pool.begin_paused(self.clock.now());
         }
         let mut budget = self.lock_budget();
@@ -218,7 +217,7 @@ impl Registry {
         let of = (base.clone(), parameters);
         let pool = PoolHandle::for_replication(number, settings, workers, of);
         let pool = Arc::new(pool);
-        if self.paused.load(Ordering::Acquire) {
+        if self.halts().is_paused(&pool.database) {
             pool.begin_paused(self.clock.now());
         }
         let names = (pool.database.clone(), pool.user.clone());

@@ -3,9 +3,14 @@ use pgweir_telemetry::postgres::Sight;
 use pgweir_telemetry::snapshot::SHOWN_MAX;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{readiness, take};
+use super::{Extent, readiness};
 use crate::texts::ClientError;
 use crate::world::world;
+
+/// What page and metrics show.
+fn take(registry: &crate::registry::Registry) -> pgweir_telemetry::Snapshot {
+    super::take(registry, Extent::Page)
+}
 
 #[test]
 fn what_a_pool_counted_is_taken_with_its_settings() {

@@ -8,7 +8,7 @@
 use std::io::{self, IoSlice, Read, Write};
 
 use pgweir_pool::stream::Stream;
-use tokio_rustls::rustls::Connection;
+use tokio_rustls::rustls::{CommonState, Connection};
 
 /// Text that is encrypted before the socket has to take it: what rustls holds of records.
 const RECORDS_MAX: usize = 64 * 1024;
@@ -53,6 +53,15 @@ impl<S: Read + Write> Secured<S> {
             more: false,
             closed: false,
         }
+    }
+
+    pub(crate) fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    /// The keys of the session.
+    pub(crate) fn connection(&self) -> &CommonState {
+        &self.connection
     }
 
     pub(crate) fn socket_mut(&mut self) -> &mut S {

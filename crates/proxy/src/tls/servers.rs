@@ -136,6 +136,16 @@ impl Connectors {
 /// # Errors
 /// A setting that cannot be used.
 pub(super) fn config(tls: &Tls) -> Result<ClientConfig, Unfit> {
+    let mut config = plain_config(tls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+/// The same for another protocol than PostgreSQL's, which the handshake does not name.
+///
+/// # Errors
+/// A setting that cannot be used.
+pub(crate) fn plain_config(tls: &Tls) -> Result<ClientConfig, Unfit> {
     let provider = keys::provider(tls)?;
     let trust = Trust::new(tls, provider.clone())?;
     let builder = ClientConfig::builder_with_provider(provider)
@@ -143,17 +153,15 @@ pub(super) fn config(tls: &Tls) -> Result<ClientConfig, Unfit> {
         .map_err(|_| keys::unfit(TlsPart::Versions, "leaves no cipher suite to speak"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trust));
-    let mut config = match &tls.identity {
-        None => builder.with_no_client_auth(),
+    match &tls.identity {
+        None => Ok(builder.with_no_client_auth()),
         Some(identity) => {
             let (chain, key) = keys::identity(identity)?;
             builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|error| keys::unfit_identity(&error))?
+                .map_err(|error| keys::unfit_identity(&error))
         }
-    };
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
+    }
 }
 
 impl Connector {
@@ -180,14 +188,35 @@ impl Connector {
                 byte => return Err(TlsError::Odd(byte)),
             }
         }
-        let name = ServerName::try_from(host.to_owned());
-        // Of what no certificate can be for, the address is as good a name.
-        let name = name.unwrap_or_else(|_| ServerName::from(address));
-        let stream = self
-            .connector
-            .connect(name, Resumed::new(Vec::new(), stream))
+        shake_hands(&self.connector, stream, host, address)
             .await
-            .map_err(TlsError::Handshake)?;
-        Ok(MaybeTls::Encrypted(Box::new(TlsStream::from(stream))))
+            .map_err(TlsError::Handshake)
     }
+}
+
+/// Encrypts a connection with `host`, which is at `address`.
+///
+/// # Errors
+/// The handshake failed, on whichever side.
+pub(crate) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
+    config: Arc<ClientConfig>,
+    stream: S,
+    host: &str,
+    address: IpAddr,
+) -> io::Result<MaybeTls<S>> {
+    shake_hands(&TlsConnector::from(config), stream, host, address).await
+}
+
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    connector: &TlsConnector,
+    stream: S,
+    host: &str,
+    address: IpAddr,
+) -> io::Result<MaybeTls<S>> {
+    let name = ServerName::try_from(host.to_owned());
+    // Of what no certificate can be for, the address is as good a name.
+    let name = name.unwrap_or_else(|_| ServerName::from(address));
+    let stream = Resumed::new(Vec::new(), stream);
+    let stream = connector.connect(name, stream).await?;
+    Ok(MaybeTls::Encrypted(Box::new(TlsStream::from(stream))))
 }

@@ -6,13 +6,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use pgweir_config::{ServerAddress, without_line_break};
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Place;
+use crate::program::Program;
 
 /// Time for the program, from its start to its end.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -91,60 +91,40 @@ impl Programs {
                 (folder.unwrap_or_default(), port.display().to_string())
             }
         };
-        let child = Command::new(&argv[0])
+        let mut command = Command::new(&argv[0]);
+        command
             .args(&argv[1..])
             .env("PGHOST", host)
             .env("PGPORT", port)
             .env("PGUSER", place.user)
-            // What it says of its errors may have the password in it.
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut program = Program(child);
-        timeout(TIME_MAX, program.line())
+            .stdin(Stdio::null());
+        let program = Program::start(&mut command)?;
+        timeout(TIME_MAX, line(program))
             .await
             .unwrap_or(Err(CommandError::Timeout))
     }
 }
 
-/// A program that runs, or has run. It and its children end with this.
-struct Program(Child);
-
-impl Program {
-    async fn line(&mut self) -> Result<String, CommandError> {
-        let mut printed = Vec::new();
-        let output = self.0.stdout.take().expect("it is piped");
-        let mut bounded = output.take(OUTPUT_MAX as u64 + 1);
-        bounded.read_to_end(&mut printed).await?;
-        if printed.len() > OUTPUT_MAX {
-            return Err(CommandError::TooLong);
-        }
-        let status = self.0.wait().await?;
-        if !status.success() {
-            return Err(CommandError::Status(status));
-        }
-        let text = String::from_utf8(printed).map_err(|_| CommandError::NoLine)?;
-        let line = without_line_break(&text);
-        if line.is_empty() {
-            return Err(CommandError::Nothing);
-        }
-        if line.contains(['\n', '\r', '\0']) {
-            return Err(CommandError::NoLine);
-        }
-        Ok(line.to_owned())
+/// The line that the program prints until it ends.
+async fn line(mut program: Program) -> Result<String, CommandError> {
+    let mut printed = Vec::new();
+    let output = program.0.stdout.take().expect("it is piped");
+    let mut bounded = output.take(OUTPUT_MAX as u64 + 1);
+    bounded.read_to_end(&mut printed).await?;
+    if printed.len() > OUTPUT_MAX {
+        return Err(CommandError::TooLong);
     }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // One that was waited for has no number any more.
-        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(group) = pid.and_then(Pid::from_raw) {
-            // It may have ended meanwhile.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    let status = program.0.wait().await?;
+    if !status.success() {
+        return Err(CommandError::Status(status));
     }
+    let text = String::from_utf8(printed).map_err(|_| CommandError::NoLine)?;
+    let line = without_line_break(&text);
+    if line.is_empty() {
+        return Err(CommandError::Nothing);
+    }
+    if line.contains(['\n', '\r', '\0']) {
+        return Err(CommandError::NoLine);
+    }
+    Ok(line.to_owned())
 }

@@ -69,7 +69,7 @@ impl Rule for Closings {
                     _ => panic!("closings: nobody asked for {id}"),
                 }
             }
-            CloseReason::Idle | CloseReason::Lifetime => {}
+            CloseReason::Idle | CloseReason::Lifetime | CloseReason::Paused => {}
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum Input {
     SetBounds(Bounds),
     Retire,
     Vacate,
+    Pause,
+    Resume,
     Surrender,
 }
 
@@ -120,6 +122,8 @@ impl Input {
             Self::SetBounds(ref bounds) => pool.set_bounds(now, bounds.clone()),
             Self::Retire => pool.retire(now),
             Self::Vacate => pool.vacate(now),
+            Self::Pause => pool.pause(now),
+            Self::Resume => pool.resume(now),
         }
         Answer::Nothing
     }
@@ -150,6 +154,8 @@ impl Input {
             Self::SetBounds(_) => "set bounds",
             Self::Retire => "retire",
             Self::Vacate => "vacate",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
             Self::Surrender => "surrender",
         }
     }

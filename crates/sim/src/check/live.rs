@@ -18,6 +18,7 @@ pub(crate) struct Live;
 impl Rule for Live {
     fn settled(&mut self, model: &Model, _input: &Input, _counts: Counts) {
         let may_open = !model.denied
+            && !model.paused
             && !model.is_retry_pause()
             && model.opening() < OPENING_MAX as usize
             && model.total() < model.limit();

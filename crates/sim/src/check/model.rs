@@ -64,6 +64,8 @@ pub(crate) struct Model {
     /// When its database was wanted last, and whether that is not seen to yet.
     vacated: Option<Time>,
     vacate_again: bool,
+    /// Nothing is opened or given out.
+    pub(crate) paused: bool,
     turns: u64,
 }
 
@@ -82,6 +84,7 @@ impl Model {
             promised: false,
             vacated: None,
             vacate_again: false,
+            paused: false,
             turns: 0,
         }
     }
@@ -120,6 +123,9 @@ impl Model {
             }
             Input::Failed(id) => {
                 let server = self.servers.remove(&id).expect("a login that was begun");
+                if self.paused {
+                    return;
+                }
                 if !server.retired {
                     self.retry_at = Some(self.now + self.bounds.login_retry);
                 }
@@ -151,6 +157,13 @@ impl Model {
             Input::Tick if self.vacate_again => self.vacate(),
             Input::Tick => {}
             Input::Vacate => self.vacate(),
+            Input::Pause => self.paused = true,
+            Input::Resume => {
+                if self.paused {
+                    self.retry_at = None;
+                }
+                self.paused = false;
+            }
             Input::SetBounds(ref bounds) => self.bounds = bounds.clone(),
             Input::Retire => {
                 for server in self.servers.values_mut() {
@@ -251,6 +264,11 @@ impl Model {
     /// Whether the pause after a failed login is not over.
     pub(crate) fn is_retry_pause(&self) -> bool {
         self.retry_at.is_some_and(|at| self.now < at)
+    }
+
+    /// Whether a client that comes has nothing to wait for, because logins fail.
+    pub(crate) fn is_login_failing(&self) -> bool {
+        !self.paused && self.is_retry_pause() && self.total() == 0
     }
 
     /// Servers that stay open although nobody uses them.

@@ -2,8 +2,8 @@
 //!
 //! * `QueueFull` answers a checkout alone, when `waiters_max` others are queued and no server is
 //!   idle; then it always does, or `LoginFailing`.
-//! * `LoginFailing` answers only in the pause after a failed login and without any server; a
-//!   client that comes or comes back then is refused and not queued.
+//! * `LoginFailing` answers only in the time after a failed login and without any server, and never while the
+//!   pool is paused; a client that comes or comes back then is refused and not queued.
 //! * `warm` is answered with no exactly then, too.
 
 use pgweir_pool::id::ClientId;
@@ -22,7 +22,7 @@ impl Rule for Refusals {
     fn input(&mut self, model: &Model, input: &Input, answer: Answer) {
         let none_idle = model.idle().next().is_none();
         self.queue_full = none_idle && model.queue.len() >= model.bounds.waiters_max;
-        self.login_failing = model.is_retry_pause() && model.total() == 0;
+        self.login_failing = model.is_login_failing();
         if let Answer::Checkout(Checkout::Refused(refusal)) = answer {
             let came = matches!(input, Input::Checkout { .. });
             match refusal {
@@ -50,8 +50,10 @@ impl Rule for Refusals {
                 panic!("refusals: {client} was queued already");
             }
             Action::Refuse(_, _, Refusal::LoginFailing) => {
-                assert!(model.is_retry_pause(), "refusals: no login failed");
-                assert_eq!(model.total(), 0, "refusals: there are servers");
+                assert!(
+                    model.is_login_failing(),
+                    "refusals: no login failed, or there are servers"
+                );
             }
             Action::Refuse(_, _, Refusal::Timeout)
             | Action::Open(_)
@@ -78,7 +80,7 @@ impl Rule for Refusals {
                 );
             }
             Input::Failed(_) => {
-                let hopeless = model.is_retry_pause() && model.total() == 0;
+                let hopeless = model.is_login_failing();
                 assert!(
                     !hopeless || model.queue.is_empty(),
                     "refusals: left waiting"

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pgweir_pool::driver::{Message, SharedPool};
+use pgweir_pool::driver::{Draining, Message, SharedPool};
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::{Delivery, Home, Server};
 use pgweir_pool::upstream::Upstream;
@@ -18,8 +18,14 @@ impl World {
     /// The pooler shuts down.
     pub(super) fn drain(&mut self) {
         self.log.count("drain");
+        let draining = match self.rng.aside().one_in(3) {
+            true => Draining::Waiters,
+            false => Draining::Clients,
+        };
+        // A pooler that shuts down is not suspended any more.
+        self.resume();
         for at in 0..self.options.workers {
-            self.errand(|outbox, _, _| outbox.send(WorkerId(at), Message::Drain));
+            self.errand(|outbox, _, _| outbox.send(WorkerId(at), Message::Drain(draining)));
         }
     }
 

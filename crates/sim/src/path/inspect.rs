@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgweir_pool::budget::Group;
-use pgweir_pool::driver::{Driver, Message, SharedPool};
+use pgweir_pool::driver::{Draining, Driver, Message, SharedPool};
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
 use pgweir_pool::pool::Place;
 use pgweir_pool::time::Time;
@@ -21,6 +21,8 @@ impl World {
         self.check_sessions();
         self.check_parked();
         self.check_queues();
+        self.check_still();
+        self.check_paused();
     }
 
     fn check_sessions(&mut self) {
@@ -35,9 +37,14 @@ impl World {
                 if self.options.rejects {
                     reject::holds(client.account, client.session.hold());
                 }
-                if *draining {
-                    let (waits, hold) = (client.session.place().is_some(), client.session.hold());
-                    punctual::leaves(client.account, waits, hold, unsent);
+                let waits = client.session.place().is_some();
+                match draining {
+                    Some(Draining::Clients) => {
+                        let hold = client.session.hold();
+                        punctual::leaves(client.account, waits, hold, unsent);
+                    }
+                    Some(Draining::Waiters) => punctual::has_no_wait(client.account, waits),
+                    None => {}
                 }
                 if told {
                     let is_current = Arc::ptr_eq(&client.policy, &client.pool.policy());

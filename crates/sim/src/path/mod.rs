@@ -10,6 +10,7 @@
 //! * `program`, `client`, `direct`: the clients, with and without a pooler.
 //! * `shell`, `workers`, `control`: what the proxy does around the drivers, on one thread, as any number of
 //!   threads could.
+//! * `halts`: what an administrator stops.
 //! * `tables`: what changes behind everybody's back.
 //! * `crossings`: what makes a message speak of the past while it is under way.
 //! * `check`, `inspect`: the rules, and what they are fed with after each event and at the end.
@@ -19,6 +20,7 @@ mod client;
 mod control;
 mod crossings;
 mod direct;
+mod halts;
 mod held;
 mod inspect;
 mod names;
@@ -339,7 +341,7 @@ impl World {
 
     fn disturb(&mut self) {
         if !self.faulty {
-            return;
+            return self.go_on();
         }
         let faults = self.options.faults.clone();
         let clients: Vec<_> = self.clients.keys().copied().collect();
@@ -381,6 +383,9 @@ impl World {
         }
         if self.rng.happens(faults.reload) {
             self.reload();
+        }
+        if self.rng.aside().happens(faults.halts) {
+            self.halt();
         }
         if self.rng.aside().happens(faults.alters) {
             self.alter();

@@ -42,6 +42,7 @@ pub(super) fn farewell_name(why: Farewell) -> &'static str {
         Farewell::Overdue(Overdue::Pin(_)) => "overdue: pin",
         Farewell::Shutdown => "end: shutdown",
         Farewell::Administrator => "end: administrator",
+        Farewell::Suspension => "end: suspension",
         Farewell::Unwatched => "end: server not heard",
     }
 }

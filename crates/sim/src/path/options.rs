@@ -131,6 +131,8 @@ pub(super) struct Faults {
     pub(super) reload: Chance,
     /// Each time something may happen: tables change.
     pub(super) alters: Chance,
+    /// Each time something may happen: an administrator stops something.
+    pub(super) halts: Chance,
     /// Of each cancel request: PostgreSQL does not confirm it, and it arrives later.
     pub(super) cancel_late: Chance,
     /// Of each login: the server answers nothing that the pooler asks, for long.
@@ -304,6 +306,7 @@ impl Faults {
             deaf: Chance::draw(rng, 20),
             reload: Chance::draw(rng, 100),
             alters: alters(rng),
+            halts: halts(rng),
             cancel_late: Chance::draw(rng, 500),
             mute: if rng.one_in(12) {
                 Chance::draw(rng, 200)
@@ -313,6 +316,19 @@ impl Faults {
             own_slow: Spread::draw(rng, 1, 5_000),
             reports_at_once: rng.one_in(3),
         }
+    }
+}
+
+/// In a quarter of all seeds.
+fn halts(rng: &mut Rng) -> Chance {
+    let mut own = rng.aside();
+    own.next();
+    if own.one_in(4) {
+        Chance {
+            permille: u16::try_from(own.between(50, 400)).expect("in thousandths"),
+        }
+    } else {
+        Chance::NEVER
     }
 }
 

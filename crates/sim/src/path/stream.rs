@@ -48,6 +48,8 @@ struct Pipe {
     capacity: usize,
     /// The writer was told that there is no room.
     starved: bool,
+    /// Bytes that were written, and read, so far.
+    moved: (u64, u64),
     ending: Ending,
     reader_gone: bool,
     delivery_due: bool,
@@ -99,6 +101,7 @@ impl Net {
                 arrived: VecDeque::new(),
                 capacity,
                 starved: false,
+                moved: (0, 0),
                 ending: Ending::Open,
                 reader_gone: false,
                 delivery_due: false,
@@ -113,6 +116,12 @@ impl Net {
             owed: Vec::new(),
         };
         (end(id), end(id + 1))
+    }
+
+    /// Bytes that an end has read and written so far.
+    pub(super) fn moved(&self, end: EndId) -> u64 {
+        let net = self.0.borrow();
+        net.pipes[end].moved.0 + net.pipes[end ^ 1].moved.1
     }
 
     /// What has to be scheduled since the last call.
@@ -250,6 +259,7 @@ impl End {
         piece(&front[..in_front]);
         piece(&back[..len - in_front]);
         pipe.arrived.drain(..len);
+        pipe.moved.1 += len as u64;
         // Linux tells a writer when a third of the room is free.
         let used = pipe.arrived.len() + pipe.transit.len();
         if pipe.starved && used * 3 <= pipe.capacity * 2 {
@@ -307,6 +317,7 @@ impl Write for End {
             return Err(ErrorKind::WouldBlock.into());
         }
         pipe.transit.extend(&bytes[..len]);
+        pipe.moved.0 += len as u64;
         net.on_its_way(self.id);
         Ok(len)
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::{
-    Client, Driver, Farewell, Message, Order, Outbox, Peer, Readiness, SharedPool,
+    Client, Draining, Driver, Farewell, Message, Order, Outbox, Peer, Readiness, SharedPool,
 };
 use pgweir_pool::id::{ClientId, ClientRef, ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
@@ -22,6 +22,7 @@ use pgweir_pool::session::{End as Ending, FirstWords, Session};
 use pgweir_pool::time::Time;
 
 use super::check::{bounded, isolation, punctual, queue};
+use super::halts::Stills;
 use super::inspect::Cleaned;
 use super::names::{ending_name, farewell_name, wording};
 use super::options::Options;
@@ -54,7 +55,9 @@ pub(super) struct Workers {
     /// Drivers or pools were told something since they were inspected.
     pub(super) touched: bool,
     /// Workers that were told of the shutdown.
-    pub(super) draining: Vec<bool>,
+    pub(super) draining: Vec<Option<Draining>>,
+    /// What is still while all workers are suspended.
+    pub(super) stills: Option<Stills>,
     /// How many more clients may leave each worker for another before its next sweep.
     relief: Vec<u32>,
     /// Since when servers are cleaned.
@@ -85,7 +88,8 @@ impl Workers {
             permits: BTreeMap::new(),
             fetched: Vec::new(),
             touched: false,
-            draining: vec![false; usize::from(options.workers)],
+            draining: vec![None; usize::from(options.workers)],
+            stills: None,
             relief: vec![0; usize::from(options.workers)],
             cleaned: Cleaned::new(),
             defaults: Arc::new(defaults),
@@ -193,7 +197,9 @@ impl World {
                 self.skipped.insert(asks);
             }
         }
-        self.workers.draining[to] |= matches!(message, Message::Drain);
+        if let Message::Drain(draining) = message {
+            self.workers.draining[to] = Some(draining);
+        }
         let worker = WorkerId(u16::try_from(to).expect("few workers"));
         self.input(worker, |driver, now| driver.message(now, message));
     }
@@ -208,7 +214,9 @@ impl World {
         let relief = relief.filter(|&(to, _)| to != worker);
         self.workers.relief[worker.index()] = relief.map_or(0, |(_, quota)| quota);
         self.input(worker, |driver, now| driver.sweep(now, relief));
-        self.check_swept(worker, self.workers.woken[worker.index()]);
+        if self.workers.stills.is_none() {
+            self.check_swept(worker, self.workers.woken[worker.index()]);
+        }
         self.schedule(self.options.sweep, Event::Sweep(worker));
     }
 
@@ -258,7 +266,7 @@ impl World {
     }
 
     /// A worker takes something that comes after all events.
-    fn input(&mut self, worker: WorkerId, input: impl FnOnce(&mut Driver<Plant>, Time)) {
+    pub(super) fn input(&mut self, worker: WorkerId, input: impl FnOnce(&mut Driver<Plant>, Time)) {
         self.take_fetched(worker);
         self.workers.handles = Some(worker);
         self.wake(worker, input);
@@ -379,7 +387,7 @@ impl World {
             }
             Note::Farewell(why) => {
                 self.log.count(farewell_name(why));
-                let is_told = self.workers.draining.contains(&true);
+                let is_told = self.workers.draining.iter().any(Option::is_some);
                 punctual::shuts_down(why == Farewell::Shutdown, is_told);
             }
             Note::Closed(reason) => self.log.count(reason.map_or("close: lost", close_name)),

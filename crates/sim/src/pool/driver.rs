@@ -159,6 +159,10 @@ impl World {
         if faulty && (self.outage || self.rng.happens(self.options.login_fails)) {
             self.tell(at, Input::Failed(server));
             self.gone(at, server);
+            if self.sites[at].watch.model.paused {
+                // PostgreSQL may be stopped: whoever waits is greeted after the pause.
+                return;
+            }
             for (client, _) in std::mem::take(&mut self.sites[at].greeting) {
                 self.turn_away(client);
             }

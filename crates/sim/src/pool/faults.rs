@@ -44,6 +44,15 @@ impl World {
         if self.rng.happens(self.options.warm_again) {
             self.tell(at, Input::Warm);
         }
+        if self.rng.aside().happens(self.options.pause) {
+            let is_paused = self.sites[at].watch.model.paused;
+            let input = if is_paused {
+                Input::Resume
+            } else {
+                Input::Pause
+            };
+            self.tell(at, input);
+        }
         let pause = self.rng.duration(self.options.disturb);
         self.schedule(pause, Event::Disturb);
     }
@@ -51,6 +60,9 @@ impl World {
     /// The faults stop; from here on everyone must be served.
     pub(super) fn calm_down(&mut self) {
         self.outage = false;
+        for at in 0..self.sites.len() {
+            self.tell(at, Input::Resume);
+        }
         let options = &self.options;
         // What one transaction of a pool without servers may take: two sweeps until a rival is
         // asked and another pool was served first, its transaction, its goodbye, a permit, a login.

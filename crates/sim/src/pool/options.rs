@@ -62,6 +62,8 @@ pub(super) struct Options {
     pub(super) reconfigure: Chance,
     pub(super) change_limit: Chance,
     pub(super) warm_again: Chance,
+    /// A pool is paused, or resumed.
+    pub(super) pause: Chance,
 }
 
 /// A slow login takes up to so long.
@@ -136,6 +138,7 @@ impl Options {
             reconfigure: Chance::draw(rng, 400),
             change_limit: Chance::draw(rng, 300),
             warm_again: Chance::draw(rng, 300),
+            pause: Chance::draw(&mut rng.aside(), 300),
         }
     }
 }

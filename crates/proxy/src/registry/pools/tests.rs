@@ -9,7 +9,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{POOLS_MAX, UNCONFIRMED_MAX};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
-use crate::snapshot::{readiness, take};
+use crate::snapshot::{self, Extent, readiness};
 use crate::texts::ClientError;
 use crate::world::{World, world};
 
@@ -39,6 +39,11 @@ fn sweep(world: &World) {
     for second in 0..2 {
         world.registry.forget_unused(Time(second * 1_000_000));
     }
+}
+
+/// What page and metrics show.
+fn take(registry: &Registry) -> Snapshot {
+    snapshot::take(registry, Extent::Page)
 }
 
 #[test]

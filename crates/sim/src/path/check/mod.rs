@@ -10,5 +10,6 @@ pub(super) mod punctual;
 pub(super) mod queue;
 pub(super) mod reject;
 pub(super) mod rest;
+pub(super) mod still;
 pub(super) mod tables;
 pub(super) mod transparent;

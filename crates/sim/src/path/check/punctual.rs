@@ -68,6 +68,14 @@ pub(in crate::path) fn leaves(client: u64, waits: bool, hold: Option<Hold>, unse
     );
 }
 
+/// A client of a worker that was told to let nobody wait for a server any more waits, or not.
+pub(in crate::path) fn has_no_wait(client: u64, waits: bool) {
+    assert!(
+        !waits,
+        "punctual: c{client} waits for a server, and the pooler gives none any more"
+    );
+}
+
 /// A session ends because the pooler shuts down; whether a worker was told that it does.
 pub(in crate::path) fn shuts_down(is_shutdown: bool, is_told: bool) {
     assert!(
