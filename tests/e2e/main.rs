@@ -16,6 +16,7 @@ mod auth;
 mod before_login;
 mod cancel;
 mod command_line;
+mod console;
 mod crowd;
 mod databases;
 mod departures;

@@ -89,6 +89,8 @@ pub enum Answer {
     Pid,
     /// False.
     No,
+    /// No row.
+    Nothing,
 }
 
 /// Who is at the other end of a session.

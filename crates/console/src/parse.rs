@@ -22,21 +22,23 @@ pub fn parse(text: &str) -> Result<Command, Problem> {
     if words.is_over() {
         return Ok(Command::Empty);
     }
-    if words.have_parameters() {
-        return Err(Problem::Parameters);
-    }
     let invalid = |usage| Problem::Invalid {
         text: beginning(text),
         usage,
     };
     let first = words.word().ok_or_else(|| invalid(None))?;
+    if first == "select"
+        && let Some(fixed) = driver::select(&mut words.clone())
+    {
+        return Ok(fixed);
+    }
+    if words.have_parameters() {
+        return Err(Problem::Parameters);
+    }
     if first == "show" {
         return show::show(&mut words, text);
     }
     if first == "select" {
-        if let Some(fixed) = driver::select(&mut words.clone()) {
-            return Ok(fixed);
-        }
         return show::show(&mut words, text);
     }
     if let Some(command) = driver::command(&first, &mut words.clone()) {

@@ -137,9 +137,9 @@ impl Rows {
         Self(Box::new(sorted.into_iter().skip(offset).take(limit)))
     }
 
-    /// One row.
-    pub fn one(row: Row) -> Self {
-        Self(Box::new(std::iter::once(row)))
+    /// A row, or none.
+    pub(crate) fn few(row: Option<Row>) -> Self {
+        Self(Box::new(row.into_iter()))
     }
 }
 

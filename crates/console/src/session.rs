@@ -122,10 +122,14 @@ impl Session {
             return Step::Next;
         }
         match kind {
-            frontend::QUERY => match text(frontend::query_text(body)) {
-                Ok(text) => self.query(text, out),
-                Err(fault) => self.fault(fault, out),
-            },
+            frontend::QUERY => {
+                // Whatever goes wrong from here on, the client may go on behind it.
+                self.simple = Some(VecDeque::new());
+                match text(frontend::query_text(body)) {
+                    Ok(text) => self.query(text, out),
+                    Err(fault) => self.fault(fault, out),
+                }
+            }
             frontend::SYNC => {
                 self.skipping = false;
                 if !self.in_block {
@@ -272,7 +276,8 @@ impl Session {
                 return Some(Step::Order(order));
             }
             Command::Fixed(fixed) => {
-                running.rows = Some(Rows::one(vec![self.fixed(&fixed)]));
+                let row = self.fixed(&fixed).map(|cell| vec![cell]);
+                running.rows = Some(Rows::few(row));
                 self.running = Some(running);
                 return Some(self.more(out));
             }
@@ -329,9 +334,9 @@ impl Session {
         }
     }
 
-    fn fixed(&self, fixed: &Fixed) -> Cell {
+    fn fixed(&self, fixed: &Fixed) -> Option<Cell> {
         let identity = &self.identity;
-        match fixed.answer {
+        Some(match fixed.answer {
             Answer::Number(number) => Cell::number(number),
             Answer::Text(text) => Cell::from(text),
             Answer::ServerVersion => Cell::from(greeting::server_version(identity)),
@@ -340,7 +345,8 @@ impl Session {
             Answer::User => Cell::from(identity.user.clone()),
             Answer::Pid => Cell::from(identity.pid),
             Answer::No => Cell::from(false),
-        }
+            Answer::Nothing => return None,
+        })
     }
 
     fn notice(&self, message: &str, detail: Option<&str>, out: &mut Vec<u8>) {
@@ -434,7 +440,8 @@ fn columns(command: &Command) -> Vec<Described> {
                 | Answer::ServerVersion
                 | Answer::Version
                 | Answer::Database
-                | Answer::User => ColumnType::Text,
+                | Answer::User
+                | Answer::Nothing => ColumnType::Text,
             },
         }],
         Command::Help

@@ -81,6 +81,8 @@ pub enum ColumnType {
     Numeric,
     /// `bool`.
     Bool,
+    /// `bytea`.
+    Bytes,
 }
 
 impl ColumnType {
@@ -92,6 +94,7 @@ impl ColumnType {
             Self::Int8 => 20,
             Self::Numeric => 1700,
             Self::Bool => 16,
+            Self::Bytes => 17,
         }
     }
 
@@ -101,7 +104,7 @@ impl ColumnType {
             Self::Int4 => 4,
             Self::Int8 => 8,
             Self::Bool => 1,
-            Self::Text | Self::Numeric => -1,
+            Self::Text | Self::Numeric | Self::Bytes => -1,
         }
     }
 }
@@ -229,6 +232,11 @@ const fn int8(name: &'static str) -> Column {
 
 const fn numeric(name: &'static str) -> Column {
     let kind = ColumnType::Numeric;
+    Column { name, kind }
+}
+
+const fn bytes(name: &'static str) -> Column {
+    let kind = ColumnType::Bytes;
     Column { name, kind }
 }
 
@@ -411,8 +419,8 @@ const FDS: &[Column] = &[
     text("datestyle"),
     text("timezone"),
     text("password"),
-    text("scram_client_key"),
-    text("scram_server_key"),
+    bytes("scram_client_key"),
+    bytes("scram_server_key"),
 ];
 const WAITS: &[Column] = &[
     int4("client"),

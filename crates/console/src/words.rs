@@ -36,6 +36,14 @@ impl<'a> Words<'a> {
         self.tokens.next_if(|token| is_it(token.kind))
     }
 
+    /// Whether this word, which is in lower case, is among those that follow.
+    pub(crate) fn have(&self, word: &str) -> bool {
+        let mut ahead = self.tokens.clone();
+        ahead.any(|token| {
+            token.kind == TokenKind::Word && self.text(token).eq_ignore_ascii_case(word)
+        })
+    }
+
     /// Whether there is a parameter among them.
     pub(crate) fn have_parameters(&self) -> bool {
         let mut tokens = self.tokens.clone();

@@ -21,6 +21,20 @@ pub(crate) struct CancelKey {
     pub(crate) secret: CancelSecret,
 }
 
+/// A random number for a client. The caller looks whether another has it.
+///
+/// # Panics
+/// As [`CancelSecret::random`].
+pub(crate) fn random_pid() -> u32 {
+    loop {
+        // Some drivers read the number as signed, and zero means none.
+        let pid = getrandom::u32().expect("the system gives random numbers") & 0x7fff_ffff;
+        if pid != 0 {
+            return pid;
+        }
+    }
+}
+
 /// What a client has to know to cancel: as long as PostgreSQL's, 4 bytes or 32.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CancelSecret {

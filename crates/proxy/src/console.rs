@@ -27,6 +27,7 @@ use crate::consoles::Visit;
 use crate::login_end::{LoginEnd, violation};
 use crate::orders::Orders;
 use crate::registry::Registry;
+use crate::slots::Slots;
 use crate::texts::{self, ClientError};
 use crate::tls::{self, stream::MaybeTls};
 use crate::wire_io::{Inbound, ReadError, send};
@@ -114,19 +115,27 @@ impl From<ReadError> for End {
     }
 }
 
+/// What a session needs of the pooler.
+pub(crate) struct Behind<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) orders: &'a Orders,
+    /// Those who log in.
+    pub(crate) slots: &'a Slots,
+}
+
 /// Serves a session to its end.
 pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: MaybeTls<S>,
     (entry, address): (ConsoleEntry, Option<SocketAddr>),
-    registry: &Registry,
-    orders: &Orders,
+    behind: &Behind<'_>,
 ) {
+    let registry = behind.registry;
     let tls = stream.connection().map(tls::words).unwrap_or_default();
     let outcome = match registry
         .consoles
         .enter(&entry.startup, entry.role, (address, tls))
     {
-        Ok(visit) => serve(&mut stream, entry, (registry, orders, &visit)).await,
+        Ok(visit) => serve(&mut stream, entry, (behind, &visit)).await,
         Err(error) => Err(End::Told(error)),
     };
     match outcome {
@@ -145,8 +154,9 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut MaybeTls<S>,
     entry: ConsoleEntry,
-    (registry, orders, visit): (&Registry, &Orders, &Visit<'_>),
+    (behind, visit): (&Behind<'_>, &Visit<'_>),
 ) -> Result<(), End> {
+    let consoles = &behind.registry.consoles;
     let identity = Identity {
         role: entry.role,
         user: entry.startup.user,
@@ -161,7 +171,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut out = entry.out;
     greeting(&identity, secret.bytes(), &mut out);
     let mut session = Session::new(identity);
-    let mut ending = registry.consoles.ending();
+    let mut ending = consoles.ending();
     deliver(stream, &mut out).await?;
     loop {
         let (kind, body) = tokio::select! {
@@ -173,13 +183,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         step = loop {
             step = match step {
                 Step::Show(query) => {
-                    let facts = facts::gather(registry, query.table.needs()).await;
+                    let facts = facts::gather(behind, query.table.needs()).await;
                     session.show(rows(facts, &query), &mut out)
                 }
                 Step::Order(order) => {
                     deliver(stream, &mut out).await?;
                     let peer = (&mut *stream, &mut inbound);
-                    let carried_out = carry_out(peer, orders, (order, &by), visit);
+                    let carried_out = carry_out(peer, behind.orders, (order, &by), visit);
                     session.ordered(carried_out.await?, &mut out)
                 }
                 Step::More => {
@@ -189,7 +199,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 done @ (Step::Next | Step::Flush | Step::Leave) => break done,
             };
         };
-        registry.consoles.did(session.take_commands());
+        consoles.did(session.take_commands());
         if step != Step::Next || out.len() >= PIECE {
             deliver(stream, &mut out).await?;
         }

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use pgweir_console::{Averages, Role};
+use pgweir_telemetry::Snapshot;
 use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::Startup;
 use tokio::sync::{Notify, watch};
 
-use crate::clients::CancelSecret;
-use crate::registry::{Registry, random_u32};
-use crate::snapshot::{self, Extent};
+use crate::clients::{CancelSecret, random_pid};
 use crate::texts::ClientError;
 
 /// Sessions at once. Each may hold a message of 64 KiB and a piece of an answer.
@@ -91,13 +90,10 @@ impl Consoles {
             return Err(ClientError::new(SqlState::TOO_MANY_CONNECTIONS, message)
                 .hint("Close some of them; SHOW CLIENTS lists them."));
         }
-        let pid = loop {
-            // Some drivers read the number as signed, and zero means none.
-            let pid = random_u32() & 0x7fff_ffff;
-            if pid != 0 && !open.contains_key(&pid) {
-                break pid;
-            }
-        };
+        let mut pid = random_pid();
+        while open.contains_key(&pid) {
+            pid = random_pid();
+        }
         let parameters = &startup.parameters;
         let application = parameters
             .iter()
@@ -161,10 +157,9 @@ impl Consoles {
     }
 
     /// A period of the averages is over.
-    pub(crate) fn look(&self, registry: &Registry) {
-        let snapshot = snapshot::take(registry, Extent::Whole);
+    pub(crate) fn look(&self, snapshot: &Snapshot) {
         let mut averages = self.averages.lock().expect("no panic under the lock");
-        averages.look(&snapshot, self.commands());
+        averages.look(snapshot, self.commands());
     }
 
     /// Tells sessions when the pooler ends.

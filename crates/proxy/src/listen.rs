@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
 use crate::accounts;
-use crate::console;
+use crate::console::{self, Behind};
 use crate::login::{Door, Entry, LoggedIn};
 use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
@@ -219,7 +219,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 info!(user = entry.user(), peer = peer(), "console opened");
             }
             let whose = (entry, address);
-            Box::pin(console::run(stream, whose, &door.registry, &door.orders)).await;
+            let behind = Behind {
+                registry: &door.registry,
+                orders: &door.orders,
+                slots: &door.slots,
+            };
+            Box::pin(console::run(stream, whose, &behind)).await;
         }
         Ok(Entry::Client(logged_in)) => {
             if config.log.connections {

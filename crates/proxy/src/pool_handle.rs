@@ -4,7 +4,7 @@
 //! The lock is held for one decision at a time, twice per transaction, and never across I/O.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -153,6 +153,8 @@ pub(crate) struct PoolHandle {
     turns: AtomicUsize,
     settings: RwLock<Arc<Settings>>,
     stock: Mutex<Stock<Link>>,
+    /// Cancel requests for its servers that are on their way to PostgreSQL.
+    pub(crate) cancels: AtomicU32,
     /// Since when it was seen without clients.
     unused: Mutex<Option<Time>>,
 }
@@ -193,6 +195,7 @@ impl PoolHandle {
             turns: AtomicUsize::new(0),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
+            cancels: AtomicU32::new(0),
             unused: Mutex::default(),
         }
     }

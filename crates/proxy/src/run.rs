@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,13 +30,14 @@ use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::orders::{Orders, Task};
 use crate::platform::PoolRef;
-use crate::pool_handle::{Greeting, PoolHandle, Welcome};
+use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
 use crate::reload::{Reloading, SetLogLevel, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
+use crate::snapshot::{self, Extent};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
@@ -290,7 +292,8 @@ impl Control {
                     self.is_over()
                 }
                 _ = averages.tick() => {
-                    self.registry.consoles.look(&self.registry);
+                    let snapshot = snapshot::take(&self.registry, Extent::Whole);
+                    self.registry.consoles.look(&snapshot);
                     false
                 }
                 _ = unused.tick() => {
@@ -455,9 +458,12 @@ impl Control {
                 tokio::spawn(open(registry, pool, id, permit));
             }
             Errand::Cancel(target, id, home, pending) => {
+                let pool = registry.pool_by_id(pool_of(id));
                 tokio::spawn(async move {
                     let most = registry.config().cancel_wait_timeout;
+                    pool.cancels.fetch_add(1, Ordering::Relaxed);
                     let delivery = cancel::deliver(&target, most).await;
+                    pool.cancels.fetch_sub(1, Ordering::Relaxed);
                     let worker = &registry.workers[home.worker.index()];
                     worker.send(Message::CancelDone(id, home.slot, delivery));
                     drop(pending);

@@ -62,6 +62,12 @@ impl Slots {
         }
     }
 
+    /// How many there are, those who wait for PostgreSQL among them.
+    pub(crate) fn count(&self) -> usize {
+        let table = self.lock();
+        table.strangers.len() + table.aside.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("no panic under the lock")
     }

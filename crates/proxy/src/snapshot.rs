@@ -139,7 +139,7 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         reserve_max: settings.config.reserve_pool_size,
         clients,
         counts,
-        cancels: 0,
+        cancels: handle.cancels.load(Ordering::Relaxed),
         oldest_wait: counts.waiting_since.map(|since| now.since(since)),
         wait_max: settings.config.query_wait_timeout,
         login_failing: login_failure.is_some(),

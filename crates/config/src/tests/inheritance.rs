@@ -89,3 +89,35 @@ fn ignored_startup_parameters_are_in_lower_case() {
         ["extra_float_digits", "options"]
     );
 }
+
+#[test]
+fn users_of_the_console_are_listed_by_their_names_as_they_stand() {
+    let text = format!("[pgweir]\nadmin_users = \"Ann, bob,\"\nstats_users = \"\"{REST}");
+    let config = read(&text).unwrap().config;
+    assert_eq!(config.admin_users, ["Ann", "bob"]);
+    assert!(config.stats_users.is_empty());
+}
+
+#[test]
+fn settings_of_the_pooler_are_shown_as_numbers_where_they_are_numbers() {
+    let text =
+        format!("[pgweir]\nquery_wait_timeout = \"1min\"\nunix_socket_mode = \"0770\"{REST}");
+    let config = read(&text).unwrap().config;
+    for (name, value, default) in [
+        ("query_wait_timeout", "60", "120"),
+        ("max_user_connections", "0", "0"),
+        ("log_connections", "1", "1"),
+        ("unix_socket_mode", "0770", "0777"),
+        ("workers", "auto", "auto"),
+        ("auth_file", "", ""),
+        ("auth_type", "scram-sha-256", "scram-sha-256"),
+    ] {
+        let mut settings = config.globals.iter();
+        let setting = settings.find(|setting| setting.name == name).unwrap();
+        assert_eq!(
+            (&*setting.value, &*setting.default),
+            (value, default),
+            "{name}"
+        );
+    }
+}

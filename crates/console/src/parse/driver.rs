@@ -93,7 +93,8 @@ pub(super) fn command(first: &str, words: &mut Words<'_>) -> Option<Command> {
 
 /// A command about transactions.
 fn block(first: &str, words: &mut Words<'_>) -> Option<Block> {
-    let second = words.word();
+    // A savepoint's name may be in quotes.
+    let second = words.name().map(|name| name.to_ascii_lowercase());
     Some(match (first, second.as_deref()) {
         ("begin", _) | ("start", Some("transaction")) => Block::Begin,
         ("commit" | "end", None | Some("work" | "transaction")) => Block::Commit,
@@ -156,6 +157,10 @@ fn setting(name: &str) -> Option<(&'static str, Answer)> {
 
 /// What stands behind `SELECT`, if it is a question of a driver.
 pub(super) fn select(words: &mut Words<'_>) -> Option<Command> {
+    if words.have("pg_type") {
+        // Drivers look for types of extensions. The console has none.
+        return Some(fixed("oid", Answer::Nothing));
+    }
     let mut ahead = words.clone();
     let (name, answer) = match ahead.number() {
         Some(number) => {

@@ -30,6 +30,10 @@ pub(super) fn show(words: &mut Words<'_>, text: &str) -> Result<Command, Problem
         return Ok(Command::Help);
     }
     let Some(table) = Table::find(&name) else {
+        if !text.trim_start().to_ascii_lowercase().starts_with("show") {
+            // A query for PostgreSQL, as a rule.
+            return Err(invalid(None));
+        }
         let known = Table::ALL.into_iter().map(Table::word);
         let nearest = nearest(&name, known);
         let name = beginning(&name);

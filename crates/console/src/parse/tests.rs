@@ -289,6 +289,15 @@ fn what_drivers_say_by_themselves_is_understood() {
             "SELECT set_config('search_path', '', false)",
             fixed("set_config", Answer::Text("")),
         ),
+        (
+            "SAVEPOINT \"_pg3_1\"",
+            Command::Transaction(Block::Savepoint),
+        ),
+        ("RELEASE \"_pg3_1\"", Command::Transaction(Block::Release)),
+        (
+            "SELECT t.oid, typarray FROM pg_catalog.pg_type t WHERE typname = $1",
+            fixed("oid", Answer::Nothing),
+        ),
         ("RESET ALL", Command::Tidy(Tidy::Reset)),
         ("RESET SESSION AUTHORIZATION", Command::Tidy(Tidy::Reset)),
         ("DISCARD ALL", Command::Tidy(Tidy::DiscardAll)),

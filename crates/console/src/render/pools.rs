@@ -17,17 +17,16 @@ pub(super) fn pools(facts: &Facts) -> Vec<Row> {
 fn pool(pool: &PoolSnapshot) -> Row {
     let counts = &pool.counts;
     let waited = pool.oldest_wait.unwrap_or_default();
-    let canceled = pool.cancels;
     vec![
         pool.database.clone().into(),
         pool.user.clone().into(),
         pool.clients.saturating_sub(counts.waiting).into(),
         counts.waiting.into(),
-        // A request for cancelling is passed on as soon as it has come.
-        canceled.into(),
+        // A request for cancelling is passed on as soon as it has come, over a connection of its own.
+        pool.cancels.into(),
         0.into(),
-        counts.active.saturating_sub(canceled).into(),
-        canceled.into(),
+        counts.active.into(),
+        pool.cancels.into(),
         0.into(),
         counts.idle.into(),
         // Those that were idle for long count as idle, and those that are cleaned as active.

@@ -6,15 +6,15 @@ use pgweir_wire::{backend, encode};
 
 use super::{Fault, Session, Step, columns};
 use crate::answer::{self, Described, Format};
-use crate::command::Command;
+use crate::command::{Answer, Command};
 use crate::parse::parse;
 use crate::rows::Rows;
 
 /// Statements that a session keeps. Drivers keep some hundreds at most, and each is a few bytes here.
-const STATEMENTS_MAX: usize = 512;
+pub(super) const STATEMENTS_MAX: usize = 512;
 
 /// Portals that a session keeps.
-const PORTALS_MAX: usize = 64;
+pub(super) const PORTALS_MAX: usize = 64;
 
 /// Portals with rows that were not fetched yet.
 const SUSPENDED_MAX: usize = 4;
@@ -75,7 +75,9 @@ impl Session {
         let portal = name(Some(bind.portal), frontend::BIND)?;
         let statement = name(Some(bind.statement), frontend::BIND)?;
         let command = self.statement(statement)?.clone();
-        if bind.parameters_count > 0 {
+        // Whatever they are, there is no such row.
+        let is_empty = matches!(&command, Command::Fixed(fixed) if fixed.answer == Answer::Nothing);
+        if bind.parameters_count > 0 && !is_empty {
             let given = bind.parameters_count;
             let message =
                 format!("bind message supplies {given} parameters, but the console takes none");

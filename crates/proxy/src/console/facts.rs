@@ -8,6 +8,7 @@ use pgweir_console::facts::{Connection, Console, Facts, Memory, Needs, Setting, 
 use pgweir_telemetry::findings::Findings;
 use tokio::sync::oneshot;
 
+use super::Behind;
 use crate::connections::{self, ListRequest, Moment, Wanted};
 use crate::link::Server;
 use crate::mailbox::{Letter, WorkerHandle};
@@ -22,7 +23,8 @@ use crate::worker::SCRATCH_LEN;
 const FINDINGS_MAX: usize = 1000;
 
 /// Finds what a table needs.
-pub(super) async fn gather(registry: &Registry, needs: Needs) -> Facts {
+pub(super) async fn gather(behind: &Behind<'_>, needs: Needs) -> Facts {
+    let registry = behind.registry;
     let config = registry.config();
     let open = registry.consoles.open();
     let wanted = Wanted {
@@ -52,7 +54,7 @@ pub(super) async fn gather(registry: &Registry, needs: Needs) -> Facts {
             port: config.listen.port,
             sessions: u32::try_from(open.len()).expect("a few"),
             commands: registry.consoles.commands(),
-            logins: 0,
+            logins: u32::try_from(behind.slots.count()).expect("a few thousand"),
             memory: Memory {
                 client: size_of::<Client>(),
                 server: size_of::<Server>(),

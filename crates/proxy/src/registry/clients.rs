@@ -10,9 +10,9 @@ use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::{Errand, Registry, random_u32};
+use super::{Errand, Registry};
 use crate::admin;
-use crate::clients::{CancelKey, CancelSecret};
+use crate::clients::{CancelKey, CancelSecret, random_pid};
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
@@ -42,9 +42,8 @@ impl Registry {
         };
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let key = loop {
-            // Some drivers read the number as signed, and zero means none.
-            let pid = random_u32() & 0x7fff_ffff;
-            if pid != 0 && !clients.has_pid(pid) {
+            let pid = random_pid();
+            if !clients.has_pid(pid) {
                 let secret = CancelSecret::random(minor);
                 break CancelKey { pid, secret };
             }

@@ -3,14 +3,9 @@ use pgweir_telemetry::postgres::Sight;
 use pgweir_telemetry::snapshot::SHOWN_MAX;
 use pgweir_wire::sqlstate::SqlState;
 
-use super::{Extent, readiness};
+use super::{Extent, readiness, take};
 use crate::texts::ClientError;
 use crate::world::world;
-
-/// What page and metrics show.
-fn take(registry: &crate::registry::Registry) -> pgweir_telemetry::Snapshot {
-    super::take(registry, Extent::Page)
-}
 
 #[test]
 fn what_a_pool_counted_is_taken_with_its_settings() {
@@ -19,7 +14,7 @@ fn what_a_pool_counted_is_taken_with_its_settings() {
     world.pool.with(|shared| {
         shared.totals.queries = 4;
     });
-    let snapshot = take(&world.registry);
+    let snapshot = take(&world.registry, Extent::Page);
     assert_eq!(snapshot.errors, [("53300".to_owned(), 1)]);
     assert_eq!(snapshot.user_servers_max, Some(7));
     let pool = &snapshot.pools[0];
@@ -40,7 +35,7 @@ fn beyond_the_bound_pools_are_summed_up() {
         let user = format!("user{user}");
         world.registry.pool(database.clone(), "app", &user).unwrap();
     }
-    let snapshot = take(&world.registry);
+    let snapshot = take(&world.registry, Extent::Page);
     assert_eq!(snapshot.pools_count, SHOWN_MAX + 6);
     assert_eq!(snapshot.pools.len(), SHOWN_MAX + 1);
     assert_eq!(&*snapshot.pools[SHOWN_MAX].database, OTHER);
@@ -54,22 +49,22 @@ fn a_look_at_readiness_is_that_of_a_snapshot_and_opens_no_server() {
     *world.pool.login_error.lock().unwrap() = Some(error);
     let seen = readiness(&world.registry);
     assert!(seen.is_cut_off());
-    assert_eq!(seen, take(&world.registry).readiness);
+    assert_eq!(seen, take(&world.registry, Extent::Page).readiness);
     assert_eq!(world.opened(), 0);
 }
 
 #[test]
 fn every_postgres_of_the_configuration_is_there_from_the_start() {
-    let off = take(&world("http_listen = \"off\"").registry).postgres;
+    let off = take(&world("http_listen = \"off\"").registry, Extent::Page).postgres;
     let [postgres] = &off[..] else {
         panic!("{off:?}")
     };
     assert_eq!(&*postgres.server, "127.0.0.1:5432");
     assert_eq!(postgres.sight, Sight::Off, "nothing shows it: HTTP is off");
     let settings = "http_listen = \"127.0.0.1:1\"";
-    let on = take(&world(settings).registry).postgres;
+    let on = take(&world(settings).registry, Extent::Page).postgres;
     assert_eq!(on[0].sight, Sight::Away);
     let settings = format!("{settings}\nprobe_interval = 0");
-    let off = take(&world(&settings).registry).postgres;
+    let off = take(&world(&settings).registry, Extent::Page).postgres;
     assert_eq!(off[0].sight, Sight::Off);
 }

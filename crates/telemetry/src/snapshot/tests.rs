@@ -22,7 +22,7 @@ pub(crate) fn quiet() -> Snapshot {
         mode: LiveMode::Session,
         pool_size: Some(50),
         pool_size_min: 0,
-        lifetime: std::time::Duration::ZERO,
+        lifetime: Duration::ZERO,
         clients_max: None,
         clients: 0,
         disabled: false,

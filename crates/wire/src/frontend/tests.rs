@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{bind_statement, parse_name, password, sasl_initial, target};
+use super::{bind, bind_statement, execute, parse_name, password, sasl_initial, target};
 use crate::encode;
 use crate::frame::HEADER_LEN;
 
@@ -82,8 +82,19 @@ proptest! {
         prop_assert_eq!(password(&answer), Some(name.as_bytes()));
         let initial = body(|out| encode::sasl_initial_response(out, &name, &data));
         prop_assert_eq!(sasl_initial(&initial), Some((name.as_bytes(), Some(&data[..]))));
+        let executed = body(|out| encode::execute(out, &name));
+        prop_assert_eq!(execute(&executed), Some((name.as_bytes(), 0)));
+        let bound = body(|out| encode::bind(out, &name, "s"));
+        let read = bind(&bound).unwrap();
+        prop_assert_eq!((read.portal, read.statement), (name.as_bytes(), &b"s"[..]));
+        prop_assert_eq!((read.parameters_count, read.result_formats().count()), (0, 0));
+        let valued = body(|out| encode::bind_text(out, &[&data[..], b""]));
+        prop_assert_eq!(bind(&valued).map(|it| it.parameters_count), Some(2));
         for (whole, read) in [
-            (&close, (|b| target(b).is_some()) as fn(&[u8]) -> bool),
+            (&executed, (|b| execute(b).is_some()) as fn(&[u8]) -> bool),
+            (&bound, |b| bind(b).is_some()),
+            (&valued, |b| bind(b).is_some()),
+            (&close, |b| target(b).is_some()),
             (&answer, |b| password(b).is_some()),
             (&initial, |b| sasl_initial(b).is_some()),
         ] {
@@ -98,6 +109,10 @@ proptest! {
         parse_name(&bytes);
         bind_statement(&bytes);
         target(&bytes);
+        if let Some(bind) = bind(&bytes) {
+            bind.result_formats().for_each(drop);
+        }
+        execute(&bytes);
         sasl_initial(&bytes);
         password(&bytes);
     }

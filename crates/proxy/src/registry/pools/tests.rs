@@ -9,7 +9,7 @@ use pgweir_wire::sqlstate::SqlState;
 use super::{POOLS_MAX, UNCONFIRMED_MAX};
 use crate::pool_handle::{Greeting, PoolHandle, Welcome};
 use crate::registry::Registry;
-use crate::snapshot::{self, Extent, readiness};
+use crate::snapshot::{Extent, readiness, take};
 use crate::texts::ClientError;
 use crate::world::{World, world};
 
@@ -39,11 +39,6 @@ fn sweep(world: &World) {
     for second in 0..2 {
         world.registry.forget_unused(Time(second * 1_000_000));
     }
-}
-
-/// What page and metrics show.
-fn take(registry: &Registry) -> Snapshot {
-    snapshot::take(registry, Extent::Page)
 }
 
 #[test]
@@ -93,7 +88,7 @@ fn a_replication_connection_is_counted_with_the_pool_of_its_names_and_keeps_it()
         stock.totals.queries = 3;
         stock.core.client_in(Time(0));
     });
-    assert_eq!(of(&take(&world.registry)), [(1, Some(50), 3)]);
+    assert_eq!(of(&take(&world.registry, Extent::Page)), [(1, Some(50), 3)]);
     drop(pool);
     sweep(&world);
     assert_eq!(names(&world), ["app", "auto", "auto"]);
@@ -103,7 +98,7 @@ fn a_replication_connection_is_counted_with_the_pool_of_its_names_and_keeps_it()
     // It goes at once, and what it did is its base's, which has not been unused for long.
     world.registry.forget_unused(Time(2_000_000));
     assert_eq!(names(&world), ["app", "auto"]);
-    assert_eq!(of(&take(&world.registry)), [(0, Some(50), 3)]);
+    assert_eq!(of(&take(&world.registry, Extent::Page)), [(0, Some(50), 3)]);
     world.registry.forget_unused(Time(2_000_000));
     assert_eq!(names(&world), ["app"]);
 }
@@ -115,7 +110,7 @@ fn a_replication_connection_that_is_refused_makes_nobody_unready() {
     let error = ClientError::new(SqlState::CANNOT_CONNECT_NOW, "no");
     *refused.unwrap().login_error.lock().unwrap() = Some(error);
     assert!(readiness(&world.registry).is_ready());
-    assert!(take(&world.registry).readiness.is_ready());
+    assert!(take(&world.registry, Extent::Page).readiness.is_ready());
 }
 
 #[test]
