@@ -38,6 +38,7 @@ mod nonsense_clients;
 mod nonsense_servers;
 mod oauth;
 mod pam;
+mod pgbouncer_ini;
 mod pins;
 mod pipelines;
 mod prepared;

@@ -142,6 +142,30 @@ impl Pooler {
         })
     }
 
+    /// Starts it as PgBouncer is started, with the text of a `pgbouncer.ini` for its folder and port.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_with_ini(text: impl Fn(&Path, u16) -> String) -> Self {
+        Self::launch(|folder, port| {
+            let file = folder.join(INI_FILE);
+            fs::write(&file, text(folder, port)).expect("the configuration can be written");
+            let mut command = pgweir();
+            command.arg(file);
+            command
+        })
+    }
+
+    /// Replaces its `pgbouncer.ini` and has it read again; returns when it has.
+    ///
+    /// # Panics
+    /// If it does not say so.
+    #[track_caller]
+    pub fn reload_ini(&self, text: &str) {
+        self.replace(INI_FILE, text);
+    }
+
     #[track_caller]
     fn launch(command: impl Fn(&Path, u16) -> Command) -> Self {
         let name = format!("pgweir-e2e-{}", random_hex(6).expect("random bytes"));
@@ -253,10 +277,15 @@ impl Pooler {
     /// If it does not say so.
     #[track_caller]
     pub fn reload(&self, config: &Config) {
+        let config = config.clone().set("listen_port", self.port);
+        self.replace(CONFIG_FILE, &config.text());
+    }
+
+    #[track_caller]
+    fn replace(&self, file: &str, text: &str) {
         let done = || self.logged("configuration reloaded") + self.logged("reload failed");
         let before = done();
-        let config = config.clone().set("listen_port", self.port);
-        fs::write(self.folder.join(CONFIG_FILE), config.text()).expect("it can be written");
+        fs::write(self.folder.join(file), text).expect("it can be written");
         self.signal(Signal::HUP);
         eventually("the pooler has reloaded", || {
             (done() > before).then_some(())
@@ -359,6 +388,7 @@ fn tail(log: &str) -> String {
 }
 
 const CONFIG_FILE: &str = "pgweir.toml";
+const INI_FILE: &str = "pgbouncer.ini";
 const LOG_FILE: &str = "log";
 const PORT_ATTEMPTS: u32 = 5;
 /// Variables that change what `pgweir` does.

@@ -45,6 +45,7 @@ pub(crate) const TOP_LEVEL: &str = "\
 Examples:
   pgweir demo
   pgweir serve /etc/pgweir.toml
+  pgweir /etc/pgbouncer/pgbouncer.ini
   pgweir top
   pgweir plan fleet.toml
 

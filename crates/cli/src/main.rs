@@ -7,11 +7,13 @@ mod check;
 mod demo;
 mod exit;
 mod fleet;
+mod import;
 mod interrupt;
 mod load;
 mod log;
 mod mistakes;
 mod output;
+mod pgbouncer;
 mod plan;
 mod render;
 mod serve;
@@ -32,17 +34,23 @@ use exit::{Exit, TOP_LEVEL};
     name = "pgweir",
     version,
     after_help = TOP_LEVEL,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    // As getopt_long, which PgBouncer reads its line with.
+    infer_long_args = true
 )]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    line: pgbouncer::Line,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Options),
     Check(check::Options),
+    Import(import::Options),
     Plan(plan::Options),
     Render(render::Options),
     Top(top::Options),
@@ -54,15 +62,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match &Arguments::parse().command {
-        Command::Serve(options) => serve::run(options),
-        Command::Check(options) => check::run(options),
-        Command::Plan(options) => plan::run(options),
-        Command::Render(options) => render::run(options),
-        Command::Top(options) => top::run(options),
-        Command::Token(options) => token::run(options),
-        Command::Demo(options) => demo::run(options),
-        Command::AskPam => ask_pam(),
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        None => arguments.line.run(),
+        Some(Command::Serve(options)) => serve::run(options),
+        Some(Command::Check(options)) => check::run(options),
+        Some(Command::Import(options)) => import::run(options),
+        Some(Command::Plan(options)) => plan::run(options),
+        Some(Command::Render(options)) => render::run(options),
+        Some(Command::Top(options)) => top::run(options),
+        Some(Command::Token(options)) => token::run(options),
+        Some(Command::Demo(options)) => demo::run(options),
+        Some(Command::AskPam) => ask_pam(),
     };
     result
         .unwrap_or_else(|error| match error.downcast::<clap::Error>() {

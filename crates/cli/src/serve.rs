@@ -48,7 +48,7 @@ pub(crate) struct Options {
 
 /// How lines of the log look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// For people
     #[default]
     Text,
@@ -59,7 +59,33 @@ enum Format {
 /// Serves.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
-    let (set_level, log) = start_log(options)?;
+    let level = options.quiet.then_some("warn");
+    start(source, level, options.verbose, options.log_format, false)
+}
+
+/// Serves with the command line of PgBouncer; a log that is `silenced` stays so, whatever the file says.
+pub(crate) fn with_log(
+    source: Source,
+    silenced: Option<&'static str>,
+    verbose: u8,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    start(source, silenced, verbose, format, silenced.is_some())
+}
+
+fn start(
+    source: Source,
+    level: Option<&'static str>,
+    verbose: u8,
+    format: Format,
+    is_fixed: bool,
+) -> anyhow::Result<Exit> {
+    let directives = directives(level, verbose, env::var(LOG_VARIABLE).ok());
+    let (set_level, log) = start_log(directives, format)?;
+    let set_level = match is_fixed {
+        true => Box::new(|_: Option<&str>| {}),
+        false => set_level,
+    };
     let outcome = serve(source, set_level);
     log.flush(LAST_LINES_MAX);
     outcome
@@ -79,8 +105,7 @@ fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
 }
 
 /// Starts the log; returns what changes its level at run time, and its lines.
-fn start_log(options: &Options) -> anyhow::Result<(SetLogLevel, Queue)> {
-    let directives = directives(options, env::var(LOG_VARIABLE).ok());
+fn start_log(directives: String, format: Format) -> anyhow::Result<(SetLogLevel, Queue)> {
     let filter = filter(&directives).map_err(|why| {
         let message = format!(
             "{LOG_VARIABLE}={directives}: {why}; try info or debug, or info,pgweir_proxy=debug\n"
@@ -100,7 +125,7 @@ fn start_log(options: &Options) -> anyhow::Result<(SetLogLevel, Queue)> {
         .with_ansi(output::stderr_has_colours())
         // Without standard error, reporting an error there would panic.
         .log_internal_errors(false);
-    let lines = match options.log_format {
+    let lines = match format {
         Format::Text => lines.fmt_fields(Fields::default()).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
@@ -126,15 +151,16 @@ fn flush_at_panic(queue: Queue) {
 /// Time for the last lines, should nobody read them.
 const LAST_LINES_MAX: Duration = Duration::from_secs(1);
 
-fn directives(options: &Options, variable: Option<String>) -> String {
-    let level = match (options.quiet, options.verbose) {
-        (true, _) => "warn",
-        (false, 0) => {
+/// What the log lets through at first: `level`, or what -v or the variable says.
+fn directives(level: Option<&'static str>, verbose: u8, variable: Option<String>) -> String {
+    let level = match (level, verbose) {
+        (Some(level), _) => level,
+        (None, 0) => {
             let said = variable.filter(|text| !text.trim().is_empty());
             return said.unwrap_or_else(|| "info".to_owned());
         }
-        (false, 1) => "debug",
-        (false, _) => "trace",
+        (None, 1) => "debug",
+        (None, _) => "trace",
     };
     level.to_owned()
 }
@@ -176,8 +202,10 @@ mod tests {
     fn arguments_win_over_the_variable() {
         let level = |line: &[&str], variable: Option<&str>| {
             let line = std::iter::once("serve").chain(line.iter().copied());
-            let line = Line::try_parse_from(line).ok()?;
-            Some(directives(&line.options, variable.map(str::to_owned)))
+            let options = Line::try_parse_from(line).ok()?.options;
+            let level = options.quiet.then_some("warn");
+            let variable = variable.map(str::to_owned);
+            Some(directives(level, options.verbose, variable))
         };
         assert_eq!(level(&[], None).as_deref(), Some("info"));
         assert_eq!(level(&[], Some("error")).as_deref(), Some("error"));

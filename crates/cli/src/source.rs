@@ -11,7 +11,8 @@ use pgweir_config::Source;
 /// The argument that names the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Configuration {
-    /// Configuration file (TOML); without it, DATABASE_URL and the pool's variables count
+    /// Configuration file: TOML, or PgBouncer's form where its name ends in .ini; without it,
+    /// DATABASE_URL and the pool's variables count
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -35,7 +36,13 @@ fn source(
     variables: BTreeMap<String, String>,
 ) -> Result<Source, clap::Error> {
     if let Some(file) = file {
-        return Ok(Source::File(file));
+        let is_ini = file
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("ini"));
+        return Ok(match is_ini {
+            true => Source::Ini(file),
+            false => Source::File(file),
+        });
     }
     if !variables.contains_key("DATABASE_URL") {
         return Err(clap::Error::raw(
@@ -56,6 +63,8 @@ mod tests {
         let url = BTreeMap::from([("DATABASE_URL".to_owned(), "postgres://h/d".to_owned())]);
         let file = Some(PathBuf::from("a.toml"));
         assert!(matches!(source(file, url.clone()), Ok(Source::File(_))));
+        let file = Some(PathBuf::from("a.ini"));
+        assert!(matches!(source(file, url.clone()), Ok(Source::Ini(_))));
         assert!(matches!(source(None, url), Ok(Source::Environment(_))));
         let error = source(None, BTreeMap::new()).err().unwrap().to_string();
         assert!(error.contains("set DATABASE_URL"));

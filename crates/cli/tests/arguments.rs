@@ -30,7 +30,7 @@ fn check(mut command: Command, code: i32, words: &str) {
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     check(pgweir(&["--help"]), 0, "Exit codes:");
-    for command in ["serve", "check", "demo", "plan", "render", "top"] {
+    for command in ["serve", "check", "import", "demo", "plan", "render", "top"] {
         check(
             pgweir(&[command, "--help"]),
             0,
@@ -57,6 +57,22 @@ fn misuse_exits_with_2() {
         let line = [&["demo"], arguments.as_slice()].concat();
         check(pgweir(&line), 2, arguments[0]);
     }
+}
+
+#[test]
+fn the_command_line_of_pgbouncer_is_understood() {
+    check(pgweir(&["-V"]), 0, "pgweir ");
+    check(pgweir(&["--vers"]), 0, "pgweir ");
+    check(pgweir(&["-q", "/no/such.ini", "-v"]), 1, "/no/such.ini");
+    check(pgweir(&["--quiet"]), 2, "name a file");
+    check(
+        pgweir(&["-d", "/no/such.ini"]),
+        3,
+        "-d is not supported yet",
+    );
+    check(pgweir(&["chek"]), 2, "did you mean pgweir check?");
+    check(pgweir(&["import"]), 2, "FILE");
+    check(pgweir(&["import", "/no/such.ini"]), 3, "/no/such.ini");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::level::{Chain, Found, Level};
 use super::outside::Outside;
 use super::passfile;
 use super::passwords::{Entry, Password};
+use super::raw::Dialect;
 use super::secrets::check_name;
 use super::settings::Scope;
 use super::{
@@ -22,20 +23,23 @@ use super::{
     ServerPassword, TlsSide, User,
 };
 
-/// Reports settings that contradict each other or leave out what another one needs.
+/// Reports settings that contradict each other or leave out what another one needs. In PgBouncer's words what
+/// PgBouncer starts with is worth a warning.
 pub(super) fn check(
     config: &Config,
     global: &Level,
     databases: &[Entry<'_, Arc<Database>>],
     users: &[Entry<'_, Arc<User>>],
-    outside: &Outside<'_>,
-    problems: &mut Vec<Problem>,
+    (dialect, outside): (Dialect, &Outside<'_>),
+    (problems, warnings): (&mut Vec<Problem>, &mut Vec<Problem>),
 ) {
     let mut checker = Checker {
         config,
         global,
         outside,
+        dialect,
         problems,
+        warnings,
     };
     checker.listeners();
     checker.whole_seconds();
@@ -73,7 +77,9 @@ struct Checker<'a> {
     config: &'a Config,
     global: &'a Level,
     outside: &'a Outside<'a>,
+    dialect: Dialect,
     problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
 }
 
 impl Checker<'_> {
@@ -204,7 +210,9 @@ impl Checker<'_> {
             return;
         }
         let listen = &self.config.listen;
-        let message = match &database.value.server {
+        let of = &database.value;
+        let servers = std::iter::once(&of.server).chain(&of.other_servers);
+        let messages = servers.map(|server| match server {
             ServerAddress::Unix(path) => {
                 let own = listen.unix_socket_dir.as_ref();
                 let own = own.map(|dir| dir.join(format!(".s.PGSQL.{}", listen.port)));
@@ -219,8 +227,8 @@ impl Checker<'_> {
                 }
                 other => other,
             },
-        };
-        if let Err(message) = message {
+        });
+        if let Some(message) = messages.filter_map(Result::err).next() {
             self.at(&chain, &host, message);
         }
     }
@@ -244,7 +252,7 @@ impl Checker<'_> {
                     found.setting.name_in(scope),
                     found.origin
                 );
-                self.at(&chain, &min, message);
+                self.unserved(min.problem(chain.key("min_pool_size"), message));
             }
         }
     }
@@ -286,7 +294,7 @@ impl Checker<'_> {
                     "{why} to log in to PostgreSQL with; add password here (\"\" where PostgreSQL \
                      asks for none)"
                 );
-                self.at(&chain, &user, message);
+                self.unserved(user.problem(chain.key("user"), message));
             }
             (Password::NotGiven | Password::Empty | Password::Broken | Password::Set(_), _) => {}
         }
@@ -351,7 +359,7 @@ impl Checker<'_> {
                 (Ok(()), Some(Password::Set(Secret::Scram(_)))) => {
                     let message = "has only a SCRAM verifier, which lets nobody into PostgreSQL; give \
                                    the user its plain password";
-                    self.at(chain, &user, message.to_owned());
+                    self.unserved(user.problem(chain.key("auth_user"), message.to_owned()));
                 }
                 (Ok(()), _) => {}
             }
@@ -368,7 +376,7 @@ impl Checker<'_> {
             && !is_known(&name)
         {
             let message = "names a database that has no section; add [databases] for it".to_owned();
-            self.at(chain, &dbname, message);
+            self.unserved(dbname.problem(chain.key("auth_dbname"), message));
         }
     }
 
@@ -405,12 +413,21 @@ impl Checker<'_> {
             Password::Set(_) | Password::Broken => return,
         };
         let key = key_of(&user.level.path, "password");
-        self.report(&user.password.origin, &key, message);
+        self.unserved(Problem::new(&user.password.origin, key, message));
     }
 
     /// Reports a problem of the configuration as a whole.
     fn missing(&mut self, message: &str) {
-        self.report(&self.global.origin.clone(), "", message.to_owned());
+        let problem = Problem::new(&self.global.origin, "", message);
+        self.unserved(problem);
+    }
+
+    /// Reports that somebody is not served by a configuration that is fine otherwise.
+    fn unserved(&mut self, problem: Problem) {
+        match self.dialect {
+            Dialect::Pgweir => self.problems.push(problem),
+            Dialect::PgBouncer => self.warnings.push(problem),
+        }
     }
 
     /// Reports a problem with a value, where it was given.
@@ -445,8 +462,6 @@ fn check_host(host: &str) -> Result<(), String> {
         "must name a host or the folder of a unix socket"
     } else if host.contains("://") || host.find('@').is_some_and(|at| at > 0) {
         "is a URL; give the name of the host alone, and port, user, password and dbname as settings"
-    } else if host.contains(',') {
-        "lists several hosts, which is not supported yet; name one"
     } else if host.starts_with('@') {
         "names an abstract socket, which is not supported yet"
     } else if host.starts_with('[') {

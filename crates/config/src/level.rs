@@ -8,6 +8,7 @@ use std::time::Duration;
 use pgweir_settings::text::key_of;
 use pgweir_settings::{Origin, Problem, Section, Value};
 
+use super::pgbouncer;
 use super::settings::{self, Scope, Setting};
 use super::value::{Kind, Parsed, shown_text};
 
@@ -41,7 +42,10 @@ impl Level {
             let key = key_of(path, name);
             let origin = given.origin.clone();
             let Some(setting) = settings::find(scope, name) else {
-                problems.push(settings::unknown(scope, name, &origin, key));
+                problems.push(match pgbouncer::meaningless(scope, name) {
+                    Some(why) => Problem::new(&origin, key, format!("{why}; remove it")),
+                    None => settings::unknown(scope, name, &origin, key),
+                });
                 continue;
             };
             if values.contains_key(setting.name) {

@@ -14,6 +14,8 @@ mod env;
 pub mod hba;
 mod http;
 pub mod ident;
+pub mod import;
+pub mod ini;
 mod ldap;
 mod level;
 mod listen;
@@ -27,7 +29,9 @@ mod outside;
 pub mod passfile;
 mod passwords;
 mod pattern;
+pub mod pgbouncer;
 mod pool;
+pub mod process;
 pub mod raw;
 mod records;
 pub mod reload;
@@ -47,7 +51,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +90,8 @@ use raw::Raw;
 pub enum Source {
     /// A TOML file.
     File(PathBuf),
+    /// A file in PgBouncer's form.
+    Ini(PathBuf),
     /// `DATABASE_URL` and the pool's variables, by name.
     Environment(BTreeMap<String, String>),
 }
@@ -95,15 +101,16 @@ pub enum Source {
 /// # Errors
 /// Every problem there is, in the order of the text.
 pub fn load(source: &Source, outside: &Outside<'_>) -> Result<Resolved, Vec<Problem>> {
+    let text = |path: &Path| {
+        (outside.file)(path).map_err(|error| {
+            let origin = Origin::line(path.display().to_string().into(), 0);
+            let message = format!("cannot be read: {error}");
+            vec![Problem::new(&origin, "", message)]
+        })
+    };
     let (raw, problems) = match source {
-        Source::File(path) => match (outside.file)(path) {
-            Ok(text) => raw::read_file(path, &text),
-            Err(error) => {
-                let origin = Origin::line(path.display().to_string().into(), 0);
-                let message = format!("cannot be read: {error}");
-                return Err(vec![Problem::new(&origin, "", message)]);
-            }
-        },
+        Source::File(path) => raw::read_file(path, &text(path)?),
+        Source::Ini(path) => ini::read(path, &text(path)?, outside),
         Source::Environment(variables) => env::read(variables),
     };
     resolve_all(&raw, problems, outside)
@@ -175,6 +182,16 @@ pub struct Config {
     /// Time a pool without clients is kept whose database has no section of its own; `None` is for
     /// ever.
     pub autodb_idle_timeout: Option<Duration>,
+    /// Time a pool without clients is kept whose database has a section of its own; `None` is for ever.
+    pub pool_idle_timeout: Option<Duration>,
+    /// Time to deliver a cancel request (`cancel_wait_timeout`).
+    pub cancel_wait_timeout: Option<Duration>,
+    /// Whether a client's address stands behind its `application_name`.
+    pub application_name_add_host: bool,
+    /// What each client is told behind its login (`login_notify_message`).
+    pub login_notify_message: Option<String>,
+    /// Iterations of verifiers that are made of plain passwords.
+    pub scram_iterations: u32,
     /// Startup parameters that are dropped without an error (`ignore_startup_parameters`), in
     /// lower case.
     pub ignore_startup_parameters: Vec<String>,
@@ -192,6 +209,8 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
+    /// What a `pgbouncer.ini` says of the process itself.
+    pub process: process::Process,
     /// The settings of the whole pooler as they are shown, by their names.
     pub globals: Arc<Vec<GlobalSetting>>,
 }
@@ -280,8 +299,14 @@ pub struct User {
 pub struct Database {
     /// Name that clients use; `*` for the fallback.
     pub name: String,
-    /// Where its servers are.
+    /// Where its servers are: the first, or the only, of its hosts. It is who is asked for activity and
+    /// secrets.
     pub server: ServerAddress,
+    /// The other hosts, which a connection is tried with if one cannot be reached.
+    pub other_servers: Vec<ServerAddress>,
+    /// Whether each new connection begins with the next of the hosts (`load_balance_hosts`); else all begin with the
+    /// first.
+    pub balances_hosts: bool,
     /// What they are spoken to with.
     pub tls: Arc<ServerTls>,
     /// Name of the database in PostgreSQL; `None` takes the name the client asked for, which only

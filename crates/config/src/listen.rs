@@ -18,6 +18,8 @@ pub struct Listen {
     pub unix_socket_dir: Option<PathBuf>,
     /// File mode of the unix socket (`unix_socket_mode`).
     pub unix_socket_mode: u32,
+    /// Group of the unix socket, by name or number (`unix_socket_group`).
+    pub unix_socket_group: Option<String>,
     /// Length of the kernel's accept queue (`listen_backlog`).
     pub backlog: u32,
 }
@@ -57,6 +59,7 @@ impl Listen {
                 .get::<Option<String>>("unix_socket_dir")
                 .map(PathBuf::from),
             unix_socket_mode: globals.get("unix_socket_mode"),
+            unix_socket_group: globals.get("unix_socket_group"),
             backlog: globals.get("listen_backlog"),
         }
     }

@@ -33,6 +33,7 @@ pub struct AuthSource {
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) server: ServerAddress,
+    pub(super) other_servers: Vec<ServerAddress>,
     pub(super) tls: Arc<ServerTls>,
     pub(super) server_auth: ServerAuth,
     /// Its name there; `None` is the one that the client asks for.

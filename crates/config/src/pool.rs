@@ -37,6 +37,8 @@ pub struct PoolConfig {
     pub session_state: SessionState,
     /// Upper bound on open servers (`pool_size`, `default_pool_size`); `None` is no bound.
     pub pool_size: Option<NonZeroU32>,
+    /// Whether the server that was unused for longest is taken next (`server_round_robin`).
+    pub server_round_robin: bool,
     /// Servers kept open while the pool has clients (`min_pool_size`); at most `pool_size`.
     pub min_pool_size: u32,
     /// Servers beyond `pool_size` once a client waited `reserve_pool_timeout`.
@@ -47,6 +49,12 @@ pub struct PoolConfig {
     pub max_waiting_clients: Option<NonZeroU32>,
     /// Time a client may wait for a server (`query_wait_timeout`, `pool_timeout`).
     pub query_wait_timeout: Option<Duration>,
+    /// Time after which a client that waits is told so.
+    pub query_wait_notify: Option<Duration>,
+    /// Whether simple queries are refused (`disable_pqexec`).
+    pub disable_pqexec: bool,
+    /// Longest message of a client.
+    pub max_packet_size: u32,
     /// Time a query may run (`query_timeout`, `socket_timeout`).
     pub query_timeout: Option<Duration>,
     /// Time a client may be idle inside a transaction.
@@ -126,6 +134,7 @@ impl PoolConfig {
     pub(super) fn read(chain: &Chain<'_>) -> Self {
         let mut pool = by_name! { chain:
             pool_mode, session_state, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
+            server_round_robin, query_wait_notify, disable_pqexec, max_packet_size,
             max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
             transaction_timeout, client_idle_timeout, pin_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,

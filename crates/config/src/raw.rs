@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::toml::{self, Layout};
 use pgweir_settings::{Origin, Problem, Section};
 
+use crate::process::Process;
 use crate::settings;
 
 /// What one source says.
@@ -24,6 +25,22 @@ pub struct Raw {
     pub folder: PathBuf,
     /// Whether parts could not be read at all. What is missing then is no mistake of its own.
     pub torn: bool,
+    /// In whose words it is.
+    pub dialect: Dialect,
+    /// What it says of the process itself.
+    pub process: Process,
+    /// What is allowed and does not do what whoever wrote it expects.
+    pub warnings: Vec<Problem>,
+}
+
+/// In whose words a configuration is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `pgweir.toml`, or the environment.
+    #[default]
+    Pgweir,
+    /// `pgbouncer.ini`: what PgBouncer starts with is no mistake.
+    PgBouncer,
 }
 
 /// Reads `text`, the content of the file at `path`, with the problems met on the way.

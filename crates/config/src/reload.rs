@@ -84,6 +84,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
         port,
         unix_socket_dir,
         unix_socket_mode,
+        unix_socket_group,
         backlog,
     } = &old.listen;
     let changes = [
@@ -96,6 +97,10 @@ fn diff(old: &Config, new: &Config) -> Reload {
         (
             "unix_socket_mode",
             *unix_socket_mode != new.listen.unix_socket_mode,
+        ),
+        (
+            "unix_socket_group",
+            *unix_socket_group != new.listen.unix_socket_group,
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
         ("workers", old.workers != new.workers),

@@ -162,6 +162,11 @@ pub(super) fn resolve_into(
         shutdown_timeout: globals.get("shutdown_timeout"),
         suspend_timeout: globals.get("suspend_timeout"),
         autodb_idle_timeout: globals.get("autodb_idle_timeout"),
+        pool_idle_timeout: globals.get("pool_idle_timeout"),
+        cancel_wait_timeout: globals.get("cancel_wait_timeout"),
+        application_name_add_host: globals.get("application_name_add_host"),
+        login_notify_message: globals.get("login_notify_message"),
+        scram_iterations: globals.get("scram_iterations"),
         ignore_startup_parameters: names(&globals, "ignore_startup_parameters")
             .map(|name| name.to_lowercase())
             .collect(),
@@ -172,13 +177,26 @@ pub(super) fn resolve_into(
         log: Log::read(&globals),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
+        process: raw.process.clone(),
         globals: Arc::new(listing::globals(&global)),
     };
+    let mut warnings = raw.warnings.clone();
     if !raw.torn {
-        consistency::check(&config, &global, &databases, &users, outside, problems);
+        let found = (&mut *problems, &mut warnings);
+        consistency::check(
+            &config,
+            &global,
+            &databases,
+            &users,
+            (raw.dialect, outside),
+            found,
+        );
     }
+    warnings.extend(warnings::of(&config, &global, &databases, &users, files));
+    warnings.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
+    warnings.dedup();
     Resolved {
-        warnings: warnings::of(&config, &global, &databases, &users, files),
+        warnings,
         settings: listing::list(&global, &databases, &users),
         raw: Arc::new(raw.clone()),
         config,
@@ -262,6 +280,8 @@ fn database(
         name: name.to_owned(),
         auth: lookup::source(&chain, places.get(name), places, users),
         server: place.server,
+        other_servers: place.other_servers,
+        balances_hosts: chain.get::<&str>("load_balance_hosts") != "disable",
         tls: place.tls,
         dbname: place.dbname,
         forced_user: chain.get("user"),
@@ -293,22 +313,31 @@ fn place(name: &str, chain: &Chain<'_>, tls: Arc<ServerTls>) -> Place {
         "*" => given,
         name => Some(given.unwrap_or_else(|| name.to_owned())),
     };
-    let server = server(chain);
+    let (server, other_servers) = servers(chain);
     Place {
         server,
+        other_servers,
         tls,
         server_auth: ServerAuth::read(chain),
         dbname,
     }
 }
 
-fn server(chain: &Chain<'_>) -> ServerAddress {
-    let host = chain.get::<String>("host");
+/// The first of the hosts, and the others.
+fn servers(chain: &Chain<'_>) -> (ServerAddress, Vec<ServerAddress>) {
+    let hosts = chain.get::<String>("host");
     let port = chain.get::<u16>("port");
-    if host.starts_with('/') {
-        return ServerAddress::Unix(Path::new(&host).join(format!(".s.PGSQL.{port}")));
-    }
-    ServerAddress::Tcp { host, port }
+    let mut servers = hosts.split(',').map(|host| match host.trim() {
+        folder if folder.starts_with('/') => {
+            ServerAddress::Unix(Path::new(folder).join(format!(".s.PGSQL.{port}")))
+        }
+        host => ServerAddress::Tcp {
+            host: host.to_owned(),
+            port,
+        },
+    });
+    let first = servers.next().expect("a text split has a part");
+    (first, servers.collect())
 }
 
 const STARTUP_PARAMETERS: [&str; 5] = [

@@ -222,6 +222,8 @@ pub static SETTINGS: &[Setting] = &[
         "Folder of the unix socket; unset is none. PgBouncer's default is /tmp.").needs_restart(),
     Setting::new(G, "unix_socket_mode", Kind::FileMode, "0777",
         "Permissions of the unix socket.").needs_restart(),
+    Setting::new(G, "unix_socket_group", TEXT, "",
+        "Group of the unix socket, by its name in /etc/group or its number; unset is the process's own.").needs_restart(),
     Setting::new(G, "listen_backlog", number(1, 65_535), "128",
         "Connections the kernel queues before they are accepted.").needs_restart(),
     Setting::new(G, "workers", Kind::Workers, "auto",
@@ -242,6 +244,14 @@ pub static SETTINGS: &[Setting] = &[
         "Addresses without the two limits above. PgBouncer does not have it."),
     Setting::new(G, "ignore_startup_parameters", TEXT, "",
         "Startup parameters that are dropped without an error, comma separated."),
+    Setting::new(G, "application_name_add_host", Kind::Bool, "false",
+        "Whether address and port of a client stand behind its `application_name`, for `pg_stat_activity`."),
+    Setting::new(G, "login_notify_message", TEXT, "",
+        "Notice that each client gets behind its login; unset is none."),
+    Setting::new(G, "disable_pqexec", Kind::Bool, "false",
+        "Whether a client that sends a simple query, which may hold several statements, is refused and closed."),
+    Setting::new(G, "max_packet_size", number(1024, 2_147_483_647), "2147483647",
+        "Longest message of a client, in bytes with its header; a longer one ends the session. PostgreSQL itself takes 1 GiB. PgBouncer counts rows of results too."),
     Setting::new(G, "shutdown_timeout", time("at once"), "25",
         "Time a graceful shutdown waits for transactions before it closes what is left; below the 30 s that Kubernetes grants."),
     Setting::new(G, "suspend_timeout", time("no limit"), "10",
@@ -264,6 +274,8 @@ pub static SETTINGS: &[Setting] = &[
         "Database of `[databases]` where it runs; unset is the database that the client asks for."),
     Setting::new(G, "auth_cache_ttl", time("asked at each login"), "60",
         "Time for which its answers hold. A role that was dropped, has expired or has another password is refused after that at the latest. PgBouncer does not have it."),
+    Setting::new(G, "scram_iterations", number(1, 100_000), "4096",
+        "Iterations of the verifier that is made of a plain password, for clients that log in by SCRAM-SHA-256."),
     Setting::new(G, "auth_pam_service", TEXT, "pgweir",
         "Service of PAM (a file in `/etc/pam.d`) that is asked with `auth_type = \"pam\"` and by rules without `pamservice`. PgBouncer's is always `pgbouncer`."),
     Setting::new(G, "auth_ldap_options", Kind::Secret, "",
@@ -309,7 +321,9 @@ pub static SETTINGS: &[Setting] = &[
 
     // Where servers are.
     Setting::new(D, "host", TEXT, "127.0.0.1",
-        "Name or address of the PostgreSQL server; a folder (`/...`) is that of its unix socket."),
+        "Name or address of the PostgreSQL server; a folder (`/...`) is that of its unix socket. Several, separated by commas, are servers that are alike; what asks PostgreSQL for activity and secrets uses the first."),
+    Setting::new(D, "load_balance_hosts", Kind::Choice(&["round-robin", "disable"]), "round-robin",
+        "Which of several hosts a new connection is tried with first: each in turn, or always the first. One that cannot be reached gives way to the next."),
     Setting::new(D, "port", number(1, 65_535), "5432",
         "Port of the PostgreSQL server."),
     Setting::new(D, "dbname", TEXT, "",
@@ -384,6 +398,8 @@ pub static SETTINGS: &[Setting] = &[
         "Servers of one pool, for databases and users without a `pool_size`."),
     Setting::new(DU, "pool_size", limit(SERVERS_MAX), "20",
         "Servers of one pool, which is one database and one user.").inherits("default_pool_size"),
+    Setting::new(G, "server_round_robin", Kind::Bool, "false",
+        "Whether the server that was unused for longest is taken next, so that load spreads over what is behind one address; else the one used last, so that a quiet pool shrinks."),
     Setting::new(GD, "min_pool_size", number(0, SERVERS_MAX), "0",
         "Servers kept open in a pool that has clients. A user's smaller `pool_size` lowers it."),
     Setting::new(GDU, "reserve_pool_size", number(0, SERVERS_MAX), "0",
@@ -404,6 +420,10 @@ pub static SETTINGS: &[Setting] = &[
     // Time limits of clients.
     Setting::new(GDU, "query_wait_timeout", TIMEOUT, "120",
         "Time a client may wait for a server; then it is refused."),
+    Setting::new(G, "query_wait_notify", TIMEOUT, "5",
+        "Time after which a client that waits for a server is told so by a notice, once for each wait."),
+    Setting::new(G, "cancel_wait_timeout", TIMEOUT, "10",
+        "Time to deliver a cancel request to PostgreSQL; then it is given up."),
     Setting::new(GDU, "query_timeout", TIMEOUT, "0",
         "Time a query may run; then it is cancelled and its client closed."),
     Setting::new(GDU, "idle_transaction_timeout", TIMEOUT, "0",
@@ -436,6 +456,8 @@ pub static SETTINGS: &[Setting] = &[
         "Age at which an unused server is closed."),
     Setting::new(G, "autodb_idle_timeout", TIMEOUT, "3600",
         "Time a pool without clients is kept whose database has no section of its own but is served by `[databases.\"*\"]`. One that PostgreSQL never let in goes after `server_login_retry`."),
+    Setting::new(G, "pool_idle_timeout", time("kept for ever"), "0",
+        "Time a pool without clients is kept whose database has a section of its own; its servers are closed with it."),
     Setting::new(GD, "server_check_delay", time("before every use"), "30",
         "Idle time after which a server is checked before it is used again."),
     Setting::new(GD, "server_check_query", SQL, "<empty>",
@@ -532,28 +554,25 @@ const AUTH_TYPES: &[&str] = &[
     "hba",
 ];
 
-/// Settings PgBouncer has and this version has not.
+/// Settings PgBouncer has and this version has not, or has no use for.
 #[rustfmt::skip]
 const UNSUPPORTED: &[(Scope, &str)] = {
-    use Scope::{Database, Global};
+    use Scope::Global;
     &[
         // Process, log and service.
         (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
-        (Global, "unix_socket_group"), (Global, "service_name"), (Global, "job_name"),
+        (Global, "service_name"), (Global, "job_name"),
         (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
         // Peers.
         (Global, "peer_id"),
         // Authentication.
-        (Global, "scram_iterations"), (Global, "login_notify_message"),
         // Sessions.
-        (Global, "track_extra_parameters"), (Global, "disable_pqexec"),
-        (Global, "application_name_add_host"), (Global, "query_wait_notify"), (Global, "cancel_wait_timeout"),
+        (Global, "track_extra_parameters"),
         // Pools and servers.
-        (Global, "server_round_robin"), (Global, "server_fast_close"),
-        (Global, "pool_idle_timeout"), (Database, "load_balance_hosts"),
+        (Global, "server_fast_close"),
         // Names and network.
         (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
-        (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "max_packet_size"), (Global, "sbuf_loopcnt"),
+        (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "sbuf_loopcnt"),
         (Global, "so_reuseport"), (Global, "tcp_defer_accept"),
     ]
 };

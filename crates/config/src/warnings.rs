@@ -73,8 +73,6 @@ pub(super) fn of(
         files.named(&Chain::new(&[user.level]), &["password_file"]);
         files.written(user);
     }
-    warnings.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.key.cmp(&b.key)));
-    warnings.dedup();
     warnings
 }
 

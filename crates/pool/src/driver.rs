@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use endings::{Cancelled, Draining};
-pub use outbox::{Message, Order, Outbox};
+pub use endings::Cancelled;
+pub use outbox::{Draining, Message, Order, Outbox};
 pub use shell::{
     ClientStreamOf, Farewell, LastWords, Platform, PoolOf, ServerStreamOf, SharedPool, Shell,
 };
@@ -61,6 +61,21 @@ pub struct Policy {
     pub rejects_state: bool,
     /// One lease in so many is audited outside session mode; 0 audits none.
     pub audit_interval: u32,
+    /// Whether simple queries are taken.
+    pub takes_queries: bool,
+    /// Longest message of a client that is taken, in bytes with its header.
+    pub message_max: u32,
+    /// What a client is told that has waited for so long.
+    pub wait_notice: Option<WaitNotice>,
+}
+
+/// What a client is told that waits for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitNotice {
+    /// Wait after which it is told, once.
+    pub after: Duration,
+    /// The message, as it is sent.
+    pub message: Vec<u8>,
 }
 
 /// A client that has logged in.

@@ -420,11 +420,15 @@ impl Pool {
     }
 
     /// The idle server that suits a client best: the one used last at its own worker, else one
-    /// from elsewhere.
+    /// from elsewhere; or the one whose turn it is.
     fn take_idle(&mut self, now: Time, waiter: Waiter) -> Option<Grant> {
         loop {
-            let at_home = self.servers.last_idle_at(waiter.home);
-            let id = at_home.or_else(|| self.servers.any_idle().map(|(id, _)| id))?;
+            let id = if self.bounds.round_robin {
+                self.servers.longest_idle()?.1
+            } else {
+                let at_home = self.servers.last_idle_at(waiter.home);
+                at_home.or_else(|| self.servers.any_idle().map(|(id, _)| id))?
+            };
             if let Some(grant) = self.grant_one(now, waiter, id) {
                 return Some(grant);
             }

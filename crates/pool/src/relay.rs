@@ -17,6 +17,8 @@ mod wanted;
 use std::sync::Arc;
 
 use pgweir_wire::backend::TxStatus;
+use pgweir_wire::frame::Header;
+use pgweir_wire::frontend;
 
 use crate::parameters::Parameters;
 use crate::passing::Passing;
@@ -141,6 +143,10 @@ pub struct Relay {
     mode: Mode,
     /// What would keep a server between transactions is rejected.
     rejects: bool,
+    /// Simple queries are taken.
+    takes_queries: bool,
+    /// Longest message that is taken, with its header.
+    message_max: u32,
     /// The settings were accepted by a server before, so a query may follow them unseen.
     proven: bool,
     /// Answers of a cancelled wait that are still owed.
@@ -177,6 +183,8 @@ impl Relay {
             parsed_for: None,
             mode,
             rejects: false,
+            takes_queries: true,
+            message_max: u32::MAX,
             proven: false,
             refusing: Refusing::No,
             passing: Passing::Nothing,
@@ -220,6 +228,22 @@ impl Relay {
         if statements_max > 0 || self.client.statements.is_empty() {
             self.statements_max = statements_max;
         }
+    }
+
+    /// Simple queries are taken or not, and no message that is longer than `message_max` with its header.
+    pub fn take_only(&mut self, takes_queries: bool, message_max: u32) {
+        self.takes_queries = takes_queries;
+        self.message_max = message_max;
+    }
+
+    /// Why a message is not taken at all.
+    #[inline]
+    fn unwanted(&self, header: Header) -> Option<Violation> {
+        if header.message_len() > self.message_max as usize {
+            let max = self.message_max;
+            return Some(Violation::TooLong { max });
+        }
+        (header.kind == frontend::QUERY && !self.takes_queries).then_some(Violation::SimpleQuery)
     }
 
     /// When the client's servers go back.

@@ -18,6 +18,7 @@ mod pinned;
 mod wording;
 
 use std::io;
+use std::time::Duration;
 
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
@@ -130,6 +131,8 @@ pub struct Session<C, S> {
     unsent: Vec<u8>,
     /// A cancel request is put off.
     cancelling: bool,
+    /// The client was told that it waits, in this wait.
+    told_of_wait: bool,
     /// Since when the client has said goodbye, with answers outstanding. It is not read any more.
     parting: Option<Time>,
     /// Since when nothing was done outside a lease.
@@ -175,6 +178,7 @@ impl<C: Stream, S: Stream> Session<C, S> {
             later: Vec::new(),
             unsent: Vec::new(),
             cancelling: false,
+            told_of_wait: false,
             parting: None,
             idle_since: now,
             reset_always: false,
@@ -212,6 +216,21 @@ impl<C: Stream, S: Stream> Session<C, S> {
             "only an idle session waits"
         );
         self.stage = Stage::Waiting(place);
+        self.told_of_wait = false;
+    }
+
+    /// Whether the client has waited for so long in its queue and was not told of it. One that is not greeted
+    /// has sent no query yet, and nothing may come before its greeting.
+    pub(crate) fn waits_untold(&self, now: Time, after: Duration) -> bool {
+        let waits = self.place().is_some_and(|place| now - place.since >= after);
+        waits && !self.told_of_wait && self.is_greeted()
+    }
+
+    /// Tells the client that it waits. Its last answer is complete, because it has no server. False if its stream
+    /// failed.
+    pub(crate) fn tell_of_wait(&mut self, message: &[u8]) -> bool {
+        self.told_of_wait = true;
+        server::send(&mut self.client, &mut self.unsent, message).is_ok()
     }
 
     /// The client got a server: joins it and sends what the client was waiting with, settings and

@@ -3,7 +3,6 @@
 //! What it has to show is decided in `pgweir_config::access`; here it is asked for. Whoever has proven
 //! nothing gets no answer that tells whether a user or database exists.
 
-mod accounts;
 mod exchange;
 mod judged;
 mod members;
@@ -24,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use crate::access::token_keys;
+use crate::accounts;
 use crate::judges::Judges;
 use crate::latest::Latest;
 use crate::login_end::LoginEnd;
@@ -254,7 +254,7 @@ impl Authentication {
             Found::Nobody | Found::Member => return Ok((listed, false)),
         };
         if let Some(secret) = secret.as_ref().filter(|_| method.needs_secret()) {
-            self.verifiers.learn(method, secret);
+            self.verifiers.learn(config, method, secret);
         }
         let user = listed.map_or_else(|| config.unlisted_user(name), |user| User::clone(&user));
         Ok((Some(Arc::new(User { secret, ..user })), true))

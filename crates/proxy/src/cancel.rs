@@ -10,17 +10,12 @@ use tracing::debug;
 use crate::link::CancelTarget;
 use crate::wire_io;
 
-/// Time to deliver a request. PgBouncer's `cancel_wait_timeout` has the same default.
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
-
 /// Sends the request and waits until PostgreSQL has closed the connection: by then the signal is
 /// sent, and a query that begins later is not hit. Without that the request may arrive at any time
 /// once its first byte was written. Failures are only logged; like PostgreSQL, we promise no cancellation.
-pub(crate) async fn deliver(target: &CancelTarget) -> Delivery {
-    deliver_within(target, DELIVERY_MAX).await
-}
-
-async fn deliver_within(target: &CancelTarget, most: Duration) -> Delivery {
+/// After `most` (`cancel_wait_timeout`) it is given up.
+pub(crate) async fn deliver(target: &CancelTarget, most: Option<Duration>) -> Delivery {
+    let most = most.unwrap_or(Duration::MAX);
     let mut outcome = Delivery::Over;
     let delivery = async {
         let stream = target.server.again().await?;

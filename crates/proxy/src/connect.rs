@@ -90,8 +90,8 @@ pub(crate) async fn open(
     let settings = pool.settings();
     let database = &settings.database;
     let mut keys = pool.keys.lock().expect("no panic under the lock").clone();
-    let place = Place {
-        server: &database.server,
+    let place = |server| Place {
+        server,
         database: database.dbname.as_deref().unwrap_or(&pool.database),
         user: database.forced_user.as_deref().unwrap_or(&pool.user),
         retry: settings.config.server_login_retry,
@@ -103,24 +103,29 @@ pub(crate) async fn open(
     // It may be SQL that a WAL sender does not take.
     let connect_query = database.connect_query.as_deref();
     let connect_query = connect_query.filter(|_| pool.replication.is_none());
-    let way = Way {
-        server: &database.server,
-        tls: &database.tls,
-        tcp,
-        connectors,
-    };
-    let opening = Opening {
-        way,
-        place,
-        parameters: &parameters,
-        connect_query,
-        auth: database.server_auth,
-        limit: settings.config.server_connect_timeout,
-    };
-    let outcome = opening.run(password, &mut keys);
-    let (socket, server, logged_in) = match outcome.await {
-        Ok(opened) => opened,
-        Err(error) => return Err((permit, error)),
+    let mut servers = pool.servers_in_turn(database).into_iter().peekable();
+    let (socket, server, logged_in) = loop {
+        let server = servers.next().expect("a database has a server");
+        let opening = Opening {
+            way: Way {
+                server,
+                tls: &database.tls,
+                tcp,
+                connectors,
+            },
+            place: place(server),
+            parameters: &parameters,
+            connect_query,
+            auth: database.server_auth,
+            limit: settings.config.server_connect_timeout,
+        };
+        match opening.run(password, &mut keys).await {
+            Ok(opened) => break opened,
+            Err(error) if error.is_about_the_host() && servers.peek().is_some() => {
+                debug!(%error, %server, "trying the next host");
+            }
+            Err(error) => return Err((permit, error)),
+        }
     };
     {
         let mut known = pool.keys.lock().expect("no panic under the lock");

@@ -6,6 +6,7 @@
 //! reach the workers, and servers the pools, when they are logged in.
 
 mod access;
+mod accounts;
 mod admin;
 mod attempts;
 mod authentication;
@@ -65,7 +66,7 @@ mod world;
 
 pub use access::token_keys;
 pub use examine::{DatabaseFacts, Examined, Found, RoleFacts, examine};
-pub use outside::load;
+pub use outside::{import, load};
 pub use reload::SetLogLevel;
 pub use run::{RunError, run};
 pub use shutdown::Signals;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
+use crate::accounts;
 use crate::console::{self, Behind};
 use crate::login::{Door, Entry, LoggedIn};
 use crate::login_end::LoginEnd;
@@ -59,8 +60,7 @@ pub(crate) fn bind(listen: &Listen) -> Result<Vec<Listener>, (String, io::Error)
     }
     if let Some(directory) = &listen.unix_socket_dir {
         let path = directory.join(format!(".s.PGSQL.{}", listen.port));
-        let listener = bind_unix(&path, listen.unix_socket_mode)
-            .map_err(|e| (path.display().to_string(), e))?;
+        let listener = bind_unix(&path, listen).map_err(|e| (path.display().to_string(), e))?;
         listeners.push(Listener::Unix(listener, path));
     }
     Ok(listeners)
@@ -79,7 +79,7 @@ fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, listen: &Listen) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
@@ -90,7 +90,15 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
         return Err(error);
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    if let Some(group) = &listen.unix_socket_group {
+        let number = accounts::group_number(group).ok_or_else(|| {
+            let message = format!("there is no group {group:?} (unix_socket_group)");
+            io::Error::new(io::ErrorKind::NotFound, message)
+        })?;
+        std::os::unix::fs::chown(path, None, Some(number))?;
+    }
+    let mode = std::fs::Permissions::from_mode(listen.unix_socket_mode);
+    std::fs::set_permissions(path, mode)?;
     Ok(listener)
 }
 
@@ -180,6 +188,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let login = async {
         let trusted = &config.proxy_protocol_networks;
         address = proxied::source(&mut stream, peer, trusted).await?;
+        let peer_address = address;
         let address = address.map(|address| address.ip());
         if trusted.contains(peer.map(|peer| peer.ip())) {
             // The user at the other end of a unix socket is the load balancer's, not the client.
@@ -191,7 +200,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             .filter(|_| !limits.exempt.contains(address));
         let queued = || door.registry.attempts.queued(address);
         stranger.comes_from(address, max, queued).await;
-        door.log_in(&mut stream, &stranger, channel).await
+        let from = (channel, peer_address);
+        door.log_in(&mut stream, &stranger, from).await
     };
     let outcome = tokio::select! {
         outcome = Box::pin(login) => outcome,

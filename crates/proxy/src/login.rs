@@ -5,6 +5,7 @@
 
 mod hello;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -158,13 +159,16 @@ impl Door {
         &self,
         stream: &mut MaybeTls<S>,
         stranger: &Stranger,
-        mut channel: Channel,
+        (mut channel, address): (Channel, Option<SocketAddr>),
     ) -> Result<Entry, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
         let config = self.registry.config();
-        let startup = self
+        let mut startup = self
             .hear(stream, &mut inbound, (stranger, &mut channel), &config)
             .await?;
+        if config.application_name_add_host {
+            add_host(&mut startup, address);
+        }
         let mut out = Vec::new();
         let minor = startup.minor.min(MINOR_NEWEST);
         if minor < startup.minor || !startup.unknown_protocol_options.is_empty() {
@@ -233,7 +237,7 @@ impl Door {
             let (wanted, is_known) = wanted(&config, &startup, &welcome, &admission.pool)?;
             (admission.pool.shared_parameters(wanted), is_known)
         };
-        let mut first_words = Some(first_words(&admission, &welcome, proven.reply));
+        let mut first_words = Some(first_words(&config, &admission, &welcome, proven.reply));
         let may_begin = is_known && !admission.pool.settings().mode.keeps_server();
         if may_begin && let Some(words) = first_words.take() {
             send(stream, &words.encode(&parameters)).await?;
@@ -348,8 +352,17 @@ impl Door {
 }
 
 /// What ends a client's login, behind `before`.
-fn first_words(admission: &Admission, welcome: &Welcome, mut before: Vec<u8>) -> FirstWords {
+fn first_words(
+    config: &Config,
+    admission: &Admission,
+    welcome: &Welcome,
+    mut before: Vec<u8>,
+) -> FirstWords {
     encode::authentication_ok(&mut before);
+    if let Some(message) = &config.login_notify_message {
+        let words = ClientError::new(SqlState::SUCCESSFUL_COMPLETION, message);
+        before.extend(texts::notice(&words));
+    }
     FirstWords {
         before,
         reported: welcome.reported.clone(),
@@ -391,6 +404,20 @@ fn wanted(
         parameters.set(name, &value);
     }
     Ok((parameters, is_known))
+}
+
+/// Puts where the client is behind its `application_name`, in PgBouncer's form.
+fn add_host(startup: &mut Startup, address: Option<SocketAddr>) {
+    const NAME: &str = "application_name";
+    let host = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+    let mut parameters = startup.parameters.iter_mut();
+    match parameters.find(|(name, _)| name.eq_ignore_ascii_case(NAME)) {
+        Some((_, value)) => *value = format!("{value} - {host}"),
+        None => {
+            let value = format!("app - {host}");
+            startup.parameters.push((NAME.to_owned(), value));
+        }
+    }
 }
 
 fn find_database<'a>(config: &'a Config, name: &str) -> Option<&'a Arc<Database>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pgweir_console::{DATABASES, Done, Order, Refusal, ShutdownMode};
+use pgweir_console::{DATABASES, Done, Order, Refusal};
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::halts::Unfit;
 use tokio::sync::oneshot;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use pgweir_config::import::{Format, Imported};
 use pgweir_config::raw::Raw;
 use pgweir_config::{Outside, Problem, Resolved, Source, Unusable};
 use pgweir_http::{Keys, Tls};
@@ -14,6 +15,18 @@ use pgweir_http::{Keys, Tls};
 /// Every problem there is, in the order of the text.
 pub fn load(source: &Source) -> Result<Resolved, Vec<Problem>> {
     with_process(|process| pgweir_config::load(source, process))
+}
+
+/// Makes a `pgweir.toml` of another pooler's configuration, to be written at `target`.
+///
+/// # Errors
+/// A file cannot be read as what it is said to be.
+pub fn import(
+    format: Format,
+    files: &[(&Path, &str)],
+    target: &Path,
+) -> Result<Imported, Vec<Problem>> {
+    with_process(|process| pgweir_config::import::import(format, files, target, process))
 }
 
 /// Resolves what was read before, with the files that it names as they are.

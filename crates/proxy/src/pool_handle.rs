@@ -4,12 +4,12 @@
 //! The lock is held for one decision at a time, twice per transaction, and never across I/O.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use pgweir_pool::budget::PoolId;
-use pgweir_pool::driver::Policy;
+use pgweir_pool::driver::{Policy, WaitNotice};
 use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::parameters::Parameters;
 use pgweir_pool::pool::{self, Counts};
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 use crate::link::{Link, Server};
 use crate::replication;
-use crate::texts::ClientError;
+use crate::texts::{self, ClientError};
 use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
@@ -149,6 +149,8 @@ pub(crate) struct PoolHandle {
     pub(crate) login_error: Mutex<Option<ClientError>>,
     /// Settings that clients asked for lately, so that clients alike share one copy.
     recent: Mutex<VecDeque<Arc<Parameters>>>,
+    /// Connections that were begun, for whose turn it is of several hosts.
+    turns: AtomicUsize,
     settings: RwLock<Arc<Settings>>,
     stock: Mutex<Stock<Link>>,
     /// Cancel requests for its servers that are on their way to PostgreSQL.
@@ -190,6 +192,7 @@ impl PoolHandle {
             keys: Arc::default(),
             login_error: Mutex::default(),
             recent: Mutex::default(),
+            turns: AtomicUsize::new(0),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
             cancels: AtomicU32::new(0),
@@ -347,6 +350,7 @@ impl PoolHandle {
         let moved = {
             let (old, new) = (&old.database, &settings.database);
             old.server != new.server
+                || old.other_servers != new.other_servers
                 || old.dbname != new.dbname
                 || old.forced_user != new.forced_user
                 || old.password != new.password
@@ -360,6 +364,17 @@ impl PoolHandle {
             *self.keys.lock().expect("no panic under the lock") = Keys::default();
         }
         moved || promises_more
+    }
+
+    /// The hosts of `database` in the order in which the next connection is tried with them.
+    pub(crate) fn servers_in_turn<'a>(&self, database: &'a Database) -> Vec<&'a ServerAddress> {
+        let servers = std::iter::once(&database.server).chain(&database.other_servers);
+        let mut servers: Vec<_> = servers.collect();
+        if database.balances_hosts {
+            let turn = self.turns.fetch_add(1, Ordering::Relaxed) % servers.len();
+            servers.rotate_left(turn);
+        }
+        servers
     }
 
     /// How PostgreSQL spells the value of a setting that a server of this pool has accepted.
@@ -421,6 +436,12 @@ impl Settings {
                 statements_max: config.max_prepared_statements,
                 rejects_state: config.session_state == SessionState::Reject,
                 audit_interval: config.session_audit_interval,
+                takes_queries: !config.disable_pqexec,
+                message_max: config.max_packet_size,
+                wait_notice: config.query_wait_notify.map(|after| WaitNotice {
+                    after,
+                    message: texts::wait_notice(),
+                }),
             }),
             mode,
             config,
@@ -442,5 +463,6 @@ pub(crate) fn bounds(config: &PoolConfig) -> pool::Bounds {
         idle_max: config.server_idle_timeout.unwrap_or(Duration::MAX),
         lifetime: config.server_lifetime,
         login_retry: config.server_login_retry,
+        round_robin: config.server_round_robin,
     }
 }

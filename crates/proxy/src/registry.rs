@@ -17,6 +17,7 @@ use pgweir_pool::id::{ServerId, WorkerId};
 use pgweir_pool::server::Home;
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::admin::Task;
 use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::clients::Clients;
@@ -29,7 +30,6 @@ use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
-use crate::admin::Task;
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;

@@ -11,7 +11,7 @@ use crate::pool_handle::{Settings, bounds};
 use crate::registry::{Registry, user_limits};
 use crate::tls;
 use crate::watched::Watched;
-use pgweir_config::raw::Raw;
+use pgweir_config::raw::{Dialect, Raw};
 use pgweir_config::{self, Config, Problem, Resolved, Source};
 
 /// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
@@ -100,6 +100,7 @@ fn run_with(
 ) -> Result<Arc<Raw>, String> {
     match loaded {
         Ok(resolved) => {
+            tell_warnings(&resolved);
             let raw = resolved.raw;
             let (config, reload) =
                 pgweir_config::reload::merge(&registry.config(), resolved.config);
@@ -134,6 +135,16 @@ fn run_with(
             Err(problems
                 .first()
                 .map_or_else(|| "no reason".to_owned(), ToString::to_string))
+        }
+    }
+}
+
+/// Tells what of a `pgbouncer.ini` does not do what it does in PgBouncer: its operator may never run
+/// `pgweir check`.
+pub(crate) fn tell_warnings(resolved: &Resolved) {
+    if resolved.raw.dialect == Dialect::PgBouncer {
+        for problem in &resolved.warnings {
+            warn!("{problem}");
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
 
+use crate::admin::Task;
 use crate::cancel;
 use crate::clock::Clock;
 use crate::connect::{self, ConnectError};
@@ -28,14 +29,13 @@ use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
 use crate::mailbox::{Letter, WorkerHandle};
-use crate::admin::Task;
 use crate::orders::Orders;
 use crate::platform::PoolRef;
 use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{Reloading, SetLogLevel};
+use crate::reload::{Reloading, SetLogLevel, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
@@ -131,6 +131,7 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    tell_warnings(&resolved);
     let reloading = Reloading::new(source, &resolved, set_log_level);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
@@ -420,13 +421,14 @@ impl Control {
     /// statement whose client is gone, and keep its locks.
     async fn cancel_all(&self) {
         let mut targets = self.registry.busy().into_iter();
+        let most = self.registry.config().cancel_wait_timeout;
         let mut requests = JoinSet::new();
         let all = async {
             for target in targets.by_ref() {
                 if requests.len() >= LAST_CANCELS_MAX {
                     requests.join_next().await;
                 }
-                requests.spawn(async move { cancel::deliver(&target).await });
+                requests.spawn(async move { cancel::deliver(&target, most).await });
             }
             while requests.join_next().await.is_some() {}
         };
@@ -459,8 +461,9 @@ impl Control {
             Errand::Cancel(target, id, home, pending) => {
                 let pool = registry.pool_by_id(pool_of(id));
                 tokio::spawn(async move {
+                    let most = registry.config().cancel_wait_timeout;
                     pool.cancels.fetch_add(1, Ordering::Relaxed);
-                    let delivery = cancel::deliver(&target).await;
+                    let delivery = cancel::deliver(&target, most).await;
                     pool.cancels.fetch_sub(1, Ordering::Relaxed);
                     let worker = &registry.workers[home.worker.index()];
                     worker.send(Message::CancelDone(id, home.slot, delivery));

@@ -12,6 +12,7 @@ use pgweir_pool::trace::Unseen;
 use pgweir_pool::waits::Cause;
 use pgweir_sql::effects::Kinds;
 use pgweir_telemetry::remedies::remedy;
+use pgweir_wire::encode::{self, ErrorFields, Severity};
 use pgweir_wire::sqlstate::SqlState;
 
 use pgweir_config::PoolConfig;
@@ -169,6 +170,12 @@ fn violated(violation: Violation) -> String {
             "invalid length {length} in message of type \"{}\"",
             kind.escape_ascii()
         ),
+        Violation::SimpleQuery => {
+            "PQexec disallowed: simple queries are not taken here (disable_pqexec)".to_owned()
+        }
+        Violation::TooLong { max } => {
+            format!("a message may have at most {max} bytes (max_packet_size)")
+        }
         Violation::Unreachable => {
             "the session cannot go on behind messages that COPY does not expect: what the server answers is not known"
                 .to_owned()
@@ -282,6 +289,26 @@ pub(crate) fn way_out(pin: Pin) -> &'static str {
             "Connect again. A statement_timeout that cancels what the pooler asks behind a transaction causes this, or a client that breaks the protocol."
         }
     }
+}
+
+/// What a client is told that has waited for a server for `query_wait_notify`.
+pub(crate) fn wait_notice() -> Vec<u8> {
+    let words = ClientError::new(
+        SqlState::SUCCESSFUL_COMPLETION,
+        "no server connection is free; the query waits in the queue of its pool",
+    );
+    notice(&words)
+}
+
+/// A notice, as it is sent.
+pub(crate) fn notice(words: &ClientError) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fields = ErrorFields {
+        severity: Severity::Notice,
+        ..words.fields()
+    };
+    encode::notice(&mut out, &fields);
+    out
 }
 
 /// A session ended because the pooler stops.

@@ -52,6 +52,68 @@ pub struct File {
     pub problems: Vec<Problem>,
 }
 
+/// A value of a file of any form, by the names of the sections and lists around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    /// Those names, the value's own last; in a list of sections the number of the section.
+    pub path: Vec<String>,
+    /// The value.
+    pub given: Given,
+}
+
+/// Every value of a TOML file, whatever its sections are.
+///
+/// # Errors
+/// The text is no TOML. No line of it is quoted.
+pub fn leaves(path: &str, text: &str) -> Result<Vec<Leaf>, Vec<Problem>> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let path: Arc<str> = path.into();
+    let lines = Lines::new(text);
+    if !errors.is_empty() {
+        let problems = errors.iter().map(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let origin = Origin::line(path.clone(), lines.place(start..start, 0..0).0);
+            Problem::new(&origin, "", error.message())
+        });
+        return Err(problems.collect());
+    }
+    let mut found = Vec::new();
+    let at = |offset: usize| Origin::line(path.clone(), lines.place(offset..offset, 0..0).0);
+    walk(root.get_ref(), &mut Vec::new(), &at, &mut found);
+    Ok(found)
+}
+
+fn walk(
+    table: &DeTable<'_>,
+    path: &mut Vec<String>,
+    at: &dyn Fn(usize) -> Origin,
+    found: &mut Vec<Leaf>,
+) {
+    for (name, item) in table {
+        path.push(name.get_ref().as_ref().to_owned());
+        match item.get_ref() {
+            DeValue::Table(table) => walk(table, path, at, found),
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
+                for (number, item) in items.iter().enumerate() {
+                    if let DeValue::Table(table) = item.get_ref() {
+                        path.push(number.to_string());
+                        walk(table, path, at, found);
+                        path.pop();
+                    }
+                }
+            }
+            item => found.push(Leaf {
+                path: path.clone(),
+                given: Given {
+                    value: value(item),
+                    origin: at(name.span().start),
+                },
+            }),
+        }
+        path.pop();
+    }
+}
+
 /// Reads `text`, the content of the file called `path`. What could be read is returned beside the
 /// problems, so that mistakes of all kinds show in one run.
 pub fn read(path: &str, text: &str, layout: &Layout) -> File {

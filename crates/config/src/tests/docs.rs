@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::Value;
 
 use super::{OUTSIDE, lines, raw, resolve_all};
+use crate::pgbouncer::{ROWS, Ruling};
 use crate::settings::{SETTINGS, Scope, find};
 
 fn docs() -> PathBuf {
@@ -49,21 +50,60 @@ fn table() -> String {
     text
 }
 
+/// The table of PgBouncer's settings in Markdown.
+fn pgbouncers() -> String {
+    let mut text =
+        "| setting | sections | PgBouncer's default | here |\n|---|---|---|---|\n".to_owned();
+    for row in ROWS {
+        let sections: Vec<&str> = row.parts.iter().map(|part| part.name()).collect();
+        let default = match row.default {
+            "" => "unset".to_owned(),
+            default if default.contains(' ') && row.name != "server_reset_query" => {
+                default.to_owned()
+            }
+            default => format!("`{default}`"),
+        };
+        let here = match row.ruling() {
+            Ruling::Served => "the same".to_owned(),
+            Ruling::Differs(how) => format!("the same, but: {how}"),
+            Ruling::LogLevel => "1 is `log_level = debug`, more is `trace`".to_owned(),
+            Ruling::Meaningless(why) => why.to_owned(),
+            Ruling::NotYet => "is read, and does nothing yet; `check` says so".to_owned(),
+        };
+        let (name, sections) = (row.name, sections.join(", "));
+        text.push_str(&format!("| `{name}` | {sections} | {default} | {here} |\n"));
+    }
+    text
+}
+
 #[test]
 fn the_manual_holds_the_table_of_settings() {
-    let path = docs().join("configuration.md");
+    check_table("configuration.md", "settings", &table());
+}
+
+#[test]
+fn the_guide_holds_the_table_of_pgbouncers_settings() {
+    check_table("pgbouncer.md", "pgbouncer", &pgbouncers());
+}
+
+fn check_table(file: &str, mark: &str, table: &str) {
+    let path = docs().join(file);
     let text = std::fs::read_to_string(&path).unwrap();
-    let (start, end) = ("<!-- settings: begin -->\n", "<!-- settings: end -->");
+    let (start, end) = (
+        format!("<!-- {mark}: begin -->\n"),
+        format!("<!-- {mark}: end -->"),
+    );
+    let (start, end) = (start.as_str(), end.as_str());
     let (before, rest) = text.split_once(start).expect("the table's begin is marked");
     let (_, after) = rest.split_once(end).expect("the table's end is marked");
-    let expected = format!("{before}{start}{}{end}{after}", table());
+    let expected = format!("{before}{start}{table}{end}{after}");
     if std::env::var_os("PGWEIR_WRITE_DOCS").is_some() {
         std::fs::write(&path, expected).unwrap();
         return;
     }
     assert!(
         text == expected,
-        "docs/configuration.md differs from the table in settings.rs; run the tests once with \
+        "docs/{file} differs from the table in the code; run the tests once with \
          PGWEIR_WRITE_DOCS=1"
     );
 }

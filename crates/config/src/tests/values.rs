@@ -14,6 +14,17 @@ fn check(setting: &str, shown: &str) {
 }
 
 #[test]
+fn several_hosts_are_servers_of_one_database() {
+    let text = "[databases.app]\nhost = \"a, /run\"\nport = 5433\n[users.bob]\npassword = \"x\"\n";
+    let config = read(text).unwrap().config;
+    let app = &config.databases["app"];
+    assert_eq!(app.server.to_string(), "a:5433");
+    let others: Vec<String> = app.other_servers.iter().map(ToString::to_string).collect();
+    assert_eq!(others, ["/run/.s.PGSQL.5433"]);
+    assert!(app.balances_hosts);
+}
+
+#[test]
 fn times_take_numbers_of_seconds_and_units() {
     for (written, shown) in [
         ("5", "5s"),

@@ -2,7 +2,7 @@
 
 use super::outbox::Message;
 use super::shell::{Farewell, Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
-use super::{Client, Draining, Driver, NeedOf, Readiness};
+use super::{Client, Draining, Driver, NeedOf, Policy, Readiness};
 use crate::id::{ClientId, ClientRef};
 use crate::pool::{Condition, Place, Refusal};
 use crate::server::{Home, Server};
@@ -363,5 +363,11 @@ impl<P: Platform> Client<P> {
         self.session.relay.share(self.policy.statements_max);
         self.session.relay.reject(self.policy.rejects_state);
         self.session.relay.audit_interval = self.policy.audit_interval;
+        let Policy {
+            takes_queries,
+            message_max,
+            ..
+        } = *self.policy;
+        self.session.relay.take_only(takes_queries, message_max);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::outbox::Order;
 use super::shell::{Farewell, Platform, ServerStreamOf, Shell};
-use super::{Client, Driver, NeedOf};
+use super::{Client, Draining, Driver, NeedOf};
 use crate::id::{ClientId, ClientRef};
 use crate::relay::Hold;
 use crate::server::Server;
@@ -24,15 +24,6 @@ pub enum Cancelled {
     WaitEnded,
     /// It runs nothing.
     NothingRuns,
-}
-
-/// Whose sessions a shutdown ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Draining {
-    /// Everybody's, as soon as they are outside a transaction.
-    Clients,
-    /// Those of clients that wait for a server, or need one. Who has one keeps it, and who needs none stays.
-    Waiters,
 }
 
 impl<S: Shell> Driver<S> {
@@ -149,6 +140,13 @@ impl<S: Shell> Driver<S> {
         for (slot, due) in due {
             if let Some(mut client) = self.clients.take(slot) {
                 let need = match due {
+                    Due::Notice => match self.tell_of_wait(&mut client) {
+                        Some(need) => need,
+                        None => {
+                            self.clients.put(slot, client);
+                            continue;
+                        }
+                    },
                     Due::GiveUpServer => client.session.give_server_up(),
                     Due::Part => client.session.end(End::Terminated, None),
                     Due::Limit(passed) => self.bid_farewell(&mut client, Farewell::Overdue(passed)),
@@ -156,6 +154,18 @@ impl<S: Shell> Driver<S> {
                 self.drive(slot, client, need);
             }
         }
+    }
+
+    /// Tells a client that it waits; ends the session of one that is gone.
+    fn tell_of_wait(&mut self, client: &mut Client<S::Platform>) -> Option<NeedOf<S>> {
+        let policy = client.policy.clone();
+        let notice = policy.wait_notice.as_ref()?;
+        let place = client.session.place()?;
+        if client.session.tell_of_wait(&notice.message) {
+            return None;
+        }
+        self.leave_queue(&client.pool, place);
+        Some(client.session.end(End::ClientGone, None))
     }
 
     /// The pooler shuts down: ends the sessions that it should, now and from now on.
@@ -209,6 +219,8 @@ enum Due {
     GiveUpServer,
     /// It said goodbye, and has waited long enough for its answers.
     Part,
+    /// It has waited for a server for long enough to be told.
+    Notice,
     /// It has passed a limit.
     Limit(Overdue),
 }
@@ -220,6 +232,10 @@ impl<P: Platform> Client<P> {
         }
         if self.session.has_parted(now) {
             return Some(Due::Part);
+        }
+        let notice = self.policy.wait_notice.as_ref();
+        if notice.is_some_and(|notice| self.session.waits_untold(now, notice.after)) {
+            return Some(Due::Notice);
         }
         let passed = self.session.overdue(now, &self.policy.limits);
         passed.map(Due::Limit)

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::shell::{Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
-use super::{Client, Draining, Policy};
+use super::{Client, Policy};
 use crate::budget::{Group, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use crate::id::{ClientId, ClientRef, ServerId, WorkerId};
 use crate::pool::{self, CloseReason, Place, Refusal};
@@ -16,6 +16,15 @@ use crate::server::{Delivery, Home, Server};
 use crate::stock::{Effect, Granted, Stock};
 use crate::time::Time;
 use crate::waits::Load;
+
+/// Whose sessions a shutdown ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draining {
+    /// Everybody's, as soon as they are outside a transaction.
+    Clients,
+    /// Those of clients that wait for a server, or need one. Who has one keeps it, and who needs none stays.
+    Waiters,
+}
 
 /// What a driver is told.
 pub enum Message<P: Platform> {

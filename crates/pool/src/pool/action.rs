@@ -27,6 +27,8 @@ pub struct Bounds {
     pub lifetime: Duration,
     /// Pause between attempts after a failed login.
     pub login_retry: Duration,
+    /// The server that was unused for longest is granted next, wherever it lives.
+    pub round_robin: bool,
 }
 
 /// What the driver must do next.

@@ -18,6 +18,7 @@ fn bounds(size_max: u32) -> Bounds {
         idle_max: Duration::from_millis(1000),
         lifetime: Duration::from_millis(5000),
         login_retry: Duration::from_millis(200),
+        round_robin: false,
     }
 }
 
@@ -129,6 +130,23 @@ fn a_requeued_client_keeps_its_place() {
         "c1 checkout; s0 opened; c2 checkout; s0 lost; c1 requeue; s1 opened",
         "open s0; grant c1 s0; open s1; grant c1 s1",
     );
+}
+
+#[test]
+fn servers_take_turns_wherever_they_live() {
+    let script = "c1@0 checkout; s0 opened; c2@0 checkout; s1 opened; c3@1 checkout; s2 opened; \
+                  s0@0 checkin; +1; s2@1 checkin; +1; s1@0 checkin; c1@0 checkout; c1@0 checkout";
+    let opened = "open s0; grant c1 s0; open s1; grant c2 s1; open s2; grant c3 s2; ";
+    for (round_robin, granted) in [
+        (true, "grant c1 s0; grant c1 s2"),
+        (false, "grant c1 s1; grant c1 s0"),
+    ] {
+        let bounds = Bounds {
+            round_robin,
+            ..bounds(3)
+        };
+        check(bounds, script, &format!("{opened}{granted}"));
+    }
 }
 
 #[test]

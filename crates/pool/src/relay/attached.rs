@@ -33,6 +33,9 @@ impl Relay {
                 Ok(None) => break FromClient::Incomplete,
                 Err(bad) => break FromClient::Violation(bad.into()),
             };
+            if let Some(violation) = self.unwanted(header) {
+                break FromClient::Violation(violation);
+            }
             if server.replies.is_full() || self.awaits_reset(server) {
                 break FromClient::Full;
             }

@@ -27,6 +27,9 @@ impl Relay {
             Ok(None) => return FromClient::Incomplete,
             Err(bad) => return FromClient::Violation(bad.into()),
         };
+        if let Some(violation) = self.unwanted(header) {
+            return FromClient::Violation(violation);
+        }
         let Some(demand) = demand(header.kind) else {
             let kind = header.kind;
             return FromClient::Violation(Violation::UnknownMessage { kind });

@@ -149,6 +149,25 @@ fn what_postgresql_does_not_take_does_not_reach_it() {
 }
 
 #[test]
+fn what_is_not_taken_is_a_violation_with_a_server_and_without() {
+    let (mut relay, mut server) = session(Mode::Transaction);
+    relay.take_only(false, 100);
+    let query = message(b'Q', b"select 1\0");
+    let long = message(b'P', &[b'x'; 96]);
+    for (bytes, violation) in [
+        (query, Violation::SimpleQuery),
+        (long, Violation::TooLong { max: 100 }),
+    ] {
+        let wrong = FromClient::Violation(violation);
+        assert_eq!(relay.receive(None, &bytes), wrong);
+        assert_eq!(relay.receive(Some(&mut server), &bytes), wrong);
+    }
+    let longest = message(b'P', &[b'x'; 95]);
+    let taken = relay.receive(Some(&mut server), &longest);
+    assert!(!matches!(taken, FromClient::Violation(_)), "{taken:?}");
+}
+
+#[test]
 fn a_name_without_end_is_a_violation_and_not_a_buffer() {
     for kind in *b"PC" {
         let (mut relay, mut server) = session(Mode::Transaction);

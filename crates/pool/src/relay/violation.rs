@@ -18,6 +18,13 @@ pub enum Violation {
         /// The length field.
         length: u32,
     },
+    /// A simple query where none is taken (`disable_pqexec`).
+    SimpleQuery,
+    /// A message that is longer than `max_packet_size`.
+    TooLong {
+        /// Bytes that are taken.
+        max: u32,
+    },
     /// A statement would have to be parsed, or settings set again, before the client goes on, on a server of which
     /// it is not known any more what it answers: the client sent what a COPY does not expect.
     Unreachable,
@@ -38,9 +45,10 @@ impl Violation {
     /// Its code.
     pub fn sqlstate(&self) -> SqlState {
         match self {
-            Self::TooManyStatements => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::TooManyStatements | Self::TooLong { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
             Self::UnknownNumber => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Self::Unreachable
+            Self::SimpleQuery
+            | Self::Unreachable
             | Self::UnknownMessage { .. }
             | Self::BadLength { .. }
             | Self::BadName { .. } => SqlState::PROTOCOL_VIOLATION,

@@ -95,6 +95,7 @@ fn place() -> Place {
         idle_max: Duration::MAX,
         lifetime: Duration::MAX,
         login_retry: Duration::MAX,
+        round_robin: false,
     };
     match Pool::new(bounds, 1, ServerId(0)).checkout(NOW, ClientId(0), WorkerId(0)) {
         Checkout::Waits(place) => place,

@@ -131,7 +131,10 @@ impl Verifiers {
                 Question::Md5(Some(md5::verifier(user, password)))
             }
             (Method::Md5, Some(Secret::Md5(verifier))) => Question::Md5(Some(verifier.clone())),
-            (_, Some(Secret::Plain(password))) => Question::Scram(self.of_plain(user, password)),
+            (_, Some(Secret::Plain(password))) => {
+                let count = config.scram_iterations;
+                Question::Scram(self.of_plain(user, password, count))
+            }
             (_, Some(Secret::Scram(text))) => scram(text).map_or_else(mock, Question::Scram),
             (_, Some(Secret::Md5(_)) | None) => mock(),
         }
@@ -139,8 +142,8 @@ impl Verifiers {
 
     /// There are users with such a secret that the configuration does not know, so unknown ones may look
     /// like them.
-    pub(crate) fn learn(&self, method: Method, secret: &Secret) {
-        let Some(look) = look_of(method, secret) else {
+    pub(crate) fn learn(&self, config: &Config, method: Method, secret: &Secret) {
+        let Some(look) = look_of(config, method, secret) else {
             return;
         };
         let mut learned = self.learned.lock().expect("no panic under the lock");
@@ -149,13 +152,14 @@ impl Verifiers {
         }
     }
 
-    fn of_plain(&self, user: &str, password: &str) -> Arc<scram::Verifier> {
+    fn of_plain(&self, user: &str, password: &str, count: u32) -> Arc<scram::Verifier> {
         let mut plain = self.plain.lock().expect("no panic under the lock");
-        if let Some((_, verifier)) = plain.get(user).filter(|(known, _)| known == password) {
+        let is_same =
+            |known: &String, made: &scram::Verifier| known == password && made.iterations == count;
+        if let Some((_, verifier)) = plain.get(user).filter(|(known, made)| is_same(known, made)) {
             return verifier.clone();
         }
         let salt = scram::Verifier::mock(user, &self.secret).salt;
-        let count = scram::ITERATIONS_DEFAULT;
         let verifier = Arc::new(scram::Verifier::from_password(password, salt, count));
         plain.insert(user.to_owned(), (password.to_owned(), verifier.clone()));
         verifier
@@ -220,12 +224,12 @@ impl Verifiers {
             }
             at -= count;
         }
-        usual(method)
+        usual(config, method)
     }
 }
 
 /// How users are asked where all are usual.
-fn usual(method: Method) -> Look {
+fn usual(config: &Config, method: Method) -> Look {
     match method {
         Method::Md5 | Method::Password => Look::Quick,
         Method::ScramSha256
@@ -237,7 +241,7 @@ fn usual(method: Method) -> Look {
         | Method::Oauth
         | Method::Pam
         | Method::Ldap => Look::Scram {
-            iterations: scram::ITERATIONS_DEFAULT,
+            iterations: config.scram_iterations,
             salt_len: 16,
         },
     }
@@ -249,16 +253,16 @@ fn count(config: &Config, method: Method) -> Looks {
         .users
         .values()
         .filter_map(|user| user.secret.as_ref());
-    for look in secrets.filter_map(|secret| look_of(method, secret)) {
+    for look in secrets.filter_map(|secret| look_of(config, method, secret)) {
         *counts.entry(look).or_default() += 1;
     }
     counts
 }
 
 /// How a user with this secret is asked.
-fn look_of(method: Method, secret: &Secret) -> Option<Look> {
+fn look_of(config: &Config, method: Method, secret: &Secret) -> Option<Look> {
     let Secret::Scram(text) = secret else {
-        return Some(usual(method));
+        return Some(usual(config, method));
     };
     let verifier = scram::Verifier::parse(text)?;
     Some(Look::Scram {

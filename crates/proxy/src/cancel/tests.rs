@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use pgweir_pool::server::Delivery;
 
-use super::deliver_within;
 use crate::dial::{Peer, Reached};
 use crate::link::CancelTarget;
 
@@ -20,7 +19,7 @@ fn deliver(peer: SocketAddr, within: Duration) -> Delivery {
     };
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build().unwrap();
-    runtime.block_on(deliver_within(&target, within))
+    runtime.block_on(super::deliver(&target, Some(within)))
 }
 
 /// What comes of a request to a server that does `what` with its connection.

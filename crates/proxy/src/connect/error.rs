@@ -76,6 +76,14 @@ impl ConnectError {
         }
     }
 
+    /// Whether another host of the same database may be better.
+    pub(super) fn is_about_the_host(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => true,
+            Self::Tls(_) | Self::Password(_) | Self::Exposing | Self::Login(_) => false,
+        }
+    }
+
     /// Whether another password may help.
     pub(crate) fn is_about_password(&self) -> bool {
         self.is_about_the_user() || matches!(self, Self::Login(LoginError::NoSecret { .. }))

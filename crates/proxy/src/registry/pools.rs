@@ -1,6 +1,6 @@
 //! The pools of the registry: found or made when a client comes, forgotten when nobody uses them.
 //!
-//! A pool whose database has a section of its own stays. Of the others clients choose the names, so
+//! A pool whose database has a section of its own stays, unless `pool_idle_timeout` is set. Of the others clients choose the names, so
 //! those go that are unused, and the sooner those whose names PostgreSQL does not know.
 
 use std::collections::{BTreeSet, HashMap};
@@ -304,7 +304,7 @@ fn kept_for(config: &Config, pool: &PoolHandle) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     if config.databases.contains_key(&*pool.database) {
-        return None;
+        return config.pool_idle_timeout;
     }
     if pool.is_confirmed() {
         return config.autodb_idle_timeout;

@@ -241,6 +241,9 @@ impl Options {
             statements_max: self.statements_max,
             rejects_state: self.rejects,
             audit_interval: u32::from(self.audits),
+            takes_queries: true,
+            message_max: u32::MAX,
+            wait_notice: None,
         }
     }
 }
@@ -341,6 +344,7 @@ fn bounds(rng: &mut Rng) -> Bounds {
         idle_max: pick_duration(rng, 3, 10_000, 500_000),
         lifetime: pick_duration(rng, 3, 10_000, 500_000),
         login_retry: Duration::from_millis(rng.between(1, 50)),
+        round_robin: rng.aside().one_in(4),
     }
 }
 

@@ -194,6 +194,7 @@ pub(super) fn bounds(rng: &mut Rng, clients: u64, grid: Duration) -> Bounds {
         idle_max: align(bounded(rng, 10_000, 800_000), grid),
         lifetime: align(bounded(rng, 10_000, 2_000_000), grid),
         login_retry: align(some_duration(rng, 1_000, 400_000), grid),
+        round_robin: rng.aside().one_in(4),
     }
 }
 
