@@ -78,6 +78,8 @@ export interface Live {
   clientsLimit: number;
   /** Which figures of a pool to list. */
   columns: PoolColumn[];
+  /** Databases that let nobody in. */
+  disabledDatabases: string[];
   /** The pooler shuts down. */
   draining: boolean;
   /** Errors of the pooler since the start. */
@@ -93,6 +95,8 @@ export interface Live {
   nPlusOne?: NPlusOne[];
   /** No pool may have a server until its operator resumes it: clients wait. */
   paused: boolean;
+  /** Databases that are paused by name: their clients wait. */
+  pausedDatabases: string[];
   /** At most 201. */
   pools: LivePool[];
   /** What each PostgreSQL says of itself. */
@@ -103,6 +107,8 @@ export interface Live {
   slow?: SlowQuery[];
   /** Those that took the most time together; texts without literals. */
   statements?: TopStatement[];
+  /** Nothing is read from clients or written to them until its operator resumes it. */
+  suspended: boolean;
   /** What the times of the pools are of: about the last minute. */
   timesSeconds: number;
   /** When this was; RFC 3339, UTC. */

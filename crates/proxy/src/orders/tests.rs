@@ -29,6 +29,10 @@ fn words(outcome: Option<Result<Done, Refusal>>) -> String {
 
 /// Carries orders out, one after the other.
 fn check(settings: &str, script: &[(Order, &str)]) -> World {
+    // Some orders wait for a bounded time, and nothing here lets it pass.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().expect("a runtime");
+    let _entered = runtime.enter();
     let world = world(settings);
     let orders = Orders::new(world.registry.clone());
     for (what, expected) in script {

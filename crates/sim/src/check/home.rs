@@ -5,6 +5,7 @@
 //! * A server goes to a waiter elsewhere only if no waiter of its own worker is within
 //!   `HOME_PREFERENCE` of the oldest.
 //! * Of a worker's idle servers the one used last is granted, so that a quiet pool shrinks.
+//! * Where servers take turns it is the one of all that has been idle for longest, wherever it is.
 
 use pgweir_pool::pool::{Action, Counts, Grant, HOME_PREFERENCE};
 
@@ -25,7 +26,8 @@ impl Rule for Home {
         let State::Idle { home, turn, .. } = model.servers[&server].state else {
             panic!("home: {server} is not idle");
         };
-        if home != oldest.home {
+        let takes_turns = model.bounds.round_robin;
+        if home != oldest.home && !takes_turns {
             let spare = model.idle().find(|&(_, _, at, _)| at == oldest.home);
             assert_eq!(spare, None, "home: {server} is elsewhere, this one is not");
         }
@@ -34,6 +36,11 @@ impl Rule for Home {
                 .oldest_at(home)
                 .filter(|w| w.since - oldest.since <= HOME_PREFERENCE);
             assert!(local.is_none(), "home: {server} left {local:?} behind");
+        }
+        if takes_turns {
+            let first = model.idle().map(|(_, _, _, turn)| turn).min();
+            assert_eq!(first, Some(turn), "home: it is not the turn of {server}");
+            return;
         }
         let last_used = model
             .idle()
