@@ -198,7 +198,9 @@ fn check_connect_says_what_postgres_gives_and_what_will_fail() {
         .config()
         .set("pool_mode", "session")
         .set("server_reset_query", "discard everything")
-        .database("typo", "dbname", "there is none");
+        .database("typo", "dbname", "there is none")
+        .database("typo", "host", "127.0.0.1")
+        .database("typo", "port", role.direct().port);
     let (code, out, _) = check(wrong.clone(), &[]);
     assert_eq!(code, Some(3), "{out}");
     for part in [

@@ -319,7 +319,7 @@ fn a_token_is_asked_for_only_where_nobody_listens() {
 
         let mut encrypted = direct(&pooler, &side.trust());
         encrypted.write_all(&out).unwrap();
-        let mut answer = vec![0; 24];
+        let mut answer = [0; 24];
         encrypted.read_exact(&mut answer[..22]).unwrap();
         assert_eq!(&answer[..22], b"R\0\0\0\x15\0\0\0\x0aOAUTHBEARER\0\0");
         out.clear();

@@ -204,12 +204,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         door.log_in(&mut stream, &stranger, from).await
     };
     let outcome = tokio::select! {
-        outcome = Box::pin(login) => outcome,
+        // What a login waits for may have the same bound, and the client is told of the login's.
+        biased;
         error = too_late(config.client_login_timeout) => Err(error.into()),
         error = ejected => {
             door.registry.attempts.ejected();
             Err(error.into())
         }
+        outcome = Box::pin(login) => outcome,
     };
     let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
     match outcome {
