@@ -23,7 +23,7 @@ impl Rule for Home {
         let (Some(oldest), Some(waiter)) = (model.queue.first(), model.waiter(client)) else {
             panic!("home: {client} does not wait");
         };
-        let State::Idle { home, turn, .. } = model.servers[&server].state else {
+        let State::Idle { since, home, turn } = model.servers[&server].state else {
             panic!("home: {server} is not idle");
         };
         let takes_turns = model.bounds.round_robin;
@@ -38,8 +38,8 @@ impl Rule for Home {
             assert!(local.is_none(), "home: {server} left {local:?} behind");
         }
         if takes_turns {
-            let first = model.idle().map(|(_, _, _, turn)| turn).min();
-            assert_eq!(first, Some(turn), "home: it is not the turn of {server}");
+            let longest = model.idle().map(|(_, since, _, _)| since).min();
+            assert_eq!(longest, Some(since), "home: it is not the turn of {server}");
             return;
         }
         let last_used = model
