@@ -116,6 +116,7 @@ impl Kind {
     /// The value as `pgweir check` shows it. Secrets are not shown by this.
     pub(super) fn show(self, parsed: &Parsed) -> String {
         match (self, parsed) {
+            (Self::Secret, Parsed::Text(text)) if text.is_empty() => "unset".to_owned(),
             (Self::Secret, _) => "set".to_owned(),
             (Self::FileMode, Parsed::Number(mode)) => format!("{mode:04o}"),
             (Self::Workers, Parsed::Number(0)) => "auto".to_owned(),
@@ -155,9 +156,9 @@ impl Kind {
                 Unit::Seconds => time.as_secs_f64().to_string(),
                 Unit::Milliseconds => (time.as_secs_f64() * 1e3).to_string(),
             },
+            (_, Parsed::Text(text)) if text.is_empty() => String::new(),
             (Self::FileMode | Self::Workers | Self::Secret, parsed) => self.show(parsed),
             (_, Parsed::Number(number)) => number.to_string(),
-            (_, Parsed::Text(text)) if text.is_empty() => String::new(),
             (_, Parsed::Addresses(list)) if list.is_empty() => String::new(),
             (_, Parsed::Networks(networks)) if networks.is_empty() => String::new(),
             (_, Parsed::Methods(Methods::ALL)) => String::new(),

@@ -2,6 +2,7 @@
 //!
 //! Source: the manual of Odyssey, chapters on its sections.
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -83,7 +84,7 @@ fn section(
     path: &mut Vec<String>,
     leaves: &mut Vec<Leaf>,
 ) -> Result<(), Mistake> {
-    let mut unnamed = 0;
+    let mut unnamed = BTreeMap::<String, usize>::new();
     while let Some(token) = tokens.next() {
         let Some(key) = token.name() else {
             if matches!(token.word, Word::Close) && !path.is_empty() {
@@ -95,14 +96,15 @@ fn section(
         let is_value = |next: &Token| next.origin == token.origin && next.name().is_some();
         let value = tokens.next_if(is_value).and_then(|value| value.name());
         let depth = path.len();
-        path.push(key);
+        path.push(key.clone());
         if tokens
             .next_if(|next| matches!(next.word, Word::Open))
             .is_some()
         {
             path.push(value.unwrap_or_else(|| {
-                unnamed += 1;
-                (unnamed - 1).to_string()
+                let next = unnamed.entry(key).or_default();
+                *next += 1;
+                (*next - 1).to_string()
             }));
             if path.len() > DEPTH_MAX {
                 return Err((token.origin, "has sections in sections too deep"));

@@ -11,8 +11,8 @@ use super::draft::{Act, Draft, Rules, To, Verdict};
 use super::pgcat::listen;
 
 pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
-    let databases = numbered(leaves, "databases", "name");
-    let users = numbered(leaves, "users", "name");
+    let databases = numbered(leaves, "databases");
+    let users = numbered(leaves, "users");
     let hosts = primaries(leaves, &databases);
     for leaf in leaves {
         let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
@@ -22,27 +22,27 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
             ["general", "tls_verify"] => tls_verify(leaf, draft),
             ["general", _] => draft.carry(leaf, GENERAL, To::Global),
             ["tcp", _] => draft.carry(leaf, TCP, To::Global),
-            ["databases", number, key] => match databases.get(number) {
+            ["databases", number, key] => match named(&databases, number) {
                 None => draft.drop(leaf, "its database has no name"),
-                Some(name) if hosts.get(name).is_some_and(|host| *host != number) => {
+                Some((number, name)) if hosts.get(name).is_some_and(|host| *host != number) => {
                     draft.drop(
                         leaf,
                         "one server of a database is used, the primary; pgweir does not shard",
                     );
                 }
-                Some(name) if key == "name" => {
+                Some((_, name)) if key == "name" => {
                     draft.section(To::Database(name));
                     draft.note(leaf, Verdict::Carried(format!("databases.{name}")));
                 }
-                Some(name) => draft.carry(leaf, DATABASE, To::Database(name)),
+                Some((_, name)) => draft.carry(leaf, DATABASE, To::Database(name)),
             },
-            ["users", number, key] => match users.get(number) {
+            ["users", number, key] => match named(&users, number) {
                 None => draft.drop(leaf, "its user has no name"),
-                Some(name) if key == "name" => {
+                Some((_, name)) if key == "name" => {
                     draft.section(To::User(name));
                     draft.note(leaf, Verdict::Carried(format!("users.{name}")));
                 }
-                Some(name) => draft.carry(leaf, USER, To::User(name)),
+                Some((_, name)) => draft.carry(leaf, USER, To::User(name)),
             },
             ["admin", _] => draft.drop(leaf, "who may use the console is said by admin_users"),
             _ => draft.drop(leaf, "pgweir has nothing like it"),
@@ -68,34 +68,41 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
 }
 
 /// The names of the entries of a list of sections, by number.
-fn numbered<'a>(leaves: &'a [Leaf], list: &str, key: &str) -> BTreeMap<&'a str, String> {
+fn numbered(leaves: &[Leaf], list: &str) -> BTreeMap<usize, String> {
     let named = leaves.iter().filter_map(|leaf| match &leaf.path[..] {
-        [of, number, name] if of == list && name == key => {
-            Some((number.as_str(), leaf.given.value.bare().into_owned()))
+        [of, number, name] if of == list && name == "name" => {
+            Some((number.parse().ok()?, leaf.given.value.bare().into_owned()))
         }
         _ => None,
     });
     named.collect()
 }
 
+/// The number and the name of an entry.
+fn named<'a>(entries: &'a BTreeMap<usize, String>, number: &str) -> Option<(usize, &'a str)> {
+    let number = number.parse().ok()?;
+    Some((number, entries.get(&number)?))
+}
+
 /// The entry of each database that is its server: the first primary of its first shard.
 fn primaries<'a>(
     leaves: &[Leaf],
-    databases: &BTreeMap<&'a str, String>,
-) -> BTreeMap<String, &'a str> {
-    let says = |number: &str, key: &str| {
+    databases: &'a BTreeMap<usize, String>,
+) -> BTreeMap<&'a str, usize> {
+    let says = |number: usize, key: &str| {
+        let number = number.to_string();
         let found = leaves
             .iter()
-            .find(|leaf| leaf.path == ["databases", number, key]);
+            .find(|leaf| leaf.path == ["databases", &number, key]);
         found.map(|leaf| leaf.given.value.bare().into_owned())
     };
     let mut found = BTreeMap::new();
     for want_primary in [true, false] {
-        for (number, name) in databases {
+        for (&number, name) in databases {
             let is_first = says(number, "shard").is_none_or(|shard| shard == "0");
             let is_primary = says(number, "role").is_none_or(|role| role != "replica");
             if is_first && (is_primary || !want_primary) {
-                found.entry(name.clone()).or_insert(*number);
+                found.entry(name.as_str()).or_insert(number);
             }
         }
     }

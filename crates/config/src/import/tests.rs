@@ -151,6 +151,38 @@ fn odyssey() {
 }
 
 #[test]
+fn sections_without_names_are_counted_by_their_keys() {
+    let text = "online_restart_drop_options { drop_enabled yes }\nlisten { host \"127.0.0.1\" port 1 }\n\
+                listen { host \"10.0.0.1\" port 2 }\n";
+    let imported = imported(Format::Odyssey, &[text]);
+    assert!(
+        imported
+            .text
+            .starts_with("[pgweir]\nlisten_addr = \"127.0.0.1\"\nlisten_port = 1\n"),
+        "{}",
+        imported.text
+    );
+}
+
+#[test]
+fn the_first_of_many_entries_is_the_server() {
+    let mut text = String::new();
+    for number in 0..12 {
+        let name = if number == 2 || number == 10 {
+            "app"
+        } else {
+            "other"
+        };
+        text.push_str(&format!(
+            "[[databases]]\nname = \"{name}\"\nhost = \"h{number}\"\n"
+        ));
+    }
+    let imported = imported(Format::PgDog, &[&text]);
+    let app = "[databases.app]\nhost = \"h2\"\n";
+    assert!(imported.text.contains(app), "{}", imported.text);
+}
+
+#[test]
 fn a_torn_odyssey_file_is_reported() {
     for (text, message) in [
         (

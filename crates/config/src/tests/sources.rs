@@ -143,6 +143,15 @@ fn a_check_prints_aligned_columns() {
 }
 
 #[test]
+fn a_secret_that_nobody_gave_is_unset() {
+    let text = render_text(&read(FILE).unwrap(), true, false);
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.starts_with("pgweir.auth_ldap_options"));
+    let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+    assert_eq!(words[1..], ["unset", "default"]);
+}
+
+#[test]
 fn a_check_prints_json_with_its_schema() {
     let json: Value = serde_json::from_str(&render_json(&read(FILE).unwrap(), None)).unwrap();
     assert_eq!(json["schema"], "pgweir-check/1");
