@@ -144,6 +144,9 @@ fn fits<'a>(rule: &'a Rule, attempt: &Attempt<'a>) -> Result<bool, &'a str> {
         // Encryption of GSSAPI is declined.
         (Kind::HostGssEnc, Peer::Tcp(_)) => false,
     };
+    if !is_kind {
+        return Ok(false);
+    }
     let is_member = |role: &'a str| (attempt.is_member)(role).ok_or(role);
     let is_database = any(rule.databases.iter().map(|database| match database {
         rule::DatabaseName::Replication => Ok(attempt.replication == Replication::Physical),
@@ -154,12 +157,15 @@ fn fits<'a>(rule: &'a Rule, attempt: &Attempt<'a>) -> Result<bool, &'a str> {
         rule::DatabaseName::SameRole => is_member(attempt.database),
         rule::DatabaseName::Like(pattern) => Ok(pattern.matches(attempt.database)),
     }));
+    if is_database == Ok(false) {
+        return Ok(false);
+    }
     let is_user = any(rule.users.iter().map(|user| match user {
         rule::UserName::All => Ok(true),
         rule::UserName::MembersOf(role) => is_member(role),
         rule::UserName::Like(pattern) => Ok(pattern.matches(attempt.user)),
     }));
-    if !is_kind || is_database == Ok(false) || is_user == Ok(false) {
+    if is_user == Ok(false) {
         return Ok(false);
     }
     // The last, for it may ask the system; but before PostgreSQL is asked.

@@ -97,16 +97,15 @@ pub fn import(
     target: &Path,
     outside: &Outside<'_>,
 ) -> Result<Imported, Vec<Problem>> {
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for (path, text) in files {
         let name = path.display().to_string();
-        found.push(match format {
+        all.extend(match format {
             Format::PgBouncer => Vec::new(),
             Format::Odyssey => odyssey::leaves(&name, text)?,
             Format::PgCat | Format::PgDog | Format::PgDoorman => leaves(&name, text)?,
         });
     }
-    let all = found.concat();
     let mut draft = Draft::default();
     match format {
         Format::PgBouncer => bouncer::carry(files, outside, &mut draft)?,

@@ -9,7 +9,6 @@ mod pairs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pgweir_settings::text::key_of;
@@ -26,7 +25,6 @@ use pairs::pairs;
 /// Reads `text`, the content of the file at `path`, with the problems met on the way.
 pub(super) fn read(path: &Path, text: &str, outside: &Outside<'_>) -> (Raw, Vec<Problem>) {
     let name: std::sync::Arc<str> = path.display().to_string().into();
-    let mut problems = Vec::new();
     let mut reader = Reader {
         raw: Raw {
             globals: Section::new(Origin::line(name, 0)),
@@ -44,15 +42,11 @@ pub(super) fn read(path: &Path, text: &str, outside: &Outside<'_>) -> (Raw, Vec<
             .globals
             .give(name, (*value).into(), DEFAULT_ORIGIN);
     }
-    for line in lines::read(path, text, outside, &mut problems) {
+    for line in lines::read(path, text, outside, &mut reader.problems) {
         reader.line(line);
     }
     reader.default_hosts();
-    let Reader {
-        raw, problems: own, ..
-    } = reader;
-    problems.extend(own);
-    (raw, problems)
+    (reader.raw, reader.problems)
 }
 
 struct Reader {
@@ -181,7 +175,6 @@ impl Reader {
     fn default_hosts(&mut self) {
         let folder = self.raw.globals.get("unix_socket_dir");
         let folder = folder.map_or(String::new(), |given| given.value.bare().into_owned());
-        let mut hostless = BTreeMap::new();
         for (name, section) in &mut self.raw.databases {
             if section.has("host") {
                 continue;
@@ -189,14 +182,12 @@ impl Reader {
             if folder.starts_with('/') {
                 section.give("host", folder.as_str().into(), DEFAULT_ORIGIN);
             } else {
-                hostless.insert(name.clone(), section.origin.clone());
+                let key = key_of(&key_of(Part::Databases.name(), name), "host");
+                let message = "is missing, and unix_socket_dir names no folder to find \
+                               PostgreSQL's socket in; add it";
+                let problem = Problem::new(&section.origin, key, message);
+                self.problems.push(problem);
             }
-        }
-        for (name, origin) in hostless {
-            let key = key_of(&key_of(Part::Databases.name(), &name), "host");
-            let message = "is missing, and unix_socket_dir names no folder to find PostgreSQL's \
-                           socket in; add it";
-            self.problems.push(Problem::new(&origin, key, message));
         }
     }
 

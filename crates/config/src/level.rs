@@ -42,8 +42,8 @@ impl Level {
             let key = key_of(path, name);
             let origin = given.origin.clone();
             let Some(setting) = settings::find(scope, name) else {
-                problems.push(match pgbouncer::meaningless(scope, name) {
-                    Some(why) => Problem::new(&origin, key, format!("{why}; remove it")),
+                problems.push(match pgbouncer::unused(scope, name) {
+                    Some(why) => Problem::new(&origin, key, why),
                     None => settings::unknown(scope, name, &origin, key),
                 });
                 continue;

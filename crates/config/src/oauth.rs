@@ -77,12 +77,12 @@ pub(super) fn read(globals: &Chain<'_>, problems: &mut Vec<Problem>) -> Option<O
         }
         (Some(issuer), Some(scope)) => match Oauth::new(&issuer, &scope) {
             Ok(oauth) => Some(oauth),
-            Err((Part::Issuer, message)) => {
-                report(ISSUER, message);
-                None
-            }
-            Err((Part::Scope, message)) => {
-                report(SCOPE, message);
+            Err((part, message)) => {
+                let setting = match part {
+                    Part::Issuer => ISSUER,
+                    Part::Scope => SCOPE,
+                };
+                report(setting, message);
                 None
             }
         },

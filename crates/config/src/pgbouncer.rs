@@ -69,38 +69,26 @@ pub struct Row {
     pub name: &'static str,
     /// PgBouncer's default; empty is unset.
     pub default: &'static str,
-    ruling: Ruling,
-}
-
-impl Row {
-    /// What becomes of it in a section.
-    pub fn ruling(&self) -> Ruling {
-        let is_known = self.parts.iter().all(|part| {
-            part.scope()
-                .is_none_or(|scope| settings::find(scope, self.name).is_some())
-        });
-        match self.ruling {
-            Ruling::Served | Ruling::Differs(_) if !is_known => Ruling::NotYet,
-            ruling => ruling,
-        }
-    }
+    /// What becomes of it.
+    pub ruling: Ruling,
 }
 
 /// What becomes of `name` in a section; `None` if PgBouncer does not have it there.
 pub(crate) fn ruling(part: Part, name: &str) -> Option<Ruling> {
     let mut rows = ROWS.iter();
     let row = rows.find(|row| row.name == name && row.parts.contains(&part))?;
-    Some(row.ruling())
+    Some(row.ruling)
 }
 
-/// Why a setting has no meaning here, in the section of `pgweir.toml` where PgBouncer's would stand.
-pub(crate) fn meaningless(scope: Scope, name: &str) -> Option<&'static str> {
+/// Why a setting has no place in `pgweir.toml`, in the section where PgBouncer's would stand.
+pub(crate) fn unused(scope: Scope, name: &str) -> Option<String> {
     let part = Part::ALL
         .into_iter()
         .find(|part| part.scope() == Some(scope))?;
     match ruling(part, name)? {
-        Ruling::Meaningless(why) => Some(why),
-        Ruling::Served | Ruling::Differs(_) | Ruling::LogLevel | Ruling::NotYet => None,
+        Ruling::Meaningless(why) => Some(format!("{why}; remove it")),
+        Ruling::NotYet | Ruling::LogLevel => Some(settings::NOT_YET.to_owned()),
+        Ruling::Served | Ruling::Differs(_) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use pgweir_settings::toml::{self, Layout};
 use pgweir_settings::{Origin, Problem, Section};
 
 use crate::process::Process;
-use crate::settings;
+use crate::{pgbouncer, settings};
 
 /// What one source says.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +54,9 @@ pub(super) fn read_file(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
             ("peers", settings::NOT_YET),
         ],
         advice: "settings go below [pgweir]",
-        settings: settings::all_names().collect(),
+        settings: settings::all_names()
+            .chain(pgbouncer::ROWS.iter().map(|row| row.name))
+            .collect(),
     };
     let name = path.display().to_string();
     let file = toml::read(&name, text, &layout);

@@ -168,10 +168,11 @@ pub(super) fn resolve_into(
         login_notify_message: globals.get("login_notify_message"),
         scram_iterations: globals.get("scram_iterations"),
         ignore_startup_parameters: names(&globals, "ignore_startup_parameters")
+            .into_iter()
             .map(|name| name.to_lowercase())
             .collect(),
-        admin_users: names(&globals, "admin_users").collect(),
-        stats_users: names(&globals, "stats_users").collect(),
+        admin_users: names(&globals, "admin_users"),
+        stats_users: names(&globals, "stats_users"),
         client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
         tcp: Tcp::read(&globals),
         log: Log::read(&globals),
@@ -230,14 +231,11 @@ fn ldap(globals: &Chain<'_>, problems: &mut Vec<Problem>) -> Option<Arc<Ldap>> {
 }
 
 /// The names of a list that has commas between them.
-fn names(globals: &Chain<'_>, setting: &str) -> impl Iterator<Item = String> {
+fn names(globals: &Chain<'_>, setting: &str) -> Vec<String> {
     let text = globals.get::<String>(setting);
     let names = text.split(',').map(str::trim);
-    let names: Vec<String> = names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect();
-    names.into_iter()
+    let names = names.filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 fn user((name, level, password): (&str, &Level, &Held), global: &Level) -> User {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use pgweir_settings::text::printable;
+use pgweir_settings::text::{printable, quoted};
 use pgweir_settings::{Origin, Problem};
 use pgweir_wire::auth::scram::Verifier;
 
@@ -50,8 +50,8 @@ pub(super) fn parse_auth_file(path: &Path, text: &str, problems: &mut Vec<Proble
             continue;
         }
         let origin = Origin::line(file.clone(), number);
-        let fields =
-            quoted(line).and_then(|(user, rest)| Some((user, quoted(rest.trim_start())?.0)));
+        let fields = quoted(line, '"')
+            .and_then(|(user, rest)| Some((user, quoted(rest.trim_start(), '"')?.0)));
         let Some((user, secret)) = fields else {
             let message = "must be \"user\" \"secret\", both in double quotes";
             problems.push(Problem::new(&origin, "", message));
@@ -81,23 +81,6 @@ pub(super) fn parse_auth_file(path: &Path, text: &str, problems: &mut Vec<Proble
         users.insert(user, (secret, origin));
     }
     users
-}
-
-/// A field in double quotes, where `""` is a quote, and the rest of the line.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut rest = text.strip_prefix('"')?;
-    let mut field = String::new();
-    loop {
-        let (before, after) = rest.split_once('"')?;
-        field.push_str(before);
-        match after.strip_prefix('"') {
-            Some(after) => {
-                field.push('"');
-                rest = after;
-            }
-            None => return Some((field, after)),
-        }
-    }
 }
 
 /// Refuses names of users and databases that PostgreSQL cannot have.

@@ -109,13 +109,12 @@ pub fn in_scope(scope: Scope) -> impl Iterator<Item = &'static Setting> {
         .filter(move |setting| setting.scopes.contains(&scope))
 }
 
-/// Names of all settings, of whichever section and version.
+/// Names of all settings, of whichever section.
 pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
     SETTINGS
         .iter()
         .flat_map(|setting| [Some(setting.name), setting.alias, setting.global_name])
         .flatten()
-        .chain(UNSUPPORTED.iter().map(|(_, name)| *name))
 }
 
 /// What to say of a setting that only PgBouncer has.
@@ -126,9 +125,6 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
     if let Some(setting) = SETTINGS.iter().find(|s| s.global_name == Some(name)) {
         let message = format!("belongs in [pgweir]; here it is called {}", setting.name);
         return Problem::new(origin, key, message);
-    }
-    if UNSUPPORTED.contains(&(scope, name)) {
-        return Problem::new(origin, key, NOT_YET);
     }
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
         let titles: Vec<&str> = setting.scopes.iter().map(|scope| scope.title()).collect();
@@ -553,26 +549,3 @@ const AUTH_TYPES: &[&str] = &[
     "ldap",
     "hba",
 ];
-
-/// Settings PgBouncer has and this version has not, or has no use for.
-#[rustfmt::skip]
-const UNSUPPORTED: &[(Scope, &str)] = {
-    use Scope::Global;
-    &[
-        // Process, log and service.
-        (Global, "logfile"), (Global, "pidfile"), (Global, "user"), (Global, "conffile"),
-        (Global, "service_name"), (Global, "job_name"),
-        (Global, "syslog"), (Global, "syslog_ident"), (Global, "syslog_facility"), (Global, "verbose"),
-        // Peers.
-        (Global, "peer_id"),
-        // Authentication.
-        // Sessions.
-        (Global, "track_extra_parameters"),
-        // Pools and servers.
-        (Global, "server_fast_close"),
-        // Names and network.
-        (Global, "dns_max_ttl"), (Global, "dns_nxdomain_ttl"), (Global, "dns_zone_check_period"),
-        (Global, "resolv_conf"), (Global, "pkt_buf"), (Global, "sbuf_loopcnt"),
-        (Global, "so_reuseport"), (Global, "tcp_defer_accept"),
-    ]
-};

@@ -27,8 +27,7 @@ pub(super) fn of(
         AuthType::Any => warnings.extend(any(config, &globals)),
         AuthType::Plain => warnings.extend(plain(config, &globals)),
         AuthType::Hba => warnings.extend(trusting(config)),
-        AuthType::Pam => warnings.extend(in_the_clear(config, &globals, "pam")),
-        AuthType::Ldap => warnings.extend(in_the_clear(config, &globals, "ldap")),
+        AuthType::Pam | AuthType::Ldap => warnings.extend(in_the_clear(config, &globals)),
         AuthType::Md5
         | AuthType::ScramSha256
         | AuthType::Cert
@@ -78,10 +77,7 @@ pub(super) fn of(
 
 /// Nobody has to prove anything: where from, and to what.
 fn trust(config: &Config, globals: &Chain<'_>) -> Vec<Problem> {
-    let found = globals.find("auth_type");
-    let warning = |message: String| {
-        Problem::new(found.origin, globals.key("auth_type"), message).with_value("trust")
-    };
+    let warning = |message| globals.problem("auth_type", message);
     let mut warnings = Vec::new();
     if let Some(addresses) = open_addresses(config) {
         warnings.push(warning(format!(
@@ -99,28 +95,25 @@ fn trust(config: &Config, globals: &Chain<'_>) -> Vec<Problem> {
 /// Nobody has to prove anything, or to be known.
 fn any(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
     let addresses = open_addresses(config)?;
-    let found = globals.find("auth_type");
     let message = format!("lets everybody in who reaches {addresses}");
-    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("any"))
+    Some(globals.problem("auth_type", message))
 }
 
 /// Passwords are sent as they are.
 fn plain(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
     let addresses = open_addresses(config)?;
-    let found = globals.find("auth_type");
     let message =
         format!("has clients of {addresses} send their passwords in clear text; use scram-sha-256");
-    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value("plain"))
+    Some(globals.problem("auth_type", message))
 }
 
 /// Passwords are sent as they are, and nothing else would do.
-fn in_the_clear(config: &Config, globals: &Chain<'_>, auth_type: &str) -> Option<Problem> {
+fn in_the_clear(config: &Config, globals: &Chain<'_>) -> Option<Problem> {
     let addresses = open_addresses(config).filter(|_| !config.client_tls.mode.is_required())?;
-    let found = globals.find("auth_type");
     let message = format!(
         "has clients of {addresses} send their passwords in clear text; set client_tls_sslmode = \"require\""
     );
-    Some(Problem::new(found.origin, globals.key("auth_type"), message).with_value(auth_type))
+    Some(globals.problem("auth_type", message))
 }
 
 /// Directories that passwords are sent to as they are, over a network, and files in which one stands.

@@ -70,10 +70,11 @@ impl Token {
     /// what is no text is nothing here.
     pub fn texts(&self, claim: &str) -> impl Iterator<Item = &str> {
         let texts = match self.0.get(claim) {
-            Some(Value::Array(list)) => list.iter().collect(),
-            single => Vec::from_iter(single),
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(single) => std::slice::from_ref(single),
+            None => &[],
         };
-        texts.into_iter().filter_map(Value::as_str)
+        texts.iter().filter_map(Value::as_str)
     }
 
     /// What it is good for: the words of `scope` (RFC 8693, section 4.2), or of what other issuers have in its

@@ -20,6 +20,24 @@ pub fn key_of(section: &str, name: &str) -> String {
     }
 }
 
+/// What stands between two `quote`s at the start of `text`, where two quotes are one, and what follows.
+/// `None` if it begins with none or has no end.
+pub fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+    let mut rest = text.strip_prefix(quote)?;
+    let mut field = String::new();
+    loop {
+        let (before, after) = rest.split_once(quote)?;
+        field.push_str(before);
+        match after.strip_prefix(quote) {
+            Some(after) => {
+                field.push(quote);
+                rest = after;
+            }
+            None => return Some((field, after)),
+        }
+    }
+}
+
 /// Text with everything escaped that ends a line, steers a terminal or cannot be seen, so that what a
 /// file or a peer says cannot pass for something else.
 pub fn printable(text: &str) -> String {

@@ -9,7 +9,7 @@ use pgweir_settings::{Given, Origin, Problem, Section};
 use super::draft::{Draft, Finding, To, Verdict};
 use crate::ini;
 use crate::outside::Outside;
-use crate::settings::{self, Scope};
+use crate::settings;
 
 pub(super) fn carry(
     files: &[(&Path, &str)],
@@ -49,11 +49,7 @@ pub(super) fn carry(
 fn place(section: &Section, path: &str, to: To<'_>, draft: &mut Draft) {
     // A section without settings is one, too.
     draft.section(to);
-    let scope = match to {
-        To::Global => Scope::Global,
-        To::Database(_) => Scope::Database,
-        To::User(_) => Scope::User,
-    };
+    let scope = to.scope();
     for (name, given) in section.iter() {
         let setting = settings::find(scope, name).expect("only known ones are read");
         let is_path = PATHS.contains(&name) && !given.value.bare().starts_with('/');

@@ -4,15 +4,14 @@
 
 use pgweir_settings::toml::Leaf;
 
-use super::draft::{Act, Draft, Rules, To, Verdict};
-use super::pgcat::{listen, login, names};
+use super::draft::{Act, Draft, Rules, To};
+use super::pgcat::{names, user};
 
 pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
-    let names = names(leaves, "username");
+    let names = names(leaves);
     for leaf in leaves {
         let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
         match path[..] {
-            ["general", "host"] => listen(leaf, draft),
             ["general", "pg_hba", "path"] => {
                 let value = leaf.given.value.clone();
                 draft.place(leaf, To::Global, "auth_hba_file", value, None);
@@ -24,29 +23,16 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
                 draft.place(leaf, To::Global, "tcp_user_timeout", value.into(), None);
             }
             ["general", _] => draft.carry(leaf, GENERAL, To::Global),
+            ["pools", _, "users", _, "password"]
+                if leaf.given.value.bare().starts_with("jwt-pkey-fpath:") =>
+            {
+                draft.drop(
+                    leaf,
+                    "for tokens set auth_type = \"jwt\" and auth_jwks_file",
+                );
+            }
             ["pools", pool, "users", number, key] => {
-                let Some(name) = names.get(&(pool.to_owned(), number.to_owned())) else {
-                    draft.drop(leaf, "its user has no username");
-                    continue;
-                };
-                match key {
-                    "username" => {
-                        draft.section(To::User(name));
-                        draft.note(leaf, Verdict::Carried(format!("users.{name}")));
-                    }
-                    "server_username" | "server_password" => {
-                        let is_alone = names.keys().filter(|(of, _)| of == pool).count() == 1;
-                        login(leaf, pool, is_alone, draft);
-                    }
-                    "password" if leaf.given.value.bare().starts_with("jwt-pkey-fpath:") => {
-                        draft.drop(
-                            leaf,
-                            "for tokens set auth_type = \"jwt\" and auth_jwks_file",
-                        );
-                    }
-                    "min_pool_size" => draft.carry(leaf, USER_MIN, To::Database(pool)),
-                    _ => draft.carry(leaf, USER, To::User(name)),
-                }
+                user(leaf, (pool, number, key), &names, USER, draft);
             }
             ["pools", pool, "auth_query", _] => {
                 draft.carry(leaf, LOOKUP, To::Database(pool));
@@ -56,7 +42,7 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
                 draft.carry(leaf, POOL, To::Database(pool));
             }
             ["web", _] => draft.drop(leaf, "page and metrics are at http_listen"),
-            _ => draft.drop(leaf, "pgweir has nothing like it"),
+            _ => draft.unlike(leaf),
         }
     }
     draft.fill(
@@ -81,6 +67,7 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
 const ALWAYS: Act = Act::Drop("is always so here");
 
 const GENERAL: Rules = &[
+    ("host", Act::Same("listen_addr")),
     ("port", Act::Same("listen_port")),
     (
         "backlog",
@@ -188,11 +175,6 @@ const USER: Rules = &[
         Act::Drop("see docs/security.md for what proves who a client is"),
     ),
 ];
-
-const USER_MIN: Rules = &[(
-    "min_pool_size",
-    Act::But("min_pool_size", "a database has one for all its users"),
-)];
 
 const LOOKUP: Rules = &[
     (

@@ -76,8 +76,19 @@ impl Draft {
                 self.place(leaf, to, name, leaf.given.value.clone(), Some(why));
             }
             Some(Act::Drop(why)) => self.drop(leaf, why),
-            None => self.drop(leaf, "pgweir has nothing like it"),
+            None => self.unlike(leaf),
         }
+    }
+
+    /// Nothing here is like it.
+    pub(super) fn unlike(&mut self, leaf: &Leaf) {
+        self.drop(leaf, "pgweir has nothing like it");
+    }
+
+    /// The setting that names a section makes it, though nothing else may stand in it.
+    pub(super) fn named(&mut self, leaf: &Leaf, to: To<'_>) {
+        self.section(to);
+        self.note(leaf, Verdict::Carried(to.path()));
     }
 
     /// Writes a value, and notes what became of the setting that it was. A user's section is for all
@@ -176,7 +187,7 @@ impl Draft {
 }
 
 impl To<'_> {
-    fn scope(self) -> Scope {
+    pub(super) fn scope(self) -> Scope {
         match self {
             To::Global => Scope::Global,
             To::Database(_) => Scope::Database,
@@ -184,12 +195,16 @@ impl To<'_> {
         }
     }
 
-    fn key(self, name: &str) -> String {
+    fn path(self) -> String {
         match self {
-            To::Global => key_of("pgweir", name),
-            To::Database(database) => key_of(&key_of("databases", database), name),
-            To::User(user) => key_of(&key_of("users", user), name),
+            To::Global => "pgweir".to_owned(),
+            To::Database(database) => key_of("databases", database),
+            To::User(user) => key_of("users", user),
         }
+    }
+
+    pub(super) fn key(self, name: &str) -> String {
+        key_of(&self.path(), name)
     }
 }
 
@@ -207,9 +222,7 @@ fn ms(value: &Value) -> Value {
 
 /// A value as the setting is written in TOML; files without types have text everywhere.
 fn typed(scope: Scope, name: &str, value: Value) -> Value {
-    let Some(setting) = settings::find(scope, name) else {
-        return value;
-    };
+    let setting = settings::find(scope, name).expect("rules name settings of their section");
     let text = value.bare().into_owned();
     match setting.kind {
         Kind::Bool => boolean(&text).map_or(value, Value::Bool),

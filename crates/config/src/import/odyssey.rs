@@ -136,7 +136,6 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
         let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
         match path[..] {
             ["listen", "0", "tls"] => tls(leaf, To::Global, "client_tls_sslmode", draft),
-            ["listen", "0", "host"] => host_of_listen(leaf, draft),
             ["listen", "0", _] => draft.carry(leaf, LISTEN, To::Global),
             ["listen", ..] => draft.drop(
                 leaf,
@@ -152,23 +151,13 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
                 }
                 "authentication" => asked.push(leaf),
                 "storage" => storage(leaf, leaves, database, draft),
-                "password" if user != "*" => {
-                    draft.place(
-                        leaf,
-                        To::User(user),
-                        "password",
-                        leaf.given.value.clone(),
-                        None,
-                    );
-                }
                 _ if ROUTE_OF_USER.iter().any(|(name, _)| *name == key) && user != "*" => {
                     draft.carry(leaf, ROUTE_OF_USER, To::User(user));
                 }
                 _ => draft.carry(leaf, ROUTE, To::Database(database)),
             },
-            ["database", ..] => draft.drop(leaf, "pgweir has nothing like it"),
             [_] => draft.carry(leaf, GLOBAL, To::Global),
-            _ => draft.drop(leaf, "pgweir has nothing like it"),
+            _ => draft.unlike(leaf),
         }
     }
     auth_type(&asked, draft);
@@ -227,16 +216,13 @@ const CONSOLE: &str = "the console is the database pgbouncer, for admin_users";
 
 /// The storage that a rule names is the server of its database.
 fn storage(leaf: &Leaf, leaves: &[Leaf], database: &str, draft: &mut Draft) {
-    let name = leaf.given.value.bare().into_owned();
-    let of = |key: &str| {
-        let mut own = leaves.iter();
-        own.find(|leaf| leaf.path == ["storage", &name, key])
-    };
-    if of("type").is_some_and(|kind| kind.given.value.bare() == "local") {
+    if is_console(leaves, &leaf.path) {
         return draft.drop(leaf, CONSOLE);
     }
-    draft.section(To::Database(database));
-    draft.note(leaf, Verdict::Carried(format!("databases.{database}.host")));
+    let name = leaf.given.value.bare().into_owned();
+    let to = To::Database(database);
+    draft.section(to);
+    draft.note(leaf, Verdict::Carried(to.key("host")));
     let of_storage = |own: &&Leaf| own.path.len() == 3 && own.path[..2] == ["storage", &name];
     let mut own: Vec<&Leaf> = leaves.iter().filter(of_storage).collect();
     // A port that stands with the host counts.
@@ -272,16 +258,6 @@ fn host(leaf: &Leaf, to: To<'_>, draft: &mut Draft) {
     }
     let why = has_more.then_some("one server of a database is used, the first");
     draft.place(leaf, to, "host", name.into(), why);
-}
-
-fn host_of_listen(leaf: &Leaf, draft: &mut Draft) {
-    draft.place(
-        leaf,
-        To::Global,
-        "listen_addr",
-        leaf.given.value.clone(),
-        None,
-    );
 }
 
 fn tls(leaf: &Leaf, to: To<'_>, name: &'static str, draft: &mut Draft) {
@@ -352,6 +328,7 @@ const GLOBAL: Rules = &[
 ];
 
 const LISTEN: Rules = &[
+    ("host", Act::Same("listen_addr")),
     ("port", Act::Same("listen_port")),
     ("backlog", Act::Same("listen_backlog")),
     ("tls_ca_file", Act::Same("client_tls_ca_file")),
@@ -372,6 +349,7 @@ const STORAGE: Rules = &[
 
 /// What a user may have for itself.
 const ROUTE_OF_USER: Rules = &[
+    ("password", Act::Same("password")),
     ("pool", Act::Same("pool_mode")),
     ("pool_size", Act::Same("pool_size")),
     ("pool_timeout", Act::Ms("query_wait_timeout")),

@@ -10,14 +10,13 @@ use pgweir_settings::toml::Leaf;
 use super::draft::{Act, Draft, Rules, To};
 
 pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
-    let names = names(leaves, "username");
+    let names = names(leaves);
     for leaf in leaves {
         let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
         match path[..] {
             ["general", "server_tls" | "verify_server_certificate"] => {
                 server_tls(leaf, leaves, draft)
             }
-            ["general", "host"] => listen(leaf, draft),
             ["general", _] => draft.carry(leaf, GENERAL, To::Global),
             ["pools", pool, "shards", shard, key] => {
                 draft.section(To::Database(pool));
@@ -28,22 +27,7 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
                 }
             }
             ["pools", pool, "users", number, key] => {
-                let Some(name) = names.get(&(pool.to_owned(), number.to_owned())) else {
-                    draft.drop(leaf, "its user has no username");
-                    continue;
-                };
-                match key {
-                    "username" => {
-                        draft.section(To::User(name));
-                        draft.note(leaf, super::Verdict::Carried(format!("users.{name}")));
-                    }
-                    "server_username" | "server_password" => {
-                        let is_alone = names.keys().filter(|(of, _)| of == pool).count() == 1;
-                        login(leaf, pool, is_alone, draft);
-                    }
-                    "min_pool_size" => draft.carry(leaf, USER_MIN, To::Database(pool)),
-                    _ => draft.carry(leaf, USER, To::User(name)),
-                }
+                user(leaf, (pool, number, key), &names, USER, draft);
             }
             ["pools", pool, _] => draft.carry(leaf, POOL, To::Database(pool)),
             _ => draft.drop(leaf, "pgweir has no plugins"),
@@ -55,10 +39,12 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
 }
 
 /// The names of users by their pool and number.
-pub(super) fn names(leaves: &[Leaf], key: &str) -> BTreeMap<(String, String), String> {
+pub(super) type Names = BTreeMap<(String, String), String>;
+
+pub(super) fn names(leaves: &[Leaf]) -> Names {
     let named = leaves.iter().filter_map(|leaf| match &leaf.path[..] {
         [pools, pool, users, number, name]
-            if pools == "pools" && users == "users" && name == key =>
+            if pools == "pools" && users == "users" && name == "username" =>
         {
             let user = leaf.given.value.bare().into_owned();
             Some(((pool.clone(), number.clone()), user))
@@ -68,34 +54,32 @@ pub(super) fn names(leaves: &[Leaf], key: &str) -> BTreeMap<(String, String), St
     named.collect()
 }
 
-/// Where it listens: 0.0.0.0 is all, for pgweir with IPv6.
-pub(super) fn listen(leaf: &Leaf, draft: &mut Draft) {
-    draft.place(
-        leaf,
-        To::Global,
-        "listen_addr",
-        leaf.given.value.clone(),
-        None,
-    );
-}
-
-/// Another login at PostgreSQL than that of the client.
-pub(super) fn login(leaf: &Leaf, pool: &str, is_alone: bool, draft: &mut Draft) {
-    if !is_alone {
-        return draft.drop(
-            leaf,
-            "a database has one login for servers, and its pool has several users",
-        );
+/// A setting of a user of a pool, of which `rules` say what becomes of it as a user's own.
+pub(super) fn user(
+    leaf: &Leaf,
+    (pool, number, key): (&str, &str, &str),
+    names: &Names,
+    rules: Rules,
+    draft: &mut Draft,
+) {
+    let Some(name) = names.get(&(pool.to_owned(), number.to_owned())) else {
+        return draft.drop(leaf, "its user has no username");
+    };
+    match key {
+        "username" => draft.named(leaf, To::User(name)),
+        "server_username" | "server_password"
+            if names.keys().filter(|(of, _)| of == pool).count() > 1 =>
+        {
+            draft.drop(
+                leaf,
+                "a database has one login for servers, and its pool has several users",
+            );
+        }
+        "server_username" | "server_password" | "min_pool_size" => {
+            draft.carry(leaf, USER_OF_DATABASE, To::Database(pool));
+        }
+        _ => draft.carry(leaf, rules, To::User(name)),
     }
-    let is_name = leaf.path.last().is_some_and(|name| name.contains("user"));
-    let name = if is_name { "user" } else { "password" };
-    draft.place(
-        leaf,
-        To::Database(pool),
-        name,
-        leaf.given.value.clone(),
-        None,
-    );
 }
 
 fn server_tls(leaf: &Leaf, leaves: &[Leaf], draft: &mut Draft) {
@@ -137,6 +121,8 @@ fn servers(leaf: &Leaf, pool: &str, draft: &mut Draft) {
 const NO_ROUTING: Act = Act::Drop("pgweir does not route by what a query says");
 
 const GENERAL: Rules = &[
+    // 0.0.0.0 is all, for pgweir with IPv6.
+    ("host", Act::Same("listen_addr")),
     ("port", Act::Same("listen_port")),
     ("connect_timeout", Act::Ms("query_wait_timeout")),
     ("idle_timeout", Act::Ms("server_idle_timeout")),
@@ -259,7 +245,12 @@ const USER: Rules = &[
     ),
 ];
 
-const USER_MIN: Rules = &[(
-    "min_pool_size",
-    Act::But("min_pool_size", "a database has one for all its users"),
-)];
+/// What a user says there, and its database here.
+const USER_OF_DATABASE: Rules = &[
+    ("server_username", Act::Same("user")),
+    ("server_password", Act::Same("password")),
+    (
+        "min_pool_size",
+        Act::But("min_pool_size", "a database has one for all its users"),
+    ),
+];

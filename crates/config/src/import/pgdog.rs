@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use pgweir_settings::Value;
 use pgweir_settings::toml::Leaf;
 
-use super::draft::{Act, Draft, Rules, To, Verdict};
-use super::pgcat::listen;
+use super::draft::{Act, Draft, Rules, To};
 
 pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
     let databases = numbered(leaves, "databases");
@@ -17,7 +16,6 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
     for leaf in leaves {
         let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
         match path[..] {
-            ["general", "host"] => listen(leaf, draft),
             ["general", "auth_type"] => auth_type(leaf, draft),
             ["general", "tls_verify"] => tls_verify(leaf, draft),
             ["general", _] => draft.carry(leaf, GENERAL, To::Global),
@@ -30,22 +28,16 @@ pub(super) fn carry(leaves: &[Leaf], draft: &mut Draft) {
                         "one server of a database is used, the primary; pgweir does not shard",
                     );
                 }
-                Some((_, name)) if key == "name" => {
-                    draft.section(To::Database(name));
-                    draft.note(leaf, Verdict::Carried(format!("databases.{name}")));
-                }
+                Some((_, name)) if key == "name" => draft.named(leaf, To::Database(name)),
                 Some((_, name)) => draft.carry(leaf, DATABASE, To::Database(name)),
             },
             ["users", number, key] => match named(&users, number) {
                 None => draft.drop(leaf, "its user has no name"),
-                Some((_, name)) if key == "name" => {
-                    draft.section(To::User(name));
-                    draft.note(leaf, Verdict::Carried(format!("users.{name}")));
-                }
+                Some((_, name)) if key == "name" => draft.named(leaf, To::User(name)),
                 Some((_, name)) => draft.carry(leaf, USER, To::User(name)),
             },
             ["admin", _] => draft.drop(leaf, "who may use the console is said by admin_users"),
-            _ => draft.drop(leaf, "pgweir has nothing like it"),
+            _ => draft.unlike(leaf),
         }
     }
     draft.fill(
@@ -128,6 +120,7 @@ fn tls_verify(leaf: &Leaf, draft: &mut Draft) {
 const NO_ROUTING: Act = Act::Drop("pgweir does not route by what a query says");
 
 const GENERAL: Rules = &[
+    ("host", Act::Same("listen_addr")),
     ("port", Act::Same("listen_port")),
     ("workers", Act::Same("workers")),
     ("default_pool_size", Act::Same("default_pool_size")),

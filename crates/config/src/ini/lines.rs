@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pgweir_settings::text::printable;
+use pgweir_settings::text::{printable, quoted};
 use pgweir_settings::{Origin, Problem};
 
 use crate::outside::Outside;
@@ -124,30 +124,15 @@ fn parse(line: &str) -> Result<Parsed, &'static str> {
 
 /// The name that a line begins with, and what follows it.
 fn name(line: &str) -> Result<(String, &str), &'static str> {
-    let Some(mut rest) = line.strip_prefix('"') else {
+    if !line.starts_with('"') {
         let end = line.find(|c: char| c.is_whitespace() || c == '=');
         let (name, rest) = line.split_at(end.ok_or(NO_VALUE)?);
         return match name {
             "" => Err("has no name before its ="),
             name => Ok((name.to_owned(), rest)),
         };
-    };
-    let mut name = String::new();
-    loop {
-        let end = rest
-            .find('"')
-            .ok_or("has a name whose quote is not closed")?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            // Two quotes are one.
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Ok((name, rest)),
-        }
     }
+    quoted(line, '"').ok_or("has a name whose quote is not closed")
 }
 
 const NO_VALUE: &str = "is neither a section nor name = value";

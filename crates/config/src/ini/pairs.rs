@@ -1,6 +1,8 @@
 //! Lists of `key=value`, as libpq's connection strings have them: separated by spaces, values perhaps in
 //! single quotes, of which two are one.
 
+use pgweir_settings::text::quoted;
+
 /// The pairs of a list, in their order.
 ///
 /// # Errors
@@ -23,28 +25,15 @@ pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
 }
 
 fn value(text: &str) -> Result<(String, &str), &'static str> {
-    let Some(mut rest) = text.strip_prefix('\'') else {
+    if !text.starts_with('\'') {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());
         return Ok((text[..end].to_owned(), &text[end..]));
-    };
-    let mut value = String::new();
-    loop {
-        let end = rest
-            .find('\'')
-            .ok_or("has a value whose quote is not closed")?;
-        value.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('\'') {
-            Some(more) => {
-                value.push('\'');
-                rest = more;
-            }
-            None if rest.starts_with(|c: char| !c.is_whitespace()) => {
-                return Err("has something right behind a quote that ends a value");
-            }
-            None => return Ok((value, rest)),
-        }
     }
+    let (value, rest) = quoted(text, '\'').ok_or("has a value whose quote is not closed")?;
+    if rest.starts_with(|c: char| !c.is_whitespace()) {
+        return Err("has something right behind a quote that ends a value");
+    }
+    Ok((value, rest))
 }
 
 const NO_VALUE: &str = "must be a list of name=value, values with spaces in single quotes";

@@ -72,7 +72,7 @@ fn defaults_are_pgbouncers() {
         let Some(part) = row.parts.first() else {
             continue;
         };
-        if row.ruling() != Ruling::Served || row.default == "default_pool_size" {
+        if row.ruling != Ruling::Served || row.default == "default_pool_size" {
             continue;
         }
         let scope = part.scope().expect("peers have no settings");
@@ -193,6 +193,19 @@ fn what_does_nothing_is_named() {
     let process = sound(&text).config.process;
     assert_eq!(process.logfile.as_deref(), Some(Path::new("/tmp/x.log")));
     assert_eq!(process.peers[&1].port, 6432);
+}
+
+#[test]
+fn what_is_served_is_a_setting_here_in_each_section() {
+    for row in ROWS {
+        if !matches!(row.ruling, Ruling::Served | Ruling::Differs(_)) {
+            continue;
+        }
+        for scope in row.parts.iter().filter_map(|part| part.scope()) {
+            let found = settings::find(scope, row.name);
+            assert!(found.is_some(), "{} in {scope:?}", row.name);
+        }
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn pgbouncers() -> String {
             }
             default => format!("`{default}`"),
         };
-        let here = match row.ruling() {
+        let here = match row.ruling {
             Ruling::Served => "the same".to_owned(),
             Ruling::Differs(how) => format!("the same, but: {how}"),
             Ruling::LogLevel => "1 is `log_level = debug`, more is `trace`".to_owned(),
