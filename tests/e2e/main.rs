@@ -38,6 +38,7 @@ mod nonsense_clients;
 mod nonsense_servers;
 mod oauth;
 mod pam;
+mod peers;
 mod pgbouncer_ini;
 mod pins;
 mod pipelines;

@@ -20,7 +20,7 @@ pub(crate) struct Line {
     /// Run in the background: not supported yet
     #[arg(short, long)]
     daemon: bool,
-    /// Take over from the process that runs: not supported yet
+    /// Take the sockets of the process that runs over: nobody is refused in between
     #[arg(short = 'R', long)]
     reboot: bool,
     /// Log nothing to standard error
@@ -48,11 +48,6 @@ impl Line {
                 "-d",
                 "let systemd or a container keep it running",
             ),
-            (
-                self.reboot,
-                "-R",
-                "stop the process that runs and start this one",
-            ),
             (self.user.is_some(), "-u", "start it as that user"),
         ] {
             if is_given {
@@ -69,6 +64,7 @@ impl Line {
             self.quiet.then_some("off"),
             self.verbose,
             Format::Text,
+            self.reboot,
         )
     }
 }

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Log warnings and errors only
     #[arg(short, long)]
     quiet: bool,
+    /// Take the sockets of the process that runs over: nobody is refused in between
+    #[arg(short = 'R', long)]
+    takeover: bool,
     /// How lines of the log look
     #[arg(long, value_enum, default_value_t, env = "PGWEIR_LOG_FORMAT")]
     log_format: Format,
@@ -60,7 +63,8 @@ pub(crate) enum Format {
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
     let level = options.quiet.then_some("warn");
-    start(source, level, options.verbose, options.log_format, false)
+    let lines = (options.verbose, options.log_format);
+    start(source, (level, false), lines, options.takeover)
 }
 
 /// Serves with the command line of PgBouncer; a log that is `silenced` stays so, whatever the file says.
@@ -69,16 +73,17 @@ pub(crate) fn with_log(
     silenced: Option<&'static str>,
     verbose: u8,
     format: Format,
+    takes_over: bool,
 ) -> anyhow::Result<Exit> {
-    start(source, silenced, verbose, format, silenced.is_some())
+    let level = (silenced, silenced.is_some());
+    start(source, level, (verbose, format), takes_over)
 }
 
 fn start(
     source: Source,
-    level: Option<&'static str>,
-    verbose: u8,
-    format: Format,
-    is_fixed: bool,
+    (level, is_fixed): (Option<&'static str>, bool),
+    (verbose, format): (u8, Format),
+    takes_over: bool,
 ) -> anyhow::Result<Exit> {
     let directives = directives(level, verbose, env::var(LOG_VARIABLE).ok());
     let (set_level, log) = start_log(directives, format)?;
@@ -86,12 +91,12 @@ fn start(
         true => Box::new(|_: Option<&str>| {}),
         false => set_level,
     };
-    let outcome = serve(source, set_level);
+    let outcome = serve(source, set_level, takes_over);
     log.flush(LAST_LINES_MAX);
     outcome
 }
 
-fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
+fn serve(source: Source, set_level: SetLogLevel, takes_over: bool) -> anyhow::Result<Exit> {
     let resolved = match pgweir_proxy::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
@@ -100,7 +105,8 @@ fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
             return Ok(Exit::Mistakes);
         }
     };
-    pgweir_proxy::run(source, resolved, set_level, pgweir_proxy::Signals::Own)?;
+    let signals = pgweir_proxy::Signals::Own;
+    pgweir_proxy::run(source, resolved, set_level, signals, takes_over)?;
     Ok(Exit::Done)
 }
 

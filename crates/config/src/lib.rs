@@ -29,6 +29,7 @@ mod outside;
 pub mod passfile;
 mod passwords;
 mod pattern;
+mod peers;
 pub mod pgbouncer;
 mod pool;
 pub mod process;
@@ -50,7 +51,7 @@ mod warnings;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
 pub use networks::Networks;
 pub use outside::{Outside, Unusable};
+pub use peers::{PEER_ID_MAX, Peer};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
@@ -209,6 +211,10 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
+    /// Its number among the processes that serve one address (`peer_id`); `None` is alone.
+    pub peer_id: Option<NonZeroU16>,
+    /// Those processes, by number (`[peers.NUMBER]`).
+    pub peers: BTreeMap<u16, Peer>,
     /// What a `pgbouncer.ini` says of the process itself.
     pub process: process::Process,
     /// The settings of the whole pooler as they are shown, by their names.

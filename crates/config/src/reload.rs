@@ -86,6 +86,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
         unix_socket_mode,
         unix_socket_group,
         backlog,
+        reuses_port,
     } = &old.listen;
     let changes = [
         ("listen_addr", *addresses != new.listen.addresses),
@@ -103,6 +104,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
             *unix_socket_group != new.listen.unix_socket_group,
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
+        ("so_reuseport", *reuses_port != new.listen.reuses_port),
         ("workers", old.workers != new.workers),
         ("http_listen", old.http.listen != new.http.listen),
         (

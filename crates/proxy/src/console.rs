@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::admin::Administrator;
-use crate::clients::CancelSecret;
+use crate::cancel_key::CancelSecret;
 use crate::consoles::Visit;
 use crate::login_end::{LoginEnd, violation};
 use crate::orders::Orders;
@@ -131,9 +131,10 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let registry = behind.registry;
     let tls = stream.connection().map(tls::words).unwrap_or_default();
+    let peer = registry.config().peer_id;
     let outcome = match registry
         .consoles
-        .enter(&entry.startup, entry.role, (address, tls))
+        .enter(&entry.startup, entry.role, (address, tls), peer)
     {
         Ok(visit) => serve(&mut stream, entry, (behind, &visit)).await,
         Err(error) => Err(End::Told(error)),
@@ -165,7 +166,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         version: env!("CARGO_PKG_VERSION"),
     };
     let by = Administrator::new(Some(&identity.user));
-    let secret = CancelSecret::random(entry.startup.minor.min(MINOR_NEWEST));
+    let peer = behind.registry.config().peer_id;
+    let secret = CancelSecret::random(entry.startup.minor.min(MINOR_NEWEST), peer);
     visit.may_be_cancelled_by(secret);
     let mut inbound = entry.inbound.with_bound(MESSAGE_MAX);
     let mut out = entry.out;

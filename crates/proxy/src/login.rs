@@ -21,7 +21,7 @@ use pgweir_wire::startup::{MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
-use crate::clients::CancelKey;
+use crate::cancel_key::CancelKey;
 use crate::console::{self, ConsoleEntry};
 use crate::login_end::LoginEnd;
 use crate::orders::Orders;
@@ -367,6 +367,7 @@ fn first_words(
         before,
         reported: welcome.reported.clone(),
         pid: admission.key.pid,
+        keeps_number: config.peer_id.is_some(),
         secret: admission.key.secret.bytes().to_vec(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use pgweir_pool::driver::Message;
 use pgweir_pool::halts::Stop;
 use pgweir_pool::id::{ServerId, WorkerId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -39,6 +41,7 @@ use crate::reload::{Reloading, SetLogLevel, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
+use crate::takeover::{Cancels, Inherited, Place, Succession, Successor};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
@@ -90,6 +93,8 @@ pub enum RunError {
     System(io::Error),
     /// A worker failed.
     Worker(String),
+    /// The process that runs does not hand its sockets over.
+    Takeover(String),
 }
 
 impl fmt::Display for RunError {
@@ -102,6 +107,7 @@ impl fmt::Display for RunError {
             ),
             Self::System(error) => write!(f, "the system refuses what the pooler needs: {error}"),
             Self::Worker(error) => write!(f, "a worker failed: {error}"),
+            Self::Takeover(error) => write!(f, "cannot take over: {error}"),
         }
     }
 }
@@ -115,7 +121,8 @@ impl From<io::Error> for RunError {
 }
 
 /// Serves until a signal ends it: what SIGTERM and SIGINT wait for is said by `signals`, and a second one waits for
-/// nothing; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
+/// nothing; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes. With `takes_over` the sockets of a process
+/// that runs become this one's.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
@@ -124,6 +131,7 @@ pub fn run(
     resolved: Resolved,
     set_log_level: SetLogLevel,
     signals: Signals,
+    takes_over: bool,
 ) -> Result<(), RunError> {
     set_log_level(resolved.config.log.level);
     end_with_any_thread();
@@ -139,13 +147,30 @@ pub fn run(
     }
     tls::tell(&config);
     let _guard = runtime.enter();
-    let listeners = listen::bind(&config.listen)
+    let mut inherited = match takes_over {
+        true => Inherited::ask(&config.listen)
+            .map_err(|failure| RunError::Takeover(failure.to_string()))?,
+        false => Inherited::default(),
+    };
+    let is_handed_over = Arc::new(AtomicBool::new(false));
+    let listeners = listen::bind(&config.listen, &mut inherited, &is_handed_over)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
-    let http = bind_http(&config.http)?;
+    let http = bind_http(&config.http, &mut inherited)?;
     let (registry, threads) = start_workers(config)?;
     registry.shares().warn_if_short(&registry.config());
-    let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
+    registry.peers.come_after(std::mem::take(&mut inherited.cancels));
+    let succession = Succession::prepare(
+        &registry.config().listen,
+        (&listeners, http.as_ref()),
+        &mut inherited,
+        is_handed_over,
+    );
+    let http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
+        http,
+        handed_over: watch::Sender::new(false),
+        cancels: None,
+        door: Arc::new(Door::new(registry.clone(), Orders::new(registry.clone()))),
         registry: registry.clone(),
         reloading,
         signals,
@@ -153,7 +178,7 @@ pub fn run(
         stopping: None,
     };
     let served = runtime.block_on(async {
-        let served = control.serve(listeners).await;
+        let served = control.serve(listeners, inherited, succession).await;
         registry.consoles.part().await;
         served
     });
@@ -181,11 +206,18 @@ fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result
     pgweir_http::start(bound, pooler, options, beside)
 }
 
-fn bind_http(http: &Http) -> Result<Option<pgweir_http::Bound>, RunError> {
+fn bind_http(
+    http: &Http,
+    inherited: &mut Inherited,
+) -> Result<Option<pgweir_http::Bound>, RunError> {
     let Some(address) = http.listen else {
         return Ok(None);
     };
-    match pgweir_http::bind(address) {
+    let bound = match inherited.take(&Place::Http(address)) {
+        Some(socket) => pgweir_http::Bound::adopt(socket.into()),
+        None => pgweir_http::bind(address),
+    };
+    match bound {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if http.listen_is_default => {
             warn!(%error, "HTTP is not served: {address} cannot be had; set http_listen");
@@ -246,6 +278,12 @@ struct Control {
     registry: Arc<Registry>,
     reloading: Reloading,
     signals: Signals,
+    http: Option<Serving>,
+    /// Another process accepts clients in the place of this one.
+    handed_over: watch::Sender<bool>,
+    /// Where that one sends cancel requests.
+    cancels: Option<Cancels>,
+    door: Arc<Door>,
     /// The tasks that accept clients.
     doors: JoinSet<()>,
     stopping: Option<Stopping>,
@@ -253,7 +291,12 @@ struct Control {
 
 impl Control {
     /// Serves until the last client has left after a signal, or the time for that is over.
-    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
+    async fn serve(
+        mut self,
+        listeners: Vec<Listener>,
+        inherited: Inherited,
+        succession: Succession,
+    ) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -273,23 +316,33 @@ impl Control {
         averages.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unused = interval(UNUSED_PERIOD);
         unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let orders = Orders::new(self.registry.clone());
-        let door = Arc::new(Door::new(self.registry.clone(), orders));
         for listener in listeners {
             match &listener {
                 Listener::Tcp(_, address) => info!("listening on {address}"),
-                Listener::Unix(_, path) => info!("listening on {}", path.display()),
+                Listener::Unix(_, path, _) => info!("listening on {}", path.display()),
             }
-            self.doors.spawn(listen::accept(listener, door.clone()));
+            let handed_over = self.handed_over.subscribe();
+            self.doors
+                .spawn(listen::accept(listener, self.door.clone(), handed_over));
         }
+        inherited.serves();
         self.warm_known_pools();
         let registry = self.registry.clone();
+        let mut successor = Some(Box::pin(succession.wait(&registry)));
         loop {
+            if self.stopping.is_some() {
+                // Whoever holds a handle of a socket listens.
+                successor = None;
+            }
             let far = Instant::now() + FAR;
             let ends = self.stopping.and_then(|stopping| stopping.ends);
             let ended = tokio::select! {
                 _ = sweep.tick() => {
                     self.sweep();
+                    self.is_over()
+                }
+                successor = come(&mut successor) => {
+                    self.give_way(successor);
                     self.is_over()
                 }
                 _ = averages.tick() => {
@@ -327,8 +380,13 @@ impl Control {
                 }
                 () = sleep_until(ends.unwrap_or(far)), if ends.is_some() => {
                     let clients = self.registry.clients_count();
-                    warn!(clients, "shutdown_timeout is over; closing clients in transactions");
-                    self.stop(None).await
+                    if self.stopping.is_some_and(|stopping| stopping.is_succeeded()) {
+                        warn!(clients, "shutdown_timeout is over; closing clients outside transactions");
+                        self.stop(Some(Wait::Transactions)).await
+                    } else {
+                        warn!(clients, "shutdown_timeout is over; closing clients in transactions");
+                        self.stop(None).await
+                    }
                 }
                 _ = terminate.recv() => self.stop_by_signal(Wait::Clients).await,
                 _ = interrupt.recv() => self.stop_by_signal(Wait::Servers).await,
@@ -356,6 +414,17 @@ impl Control {
         self.stop(Some(wait)).await
     }
 
+    /// Another process has the sockets and serves: this one keeps the clients that it has until they leave.
+    fn give_way(&mut self, successor: Successor) {
+        let Successor { cancels, waits } = successor;
+        self.cancels = cancels;
+        self.handed_over.send_replace(true);
+        // Its address, and all who look at metrics, are the other's.
+        drop(self.http.take());
+        self.stopping = Some(Stopping::begin(&self.registry, Wait::Succeeded));
+        drop(waits);
+    }
+
     /// Begins to shut down, or ends at once; whether it is over.
     async fn stop(&mut self, wait: Option<Wait>) -> bool {
         self.doors.shutdown().await;
@@ -374,7 +443,7 @@ impl Control {
     /// Whether a shutdown has waited long enough.
     fn is_over(&self) -> bool {
         let stopping = self.stopping.as_ref();
-        stopping.is_some_and(|stopping| stopping.is_over(&self.registry))
+        stopping.is_some_and(|stopping| stopping.is_over(&self.registry, &self.door.slots))
     }
 
     /// Does what other threads, and administrators, have asked for; whether the pooler has ended.
@@ -442,6 +511,9 @@ impl Control {
         let registry = &*self.registry;
         let pools = registry.pools().into_iter().map(PoolRef);
         registry.run_errand(|outbox, now| outbox.sweep(registry, now, pools));
+        if self.stopping.is_some_and(|stopping| stopping.is_succeeded()) {
+            self.give_up_servers();
+        }
         registry.swept.notify_waiters();
         if registry.halts().everything() == Some(Stop::Suspend)
             && registry.consoles.open().is_empty()
@@ -449,6 +521,17 @@ impl Control {
             // Nobody could get in to have it go on.
             info!("no session of the console is left");
             halt::resume_by_signal(registry);
+        }
+    }
+
+    /// Closes the servers of pools without clients, for another process may need them.
+    fn give_up_servers(&self) {
+        for pool in self.registry.pools() {
+            let is_left = pool.counts().clients == 0;
+            if is_left && pool.has_servers() {
+                self.registry
+                    .tell(&pool, |stock, now| stock.core.vacate(now));
+            }
         }
     }
 
@@ -515,6 +598,14 @@ impl Control {
     }
 }
 
+/// A successor, as long as one may come.
+async fn come(successor: &mut Option<Pin<Box<impl Future<Output = Successor>>>>) -> Successor {
+    match successor {
+        Some(successor) => successor.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// SIGQUIT, where it is listened to.
 async fn quits(quit: &mut Option<Signal>) {
     match quit {
@@ -537,7 +628,7 @@ async fn open_once_closed(
     let way = (tcp, &*registry.connectors);
     for pause in LINGER_PAUSES {
         match Box::pin(connect::open(pool, id, permit, password, way)).await {
-            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+            Err((back, failure)) if failure.is_full() && registry.servers_may_linger() => {
                 permit = back;
             }
             outcome => return outcome,

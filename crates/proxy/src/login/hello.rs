@@ -9,6 +9,7 @@ use tokio_rustls::rustls::CommonState;
 
 use super::Door;
 use crate::login_end::{LoginEnd, violation};
+use crate::peers;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::tls::certificate;
@@ -92,8 +93,15 @@ impl Door {
                     // As PostgreSQL does, we close when the request has taken effect: the client's
                     // next query is not hit by it. The sender is dropped, never used.
                     let taken_effect = self.registry.cancel(pid, &key);
-                    if let Some(_place) = stranger.cancels() {
-                        let _ = taken_effect.await;
+                    let place = stranger.cancels();
+                    match (taken_effect, place) {
+                        (Some(taken_effect), Some(_place)) => {
+                            let _ = taken_effect.await;
+                        }
+                        (Some(_), None) => {}
+                        (None, place) => {
+                            peers::pass_on(&self.registry, (pid, &key), place).await;
+                        }
                     }
                     return Err(LoginEnd::Cancelled);
                 }

@@ -8,11 +8,10 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
-use tracing::debug;
 
 use super::{Errand, Registry};
 use crate::admin;
-use crate::clients::{CancelKey, CancelSecret, random_pid};
+use crate::cancel_key::{CancelKey, CancelSecret, as_made, peer_of};
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
@@ -41,12 +40,9 @@ impl Registry {
             None => config.max_user_client_connections,
         };
         let mut clients = self.clients.lock().expect("no panic under the lock");
-        let key = loop {
-            let pid = random_pid();
-            if !clients.has_pid(pid) {
-                let secret = CancelSecret::random(minor);
-                break CancelKey { pid, secret };
-            }
+        let key = CancelKey {
+            pid: clients.unused_pid(config.peer_id)?,
+            secret: CancelSecret::random(minor, config.peer_id),
         };
         let shares = self.shares();
         clients.enter(
@@ -93,6 +89,12 @@ impl Registry {
             .total()
     }
 
+    /// Whether nobody is logged in, or waits for PostgreSQL to be.
+    pub(crate) fn has_no_clients(&self) -> bool {
+        let clients = self.clients.lock().expect("no panic under the lock");
+        clients.is_empty()
+    }
+
     /// The client lives at a worker under this name.
     pub(crate) fn client_moved(&self, pid: u32, client: ClientId) {
         self.clients
@@ -110,8 +112,18 @@ impl Registry {
     }
 
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What
-    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
-    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {
+    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel; `None` if they fit nobody here.
+    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> Option<oneshot::Receiver<()>> {
+        if let found @ Some(_) = self.cancel_by(pid, key) {
+            return found;
+        }
+        // Peers count down how often they pass a request on.
+        let own = self.config().peer_id?;
+        let is_own = peer_of(pid) == own.get();
+        is_own.then(|| self.cancel_by(pid, &as_made(key)))?
+    }
+
+    fn cancel_by(&self, pid: u32, key: &[u8]) -> Option<oneshot::Receiver<()>> {
         let (pending, ended) = oneshot::channel();
         let client = self
             .clients
@@ -124,9 +136,9 @@ impl Registry {
                 self.workers[worker].send(Message::Cancel(client, pending));
             }
             None if self.consoles.cancel(pid, key) => {}
-            None => debug!(pid, "cancel request for no client"),
+            None => return None,
         }
-        ended
+        Some(ended)
     }
 
     /// The numbers of the clients of these pools.
