@@ -57,6 +57,7 @@ mod settings;
 mod signals;
 mod sockets;
 mod state;
+mod takeover;
 mod timeouts;
 mod tls;
 mod tokens;

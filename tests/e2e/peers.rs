@@ -1,6 +1,7 @@
 //! Several processes on one port, and cancel requests that come to another one than their client's.
 
-use pgweir_e2e::{Batch, Client, Config, Pooler, Role, Target, free_port, psql, shared};
+use pgweir_e2e::{Batch, Client, Config, Pooler, Role, Signal, Target, free_port, psql, shared};
+use pgweir_wire::backend::NOTIFICATION_RESPONSE;
 use tempfile::TempDir;
 
 use crate::cancel::wait_until_active;
@@ -39,7 +40,8 @@ impl Group {
 
     /// The pooler at this place alone.
     fn target(&self, role: &Role, at: usize) -> Target {
-        role.through(&self.poolers[at]).host(&path(&self.folders[at]))
+        role.through(&self.poolers[at])
+            .host(&path(&self.folders[at]))
     }
 }
 
@@ -76,8 +78,11 @@ fn a_cancel_request_finds_its_client_in_whichever_process_it_is() {
             }
             // What it is told of itself is what it knows itself by.
             client.query("listen news").success();
-            let heard = client.query("notify news").to_string();
-            assert!(heard.contains("A("), "{heard}");
+            let heard = client.query("notify news").messages;
+            let mut heard = heard.iter();
+            let heard = heard.find(|message| message.kind == NOTIFICATION_RESPONSE);
+            let sender = &heard.expect("its own").body[..4];
+            assert_eq!(sender, client.pid.to_be_bytes());
         }
         let mut admin = Client::log_in(&targets[1].clone().database("pgbouncer"));
         let peers = admin.query("SHOW PEERS").success().rows();
@@ -95,7 +100,11 @@ fn connections_to_the_shared_port_come_to_all_processes() {
     let mut clients = Vec::new();
     for _ in 0..64 {
         clients.push(Client::log_in(&target));
-        if group.poolers.iter().all(|pooler| pooler.logged("client connected") > 0) {
+        if group
+            .poolers
+            .iter()
+            .all(|pooler| pooler.logged("client connected") > 0)
+        {
             break;
         }
     }
@@ -123,7 +132,7 @@ fn a_request_that_its_peer_cannot_have_is_over_and_cancels_nothing() {
     gone.cancel_at(&own);
     assert_eq!(client.value("select 1"), "1");
     drop(client);
-    group.poolers[1].signal(pgweir_e2e::Signal::Terminate);
+    group.poolers[1].signal(Signal::TERM);
     group.poolers[1].wait();
     gone.cancel_at(&own);
     gone.cancel_at(&own);

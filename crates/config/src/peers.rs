@@ -37,7 +37,10 @@ pub(super) fn read(
     let mut peers = BTreeMap::new();
     for (name, section) in sections {
         let path = key_of("peers", name);
-        let number = name.parse().ok().filter(|id| (1..=PEER_ID_MAX).contains(id));
+        let number = name
+            .parse()
+            .ok()
+            .filter(|id| (1..=PEER_ID_MAX).contains(id));
         let Some(number) = number else {
             let message = format!("must be a number from 1 to {PEER_ID_MAX}");
             problems.push(Problem::new(&section.origin, path, message));

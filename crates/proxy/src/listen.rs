@@ -172,26 +172,24 @@ pub(crate) async fn accept(
     }
     loop {
         let accepted = match &listener {
-            Listener::Tcp(listener, _) => {
-                match unless(&mut handed_over, listener.accept()).await {
-                    None => return,
-                    Some(Ok((stream, peer))) => {
-                        let config = door.registry.config();
-                        if !Arc::ptr_eq(&config, &tuned) {
-                            tune(SockRef::from(listener), &config);
-                            tune(SockRef::from(&stream), &config);
-                            tuned = config;
-                        }
-                        let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
-                        admit(stream, (Some(peer), channel), &door, |s| {
-                            s.into_std().map(Plain::from)
-                        })
-                        .await;
-                        Ok(())
+            Listener::Tcp(listener, _) => match unless(&mut handed_over, listener.accept()).await {
+                None => return,
+                Some(Ok((stream, peer))) => {
+                    let config = door.registry.config();
+                    if !Arc::ptr_eq(&config, &tuned) {
+                        tune(SockRef::from(listener), &config);
+                        tune(SockRef::from(&stream), &config);
+                        tuned = config;
                     }
-                    Some(Err(error)) => Err(error),
+                    let channel = Channel::in_the_clear(Peer::Tcp(peer.ip().to_canonical()));
+                    admit(stream, (Some(peer), channel), &door, |s| {
+                        s.into_std().map(Plain::from)
+                    })
+                    .await;
+                    Ok(())
                 }
-            }
+                Some(Err(error)) => Err(error),
+            },
             Listener::Unix(listener, ..) => {
                 match unless(&mut handed_over, listener.accept()).await {
                     None => return,

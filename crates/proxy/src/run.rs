@@ -152,24 +152,28 @@ pub fn run(
             .map_err(|failure| RunError::Takeover(failure.to_string()))?,
         false => Inherited::default(),
     };
-    let is_handed_over = Arc::new(AtomicBool::new(false));
+    // Until this process serves, the paths are those of the process before.
+    let is_handed_over = Arc::new(AtomicBool::new(inherited.is_any()));
     let listeners = listen::bind(&config.listen, &mut inherited, &is_handed_over)
         .map_err(|(address, error)| RunError::Listen { address, error })?;
     let http = bind_http(&config.http, &mut inherited)?;
     let (registry, threads) = start_workers(config)?;
     registry.shares().warn_if_short(&registry.config());
-    registry.peers.come_after(std::mem::take(&mut inherited.cancels));
+    registry
+        .peers
+        .come_after(std::mem::take(&mut inherited.cancels));
     let succession = Succession::prepare(
         &registry.config().listen,
         (&listeners, http.as_ref()),
         &mut inherited,
-        is_handed_over,
+        &is_handed_over,
     );
     let http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
         http,
         handed_over: watch::Sender::new(false),
         cancels: None,
+        is_handed_over,
         door: Arc::new(Door::new(registry.clone(), Orders::new(registry.clone()))),
         registry: registry.clone(),
         reloading,
@@ -281,6 +285,8 @@ struct Control {
     http: Option<Serving>,
     /// Another process accepts clients in the place of this one.
     handed_over: watch::Sender<bool>,
+    /// The paths of unix sockets are another process's.
+    is_handed_over: Arc<AtomicBool>,
     /// Where that one sends cancel requests.
     cancels: Option<Cancels>,
     door: Arc<Door>,
@@ -325,6 +331,7 @@ impl Control {
             self.doors
                 .spawn(listen::accept(listener, self.door.clone(), handed_over));
         }
+        self.is_handed_over.store(false, Ordering::Relaxed);
         inherited.serves();
         self.warm_known_pools();
         let registry = self.registry.clone();
@@ -511,7 +518,10 @@ impl Control {
         let registry = &*self.registry;
         let pools = registry.pools().into_iter().map(PoolRef);
         registry.run_errand(|outbox, now| outbox.sweep(registry, now, pools));
-        if self.stopping.is_some_and(|stopping| stopping.is_succeeded()) {
+        if self
+            .stopping
+            .is_some_and(|stopping| stopping.is_succeeded())
+        {
             self.give_up_servers();
         }
         registry.swept.notify_waiters();
@@ -527,7 +537,7 @@ impl Control {
     /// Closes the servers of pools without clients, for another process may need them.
     fn give_up_servers(&self) {
         for pool in self.registry.pools() {
-            let is_left = pool.counts().clients == 0;
+            let is_left = pool.with(|stock| stock.core.clients()) == 0;
             if is_left && pool.has_servers() {
                 self.registry
                     .tell(&pool, |stock, now| stock.core.vacate(now));

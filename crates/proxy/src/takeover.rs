@@ -145,6 +145,11 @@ impl Inherited {
         })
     }
 
+    /// Whether a process hands over.
+    pub(crate) fn is_any(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// The socket that listens there, if it was handed over.
     pub(crate) fn take(&mut self, place: &Place) -> Option<OwnedFd> {
         let mut sockets = self.sockets.iter();
@@ -163,9 +168,14 @@ impl Inherited {
             return;
         };
         let pid = rustix::net::sockopt::socket_peercred(&before).map(|peer| peer.pid);
-        let pid = pid.map(|pid| pid.as_raw_nonzero().get()).unwrap_or_default();
+        let pid = pid
+            .map(|pid| pid.as_raw_nonzero().get())
+            .unwrap_or_default();
         match before.write_all(SERVING).and_then(|()| before.flush()) {
-            Ok(()) => info!(pid, "took over from process {pid}, which keeps the clients that it has"),
+            Ok(()) => info!(
+                pid,
+                "took over from process {pid}, which keeps the clients that it has"
+            ),
             Err(error) => warn!(pid, %error, "process {pid} ended while it handed over"),
         }
         // It closes the connection when it accepts no more.
@@ -213,7 +223,7 @@ impl Succession {
         listen: &Listen,
         (listeners, http): (&[Listener], Option<&pgweir_http::Bound>),
         inherited: &mut Inherited,
-        is_handed_over: Arc<AtomicBool>,
+        is_handed_over: &Arc<AtomicBool>,
     ) -> Self {
         let mut sockets = Vec::new();
         let own = listen_for_successor(listen, inherited);
@@ -228,13 +238,15 @@ impl Succession {
         if let Some(own) = own {
             match others.collect::<io::Result<Vec<_>>>() {
                 Ok(others) => sockets = others,
-                Err(error) => warn!(%error, "no other process can take over from this one: {error}"),
+                Err(error) => {
+                    warn!(%error, "no other process can take over from this one: {error}")
+                }
             }
             sockets.push(own);
         }
         Self {
             sockets,
-            is_handed_over,
+            is_handed_over: is_handed_over.clone(),
         }
     }
 
@@ -326,3 +338,6 @@ fn bind_privately(path: &Path) -> io::Result<OwnedFd> {
 
 /// How the paths end.
 const SUCCESSOR: &str = "takeover";
+
+#[cfg(test)]
+mod tests;

@@ -210,7 +210,9 @@ fn peers_are_read_as_pgbouncer_reads_them() {
     assert!(warnings(&text).is_empty());
     assert_eq!(
         warnings(&format!("{REST}[peers]\n1 = host=h\n")),
-        ["default: peer_id: is 0, so that [peers] mean nothing; give each process a number of its own"]
+        [
+            "default: peer_id: is 0, so that [peers] mean nothing; give each process a number of its own"
+        ]
     );
 }
 

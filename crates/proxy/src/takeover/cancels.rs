@@ -48,8 +48,7 @@ impl Cancels {
                 Some(Self { path, serving })
             }
             Err(error) => {
-                let path = path.display();
-                warn!(%error, "cancel requests for this process cannot be passed on to it: {path} cannot be had");
+                warn!(%error, "cancel requests for this process cannot be passed on to it: {error}");
                 None
             }
         }

@@ -89,7 +89,12 @@ pub(super) fn receive(stream: &UnixStream) -> io::Result<Hands> {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut bytes = [0; 4096];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = recvmsg(stream, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+        let got = recvmsg(
+            stream,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            flags,
+        )?;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(sockets) = message {
                 descriptors.extend(sockets);
@@ -101,9 +106,8 @@ pub(super) fn receive(stream: &UnixStream) -> io::Result<Hands> {
         text.extend_from_slice(&bytes[..got.bytes]);
     }
     let text = String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData)?;
-    understood(&text, descriptors).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "it is of another version")
-    })
+    understood(&text, descriptors)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is of another version"))
 }
 
 fn text(sockets: &[Listening], cancels: &[PathBuf]) -> String {
