@@ -148,7 +148,7 @@ pub(super) fn config(tls: &Tls) -> Result<ClientConfig, Unfit> {
 pub(crate) fn plain_config(tls: &Tls) -> Result<ClientConfig, Unfit> {
     let provider = keys::provider(tls)?;
     let trust = Trust::new(tls, provider.clone())?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(keys::versions(tls))
         .map_err(|_| keys::unfit(TlsPart::Versions, "leaves no cipher suite to speak"))?
         .dangerous()
@@ -156,10 +156,8 @@ pub(crate) fn plain_config(tls: &Tls) -> Result<ClientConfig, Unfit> {
     match &tls.identity {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => {
-            let (chain, key) = keys::identity(identity)?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| keys::unfit_identity(&error))
+            let shown = keys::certified(keys::identity(identity)?, &provider)?;
+            Ok(builder.with_client_cert_resolver(shown))
         }
     }
 }
