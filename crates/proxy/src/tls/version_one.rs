@@ -45,6 +45,8 @@ struct Signer {
     validity: Validity,
     /// What its lists name; `None` if it has none.
     revoked: Option<BTreeSet<Vec<u8>>>,
+    /// It has a list that is not about all of its certificates.
+    has_parts: bool,
 }
 
 /// A certificate of version 1, and the bytes of it that are signed.
@@ -65,12 +67,12 @@ impl Signers {
             .filter_map(|der| Certificate::from_der(der).ok());
         let authorities = parsed.map(|root| root.tbs_certificate).filter(may_sign);
         let mut signers: Vec<Signer> = authorities.filter_map(Signer::new).collect();
-        for list in lists
-            .iter()
-            .filter_map(|der| decode::<CertificateList>(der))
-        {
+        // With one that is not understood, none is the whole of it.
+        let understood: Option<Vec<CertificateList>> =
+            lists.iter().map(|der| decode(der)).collect();
+        for list in understood.iter().flatten() {
             for signer in &mut signers {
-                signer.note(&list, &algorithms);
+                signer.note(list, &algorithms);
             }
         }
         Self {
@@ -124,6 +126,7 @@ impl Signers {
         match &signer.revoked {
             _ if !self.has_lists => Ok(()),
             None => Err(CertificateError::UnknownRevocationStatus),
+            Some(_) if signer.has_parts => Err(CertificateError::UnknownRevocationStatus),
             Some(revoked) if revoked.contains(serial.as_bytes()) => Err(CertificateError::Revoked),
             Some(_) => Ok(()),
         }
@@ -137,6 +140,7 @@ impl Signer {
             subject: root.subject,
             validity: root.validity,
             revoked: None,
+            has_parts: false,
         })
     }
 
@@ -151,8 +155,12 @@ impl Signer {
                     .filter_map(|one| one.crl_entry_extensions.as_ref()),
             )
             .flatten();
+        if tbs.issuer != self.subject {
+            return;
+        }
         // A list of changes only, of some certificates only, or of another authority's says so in these.
-        if tbs.issuer != self.subject || extensions.any(|extension| extension.critical) {
+        if extensions.any(|extension| extension.critical) {
+            self.has_parts = true;
             return;
         }
         let Ok(signed) = tbs.to_der() else { return };
