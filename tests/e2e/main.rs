@@ -38,6 +38,7 @@ mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
 mod oauth;
+mod old_certificates;
 mod pam;
 mod peers;
 mod pgbouncer_ini;

@@ -43,6 +43,7 @@ pub mod settings;
 mod startup;
 mod tls;
 mod tls_settings;
+mod tls_versions;
 mod tokens;
 mod value;
 mod warnings;
