@@ -67,7 +67,10 @@ fn is_cancelled_at(client: &mut Client, role: &Role, target: &Target) {
 fn a_cancel_request_finds_its_client_in_whichever_process_it_is() {
     for mode in ["transaction", "session"] {
         let role = shared().role();
-        let config = role.config().set("pool_mode", mode);
+        let config = role
+            .config()
+            .set("pool_mode", mode)
+            .set("stats_users", role.name.as_str());
         let group = Group::start(&[config.clone(), config.clone(), config]);
         let targets = [0, 1, 2].map(|at| group.target(&role, at));
         for minor in [0, 2] {

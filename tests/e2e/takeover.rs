@@ -1,5 +1,6 @@
 //! A process takes the sockets of another one over, and nobody notices.
 
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
@@ -147,7 +148,9 @@ fn a_successor_that_does_not_begin_to_serve_changes_nothing() {
     pooler.has_logged("nobody to take over from", 1);
     let path = address.folder.path();
     let path = path.join(format!(".s.PGSQL.{}.takeover", address.port));
-    drop(UnixStream::connect(path).unwrap());
+    let mut successor = UnixStream::connect(path).unwrap();
+    successor.read_exact(&mut [0]).unwrap();
+    drop(successor);
     pooler.has_logged("did not begin to serve", 1);
     // One that cannot listen everywhere takes nothing with it.
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -35,6 +35,7 @@ mod login;
 mod login_end;
 mod lookups;
 mod mailbox;
+mod neighbour;
 mod orders;
 mod outside;
 mod peers;

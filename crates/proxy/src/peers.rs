@@ -21,9 +21,8 @@ use tracing::{debug, warn};
 use crate::cancel;
 use crate::cancel_key::{passed_on, peer_of};
 use crate::dial::Duplex;
-use crate::registry::Registry;
+use crate::neighbour::{is_nobody, is_own};
 use crate::slots::Canceller;
-use crate::takeover;
 
 /// What becomes of a request that fits no client here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +84,7 @@ impl Peers {
         for path in self.before() {
             let sending = async {
                 let stream = UnixStream::connect(&path).await?;
-                if !takeover::is_own(&stream)? {
+                if !is_own(&stream)? {
                     return Err(io::ErrorKind::NotFound.into());
                 }
                 let mut outcome = Delivery::Over;
@@ -93,13 +92,37 @@ impl Peers {
             };
             match tokio::time::timeout(most.unwrap_or(Duration::MAX), sending).await {
                 Ok(Ok(())) => fate = Fate::Taken,
-                Ok(Err(error)) if takeover::is_nobody(&error) => {
+                Ok(Err(error)) if is_nobody(&error) => {
                     let mut before = self.before.lock().expect("no panic under the lock");
                     before.retain(|other| *other != path);
                 }
                 Ok(Err(_)) | Err(_) => fate = Fate::Failed,
             }
         }
+        fate
+    }
+
+    /// Passes a request on that fits no client here, to whom its number names. Without a place to wait it is dropped.
+    pub(crate) async fn pass_on(
+        &self,
+        config: &Config,
+        (pid, key): (u32, &[u8]),
+        place: Option<Canceller>,
+    ) -> Fate {
+        let most = config.cancel_wait_timeout;
+        let fate = match destination(config, pid) {
+            None if place.is_none() => Fate::Crowded,
+            None => self.ask_before((pid, key), most).await,
+            Some((id, peer)) => match (passed_on(key), &place) {
+                (None, _) => Fate::Exhausted,
+                (Some(_), None) => Fate::Crowded,
+                (Some(key), Some(_)) => {
+                    let pool = self.pool(id, peer.pool_size);
+                    send(&pool, (id, peer), (pid, &key), most).await
+                }
+            },
+        };
+        debug!(pid, ?fate, "cancel request for no client here");
         fate
     }
 
@@ -159,33 +182,6 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         *(self.count)(&mut self.pool.lock()) -= 1;
     }
-}
-
-/// Passes a request on that fits no client here, to whom its number names. Without a place to wait it is dropped.
-pub(crate) async fn pass_on(
-    registry: &Registry,
-    (pid, key): (u32, &[u8]),
-    place: Option<Canceller>,
-) -> Fate {
-    let config = registry.config();
-    let fate = match destination(&config, pid) {
-        None if place.is_none() => Fate::Crowded,
-        None => {
-            let most = config.cancel_wait_timeout;
-            registry.peers.ask_before((pid, key), most).await
-        }
-        Some((id, peer)) => match (passed_on(key), &place) {
-            (None, _) => Fate::Exhausted,
-            (Some(_), None) => Fate::Crowded,
-            (Some(key), Some(_)) => {
-                let most = config.cancel_wait_timeout;
-                let pool = registry.peers.pool(id, peer.pool_size);
-                send(&pool, (id, peer), (pid, &key), most).await
-            }
-        },
-    };
-    debug!(pid, ?fate, "cancel request for no client here");
-    fate
 }
 
 /// The peer whose client it is, if there are peers and it is not this process.

@@ -164,7 +164,7 @@ pub fn run(
         .come_after(std::mem::take(&mut inherited.cancels));
     let succession = Succession::prepare(
         &registry.config().listen,
-        (&listeners, http.as_ref()),
+        (listeners.iter().map(Listener::handle), http.as_ref()),
         &mut inherited,
         &is_handed_over,
     );

@@ -14,7 +14,7 @@ mod hands;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use pgweir_config::Listen;
 use tokio::net::UnixListener;
 use tracing::{info, warn};
 
-use crate::listen::Listener;
+use crate::neighbour::{is_nobody, is_own};
 use crate::registry::Registry;
 pub(crate) use cancels::Cancels;
 
@@ -110,12 +110,6 @@ fn path(listen: &Listen, end: &str) -> Option<PathBuf> {
     Some(folder.join(format!(".s.PGSQL.{}.{end}", listen.port)))
 }
 
-/// Whether who is at the other end is of the same user.
-pub(crate) fn is_own(stream: impl AsFd) -> io::Result<bool> {
-    let peer = rustix::net::sockopt::socket_peercred(stream)?;
-    Ok(peer.uid == rustix::process::geteuid())
-}
-
 impl Inherited {
     /// Asks the process that runs for what it listens on; it goes on until [`Inherited::serves`]. Without one there is
     /// nothing.
@@ -183,12 +177,6 @@ impl Inherited {
     }
 }
 
-/// Nobody listens there.
-pub(crate) fn is_nobody(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, NotFound};
-    matches!(error.kind(), NotFound | ConnectionRefused)
-}
-
 /// What this process listens on, for a process that takes over.
 pub(crate) struct Succession {
     sockets: Vec<Listening>,
@@ -221,7 +209,10 @@ impl Succession {
     /// Listens for a successor, where there is a folder for that. `is_handed_over` will say that there is one.
     pub(crate) fn prepare(
         listen: &Listen,
-        (listeners, http): (&[Listener], Option<&pgweir_http::Bound>),
+        (listeners, http): (
+            impl Iterator<Item = io::Result<Listening>>,
+            Option<&pgweir_http::Bound>,
+        ),
         inherited: &mut Inherited,
         is_handed_over: &Arc<AtomicBool>,
     ) -> Self {
@@ -233,7 +224,7 @@ impl Succession {
             let socket = socket.into();
             Ok(Listening { place, socket })
         });
-        let others = listeners.iter().map(Listener::handle).chain(http);
+        let others = listeners.chain(http);
         // Without a place to ask for them no other handles are needed, for who holds one listens.
         if let Some(own) = own {
             match others.collect::<io::Result<Vec<_>>>() {

@@ -9,7 +9,6 @@ use tokio_rustls::rustls::CommonState;
 
 use super::Door;
 use crate::login_end::{LoginEnd, violation};
-use crate::peers;
 use crate::slots::Stranger;
 use crate::texts::ClientError;
 use crate::tls::certificate;
@@ -100,7 +99,8 @@ impl Door {
                         }
                         (Some(_), None) => {}
                         (None, place) => {
-                            peers::pass_on(&self.registry, (pid, &key), place).await;
+                            let (peers, config) = (&self.registry.peers, self.registry.config());
+                            peers.pass_on(&config, (pid, &key), place).await;
                         }
                     }
                     return Err(LoginEnd::Cancelled);

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Counts, Fate, pass_on};
+use super::{Counts, Fate};
 use crate::slots::Slots;
 use crate::world::{World, world};
 
@@ -29,7 +29,8 @@ const REQUEST_LEN: usize = 16;
 async fn fate(world: &World, pid: u32, key: &[u8]) -> Fate {
     let slots = Arc::new(Slots::new(8));
     let stranger = slots.enter(None).await;
-    pass_on(&world.registry, (pid, key), stranger.cancels()).await
+    let (peers, config) = (&world.registry.peers, world.registry.config());
+    peers.pass_on(&config, (pid, key), stranger.cancels()).await
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -69,7 +70,8 @@ fn what_is_not_for_a_peer_or_was_passed_on_too_often_goes_nowhere() {
         ] {
             assert_eq!(fate(&world, pid, key).await, expected, "{pid:x}");
         }
-        let crowded = pass_on(&world.registry, (PID, &[0, 0, 0, 3]), None).await;
+        let (peers, config) = (&world.registry.peers, world.registry.config());
+        let crowded = peers.pass_on(&config, (PID, &[0, 0, 0, 3]), None).await;
         assert_eq!(crowded, Fate::Crowded);
     });
     assert!(listener.accept().is_err(), "nobody came");

@@ -10,7 +10,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::AbortHandle;
 use tracing::warn;
 
-use super::{bind_privately, is_own, path};
+use super::{bind_privately, path};
+use crate::neighbour::is_own;
 use crate::registry::Registry;
 use crate::wire_io::Inbound;
 

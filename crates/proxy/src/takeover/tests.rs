@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use super::{Listening, Place, SERVING, hands, is_own};
+use super::{Listening, Place, SERVING, hands};
+use crate::neighbour::is_own;
 
 /// A process and its successor, which gets these places and then says `answer`: what was handed over, and whether the
 /// process heard that the other one serves.
