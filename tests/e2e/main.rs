@@ -18,6 +18,7 @@ mod cancel;
 mod command_line;
 mod console;
 mod crowd;
+mod dashboards;
 mod databases;
 mod departures;
 mod drivers;

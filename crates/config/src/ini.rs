@@ -236,4 +236,4 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
 const DEFAULT_ORIGIN: Origin = Origin::named("PgBouncer's default");
 
 /// Where all of them are listed.
-const MANUAL: &str = "docs/pgbouncer.md";
+const MANUAL: &str = "pgweir help pgbouncer";

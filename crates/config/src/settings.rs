@@ -152,7 +152,7 @@ const LEAD_TO_SECRETS: [&str; 7] = [
 ];
 
 /// Where all settings and parameters are listed.
-pub(super) const MANUAL: &str = "docs/configuration.md";
+pub(super) const MANUAL: &str = "pgweir help configuration";
 
 /// A text setting of moderate length.
 const TEXT: Kind = Kind::Text { len_max: 1024 };
@@ -525,7 +525,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(G, "http_admin_scope", TEXT, "pgweir:admin",
         "What a token's `scope`, `scp` or `roles` must name for its bearer to cancel and end clients; `off` lets nobody."),
     Setting::new(G, "metrics_compat", TEXT, "",
-        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
+        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, `postgres_exporter`, comma separated."),
     Setting::new(G, "otlp_endpoint", TEXT, "",
         "Collector that metrics are pushed to by OTLP over HTTP in JSON, such as http://127.0.0.1:4318; unset is none. Needs `http_listen`. PgBouncer does not have it.").needs_restart(),
     Setting::new(G, "otlp_interval", time("off"), "15",

@@ -572,10 +572,13 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             password = ServerPassword::Known(found.clone());
         }
     }
+    let began = registry.clock.now();
     let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {
         Ok((server, welcome)) => {
-            *pool.login_error.lock().expect("no panic under the lock") = None;
+            if pool.logged_in(Ok(())) {
+                registry.postgres_is_back(&settings.database.server, began);
+            }
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
             pool.greeting.send_replace(Greeting::Known(welcome));
             if is_first && pool.replication.is_none() {
@@ -608,7 +611,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 None => failure.client_error(),
             };
             if !pool.is_paused() {
-                *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
+                pool.logged_in(Err((error.clone(), registry.clock.now())));
             }
             let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {
