@@ -16,15 +16,6 @@ pub enum LogFormat {
     PgBouncer,
 }
 
-/// The words for them, in the order of [`LogFormat`].
-pub(super) const FORMATS: [&str; 3] = ["text", "json", "pgbouncer"];
-
-/// PgBouncer's names of syslog's facilities.
-pub(super) const FACILITIES: [&str; 12] = [
-    "daemon", "auth", "authpriv", "user", "local0", "local1", "local2", "local3", "local4",
-    "local5", "local6", "local7",
-];
-
 /// The system's log as one more place for lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syslog {
@@ -101,7 +92,8 @@ fn facility(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{FACILITIES, facility};
+    use super::facility;
+    use crate::settings::FACILITIES;
 
     #[test]
     fn facilities_have_the_numbers_of_syslog() {
