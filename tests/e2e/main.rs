@@ -39,6 +39,7 @@ mod neighbours;
 mod nonsense_clients;
 mod nonsense_servers;
 mod oauth;
+mod old_certificates;
 mod pam;
 mod pgbouncer_ini;
 mod pins;

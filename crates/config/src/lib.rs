@@ -42,6 +42,7 @@ pub mod settings;
 mod startup;
 mod tls;
 mod tls_settings;
+mod tls_versions;
 mod tokens;
 mod value;
 mod warnings;

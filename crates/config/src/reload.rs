@@ -50,6 +50,15 @@ pub fn set(raw: &Raw, name: &str, value: &str) -> Result<Raw, Unchangeable> {
     Ok(raw)
 }
 
+/// Whether a setting of TLS may be set before others that it needs: its value can be read.
+pub fn may_be_drafted(name: &str, value: &str) -> bool {
+    let is_tls = ["client_tls", "server_tls"]
+        .iter()
+        .any(|start| name.starts_with(start));
+    let setting = settings::find(Scope::Global, name).filter(|_| is_tls);
+    setting.is_some_and(|it| it.kind.parse(&Value::from(value.to_owned())).is_ok())
+}
+
 /// What became of a changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {

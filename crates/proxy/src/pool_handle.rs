@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::{self, ClientError};
-use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState};
+use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState, TlsMode};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -158,6 +158,12 @@ pub(crate) struct PoolHandle {
     pub(crate) cancels: AtomicU32,
     /// Since when it was seen without clients.
     unused: Mutex<Option<Time>>,
+}
+
+/// Whether servers are spoken to in another TLS than before: those that were opened may be less safe.
+fn is_encrypted_otherwise(old: &Database, new: &Database) -> bool {
+    let has_none = |database: &Database| database.tls.tls.mode == TlsMode::Disable;
+    old.tls != new.tls && !(has_none(old) && has_none(new))
 }
 
 /// How long a failed login tells of PostgreSQL at least: twice the usual `server_login_retry`, after
@@ -399,6 +405,7 @@ impl PoolHandle {
                 || old.password != new.password
                 || old.password_source != new.password_source
                 || old.server_auth != new.server_auth
+                || is_encrypted_otherwise(old, new)
                 || old.connect_query != new.connect_query
                 || old.startup_parameters != new.startup_parameters
         };

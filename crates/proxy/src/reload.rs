@@ -23,6 +23,8 @@ pub(crate) struct Reloading {
     pub(crate) raw: Arc<Raw>,
     pub(crate) set_log: SetLog,
     auth_file: Watched,
+    /// Settings of TLS that were set and cannot be used as long as others are not set, too: each once.
+    drafted: Vec<(String, String)>,
 }
 
 impl Reloading {
@@ -33,6 +35,7 @@ impl Reloading {
             raw: resolved.raw.clone(),
             set_log,
             auth_file: Watched::new(resolved.config.auth_file.clone()),
+            drafted: Vec::new(),
         }
     }
 
@@ -45,11 +48,14 @@ impl Reloading {
         self.auth_file = Watched::new(registry.config().auth_file.clone());
         let loaded = crate::outside::load(&self.source);
         self.raw = run_with(loaded, registry, &self.set_log)?;
+        self.drafted.clear();
         self.watch_auth_file(registry);
         Ok(())
     }
 
-    /// Changes a setting of the whole pooler until the next reload.
+    /// Changes a setting of the whole pooler until the next reload. A certificate and its key are set one after
+    /// the other, so settings of TLS that do not fit each other yet are kept until they do, and TLS stays as it
+    /// was; this is the notice then.
     ///
     /// # Errors
     /// There is none of this name, it needs a restart, or this value does not do.
@@ -58,12 +64,34 @@ impl Reloading {
         registry: &Registry,
         name: &str,
         value: &str,
-    ) -> Result<(), String> {
-        let raw =
-            pgweir_config::reload::set(&self.raw, name, value).map_err(|it| it.to_string())?;
-        self.raw = run_with(crate::outside::resolve(&raw), registry, &self.set_log)?;
-        self.watch_auth_file(registry);
-        Ok(())
+    ) -> Result<Option<String>, String> {
+        let is_tls = pgweir_config::reload::may_be_drafted(name, value);
+        let drafted = self.drafted.iter().filter(|_| is_tls);
+        let drafted = drafted.map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut raw = (*self.raw).clone();
+        for (name, value) in drafted.chain([(name, value)]) {
+            let changed = pgweir_config::reload::set(&raw, name, value);
+            raw = changed.map_err(|it| it.to_string())?;
+        }
+        let loaded = crate::outside::resolve(&raw);
+        match run_with(loaded, registry, &self.set_log) {
+            Ok(raw) => {
+                self.raw = raw;
+                if is_tls {
+                    self.drafted.clear();
+                }
+                self.watch_auth_file(registry);
+                Ok(None)
+            }
+            Err(problem) if is_tls => {
+                self.drafted.retain(|(drafted, _)| drafted != name);
+                self.drafted.push((name.to_owned(), value.to_owned()));
+                Ok(Some(format!(
+                    "TLS settings could not be applied, still using old configuration: {problem}"
+                )))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// It may be another file than before.
