@@ -100,14 +100,8 @@ impl Reader {
         match ruling {
             Some(Ruling::Meaningless(why)) => self.warn(&origin, name, value, why),
             Some(Ruling::NotYet) => {
-                let read = self.raw.process.set(name, value);
-                match read {
-                    Ok(()) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
-                    Err(message) => {
-                        let problem = Problem::new(&origin, name, message);
-                        self.problems.push(problem.with_value(value));
-                    }
-                }
+                self.raw.process.set(name, value);
+                self.warn(&origin, name, value, pgbouncer::NOT_YET);
             }
             Some(Ruling::LogLevel) => match value.parse::<u32>() {
                 Ok(0) => {}
@@ -233,6 +227,8 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("listen_addr", ""),
     ("unix_socket_dir", "/tmp"),
     ("auth_type", "md5"),
+    ("log_format", "pgbouncer"),
+    ("syslog_ident", "pgbouncer"),
 ];
 
 const DEFAULT_ORIGIN: Origin = Origin::named("PgBouncer's default");
