@@ -31,6 +31,7 @@ mod ldap;
 mod limits;
 mod load_balancer;
 mod locks;
+mod log_places;
 mod login;
 mod lookups;
 mod negotiation;

@@ -229,6 +229,8 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("listen_addr", ""),
     ("unix_socket_dir", "/tmp"),
     ("auth_type", "md5"),
+    ("log_format", "pgbouncer"),
+    ("syslog_ident", "pgbouncer"),
 ];
 
 const DEFAULT_ORIGIN: Origin = Origin::named("PgBouncer's default");

@@ -61,7 +61,7 @@ pub use http::{Compat, Http, Otlp};
 pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
 pub use listing::{GlobalSetting, Shown};
-pub use log::Log;
+pub use log::{Log, LogFormat, Syslog};
 pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
 pub use networks::Networks;

@@ -132,12 +132,12 @@ const SAFE_CIPHERS: &str = "suites that are not safe are not spoken; unknown nam
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     // The process.
-    row(P, "logfile", "").is(Ruling::NotYet),
+    row(P, "logfile", ""),
     row(P, "pidfile", "").is(Ruling::NotYet),
     row(P, "user", "").is(Ruling::NotYet),
-    row(P, "syslog", "0").is(Ruling::NotYet),
-    row(P, "syslog_ident", "pgbouncer").is(Ruling::NotYet),
-    row(P, "syslog_facility", "daemon").is(Ruling::NotYet),
+    row(P, "syslog", "0"),
+    row(P, "syslog_ident", "pgbouncer"),
+    row(P, "syslog_facility", "daemon"),
     row(P, "so_reuseport", "0").is(Ruling::NotYet),
     row(P, "peer_id", "0").is(Ruling::NotYet),
     row(P, "service_name", "pgbouncer").is(Ruling::Meaningless("has a meaning on Windows only")),

@@ -72,6 +72,7 @@ pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     let reload = diff(old, &new);
     new.listen = old.listen.clone();
     new.workers = old.workers;
+    new.log.format = old.log.format;
     new.http.listen = old.http.listen;
     new.http.path_prefix.clone_from(&old.http.path_prefix);
     new.http.otlp.clone_from(&old.http.otlp);
@@ -113,6 +114,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
         ("workers", old.workers != new.workers),
+        ("log_format", old.log.format != new.log.format),
         ("http_listen", old.http.listen != new.http.listen),
         (
             "http_path_prefix",

@@ -181,7 +181,7 @@ pub(super) fn resolve_into(
         stats_users: names(&globals, "stats_users"),
         client_tls: tls_settings::clients(&globals, &tls_place, (problems, &mut warnings)),
         tcp: Tcp::read(&globals),
-        log: Log::read(&globals),
+        log: Log::read(&globals, &raw.folder),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
         process: raw.process.clone(),

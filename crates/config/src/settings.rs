@@ -166,6 +166,11 @@ pub(super) const TLS_MODES: [&str; 6] = [
     "verify-full",
 ];
 const TLS_MODE: Kind = Kind::Choice(&TLS_MODES);
+/// PgBouncer's names of syslog's facilities.
+pub(super) const FACILITIES: [&str; 12] = [
+    "daemon", "auth", "authpriv", "user", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
 /// SQL that runs on servers.
 const SQL: Kind = Kind::Text { len_max: 64 * 1024 };
 /// A time where 0 switches the limit off.
@@ -484,6 +489,16 @@ pub static SETTINGS: &[Setting] = &[
     // Log.
     Setting::new(G, "log_level", Kind::Choice(&["auto", "error", "warn", "info", "debug", "trace"]), "auto",
         "What the log lets through; `auto` is what the command line and PGWEIR_LOG say. PgBouncer does not have it."),
+    Setting::new(G, "log_format", Kind::Choice(&["text", "json", "pgbouncer"]), "text",
+        "How lines of the log look: `text`, `json`, or `pgbouncer`, which is PgBouncer's form; see [Read the log](logs.md). The command line's `--log-format` comes first. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "logfile", TEXT, "",
+        "File that the log is appended to, beside standard error. It is opened anew at each reload, so that it can be moved away before. A relative path starts at the configuration file."),
+    Setting::new(G, "syslog", Kind::Bool, "false",
+        "Whether the log goes to the system's log (`/dev/log`), too."),
+    Setting::new(G, "syslog_ident", TEXT, "pgweir",
+        "Name of the program there. PgBouncer's default is pgbouncer."),
+    Setting::new(G, "syslog_facility", Kind::Choice(&FACILITIES), "daemon",
+        "Facility there."),
     Setting::new(G, "log_connections", Kind::Bool, "true",
         "Whether logins are logged."),
     Setting::new(G, "log_disconnections", Kind::Bool, "true",

@@ -12,16 +12,16 @@ use crate::registry::{Registry, user_limits};
 use crate::tls;
 use crate::watched::Watched;
 use pgweir_config::raw::{Dialect, Raw};
-use pgweir_config::{self, Config, Problem, Resolved, Source};
+use pgweir_config::{self, Config, Log, Problem, Resolved, Source};
 
-/// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
-pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
+/// Has the log do what the settings say, and open its file anew.
+pub type SetLog = Box<dyn Fn(&Log)>;
 
 /// What a configuration was made of, to make it again.
 pub(crate) struct Reloading {
     pub(crate) source: Source,
     pub(crate) raw: Arc<Raw>,
-    pub(crate) set_log_level: SetLogLevel,
+    pub(crate) set_log: SetLog,
     auth_file: Watched,
     /// Settings of TLS that were set and cannot be used as long as others are not set, too: each once.
     drafted: Vec<(String, String)>,
@@ -29,11 +29,11 @@ pub(crate) struct Reloading {
 
 impl Reloading {
     /// Of what runs, which was read a moment ago.
-    pub(crate) fn new(source: Source, resolved: &Resolved, set_log_level: SetLogLevel) -> Self {
+    pub(crate) fn new(source: Source, resolved: &Resolved, set_log: SetLog) -> Self {
         Self {
             source,
             raw: resolved.raw.clone(),
-            set_log_level,
+            set_log,
             auth_file: Watched::new(resolved.config.auth_file.clone()),
             drafted: Vec::new(),
         }
@@ -47,7 +47,7 @@ impl Reloading {
     pub(crate) fn reload(&mut self, registry: &Registry) -> Result<(), String> {
         self.auth_file = Watched::new(registry.config().auth_file.clone());
         let loaded = crate::outside::load(&self.source);
-        self.raw = run_with(loaded, registry, &self.set_log_level)?;
+        self.raw = run_with(loaded, registry, &self.set_log)?;
         self.drafted.clear();
         self.watch_auth_file(registry);
         Ok(())
@@ -74,7 +74,7 @@ impl Reloading {
             raw = changed.map_err(|it| it.to_string())?;
         }
         let loaded = crate::outside::resolve(&raw);
-        match run_with(loaded, registry, &self.set_log_level) {
+        match run_with(loaded, registry, &self.set_log) {
             Ok(raw) => {
                 self.raw = raw;
                 if is_tls {
@@ -108,11 +108,7 @@ impl Reloading {
         if self.auth_file.has_changed() {
             info!("auth_file has changed; it is read again");
             // What became of it is in the log.
-            let _ = run_with(
-                crate::outside::resolve(&self.raw),
-                registry,
-                &self.set_log_level,
-            );
+            let _ = run_with(crate::outside::resolve(&self.raw), registry, &self.set_log);
         }
     }
 }
@@ -124,7 +120,7 @@ impl Reloading {
 fn run_with(
     loaded: Result<Resolved, Vec<Problem>>,
     registry: &Registry,
-    set_log_level: &SetLogLevel,
+    set_log: &SetLog,
 ) -> Result<Arc<Raw>, String> {
     match loaded {
         Ok(resolved) => {
@@ -135,7 +131,7 @@ fn run_with(
             for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }
-            let level = config.log.level;
+            let log = config.log.clone();
             take_over(registry, Arc::new(config));
             // Told under whichever level lets it through, the old or the new one.
             let is_told = enabled!(Level::INFO);
@@ -146,7 +142,7 @@ fn run_with(
             if is_told {
                 tell();
             }
-            set_log_level(level);
+            set_log(&log);
             if !is_told {
                 tell();
             }
@@ -160,6 +156,8 @@ fn run_with(
                 "reload failed, problems: {}; the configuration stays as it was",
                 problems.len()
             );
+            // Whoever moves the file away need not know of that.
+            set_log(&registry.config().log);
             Err(problems
                 .first()
                 .map_or_else(|| "no reason".to_owned(), ToString::to_string))

@@ -35,7 +35,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{Reloading, SetLogLevel, tell_warnings};
+use crate::reload::{Reloading, SetLog, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
@@ -122,17 +122,16 @@ impl From<io::Error> for RunError {
 pub fn run(
     source: Source,
     resolved: Resolved,
-    set_log_level: SetLogLevel,
+    set_log: SetLog,
     signals: Signals,
 ) -> Result<(), RunError> {
-    set_log_level(resolved.config.log.level);
     end_with_any_thread();
     files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     tell_warnings(&resolved);
-    let reloading = Reloading::new(source, &resolved, set_log_level);
+    let reloading = Reloading::new(source, &resolved, set_log);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
         info!("{line}");

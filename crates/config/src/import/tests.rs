@@ -52,7 +52,8 @@ fn pgbouncer() {
         ],
         "[pgweir]\nlisten_addr = \"*\"\nunix_socket_dir = \"/tmp\"\nauth_type = \"md5\"\n\
          auth_file = \"userlist.txt\"\nclient_tls_protocols = \"all\"\n\
-         server_tls_protocols = \"tlsv1.2\"\nserver_idle_timeout = 1.5\n\n\
+         server_tls_protocols = \"tlsv1.2\"\nserver_idle_timeout = 1.5\n\
+         log_format = \"pgbouncer\"\nsyslog_ident = \"pgbouncer\"\n\n\
          [databases.app]\npassword = \"a b\"\nhost = \"db\"\nuser = \"app\"\npool_size = 5\n\n\
          [users.ann]\npool_mode = \"transaction\"\n",
         &[
