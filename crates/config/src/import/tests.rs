@@ -58,8 +58,8 @@ fn pgbouncer() {
          [users.ann]\npool_mode = \"transaction\"\n",
         &[
             "pgbouncer.auth_file -> pgweir.auth_file",
-            "pgbouncer.server_tls_protocols -> pgweir.server_tls_protocols",
             "pkt_buf",
+            "pgbouncer.server_tls_protocols -> pgweir.server_tls_protocols",
         ],
     );
 }
