@@ -29,7 +29,7 @@ use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::takeover::{Inherited, Listening, Place};
 use crate::texts::{self, ClientError, seconds};
-use crate::tls::stream::MaybeTls;
+use crate::tls::{self, stream::MaybeTls};
 use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
@@ -311,6 +311,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     user = &*logged_in.admission.pool.user,
                     client = logged_in.admission.key.pid,
                     peer = peer(),
+                    tls = stream.connection().map(tls::words),
                     "client connected"
                 );
             }
