@@ -9,7 +9,7 @@ FEATURES := --features pgweir-sqlx/axum
 SQLX := sqlx-0_8 sqlx-0_9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers test-regress semver bench soak hostile races lint deny
+.PHONY: help demo tools test test-dashboard test-sqlx test-versions test-rendered test-drivers test-regress semver dist bench soak hostile races lint deny
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,16 @@ test-sqlx: ## Tests pgweir-sqlx with SQLx 0.9 (make test uses 0.8) and builds al
 	@$(CARGO) check --quiet -p pgweir-sqlx --all-features 2>&1 | grep "^error.*exclude each other"
 	@echo "$(CARGO) check -p pgweir-sqlx --no-default-features (which must be refused)"
 	@$(CARGO) check --quiet -p pgweir-sqlx --no-default-features 2>&1 | grep "^error.*choose a version of SQLx"
+
+# Panics still name their functions where the file with symbols lies beside the binary, or under /usr/lib/debug.
+DIST := $(or $(CARGO_TARGET_DIR),target)/dist
+dist: ## Builds what is shipped: the binary without symbols, and a file with them
+	$(CARGO) build --release -p pgweir-cli
+	@mkdir -p $(DIST)
+	objcopy --only-keep-debug $(DIST)/../release/pgweir $(DIST)/pgweir.debug
+	cd $(DIST) && strip --strip-all -o pgweir ../release/pgweir && objcopy --add-gnu-debuglink=pgweir.debug pgweir
+	@$(DIST)/pgweir --version
+	@ls -l $(DIST) | awk 'NR > 1 { printf "%6.1f MiB  %s\n", $$5 / 1048576, $$NF }'
 
 # The tag of the last release; BASE=rev names another commit.
 BASE ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)

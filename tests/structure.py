@@ -38,7 +38,7 @@ OWN = {
     "e2e": {"cluster", "wire"},
 }
 # Additional dependencies of their tests, examples and benches.
-OWN_IN_TESTS = {"sqlx": {"e2e"}}
+OWN_IN_TESTS = {"proxy": {"e2e"}, "sqlx": {"e2e"}}
 
 # Libraries that do I/O, read a clock or make random numbers, and the crates that may use them.
 IMPURE = {

@@ -207,6 +207,8 @@ export type LiveMode = "session" | "transaction" | "statement";
 export interface LivePool {
   /** Servers held by clients. */
   active: number;
+  /** Why its clients wait, as in `waits`, weighed over the last seconds; null while nobody does. */
+  cause: string | null;
   /** Clients logged in. */
   clients: number;
   /** As clients ask for it. */

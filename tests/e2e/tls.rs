@@ -502,6 +502,43 @@ fn a_reload_brings_a_new_certificate_and_drops_nobody() {
     greet(&mut direct(&pooler, &trust), &role);
 }
 
+#[test]
+fn a_reload_that_changes_tls_towards_postgresql_replaces_servers() {
+    let postgres = Postgres::start();
+    let role = postgres.role();
+    let authority = Authority::new();
+    let identity = authority.sign("postgres", &["127.0.0.1"], Fault::None);
+    postgres.speak_tls(Some(&identity), None);
+    let folder = tempfile::tempdir().unwrap();
+    let root = write(folder.path(), "root.crt", &authority.certificate());
+    let mode = |mode: &str| role.config().set("server_tls_sslmode", mode);
+    let pooler = Pooler::start(&mode("disable"));
+    let mut client = Client::log_in(&role.through(&pooler));
+    let mut server = || client.value("select pg_backend_pid()");
+    let mut last = server();
+    let full = mode("verify-full").set("server_tls_ca_file", &root.display().to_string());
+    for (config, is_replaced) in [
+        (
+            mode("disable").set("server_tls_protocols", "tlsv1.3"),
+            false,
+        ),
+        (mode("prefer"), true),
+        (mode("prefer"), false),
+        (full.clone(), true),
+        (full.clone().set("server_tls_protocols", "tlsv1.3"), true),
+    ] {
+        pooler.reload(&config);
+        let now = server();
+        assert_eq!(now != last, is_replaced, "{}", pooler.log());
+        last = now;
+    }
+    // What stands in a file counts, not its name.
+    let other = Authority::new().certificate() + &authority.certificate();
+    write(folder.path(), "root.crt", &other);
+    pooler.reload(&full.set("server_tls_protocols", "tlsv1.3"));
+    assert_ne!(server(), last, "{}", pooler.log());
+}
+
 /// PgBouncer, CVE-2021-3935; PostgreSQL, CVE-2021-23214; Odyssey, CVE-2021-43766.
 #[test]
 fn cve_2021_3935_bytes_in_the_clear_behind_a_request_for_tls() {

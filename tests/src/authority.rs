@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
-    SerialNumber, date_time_ymd,
+    SerialNumber, SigningKey, date_time_ymd,
 };
+use x509_cert::certificate::Version;
+use x509_cert::der::asn1::BitString;
+use x509_cert::der::pem::LineEnding;
+use x509_cert::der::{Decode, Encode, EncodePem};
+use x509_cert::{Certificate, TbsCertificate};
 
 /// A certificate and its key, as texts in PEM.
 #[derive(Debug, Clone)]
@@ -42,10 +47,16 @@ impl Authority {
     /// # Panics
     /// If no certificate can be made.
     pub fn new() -> Self {
+        Self::named("authority of tests")
+    }
+
+    /// A new one of this name.
+    ///
+    /// # Panics
+    /// If no certificate can be made.
+    pub fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "authority of tests");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, key()).expect("it can be made");
@@ -75,6 +86,40 @@ impl Authority {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// A certificate of version 1, which has nothing but a common name, as `openssl x509 -req` makes it from
+    /// a request without extensions.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn sign_version_one(&self, name: &str, fault: Fault) -> Identity {
+        let Identity { certificate, key } = self.sign(name, &[], fault);
+        let certificate = self.sign_changed(&certificate, as_version_one);
+        Identity { certificate, key }
+    }
+
+    /// Signs a certificate anew, with something else in it.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn sign_changed(
+        &self,
+        certificate: &str,
+        change: impl FnOnce(&mut TbsCertificate),
+    ) -> String {
+        let parsed = |pem: &str| {
+            let (_, der) = x509_cert::der::pem::decode_vec(pem.as_bytes()).expect("it is PEM");
+            Certificate::from_der(&der).expect("it is a certificate")
+        };
+        let mut signed = parsed(certificate);
+        let tbs = &mut signed.tbs_certificate;
+        tbs.issuer = parsed(&self.certificate()).tbs_certificate.subject;
+        change(tbs);
+        let text = tbs.to_der().expect("it can be written");
+        let signature = self.issuer.key().sign(&text).expect("it can be signed");
+        signed.signature = BitString::from_bytes(&signature).expect("it is short");
+        signed.to_pem(LineEnding::LF).expect("it can be written")
     }
 
     /// The list of what it has revoked, in PEM.
@@ -144,6 +189,12 @@ pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let only_owner = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(&path, only_owner).expect("it can be closed");
     path
+}
+
+/// Leaves away what later versions of X.509 brought.
+pub fn as_version_one(certificate: &mut TbsCertificate) {
+    certificate.version = Version::V1;
+    certificate.extensions = None;
 }
 
 fn params(name: &str, hosts: &[&str], fault: Fault) -> CertificateParams {

@@ -26,7 +26,7 @@ mod stream;
 mod transcript;
 mod wait;
 
-pub use authority::{Authority, Fault, Identity, self_signed, write};
+pub use authority::{Authority, Fault, Identity, as_version_one, self_signed, write};
 pub use batch::Batch;
 pub use client::{Client, Target};
 pub use config::{Config, Value};

@@ -401,5 +401,6 @@ const VARIABLES: &[&str] = &[
     "DB_MAX_LIFETIME",
     "PGWEIR_LISTEN_ADDR",
     "PGWEIR_LISTEN_PORT",
+    "PGWEIR_HTTP_LISTEN",
     "PGWEIR_LOG",
 ];

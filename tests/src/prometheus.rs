@@ -100,6 +100,20 @@ impl Prometheus {
         self.metrics(query).len()
     }
 
+    /// The value of a query that gives one series; `None` if it gives none.
+    ///
+    /// # Panics
+    /// If it does not answer, or gives more than one.
+    #[track_caller]
+    pub fn value(&self, query: &str) -> Option<f64> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let series = self.metrics(&encoded);
+        assert!(series.len() <= 1, "{query}: {series:?}");
+        let (_, value) = series.first()?.split_once("\"value\":[")?;
+        let (_, value) = value.split_once('"')?;
+        value.split('"').next()?.parse().ok()
+    }
+
     /// The labels of a query's series, in JSON.
     fn metrics(&self, query: &str) -> Vec<String> {
         let path = format!("/api/v1/query?query={query}");

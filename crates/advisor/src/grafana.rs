@@ -21,7 +21,7 @@ pub fn render() -> String {
     let dashboard = json!({
         "title": "pgweir",
         "uid": "pgweir",
-        "description": "Connection pools of pgweir, made by `pgweir render grafana`. Every metric is explained in docs/metrics.md.",
+        "description": "Connection pools of pgweir, made by `pgweir render grafana`. Every metric is explained by `pgweir help metrics`.",
         "tags": ["postgresql", "pgweir"],
         "schemaVersion": SCHEMA_VERSION,
         "version": 1,

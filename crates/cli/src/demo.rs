@@ -8,6 +8,7 @@ mod pooler;
 mod progress;
 mod report;
 mod runs;
+mod scene;
 mod server;
 mod usage;
 
@@ -23,6 +24,7 @@ use crate::output;
 use pooler::DemoPooler;
 use progress::Progress;
 use report::Report;
+use scene::Scene;
 use server::DemoServer;
 
 /// Shows on this machine what pgweir does: the same load with it and without it.
@@ -46,7 +48,8 @@ pub(crate) struct Options {
     /// Length of each of the three runs
     #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-    /// Stay up afterwards and print how to connect, until Ctrl-C
+    /// Stay up afterwards with a light load, a leak and an N+1 each minute, and print how to
+    /// connect and where the page is, until Ctrl-C
     #[arg(long)]
     keep: bool,
     /// Print the result as JSON
@@ -115,8 +118,15 @@ async fn keep(
         let database = &server.database;
         format!("  PGPASSWORD={password} psql -h 127.0.0.1 -p {port} -U {user} {database}\n")
     };
+    let page = pooler.page();
+    pooler
+        .probe()
+        .context("cannot have pgweir look at PostgreSQL")?;
     let text = format!(
-        "\npgweir and PostgreSQL stay up until Ctrl-C. Through pgweir, and straight:\n{}{}",
+        "\npgweir and PostgreSQL stay up until Ctrl-C, with a light load; each minute a client forgets its \
+         transaction for {LEAK_SECONDS} s, and another asks for rows one by one.\n\
+         The page, and the same in a terminal:\n  {page}\n  pgweir top --url {page}\n\
+         Through pgweir, and straight:\n{}{}",
         line(pooler.port()),
         line(server.port())
     );
@@ -125,14 +135,19 @@ async fn keep(
     } else {
         output::print(&text)?;
     }
-    tokio::select! {
+    let scene = Scene::begin(server, pooler.port());
+    let ended = tokio::select! {
         _ = interrupt.wait() => Ok(()),
         ended = pooler.ended() => Err(ended),
-    }
+    };
+    scene.end().await;
+    ended
 }
 
+const LEAK_SECONDS: u64 = scene::LEAK.as_secs();
+
 const NEXT: &str = "
-Next:  pgweir demo --keep        stays up, for psql and your own application
+Next:  pgweir demo --keep        stays up with a page to look at, for psql and your own application
        pgweir check FILE.toml    explains a configuration; pgweir serve FILE.toml runs it
 ";
 

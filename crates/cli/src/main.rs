@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod exit;
 mod fleet;
+mod help;
 mod import;
 mod interrupt;
 mod load;
@@ -21,6 +22,7 @@ mod source;
 mod sources;
 mod token;
 mod top;
+mod version;
 
 use std::process::ExitCode;
 
@@ -32,7 +34,10 @@ use exit::{Exit, TOP_LEVEL};
 #[derive(Debug, Parser)]
 #[command(
     name = "pgweir",
-    version,
+    version = version::line(),
+    long_version = version::lines(),
+    // The manual is in ours.
+    disable_help_subcommand = true,
     after_help = TOP_LEVEL,
     arg_required_else_help = true,
     args_conflicts_with_subcommands = true,
@@ -56,6 +61,7 @@ enum Command {
     Top(top::Options),
     Token(token::Options),
     Demo(demo::Options),
+    Help(help::Options),
     /// Answers one question to PAM, for `serve`, which starts it
     #[command(name = pgweir_pam::ARGUMENT, hide = true)]
     AskPam,
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
         Some(Command::Top(options)) => top::run(options),
         Some(Command::Token(options)) => token::run(options),
         Some(Command::Demo(options)) => demo::run(options),
+        Some(Command::Help(options)) => help::run::<Arguments>(options),
         Some(Command::AskPam) => ask_pam(),
     };
     result

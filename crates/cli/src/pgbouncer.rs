@@ -9,7 +9,7 @@ use pgweir_config::Source;
 use pgweir_settings::nearest;
 
 use crate::exit::Exit;
-use crate::serve::{self, Format};
+use crate::serve;
 
 /// What PgBouncer takes.
 #[derive(Debug, Args)]
@@ -63,13 +63,7 @@ impl Line {
             Some(end) if end == "toml" => Source::File(file.clone()),
             _ => Source::Ini(file.clone()),
         };
-        // What the file says of the log (`verbose`, `log_level`) does not bring back what -q takes away.
-        serve::with_log(
-            source,
-            self.quiet.then_some("off"),
-            self.verbose,
-            Format::Text,
-        )
+        serve::as_pgbouncer(source, self.quiet, self.verbose)
     }
 }
 

@@ -1,30 +1,27 @@
 //! `pgweir serve`: the pooler itself.
 
 use std::env;
-use std::fs::File;
-use std::io::{self, stderr};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use clap::error::ErrorKind;
-use pgweir_config::Source;
-use pgweir_proxy::SetLogLevel;
+use pgweir_config::{Config, Log, LogFormat, Source};
+use pgweir_proxy::SetLog;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use crate::exit::Exit;
-use crate::log::{Fields, Queue};
+use crate::log::{BouncerForm, Fields, Lines};
 use crate::mistakes::{self, Mistake};
 use crate::output;
 use crate::source::Configuration;
 
 /// Serves clients until SIGTERM; SIGHUP reads the configuration again.
 ///
-/// The log goes to standard error. Its level is `info` unless -v, -q or PGWEIR_LOG set another: `error`,
+/// The log goes to standard error, and to `logfile` and `syslog` where the configuration says so. Its level is `info` unless -v, -q or PGWEIR_LOG set another: `error`,
 /// `warn`, `info`, `debug`, `trace`, or one level per module. `log_level` in the configuration overrides
 /// all of these, and a reload changes it.
 #[derive(Debug, Args)]
@@ -41,57 +38,68 @@ pub(crate) struct Options {
     /// Log warnings and errors only
     #[arg(short, long)]
     quiet: bool,
-    /// How lines of the log look
-    #[arg(long, value_enum, default_value_t, env = "PGWEIR_LOG_FORMAT")]
-    log_format: Format,
+    /// How lines of the log look, in place of what `log_format` says
+    #[arg(long, value_enum, env = "PGWEIR_LOG_FORMAT")]
+    log_format: Option<Format>,
 }
 
 /// How lines of the log look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people
-    #[default]
     Text,
     /// One JSON object per line
     Json,
+    /// As PgBouncer writes them
+    #[value(name = "pgbouncer")]
+    PgBouncer,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+            Format::PgBouncer => Self::PgBouncer,
+        }
+    }
 }
 
 /// Serves.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
     let level = options.quiet.then_some("warn");
-    start(source, level, options.verbose, options.log_format, false)
-}
-
-/// Serves with the command line of PgBouncer; a log that is `silenced` stays so, whatever the file says.
-pub(crate) fn with_log(
-    source: Source,
-    silenced: Option<&'static str>,
-    verbose: u8,
-    format: Format,
-) -> anyhow::Result<Exit> {
-    start(source, silenced, verbose, format, silenced.is_some())
-}
-
-fn start(
-    source: Source,
-    level: Option<&'static str>,
-    verbose: u8,
-    format: Format,
-    is_fixed: bool,
-) -> anyhow::Result<Exit> {
-    let directives = directives(level, verbose, env::var(LOG_VARIABLE).ok());
-    let (set_level, log) = start_log(directives, format)?;
-    let set_level = match is_fixed {
-        true => Box::new(|_: Option<&str>| {}),
-        false => set_level,
+    let log = Wanted {
+        directives: directives(level, options.verbose, env::var(LOG_VARIABLE).ok()),
+        form: options.log_format.map(LogFormat::from),
+        has_stderr: true,
     };
-    let outcome = serve(source, set_level);
-    log.flush(LAST_LINES_MAX);
-    outcome
+    serve(source, log)
 }
 
-fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
+/// Serves with the command line of PgBouncer: where it is `quiet`, nothing is logged to standard error.
+pub(crate) fn as_pgbouncer(source: Source, quiet: bool, verbose: u8) -> anyhow::Result<Exit> {
+    let log = Wanted {
+        directives: directives(None, verbose, env::var(LOG_VARIABLE).ok()),
+        form: None,
+        has_stderr: !quiet,
+    };
+    serve(source, log)
+}
+
+/// What the command line says of the log.
+#[derive(Debug)]
+struct Wanted {
+    /// What it lets through, unless the configuration says.
+    directives: String,
+    /// How lines look; `None` is what the configuration says.
+    form: Option<LogFormat>,
+    /// Whether lines go to standard error.
+    has_stderr: bool,
+}
+
+fn serve(source: Source, wanted: Wanted) -> anyhow::Result<Exit> {
+    check(&wanted.directives)?;
     let resolved = match pgweir_proxy::load(&source) {
         Ok(resolved) => resolved,
         Err(problems) => {
@@ -100,50 +108,64 @@ fn serve(source: Source, set_level: SetLogLevel) -> anyhow::Result<Exit> {
             return Ok(Exit::Mistakes);
         }
     };
-    pgweir_proxy::run(source, resolved, set_level, pgweir_proxy::Signals::Own)?;
-    Ok(Exit::Done)
+    let form = wanted.form.unwrap_or(resolved.config.log.format);
+    let (set_log, lines) = start_log(wanted, form, &resolved.config)?;
+    let outcome = pgweir_proxy::run(source, resolved, set_log, pgweir_proxy::Signals::Own);
+    let outcome = match outcome {
+        Err(error) if form == LogFormat::PgBouncer => {
+            lines.fatal(&error.to_string());
+            Ok(Exit::Failed)
+        }
+        outcome => outcome.map(|()| Exit::Done).map_err(Into::into),
+    };
+    lines.flush(LAST_LINES_MAX);
+    outcome
 }
 
-/// Starts the log; returns what changes its level at run time, and its lines.
-fn start_log(directives: String, format: Format) -> anyhow::Result<(SetLogLevel, Queue)> {
-    let filter = filter(&directives).map_err(|why| {
-        let message = format!(
-            "{LOG_VARIABLE}={directives}: {why}; try info or debug, or info,pgweir_proxy=debug\n"
-        );
-        clap::Error::raw(ErrorKind::InvalidValue, message)
-    })?;
+/// Starts the log; returns what changes it at run time, and its lines.
+fn start_log(wanted: Wanted, form: LogFormat, config: &Config) -> anyhow::Result<(SetLog, Lines)> {
+    let directives = wanted.directives;
+    let filter = EnvFilter::new(config.log.level.unwrap_or(&directives));
     let (filter, handle) = reload::Layer::new(filter);
-    // Another handle of standard error: a thread that is stuck there must not have its lock.
-    let sink: Box<dyn io::Write + Send> = match stderr().as_fd().try_clone_to_owned() {
-        Ok(handle) => Box::new(File::from(handle)),
-        Err(_) => Box::new(io::sink()),
-    };
-    let queue = Queue::start(sink).context("the log cannot be started")?;
-    flush_at_panic(queue.clone());
+    let all = Lines::new(form, wanted.has_stderr);
+    flush_at_panic(all.clone());
     let lines = fmt::layer()
-        .with_writer(queue.clone())
+        .with_writer(all.clone())
         .with_ansi(output::stderr_has_colours())
         // Without standard error, reporting an error there would panic.
         .log_internal_errors(false);
-    let lines = match format {
-        Format::Text => lines.fmt_fields(Fields::default()).boxed(),
-        Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    let lines = match form {
+        LogFormat::Text => lines.fmt_fields(Fields::default()).boxed(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+        LogFormat::PgBouncer => {
+            let form = BouncerForm {
+                port: config.listen.port,
+            };
+            lines.event_format(form).boxed()
+        }
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .init();
-    let set_level = move |level: Option<&str>| {
+    all.start(&config.log)
+        .with_context(|| match &config.log.file {
+            Some(path) => format!("logfile {} cannot be opened", path.display()),
+            None => "the log cannot be started".to_owned(),
+        })?;
+    let changed = all.clone();
+    let set_log = move |settings: &Log| {
         // Cannot fail: the directives were parsed before, and the log lives as long as the process.
-        let _ = handle.reload(EnvFilter::new(level.unwrap_or(&directives)));
+        let _ = handle.reload(EnvFilter::new(settings.level.unwrap_or(&directives)));
+        changed.change(settings);
     };
-    Ok((Box::new(set_level), queue))
+    Ok((Box::new(set_log), all))
 }
 
 /// What was logged before a panic stands before its report.
-fn flush_at_panic(queue: Queue) {
+fn flush_at_panic(lines: Lines) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        queue.flush(LAST_LINES_MAX);
+        lines.flush(LAST_LINES_MAX);
         report(info);
     }));
 }
@@ -163,6 +185,19 @@ fn directives(level: Option<&'static str>, verbose: u8, variable: Option<String>
         (None, _) => "trace",
     };
     level.to_owned()
+}
+
+/// Looks whether the log's directives can be meant.
+///
+/// # Errors
+/// One of them does not end in a level, as the message says.
+fn check(directives: &str) -> Result<(), clap::Error> {
+    filter(directives).map(|_| ()).map_err(|why| {
+        let message = format!(
+            "{LOG_VARIABLE}={directives}: {why}; try info or debug, or info,pgweir_proxy=debug\n"
+        );
+        clap::Error::raw(ErrorKind::InvalidValue, message)
+    })
 }
 
 /// The filter of the log.

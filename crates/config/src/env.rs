@@ -317,6 +317,7 @@ const VARIABLES: &[(&str, &str, Zero)] = &[
     ("DB_MAX_LIFETIME", "server_lifetime", LIFETIME),
     ("PGWEIR_LISTEN_ADDR", "listen_addr", Zero::AsInSetting),
     ("PGWEIR_LISTEN_PORT", "listen_port", Zero::AsInSetting),
+    ("PGWEIR_HTTP_LISTEN", "http_listen", Zero::AsInSetting),
 ];
 
 /// Defaults of this source that differ from those of a file: there is nothing to inherit from, and

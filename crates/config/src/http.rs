@@ -106,6 +106,8 @@ pub struct Compat {
     pub prisma: bool,
     /// `sqlx_pool_connections_active` and the like.
     pub sqlx: bool,
+    /// `pg_stat_activity_count` and the like.
+    pub postgres_exporter: bool,
 }
 
 /// Reads the settings and the keys they name.
@@ -232,9 +234,11 @@ impl Reader<'_> {
             match name {
                 "prisma" => compat.prisma = true,
                 "sqlx" => compat.sqlx = true,
+                "postgres_exporter" => compat.postgres_exporter = true,
                 _ => self.report(
                     "metrics_compat",
-                    "knows the names prisma and sqlx, comma separated".to_owned(),
+                    "knows the names prisma, sqlx and postgres_exporter, comma separated"
+                        .to_owned(),
                 ),
             }
         }

@@ -229,9 +229,11 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("listen_addr", ""),
     ("unix_socket_dir", "/tmp"),
     ("auth_type", "md5"),
+    ("log_format", "pgbouncer"),
+    ("syslog_ident", "pgbouncer"),
 ];
 
 const DEFAULT_ORIGIN: Origin = Origin::named("PgBouncer's default");
 
 /// Where all of them are listed.
-const MANUAL: &str = "docs/pgbouncer.md";
+const MANUAL: &str = "pgweir help pgbouncer";

@@ -125,19 +125,19 @@ const DU: &[Part] = &[Part::Databases, Part::Users];
 const PDU: &[Part] = &[Part::PgBouncer, Part::Databases, Part::Users];
 
 const NO_DNS_CACHE: &str = "has no meaning here: names are looked up by the system's resolver at each connect, and nothing is cached";
-const OLD_TLS: &str = "`all` and `legacy` are TLS 1.2 and 1.3, older versions are not spoken";
+const OLD_TLS: &str = "`all` and `legacy` are TLS 1.2 and 1.3; older versions in a list are warned of and not spoken, and alone they are a mistake";
 const SAFE_CIPHERS: &str = "suites that are not safe are not spoken; unknown names are mistakes";
 
 /// Every setting of PgBouncer's manual.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
     // The process.
-    row(P, "logfile", "").is(Ruling::NotYet),
+    row(P, "logfile", ""),
     row(P, "pidfile", "").is(Ruling::NotYet),
     row(P, "user", "").is(Ruling::NotYet),
-    row(P, "syslog", "0").is(Ruling::NotYet),
-    row(P, "syslog_ident", "pgbouncer").is(Ruling::NotYet),
-    row(P, "syslog_facility", "daemon").is(Ruling::NotYet),
+    row(P, "syslog", "0"),
+    row(P, "syslog_ident", "pgbouncer"),
+    row(P, "syslog_facility", "daemon"),
     row(P, "so_reuseport", "0").is(Ruling::NotYet),
     row(P, "peer_id", "0").is(Ruling::NotYet),
     row(P, "service_name", "pgbouncer").is(Ruling::Meaningless("has a meaning on Windows only")),

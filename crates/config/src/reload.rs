@@ -50,6 +50,15 @@ pub fn set(raw: &Raw, name: &str, value: &str) -> Result<Raw, Unchangeable> {
     Ok(raw)
 }
 
+/// Whether a setting of TLS may be set before others that it needs: its value can be read.
+pub fn may_be_drafted(name: &str, value: &str) -> bool {
+    let is_tls = ["client_tls", "server_tls"]
+        .iter()
+        .any(|start| name.starts_with(start));
+    let setting = settings::find(Scope::Global, name).filter(|_| is_tls);
+    setting.is_some_and(|it| it.kind.parse(&Value::from(value.to_owned())).is_ok())
+}
+
 /// What became of a changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
@@ -63,6 +72,7 @@ pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     let reload = diff(old, &new);
     new.listen = old.listen.clone();
     new.workers = old.workers;
+    new.log.format = old.log.format;
     new.http.listen = old.http.listen;
     new.http.path_prefix.clone_from(&old.http.path_prefix);
     new.http.otlp.clone_from(&old.http.otlp);
@@ -104,6 +114,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
         ("workers", old.workers != new.workers),
+        ("log_format", old.log.format != new.log.format),
         ("http_listen", old.http.listen != new.http.listen),
         (
             "http_path_prefix",

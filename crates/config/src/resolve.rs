@@ -86,7 +86,13 @@ pub(super) fn resolve_into(
             value: Arc::new(user((name, level, password), &global, raw.dialect)),
         })
         .collect();
-    let server_tls = tls_settings::servers(&globals, &raw.folder, outside, problems);
+    let mut warnings = raw.warnings.clone();
+    let tls_place = tls_settings::Place {
+        folder: &raw.folder,
+        outside,
+        dialect: raw.dialect,
+    };
+    let server_tls = tls_settings::servers(&globals, &tls_place, (problems, &mut warnings));
     let places: Places = databases
         .iter()
         .map(|(name, level, _)| {
@@ -95,7 +101,7 @@ pub(super) fn resolve_into(
                 .iter()
                 .any(|name| level.gives(name));
             let tls = match is_special {
-                true => tls_settings::servers(&chain, &raw.folder, outside, problems),
+                true => tls_settings::servers(&chain, &tls_place, (problems, &mut warnings)),
                 false => server_tls.clone(),
             };
             ((*name).to_owned(), place(name, &chain, tls))
@@ -138,7 +144,7 @@ pub(super) fn resolve_into(
         oauth: oauth::read(&globals, problems),
         pam_service: globals.get("auth_pam_service"),
         ldap: ldap(&globals, problems),
-        ldap_tls: tls_settings::directories(&globals, &raw.folder, outside, problems),
+        ldap_tls: tls_settings::directories(&globals, &tls_place, (problems, &mut warnings)),
         auth_cache_ttl: globals.get("auth_cache_ttl"),
         auth_file: named("auth_file"),
         hba: rules
@@ -174,15 +180,14 @@ pub(super) fn resolve_into(
             .collect(),
         admin_users: names(&globals, "admin_users"),
         stats_users: names(&globals, "stats_users"),
-        client_tls: tls_settings::clients(&globals, &raw.folder, outside, problems),
+        client_tls: tls_settings::clients(&globals, &tls_place, (problems, &mut warnings)),
         tcp: Tcp::read(&globals),
-        log: Log::read(&globals),
+        log: Log::read(&globals, &raw.folder),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
         process: raw.process.clone(),
         globals: Arc::new(listing::globals(&global)),
     };
-    let mut warnings = raw.warnings.clone();
     if !raw.torn {
         let found = (&mut *problems, &mut warnings);
         consistency::check(

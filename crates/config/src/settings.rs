@@ -152,7 +152,7 @@ const LEAD_TO_SECRETS: [&str; 7] = [
 ];
 
 /// Where all settings and parameters are listed.
-pub(super) const MANUAL: &str = "docs/configuration.md";
+pub(super) const MANUAL: &str = "pgweir help configuration";
 
 /// A text setting of moderate length.
 const TEXT: Kind = Kind::Text { len_max: 1024 };
@@ -166,6 +166,11 @@ pub(super) const TLS_MODES: [&str; 6] = [
     "verify-full",
 ];
 const TLS_MODE: Kind = Kind::Choice(&TLS_MODES);
+/// PgBouncer's names of syslog's facilities.
+pub(super) const FACILITIES: [&str; 12] = [
+    "daemon", "auth", "authpriv", "user", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
 /// SQL that runs on servers.
 const SQL: Kind = Kind::Text { len_max: 64 * 1024 };
 /// A time where 0 switches the limit off.
@@ -484,6 +489,16 @@ pub static SETTINGS: &[Setting] = &[
     // Log.
     Setting::new(G, "log_level", Kind::Choice(&["auto", "error", "warn", "info", "debug", "trace"]), "auto",
         "What the log lets through; `auto` is what the command line and PGWEIR_LOG say. PgBouncer does not have it."),
+    Setting::new(G, "log_format", Kind::Choice(&["text", "json", "pgbouncer"]), "text",
+        "How lines of the log look: `text`, `json`, or `pgbouncer`, which is PgBouncer's form; see [Read the log](logs.md). The command line's `--log-format` comes first. PgBouncer does not have it.").needs_restart(),
+    Setting::new(G, "logfile", TEXT, "",
+        "File that the log is appended to, beside standard error. It is opened anew at each reload, so that it can be moved away before. A relative path starts at the configuration file."),
+    Setting::new(G, "syslog", Kind::Bool, "false",
+        "Whether the log goes to the system's log (`/dev/log`), too."),
+    Setting::new(G, "syslog_ident", TEXT, "pgweir",
+        "Name of the program there. PgBouncer's default is pgbouncer."),
+    Setting::new(G, "syslog_facility", Kind::Choice(&FACILITIES), "daemon",
+        "Facility there."),
     Setting::new(G, "log_connections", Kind::Bool, "true",
         "Whether logins are logged."),
     Setting::new(G, "log_disconnections", Kind::Bool, "true",
@@ -515,7 +530,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(G, "http_admin_scope", TEXT, "pgweir:admin",
         "What a token's `scope`, `scp` or `roles` must name for its bearer to cancel and end clients; `off` lets nobody."),
     Setting::new(G, "metrics_compat", TEXT, "",
-        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, comma separated."),
+        "Names of metrics beside pgweir's and pgbouncer_exporter's: `prisma`, `sqlx`, `postgres_exporter`, comma separated."),
     Setting::new(G, "otlp_endpoint", TEXT, "",
         "Collector that metrics are pushed to by OTLP over HTTP in JSON, such as http://127.0.0.1:4318; unset is none. Needs `http_listen`. PgBouncer does not have it.").needs_restart(),
     Setting::new(G, "otlp_interval", time("off"), "15",

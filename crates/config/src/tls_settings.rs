@@ -8,10 +8,12 @@ use pgweir_settings::Problem;
 
 use super::level::Chain;
 use super::outside::Outside;
+use super::raw::Dialect;
 use super::tls::{
     Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
     TlsVersion,
 };
+use super::tls_versions::Versions;
 
 struct Names {
     mode: &'static str,
@@ -85,22 +87,29 @@ pub(super) const SERVER_SETTINGS: [&str; 11] = [
     "server_channel_binding",
 ];
 
+/// Where settings stand.
+pub(super) struct Place<'a> {
+    /// From where files are named.
+    pub(super) folder: &'a Path,
+    pub(super) outside: &'a Outside<'a>,
+    pub(super) dialect: Dialect,
+}
+
+/// Problems that are found, and warnings.
+pub(super) type Found<'a> = (&'a mut Vec<Problem>, &'a mut Vec<Problem>);
+
 /// Reads what clients are spoken to with.
-pub(super) fn clients(
-    globals: &Chain<'_>,
-    folder: &Path,
-    outside: &Outside<'_>,
-    problems: &mut Vec<Problem>,
-) -> Arc<Tls> {
+pub(super) fn clients(globals: &Chain<'_>, place: &Place<'_>, found: Found<'_>) -> Arc<Tls> {
     let mut reader = Reader {
         chain: globals,
         names: &CLIENTS,
-        folder,
-        outside,
-        problems,
+        place,
+        problems: found.0,
+        warnings: found.1,
     };
     let tls = reader.tls();
-    if tls.mode != TlsMode::Disable && tls.identity.is_none() && !reader.is_given(TlsPart::Key) {
+    let is_half = reader.is_given(TlsPart::Certificate) || reader.is_given(TlsPart::Key);
+    if tls.mode != TlsMode::Disable && tls.identity.is_none() && !is_half {
         reader.report(
             "client_tls_sslmode",
             needs("client_tls_cert_file and client_tls_key_file"),
@@ -114,18 +123,13 @@ pub(super) fn clients(
 }
 
 /// Reads what the servers of a database are spoken to with.
-pub(super) fn servers(
-    chain: &Chain<'_>,
-    folder: &Path,
-    outside: &Outside<'_>,
-    problems: &mut Vec<Problem>,
-) -> Arc<ServerTls> {
+pub(super) fn servers(chain: &Chain<'_>, place: &Place<'_>, found: Found<'_>) -> Arc<ServerTls> {
     let mut reader = Reader {
         chain,
         names: &SERVERS,
-        folder,
-        outside,
-        problems,
+        place,
+        problems: found.0,
+        warnings: found.1,
     };
     let mut tls = reader.tls();
     if tls.mode >= TlsMode::VerifyCa && tls.authorities == Authorities::None {
@@ -151,18 +155,13 @@ pub(super) fn servers(
 }
 
 /// Reads what directories are spoken to with: in TLS, their certificate is looked at in full.
-pub(super) fn directories(
-    globals: &Chain<'_>,
-    folder: &Path,
-    outside: &Outside<'_>,
-    problems: &mut Vec<Problem>,
-) -> Arc<Tls> {
+pub(super) fn directories(globals: &Chain<'_>, place: &Place<'_>, found: Found<'_>) -> Arc<Tls> {
     let mut reader = Reader {
         chain: globals,
         names: &DIRECTORIES,
-        folder,
-        outside,
-        problems,
+        place,
+        problems: found.0,
+        warnings: found.1,
     };
     let mut tls = Tls {
         mode: TlsMode::VerifyFull,
@@ -189,16 +188,17 @@ fn needs(what: &str) -> String {
 struct Reader<'a> {
     chain: &'a Chain<'a>,
     names: &'static Names,
-    folder: &'a Path,
-    outside: &'a Outside<'a>,
+    place: &'a Place<'a>,
     problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
 }
 
 impl Reader<'_> {
     fn tls(&mut self) -> Tls {
+        let mode = self.chain.get(self.names.mode);
         Tls {
-            mode: self.chain.get(self.names.mode),
-            identity: self.identity(),
+            mode,
+            identity: self.identity(mode),
             authorities: self.authorities(),
             revoked: self.file(self.names.revoked),
             versions: self.versions(),
@@ -213,7 +213,7 @@ impl Reader<'_> {
         self.chain.get::<Option<String>>(name).is_some()
     }
 
-    fn identity(&mut self) -> Option<Pem> {
+    fn identity(&mut self, mode: TlsMode) -> Option<Pem> {
         let Names {
             certificate, key, ..
         } = self.names;
@@ -222,6 +222,8 @@ impl Reader<'_> {
             self.is_given(TlsPart::Key),
         ) {
             (false, false) => return None,
+            // On the console one is set after the other, and then TLS.
+            (true, false) | (false, true) if mode == TlsMode::Disable => return None,
             (true, false) => self.report(certificate, needs(key)),
             (false, true) => self.report(key, needs(certificate)),
             (true, true) => {}
@@ -244,34 +246,40 @@ impl Reader<'_> {
     /// The content of the file that a setting names.
     fn file(&mut self, name: &str) -> Option<String> {
         let written = self.chain.get::<Option<String>>(name)?;
-        let content = self.outside.read(self.folder, &written);
+        let content = self.place.outside.read(self.place.folder, &written);
         content.map_err(|message| self.report(name, message)).ok()
     }
 
     fn versions(&mut self) -> (TlsVersion, TlsVersion) {
-        let all = (TlsVersion::V12, TlsVersion::V13);
-        let text = self.chain.get::<String>(self.names.versions);
-        let mut named = Vec::new();
-        for word in text.split([',', ':', ' ']).filter(|word| !word.is_empty()) {
-            match word.to_ascii_lowercase().as_str() {
-                "secure" | "all" | "default" | "legacy" => return all,
-                "tlsv1.2" => named.push(TlsVersion::V12),
-                "tlsv1.3" => named.push(TlsVersion::V13),
-                "tlsv1.0" | "tlsv1.1" | "tlsv1" => {
-                    let message =
-                        "names a version that is not safe and not spoken; tlsv1.2 and tlsv1.3 are";
-                    self.report(self.names.versions, message.to_owned());
-                    return all;
-                }
-                _ => {
-                    let message = "must be secure, or name tlsv1.2 and tlsv1.3, comma separated";
-                    self.report(self.names.versions, message.to_owned());
-                    return all;
-                }
+        let name = self.names.versions;
+        let Some(Versions { spoken, unspoken }) = Versions::read(&self.chain.get::<String>(name))
+        else {
+            let message = "must be secure, or name tlsv1.2 and tlsv1.3, comma separated";
+            self.report(name, message.to_owned());
+            return Versions::ALL;
+        };
+        match (spoken, &unspoken[..], self.place.dialect) {
+            (Some(spoken), [], _) => return spoken,
+            (Some(spoken), _, Dialect::PgBouncer) => {
+                let message = format!(
+                    "{} not safe and not spoken; the other versions of the list are",
+                    match &unspoken[..] {
+                        [one] => format!("{one} is"),
+                        all => format!("{} are", all.join(" and ")),
+                    }
+                );
+                let warning = self.problem(name, message);
+                self.warnings.push(warning);
+                return spoken;
+            }
+            (None, [], _) => self.report(name, "leaves no version".to_owned()),
+            (_, [_, ..], _) => {
+                let message =
+                    "names a version that is not safe and not spoken; tlsv1.2 and tlsv1.3 are";
+                self.report(name, message.to_owned());
             }
         }
-        let (oldest, newest) = (named.iter().min(), named.iter().max());
-        oldest.copied().zip(newest.copied()).unwrap_or(all)
+        Versions::ALL
     }
 
     /// Names that are listed; `None` where a word stands for what is safe.
@@ -292,16 +300,20 @@ impl Reader<'_> {
 
     /// Whether keys and names can be used.
     fn check(&mut self, side: TlsSide, tls: &Tls) {
-        if let Err(unfit) = (self.outside.tls)(side, tls) {
+        if let Err(unfit) = (self.place.outside.tls)(side, tls) {
             self.report(self.names.of(unfit.part), unfit.message);
         }
     }
 
     fn report(&mut self, name: &str, message: String) {
+        let problem = self.problem(name, message);
+        self.problems.push(problem);
+    }
+
+    fn problem(&self, name: &str, message: String) -> Problem {
         // Defaults are the same for all databases.
         let general = self.chain.levels.last().map_or("", |level| &level.path);
         let key = pgweir_settings::text::key_of(general, name);
-        let problem = self.chain.find(name).problem(key, message);
-        self.problems.push(problem);
+        self.chain.find(name).problem(key, message)
     }
 }

@@ -118,6 +118,18 @@ impl Histogram {
         below + u64::try_from(share).expect("at most the bucket's count")
     }
 
+    /// Sum of the durations that were at most `bound`, in microseconds, as if those of a bucket were all
+    /// in its middle. Those in the bucket of `bound` itself are left out.
+    pub fn sum_to_us(&self, bound: Duration) -> u64 {
+        let bound = micros(bound);
+        let buckets = self.counts.iter().enumerate();
+        let below = buckets.take_while(|&(at, _)| lower(at + 1) <= bound);
+        let sum = below.fold(0_u128, |sum, (at, count)| {
+            sum + u128::from(*count) * u128::from(u64::midpoint(lower(at), lower(at + 1) - 1))
+        });
+        u64::try_from(sum).unwrap_or(u64::MAX)
+    }
+
     /// The duration that the share `q` (0 to 1) of the durations do not exceed, to the width of a
     /// bucket; `None` where nothing was counted.
     pub fn quantile(&self, q: f64) -> Option<Duration> {

@@ -19,6 +19,7 @@ pub(crate) fn access(config: &Config) -> Access {
         names: ApplicationNames {
             prisma: http.compat.prisma,
             sqlx: http.compat.sqlx,
+            postgres_exporter: http.compat.postgres_exporter,
         },
     }
 }

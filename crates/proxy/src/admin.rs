@@ -16,8 +16,12 @@ pub(crate) struct Request {
 pub(crate) enum Task {
     /// Reads the configuration again; the first problem is the answer.
     Reload(oneshot::Sender<Result<(), String>>),
-    /// Changes a setting until then.
-    Set(String, String, oneshot::Sender<Result<(), String>>),
+    /// Changes a setting until then; the answer is what the administrator should know of it.
+    Set(
+        String,
+        String,
+        oneshot::Sender<Result<Option<String>, String>>,
+    ),
     /// Ends the process.
     Shutdown(ShutdownMode, oneshot::Sender<()>),
 }

@@ -18,6 +18,7 @@ use pgweir_pool::statements::{Statement, StatementKey};
 use pgweir_pool::trace::{Finding, Trace, Unseen};
 use pgweir_sql::fingerprint::Fingerprint;
 use pgweir_sql::sqlcommenter::Tag;
+use pgweir_telemetry::services::{ServiceClients, ServiceSnapshot, Services};
 use tracing::warn;
 
 pub(crate) use holders::{Holder, Holders, Locking, NOTED_AFTER, Noted};
@@ -77,6 +78,9 @@ pub(crate) struct Insight {
     unseen: Mutex<Ring<()>>,
     holders: Vec<Mutex<Holders>>,
     waiters: Vec<Mutex<Vec<Waiter>>>,
+    /// As each worker counted them.
+    counted: Vec<Mutex<Vec<ServiceClients>>>,
+    services: Mutex<Services>,
 }
 
 impl Insight {
@@ -88,6 +92,8 @@ impl Insight {
             unseen: Mutex::new(Ring::new(KEPT, LINES_PER_SECOND)),
             holders: (0..workers).map(|_| Mutex::default()).collect(),
             waiters: (0..workers).map(|_| Mutex::default()).collect(),
+            counted: (0..workers).map(|_| Mutex::default()).collect(),
+            services: Mutex::default(),
         }
     }
 
@@ -148,6 +154,23 @@ impl Insight {
         *self.waiters[worker.index()]
             .lock()
             .expect("no panic under the lock") = waiters;
+    }
+
+    /// Says which services use the pools at a worker.
+    pub(crate) fn set_services(&self, worker: WorkerId, counted: Vec<ServiceClients>) {
+        *self.counted[worker.index()]
+            .lock()
+            .expect("no panic under the lock") = counted;
+    }
+
+    /// Which services use the pools; `pool` says how many servers one may have and how many are free.
+    pub(crate) fn services(&self, pool: impl Fn(PoolId) -> (u32, u32)) -> Vec<ServiceSnapshot> {
+        let mut all = Vec::new();
+        for counted in &self.counted {
+            all.extend_from_slice(&counted.lock().expect("no panic under the lock"));
+        }
+        let mut services = self.services.lock().expect("no panic under the lock");
+        services.sum(&all, pool)
     }
 
     /// Who has waited longest for a server, with that one first.

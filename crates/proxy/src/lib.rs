@@ -67,7 +67,7 @@ mod world;
 pub use access::token_keys;
 pub use examine::{DatabaseFacts, Examined, Found, RoleFacts, examine};
 pub use outside::{import, load};
-pub use reload::SetLogLevel;
+pub use reload::SetLog;
 pub use run::{RunError, run};
 pub use shutdown::Signals;
 pub use tls::trust::Trust;

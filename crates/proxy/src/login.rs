@@ -348,8 +348,7 @@ impl Door {
                     Greeting::Known(_) | Greeting::Unknown => continue,
                 }
             } else {
-                let error = pool.login_error.lock().expect("no panic under the lock");
-                error.clone().unwrap_or_else(|| {
+                pool.login_error().unwrap_or_else(|| {
                     ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
                 })
             };
@@ -449,9 +448,7 @@ fn final_word(pool: &PoolHandle) -> Option<ClientError> {
         SqlState::INVALID_AUTHORIZATION,
         SqlState::INVALID_CATALOG_NAME,
     ];
-    let error = pool.login_error.lock().expect("no panic under the lock");
-    error
-        .clone()
+    pool.login_error()
         .filter(|error| codes.contains(&error.sqlstate))
 }
 

@@ -79,7 +79,8 @@ impl Orders {
             }
             Order::Set { name, value } => {
                 let outcome = self.task(|answer| Task::Set(name, value, answer)).await;
-                outcome.map_err(Refusal::SetFailed)
+                let notice = outcome.map_err(Refusal::SetFailed)?;
+                return Ok(Done { notice });
             }
             Order::Shutdown(mode) => {
                 self.task(|answer| Task::Shutdown(mode, answer)).await;

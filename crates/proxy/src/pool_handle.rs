@@ -23,12 +23,13 @@ use pgweir_pool::waits::{Cause, Held};
 use pgweir_pool::work::Totals;
 use pgweir_wire::auth::scram::ClientKey;
 use pgweir_wire::auth::scram::client::KeyCache;
+use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::watch;
 
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::{self, ClientError};
-use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState};
+use pgweir_config::{Database, PoolConfig, PoolMode, Secret, ServerAddress, SessionState, TlsMode};
 
 /// Servers that one pool can number: 2^40, more than a thousand a second for thirty years.
 const SERVER_ID_BITS: u32 = 40;
@@ -145,8 +146,8 @@ pub(crate) struct PoolHandle {
     pub(crate) replication: Option<Replication>,
     pub(crate) greeting: watch::Sender<Greeting>,
     pub(crate) keys: Arc<Mutex<Keys>>,
-    /// The last failed login, while the pool has no other word for it.
-    pub(crate) login_error: Mutex<Option<ClientError>>,
+    /// The last failed login, until one succeeds or PostgreSQL is seen to be back.
+    login_error: Mutex<Option<FailedLogin>>,
     /// Settings that clients asked for lately, so that clients alike share one copy.
     recent: Mutex<VecDeque<Arc<Parameters>>>,
     /// Connections that were begun, for whose turn it is of several hosts.
@@ -157,6 +158,30 @@ pub(crate) struct PoolHandle {
     pub(crate) cancels: AtomicU32,
     /// Since when it was seen without clients.
     unused: Mutex<Option<Time>>,
+}
+
+/// Whether servers are spoken to in another TLS than before: those that were opened may be less safe.
+fn is_encrypted_otherwise(old: &Database, new: &Database) -> bool {
+    let has_none = |database: &Database| database.tls.tls.mode == TlsMode::Disable;
+    old.tls != new.tls && !(has_none(old) && has_none(new))
+}
+
+/// How long a failed login tells of PostgreSQL at least: twice the usual `server_login_retry`, after
+/// which whoever waits has tried again.
+const FAILURE_IS_NEWS: Duration = Duration::from_secs(30);
+
+/// A login that failed.
+struct FailedLogin {
+    error: ClientError,
+    at: Time,
+}
+
+impl FailedLogin {
+    /// Whether nobody answered, or PostgreSQL was starting or stopping.
+    fn is_absence(&self) -> bool {
+        let absent = [SqlState::CANNOT_CONNECT_NOW, SqlState::CONNECTION_FAILURE];
+        absent.contains(&self.error.sqlstate)
+    }
 }
 
 impl PoolHandle {
@@ -256,16 +281,40 @@ impl PoolHandle {
         })
     }
 
-    /// Whether the last login to PostgreSQL failed.
-    pub(crate) fn is_login_failing(&self) -> bool {
-        let error = self.login_error.lock().expect("no panic under the lock");
-        error.is_some()
+    /// Notes what became of a login to PostgreSQL; gives whether the one before had failed.
+    pub(crate) fn logged_in(&self, outcome: Result<(), (ClientError, Time)>) -> bool {
+        let failed = outcome.err().map(|(error, at)| FailedLogin { error, at });
+        let mut last = self.login_error.lock().expect("no panic under the lock");
+        std::mem::replace(&mut *last, failed).is_some()
     }
 
-    /// Why it did, in sentences that a client may know.
-    pub(crate) fn login_failure(&self) -> Option<String> {
-        let error = self.login_error.lock().expect("no panic under the lock");
-        error.as_ref().map(|error| match &error.detail {
+    /// PostgreSQL has let somebody in who came after `since`: that it could not be reached before that is
+    /// no longer so. What it refused this pool's user stands.
+    pub(crate) fn postgres_is_back(&self, since: Time) {
+        let mut last = self.login_error.lock().expect("no panic under the lock");
+        last.take_if(|failed| failed.is_absence() && failed.at <= since);
+    }
+
+    /// What clients are told of the last login to PostgreSQL, if it failed.
+    pub(crate) fn login_error(&self) -> Option<ClientError> {
+        let last = self.login_error.lock().expect("no panic under the lock");
+        last.as_ref().map(|failed| failed.error.clone())
+    }
+
+    /// Whether the last login to PostgreSQL failed.
+    pub(crate) fn is_login_failing(&self) -> bool {
+        self.login_error().is_some()
+    }
+
+    /// Why logins fail now, in sentences that a client may know. A failure after which nobody has tried
+    /// again, because nobody needs a server, is soon no news of PostgreSQL.
+    pub(crate) fn login_failure(&self, now: Time) -> Option<String> {
+        let last = self.login_error.lock().expect("no panic under the lock");
+        let retry = self.settings().config.server_login_retry;
+        let news = FAILURE_IS_NEWS.max(2 * retry);
+        let failed = last.as_ref().filter(|failed| now.since(failed.at) < news)?;
+        let error = &failed.error;
+        Some(match &error.detail {
             Some(detail) => format!("{}. {detail}", error.message),
             None => format!("{}.", error.message),
         })
@@ -356,6 +405,7 @@ impl PoolHandle {
                 || old.password != new.password
                 || old.password_source != new.password_source
                 || old.server_auth != new.server_auth
+                || is_encrypted_otherwise(old, new)
                 || old.connect_query != new.connect_query
                 || old.startup_parameters != new.startup_parameters
         };

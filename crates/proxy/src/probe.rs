@@ -122,6 +122,7 @@ impl Running {
             registry: registry.clone(),
             plan: plan.clone(),
             averages: Averages::default(),
+            labels: activity::Labels::default(),
             told: Told::Nothing,
             user: String::new(),
             crowded: BTreeSet::new(),
@@ -191,6 +192,7 @@ struct Watch {
     registry: Arc<Registry>,
     plan: Plan,
     averages: Averages,
+    labels: activity::Labels,
     told: Told,
     /// As whom the session is logged in.
     user: String,
@@ -228,12 +230,14 @@ impl Watch {
                 &*self.registry.connectors,
                 &self.registry.vault,
             );
+            let began = self.registry.clock.now();
             let opening = ProbeSession::open(&self.plan.target, login, ways);
             let failure = match opening.await {
                 Ok(mut session) => {
                     probes.set(&server, None);
                     let address = self.plan.target.address.clone();
                     let registry = self.registry.clone();
+                    registry.postgres_is_back(&address, began);
                     let probes = &registry.probes;
                     let failure = tokio::select! {
                         failure = self.look(&mut session) => failure,
@@ -327,7 +331,7 @@ impl Watch {
                 Err(failure) => return failure,
             };
             ours.extend(backends.processes(session.peer()));
-            let Some(activity) = activity::read(&rows, &ours) else {
+            let Some(activity) = activity::read(&rows, &ours, &mut self.labels) else {
                 return Failure::Unreadable;
             };
             self.tell(activity.privilege);

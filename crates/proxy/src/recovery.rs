@@ -57,7 +57,8 @@ mod tests {
         look(&world.registry);
         assert_eq!(world.opened(), 0, "nothing has failed");
         let error = ClientError::new(SqlState::CANNOT_CONNECT_NOW, "no");
-        *world.pool.login_error.lock().unwrap() = Some(error);
+        let now = world.registry.clock.now();
+        world.pool.logged_in(Err((error, now)));
         look(&world.registry);
         assert_eq!(world.opened(), 1);
         look(&world.registry);

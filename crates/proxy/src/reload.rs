@@ -12,27 +12,30 @@ use crate::registry::{Registry, user_limits};
 use crate::tls;
 use crate::watched::Watched;
 use pgweir_config::raw::{Dialect, Raw};
-use pgweir_config::{self, Config, Problem, Resolved, Source};
+use pgweir_config::{self, Config, Log, Problem, Resolved, Source};
 
-/// Sets what the log lets through to what `log_level` says; `None` where it says nothing.
-pub type SetLogLevel = Box<dyn Fn(Option<&str>)>;
+/// Has the log do what the settings say, and open its file anew.
+pub type SetLog = Box<dyn Fn(&Log)>;
 
 /// What a configuration was made of, to make it again.
 pub(crate) struct Reloading {
     pub(crate) source: Source,
     pub(crate) raw: Arc<Raw>,
-    pub(crate) set_log_level: SetLogLevel,
+    pub(crate) set_log: SetLog,
     auth_file: Watched,
+    /// Settings of TLS that were set and cannot be used as long as others are not set, too: each once.
+    drafted: Vec<(String, String)>,
 }
 
 impl Reloading {
     /// Of what runs, which was read a moment ago.
-    pub(crate) fn new(source: Source, resolved: &Resolved, set_log_level: SetLogLevel) -> Self {
+    pub(crate) fn new(source: Source, resolved: &Resolved, set_log: SetLog) -> Self {
         Self {
             source,
             raw: resolved.raw.clone(),
-            set_log_level,
+            set_log,
             auth_file: Watched::new(resolved.config.auth_file.clone()),
+            drafted: Vec::new(),
         }
     }
 
@@ -44,12 +47,15 @@ impl Reloading {
     pub(crate) fn reload(&mut self, registry: &Registry) -> Result<(), String> {
         self.auth_file = Watched::new(registry.config().auth_file.clone());
         let loaded = crate::outside::load(&self.source);
-        self.raw = run_with(loaded, registry, &self.set_log_level)?;
+        self.raw = run_with(loaded, registry, &self.set_log)?;
+        self.drafted.clear();
         self.watch_auth_file(registry);
         Ok(())
     }
 
-    /// Changes a setting of the whole pooler until the next reload.
+    /// Changes a setting of the whole pooler until the next reload. A certificate and its key are set one after
+    /// the other, so settings of TLS that do not fit each other yet are kept until they do, and TLS stays as it
+    /// was; this is the notice then.
     ///
     /// # Errors
     /// There is none of this name, it needs a restart, or this value does not do.
@@ -58,12 +64,34 @@ impl Reloading {
         registry: &Registry,
         name: &str,
         value: &str,
-    ) -> Result<(), String> {
-        let raw =
-            pgweir_config::reload::set(&self.raw, name, value).map_err(|it| it.to_string())?;
-        self.raw = run_with(crate::outside::resolve(&raw), registry, &self.set_log_level)?;
-        self.watch_auth_file(registry);
-        Ok(())
+    ) -> Result<Option<String>, String> {
+        let is_tls = pgweir_config::reload::may_be_drafted(name, value);
+        let drafted = self.drafted.iter().filter(|_| is_tls);
+        let drafted = drafted.map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut raw = (*self.raw).clone();
+        for (name, value) in drafted.chain([(name, value)]) {
+            let changed = pgweir_config::reload::set(&raw, name, value);
+            raw = changed.map_err(|it| it.to_string())?;
+        }
+        let loaded = crate::outside::resolve(&raw);
+        match run_with(loaded, registry, &self.set_log) {
+            Ok(raw) => {
+                self.raw = raw;
+                if is_tls {
+                    self.drafted.clear();
+                }
+                self.watch_auth_file(registry);
+                Ok(None)
+            }
+            Err(problem) if is_tls => {
+                self.drafted.retain(|(drafted, _)| drafted != name);
+                self.drafted.push((name.to_owned(), value.to_owned()));
+                Ok(Some(format!(
+                    "TLS settings could not be applied, still using old configuration: {problem}"
+                )))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// It may be another file than before.
@@ -80,11 +108,7 @@ impl Reloading {
         if self.auth_file.has_changed() {
             info!("auth_file has changed; it is read again");
             // What became of it is in the log.
-            let _ = run_with(
-                crate::outside::resolve(&self.raw),
-                registry,
-                &self.set_log_level,
-            );
+            let _ = run_with(crate::outside::resolve(&self.raw), registry, &self.set_log);
         }
     }
 }
@@ -96,7 +120,7 @@ impl Reloading {
 fn run_with(
     loaded: Result<Resolved, Vec<Problem>>,
     registry: &Registry,
-    set_log_level: &SetLogLevel,
+    set_log: &SetLog,
 ) -> Result<Arc<Raw>, String> {
     match loaded {
         Ok(resolved) => {
@@ -107,7 +131,7 @@ fn run_with(
             for setting in reload.needs_restart {
                 warn!("{setting} changed; it takes effect after a restart");
             }
-            let level = config.log.level;
+            let log = config.log.clone();
             take_over(registry, Arc::new(config));
             // Told under whichever level lets it through, the old or the new one.
             let is_told = enabled!(Level::INFO);
@@ -118,7 +142,7 @@ fn run_with(
             if is_told {
                 tell();
             }
-            set_log_level(level);
+            set_log(&log);
             if !is_told {
                 tell();
             }
@@ -132,6 +156,8 @@ fn run_with(
                 "reload failed, problems: {}; the configuration stays as it was",
                 problems.len()
             );
+            // Whoever moves the file away need not know of that.
+            set_log(&registry.config().log);
             Err(problems
                 .first()
                 .map_or_else(|| "no reason".to_owned(), ToString::to_string))

@@ -35,7 +35,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{Reloading, SetLogLevel, tell_warnings};
+use crate::reload::{Reloading, SetLog, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
@@ -122,17 +122,16 @@ impl From<io::Error> for RunError {
 pub fn run(
     source: Source,
     resolved: Resolved,
-    set_log_level: SetLogLevel,
+    set_log: SetLog,
     signals: Signals,
 ) -> Result<(), RunError> {
-    set_log_level(resolved.config.log.level);
     end_with_any_thread();
     files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     tell_warnings(&resolved);
-    let reloading = Reloading::new(source, &resolved, set_log_level);
+    let reloading = Reloading::new(source, &resolved, set_log);
     let config = resolved.config;
     for line in config::startup_lines(&config) {
         info!("{line}");
@@ -574,10 +573,13 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             password = ServerPassword::Known(found.clone());
         }
     }
+    let began = registry.clock.now();
     let outcome = open_once_closed(&registry, &pool, id, permit, (&config.tcp, &password)).await;
     match outcome {
         Ok((server, welcome)) => {
-            *pool.login_error.lock().expect("no panic under the lock") = None;
+            if pool.logged_in(Ok(())) {
+                registry.postgres_is_back(&settings.database.server, began);
+            }
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
             pool.greeting.send_replace(Greeting::Known(welcome));
             if is_first && pool.replication.is_none() {
@@ -610,7 +612,7 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 None => failure.client_error(),
             };
             if !pool.is_paused() {
-                *pool.login_error.lock().expect("no panic under the lock") = Some(error.clone());
+                pool.logged_in(Err((error.clone(), registry.clock.now())));
             }
             let is_full = failure.is_full();
             registry.run_errand(|outbox, now| {

@@ -205,11 +205,7 @@ pub(crate) fn author(client: &Client) -> Author {
 impl Registry {
     fn refusal(&self, client: &Client, refusal: Refusal) -> LastWords {
         let pool = &client.pool;
-        let login_error = pool
-            .login_error
-            .lock()
-            .expect("no panic under the lock")
-            .clone();
+        let login_error = pool.login_error();
         let cause = pool.cause(self.clock.now());
         let blocker = match cause {
             Cause::Locks => self.blocker_of(pool),

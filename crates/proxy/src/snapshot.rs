@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::halts::Stop;
 use pgweir_pool::time::Time;
 use pgweir_telemetry::Snapshot;
@@ -51,12 +52,15 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     }
     let mut databases = BTreeMap::<Arc<str>, Used>::new();
     let mut users = BTreeMap::<Arc<str>, Used>::new();
+    let mut servers = BTreeMap::<PoolId, (u32, u32)>::new();
     let mut pools = registry.pools();
     let replication: Vec<_> = pools
         .extract_if(.., |pool| pool.replication.is_some())
         .collect();
     for handle in pools {
         let mut pool = pool(&handle, now);
+        let open = pool.counts.active + pool.counts.idle;
+        servers.insert(handle.id, (pool.size_max.unwrap_or(open), pool.counts.idle));
         add_replication(&mut pool, &handle, &replication, now);
         databases
             .entry(pool.database.clone())
@@ -89,6 +93,11 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
         let listed = config.users.values();
         snapshot.user_list = listed.map(|one| user(one, used(&one.name))).collect();
     }
+    let compat = config.http.compat;
+    if compat.prisma || compat.sqlx {
+        let known = |pool| servers.get(&pool).copied().unwrap_or_default();
+        snapshot.services = registry.insight.services(known);
+    }
     snapshot.postgres = registry.probes.snapshot(&config);
     snapshot
 }
@@ -115,13 +124,14 @@ fn add_replication(
 
 /// Whether clients are well served; looks at all pools, and changes none.
 pub(crate) fn readiness(registry: &Registry) -> Readiness {
+    let now = registry.clock.now();
     let mut readiness = readiness_apart_from_pools(registry, &registry.config());
     for pool in registry.pools() {
         // A replication connection that is refused says nothing of PostgreSQL.
         if pool.replication.is_some() {
             continue;
         }
-        readiness.add(&pool.counts(), pool.is_login_failing());
+        readiness.add(&pool.counts(), pool.login_failure(now).is_some());
     }
     readiness
 }
@@ -137,7 +147,7 @@ fn readiness_apart_from_pools(registry: &Registry, config: &Config) -> Readiness
 fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
     let (clients, counts, totals) = handle.figures();
     let settings = handle.settings();
-    let login_failure = handle.login_failure();
+    let login_failure = handle.login_failure(now);
     PoolSnapshot {
         database: handle.database.clone(),
         user: handle.user.clone(),
@@ -149,6 +159,7 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         cancels: handle.cancels.load(Ordering::Relaxed),
         oldest_wait: counts.waiting_since.map(|since| now.since(since)),
         wait_max: settings.config.query_wait_timeout,
+        slow_from: settings.config.slow_query_time,
         login_failing: login_failure.is_some(),
         login_failure,
         held: handle.held(),

@@ -4,12 +4,15 @@
 //! worker together with its keys ([`secured`]). Configurations are made once for each set of settings.
 
 pub(crate) mod certificate;
+mod client_trust;
 pub(crate) mod clients;
 mod keys;
+mod names;
 pub(crate) mod secured;
 pub(crate) mod servers;
 pub(crate) mod stream;
 pub(crate) mod trust;
+mod version_one;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -172,6 +172,7 @@ impl Worker {
         self.carry_out();
         self.note_holders();
         self.note_waiters();
+        self.note_services();
     }
 
     /// Where clients should go, and how many, when this worker has too much to do.

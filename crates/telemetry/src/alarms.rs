@@ -1,13 +1,17 @@
 //! When somebody has to look.
 
+use std::cmp::Reverse;
 use std::time::Duration;
+
+use pgweir_pool::waits::Cause;
 
 use crate::headline;
 use crate::live::{Alarm, HolderState, Live, LiveHolder, LivePool};
 use crate::pools;
 use crate::refusals::RefusedLately;
+use crate::remedies::remedy;
 use crate::terms::Severity;
-use crate::words::{clients_wait, count, duration, plural, span, who};
+use crate::words::{clients_wait, count, duration, flat, plural, span, who};
 
 /// How long a queue has been long before it is worth a warning: shorter ones are what a pooler is
 /// for.
@@ -46,15 +50,19 @@ impl Live {
         let mut alarms = of_pooler(self);
         let holders = self.holders.as_deref().unwrap_or_default();
         for pool in &mut self.pools {
-            let found = of_pool(pool, holders);
-            pool.trouble = match (pool.stats.login_failing, found.is_empty()) {
-                (true, _) => Some(Severity::Error),
-                (false, false) => Some(Severity::Warning),
-                (false, true) => None,
-            };
-            alarms.extend(found);
+            pool.trouble = None;
         }
-        alarms.extend(refused.iter().map(of_refusals));
+        for pool in in_order_of_trouble(&mut self.pools) {
+            let found = of_pool(pool, holders);
+            pool.trouble = found.iter().map(|alarm| alarm.severity).min();
+            alarms.extend(found);
+            let name = pool.stats.name();
+            let refused = refused.iter().filter(|refused| refused.pool == name);
+            alarms.extend(refused.map(of_refusals));
+        }
+        let is_listed = |name: &str| self.pools.iter().any(|pool| pool.stats.name() == *name);
+        let others = refused.iter().filter(|refused| !is_listed(&refused.pool));
+        alarms.extend(others.map(of_refusals));
         alarms.sort_by_key(|alarm| alarm.severity);
         let mut headline = headline::of(self);
         if let Some(worst) = alarms.first() {
@@ -77,6 +85,17 @@ impl Live {
         }
         self
     }
+}
+
+/// The pools, that first in which clients have waited longest. Not by how many wait, which would put
+/// another first at each look.
+fn in_order_of_trouble(pools: &mut [LivePool]) -> Vec<&mut LivePool> {
+    let mut pools: Vec<_> = pools.iter_mut().collect();
+    pools.sort_by_key(|pool| {
+        let queued = pool.queued_ms.unwrap_or(0.0);
+        Reverse((pool.stats.login_failing, queued as u64))
+    });
+    pools
 }
 
 fn of_pooler(live: &Live) -> Vec<Alarm> {
@@ -114,12 +133,14 @@ fn of_pooler(live: &Live) -> Vec<Alarm> {
             ..Alarm::new(Severity::Warning, "suspended".to_owned(), what, next)
         });
     } else if !live.ready {
-        let next = "No server is open and the last login failed. The log of pgweir has \
-                    PostgreSQL’s reason.";
+        let mut pools = live.pools.iter();
+        let reason = pools.find_map(|pool| pool.login_failure.as_deref());
+        let reason = reason.unwrap_or("None of them answers at its address.");
+        let next = format!("No server is open and the last login failed. {reason}");
         let what = "PostgreSQL cannot be reached".to_owned();
         alarms.push(Alarm {
-            line: "PostgreSQL cannot be reached; the log of pgweir has the reason".to_owned(),
-            ..Alarm::new(Severity::Error, "not ready".to_owned(), what, next)
+            line: format!("{what}: {}", reason.trim_end_matches('.')),
+            ..Alarm::new(Severity::Error, "not ready".to_owned(), what, &next)
         });
     }
     let databases = [
@@ -169,13 +190,15 @@ fn of_pool(pool: &LivePool, holders: &[LiveHolder]) -> Vec<Alarm> {
     if pool.stats.login_failing {
         let what = format!("{name}: logins to PostgreSQL fail");
         let why = pool.login_failure.as_deref();
-        let next = why.unwrap_or("The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at the address.");
-        alarms.push(Alarm::new(
-            Severity::Error,
-            format!("login {name}"),
-            what,
-            next,
-        ));
+        let next = why.unwrap_or(
+            "Its reason is not known here: a password, a limit, or nobody at the address.",
+        );
+        let line = why.map(|why| format!("{what}: {}", flat(why.trim_end_matches('.'))));
+        let alarm = Alarm::new(Severity::Error, format!("login {name}"), what, next);
+        alarms.push(Alarm {
+            line: line.unwrap_or_else(|| alarm.line.clone()),
+            ..alarm
+        });
     }
     let idle = of_idle_holders(pool, holders, &name);
     let queue = of_queue(pool, &name).map(|mut queue| {
@@ -238,12 +261,18 @@ fn of_queue(pool: &LivePool, name: &str) -> Option<Alarm> {
     let key = format!("waiting {name}");
     let (severity, next, more) = if let Some((limit, _)) = near {
         let limit = duration(Some(limit));
-        let next = format!("They are refused after {limit}.");
+        let why = (pool.cause.as_deref()).and_then(known).map(remedy);
+        let next = match why {
+            Some(why) => format!("They are refused after {limit}. {why}"),
+            None => format!("They are refused after {limit}."),
+        };
         (Severity::Error, next, format!("refused after {limit}"))
     } else {
         let queued = pool.queued_ms.filter(|queued| *queued >= QUEUED_MS)?;
         let age = span((queued / 1e3).round() as u64);
-        let next = format!("More than 5 have for {age}: all servers are in use.");
+        let why = (pool.cause.as_deref()).and_then(known).map(remedy);
+        let why = why.unwrap_or("All servers are in use.");
+        let next = format!("More than 5 have for {age}. {why}");
         let more = format!("more than 5 have for {}", duration(Some(queued)));
         (Severity::Warning, next, more)
     };
@@ -252,6 +281,11 @@ fn of_queue(pool: &LivePool, name: &str) -> Option<Alarm> {
         section: Some("holders".to_owned()),
         ..Alarm::new(severity, key, what, &next)
     })
+}
+
+/// The cause of this name.
+fn known(name: &str) -> Option<Cause> {
+    Cause::ALL.into_iter().find(|cause| cause.name() == name)
 }
 
 fn of_refusals(refused: &RefusedLately) -> Alarm {

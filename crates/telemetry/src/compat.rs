@@ -1,18 +1,22 @@
-//! Metrics under names that dashboards and alerts have already: those of pgbouncer_exporter, and
-//! those that applications with Prisma and SQLx give their own pools.
+//! Metrics under names that dashboards and alerts have already: those of pgbouncer_exporter, those
+//! that applications with Prisma and SQLx give their own pools, and two of postgres_exporter.
 //!
 //! Only what is known is written. What cannot occur here (disabled databases, servers that are tested
 //! apart from the pool) is 0, for sums over it would come out empty without. Left out is
 //! `pgbouncer_client_connections` too: its label `application_name` is the clients' choice, and
 //! so would be the number of series.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pgweir_pool::work::Totals;
 
 use crate::exposition::Exposition;
+use crate::metrics::seen;
 use crate::pools::PoolSnapshot;
+use crate::postgres::SessionState;
 use crate::sample::{Label, MetricKind, Reading, SampleValue};
+use crate::services::ServiceSnapshot;
 use crate::snapshot::{DatabaseSnapshot, Snapshot};
 
 /// Names that applications give their own metrics, shown where a dashboard expects them.
@@ -22,6 +26,8 @@ pub struct ApplicationNames {
     pub prisma: bool,
     /// `sqlx_pool_connections_active` and the like.
     pub sqlx: bool,
+    /// `pg_stat_activity_count` and the like.
+    pub postgres_exporter: bool,
 }
 
 /// Bounds of `prisma_query_duration_seconds`, in microseconds.
@@ -253,30 +259,103 @@ fn stats(snapshot: &Snapshot, out: &mut Exposition) {
     }
 }
 
-/// Writes what an application would about its own pool, for all pools together.
+/// Writes what applications would about their own pools: for all together without a label, and for
+/// each service with its name.
 pub fn write_applications(snapshot: &Snapshot, names: ApplicationNames, out: &mut Exposition) {
     let sum = snapshot.sum();
+    let open = sum.counts.active + sum.counts.idle;
+    let all = ServiceSnapshot {
+        service: Arc::default(),
+        size: sum.size_max.unwrap_or(open),
+        active: sum.counts.active,
+        idle: sum.counts.idle,
+        waiting: sum.counts.waiting,
+    };
+    let mut gauges: Vec<Reading<ServiceSnapshot, u32>> = Vec::new();
     if names.prisma {
-        let help = "Servers at most, over all pools; without a limit, servers open.";
-        let open = sum.counts.active + sum.counts.idle;
-        out.family(MetricKind::Gauge, "prisma_pool_size", help)
-            .sample(&[], sum.size_max.unwrap_or(open));
-        let help = "Servers held by clients.";
-        out.family(MetricKind::Gauge, "prisma_active_connections", help)
-            .sample(&[], sum.counts.active);
-        let help = "Clients that wait for a server.";
-        out.family(MetricKind::Gauge, "prisma_waiting_requests", help)
-            .sample(&[], sum.counts.waiting);
+        gauges.extend::<[Reading<ServiceSnapshot, u32>; 3]>([
+            (
+                "prisma_pool_size",
+                "Servers at most; without a limit, servers open.",
+                |of| of.size,
+            ),
+            (
+                "prisma_active_connections",
+                "Servers held by clients.",
+                |of| of.active,
+            ),
+            (
+                "prisma_waiting_requests",
+                "Clients that wait for a server.",
+                |of| of.waiting,
+            ),
+        ]);
+    }
+    if names.sqlx {
+        gauges.extend::<[Reading<ServiceSnapshot, u32>; 2]>([
+            (
+                "sqlx_pool_connections_active",
+                "Servers held by clients.",
+                |of| of.active,
+            ),
+            (
+                "sqlx_pool_connections_idle",
+                "Servers free for use.",
+                |of| of.idle,
+            ),
+        ]);
+    }
+    for (name, help, value) in gauges {
+        let mut family = out.family(MetricKind::Gauge, name, help);
+        family.sample(&[], value(&all));
+        for service in &snapshot.services {
+            family.sample(&[("service", &service.service)], value(service));
+        }
+    }
+    if names.prisma {
         let help = "Queries, from sending to the answer.";
         out.family(MetricKind::Histogram, "prisma_query_duration_seconds", help)
             .histogram(&[], &sum.totals.query_times, &PRISMA_BOUNDS_US);
     }
-    if names.sqlx {
-        let help = "Servers held by clients.";
-        out.family(MetricKind::Gauge, "sqlx_pool_connections_active", help)
-            .sample(&[], sum.counts.active);
-        let help = "Servers free for use.";
-        out.family(MetricKind::Gauge, "sqlx_pool_connections_idle", help)
-            .sample(&[], sum.counts.idle);
+    if names.postgres_exporter {
+        postgres_exporter(snapshot, out);
+    }
+}
+
+/// Writes what postgres_exporter would of sessions and their limit, as the probes saw them last.
+fn postgres_exporter(snapshot: &Snapshot, out: &mut Exposition) {
+    let help = "Sessions of clients by database, state and application; without the probe's.";
+    let mut family = out.family(MetricKind::Gauge, "pg_stat_activity_count", help);
+    for (server, seen) in seen(snapshot) {
+        let sessions = &seen.activity.applications;
+        let databases: BTreeSet<_> = sessions.keys().map(|(database, ..)| database).collect();
+        for database in databases {
+            for state in SessionState::ALL {
+                let with_it = sessions
+                    .iter()
+                    .filter(|((of, is, _), _)| of == database && *is == state);
+                let mut with_it = with_it.peekable();
+                let labels = |application| {
+                    [
+                        ("server", server),
+                        ("datname", &**database),
+                        ("state", state.in_postgres()),
+                        ("application_name", application),
+                    ]
+                };
+                // So that a sum over a state that nobody is in is 0 and not missing.
+                if with_it.peek().is_none() && state != SessionState::Unknown {
+                    family.sample(&labels(""), 0u32);
+                }
+                for ((_, _, application), count) in with_it {
+                    family.sample(&labels(application), *count);
+                }
+            }
+        }
+    }
+    let help = "PostgreSQL's max_connections.";
+    let mut family = out.family(MetricKind::Gauge, "pg_settings_max_connections", help);
+    for (server, seen) in seen(snapshot) {
+        family.sample(&[("server", server)], seen.activity.max_connections);
     }
 }

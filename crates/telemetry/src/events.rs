@@ -92,8 +92,13 @@ impl Events {
                 "shutting down".to_owned(),
             );
         } else if self.ready == Some(true) && !ready {
-            let text = "not ready: no PostgreSQL can be reached";
-            self.note(snapshot.taken_at, Severity::Error, text.to_owned());
+            let mut pools = snapshot.pools.iter();
+            let reason = pools.find_map(|pool| pool.login_failure.as_deref());
+            let text = match reason {
+                Some(reason) => format!("not ready: no PostgreSQL can be reached: {reason}"),
+                None => "not ready: no PostgreSQL can be reached".to_owned(),
+            };
+            self.note(snapshot.taken_at, Severity::Error, text);
         } else if self.ready == Some(false) && ready {
             self.note(snapshot.taken_at, Severity::Info, "ready again".to_owned());
         }
@@ -143,8 +148,11 @@ impl PoolMemory {
     fn change(&mut self, pool: &PoolSnapshot, now: Duration) -> Vec<(Severity, String)> {
         let mut news = Vec::new();
         if pool.login_failing && !self.login_failing {
-            let text = "logins to PostgreSQL fail; the log has the reason";
-            news.push((Severity::Error, text.to_owned()));
+            let text = match &pool.login_failure {
+                Some(reason) => format!("logins to PostgreSQL fail: {reason}"),
+                None => "logins to PostgreSQL fail".to_owned(),
+            };
+            news.push((Severity::Error, text));
         } else if self.login_failing && !pool.login_failing {
             news.push((
                 Severity::Info,
@@ -269,9 +277,10 @@ mod tests {
     fn failing_logins_begin_and_end_once() {
         let mut looks = Looks::start();
         looks.snapshot.pools[0].login_failing = true;
+        looks.snapshot.pools[0].login_failure = Some("Connecting failed.".to_owned());
         looks.snapshot.readiness.failing = 1;
-        let failed = "app/bob: logins to PostgreSQL fail; the log has the reason";
-        let cut_off = "not ready: no PostgreSQL can be reached";
+        let failed = "app/bob: logins to PostgreSQL fail: Connecting failed.";
+        let cut_off = "not ready: no PostgreSQL can be reached: Connecting failed.";
         let expected = texts(&[(Severity::Error, cut_off), (Severity::Error, failed)]);
         assert_eq!(looks.news(), expected);
         assert_eq!(looks.news(), []);

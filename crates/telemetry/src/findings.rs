@@ -31,25 +31,33 @@ pub struct Findings {
 }
 
 /// Says what keeps the servers of their pools from those who wait.
-pub(crate) fn explain(waiters: &mut [LiveWaiter], pools: &[PoolSnapshot]) {
+pub(crate) fn explain(
+    waiters: &mut [LiveWaiter],
+    pools: &[PoolSnapshot],
+    cause: impl Fn(&PoolSnapshot) -> Option<Cause>,
+) {
     for waiter in waiters {
         let mut pools = pools.iter();
         let pool =
             pools.find(|pool| *pool.database == waiter.database && *pool.user == waiter.user);
-        let cause = pool.and_then(|pool| pool.cause);
+        let cause = pool.and_then(&cause);
         waiter.cause = cause.map(|cause| cause.name().to_owned());
     }
 }
 
 /// The causes there are or were, that with the most waiters and then the most time first. `blame`
 /// names who holds the locks that most wait for.
-pub(crate) fn waits(pools: &[PoolSnapshot], blame: Option<String>) -> Vec<WaitCause> {
+pub(crate) fn waits(
+    pools: &[PoolSnapshot],
+    of: impl Fn(&PoolSnapshot) -> Option<Cause>,
+    blame: Option<String>,
+) -> Vec<WaitCause> {
     let mut blame = blame;
     let mut causes: Vec<WaitCause> = Cause::ALL
         .into_iter()
         .map(|cause| {
             let waited = pools.iter().map(|pool| pool.totals.waits[cause as usize]);
-            let waiting = pools.iter().filter(|pool| pool.cause == Some(cause));
+            let waiting = pools.iter().filter(|pool| of(pool) == Some(cause));
             let (total, us) = waited.fold((0, 0), |(total, us), waited| {
                 (total + waited.count, us + waited.us)
             });

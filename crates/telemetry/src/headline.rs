@@ -45,10 +45,12 @@ fn text(live: &Live, waiting: u64) -> String {
         return NO_POOL.to_owned();
     }
     if waiting > 0 {
-        let queued = pools.iter().filter(|pool| pool.stats.waiting > 0).count();
-        let place = match pools.len() {
-            1 => String::new(),
-            _ => format!(" in {} of {all}", count(queued as u64)),
+        let mut queued = pools.iter().filter(|pool| pool.stats.waiting > 0);
+        let first = queued.next();
+        let place = match (first, queued.count()) {
+            _ if pools.len() == 1 => String::new(),
+            (Some(one), 0) => format!(" in {}", one.stats.name()),
+            (_, others) => format!(" in {} of {all}", count(others as u64 + 1)),
         };
         let waits = pools.iter().filter_map(|pool| pool.stats.oldest_wait_ms);
         let oldest = duration(Some(waits.fold(0.0, f64::max)));

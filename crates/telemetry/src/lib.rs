@@ -6,6 +6,7 @@
 //! to be scraped or as OTLP to be pushed. Nothing here has a lock, a clock, a socket or a file.
 
 mod alarms;
+mod causes;
 pub mod compat;
 mod events;
 pub mod exposition;
@@ -14,6 +15,7 @@ mod headline;
 mod history;
 pub mod live;
 pub mod metrics;
+pub mod names;
 pub mod otlp;
 pub mod pools;
 pub mod postgres;
@@ -24,6 +26,7 @@ pub mod remedies;
 pub mod report;
 mod sample;
 pub mod schema;
+pub mod services;
 pub mod snapshot;
 pub mod terms;
 pub mod timestamp;

@@ -129,6 +129,8 @@ pub struct LivePool {
     pub wait_limit_ms: Option<f64>,
     /// How long more than 5 clients have waited, at every look; null while no more than 5 do.
     pub queued_ms: Option<f64>,
+    /// Why its clients wait, as in `waits`, weighed over the last seconds; null while nobody does.
+    pub cause: Option<String>,
     /// Over the last seconds.
     pub transactions_per_second: f64,
     /// Over the last seconds.

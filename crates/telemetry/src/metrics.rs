@@ -3,6 +3,8 @@
 mod findings;
 mod postgres;
 
+pub(crate) use postgres::seen;
+
 use pgweir_pool::histogram::Histogram;
 
 use crate::exposition::Exposition;

@@ -42,6 +42,8 @@ pub struct PoolSnapshot {
     pub oldest_wait: Option<Duration>,
     /// How long a client may wait; `None` is no bound.
     pub wait_max: Option<Duration>,
+    /// From how long on a query is slow; `None`: none is.
+    pub slow_from: Option<Duration>,
     /// The last login to PostgreSQL failed.
     pub login_failing: bool,
     /// Why, in a sentence without secrets.
@@ -68,6 +70,7 @@ impl PoolSnapshot {
             cancels: 0,
             oldest_wait: None,
             wait_max: None,
+            slow_from: None,
             login_failing: false,
             login_failure: None,
             held: Held::default(),
@@ -100,6 +103,8 @@ impl PoolSnapshot {
         self.oldest_wait = self.oldest_wait.max(pool.oldest_wait);
         let bounds = [self.wait_max, pool.wait_max];
         self.wait_max = bounds.into_iter().flatten().min();
+        let slow = [self.slow_from, pool.slow_from];
+        self.slow_from = slow.into_iter().flatten().min();
         self.login_failing |= pool.login_failing;
         if self.login_failure.is_none() {
             self.login_failure.clone_from(&pool.login_failure);

@@ -73,6 +73,8 @@ pub struct Activity {
     pub reserved: u32,
     /// Sessions of clients.
     pub sessions: BTreeMap<(Origin, SessionState), u32>,
+    /// The same sessions by database, state and application.
+    pub applications: BTreeMap<(Arc<str>, SessionState, Arc<str>), u32>,
     /// Age of the oldest open transaction.
     pub oldest_transaction: BTreeMap<Origin, Duration>,
     /// Active sessions by what they wait for.
@@ -152,6 +154,17 @@ impl SessionState {
         Self::IdleInFailedTransaction,
         Self::Unknown,
     ];
+
+    /// PostgreSQL's word for it; empty where it is hidden.
+    pub fn in_postgres(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Idle => "idle",
+            Self::IdleInTransaction => "idle in transaction",
+            Self::IdleInFailedTransaction => "idle in transaction (aborted)",
+            Self::Unknown => "",
+        }
+    }
 
     /// The word for it in metrics.
     pub fn as_str(self) -> &'static str {

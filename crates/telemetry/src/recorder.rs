@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::causes::Causes;
 use crate::events::Events;
 use crate::findings::{self, Findings};
 use crate::history::History;
@@ -21,6 +22,7 @@ pub struct Recorder {
     history: History,
     events: Events,
     queues: Queues,
+    causes: Causes,
     refusals: Refusals,
 }
 
@@ -30,6 +32,7 @@ impl Recorder {
         self.history.observe(snapshot);
         self.events.observe(snapshot);
         self.queues.observe(snapshot);
+        self.causes.observe(snapshot);
         self.refusals.observe(snapshot);
     }
 
@@ -49,9 +52,10 @@ impl Recorder {
             count: *count,
         });
         let pools = snapshot.pools.iter();
-        let waits = findings::waits(&snapshot.pools, findings.blame);
+        let causes = |pool: &PoolSnapshot| self.causes.of(pool);
+        let waits = findings::waits(&snapshot.pools, causes, findings.blame);
         let mut waiters = findings.waiters;
-        findings::explain(&mut waiters, &snapshot.pools);
+        findings::explain(&mut waiters, &snapshot.pools, causes);
         let mut live = Live {
             version: snapshot.version.to_owned(),
             timestamp: rfc3339(snapshot.taken_at),
@@ -88,11 +92,13 @@ impl Recorder {
 
     fn pool(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> LivePool {
         let recent = self.history.recent(snapshot, pool);
+        let cause = self.causes.of(pool);
         LivePool {
             stats: PoolStats::with_times(pool, recent.times),
             reserve_limit: pool.reserve_max,
             wait_limit_ms: pool.wait_max.map(millis),
             queued_ms: self.queues.age(snapshot, pool).map(millis),
+            cause: cause.map(|cause| cause.name().to_owned()),
             transactions_per_second: recent.transactions_per_second,
             queries_per_second: recent.queries_per_second,
             login_failure: pool.login_failure.clone(),

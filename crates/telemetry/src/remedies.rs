@@ -29,7 +29,9 @@ pub fn remedy(cause: Cause) -> &'static str {
         Cause::Opening => {
             "Servers are logging in: set min_pool_size so that they are there before the load is."
         }
-        Cause::LoginFailing => "Logins to PostgreSQL fail: see the pooler's log for the reason.",
+        Cause::LoginFailing => {
+            "Logins to PostgreSQL fail: the pool's alarm, and the pooler's log (server login failed), have its reason."
+        }
         Cause::Paused => {
             "An administrator has paused the database, or everything: RESUME on the console, or SIGUSR2, goes on."
         }

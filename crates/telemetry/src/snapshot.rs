@@ -8,6 +8,7 @@ use pgweir_pool::pool::Counts;
 
 use crate::pools::PoolSnapshot;
 use crate::postgres::PostgresSnapshot;
+use crate::services::ServiceSnapshot;
 use crate::terms::LiveMode;
 
 /// Pools, and databases, that are shown one by one; the rest is summed up. The first ones stay the
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub databases_count: usize,
     /// At most `shown_max` of those in the configuration.
     pub databases: Vec<DatabaseSnapshot>,
+    /// Services, where `metrics_compat` wants them.
+    pub services: Vec<ServiceSnapshot>,
     /// Every PostgreSQL of the configuration, as the probes see it.
     pub postgres: Vec<PostgresSnapshot>,
 }
@@ -203,6 +206,7 @@ impl Snapshot {
             pools: Vec::new(),
             databases_count: 0,
             databases: Vec::new(),
+            services: Vec::new(),
             postgres: Vec::new(),
         }
     }

@@ -274,7 +274,7 @@ pub(super) fn unknown(scope: Scope, name: &str, origin: &Origin, key: String) ->
         return problem(format!("it is called {meant}"));
     }
     let near = nearest(name, scope.keys().iter().map(|key| key.name));
-    Problem::unknown(origin, key, "setting", near, "docs/planning.md")
+    Problem::unknown(origin, key, "setting", near, "pgweir help planning")
 }
 
 /// What other programs call these settings.

@@ -71,7 +71,7 @@ fn markdown(plan: &Plan) -> String {
     );
     put!(
         text,
-        "\nThe corrections of the documents ({} of them) and all formulas are in docs/planning.md.",
+        "\nThe corrections of the documents ({} of them) and all formulas: pgweir help planning.",
         corrections::CORRECTIONS.len()
     );
     text

@@ -23,6 +23,7 @@ use crate::load::client::{Client, ClientError};
 pub(crate) struct DemoPooler {
     child: Child,
     port: u16,
+    http_port: u16,
     folder: PathBuf,
     watchdog: Watchdog,
 }
@@ -37,9 +38,13 @@ impl DemoPooler {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            let config = config(server, port, clients, servers);
-            let mut pooler = Self::spawn(&config, port).context("cannot start pgweir")?;
+            // Both are bound at once, or they might be the same.
+            let bind = || TcpListener::bind(("127.0.0.1", 0));
+            let (first, second) = (bind()?, bind()?);
+            let ports = (first.local_addr()?.port(), second.local_addr()?.port());
+            drop((first, second));
+            let config = config(server, ports, clients, servers);
+            let mut pooler = Self::spawn(&config, ports).context("cannot start pgweir")?;
             match pooler.ready(server).await {
                 // Between our look and pgweir's bind, someone else took the port.
                 Err(_) if attempts < PORT_ATTEMPTS && pooler.log().contains("in use") => {}
@@ -51,6 +56,22 @@ impl DemoPooler {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where its page is.
+    pub(crate) fn page(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.http_port)
+    }
+
+    /// Has it look at PostgreSQL, too, as it does where nobody counts connections.
+    ///
+    /// # Errors
+    /// Its configuration cannot be written, or it is gone.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        let file = config_path(&self.folder);
+        let text = fs::read_to_string(&file)?;
+        fs::write(&file, text.replace(UNPROBED, PROBED))?;
+        Ok(kill_process(Pid::from_child(&self.child), Signal::HUP)?)
     }
 
     /// What it has used so far; `None` if the system does not report it.
@@ -69,11 +90,11 @@ impl DemoPooler {
         }
     }
 
-    fn spawn(config: &str, port: u16) -> io::Result<Self> {
+    fn spawn(config: &str, (port, http_port): (u16, u16)) -> io::Result<Self> {
         let folder = base_folder().join(format!("pgweir-demo-{}", random_hex(6)?));
         let watchdog = Watchdog::start(&folder)?;
         fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        let file = folder.join("pgweir.toml");
+        let file = config_path(&folder);
         OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -94,6 +115,7 @@ impl DemoPooler {
         let mut pooler = Self {
             child,
             port,
+            http_port,
             folder,
             watchdog,
         };
@@ -163,7 +185,12 @@ impl Drop for DemoPooler {
 }
 
 /// The configuration, as someone would write it by hand.
-fn config(server: &DemoServer, port: u16, clients: u32, servers: u32) -> String {
+fn config(
+    server: &DemoServer,
+    (port, http_port): (u16, u16),
+    clients: u32,
+    servers: u32,
+) -> String {
     let DemoServer {
         database,
         user,
@@ -176,11 +203,13 @@ fn config(server: &DemoServer, port: u16, clients: u32, servers: u32) -> String 
         r#"[pgweir]
 listen_addr = "127.0.0.1"
 listen_port = {port}
+http_listen = "127.0.0.1:{http_port}"
 auth_type = "scram-sha-256"
 pool_mode = "transaction"
 default_pool_size = {servers}
 max_client_conn = {clients_max}
-probe_interval = 0  # it would add a connection to those shown
+leak_time = 10
+{UNPROBED}
 
 [databases.{database}]
 host = "127.0.0.1"
@@ -191,6 +220,16 @@ dbname = "{database}"
 password = "{password}"
 "#
     )
+}
+
+/// As long as connections are counted.
+const UNPROBED: &str = "probe_interval = 0  # it would add a connection to those shown";
+
+/// As long as somebody looks.
+const PROBED: &str = "probe_interval = 1";
+
+fn config_path(folder: &Path) -> PathBuf {
+    folder.join("pgweir.toml")
 }
 
 fn base_folder() -> PathBuf {

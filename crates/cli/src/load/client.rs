@@ -53,6 +53,15 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The same place, for clients that call themselves so.
+    pub(crate) fn named(self, application: &str) -> Self {
+        let name = ("application_name".to_owned(), application.to_owned());
+        self.identity.borrow_mut().parameters = vec![name];
+        self
+    }
+}
+
 /// Why a client could not log in or has no answer.
 #[derive(Debug)]
 pub(crate) enum ClientError {

@@ -76,7 +76,8 @@ fn place(section: &Section, path: &str, to: To<'_>, draft: &mut Draft) {
 }
 
 /// Settings that name files.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
+    "logfile",
     "auth_file",
     "auth_hba_file",
     "auth_ident_file",

@@ -172,7 +172,7 @@ const USER: Rules = &[
     ),
     (
         "auth_pam_service",
-        Act::Drop("see docs/security.md for what proves who a client is"),
+        Act::Drop("see pgweir help security for what proves who a client is"),
     ),
 ];
 

@@ -266,7 +266,7 @@ fn tls(leaf: &Leaf, to: To<'_>, name: &'static str, draft: &mut Draft) {
 }
 
 const ALWAYS: Act = Act::Drop("is always so here");
-const LOG: Act = Act::Drop("the log goes to standard error; see docs/logs.md");
+const LOG: Act = Act::Drop("the log goes to standard error; see pgweir help logs");
 
 const GLOBAL: Rules = &[
     ("unix_socket_dir", Act::Same("unix_socket_dir")),

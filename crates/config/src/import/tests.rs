@@ -50,7 +50,7 @@ fn pgbouncer() {
            auth_file = userlist.txt\nserver_idle_timeout = 1.5\npkt_buf = 1\n",
         ],
         "[pgweir]\nlisten_addr = \"*\"\nunix_socket_dir = \"/tmp\"\nauth_type = \"md5\"\n\
-         auth_file = \"userlist.txt\"\nserver_idle_timeout = 1.5\n\n\
+         auth_file = \"userlist.txt\"\nserver_idle_timeout = 1.5\nlog_format = \"pgbouncer\"\nsyslog_ident = \"pgbouncer\"\n\n\
          [databases.app]\npassword = \"a b\"\nhost = \"db\"\nuser = \"app\"\npool_size = 5\n\n\
          [users.ann]\npool_mode = \"transaction\"\n",
         &["pgbouncer.auth_file -> pgweir.auth_file", "pkt_buf"],

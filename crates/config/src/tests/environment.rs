@@ -158,7 +158,7 @@ fn a_parameter_is_honoured_or_an_error() {
         ),
         (
             "frobnicate=5",
-            "frobnicate: unknown parameter; docs/configuration.md lists the known ones",
+            "frobnicate: unknown parameter; pgweir help configuration lists the known ones",
         ),
         (
             "sslidentity=x",
@@ -299,6 +299,7 @@ fn the_variables_of_the_pool_are_read() {
         ("DB_HOST", "another program's"),
         ("PGWEIR_LISTEN_ADDR", "*"),
         ("PGWEIR_LISTEN_PORT", "7432"),
+        ("PGWEIR_HTTP_LISTEN", "127.0.0.1:7433"),
     ];
     check_shown(
         read_env(&variables),
@@ -310,6 +311,7 @@ fn the_variables_of_the_pool_are_read() {
             "pgweir.server_lifetime = 1800s @ DB_MAX_LIFETIME",
             "pgweir.listen_addr = 0.0.0.0, :: @ PGWEIR_LISTEN_ADDR",
             "pgweir.listen_port = 7432 @ PGWEIR_LISTEN_PORT",
+            "pgweir.http_listen = 127.0.0.1:7433 @ PGWEIR_HTTP_LISTEN",
         ],
     );
 }

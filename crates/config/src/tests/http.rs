@@ -89,7 +89,10 @@ fn mistakes_are_named_with_their_line() {
             "http_tls_key_file = cert.pem: does not fit",
         ),
         ("http_jwks_file = \"bob.secret\"", "is no JSON Web Key Set"),
-        ("metrics_compat = \"prisma,django\"", "prisma and sqlx"),
+        (
+            "metrics_compat = \"prisma,django\"",
+            "prisma, sqlx and postgres_exporter",
+        ),
     ] {
         let problems = http(settings).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");

@@ -173,7 +173,7 @@ fn an_unknown_setting_names_the_nearest_known_and_never_its_value() {
          [users.bob]\npasword = \"hush\"\npassword = \"x\"\nmin_pool_size = 1\n",
         &[
             "pgweir.toml:2: max_client_con: unknown setting; did you mean max_client_conn?",
-            "pgweir.toml:3: xyzzy_frobnicate: unknown setting; docs/configuration.md lists the \
+            "pgweir.toml:3: xyzzy_frobnicate: unknown setting; pgweir help configuration lists the \
              known ones",
             "pgweir.toml:5: databases.app.pool_sise: unknown setting; did you mean pool_size?",
             "pgweir.toml:6: databases.app.default_pool_size: belongs in [pgweir]; here it is \
@@ -197,7 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in ["logfile", "user"] {
+    for name in ["pidfile", "user"] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check_global_key(

@@ -1,6 +1,9 @@
 //! TLS of both sides, from files and from URLs.
 
-use super::{REST, check_problems, read, read_env};
+use std::path::Path;
+
+use super::{OUTSIDE, REST, check_problems, lines, read, read_env};
+use crate::resolve_all;
 use crate::{Authorities, ChannelBinding, Negotiation, ServerTls, TlsMode, TlsVersion};
 
 fn of_url(parameters: &str) -> ServerTls {
@@ -86,6 +89,46 @@ fn lists_and_words_are_read_as_pgbouncer_reads_them() {
 }
 
 #[test]
+fn half_an_identity_is_no_mistake_while_there_is_no_tls() {
+    for half in ["cert_file = \"cert.pem\"", "key_file = \"key.pem\""] {
+        let text = format!(
+            "[pgweir]\nclient_tls_{half}\nserver_tls_{half}\nserver_tls_sslmode = \"disable\"{REST}"
+        );
+        let config = read(&text).unwrap().config;
+        assert!(config.client_tls.identity.is_none());
+        assert!(config.databases["app"].tls.tls.identity.is_none());
+    }
+}
+
+#[test]
+fn an_ini_may_name_versions_that_are_not_spoken_beside_others() {
+    let of = |list: &str| {
+        let text = format!("[pgbouncer]\nserver_tls_protocols = {list}\n[databases]\napp =\n");
+        let (raw, problems) = crate::ini::read(Path::new("conf/p.ini"), &text, &OUTSIDE);
+        resolve_all(&raw, problems, &OUTSIDE)
+    };
+    let resolved = of("tlsv1.1,tlsv1.2").unwrap();
+    let versions = resolved.config.databases["app"].tls.tls.versions;
+    assert_eq!(versions, (TlsVersion::V12, TlsVersion::V12));
+    let warnings = lines(&resolved.warnings);
+    let about = warnings.iter().filter(|line| line.contains("protocols"));
+    assert_eq!(
+        about.collect::<Vec<_>>(),
+        [
+            "p.ini:2: server_tls_protocols = tlsv1.1,tlsv1.2: tlsv1.1 is not safe and not spoken; the \
+          other versions of the list are"
+        ]
+    );
+    check_problems(
+        of("tlsv1.0"),
+        &[
+            "p.ini:2: server_tls_protocols = tlsv1.0: names a version that is not safe and not \
+           spoken; tlsv1.2 and tlsv1.3 are",
+        ],
+    );
+}
+
+#[test]
 fn what_cannot_be_is_said_once_with_its_setting() {
     for (settings, problem) in [
         (
@@ -94,8 +137,8 @@ fn what_cannot_be_is_said_once_with_its_setting() {
              client_tls_key_file beside it",
         ),
         (
-            "client_tls_cert_file = \"cert.pem\"",
-            "pgweir.toml:2: client_tls_cert_file = cert.pem: needs client_tls_key_file beside it",
+            "client_tls_sslmode = \"allow\"\nclient_tls_cert_file = \"cert.pem\"",
+            "pgweir.toml:3: client_tls_cert_file = cert.pem: needs client_tls_key_file beside it",
         ),
         (
             "server_tls_key_file = \"key.pem\"",

@@ -119,3 +119,17 @@ fn what_came_later_is_the_difference_to_an_older_state() {
     assert_eq!(later.since(&whole), None);
     assert_eq!(of(&[90]).since(&of(&[3])), None, "as many, but others");
 }
+
+#[test]
+fn the_sum_to_a_bound_is_that_of_the_buckets_below_it() {
+    let mut times = Histogram::default();
+    times.record_many_us(3_000, 1_000);
+    times.record_many_us(1_200_000, 10);
+    let quick = times.sum_to_us(Duration::from_secs(1));
+    assert!((2_600_000..3_400_000).contains(&quick), "{quick}");
+    assert_eq!(times.sum_to_us(Duration::ZERO), 0);
+    let all = times.sum_to_us(Duration::from_secs(10));
+    assert!((13_000_000..17_000_000).contains(&all), "{all}");
+    times.record_many_us(u64::MAX, 1);
+    assert_eq!(times.sum_to_us(Duration::from_secs(10)), all);
+}

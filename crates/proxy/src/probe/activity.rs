@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
+use pgweir_telemetry::names::Names;
 use pgweir_telemetry::postgres::{Activity, Origin, Privilege, SessionState, Wait};
 use pgweir_wire::backend;
 
@@ -19,13 +20,33 @@ SELECT pg_catalog.current_setting('max_connections'), \
 pg_catalog.current_setting('superuser_reserved_connections'), \
 coalesce(pg_catalog.current_setting('reserved_connections', true), '0'), \
 pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'); \
-SELECT pid, state, wait_event_type, wait_event, \
+SELECT pid, datname, application_name, state, wait_event_type, wait_event, \
 (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - xact_start) * 1000000)::pg_catalog.int8, \
 (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - query_start) * 1000000)::pg_catalog.int8 \
 FROM pg_catalog.pg_stat_activity \
 WHERE (backend_type = 'client backend' \
 OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) \
 AND pid <> pg_catalog.pg_backend_pid()";
+
+/// Databases and applications of one PostgreSQL that are told apart. With the five states there are
+/// 5 × 51 × 101 series at most if each application is in each database, and as a rule a few hundred.
+const DATABASES_MAX: usize = 50;
+const APPLICATIONS_MAX: usize = 100;
+
+/// Names that were seen at one PostgreSQL.
+pub(super) struct Labels {
+    databases: Names,
+    applications: Names,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self {
+            databases: Names::new(DATABASES_MAX),
+            applications: Names::new(APPLICATIONS_MAX),
+        }
+    }
+}
 
 /// The state that PostgreSQL calls so.
 fn state(text: Option<&str>) -> SessionState {
@@ -41,7 +62,11 @@ fn state(text: Option<&str>) -> SessionState {
 
 /// Reads the answer to [`QUERY`], the bodies of its rows in order; `None` if it is not one. `ours`
 /// are the processes that serve us.
-pub(super) fn read(rows: &[Vec<u8>], ours: &HashMap<u32, ServerId>) -> Option<Activity> {
+pub(super) fn read(
+    rows: &[Vec<u8>],
+    ours: &HashMap<u32, ServerId>,
+    labels: &mut Labels,
+) -> Option<Activity> {
     let (settings, sessions) = rows.split_first()?;
     let settings = columns(settings)?;
     let [max_connections, superuser_reserved, reserved, may_see_all] = settings[..] else {
@@ -56,20 +81,36 @@ pub(super) fn read(rows: &[Vec<u8>], ours: &HashMap<u32, ServerId>) -> Option<Ac
         superuser_reserved: superuser_reserved?.parse().ok()?,
         reserved: reserved?.parse().ok()?,
         sessions: BTreeMap::new(),
+        applications: BTreeMap::new(),
         oldest_transaction: BTreeMap::new(),
         waits: BTreeMap::new(),
         blocked: BTreeMap::new(),
     };
     for session in sessions {
-        add(&mut activity, session, ours)?;
+        add(&mut activity, session, ours, labels)?;
     }
     Some(activity)
 }
 
 /// Takes one session into account.
-fn add(activity: &mut Activity, row: &[u8], ours: &HashMap<u32, ServerId>) -> Option<()> {
+fn add(
+    activity: &mut Activity,
+    row: &[u8],
+    ours: &HashMap<u32, ServerId>,
+    labels: &mut Labels,
+) -> Option<()> {
     let row = columns(row)?;
-    let [pid, state, kind, event, age_us, running_us] = row[..] else {
+    let [
+        pid,
+        database,
+        application,
+        state,
+        kind,
+        event,
+        age_us,
+        running_us,
+    ] = row[..]
+    else {
         return None;
     };
     let pid = pid?.parse().ok()?;
@@ -80,6 +121,10 @@ fn add(activity: &mut Activity, row: &[u8], ours: &HashMap<u32, ServerId>) -> Op
     };
     let state = self::state(state);
     *activity.sessions.entry((origin, state)).or_default() += 1;
+    let database = labels.databases.label(database.unwrap_or_default());
+    let application = labels.applications.label(application.unwrap_or_default());
+    let alike = activity.applications.entry((database, state, application));
+    *alike.or_default() += 1;
     if state == SessionState::Active {
         if kind == Some("Lock") {
             activity

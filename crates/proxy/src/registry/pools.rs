@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::Registry;
 use crate::pool_handle::{PoolHandle, Settings};
 use crate::texts::ClientError;
-use pgweir_config::{Config, Database};
+use pgweir_config::{Config, Database, ServerAddress};
 
 /// Pools at once. A pool is 5 KiB without servers; only clients that have logged in make one.
 const POOLS_MAX: usize = 10_000;
@@ -125,6 +125,15 @@ impl Registry {
     pub(crate) fn pools(&self) -> Vec<Arc<PoolHandle>> {
         let pools = self.pools.read().expect("no panic under the lock");
         pools.live().cloned().collect()
+    }
+
+    /// A PostgreSQL has let somebody in who came after `since`.
+    pub(crate) fn postgres_is_back(&self, server: &ServerAddress, since: Time) {
+        for pool in self.pools() {
+            if pool.settings().database.server == *server {
+                pool.postgres_is_back(since);
+            }
+        }
     }
 
     /// The pool with a number; one that was forgotten as long as no other has the number.

@@ -1,3 +1,5 @@
+use pgweir_config::ServerAddress;
+use pgweir_pool::time::Time;
 use pgweir_telemetry::pools::OTHER;
 use pgweir_telemetry::postgres::Sight;
 use pgweir_telemetry::snapshot::SHOWN_MAX;
@@ -46,11 +48,41 @@ fn a_look_at_readiness_is_that_of_a_snapshot_and_opens_no_server() {
     let mut world = world("");
     assert!(readiness(&world.registry).is_ready());
     let error = ClientError::new(SqlState::CANNOT_CONNECT_NOW, "no");
-    *world.pool.login_error.lock().unwrap() = Some(error);
+    world
+        .pool
+        .logged_in(Err((error, world.registry.clock.now())));
     let seen = readiness(&world.registry);
     assert!(seen.is_cut_off());
     assert_eq!(seen, take(&world.registry, Extent::Page).readiness);
     assert_eq!(world.opened(), 0);
+}
+
+#[test]
+fn a_failed_login_is_told_of_until_postgresql_is_back_or_nobody_tries_any_more() {
+    let world = world("server_login_retry = 20");
+    let (pool, registry) = (&world.pool, &world.registry);
+    let told = |seconds: u64| pool.login_failure(Time(seconds * 1_000_000)).is_some();
+    let fail = |sqlstate, seconds: u64| {
+        let error = ClientError::new(sqlstate, "no");
+        pool.logged_in(Err((error, Time(seconds * 1_000_000))));
+    };
+    let elsewhere = ServerAddress::Unix("/tmp".into());
+    let here = pool.settings().database.server.clone();
+    fail(SqlState::CANNOT_CONNECT_NOW, 100);
+    assert!(told(139) && !told(140), "twice server_login_retry");
+    registry.postgres_is_back(&elsewhere, Time(u64::MAX));
+    registry.postgres_is_back(&here, Time(99_000_000));
+    assert!(told(100), "who was let in had come before");
+    registry.postgres_is_back(&here, Time(100_000_000));
+    assert!(!told(100));
+    fail(SqlState::INVALID_PASSWORD, 100);
+    registry.postgres_is_back(&here, Time(u64::MAX));
+    assert!(
+        told(100),
+        "another user's login says nothing of this password"
+    );
+    assert!(pool.logged_in(Ok(())), "it had failed before");
+    assert!(!told(100));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{Any, ObjectIdentifier};
 use x509_cert::der::{Decode, SliceReader, Tag, Tagged};
+use x509_cert::name::Name;
 
 fn parse(der: &[u8]) -> Option<Certificate> {
     let mut reader = SliceReader::new(der).ok()?;
@@ -33,14 +34,18 @@ pub(crate) fn days_left(end: SystemTime, now: SystemTime) -> u64 {
 /// Whom a certificate names.
 pub(crate) fn subject(der: &[u8]) -> Option<pgweir_config::access::Certificate> {
     let subject = parse(der)?.tbs_certificate.subject;
-    let names = subject.0.iter().flat_map(|part| part.0.iter());
-    let mut names = names.filter(|name| name.oid == COMMON_NAME);
-    let common_name = names.next().filter(|_| names.next().is_none());
-    let common_name = common_name.and_then(|name| text(&name.value));
     Some(pgweir_config::access::Certificate {
-        common_name,
+        common_name: common_name(&subject),
         distinguished_name: subject.to_string(),
     })
+}
+
+/// The one common name of a subject; of several, none is taken.
+pub(super) fn common_name(subject: &Name) -> Option<String> {
+    let names = subject.0.iter().flat_map(|part| part.0.iter());
+    let mut names = names.filter(|name| name.oid == COMMON_NAME);
+    let name = names.next().filter(|_| names.next().is_none())?;
+    text(&name.value)
 }
 
 /// `commonName` (RFC 4519, section 2.3).

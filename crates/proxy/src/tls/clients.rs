@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use pgweir_config::{Authorities, Tls, TlsMode, TlsPart, Unfit};
+use pgweir_config::{Tls, TlsMode, TlsPart, Unfit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::Ticketer;
-use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
 
+use super::client_trust::ClientTrust;
 use super::stream::{MaybeTls, Resumed};
 use super::{ALPN, certificate, keys};
 use crate::latest::Latest;
@@ -52,31 +52,13 @@ pub(super) fn config(tls: &Tls) -> Result<Option<ServerConfig>, Unfit> {
     let Some(identity) = &tls.identity else {
         return Ok(None);
     };
-    let (chain, key) = keys::identity(identity)?;
-    let lists = keys::revoked(tls)?;
-    let verifier = match &tls.authorities {
-        Authorities::None => Arc::new(NoClientAuth),
-        authorities => {
-            let roots = keys::roots(authorities)?;
-            let builder =
-                WebPkiClientVerifier::builder_with_provider(roots.store, provider.clone())
-                    .with_crls(lists);
-            let builder = match tls.mode {
-                TlsMode::VerifyCa | TlsMode::VerifyFull => builder,
-                _ => builder.allow_unauthenticated(),
-            };
-            builder.build().map_err(|error| {
-                keys::unfit(TlsPart::Revoked, format!("cannot be used: {error}"))
-            })?
-        }
-    };
+    let shown = keys::certified(keys::identity(identity)?, &provider)?;
+    let verifier = ClientTrust::verifier(tls, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(keys::versions(tls))
         .map_err(|_| keys::unfit(TlsPart::Versions, "leaves no cipher suite to speak"))?
         .with_client_cert_verifier(verifier);
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| keys::unfit_identity(&error))?;
+    let mut config = builder.with_cert_resolver(shown);
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A client that comes again proves that it was here by a ticket that only this process reads, and
     // spares both sides the signature. More than one is of use only to those that open several at once.

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use pgweir_config::{Authorities, Pem, Tls, TlsPart, TlsVersion, Unfit};
-use tokio_rustls::rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, ring,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, SubjectPublicKeyInfoDer,
 };
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    self, CipherSuite, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
+    self, CipherSuite, InconsistentKeys, RootCertStore, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
+
+use super::version_one::{self, Signers};
 
 pub(super) fn unfit(part: TlsPart, message: impl Into<String>) -> Unfit {
     let message = message.into();
@@ -19,7 +25,7 @@ pub(super) fn unfit(part: TlsPart, message: impl Into<String>) -> Unfit {
 }
 
 /// Why a certificate with its key is not taken.
-pub(super) fn unfit_identity(error: &rustls::Error) -> Unfit {
+fn unfit_identity(error: &rustls::Error) -> Unfit {
     match error {
         rustls::Error::InconsistentKeys(_) => unfit(TlsPart::Key, "does not fit the certificate"),
         error => unfit(TlsPart::Key, format!("cannot be used: {error}")),
@@ -42,6 +48,34 @@ pub(super) fn identity(pem: &Pem) -> Result<Identity, Unfit> {
     Ok((chain, key))
 }
 
+/// A certificate with its key, ready to be shown. One of version 1 is shown as it is.
+///
+/// # Errors
+/// They do not belong together, or the key is of a kind that is not spoken.
+pub(super) fn certified(
+    (chain, key): Identity,
+    provider: &CryptoProvider,
+) -> Result<Arc<SingleCertAndKey>, Unfit> {
+    let signing = provider.key_provider.load_private_key(key);
+    let signing = signing.map_err(|error| unfit_identity(&error))?;
+    let public = signing
+        .public_key()
+        .map(SubjectPublicKeyInfoDer::into_owned);
+    let old = version_one::key(&chain[0]);
+    let certified = CertifiedKey::new(chain, signing);
+    let fits = match (old, public) {
+        (Some(old), Some(public)) if old != public => Err(InconsistentKeys::KeyMismatch.into()),
+        (Some(_), _) => Ok(()),
+        (None, _) => certified.keys_match(),
+    };
+    match fits {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        Err(error) => Err(unfit_identity(&error)),
+    }
+}
+
 fn certificates(text: &str, part: TlsPart) -> Result<Vec<CertificateDer<'static>>, Unfit> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     let found = found.map_err(|error| unfit(part, format!("is no PEM: {error}")))?;
@@ -55,6 +89,20 @@ fn certificates(text: &str, part: TlsPart) -> Result<Vec<CertificateDer<'static>
 pub(super) struct Roots {
     pub(super) store: Arc<RootCertStore>,
     pub(super) written: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    /// Those that certificates of version 1 are taken from; `None` unless a file names them. Those whom the
+    /// system trusts make none.
+    pub(super) fn signers(
+        &self,
+        authorities: &Authorities,
+        lists: &[CertificateRevocationListDer<'_>],
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Option<Signers> {
+        let is_named = matches!(authorities, Authorities::Pem(_));
+        is_named.then(|| Signers::new(&self.written, lists, algorithms))
+    }
 }
 
 /// # Errors

@@ -72,6 +72,9 @@ impl TlsError {
             (_, Some(Wrong::Expired | Wrong::ExpiredContext { .. })) => {
                 "PostgreSQL's certificate has to be renewed."
             }
+            (_, Some(Wrong::Other(_))) => {
+                "PostgreSQL's certificate is of X.509 version 1, or has something that is not known here: have it made anew with subjectAltName (docs/tls.md), or signed by an authority of server_tls_ca_file itself."
+            }
             (Self::Odd(_), _) => "Is this PostgreSQL? Look at host and port.",
             (Self::Broken(_) | Self::Handshake(_), _) => {
                 "Look at PostgreSQL's log, and at the settings server_tls_*."
@@ -97,6 +100,13 @@ impl fmt::Display for TlsError {
                 "the answer to a request for TLS is neither yes nor no: \"{}\"",
                 byte.escape_ascii()
             ),
+            // In OpenSSL's words, which logs are searched for.
+            Self::Handshake(error) if self.certificate().is_some() => {
+                write!(
+                    f,
+                    "TLS with PostgreSQL failed: certificate verify failed: {error}"
+                )
+            }
             Self::Handshake(error) => write!(f, "TLS with PostgreSQL failed: {error}"),
         }
     }
@@ -148,7 +158,7 @@ pub(super) fn config(tls: &Tls) -> Result<ClientConfig, Unfit> {
 pub(crate) fn plain_config(tls: &Tls) -> Result<ClientConfig, Unfit> {
     let provider = keys::provider(tls)?;
     let trust = Trust::new(tls, provider.clone())?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(keys::versions(tls))
         .map_err(|_| keys::unfit(TlsPart::Versions, "leaves no cipher suite to speak"))?
         .dangerous()
@@ -156,10 +166,8 @@ pub(crate) fn plain_config(tls: &Tls) -> Result<ClientConfig, Unfit> {
     match &tls.identity {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => {
-            let (chain, key) = keys::identity(identity)?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| keys::unfit_identity(&error))
+            let shown = keys::certified(keys::identity(identity)?, &provider)?;
+            Ok(builder.with_client_cert_resolver(shown))
         }
     }
 }

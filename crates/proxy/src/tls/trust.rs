@@ -5,7 +5,10 @@
 //! makes such ones), and webpki takes no authority for a server (RFC 5280, section 4.2.1.9 leaves
 //! that open; OpenSSL does). Who puts the server's own certificate into a file of trust means it,
 //! so that one objection is passed over for certificates of that file, byte by byte the same.
-//! Everything else is the verifier's of webpki: validity, names, signatures, chains.
+//!
+//! Where a file names the authorities, certificates of version 1 are looked at as well ([`version_one`]), and
+//! common names where there is no other name ([`names`]). Everything else is the verifier's of webpki: validity,
+//! names, signatures, chains.
 
 use std::sync::Arc;
 
@@ -24,6 +27,8 @@ use tokio_rustls::rustls::{
 };
 
 use super::keys::{self, Roots};
+use super::names;
+use super::version_one::{self, Signers};
 
 /// Looks at as much of a certificate as it is told to. Whoever is at the other end has shown that it has
 /// the certificate's key, in any case.
@@ -41,6 +46,8 @@ pub struct Trust {
 struct OwnOrSigned {
     signed: Arc<WebPkiServerVerifier>,
     own: Vec<CertificateDer<'static>>,
+    /// `None`: certificates of version 1 are not taken, and common names are no names.
+    signers: Option<Signers>,
 }
 
 impl Trust {
@@ -52,15 +59,19 @@ impl Trust {
         let algorithms = provider.signature_verification_algorithms;
         let authority = match tls.mode {
             TlsMode::VerifyCa | TlsMode::VerifyFull => {
-                let Roots { store, written } = keys::roots(&tls.authorities)?;
+                let roots = keys::roots(&tls.authorities)?;
+                let lists = keys::revoked(tls)?;
+                let signers = roots.signers(&tls.authorities, &lists, algorithms);
+                let Roots { store, written } = roots;
                 let builder = WebPkiServerVerifier::builder_with_provider(store, provider);
-                let built = builder.with_crls(keys::revoked(tls)?).build();
+                let built = builder.with_crls(lists).build();
                 let signed = built.map_err(|error| {
                     keys::unfit(TlsPart::Revoked, format!("cannot be used: {error}"))
                 })?;
                 Some(OwnOrSigned {
                     signed,
                     own: written,
+                    signers,
                 })
             }
             _ => None,
@@ -87,9 +98,59 @@ impl Trust {
         let signed = signed.expect("there are roots, and no revocation lists");
         Self {
             algorithms,
-            authority: Some(OwnOrSigned { signed, own }),
+            authority: Some(OwnOrSigned {
+                signed,
+                own,
+                signers: None,
+            }),
             looks_at_name: true,
         }
+    }
+}
+
+impl OwnOrSigned {
+    /// Everything, and the name last: where that is what is wrong, everything else is right.
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged =
+            self.signed
+                .verify_server_cert(end_entity, intermediates, host, ocsp_response, now);
+        match (judged, &self.signers) {
+            // webpki looks at the validity before it finds this, but at the name only after it.
+            (Err(error), _) if is_authority(&error) && self.own.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, host)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            (Err(error), Some(signers)) => {
+                signers.reconsider(error, end_entity, now)?;
+                // Version 1 has no other name than the common one.
+                Err(CertificateError::NotValidForNameContext {
+                    expected: host.to_owned(),
+                    presented: Vec::new(),
+                }
+                .into())
+            }
+            (judged, _) => judged,
+        }
+    }
+
+    /// Whether a certificate that webpki finds no name in is for a host nevertheless.
+    fn fits(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+    ) -> bool {
+        let mut authorities = self.own.iter().chain(intermediates);
+        self.signers.is_some()
+            && !authorities.any(names::may_be_constrained)
+            && names::fits(end_entity, host)
     }
 }
 
@@ -102,22 +163,15 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(OwnOrSigned { signed, own }) = &self.authority else {
+        let Some(authority) = &self.authority else {
             return Ok(ServerCertVerified::assertion());
         };
-        let mut judged =
-            signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        // webpki looks at the validity before it finds this, but at the name only after it.
-        if judged.as_ref().is_err_and(is_authority) && own.contains(end_entity) {
-            judged = verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)
-                .map(|()| ServerCertVerified::assertion());
-        }
-        match judged {
-            // It is looked at last: everything else was found good.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.looks_at_name => Ok(ServerCertVerified::assertion()),
-            judged => judged,
+        let judged = authority.judge(end_entity, intermediates, server_name, ocsp_response, now);
+        let is_good_enough = judged.as_ref().is_err_and(is_about_name)
+            && (!self.looks_at_name || authority.fits(end_entity, intermediates, server_name));
+        match is_good_enough {
+            true => Ok(ServerCertVerified::assertion()),
+            false => judged,
         }
     }
 
@@ -127,7 +181,10 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        match version_one::key(certificate) {
+            Some(key) => version_one::verify_tls12(message, &key, signature, &self.algorithms),
+            None => verify_tls12_signature(message, certificate, signature, &self.algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -136,12 +193,25 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        match version_one::key(certificate) {
+            Some(key) => version_one::verify_tls13(message, &key, signature, &self.algorithms),
+            None => verify_tls13_signature(message, certificate, signature, &self.algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// The certificate is refused for its name, which is looked at last.
+fn is_about_name(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        )
+    )
 }
 
 /// The certificate is refused for nothing but being an authority's.

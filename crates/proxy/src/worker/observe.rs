@@ -1,12 +1,21 @@
 //! What is found out about clients ten times a second: what long leases have done, who holds
 //! servers, and who waits for one.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::Client;
+use pgweir_telemetry::pools::OTHER;
+use pgweir_telemetry::services::{SERVICES_MAX, ServiceClients};
 
 use super::Worker;
 use crate::insight::{Author, Holder, Holders, Locking, NOTED_AFTER, Noted, WAITERS_MAX, Waiter};
 use crate::pins;
 use crate::shell::author;
+
+/// Services in pools that one worker tells apart.
+const COUNTED_MAX: usize = 10 * SERVICES_MAX;
 
 impl Worker {
     /// Counts what was done on servers that stay with their clients for long.
@@ -83,6 +92,44 @@ impl Worker {
         }
         holders.tell(self.id, &mut self.told);
         self.registry.insight.set_holders(self.id, holders);
+    }
+
+    /// Counts clients by what they call themselves, where metrics want that.
+    pub(super) fn note_services(&mut self) {
+        let compat = self.registry.config().http.compat;
+        if !compat.prisma && !compat.sqlx {
+            return;
+        }
+        let mut counted = BTreeMap::<(PoolId, Arc<str>), (u32, u32)>::new();
+        for client in self.driver.clients_mut() {
+            let holds = client.session.server().is_some();
+            let waits = client.session.place().is_some();
+            let parameters = &client.session.relay.client.parameters;
+            let name = parameters.value("application_name").unwrap_or_default();
+            if name.is_empty() {
+                continue;
+            }
+            let is_known = |(pool, service): &&(PoolId, Arc<str>)| {
+                *pool == client.pool.id && **service == *name
+            };
+            let name = match counted.keys().find(is_known) {
+                Some((_, known)) => known.clone(),
+                None if counted.len() < COUNTED_MAX => name.into(),
+                None => OTHER.into(),
+            };
+            let (active, waiting) = counted.entry((client.pool.id, name)).or_default();
+            *active += u32::from(holds);
+            *waiting += u32::from(waits);
+        }
+        let counted = counted.into_iter();
+        let counted = counted.map(|((pool, service), (active, waiting))| ServiceClients {
+            pool,
+            service,
+            active,
+            waiting,
+        });
+        let counted = counted.collect();
+        self.registry.insight.set_services(self.id, counted);
     }
 
     /// Notes who has waited longest for a server.

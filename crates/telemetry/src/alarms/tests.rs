@@ -85,7 +85,7 @@ fn alarms_come_at_their_thresholds_with_a_line_each() {
         lines(|live| live.ready = false),
         one(
             Severity::Error,
-            "PostgreSQL cannot be reached; the log of pgweir has the reason"
+            "PostgreSQL cannot be reached: None of them answers at its address"
         )
     );
 }
@@ -97,7 +97,7 @@ fn an_alarm_says_what_to_do_and_where_to_look() {
             (|live: &mut Live| queue(live, Some(30_000.0))) as fn(&mut Live),
             "waiting ledger/api",
             "ledger/api: 6 clients wait, the first for 800 ms",
-            "More than 5 have for 30 s: all servers are in use.",
+            "More than 5 have for 30 s. All servers are in use.",
             Some("holders"),
         ),
         (
@@ -114,14 +114,14 @@ fn an_alarm_says_what_to_do_and_where_to_look() {
             |live| live.pools[0].stats.login_failing = true,
             "login ledger/api",
             "ledger/api: logins to PostgreSQL fail",
-            "The log of pgweir has PostgreSQL’s reason: a password, a limit, or nobody at the address.",
+            "Its reason is not known here: a password, a limit, or nobody at the address.",
             None,
         ),
         (
             |live| live.ready = false,
             "not ready",
             "PostgreSQL cannot be reached",
-            "No server is open and the last login failed. The log of pgweir has PostgreSQL’s reason.",
+            "No server is open and the last login failed. None of them answers at its address.",
             None,
         ),
         (
@@ -246,4 +246,58 @@ fn who_idles_with_a_server_that_others_wait_for_is_told_of() {
         told(|live| waiting(live, HolderState::Active, 9_000.0, None)),
         none
     );
+}
+
+#[test]
+fn the_reason_of_a_failed_login_is_said_where_the_alarm_is() {
+    let reason = "PostgreSQL cannot be reached. Connecting failed: refused.";
+    let mut live = sample();
+    live.pools.truncate(1);
+    live.pools[0].stats.login_failing = true;
+    live.pools[0].login_failure = Some(reason.to_owned());
+    live.ready = false;
+    live.judge(&[]);
+    for alarm in live.alarms.unwrap() {
+        assert!(alarm.next.ends_with(reason), "{alarm:?}");
+        assert!(
+            alarm.line.ends_with(reason.trim_end_matches('.')),
+            "{alarm:?}"
+        );
+    }
+}
+
+#[test]
+fn an_alarm_of_a_queue_says_what_to_do_about_its_cause() {
+    let of_cause = |cause: &str| {
+        let mut live = sample();
+        live.pools[1].cause = Some(cause.to_owned());
+        live.judge(&[]);
+        live.alarms.unwrap().remove(0).next
+    };
+    let slow = "More than 5 have for 42 s. Most servers run slow statements: ";
+    assert!(of_cause("slow_statements").starts_with(slow));
+    let unknown = "More than 5 have for 42 s. All servers are in use.";
+    assert!(of_cause("novel").starts_with(unknown));
+}
+
+#[test]
+fn the_pool_whose_queue_is_oldest_comes_first_however_many_wait_elsewhere() {
+    let mut live = sample();
+    live.pools[0].stats.waiting = 9;
+    for (many, queued_ms) in [(500, 41_000.0), (6, 41_500.0), (800, 30_001.0)] {
+        live.pools[2].stats.waiting = many;
+        live.pools[2].stats.oldest_wait_ms = Some(900.0);
+        live.pools[2].queued_ms = Some(queued_ms);
+        live.judge(&[]);
+        let alarms = live.alarms.clone().unwrap();
+        assert_eq!(alarms[0].key, "waiting shop/web", "{many}");
+    }
+    live.pools[2].stats.oldest_wait_ms = Some(10_000.0);
+    live.judge(&[]);
+    assert_eq!(
+        live.alarms.unwrap()[0].key,
+        "waiting shop/jobs",
+        "refused soon"
+    );
+    assert_eq!(live.pools[2].trouble, Some(Severity::Error));
 }

@@ -100,7 +100,7 @@ fn a_sentence_says_what_is_most_wrong_or_that_nothing_is() {
                 live.pools[0].stats.waiting = 8;
                 live.pools[0].stats.oldest_wait_ms = Some(2_340.0);
             },
-            "8 clients wait in 1 of 3 pools, the first for 2.3 s.",
+            "8 clients wait in ledger/api, the first for 2.3 s.",
         ),
         (
             |live| {

@@ -108,6 +108,7 @@ fn seen(privilege: Privilege) -> Sight {
             superuser_reserved: 3,
             reserved: 2,
             sessions: BTreeMap::from(sessions),
+            applications: BTreeMap::new(),
             oldest_transaction: BTreeMap::new(),
             waits: BTreeMap::new(),
             blocked: BTreeMap::new(),

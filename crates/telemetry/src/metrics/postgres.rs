@@ -89,7 +89,7 @@ fn sessions(snapshot: &Snapshot, out: &mut Exposition) {
     }
 }
 
-fn seen(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Seen)> {
+pub(crate) fn seen(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Seen)> {
     snapshot
         .postgres
         .iter()

@@ -11,6 +11,7 @@ use crate::snapshot::{SHOWN_MAX, Snapshot};
 const ALL: ApplicationNames = ApplicationNames {
     prisma: true,
     sqlx: true,
+    postgres_exporter: true,
 };
 
 fn render(snapshot: &Snapshot, format: TextFormat) -> String {

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgweir_pool::id::ServerId;
 
 use pgweir_telemetry::postgres::{Activity, Origin, Privilege, SessionState, Wait};
 
-use super::read;
+use super::{Labels, read};
 
 /// The body of a DataRow from columns separated by `|`; `-` is NULL.
 pub(in crate::probe) fn row(columns: &str) -> Vec<u8> {
@@ -27,11 +28,22 @@ fn in_state(activity: &Activity, state: SessionState) -> u32 {
     activity.count(|_, other| other == state)
 }
 
+/// So many sessions of an application.
+fn applied(
+    database: &str,
+    state: SessionState,
+    application: &str,
+    many: u32,
+) -> ((Arc<str>, SessionState, Arc<str>), u32) {
+    ((database.into(), state, application.into()), many)
+}
+
 fn activity(rows: &[&str]) -> Option<Activity> {
     let rows: Vec<Vec<u8>> = rows.iter().map(|columns| row(columns)).collect();
     read(
         &rows,
         &HashMap::from([1, 2, 3].map(|pid| (pid, ServerId(7)))),
+        &mut Labels::default(),
     )
 }
 
@@ -39,15 +51,15 @@ fn activity(rows: &[&str]) -> Option<Activity> {
 fn rows_become_facts() {
     let activity = activity(&[
         "100|3|7|t",
-        "1|active|Lock|tuple|2000000|1500000",
-        "2|active|-|-|1000|9",
-        "3|idle|Client|ClientRead|-|9",
-        "4|idle in transaction|Client|ClientRead|60000000|9",
-        "5|idle in transaction (aborted)|Client|ClientRead|5|9",
-        "6|active|Lock|tuple|-|-",
-        "7|fastpath function call|IO|DataFileRead|-7|9",
-        "8|disabled|-|-|-|-",
-        "9|starting|-|-|-|-",
+        "1|app|web|active|Lock|tuple|2000000|1500000",
+        "2|app|web|active|-|-|1000|9",
+        "3|app|web|idle|Client|ClientRead|-|9",
+        "4|app|web|idle in transaction|Client|ClientRead|60000000|9",
+        "5|app|web|idle in transaction (aborted)|Client|ClientRead|5|9",
+        "6|app|web|active|Lock|tuple|-|-",
+        "7|app|web|fastpath function call|IO|DataFileRead|-7|9",
+        "8|-|-|disabled|-|-|-|-",
+        "9|app|web|starting|-|-|-|-",
     ])
     .unwrap();
     let lock = Wait {
@@ -74,6 +86,14 @@ fn rows_become_facts() {
             ),
             ((Origin::Elsewhere, SessionState::Unknown), 2),
         ]),
+        applications: BTreeMap::from([
+            applied("app", SessionState::Active, "web", 4),
+            applied("app", SessionState::Idle, "web", 1),
+            applied("app", SessionState::IdleInTransaction, "web", 1),
+            applied("app", SessionState::IdleInFailedTransaction, "web", 1),
+            applied("app", SessionState::Unknown, "web", 1),
+            applied("", SessionState::Unknown, "", 1),
+        ]),
         oldest_transaction: BTreeMap::from([
             (Origin::Pools, Duration::from_secs(2)),
             (Origin::Elsewhere, Duration::from_secs(60)),
@@ -88,7 +108,12 @@ fn rows_become_facts() {
 
 #[test]
 fn without_the_privilege_sessions_are_counted_and_no_more() {
-    let activity = activity(&["10|20|0|f", "1|active|-|-|1|1", "9|-|-|-|-|-"]).unwrap();
+    let activity = activity(&[
+        "10|20|0|f",
+        "1|app|web|active|-|-|1|1",
+        "9|app|web|-|-|-|-|-",
+    ])
+    .unwrap();
     assert_eq!(activity.privilege, Privilege::Reduced);
     assert_eq!(in_state(&activity, SessionState::Unknown), 1);
     assert_eq!(in_state(&activity, SessionState::Active), 1);
@@ -103,13 +128,16 @@ fn what_is_no_answer_is_none() {
         &["100|3|0|t|x"],
         &["many|3|0|t"],
         &["-|3|0|t"],
-        &["100|3|0|t", "1|active|-|-|-"],
-        &["100|3|0|t", "-|active|-|-|-|-"],
-        &["100|3|0|t", "x|active|-|-|-|-"],
-        &["100|3|0|t", "1|active|-|-|soon|-"],
-        &["100|3|0|t", "1|active|Lock|tuple|-|soon"],
+        &["100|3|0|t", "1|app|web|active|-|-|-"],
+        &["100|3|0|t", "-|app|web|active|-|-|-|-"],
+        &["100|3|0|t", "x|app|web|active|-|-|-|-"],
+        &["100|3|0|t", "1|app|web|active|-|-|soon|-"],
+        &["100|3|0|t", "1|app|web|active|Lock|tuple|-|soon"],
     ] {
         assert_eq!(activity(rows), None, "{rows:?}");
     }
-    assert_eq!(read(&[vec![0, 4]], &HashMap::new()), None);
+    assert_eq!(
+        read(&[vec![0, 4]], &HashMap::new(), &mut Labels::default()),
+        None
+    );
 }

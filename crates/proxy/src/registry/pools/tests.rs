@@ -108,7 +108,8 @@ fn a_replication_connection_that_is_refused_makes_nobody_unready() {
     let world = world("");
     let refused = world.registry.pool_for_replication(&world.pool, Vec::new());
     let error = ClientError::new(SqlState::CANNOT_CONNECT_NOW, "no");
-    *refused.unwrap().login_error.lock().unwrap() = Some(error);
+    let now = world.registry.clock.now();
+    refused.unwrap().logged_in(Err((error, now)));
     assert!(readiness(&world.registry).is_ready());
     assert!(take(&world.registry, Extent::Page).readiness.is_ready());
 }

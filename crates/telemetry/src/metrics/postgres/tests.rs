@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::compat::{self, ApplicationNames};
 use crate::exposition::{Exposition, TextFormat};
 use crate::postgres::{
     Activity, Origin, PostgresSnapshot, Privilege, Seen, SessionState, Sight, Wait,
@@ -17,6 +18,11 @@ fn render(sight: Sight) -> String {
     }];
     let mut out = Exposition::new(TextFormat::Prometheus);
     super::write(&snapshot, &mut out);
+    let names = ApplicationNames {
+        postgres_exporter: true,
+        ..ApplicationNames::default()
+    };
+    compat::write_applications(&snapshot, names, &mut out);
     out.finish()
 }
 
@@ -32,6 +38,10 @@ fn seen(privilege: Privilege) -> Sight {
             superuser_reserved: 3,
             reserved: 2,
             sessions: BTreeMap::from([((Origin::Pools, SessionState::IdleInTransaction), 4)]),
+            applications: BTreeMap::from([(
+                ("shop".into(), SessionState::IdleInTransaction, "web".into()),
+                4,
+            )]),
             oldest_transaction: BTreeMap::from([(Origin::Elsewhere, Duration::from_secs(9))]),
             waits: BTreeMap::new(),
             blocked: BTreeMap::new(),
@@ -52,6 +62,9 @@ fn what_postgres_does_is_written() {
         "pgweir_postgres_sessions{server=\"db:5432\",origin=\"pools\",state=\"idle_in_transaction\"} 4",
         "pgweir_postgres_sessions{server=\"db:5432\",origin=\"elsewhere\",state=\"active\"} 0",
         "pgweir_postgres_active_sessions{server=\"db:5432\",wait_event_type=\"Lock\",wait_event=\"tuple\"} 2.5",
+        "pg_stat_activity_count{server=\"db:5432\",datname=\"shop\",state=\"idle in transaction\",application_name=\"web\"} 4",
+        "pg_stat_activity_count{server=\"db:5432\",datname=\"shop\",state=\"active\",application_name=\"\"} 0",
+        "pg_settings_max_connections{server=\"db:5432\"} 100",
         "pgweir_postgres_oldest_transaction_seconds{server=\"db:5432\",origin=\"elsewhere\"} 9.0",
         "pgweir_postgres_oldest_transaction_seconds{server=\"db:5432\",origin=\"pools\"} 0.0",
     ] {
