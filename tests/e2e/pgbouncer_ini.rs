@@ -161,13 +161,12 @@ fn simple_queries_and_long_messages_may_be_refused() {
 #[test]
 fn a_database_with_one_user_has_one_pool() {
     let (role, other) = (shared().role(), shared().role());
-    let Target { user, password, .. } = role.direct();
     let (second, secret) = (other.name.clone(), other.direct().password);
     let pooler = Pooler::start_with_ini(|folder, port| {
-        let listed = format!("{}\"{second}\" \"{secret}\"\n", users(&role));
+        let listed = users(&role) + &users(&other);
         std::fs::write(folder.join("userlist.txt"), listed).unwrap();
         std::fs::write(folder.join("userlist.ini"), "; nothing\n").unwrap();
-        let own = format!("user={user} password={password} pool_size=2 min_pool_size=1");
+        let own = format!("user={} pool_size=2 min_pool_size=1", role.name);
         let global = "pool_mode = transaction\nadmin_users = console";
         ini(&role, folder, port, global, &own)
     });
@@ -177,7 +176,7 @@ fn a_database_with_one_user_has_one_pool() {
                     and pid <> pg_backend_pid() and application_name not like 'pgweir%'";
         direct.value(text).parse::<u32>().unwrap()
     };
-    eventually(|| servers() == 1);
+    eventually("the pool has a server", || (servers() == 1).then_some(()));
     let target = role.through(&pooler);
     let of_other = target.clone().user(&second).password(&secret);
     let mut clients: Vec<Client> = [&target, &of_other, &target, &of_other]
@@ -229,7 +228,7 @@ fn sessions_of_the_console_count_as_clients() {
     let (role, other) = (shared().role(), shared().role());
     let (second, secret) = (other.name.clone(), other.direct().password);
     let pooler = Pooler::start_with_ini(|folder, port| {
-        let listed = format!("{}\"{second}\" \"{secret}\"\n", users(&role));
+        let listed = users(&role) + &users(&other);
         std::fs::write(folder.join("userlist.txt"), listed).unwrap();
         std::fs::write(folder.join("userlist.ini"), "; nothing\n").unwrap();
         let global = format!(
@@ -247,7 +246,7 @@ fn sessions_of_the_console_count_as_clients() {
     assert!(text.contains("max_user_client_connections"), "{text}");
     let shown = admins[0].query(&format!("SHOW USERS WHERE name = '{second}'"));
     let row = shown.success().rows().remove(0);
-    let text = |at: usize| row[at].clone().unwrap_or_default();
+    let text = |at: usize| row[at].clone();
     assert_eq!(
         (text(1), text(6), text(7)),
         (String::new(), "1".to_owned(), "1".to_owned())
