@@ -25,7 +25,7 @@ use crate::proxied;
 use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
-use crate::tls::stream::MaybeTls;
+use crate::tls::{self, stream::MaybeTls};
 use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
@@ -235,6 +235,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     user = &*logged_in.admission.user,
                     client = logged_in.admission.key.pid,
                     peer = peer(),
+                    tls = stream.connection().map(tls::words),
                     "client connected"
                 );
             }

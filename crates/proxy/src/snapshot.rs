@@ -36,6 +36,7 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     let stopped = registry.halts().everything();
     snapshot.paused = stopped == Some(Stop::Pause);
     snapshot.suspended = stopped == Some(Stop::Suspend);
+    snapshot.connect = connect(&config);
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
@@ -166,6 +167,24 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
         cause: (counts.waiting > 0).then(|| handle.cause(now)),
         totals,
     }
+}
+
+/// A command that connects to the first database as the first user who may log in.
+fn connect(config: &Config) -> Option<String> {
+    let listen = &config.listen;
+    let address = listen.addresses.first();
+    let host = match (address, &listen.unix_socket_dir) {
+        (Some(address), _) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        (Some(address), _) => address.to_string(),
+        (None, Some(folder)) => folder.display().to_string(),
+        (None, None) => return None,
+    };
+    let database = config.databases.keys().next();
+    let database = database.map_or("DATABASE", String::as_str);
+    let user = config.users.keys().next();
+    let user = user.map_or("USER", String::as_str);
+    let port = listen.port;
+    Some(format!("psql -h {host} -p {port} -U {user} {database}"))
 }
 
 /// Clients and servers of several pools.
