@@ -281,6 +281,7 @@ impl Control {
             }
             self.doors.spawn(listen::accept(listener, door.clone()));
         }
+        self.registry.make_ready();
         self.warm_known_pools();
         let registry = self.registry.clone();
         loop {
