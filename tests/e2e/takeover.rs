@@ -144,7 +144,7 @@ fn a_successor_that_does_not_begin_to_serve_changes_nothing() {
     let (role, address) = (shared().role(), Address::new());
     let config = address.config(role.config());
     // Nobody is there to take over from.
-    let pooler = Pooler::take_over(&config);
+    let mut pooler = Pooler::take_over(&config);
     pooler.has_logged("nobody to take over from", 1);
     let path = address.folder.path();
     let path = path.join(format!(".s.PGSQL.{}.takeover", address.port));
@@ -168,4 +168,5 @@ fn a_successor_that_does_not_begin_to_serve_changes_nothing() {
     assert_eq!(psql(&role.through(&pooler), "select 1").out, "1");
     let second = Pooler::take_over(&config);
     second.has_logged("took over from process", 1);
+    assert!(pooler.wait().success());
 }

@@ -308,7 +308,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             if config.log.connections {
                 info!(
                     database = &*logged_in.admission.pool.database,
-                    user = &*logged_in.admission.pool.user,
+                    user = &*logged_in.admission.user,
                     client = logged_in.admission.key.pid,
                     peer = peer(),
                     tls = stream.connection().map(tls::words),
@@ -388,7 +388,7 @@ fn hand_over<S>(
             return;
         }
     };
-    let (pool, key) = admission.hand_over();
+    let (pool, user, key) = admission.hand_over();
     let settings = pool.settings();
     let mut relay = Relay::new(settings.mode, parameters);
     relay.told = Some(key.pid);
@@ -403,6 +403,7 @@ fn hand_over<S>(
         pool: PoolRef(pool),
         account: Account {
             pid: key.pid,
+            user,
             address,
             since: registry.clock.now(),
             leak_since: None,

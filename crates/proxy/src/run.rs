@@ -332,6 +332,7 @@ impl Control {
         }
         self.is_handed_over.store(false, Ordering::Relaxed);
         inherited.serves();
+        self.registry.make_ready();
         self.warm_known_pools();
         let registry = self.registry.clone();
         let mut successor = Some(Box::pin(succession.wait(&registry)));

@@ -150,7 +150,7 @@ impl Shell for Registry {
 
     fn left(&self, client: &Client, end: &End) {
         self.note_end(client, end);
-        self.client_out(&client.pool, client.account.pid);
+        self.client_out(client.account.pid);
     }
 
     fn farewell(&self, client: &Client, why: Farewell) -> LastWords {
@@ -229,7 +229,7 @@ impl Registry {
         if self.config().log.pooler_errors {
             warn!(
                 database = &*client.pool.database,
-                user = &*client.pool.user,
+                user = &*client.account.user,
                 client = client.account.pid,
                 sqlstate = %error.sqlstate,
                 "pooler error: {}",
@@ -244,7 +244,7 @@ impl Registry {
         if config.log.disconnections {
             info!(
                 database = &*client.pool.database,
-                user = &*client.pool.user,
+                user = &*client.account.user,
                 client = client.account.pid,
                 reason = ?end,
                 "client disconnected"
@@ -265,7 +265,7 @@ impl Registry {
         if is_error && config.log.pooler_errors {
             warn!(
                 database = &*client.pool.database,
-                user = &*client.pool.user,
+                user = &*client.account.user,
                 client = client.account.pid,
                 reason = ?end,
                 "session ended"

@@ -83,7 +83,14 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     snapshot.databases = shown.collect();
     drop(halts);
     if extent == Extent::Whole {
-        let used = |name: &str| users.get(name).copied().unwrap_or_default();
+        let mut clients = registry.clients_by_user();
+        for (_, session) in registry.consoles.open() {
+            *clients.entry(session.user.as_str().into()).or_default() += 1;
+        }
+        let used = |name: &str| Used {
+            clients: clients.get(name).copied().unwrap_or(0),
+            servers: users.get(name).map_or(0, |used| used.servers),
+        };
         let listed = config.users.values();
         snapshot.user_list = listed.map(|one| user(one, used(&one.name))).collect();
     }
@@ -216,6 +223,10 @@ fn database(database: &Database, used: Used) -> DatabaseSnapshot {
     let dbname = database.dbname.as_ref().unwrap_or(&database.name);
     DatabaseSnapshot {
         name: database.name.clone(),
+        load_balance: (!database.other_servers.is_empty()).then(|| match database.balances_hosts {
+            true => "round-robin",
+            false => "disable",
+        }),
         dbname: dbname.clone(),
         host,
         port,

@@ -127,6 +127,8 @@ pub struct WorkerSnapshot {
 pub struct DatabaseSnapshot {
     /// As clients ask for it.
     pub name: String,
+    /// How its connections are shared out among several hosts, in the words of `load_balance_hosts`.
+    pub load_balance: Option<&'static str>,
     /// As PostgreSQL knows it.
     pub dbname: String,
     /// A unix socket's path is its host.
