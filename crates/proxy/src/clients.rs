@@ -384,6 +384,8 @@ mod tests {
                 client: None,
                 process: None,
                 pool: PoolId(0),
+                database: "app".into(),
+                user: "bob".into(),
             };
             assert!(clients.by_pid.insert(pid, entry).is_none());
         }
