@@ -38,6 +38,7 @@ pub mod reload;
 mod resolve;
 mod secrets;
 mod server_password;
+mod service;
 pub mod settings;
 mod startup;
 mod tls;
@@ -68,6 +69,7 @@ pub use outside::{Outside, Unusable};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
+pub use service::Service;
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };
@@ -131,6 +133,8 @@ fn resolve_all(
 pub struct Config {
     /// Where clients are accepted. Not changed by a reload.
     pub listen: Listen,
+    /// What the process is to the system. Not changed by a reload.
+    pub service: Service,
     /// Data-plane threads. Not changed by a reload.
     pub workers: Workers,
     /// How clients prove who they are.

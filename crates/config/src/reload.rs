@@ -62,6 +62,7 @@ pub struct Reload {
 pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     let reload = diff(old, &new);
     new.listen = old.listen.clone();
+    new.service.clone_from(&old.service);
     new.workers = old.workers;
     new.log.format = old.log.format;
     new.http.listen = old.http.listen;
@@ -104,6 +105,8 @@ fn diff(old: &Config, new: &Config) -> Reload {
             *unix_socket_group != new.listen.unix_socket_group,
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
+        ("pidfile", old.service.pidfile != new.service.pidfile),
+        ("run_as", old.service.user != new.service.user),
         ("workers", old.workers != new.workers),
         ("log_format", old.log.format != new.log.format),
         ("http_listen", old.http.listen != new.http.listen),

@@ -23,6 +23,7 @@ use super::{
     AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
     ServerTls, Tcp, User, Workers,
 };
+use super::service::Service;
 use super::{oauth, tokens};
 use super::{tls_settings, warnings};
 
@@ -125,6 +126,7 @@ pub(super) fn resolve_into(
     let (rules, maps) = (named("auth_hba_file"), named("auth_ident_file"));
     let config = Config {
         listen: Listen::read(&globals),
+        service: Service::read(&globals, &raw.folder),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
         auth: lookup::source(&globals, None, &places, &users),
