@@ -76,7 +76,8 @@ fn place(section: &Section, path: &str, to: To<'_>, draft: &mut Draft) {
 }
 
 /// Settings that name files.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
+    "pidfile",
     "logfile",
     "auth_file",
     "auth_hba_file",

@@ -197,7 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    for name in ["pidfile", "user"] {
+    for name in ["server_fast_close"] {
         check_global_key(name, "is not supported yet by this version; remove it");
     }
     check_global_key(
