@@ -81,7 +81,9 @@ fn may_run(text: &str) -> bool {
 }
 
 fn number(text: &str) -> Option<Pid> {
-    text.trim().parse().ok().and_then(Pid::from_raw)
+    let number: i32 = text.trim().parse().ok()?;
+    // Negative ones are groups of processes.
+    Pid::from_raw(number.max(0))
 }
 
 fn own() -> Pid {
