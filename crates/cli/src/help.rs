@@ -64,15 +64,12 @@ pub(crate) fn run<C: CommandFactory>(options: &Options) -> anyhow::Result<Exit> 
         output::print(&contents())?;
         return Ok(Exit::Done);
     };
-    let text = match text::<C>(topic) {
-        Some(text) => text,
-        None => {
-            let message = format!(
-                "there is no chapter, setting or command {topic:?}\n{}",
-                contents()
-            );
-            return Err(clap::Error::raw(ErrorKind::InvalidValue, message).into());
-        }
+    let Some(text) = text::<C>(topic) else {
+        let message = format!(
+            "there is no chapter, setting or command {topic:?}\n{}",
+            contents()
+        );
+        return Err(clap::Error::raw(ErrorKind::InvalidValue, message).into());
     };
     output::print(&text)?;
     Ok(Exit::Done)

@@ -168,7 +168,7 @@ impl Door {
         let mut startup = self
             .hear(stream, &mut inbound, (stranger, &mut channel), &config)
             .await?;
-        let encrypts = stream.connection().map(|connection| tls::words(connection));
+        let encrypts = stream.connection().map(tls::words);
         caller.asks(&startup, (address, encrypts), &config.log);
         if config.application_name_add_host {
             add_host(&mut startup, address);

@@ -150,7 +150,11 @@ fn run_with(
         }
         Err(problems) => {
             for problem in &problems {
-                error!("{problem}");
+                // In PgBouncer's words, which logs are searched for.
+                match problem.key.contains("_tls_") {
+                    true => error!("TLS setup failed: {problem}"),
+                    false => error!("{problem}"),
+                }
             }
             error!(
                 "reload failed, problems: {}; the configuration stays as it was",
@@ -209,6 +213,12 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
             let policy = settings.policy.clone();
             let core = bounds(&settings.config);
             let retire = pool.reconfigure(settings);
+            if retire {
+                let (database, user) = (&pool.database, &pool.user);
+                info!(
+                    "{database}/{user}: database configuration changed; servers opened so far are not used again"
+                );
+            }
             outbox.reconfigure(registry, &PoolRef(pool), now, (core, &policy, retire));
         }
         // A limit may have been raised, or removed.

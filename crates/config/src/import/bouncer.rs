@@ -10,6 +10,8 @@ use super::draft::{Draft, Finding, To, Verdict};
 use crate::ini;
 use crate::outside::Outside;
 use crate::settings;
+use crate::tls::TlsVersion;
+use crate::tls_versions::Versions;
 
 pub(super) fn carry(
     files: &[(&Path, &str)],
@@ -64,15 +66,27 @@ fn place(section: &Section, path: &str, to: To<'_>, draft: &mut Draft) {
                 },
             },
         };
-        let value = given.value.clone();
-        draft.place(
-            &leaf,
-            to,
-            setting.name_in(scope),
-            value,
-            is_path.then_some(why),
-        );
+        let name = setting.name_in(scope);
+        let (value, why) = match spoken(name, &given.value.bare()) {
+            Some(versions) => (versions.into(), Some("older versions are not spoken")),
+            None => (given.value.clone(), is_path.then_some(why)),
+        };
+        draft.place(&leaf, to, name, value, why);
     }
+}
+
+/// What a list of versions of TLS leaves; `None` if it is none that has others.
+fn spoken(name: &str, text: &str) -> Option<String> {
+    let listed = Versions::read(text).filter(|_| name.ends_with("_tls_protocols"))?;
+    let (oldest, newest) = listed.spoken.filter(|_| !listed.unspoken.is_empty())?;
+    let name = |version| match version {
+        TlsVersion::V12 => "tlsv1.2",
+        TlsVersion::V13 => "tlsv1.3",
+    };
+    Some(match oldest == newest {
+        true => name(oldest).to_owned(),
+        false => "secure".to_owned(),
+    })
 }
 
 /// Settings that name files.

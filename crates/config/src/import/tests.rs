@@ -47,13 +47,20 @@ fn pgbouncer() {
         &[
             "[databases]\napp = host=db user=app password='a b' pool_size=5\n\
            [users]\nann = pool_mode=transaction\n[pgbouncer]\nlisten_addr = *\n\
-           auth_file = userlist.txt\nserver_idle_timeout = 1.5\npkt_buf = 1\n",
+           auth_file = userlist.txt\nserver_idle_timeout = 1.5\npkt_buf = 1\n\
+           server_tls_protocols = tlsv1.1,tlsv1.2\nclient_tls_protocols = all\n",
         ],
         "[pgweir]\nlisten_addr = \"*\"\nunix_socket_dir = \"/tmp\"\nauth_type = \"md5\"\n\
-         auth_file = \"userlist.txt\"\nserver_idle_timeout = 1.5\nlog_format = \"pgbouncer\"\nsyslog_ident = \"pgbouncer\"\n\n\
+         auth_file = \"userlist.txt\"\nclient_tls_protocols = \"all\"\n\
+         server_tls_protocols = \"tlsv1.2\"\nserver_idle_timeout = 1.5\n\
+         log_format = \"pgbouncer\"\nsyslog_ident = \"pgbouncer\"\n\n\
          [databases.app]\npassword = \"a b\"\nhost = \"db\"\nuser = \"app\"\npool_size = 5\n\n\
          [users.ann]\npool_mode = \"transaction\"\n",
-        &["pgbouncer.auth_file -> pgweir.auth_file", "pkt_buf"],
+        &[
+            "pgbouncer.auth_file -> pgweir.auth_file",
+            "pkt_buf",
+            "pgbouncer.server_tls_protocols -> pgweir.server_tls_protocols",
+        ],
     );
 }
 

@@ -5,20 +5,28 @@ use std::time::Duration;
 
 use pgweir_config::{Authorities, Pem, Tls, TlsMode, TlsVersion};
 use pgweir_e2e::{Authority, Fault, Identity, as_version_one, self_signed};
+use rcgen::{KeyPair, SigningKey};
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
+};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, ClientConnection, Connection, Error, ServerConfig,
     ServerConnection,
 };
 use x509_cert::certificate::Version;
+use x509_cert::crl::{CertificateList, TbsCertList};
+use x509_cert::der::asn1::{BitString, ObjectIdentifier, OctetString};
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::Extension;
 
 use super::super::client_trust::ClientTrust;
 use super::super::trust::Trust;
 use super::super::{clients, servers};
+use super::{Leaf, Signers};
 
 const HOST: &str = "db.test";
 
@@ -164,6 +172,55 @@ fn it_is_good_in_its_time_and_unless_it_was_revoked() {
     check_refused(judged_with(&tls, &der(&leaf), &[], TODAY), |error| {
         matches!(error, CertificateError::UnknownRevocationStatus)
     });
+}
+
+/// An authority's list with something else in it.
+fn list(
+    authority: &Authority,
+    change: impl FnOnce(&mut TbsCertList),
+) -> CertificateRevocationListDer<'static> {
+    let written = authority.revoked();
+    let written = CertificateRevocationListDer::from_pem_slice(written.as_bytes()).unwrap();
+    let mut list = CertificateList::from_der(&written).unwrap();
+    change(&mut list.tbs_cert_list);
+    let key = KeyPair::from_pem(&authority.key()).unwrap();
+    let signature = key.sign(&list.tbs_cert_list.to_der().unwrap()).unwrap();
+    list.signature = BitString::from_bytes(&signature).unwrap();
+    list.to_der().unwrap().into()
+}
+
+#[test]
+fn lists_that_do_not_tell_all_say_nothing() {
+    let authority = Authority::new();
+    let leaf = der(&authority.sign_version_one("kim", Fault::None).certificate);
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    let judged = |lists: &[CertificateRevocationListDer<'_>]| {
+        let roots = [der(&authority.certificate())];
+        let signers = Signers::new(&roots, lists, algorithms);
+        signers.verify(&Leaf::new(&leaf).unwrap(), at(TODAY))
+    };
+    let all = || list(&authority, |_| {});
+    let part = list(&authority, |list| {
+        // An `issuingDistributionPoint` with certificates of users only.
+        list.crl_extensions.get_or_insert_default().push(Extension {
+            extn_id: ObjectIdentifier::new_unwrap("2.5.29.28"),
+            critical: true,
+            extn_value: OctetString::new([0x30, 3, 0x81, 1, 0xff]).unwrap(),
+        });
+    });
+    let garbage = CertificateRevocationListDer::from(vec![0x30, 0]);
+    assert!(judged(&[all()]).is_ok());
+    // Somebody else's beside it says nothing of this authority.
+    assert!(judged(&[all(), list(&Authority::named("another"), |_| {})]).is_ok());
+    for lists in [
+        &[all(), part.clone()][..],
+        &[part, all()],
+        &[all(), garbage],
+        &[list(&Authority::new(), |_| {})],
+    ] {
+        let unknown = CertificateError::UnknownRevocationStatus;
+        assert_eq!(judged(lists), Err(unknown));
+    }
 }
 
 #[test]
