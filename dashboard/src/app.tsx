@@ -1,4 +1,5 @@
 import { Alarms } from "./alarm-banner";
+import { Details } from "./details";
 import { Gate } from "./gate";
 import { Header } from "./header";
 import { Help } from "./help";
@@ -45,6 +46,7 @@ export function App() {
       ) : (
         <Gate />
       )}
+      <Details />
       <Help />
     </>
   );

@@ -78,6 +78,8 @@ export interface Live {
   clientsLimit: number;
   /** Which figures of a pool to list. */
   columns: PoolColumn[];
+  /** A command that connects through it, without a password; null where nothing listens. */
+  connect: string | null;
   /** Databases that let nobody in. */
   disabledDatabases: string[];
   /** The pooler shuts down. */
@@ -87,7 +89,7 @@ export interface Live {
   /** What happened, the newest first. */
   events?: LiveEvent[];
   headline?: Headline;
-  /** The last quarter of an hour. */
+  /** The last quarter of an hour, whatever the window. */
   history: HistoryColumns;
   /** Clients that have held a server for longer than a moment. */
   holders?: LiveHolder[];
@@ -105,11 +107,13 @@ export interface Live {
   ready: boolean;
   /** Slow statements, the latest first. */
   slow?: SlowQuery[];
-  /** Those that took the most time together; texts without literals. */
+  /** Those that took the most time together since the start; texts without literals. */
   statements?: TopStatement[];
+  /** All pools together. */
+  sum: LiveSum;
   /** Nothing is read from clients or written to them until its operator resumes it. */
   suspended: boolean;
-  /** What the times of the pools are of: about the last minute. */
+  /** How long that is at this moment. */
   timesSeconds: number;
   /** When this was; RFC 3339, UTC. */
   timestamp: string;
@@ -121,6 +125,8 @@ export interface Live {
   waiters?: LiveWaiter[];
   /** Why clients wait now, and have waited. */
   waits?: WaitCause[];
+  /** What counts, rates and times of the pools, their sum, and `waits` are of. */
+  window: Window;
   /** The threads of the data plane. */
   workers: LiveWorker[];
 }
@@ -202,8 +208,7 @@ export interface LiveHolder {
 /** When a server goes back to its pool. */
 export type LiveMode = "session" | "transaction" | "statement";
 
-/** A pool. Counts are those since the start, times those of the last minute, rates those of the last
- * seconds. */
+/** A pool. Counts, rates and times are those of the window; clients and servers are those of this moment. */
 export interface LivePool {
   /** Servers held by clients. */
   active: number;
@@ -230,7 +235,7 @@ export interface LivePool {
   opening: number;
   /** Queries that ended. */
   queries: number;
-  /** Over the last seconds. */
+  /** On average over the window. */
   queriesPerSecond: number;
   /** From sending to the answer. */
   queryMs: Times;
@@ -248,7 +253,7 @@ export interface LivePool {
   transactionMs: Times;
   /** Transactions that ended. */
   transactions: number;
-  /** Over the last seconds. */
+  /** On average over the window. */
   transactionsPerSecond: number;
   trouble: Severity | null;
   /** As whom they log in. */
@@ -283,6 +288,22 @@ export interface LivePostgres {
   sight: SightWord;
   /** Averages of the last minute, the greatest first. */
   waitEvents?: WaitEvent[];
+}
+
+/** All pools together, in the window. */
+export interface LiveSum {
+  /** Errors of PostgreSQL that clients were sent. */
+  errors: number;
+  /** On average. */
+  queriesPerSecond: number;
+  /** From sending to the answer. */
+  queryMs: Times;
+  /** Clients that did not get a server. */
+  refused: number;
+  /** On average. */
+  transactionsPerSecond: number;
+  /** Waits of clients for the server they got. */
+  waitMs: Times;
 }
 
 /** A client that waits for a server. */
@@ -484,7 +505,7 @@ export interface TopStatement {
   user: string;
 }
 
-/** Why clients wait now, and have waited. */
+/** Why clients wait now, and have waited in the window. */
 export interface WaitCause {
   /** Its name, as in metrics. */
   cause: string;
@@ -507,3 +528,7 @@ export interface WaitEvent {
   /** How many at once. */
   sessions: number;
 }
+
+/** What counts, rates and times of pools and waits are of. Statements are counted since the start, and charts
+ * cover a quarter of an hour, whichever it is. */
+export type Window = "5s" | "1min" | "15min" | "start";

@@ -1,7 +1,7 @@
 // The way to the pooler: server-sent events, read with fetch because EventSource cannot send a
 // token. Comes back by itself after every end.
 
-import type { Live } from "./document";
+import type { Live, Window } from "./document";
 
 export type Connection =
   | { state: "connecting" }
@@ -31,6 +31,9 @@ export interface Listener {
 export class Feed {
   private abort: AbortController | undefined;
   private wake: (() => void) | undefined;
+  /** The stream was ended to ask for another one. */
+  private asksAnew = false;
+  private window: Window = "1min";
   private token = sessionStorage.getItem(TOKEN_KEY) ?? undefined;
 
   constructor(
@@ -50,6 +53,10 @@ export class Feed {
         });
         pause = came.pause;
       } catch (error) {
+        if (this.asksAnew) {
+          this.asksAnew = false;
+          continue;
+        }
         if (document.hidden) {
           // We ended it ourselves.
           lostSince = undefined;
@@ -73,6 +80,14 @@ export class Feed {
     this.wake?.();
   }
 
+  /** Goes on with the figures of another time. */
+  useWindow(window: Window): void {
+    this.window = window;
+    this.asksAnew = this.abort !== undefined && !this.abort.signal.aborted;
+    this.abort?.abort();
+    this.wake?.();
+  }
+
   /** Reads one stream to its end; gives how long to wait before the next. */
   private async stream(came: () => void): Promise<{ pause: number }> {
     const abort = new AbortController();
@@ -81,7 +96,7 @@ export class Feed {
     try {
       const headers: Record<string, string> = { accept: "text/event-stream" };
       if (this.token) headers.authorization = `Bearer ${this.token}`;
-      const response = await fetch(this.url, {
+      const response = await fetch(`${this.url}?window=${this.window}`, {
         headers,
         cache: "no-store",
         credentials: "same-origin",

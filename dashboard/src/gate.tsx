@@ -45,6 +45,11 @@ function Token({ refused }: { refused: boolean }) {
         This pooler shows its figures to holders of a token that is signed with one of its keys (a JSON Web Token with an
         expiry). It is kept in this tab only, until the tab is closed.
       </p>
+      <p>
+        Where pgweir runs, <code>pgweir token /etc/pgweir.toml</code> prints one for twelve hours, signed with the secret of
+        that configuration; <code>--admin</code> makes one that may cancel and end clients. Tokens for the keys of{" "}
+        <code>http_jwks_file</code> come from whoever has the private keys.
+      </p>
       <form onSubmit={submit}>
         <label for="token">Token</label>
         <input id="token" ref={input} type="password" autocomplete="off" autofocus required />

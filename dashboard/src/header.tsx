@@ -1,6 +1,8 @@
 import { moment, span } from "./format";
 import { FILTER_ID, helpOpen } from "./keys";
-import { connection, filter, isHeld, live, toggleHold } from "./store";
+import type { Window } from "./document";
+import { WINDOWS } from "./names";
+import { chooseWindow, connection, filter, isHeld, live, over, toggleHold } from "./store";
 import { chooseTheme, theme, type Theme } from "./theme";
 
 // The pooler serves it under a name of its own choice, which only the page's head knows.
@@ -51,6 +53,14 @@ function Controls() {
           }}
         />
         <kbd aria-hidden="true">/</kbd>
+      </label>
+      <label class="window">
+        <span class="unseen">Figures of</span>
+        <select value={over.value} onChange={(event) => chooseWindow(event.currentTarget.value as Window)}>
+          {WINDOWS.map(([window, name]) => (
+            <option key={window} value={window}>{name}</option>
+          ))}
+        </select>
       </label>
       <button type="button" aria-pressed={isHeld.value} onClick={toggleHold}>
         {isHeld.value ? "Go on" : "Hold"}

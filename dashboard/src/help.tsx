@@ -10,8 +10,9 @@ export function Help() {
     <dialog ref={dialog} aria-labelledby="help-title" onClose={() => (helpOpen.value = false)}>
       <h2 id="help-title">How to read this page</h2>
       <p>
-        It is drawn anew once per second. Times of pools are those of the last minute, the charts those of the last
-        quarter of an hour, counts those since pgweir started.
+        It is drawn anew once per second. Counts, rates and times of pools and waits are those of the time that is chosen
+        above, statements are counted since pgweir started, and the charts cover the last quarter of an hour. Details
+        show more of a pool, a client or a statement.
       </p>
       <ul class="legend">
         <li><i class="cell active" /> a server that a client holds</li>

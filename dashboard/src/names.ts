@@ -1,5 +1,21 @@
 // How things of the document are called on the page.
 
+import type { Live, Window } from "./document";
+import { span } from "./format";
+
+/** The times that figures may be of. */
+export const WINDOWS: [Window, string][] = [
+  ["5s", "Last 5 s"],
+  ["1min", "Last minute"],
+  ["15min", "Last 15 min"],
+  ["start", "Since the start"],
+];
+
+/** Of which time the figures of this document are: as long as that is, which may be shorter than was asked for. */
+export function windowText(live: Live): string {
+  return live.window === "start" ? "since the start" : `last ${span(live.timesSeconds)}`;
+}
+
 /** How a pool is called everywhere. */
 export function poolName(of: { database: string; user: string }): string {
   return `${of.database}/${of.user}`;

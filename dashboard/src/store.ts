@@ -1,9 +1,10 @@
 // What the page knows, and what the person looking at it chose.
 
 import { computed, effect, signal } from "@preact/signals";
-import type { Alarm, Live } from "./document";
+import type { Alarm, Live, Window } from "./document";
 import { Feed, type Connection } from "./feed";
 import { span } from "./format";
+import { remember } from "./trail";
 
 /** An alarm stays this long after its reason has gone, so that it does not flicker. */
 const LINGER_MS = 3_000;
@@ -16,6 +17,21 @@ const newest = signal<Live | undefined>(undefined);
 const held = signal<Live | undefined>(undefined);
 export const connection = signal<Connection>({ state: "connecting" });
 export const filter = signal("");
+/** Of which time the figures are. */
+export const over = signal<Window>("1min");
+
+export function chooseWindow(window: Window): void {
+  over.value = window;
+  feed.useWindow(window);
+}
+
+/** What somebody wants to see more of. */
+export type Chosen =
+  | { kind: "pool"; database: string; user: string }
+  | { kind: "client"; client: string }
+  | { kind: "statement"; database: string; user: string; fingerprint: string };
+export const chosen = signal<Chosen | undefined>(undefined);
+
 /** The clock of alarms and ages; ticks once per second. */
 export const now = signal(Date.now());
 
@@ -78,6 +94,7 @@ export const feed = new Feed(new URL(path, document.baseURI).href, {
   live(document) {
     now.value = Date.now();
     newest.value = document;
+    remember(document);
   },
   connection(value) {
     connection.value = value;

@@ -18,6 +18,8 @@ export class FeedServer {
   private make: (() => Live) | undefined;
   /** The token that is wanted, if any. */
   token: string | undefined;
+  /** Times that figures were asked for of, the latest last. */
+  windows: (string | null)[] = [];
   /** Streams that were opened so far. */
   opened = 0;
 
@@ -66,8 +68,11 @@ export class FeedServer {
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
-    const path = new URL(request.url ?? "/", this.url).pathname;
-    if (path === "/api/v1/live/events") return this.stream(request, response);
+    const { pathname: path, searchParams } = new URL(request.url ?? "/", this.url);
+    if (path === "/api/v1/live/events") {
+      this.windows.push(searchParams.get("window"));
+      return this.stream(request, response);
+    }
     const name = path === "/" ? "index.html" : path.slice(1);
     try {
       const body = readFileSync(join(DIST, name));

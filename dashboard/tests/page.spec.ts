@@ -101,7 +101,7 @@ test("the filter leaves what fits, with the keyboard alone", async ({ page }) =>
   await page.keyboard.press("/");
   await page.keyboard.type("reports metabase");
   await expect(page.locator("[data-pool]")).toHaveCount(1);
-  await expect(page.locator("#pools .heading p")).toHaveText("1 of 4");
+  await expect(page.locator("#pools .heading p")).toHaveText(/^1 of 4;/);
   await expect(page.getByText("No holder fits the filter.")).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.locator("[data-pool]")).toHaveCount(4);
@@ -165,7 +165,7 @@ test("who holds the locks is named, whoever that is", async ({ page }) => {
     ],
   }));
   const waiters = page.getByTestId("waiters").getByRole("listitem");
-  await expect(waiters).toHaveText(["shop/web storefront, client 4072.3 s", "shop/web, client 3911.2 s"]);
+  await expect(waiters).toHaveText([/^shop\/web storefront, client 407 Details2.3 s$/, /^shop\/web, client 391 Details1.2 s$/]);
   const blockers = page.getByTestId("blockers").getByRole("listitem");
   await expect(blockers).toHaveCount(4);
   await expect(blockers.nth(0)).toContainText("shop/web importer, client 91");
@@ -203,6 +203,7 @@ test("with keys it asks for a token and keeps it in the tab", async ({ page }) =
   feed.show(calm);
   await page.goto(feed.url);
   await expect(page.getByRole("heading", { name: "A token is needed" })).toBeVisible();
+  await expect(page.getByText("pgweir token /etc/pgweir.toml")).toBeVisible();
   await page.getByLabel("Token").fill("bad");
   await page.keyboard.press("Enter");
   await expect(page.getByText("That token was not accepted.")).toBeVisible();
@@ -260,6 +261,53 @@ for (const scheme of ["light", "dark"] as const) {
   }
 }
 
+test("one switch says of which time all figures are", async ({ page }) => {
+  let window: "1min" | "start" = "1min";
+  await open(page, () => ({ ...busy(), window, timesSeconds: 58 }));
+  await expect(page.getByText("per second, last 58 s")).toBeVisible();
+  await expect(page.getByText("time waited, last 58 s")).toBeVisible();
+  window = "start";
+  await page.getByLabel("Figures of").selectOption("Since the start");
+  await expect(page.getByText("per second, since the start")).toBeVisible();
+  await expect(page.getByText("4; rates, times and refusals: since the start")).toBeVisible();
+  expect(feed.windows).toEqual(["1min", "start"]);
+  await expect(page.getByTestId("state")).toHaveText("Ready");
+  expect(complaints).toEqual([]);
+});
+
+test("details show more of a pool, a client and a statement", async ({ page }) => {
+  await open(page);
+  await page.getByRole("button", { name: "Details of shop/web", exact: true }).click();
+  const pool = page.getByRole("dialog", { name: "Pool shop/web" });
+  await expect(pool.getByText("8, the first for 2.3 s")).toBeVisible();
+  await expect(pool.getByRole("table", { name: "Holders of the pool" })).toContainText("importer");
+  await expect(pool.locator("canvas")).toHaveCount(2);
+  const accessible = await new AxeBuilder({ page }).include("dialog[open]").analyze();
+  expect(accessible.violations).toEqual([]);
+  await page.screenshot({ path: join(IMAGES, "details-pool.png") });
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+
+  await page.getByRole("table", { name: "Statements" }).getByRole("button", { name: /^Details of statement/ }).first().click();
+  const statement = page.getByRole("dialog", { name: /^Statement / });
+  await expect(statement.getByRole("heading", { name: "Callers" })).toBeVisible();
+  await page.screenshot({ path: join(IMAGES, "details-statement.png") });
+  await statement.getByRole("button", { name: "Close" }).click();
+
+  await page.getByRole("table", { name: "Clients that hold a server" }).getByRole("button", { name: /^Details of client/ }).first().click();
+  const client = page.getByRole("dialog", { name: /^Client / });
+  await expect(client.getByText("Last statement")).toBeVisible();
+  await expect(client.getByRole("list").getByRole("listitem").first()).toBeVisible();
+  await page.screenshot({ path: join(IMAGES, "details-client.png") });
+  await page.keyboard.press("Escape");
+  expect(complaints).toEqual([]);
+});
+
+test("where nobody has come yet it says how to connect", async ({ page }) => {
+  await open(page, () => ({ ...calm(), pools: [], headline: headline("No client has come yet, so there is no pool.") }));
+  await expect(page.getByTestId("connect")).toHaveText("psql -h 127.0.0.1 -p 6432 -U web shop");
+});
+
 test("a good day, for the manual", async ({ page }) => {
   await page.setViewportSize({ width: 1280, height: 900 });
   const at = new Date();
@@ -283,7 +331,7 @@ test("every control can be reached with the keyboard and is seen to be", async (
     expect(outline, name).not.toBe("none");
     reached.push(name ?? "");
   }
-  expect(reached.slice(0, 5)).toEqual(["a Skip to the pools", "input filter", "button Hold", "select AutoLightDark", "button Help and keys"]);
+  expect(reached.slice(0, 5)).toEqual(["a Skip to the pools", "input filter", "select Last 5 sLast minuteL", "button Hold", "select AutoLightDark"]);
   await page.keyboard.press("?");
   await expect(page.getByRole("dialog", { name: "How to read this page" })).toBeVisible();
   await page.keyboard.press("Escape");

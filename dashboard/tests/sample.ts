@@ -14,6 +14,7 @@ export function pool(changes: Partial<LivePool>): LivePool {
     limit: 20,
     reserveLimit: 0,
     loginFailure: null,
+    cause: null,
     clients: 312,
     active: 9,
     idle: 6,
@@ -83,6 +84,9 @@ export function busy(at: number = Date.now()): Live {
     ready: true,
     draining: false,
     paused: false,
+    suspended: false,
+    pausedDatabases: [],
+    disabledDatabases: [],
     clients: 471,
     clientsLimit: 1_000,
     alarms: [
@@ -97,7 +101,17 @@ export function busy(at: number = Date.now()): Live {
     columns: COLUMNS,
     workers: [{ busy: 0.38, clients: 301 }, { busy: 0.21, clients: 170 }],
     errors: [{ sqlstate: "57P03", count: 12 }, { sqlstate: "28P01", count: 3 }],
+    window: "1min",
     timesSeconds: 60,
+    connect: "psql -h 127.0.0.1 -p 6432 -U web shop",
+    sum: {
+      transactionsPerSecond: 1_634,
+      queriesPerSecond: 3_900,
+      refused: 4,
+      errors: 12,
+      waitMs: times(0, 2_100),
+      queryMs: times(0.9, 556),
+    },
     pools: [
       pool({
         active: 20, idle: 0, waiting: 8, oldestWaitMs: 2_340, queuedMs: 42_000, trouble: "warning", refused: 4,

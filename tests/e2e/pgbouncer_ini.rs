@@ -103,7 +103,7 @@ fn a_client_that_waits_is_told() {
     waiter.send(Batch::new().query("select 7").bytes());
     let told = waiter.until(backend::NOTICE_RESPONSE);
     let notice = told.messages.last().unwrap();
-    assert!(notice.text().contains("waits in the queue"), "{told:?}");
+    assert!(notice.text().contains("client being queued"), "{told:?}");
     assert_eq!(notice.field(b'S'), "NOTICE");
     holder.query("commit").success();
     let answer = waiter.until_ready().success();
@@ -155,6 +155,116 @@ fn simple_queries_and_long_messages_may_be_refused() {
     let refused = client.until_end();
     assert_eq!(refused.error().sqlstate(), "54000");
     assert!(refused.error().text().contains("max_packet_size"));
+}
+
+/// A database with one user has one pool for all clients, and has its servers before anybody comes.
+#[test]
+fn a_database_with_one_user_has_one_pool() {
+    let (role, other) = (shared().role(), shared().role());
+    let (second, secret) = (other.name.clone(), other.direct().password);
+    let pooler = Pooler::start_with_ini(|folder, port| {
+        let listed = users(&role) + &users(&other);
+        std::fs::write(folder.join("userlist.txt"), listed).unwrap();
+        std::fs::write(folder.join("userlist.ini"), "; nothing\n").unwrap();
+        let own = format!("user={} pool_size=2 min_pool_size=1", role.name);
+        let global = "pool_mode = transaction\nadmin_users = console";
+        ini(&role, folder, port, global, &own)
+    });
+    let mut direct = Client::log_in(&role.direct());
+    let mut servers = || {
+        let text = "select count(*) from pg_stat_activity where usename = current_user \
+                    and pid <> pg_backend_pid() and application_name not like 'pgweir%'";
+        direct.value(text).parse::<u32>().unwrap()
+    };
+    eventually("the pool has a server", || (servers() == 1).then_some(()));
+    let target = role.through(&pooler);
+    let of_other = target.clone().user(&second).password(&secret);
+    let mut clients: Vec<Client> = [&target, &of_other, &target, &of_other]
+        .into_iter()
+        .map(Client::log_in)
+        .collect();
+    for client in &mut clients[..2] {
+        client.query("begin").success();
+        assert_eq!(client.value("select current_user"), role.name);
+    }
+    for client in &mut clients[2..] {
+        client.send(Batch::new().query("select 1").bytes());
+    }
+    assert_eq!(servers(), 2, "pool_size is for all of them");
+    for client in &mut clients[..2] {
+        client.query("commit").success();
+    }
+    for client in &mut clients[2..] {
+        client.until_ready().success();
+    }
+    // Each is known by its own name, and its settings are its own.
+    clients[1].query("set work_mem = '3MB'").success();
+    for client in [0, 2, 3] {
+        assert_ne!(clients[client].value("show work_mem"), "3MB");
+    }
+}
+
+/// PgBouncer's section has limits of users; who may log in stands in `auth_file`.
+#[test]
+fn limits_of_a_user_let_nobody_in() {
+    let role = shared().role();
+    let pooler = Pooler::start_with_ini(|folder, port| {
+        std::fs::write(folder.join("userlist.txt"), "\"somebody\" \"\"\n").unwrap();
+        std::fs::write(folder.join("userlist.ini"), "; nothing\n").unwrap();
+        ini(&role, folder, port, "", "").replace("auth_type = md5", "auth_type = trust")
+    });
+    let refused = Client::try_log_in(&role.through(&pooler), &[]).unwrap_err();
+    let error = refused.error();
+    assert_eq!(error.sqlstate(), "28000");
+    assert!(
+        error.text().contains("\"trust\" authentication failed"),
+        "{error:?}"
+    );
+}
+
+/// Sessions of the console count as clients of their users, but for administrators'.
+#[test]
+fn sessions_of_the_console_count_as_clients() {
+    let (role, other) = (shared().role(), shared().role());
+    let (second, secret) = (other.name.clone(), other.direct().password);
+    let pooler = Pooler::start_with_ini(|folder, port| {
+        let listed = users(&role) + &users(&other);
+        std::fs::write(folder.join("userlist.txt"), listed).unwrap();
+        std::fs::write(folder.join("userlist.ini"), "; nothing\n").unwrap();
+        let global = format!(
+            "admin_users = {}\nstats_users = {second}\nmax_user_client_connections = 1",
+            role.name
+        );
+        ini(&role, folder, port, &global, "")
+    });
+    let console = role.through(&pooler).database("pgbouncer");
+    let mut admins: Vec<Client> = (0..3).map(|_| Client::log_in(&console)).collect();
+    let looking = console.clone().user(&second).password(&secret);
+    let _first = Client::log_in(&looking);
+    let refused = Client::try_log_in(&looking, &[]).unwrap_err();
+    let text = refused.error().text();
+    assert!(text.contains("max_user_client_connections"), "{text}");
+    let shown = admins[0].query(&format!("SHOW USERS WHERE name = '{second}'"));
+    let row = shown.success().rows().remove(0);
+    let text = |at: usize| row[at].clone();
+    assert_eq!(
+        (text(1), text(6), text(7)),
+        (String::new(), "1".to_owned(), "1".to_owned())
+    );
+}
+
+/// Small buffers make an answer slow, and no slower than that: a server that was promised a larger window waits a fifth
+/// of a second for each piece.
+#[test]
+fn small_socket_buffers_stall_nothing() {
+    let role = shared().role();
+    let pooler = start(&role, "tcp_socket_buffer = 4096", "");
+    let mut client = Client::log_in(&role.through(&pooler));
+    let begun = std::time::Instant::now();
+    let text = client.value("select repeat('x', 2000000)");
+    assert_eq!(text.len(), 2_000_000);
+    // At 8 KiB in a fifth of a second it were 48 s.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
 }
 
 #[test]

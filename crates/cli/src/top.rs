@@ -26,6 +26,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::error::ErrorKind;
 use pgweir_telemetry::Live;
+use pgweir_telemetry::window::Window;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::sync::mpsc;
@@ -45,7 +46,8 @@ use view::{After, View};
 /// --token-file or the variable PGWEIR_TOKEN; where it has none, it answers on its own machine only.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Keys: Tab and 1 to 7 choose a table, s its order, / filters, h holds the picture, ? lists the rest.
+Keys: Tab and 1 to 7 choose a table, s its order, w the time that figures are of, / filters, h holds the
+picture, ? lists the rest.
 In the table of holders j and k choose a client, c cancels what it does and e ends it, after a
 question; that needs the token of an administrator (pgweir token --admin).
 
@@ -73,6 +75,9 @@ pub(crate) struct Options {
     /// Show only what has all these words in it
     #[arg(long, value_name = "WORDS", default_value = "")]
     filter: String,
+    /// What counts, rates and times are of: 5s, 1min, 15min, or start
+    #[arg(long, value_name = "WINDOW", default_value = "1min", value_parser = parse_window)]
+    window: Window,
     /// Print one picture as plain text and end
     #[arg(long)]
     once: bool,
@@ -106,13 +111,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         .enable_all()
         .build()?;
     if options.json {
-        let text = runtime.block_on(pooler.text())?;
+        let text = runtime.block_on(pooler.text(options.window))?;
         output::print(&format!("{}\n", text.trim_end()))?;
         return Ok(Exit::Done);
     }
-    let mut view = View::new(options.view, &options.filter);
+    let mut view = View::new(options.view, &options.filter, options.window);
     if options.once {
-        let live = runtime.block_on(pooler.live())?;
+        let live = runtime.block_on(pooler.live(options.window))?;
         view.came(Ok(live));
         output::print(&picture::plain(&view, width()))?;
         return Ok(Exit::Done);
@@ -123,16 +128,24 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     }
     let (sender, inbox) = sync_channel(MESSAGES_MAX);
     let interval = Duration::from_secs_f64(options.interval);
+    let window = options.window;
     let asker = sender.clone();
-    let (acts, to_do) = mpsc::unbounded_channel();
+    let (wishes, to_do) = mpsc::unbounded_channel();
     thread::Builder::new()
         .name("ask".to_owned())
-        .spawn(move || ask(&runtime, &pooler, interval, to_do, &asker))?;
+        .spawn(move || ask(&runtime, &pooler, (interval, window), to_do, &asker))?;
     let terminal = Terminal::take().context("cannot draw on this terminal")?;
     thread::Builder::new()
         .name("keys".to_owned())
         .spawn(move || read_keys(&sender))?;
-    terminal.show(view, &inbox, &acts)
+    terminal.show(view, &inbox, &wishes)
+}
+
+/// What the asker is to do besides looking.
+enum Wish {
+    Act(Act),
+    /// Figures of another time.
+    Over(Window),
 }
 
 /// Messages under way. The asker waits when the picture is behind; keys are few.
@@ -156,6 +169,11 @@ fn width() -> u16 {
     columns.unwrap_or(WIDTH).clamp(40, 400)
 }
 
+fn parse_window(text: &str) -> Result<Window, String> {
+    let words = Window::ALL.map(Window::word).join(", ");
+    Window::of(text).ok_or_else(|| format!("must be one of {words}"))
+}
+
 fn parse_interval(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.2..=60.0).contains(&seconds) => Ok(seconds),
@@ -167,8 +185,8 @@ fn parse_interval(text: &str) -> Result<f64, String> {
 fn ask(
     runtime: &tokio::runtime::Runtime,
     pooler: &Pooler,
-    interval: Duration,
-    mut acts: mpsc::UnboundedReceiver<Act>,
+    (interval, mut window): (Duration, Window),
+    mut wishes: mpsc::UnboundedReceiver<Wish>,
     to: &SyncSender<Message>,
 ) {
     runtime.block_on(async {
@@ -183,16 +201,22 @@ fn ask(
         loop {
             let work = async {
                 tokio::select! {
-                    Some(act) = acts.recv() => {
+                    Some(wish) = wishes.recv() => {
                         // What it has changed is looked at at once.
                         next = Instant::now();
-                        Message::Acted(match pooler.act(&act).await {
-                            Ok(()) => act.done(),
-                            Err(error) => format!("Not done: {error}"),
-                        })
+                        match wish {
+                            Wish::Act(act) => Message::Acted(match pooler.act(&act).await {
+                                Ok(()) => act.done(),
+                                Err(error) => format!("Not done: {error}"),
+                            }),
+                            Wish::Over(other) => {
+                                window = other;
+                                Message::Resized
+                            }
+                        }
                     }
                     () = tokio::time::sleep_until(next) => {
-                        let came = pooler.live().await;
+                        let came = pooler.live(window).await;
                         next = Instant::now() + interval;
                         Message::Came(Box::new(came))
                     }
@@ -245,7 +269,7 @@ impl Terminal {
         mut self,
         mut view: View,
         inbox: &Receiver<Message>,
-        acts: &mpsc::UnboundedSender<Act>,
+        wishes: &mpsc::UnboundedSender<Wish>,
     ) -> anyhow::Result<Exit> {
         let colours = output::stdout_has_colours();
         loop {
@@ -261,7 +285,8 @@ impl Terminal {
                 Ok(Message::Key(key)) => match view.press(key) {
                     After::GoOn => {}
                     // The asker ends only with a message that ends this too.
-                    After::Do(act) => drop(acts.send(act)),
+                    After::Do(act) => drop(wishes.send(Wish::Act(act))),
+                    After::Over(window) => drop(wishes.send(Wish::Over(window))),
                     After::Quit => return Ok(Exit::Done),
                     After::Interrupt => return Ok(Exit::Interrupted),
                 },

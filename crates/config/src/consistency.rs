@@ -228,8 +228,12 @@ impl Checker<'_> {
                 other => other,
             },
         });
-        if let Some(message) = messages.filter_map(Result::err).next() {
-            self.at(&chain, &host, message);
+        match messages.filter_map(Result::err).next() {
+            Some(message) if message == LOOP => {
+                self.unserved(host.problem(chain.key("host"), message));
+            }
+            Some(message) => self.at(&chain, &host, message),
+            None => {}
         }
     }
 
@@ -366,7 +370,7 @@ impl Checker<'_> {
         }
         if !chain.get::<String>("auth_query").contains("$1") && !query.broken {
             let message = "must have $1, which is the user that is looked up".to_owned();
-            self.at(chain, &query, message);
+            self.unserved(query.problem(chain.key("auth_query"), message));
         }
         let is_known = |name: &str| {
             let mut names = databases.iter().map(|database| database.name);

@@ -178,6 +178,9 @@ pub struct Config {
     pub max_user_connections: Option<NonZeroU32>,
     /// Clients logged in at once as a user whose section does not say (`max_user_client_connections`).
     pub max_user_client_connections: Option<NonZeroU32>,
+    /// Clients logged in at once to a database whose section does not say, and sessions of the console
+    /// (`max_db_client_connections`).
+    pub max_db_client_connections: Option<NonZeroU32>,
     /// Time a client has from its first byte to the end of its login (`client_login_timeout`).
     pub client_login_timeout: Option<Duration>,
     /// Time a graceful shutdown waits for transactions before it closes what is left.
@@ -244,6 +247,7 @@ impl Config {
         User {
             name: name.to_owned(),
             secret: None,
+            is_known: true,
             password_source: None,
             pool_size: None,
             reserve_pool_size: None,
@@ -284,6 +288,9 @@ pub struct User {
     pub name: String,
     /// Absent when the user is listed without one: only `trust` lets it in.
     pub secret: Option<Secret>,
+    /// Whether it is known to be there. PgBouncer's `[users]` has limits of users that only its `auth_file` or
+    /// PostgreSQL makes ones.
+    pub is_known: bool,
     /// Where its password for server logins is fetched: the file that `secret` was read from, or a
     /// command.
     pub password_source: Option<PasswordSource>,

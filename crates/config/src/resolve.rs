@@ -17,7 +17,7 @@ use super::listing::{self, Shown};
 use super::lookup::{self, Place, Places};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held, Password};
-use super::raw::Raw;
+use super::raw::{Dialect, Raw};
 use super::service::Service;
 use super::settings::Scope;
 use super::{
@@ -84,7 +84,7 @@ pub(super) fn resolve_into(
             name,
             level,
             password,
-            value: Arc::new(user((name, level, password), &global)),
+            value: Arc::new(user((name, level, password), &global, raw.dialect)),
         })
         .collect();
     let mut warnings = raw.warnings.clone();
@@ -166,6 +166,7 @@ pub(super) fn resolve_into(
         max_client_conn: globals.get("max_client_conn"),
         max_user_connections: globals.get("max_user_connections"),
         max_user_client_connections: globals.get("max_user_client_connections"),
+        max_db_client_connections: globals.get("max_db_client_connections"),
         client_login_timeout: globals.get("client_login_timeout"),
         shutdown_timeout: globals.get("shutdown_timeout"),
         suspend_timeout: globals.get("suspend_timeout"),
@@ -245,12 +246,16 @@ fn names(globals: &Chain<'_>, setting: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn user((name, level, password): (&str, &Level, &Held), global: &Level) -> User {
+fn user((name, level, password): (&str, &Level, &Held), global: &Level, dialect: Dialect) -> User {
     let chain = Chain::new(&[level, global]);
     let own = |setting| level.gives(setting);
     User {
         name: name.to_owned(),
         secret: password.secret(),
+        is_known: match dialect {
+            Dialect::Pgweir => true,
+            Dialect::PgBouncer => !matches!(password.password, Password::NotGiven),
+        },
         password_source: password.source.clone(),
         pool_size: own("pool_size").then(|| {
             let size: Option<NonZeroU32> = chain.get("pool_size");

@@ -31,7 +31,12 @@ pub(crate) struct Counted {
     pub(crate) server_parses: u64,
     /// Bind messages.
     pub(crate) binds: u64,
+    /// Clients that logged in.
+    pub(crate) logins: u64,
 }
+
+/// How many figures there are.
+pub(crate) const FIGURES: usize = 12;
 
 impl Counted {
     /// What a pool did.
@@ -46,13 +51,14 @@ impl Counted {
             query_time: totals.query_times.sum_us(),
             wait_time: totals.wait_times.sum_us(),
             client_parses: totals.parses,
-            server_parses: totals.parses,
+            server_parses: totals.server_parses(),
             binds: totals.binds,
+            logins: totals.client_logins,
         }
     }
 
     /// Its figures, in the order of the tables.
-    pub(crate) fn figures(self) -> [u64; 11] {
+    pub(crate) fn figures(self) -> [u64; FIGURES] {
         [
             self.assignments,
             self.transactions,
@@ -65,6 +71,7 @@ impl Counted {
             self.client_parses,
             self.server_parses,
             self.binds,
+            self.logins,
         ]
     }
 
@@ -80,6 +87,7 @@ impl Counted {
         self.client_parses += other.client_parses;
         self.server_parses += other.server_parses;
         self.binds += other.binds;
+        self.logins += other.logins;
     }
 }
 
@@ -109,7 +117,7 @@ impl Averages {
 
     /// What a database did per second in the last whole period; times are those of one transaction, query and
     /// wait.
-    pub(crate) fn of(&self, database: &str) -> [u64; 11] {
+    pub(crate) fn of(&self, database: &str) -> [u64; FIGURES] {
         let of = |look: &Look| look.counted.get(database).copied().unwrap_or_default();
         averages(
             of(&self.latest),
@@ -119,7 +127,7 @@ impl Averages {
     }
 
     /// That of all databases together.
-    pub(crate) fn of_all(&self) -> [u64; 11] {
+    pub(crate) fn of_all(&self) -> [u64; FIGURES] {
         let of = |look: &Look| {
             let mut sum = Counted::default();
             look.counted.values().for_each(|one| sum.add(*one));
@@ -133,10 +141,10 @@ impl Averages {
     }
 }
 
-fn averages(latest: Counted, before: Counted, time: Duration) -> [u64; 11] {
+fn averages(latest: Counted, before: Counted, time: Duration) -> [u64; FIGURES] {
     let (latest, before) = (latest.figures(), before.figures());
     // A database that was forgotten and came back counts from the beginning.
-    let grown: [u64; 11] = std::array::from_fn(|at| latest[at].saturating_sub(before[at]));
+    let grown: [u64; FIGURES] = std::array::from_fn(|at| latest[at].saturating_sub(before[at]));
     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let per_second = |many: u64| {
         let product = u128::from(many) * 1_000_000;
@@ -156,6 +164,7 @@ fn averages(latest: Counted, before: Counted, time: Duration) -> [u64; 11] {
         client_parses,
         server_parses,
         binds,
+        logins,
     ] = grown;
     [
         per_second(assignments),
@@ -170,6 +179,7 @@ fn averages(latest: Counted, before: Counted, time: Duration) -> [u64; 11] {
         per_second(client_parses),
         per_second(server_parses),
         per_second(binds),
+        per_second(logins),
     ]
 }
 

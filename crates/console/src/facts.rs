@@ -82,6 +82,8 @@ pub struct Console {
     pub port: u16,
     /// Sessions that are open.
     pub sessions: u32,
+    /// So many may be, apart from administrators'; `None` is no bound but the pooler's own.
+    pub sessions_max: Option<u32>,
     /// Commands that were done.
     pub commands: u64,
     /// Clients that log in.

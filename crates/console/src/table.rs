@@ -355,6 +355,7 @@ const STATS: &[Column] = &[
     numeric("total_client_parse_count"),
     numeric("total_server_parse_count"),
     numeric("total_bind_count"),
+    numeric("total_client_login_count"),
     numeric("avg_server_assignment_count"),
     numeric("avg_xact_count"),
     numeric("avg_query_count"),
@@ -366,6 +367,7 @@ const STATS: &[Column] = &[
     numeric("avg_client_parse_count"),
     numeric("avg_server_parse_count"),
     numeric("avg_bind_count"),
+    numeric("avg_client_login_count"),
 ];
 const STATS_TOTALS: &[Column] = &[
     text("database"),
@@ -380,6 +382,7 @@ const STATS_TOTALS: &[Column] = &[
     numeric("client_parse_count"),
     numeric("server_parse_count"),
     numeric("bind_count"),
+    numeric("client_login_count"),
 ];
 const STATS_AVERAGES: &[Column] = &[
     text("database"),
@@ -394,6 +397,7 @@ const STATS_AVERAGES: &[Column] = &[
     numeric("avg_client_parse_count"),
     numeric("avg_server_parse_count"),
     numeric("avg_bind_count"),
+    numeric("avg_client_login_count"),
 ];
 const TOTALS: &[Column] = &[text("name"), numeric("value")];
 const MEM: &[Column] = &[

@@ -1,6 +1,7 @@
 //! The live document, kept up to date and handed to whoever watches.
 //!
-//! One look per second serves all streams: the document is rendered once and its bytes are shared.
+//! One look per second serves all streams: the document is rendered once for each window that somebody
+//! looks at, and its bytes are shared.
 //! A stream that does not keep up misses documents and never holds more than two.
 
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
 use pgweir_telemetry::findings::Findings;
+use pgweir_telemetry::window::Window;
 use pgweir_telemetry::{Recorder, Snapshot};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -44,6 +46,7 @@ struct Watcher {
     outbox: mpsc::Sender<Bytes>,
     /// Since the start of the process.
     ends: Duration,
+    window: Window,
 }
 
 impl Feed {
@@ -65,15 +68,15 @@ impl Feed {
     }
 
     /// The document as of now.
-    pub(super) fn document(&self) -> String {
+    pub(super) fn document(&self, window: Window) -> String {
         let snapshot = self.pooler.snapshot();
         let findings = self.pooler.findings();
-        self.with_audience(|audience| audience.render(&snapshot, findings))
+        self.with_audience(|audience| audience.render(&snapshot, findings, window))
     }
 
     /// Begins a stream of server-sent events, the first of which is there at once; `None` if there
     /// are too many.
-    pub(super) fn subscribe(&self) -> Option<mpsc::Receiver<Bytes>> {
+    pub(super) fn subscribe(&self, window: Window) -> Option<mpsc::Receiver<Bytes>> {
         let snapshot = self.pooler.snapshot();
         let findings = self.pooler.findings();
         self.with_audience(|audience| {
@@ -84,10 +87,14 @@ impl Feed {
                 return None;
             }
             let (outbox, inbox) = mpsc::channel(PENDING_MAX);
-            let first = event(&audience.render(&snapshot, findings));
+            let first = event(&audience.render(&snapshot, findings, window));
             outbox.try_send(first).expect("a new channel has room");
             let ends = snapshot.uptime + STREAM_LIFE;
-            audience.watchers.push(Watcher { outbox, ends });
+            audience.watchers.push(Watcher {
+                outbox,
+                ends,
+                window,
+            });
             Some(inbox)
         })
     }
@@ -116,15 +123,23 @@ impl Audience {
         if self.watchers.is_empty() {
             return;
         }
-        let event = event(&self.render(snapshot, findings()));
-        for stream in &self.watchers {
-            // A full one has two to read already; a closed one is gone at the next look.
-            let _ = stream.outbox.try_send(event.clone());
+        let findings = findings();
+        for window in Window::ALL {
+            let watchers = self.watchers.iter();
+            let mut watchers = watchers.filter(|stream| stream.window == window).peekable();
+            if watchers.peek().is_none() {
+                continue;
+            }
+            let event = event(&self.render(snapshot, findings.clone(), window));
+            for stream in watchers {
+                // A full one has two to read already; a closed one is gone at the next look.
+                let _ = stream.outbox.try_send(event.clone());
+            }
         }
     }
 
-    fn render(&self, snapshot: &Snapshot, findings: Findings) -> String {
-        let document = self.recorder.document(snapshot, findings);
+    fn render(&self, snapshot: &Snapshot, findings: Findings, window: Window) -> String {
+        let document = self.recorder.document(snapshot, findings, window);
         serde_json::to_string(&document).expect("our own types have text as keys")
     }
 }
@@ -140,6 +155,8 @@ mod tests {
 
     use pgweir_telemetry::findings::Findings;
 
+    use pgweir_telemetry::window::Window;
+
     use super::{Feed, PENDING_MAX, STREAM_LIFE, STREAMS_MAX};
     use crate::tests::FakePooler;
 
@@ -150,7 +167,7 @@ mod tests {
     #[test]
     fn a_stream_begins_with_a_document_and_has_one_per_look() {
         let feed = feed();
-        let mut stream = feed.subscribe().unwrap();
+        let mut stream = feed.subscribe(Window::Minute).unwrap();
         feed.look();
         for _ in 0..2 {
             let event = String::from_utf8(stream.try_recv().unwrap().to_vec()).unwrap();
@@ -165,7 +182,7 @@ mod tests {
     #[test]
     fn who_does_not_read_misses_documents_and_holds_two() {
         let feed = feed();
-        let mut stream = feed.subscribe().unwrap();
+        let mut stream = feed.subscribe(Window::Minute).unwrap();
         for _ in 0..10 {
             feed.look();
         }
@@ -178,17 +195,19 @@ mod tests {
     #[test]
     fn there_is_a_bound_on_streams_and_room_when_one_has_gone() {
         let feed = feed();
-        let mut streams: Vec<_> = (0..STREAMS_MAX).filter_map(|_| feed.subscribe()).collect();
+        let mut streams: Vec<_> = (0..STREAMS_MAX)
+            .filter_map(|_| feed.subscribe(Window::Minute))
+            .collect();
         assert_eq!(streams.len(), STREAMS_MAX);
-        assert!(feed.subscribe().is_none());
+        assert!(feed.subscribe(Window::Minute).is_none());
         streams.pop();
-        assert!(feed.subscribe().is_some());
+        assert!(feed.subscribe(Window::Minute).is_some());
     }
 
     #[test]
     fn a_stream_ends_after_its_life() {
         let feed = feed();
-        let mut stream = feed.subscribe().unwrap();
+        let mut stream = feed.subscribe(Window::Minute).unwrap();
         let mut snapshot = feed.pooler.snapshot();
         snapshot.uptime += STREAM_LIFE - Duration::from_secs(1);
         feed.with_audience(|audience| audience.look(&snapshot, Findings::default));
@@ -203,7 +222,7 @@ mod tests {
     fn what_an_administrator_did_is_an_event() {
         let feed = feed();
         feed.note("client 7 was ended by eve".to_owned());
-        let json: serde_json::Value = serde_json::from_str(&feed.document()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&feed.document(Window::Minute)).unwrap();
         assert_eq!(json["events"][0]["text"], "client 7 was ended by eve");
         assert_eq!(json["events"][0]["severity"], "info");
     }

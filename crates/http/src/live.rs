@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use hyper::body::{Bytes, Frame};
+use pgweir_telemetry::window::Window;
 use tokio::sync::mpsc;
 
 use crate::answers::{JSON, problem, respond};
@@ -24,23 +25,29 @@ use crate::feed::{STREAM_LIFE, STREAMS_MAX};
 use crate::view::{View, bearer};
 
 /// Answers with the document.
-pub(super) async fn document(State(view): State<View>, headers: HeaderMap) -> Response<Body> {
-    if let Err(refusal) = admit(&view, &headers) {
-        return refusal;
+pub(super) async fn document(
+    State(view): State<View>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match admitted(&view, &headers, query.as_deref()) {
+        Ok(window) => respond(StatusCode::OK, JSON, view.feed.document(window)),
+        Err(refusal) => refusal,
     }
-    respond(StatusCode::OK, JSON, view.feed.document())
 }
 
 /// Answers with a stream of documents, one per second, as server-sent events.
 pub(super) async fn stream(
     State(view): State<View>,
     life: Option<Extension<Life>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Err(refusal) = admit(&view, &headers) {
-        return refusal;
-    }
-    let Some(inbox) = view.feed.subscribe() else {
+    let window = match admitted(&view, &headers, query.as_deref()) {
+        Ok(window) => window,
+        Err(refusal) => return refusal,
+    };
+    let Some(inbox) = view.feed.subscribe(window) else {
         let text = format!("{STREAMS_MAX} streams are open already; close one, or poll /live");
         let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &text);
         let seconds = HeaderValue::from_static("10");
@@ -57,6 +64,29 @@ pub(super) async fn stream(
     let no = HeaderValue::from_static("no");
     response.headers_mut().insert(unbuffered, no);
     response
+}
+
+/// Of which time the figures are to be (`?window=5s`), if this request may see the document.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once"
+)]
+fn admitted(
+    view: &View,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Window, Response<Body>> {
+    admit(view, headers)?;
+    let pairs = query.unwrap_or_default().split('&');
+    let mut given = pairs.filter_map(|pair| pair.strip_prefix("window="));
+    let Some(word) = given.next() else {
+        return Ok(Window::default());
+    };
+    Window::of(word).ok_or_else(|| {
+        let words = Window::ALL.map(Window::word).join(", ");
+        let text = format!("window must be one of {words}");
+        problem(StatusCode::BAD_REQUEST, &text)
+    })
 }
 
 /// Whether this request may see the document.

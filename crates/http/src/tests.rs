@@ -46,6 +46,7 @@ impl FakePooler {
         }];
         snapshot.databases = vec![DatabaseSnapshot {
             name: "app".to_owned(),
+            load_balance: None,
             dbname: "app".to_owned(),
             host: "127.0.0.1".to_owned(),
             port: "5432".to_owned(),

@@ -135,8 +135,13 @@ impl Observer {
     /// The messages in `bytes` were sent, which belong to `trip`.
     pub(crate) fn sent(&mut self, now: Time, trip: Trip, bytes: &[u8], repeats: &mut Repeats) {
         self.work.received_bytes += bytes.len() as u64;
-        if let Trip::Begins { in_transaction } = trip
-            && let Some(statement) = self.trace.opening()
+        let Trip::Begins { in_transaction } = trip else {
+            return;
+        };
+        if self.trace.parting() {
+            repeats.part(now, in_transaction);
+        }
+        if let Some(statement) = self.trace.opening()
             && let Some(times) = repeats.note(now, statement, in_transaction)
         {
             self.trace.repeated(statement, times, bytes);

@@ -573,7 +573,7 @@ impl Pool {
 
     /// Servers that stay open although nobody uses them.
     fn kept_open(&self) -> usize {
-        if self.clients == 0 {
+        if self.clients == 0 && !self.bounds.keeps_min_unused {
             return 0;
         }
         self.bounds.size_min as usize

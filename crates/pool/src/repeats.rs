@@ -4,7 +4,8 @@
 //! An object-relational mapper that loads a list and then, row by row, what belongs to each of its
 //! rows does that. What counts is the round trip: a driver that sends many executions at once does
 //! what it should. Transactions are told apart, for those of different users of an application
-//! follow each other on a connection of its pool and may well be alike.
+//! follow each other on a connection of its pool and may well be alike. So may requests without a
+//! transaction: there only a statement counts that follows upon itself, with nothing between.
 
 use std::time::Duration;
 
@@ -35,12 +36,9 @@ impl Repeats {
     /// before it. How often it was repeated by now, at the tenth time, the hundredth and so on.
     pub fn note(&mut self, now: Time, statement: Fingerprint, in_transaction: bool) -> Option<u32> {
         let is_late = !in_transaction && now - self.since > WINDOW;
-        if is_late || in_transaction != self.in_transaction {
-            *self = Self {
-                since: now,
-                in_transaction,
-                ..Self::default()
-            };
+        let is_another = !in_transaction && self.counts[0].0 != statement;
+        if is_late || is_another || in_transaction != self.in_transaction {
+            self.begin(now, in_transaction);
         }
         let known = self
             .counts
@@ -54,6 +52,23 @@ impl Repeats {
         *count = count.saturating_add(1);
         let is_power_of_ten = 10_u32.pow(count.ilog10()) == *count;
         (*count >= REPEATS_MIN && is_power_of_ten).then_some(*count)
+    }
+
+    /// Notes a round trip that reads and writes no rows, such as BEGIN or COMMIT; `in_transaction` as for
+    /// [`Self::note`]. What was counted on the other side of a transaction's end is over; a DEALLOCATE after
+    /// each statement, as PDO sends it, ends nothing.
+    pub fn part(&mut self, now: Time, in_transaction: bool) {
+        if in_transaction != self.in_transaction {
+            self.begin(now, in_transaction);
+        }
+    }
+
+    fn begin(&mut self, now: Time, in_transaction: bool) {
+        *self = Self {
+            since: now,
+            in_transaction,
+            ..Self::default()
+        };
     }
 
     fn least(&self) -> usize {
@@ -72,6 +87,11 @@ mod tests {
     use pgweir_sql::fingerprint::Fingerprint;
     use std::time::Duration;
 
+    /// Statements without rows, which are no part of any loop.
+    const BEGIN: u64 = 1_001;
+    const COMMIT: u64 = 1_002;
+    const DEALLOCATE: u64 = 1_003;
+
     /// Round trips as (statement, pause before it in ms, in a transaction), and what is found.
     fn found(trips: impl IntoIterator<Item = (u64, u64, bool)>) -> Vec<(u64, u32)> {
         let mut repeats = Repeats::default();
@@ -79,6 +99,10 @@ mod tests {
         let mut found = Vec::new();
         for (statement, pause, in_transaction) in trips {
             now = now + Duration::from_millis(pause);
+            if [BEGIN, COMMIT, DEALLOCATE].contains(&statement) {
+                repeats.part(now, in_transaction);
+                continue;
+            }
             let times = repeats.note(now, Fingerprint(statement), in_transaction);
             found.extend(times.map(|times| (statement, times)));
         }
@@ -105,7 +129,7 @@ mod tests {
 
     #[test]
     fn transactions_that_follow_each_other_are_no_loop() {
-        let (begin, read, write, commit) = (1, 2, 3, 4);
+        let (begin, read, write, commit) = (BEGIN, 2, 3, COMMIT);
         let transaction = [
             (begin, 1, false),
             (read, 1, true),
@@ -114,12 +138,28 @@ mod tests {
         ];
         assert_eq!(found((0..1_000).flat_map(|_| transaction)), []);
         // Nor where the driver sends BEGIN with the first statement.
+        let joined = [(read, 0, false), (write, 0, true), (commit, 0, true)];
+        assert_eq!(found((0..1_000).flat_map(|_| joined)), []);
+        // Nor one statement in each, as pgbench has it.
+        let single = [(begin, 0, false), (read, 0, true), (commit, 0, true)];
+        assert_eq!(found((0..1_000).flat_map(|_| single)), []);
         let joined = [(read, 0, false), (commit, 0, true)];
         assert_eq!(found((0..1_000).flat_map(|_| joined)), []);
         // A loop in the hundredth is one.
         let alike = (0..99).flat_map(|_| transaction);
         let last = std::iter::once((begin, 1, false)).chain((0..10).map(|_| (read, 1, true)));
         assert_eq!(found(alike.chain(last)), [(read, 10)]);
+    }
+
+    #[test]
+    fn requests_of_several_statements_that_follow_each_other_are_no_loop() {
+        let request = [(1, 0, false), (2, 0, false), (3, 0, false)];
+        assert_eq!(found((0..1_000).flat_map(|_| request)), []);
+        // A list, and then a statement for each of its rows.
+        let rows = std::iter::once((1, 0, false)).chain((0..20).map(|_| (2, 1, false)));
+        assert_eq!(found((0..3).flat_map(|_| rows.clone())), [(2, 10); 3]);
+        let rows = (0..20).flat_map(|_| [(2, 1, false), (DEALLOCATE, 0, false)]);
+        assert_eq!(found(rows), [(2, 10)]);
     }
 
     #[test]

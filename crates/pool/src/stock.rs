@@ -333,11 +333,14 @@ impl<S: Stream> Stock<S> {
         server.upstream.given(&self.suspects, is_wanted);
         let readers = Readers::of(self.totals.sequence_reads, self.totals.transactions);
         server.upstream.sequences.given(grant.client, readers);
+        let idle = now - grant.idle_since;
+        // One that was opened for this client has just answered.
+        let is_fresh = grant.is_new && idle.is_zero();
         Granted {
             client: grant.client,
             server,
             place: grant.place,
-            check: now - grant.idle_since >= self.check_delay,
+            check: idle >= self.check_delay && !is_fresh,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Trace {
     pub found: FindingCounts,
     /// The first statement of the round trip that can be repeated in vain.
     opening: Option<Fingerprint>,
+    /// The round trip has executed something that neither reads nor writes rows.
+    parting: bool,
     /// How long the client had waited, until the first statement of the lease has ended.
     waited: Duration,
     bound: BoundStatement,
@@ -97,6 +99,12 @@ impl Trace {
     /// A round trip begins.
     pub(crate) fn begin(&mut self) {
         self.opening = None;
+        self.parting = false;
+    }
+
+    /// Whether the round trip parts what is before it from what follows: a BEGIN, a COMMIT.
+    pub(crate) fn parting(&mut self) -> bool {
+        std::mem::take(&mut self.parting)
     }
 
     /// The statement that the round trip began with which may be one of many.
@@ -162,7 +170,9 @@ impl Trace {
 
     fn executed(&mut self, statement: Fingerprint) -> Fingerprint {
         self.last = statement;
-        if self.opening.is_none() && self.texts.may_be_one_of_many(statement) {
+        let is_one = self.texts.may_be_one_of_many(statement);
+        self.parting |= !is_one && statement != Fingerprint::NONE;
+        if self.opening.is_none() && is_one {
             self.opening = Some(statement);
         }
         statement

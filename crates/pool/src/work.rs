@@ -162,6 +162,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Parse messages that servers were sent: those of clients that they did not know, and the pooler's own.
+    pub fn server_parses(&self) -> u64 {
+        (self.parses + self.put_in_front).saturating_sub(self.known)
+    }
+
     /// Counts the work of a server, which has none left to be counted afterwards.
     pub fn take(&mut self, work: &mut Work) {
         let Work {

@@ -242,16 +242,19 @@ impl Authentication {
     ) -> Result<(Option<Arc<User>>, bool), ClientError> {
         let (database, name) = (&*claim.startup.database, &*claim.startup.user);
         let listed = config.users.get(name).cloned();
-        let is_enough = |user: &Arc<User>| user.secret.is_some() || !method.needs_secret();
+        let is_enough =
+            |user: &Arc<User>| user.secret.is_some() || (!method.needs_secret() && user.is_known);
         let source = source(config, claim).filter(|_| !listed.as_ref().is_some_and(is_enough));
         let Some(source) = source else {
-            return Ok((listed, false));
+            return Ok((listed.filter(|user| user.is_known), false));
         };
         let lookups = &self.lookups;
         let found = lookups.find(config, (source, database), name, stranger);
         let secret = match found.await? {
             Found::User(secret) => secret,
-            Found::Nobody | Found::Member => return Ok((listed, false)),
+            Found::Nobody | Found::Member => {
+                return Ok((listed.filter(|user| user.is_known), false));
+            }
         };
         if let Some(secret) = secret.as_ref().filter(|_| method.needs_secret()) {
             self.verifiers.learn(config, method, secret);

@@ -108,10 +108,37 @@ struct Entry {
     client: Option<ClientId>,
     /// The number of its server's process, if it was told that.
     process: Option<u32>,
+    database: Arc<str>,
+    user: Arc<str>,
     pool: PoolId,
 }
 
+/// Whether one more client of a database and a user may come in: each with its name, how many it may have, and how many it
+/// has.
+///
+/// # Errors
+/// There are as many as may be.
+pub(crate) fn check_limits(
+    (database, database_max, of_database): (&str, Option<NonZeroU32>, u32),
+    (user, user_max, of_user): (&str, Option<NonZeroU32>, u32),
+) -> Result<(), ClientError> {
+    if let Some(max) = database_max.filter(|max| of_database >= max.get()) {
+        let whose = format!("for database \"{database}\"");
+        return Err(full("max_db_client_connections", max.get(), &whose));
+    }
+    if let Some(max) = user_max.filter(|max| of_user >= max.get()) {
+        let whose = format!("for user \"{user}\"");
+        return Err(full("max_user_client_connections", max.get(), &whose));
+    }
+    Ok(())
+}
+
 impl Clients {
+    /// How many there are of each user.
+    pub(crate) fn by_user(&self) -> &HashMap<Arc<str>, u32> {
+        &self.by_user
+    }
+
     /// Lets a client in, or says which limit is reached.
     ///
     /// # Errors
@@ -130,18 +157,13 @@ impl Clients {
         if self.total + self.ungreeted >= shares.clients_max() {
             return Err(no_files(shares));
         }
-        if let Some(max) = database.1.max_db_client_connections
-            && count(&self.by_database, database.0) >= max.get()
-        {
-            let whose = format!("for database \"{}\"", database.0);
-            return Err(full("max_db_client_connections", max.get(), &whose));
-        }
-        if let Some(max) = user.1
-            && count(&self.by_user, user.0) >= max.get()
-        {
-            let whose = format!("for user \"{}\"", user.0);
-            return Err(full("max_user_client_connections", max.get(), &whose));
-        }
+        let of_database = count(&self.by_database, database.0);
+        let database_max = database.1.max_db_client_connections;
+        let of_user = count(&self.by_user, user.0);
+        check_limits(
+            (database.0, database_max, of_database),
+            (user.0, user.1, of_user),
+        )?;
         self.total += 1;
         *self.by_database.entry(database.0.clone()).or_default() += 1;
         *self.by_user.entry(user.0.clone()).or_default() += 1;
@@ -149,6 +171,8 @@ impl Clients {
             secret: key.secret,
             client: None,
             process: None,
+            database: database.0.clone(),
+            user: user.0.clone(),
             pool,
         };
         let earlier = self.by_pid.insert(key.pid, entry);
@@ -206,13 +230,13 @@ impl Clients {
     }
 
     /// The client is gone.
-    pub(crate) fn leave(&mut self, database: &str, user: &str, pid: u32) {
-        assert!(self.total > 0, "a client that leaves has come");
-        self.total -= 1;
-        decrement(&mut self.by_database, database);
-        decrement(&mut self.by_user, user);
+    pub(crate) fn leave(&mut self, pid: u32) {
         let entry = self.by_pid.remove(&pid);
-        if let Some(process) = entry.and_then(|entry| entry.process) {
+        let entry = entry.expect("a client that leaves has come");
+        self.total -= 1;
+        decrement(&mut self.by_database, &entry.database);
+        decrement(&mut self.by_user, &entry.user);
+        if let Some(process) = entry.process {
             let told = self.by_process.get_mut(&process);
             let told = told.expect("entered when it was told");
             told.retain(|other| *other != pid);
@@ -372,11 +396,11 @@ mod tests {
         ] {
             assert_eq!(find(&clients, pid, secret), found, "{pid} {secret:?}");
         }
-        clients.leave("app", "bob", 7);
+        clients.leave(7);
         assert_eq!(find(&clients, 50, short(1)), None);
         assert_eq!(find(&clients, 50, long), Some(9));
-        clients.leave("app", "bob", 9);
-        clients.leave("app", "bob", 8);
+        clients.leave(9);
+        clients.leave(8);
         assert!(clients.by_process.is_empty());
     }
 

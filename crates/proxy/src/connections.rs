@@ -79,7 +79,7 @@ pub(crate) fn list(client: &mut Client, wanted: Wanted, now: Moment, out: &mut V
     let socket = &client.session.client;
     out.push(Connection {
         side: Side::Client,
-        user: pool.user.clone(),
+        user: client.account.user.clone(),
         database: pool.database.clone(),
         replication: replicates(&pool),
         state: match (waits_since, link) {

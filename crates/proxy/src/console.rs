@@ -131,10 +131,15 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let registry = behind.registry;
     let tls = stream.connection().map(tls::words).unwrap_or_default();
-    let outcome = match registry
-        .consoles
-        .enter(&entry.startup, entry.role, (address, tls))
-    {
+    let (startup, role) = (&entry.startup, entry.role);
+    let open = || registry.consoles.open().into_iter();
+    let sessions = |of: Option<&str>| {
+        let counted = open().filter(|(_, session)| of.is_none_or(|user| session.user == user));
+        u32::try_from(counted.count()).expect("a few")
+    };
+    let may_enter = registry.console_in(&startup.user, role, &sessions);
+    let entered = may_enter.and_then(|()| registry.consoles.enter(startup, role, (address, tls)));
+    let outcome = match entered {
         Ok(visit) => serve(&mut stream, entry, (behind, &visit)).await,
         Err(error) => Err(End::Told(error)),
     };

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use pgweir_config::{ChannelBinding, ServerAddress, ServerTls, Tcp, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::socket::{self, Plain};
 use crate::tls::certificate;
@@ -115,7 +115,8 @@ impl Way<'_> {
     pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), DialError> {
         match self.server {
             ServerAddress::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
+                let stream = self
+                    .tcp(host, *port)
                     .await
                     .map_err(DialError::Unreachable)?;
                 socket::tune((&stream).into(), self.tcp)?;
@@ -143,6 +144,26 @@ impl Way<'_> {
                 ))
             }
         }
+    }
+
+    /// Connects to the first address of `host` that lets it.
+    async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let mut refused = None;
+        for address in tokio::net::lookup_host((host, port)).await? {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            socket::size((&socket).into(), self.tcp)?;
+            match socket.connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            let message = format!("{host} has no address");
+            io::Error::new(io::ErrorKind::NotFound, message)
+        }))
     }
 
     async fn unix(path: &Path) -> io::Result<Duplex> {

@@ -333,7 +333,7 @@ fn hand_over<S>(
             return;
         }
     };
-    let (pool, key) = admission.hand_over();
+    let (pool, user, key) = admission.hand_over();
     let settings = pool.settings();
     let mut relay = Relay::new(settings.mode, parameters);
     relay.told = Some(key.pid);
@@ -348,6 +348,7 @@ fn hand_over<S>(
         pool: PoolRef(pool),
         account: Account {
             pid: key.pid,
+            user,
             address,
             since: registry.clock.now(),
             leak_since: None,

@@ -1,7 +1,7 @@
 //! Logging a client in: from its first byte to the ReadyForQuery that hands it to a worker.
 //!
 //! Before it has proven who it is, a peer makes us hold one packet, at most [`PACKET_MAX`] bytes
-//! of it, and gets no answer that tells whether a user or database exists.
+//! of it or [`PROOF_MAX`] of a password, and gets no answer that tells whether a user or database exists.
 
 mod hello;
 
@@ -60,26 +60,31 @@ pub(crate) struct LoggedIn {
     pub(crate) rest: Vec<u8>,
 }
 
+/// Longest message with a password or a token, a little above what PostgreSQL takes (`PG_MAX_AUTH_TOKEN_LENGTH`, 65,535
+/// bytes), as PgBouncer does.
+const PROOF_MAX: usize = 64 * 1024 + 8;
+
 /// A client that was let in. It counts against the limits until it is dropped, which a login does
 /// that fails or takes too long, or until a worker answers for it.
 pub(crate) struct Admission {
     registry: Arc<Registry>,
     pub(crate) pool: Arc<PoolHandle>,
+    pub(crate) user: Arc<str>,
     pub(crate) key: CancelKey,
     handed_over: bool,
 }
 
 impl Admission {
-    /// Counts a client in that speaks protocol 3.`minor`, under its number if no other has that.
+    /// Counts a client of this user in that speaks protocol 3.`minor`, under its number if no other has that.
     ///
     /// # Errors
     /// A limit on clients is reached.
     fn new(
         registry: &Arc<Registry>,
         pool: Arc<PoolHandle>,
-        (minor, number): (u16, u32),
+        (user, minor, number): (Arc<str>, u16, u32),
     ) -> Result<Self, ClientError> {
-        let key = registry.client_in(&pool, (minor, number))?;
+        let key = registry.client_in(&pool, &user, (minor, number))?;
         registry.tell(&pool, |stock, now| {
             stock.totals.client_logins += 1;
             stock.core.client_in(now);
@@ -87,15 +92,16 @@ impl Admission {
         Ok(Self {
             registry: registry.clone(),
             pool,
+            user,
             key,
             handed_over: false,
         })
     }
 
     /// From here on a worker counts the client out.
-    pub(crate) fn hand_over(mut self) -> (Arc<PoolHandle>, CancelKey) {
+    pub(crate) fn hand_over(mut self) -> (Arc<PoolHandle>, Arc<str>, CancelKey) {
         self.handed_over = true;
-        (self.pool.clone(), self.key)
+        (self.pool.clone(), self.user.clone(), self.key)
     }
 }
 
@@ -104,7 +110,7 @@ impl Drop for Admission {
         if !self.handed_over {
             self.registry
                 .tell(&self.pool, |stock, now| stock.core.client_out(now));
-            self.registry.client_out(&self.pool, self.key.pid);
+            self.registry.client_out(self.key.pid);
         }
     }
 }
@@ -195,6 +201,7 @@ impl Door {
             database: database.map(|database| &**database),
             is_console,
         };
+        let mut inbound = inbound.with_bound(PROOF_MAX);
         let peer = (&mut *stream, &mut inbound);
         let proving = self
             .authentication
@@ -216,13 +223,16 @@ impl Door {
         let pool = self
             .registry
             .pool(database.clone(), &startup.database, &proven.user.name)?;
-        let has_brought = self.learn(&pool, proven.passed, proven.found);
+        // What another user has proven opens no server of this one.
+        let is_its_own = *pool.user == proven.user.name;
+        let has_brought = is_its_own && self.learn(&pool, proven.passed, proven.found);
         let replication = startup_parameters(&config, &startup);
         let is_replication = replication.is_some();
         let pool = match replication {
             Some(parameters) => self.registry.pool_for_replication(&pool, parameters)?,
             None => pool,
         };
+        let user: Arc<str> = proven.user.name.as_str().into();
         let welcome = self.welcome(&pool, stranger).await?;
         if has_brought && pool.is_without_keys() {
             // PostgreSQL has just refused what the client has proven here.
@@ -231,7 +241,7 @@ impl Door {
         if self.registry.draining.load(Ordering::Acquire) {
             return Err(texts::shutting_down().into());
         }
-        let admission = Admission::new(&self.registry, pool, (minor, caller.number))?;
+        let admission = Admission::new(&self.registry, pool, (user, minor, caller.number))?;
         // From here on the limits on clients count it.
         stranger.leave();
         let (parameters, is_known) = if is_replication {

@@ -37,7 +37,7 @@ pub(crate) fn look(registry: &Registry, client: &mut Client, pinned: Pinned, now
     let owner = Owner::of(registry, client, pinned);
     warn!(
         database = &*client.pool.database,
-        user = &*client.pool.user,
+        user = &*client.account.user,
         client = client.account.pid,
         address = owner.address,
         application_name = owner.application,
@@ -60,7 +60,7 @@ pub(crate) fn ends(registry: &Registry, client: &Client, now: Time) {
     let owner = Owner::of(registry, client, pinned);
     warn!(
         database = &*client.pool.database,
-        user = &*client.pool.user,
+        user = &*client.account.user,
         client = client.account.pid,
         address = owner.address,
         application_name = owner.application,

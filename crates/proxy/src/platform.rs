@@ -35,6 +35,8 @@ pub(crate) type Client = pgweir_pool::driver::Client<Sockets>;
 pub(crate) struct Account {
     /// Its number for cancel requests.
     pub(crate) pid: u32,
+    /// Who it is, which may be another than the user of its pool.
+    pub(crate) user: Arc<str>,
     /// `None` over a unix socket.
     pub(crate) address: Option<SocketAddr>,
     /// When it logged in.

@@ -206,7 +206,7 @@ impl PoolHandle {
         workers: usize,
     ) -> Self {
         assert_eq!(pool_of(first), id, "its servers tell their pool");
-        let config = bounds(&settings.config);
+        let config = bounds((&settings.config, &settings.database));
         let stock = Stock::new(config, settings.policy.check_delay, workers, first);
         Self {
             id,
@@ -500,10 +500,12 @@ impl Settings {
     }
 }
 
-pub(crate) fn bounds(config: &PoolConfig) -> pool::Bounds {
+/// The bounds of a pool. Whoever comes, a database that has one user has one pool, which can be made ready for them.
+pub(crate) fn bounds((config, database): (&PoolConfig, &Database)) -> pool::Bounds {
     pool::Bounds {
         size_max: config.pool_size.map_or(u32::MAX, std::num::NonZeroU32::get),
         size_min: config.min_pool_size,
+        keeps_min_unused: database.forced_user.is_some(),
         reserve_max: config.reserve_pool_size,
         reserve_after: config.reserve_pool_timeout,
         waiters_max: config

@@ -185,6 +185,7 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
     registry.vault.clear();
     registry.probes.reconfigured();
     registry.lookups.clear();
+    registry.make_ready();
     registry.run_errand(|outbox, now| {
         for (group, limit) in user_limits(&config) {
             registry.lock_budget().set_limit(group, limit);
@@ -211,7 +212,7 @@ fn take_over(registry: &Registry, config: Arc<Config>) {
                 None => Settings::new(database.clone(), &pool.user),
             };
             let policy = settings.policy.clone();
-            let core = bounds(&settings.config);
+            let core = bounds((&settings.config, &settings.database));
             let retire = pool.reconfigure(settings);
             if retire {
                 let (database, user) = (&pool.database, &pool.user);

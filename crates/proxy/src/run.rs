@@ -300,6 +300,7 @@ impl Control {
             }
             self.doors.spawn(listen::accept(listener, door.clone()));
         }
+        self.registry.make_ready();
         self.warm_known_pools();
         info!(
             "process up: pgweir {}, tls: rustls",

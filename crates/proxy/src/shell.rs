@@ -163,7 +163,7 @@ impl Shell for Registry {
 
     fn left(&self, client: &Client, end: &End) {
         self.note_end(client, end);
-        self.client_out(&client.pool, client.account.pid);
+        self.client_out(client.account.pid);
     }
 
     fn farewell(&self, client: &Client, why: Farewell) -> LastWords {
@@ -254,7 +254,7 @@ impl Registry {
         if self.config().log.pooler_errors {
             warn!(
                 database = &*client.pool.database,
-                user = &*client.pool.user,
+                user = &*client.account.user,
                 client = client.account.pid,
                 peer = place(client.account.address),
                 %sqlstate,
@@ -289,7 +289,7 @@ impl Registry {
             let age = self.clock.now().since(client.account.since);
             info!(
                 database = &*client.pool.database,
-                user = &*client.pool.user,
+                user = &*client.account.user,
                 client = client.account.pid,
                 peer = place(client.account.address),
                 reason = ?end,

@@ -224,6 +224,7 @@ fn blocker(blocker: Blocker) -> LiveBlocker {
 mod tests {
     use pgweir_http::Pooler;
     use pgweir_telemetry::Recorder;
+    use pgweir_telemetry::window::Window;
 
     use super::{Shown, options};
     use crate::world::world;
@@ -250,7 +251,8 @@ mod tests {
     #[test]
     fn a_pooler_that_has_done_nothing_has_a_document() {
         let shown = Shown::new(world("").registry);
-        let live = Recorder::default().document(&shown.snapshot(), shown.findings());
+        let live =
+            Recorder::default().document(&shown.snapshot(), shown.findings(), Window::default());
         assert!(live.ready);
         assert_eq!(live.pools[0].stats.name(), "app/bob");
         assert_eq!(live.holders, Some(Vec::new()));

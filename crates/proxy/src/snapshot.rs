@@ -36,6 +36,7 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     let stopped = registry.halts().everything();
     snapshot.paused = stopped == Some(Stop::Pause);
     snapshot.suspended = stopped == Some(Stop::Suspend);
+    snapshot.connect = connect(&config);
     snapshot.clients = registry.clients_count();
     snapshot.clients_max = config.max_client_conn;
     snapshot.user_servers_max = config.max_user_connections.map(|max| max.get());
@@ -82,7 +83,14 @@ pub(crate) fn take(registry: &Registry, extent: Extent) -> Snapshot {
     snapshot.databases = shown.collect();
     drop(halts);
     if extent == Extent::Whole {
-        let used = |name: &str| users.get(name).copied().unwrap_or_default();
+        let mut clients = registry.clients_by_user();
+        for (_, session) in registry.consoles.open() {
+            *clients.entry(session.user.as_str().into()).or_default() += 1;
+        }
+        let used = |name: &str| Used {
+            clients: clients.get(name).copied().unwrap_or(0),
+            servers: users.get(name).map_or(0, |used| used.servers),
+        };
         let listed = config.users.values();
         snapshot.user_list = listed.map(|one| user(one, used(&one.name))).collect();
     }
@@ -161,6 +169,24 @@ fn pool(handle: &PoolHandle, now: Time) -> PoolSnapshot {
     }
 }
 
+/// A command that connects to the first database as the first user who may log in.
+fn connect(config: &Config) -> Option<String> {
+    let listen = &config.listen;
+    let address = listen.addresses.first();
+    let host = match (address, &listen.unix_socket_dir) {
+        (Some(address), _) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        (Some(address), _) => address.to_string(),
+        (None, Some(folder)) => folder.display().to_string(),
+        (None, None) => return None,
+    };
+    let database = config.databases.keys().next();
+    let database = database.map_or("DATABASE", String::as_str);
+    let user = config.users.keys().next();
+    let user = user.map_or("USER", String::as_str);
+    let port = listen.port;
+    Some(format!("psql -h {host} -p {port} -U {user} {database}"))
+}
+
 /// Clients and servers of several pools.
 #[derive(Debug, Clone, Copy, Default)]
 struct Used {
@@ -197,6 +223,10 @@ fn database(database: &Database, used: Used) -> DatabaseSnapshot {
     let dbname = database.dbname.as_ref().unwrap_or(&database.name);
     DatabaseSnapshot {
         name: database.name.clone(),
+        load_balance: (!database.other_servers.is_empty()).then(|| match database.balances_hosts {
+            true => "round-robin",
+            false => "disable",
+        }),
         dbname: dbname.clone(),
         host,
         port,

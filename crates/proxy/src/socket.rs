@@ -206,6 +206,15 @@ pub(crate) fn tune(socket: SockRef<'_>, tcp: &Tcp) -> io::Result<()> {
     if let Some(timeout) = tcp.user_timeout {
         socket.set_tcp_user_timeout(Some(timeout))?;
     }
+    size(socket, tcp)
+}
+
+/// Applies the size of the buffers. A socket must have it before it is connected: the other side that has been
+/// promised a larger window waits a fifth of a second for each piece of an answer, until its timer tries a smaller one.
+///
+/// # Errors
+/// The system refuses it.
+pub(crate) fn size(socket: SockRef<'_>, tcp: &Tcp) -> io::Result<()> {
     if let Some(size) = tcp.socket_buffer {
         socket.set_recv_buffer_size(size as usize)?;
         socket.set_send_buffer_size(size as usize)?;

@@ -295,7 +295,7 @@ pub(crate) fn way_out(pin: Pin) -> &'static str {
 pub(crate) fn wait_notice() -> Vec<u8> {
     let words = ClientError::new(
         SqlState::SUCCESSFUL_COMPLETION,
-        "no server connection is free; the query waits in the queue of its pool",
+        "No server connection available in postgres backend, client being queued",
     );
     notice(&words)
 }

@@ -55,6 +55,7 @@ fn place() -> Place {
     let bounds = Bounds {
         size_max: 1,
         size_min: 0,
+        keeps_min_unused: false,
         reserve_max: 0,
         reserve_after: Duration::MAX,
         waiters_max: 1,

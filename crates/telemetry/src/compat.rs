@@ -236,8 +236,8 @@ fn stats(snapshot: &Snapshot, out: &mut Exposition) {
         ),
         (
             "pgbouncer_stats_totals_server_parses",
-            "The same: each is passed on.",
-            |totals| totals.parses.into(),
+            "Parse messages that servers were sent.",
+            |totals| totals.server_parses().into(),
         ),
         (
             "pgbouncer_stats_totals_binds",

@@ -1,6 +1,7 @@
 //! What was found out about statements, holders, waits and locks, beyond what a snapshot has.
 
 use pgweir_pool::waits::Cause;
+use pgweir_pool::work::Totals;
 
 use crate::live::{
     LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowQuery, TopStatement, WaitCause,
@@ -45,27 +46,25 @@ pub(crate) fn explain(
     }
 }
 
-/// The causes there are or were, that with the most waiters and then the most time first. `blame`
+/// The causes there are, or were as `counts` has them, that with the most waiters and then the most time first. `blame`
 /// names who holds the locks that most wait for.
 pub(crate) fn waits(
     pools: &[PoolSnapshot],
     of: impl Fn(&PoolSnapshot) -> Option<Cause>,
+    counts: &Totals,
     blame: Option<String>,
 ) -> Vec<WaitCause> {
     let mut blame = blame;
     let mut causes: Vec<WaitCause> = Cause::ALL
         .into_iter()
         .map(|cause| {
-            let waited = pools.iter().map(|pool| pool.totals.waits[cause as usize]);
+            let waited = counts.waits[cause as usize];
             let waiting = pools.iter().filter(|pool| of(pool) == Some(cause));
-            let (total, us) = waited.fold((0, 0), |(total, us), waited| {
-                (total + waited.count, us + waited.us)
-            });
             WaitCause {
                 cause: cause.name().to_owned(),
                 waiting: waiting.map(|pool| pool.counts.waiting).sum(),
-                total,
-                total_ms: us as f64 / 1e3,
+                total: waited.count,
+                total_ms: waited.us as f64 / 1e3,
                 who: (cause == Cause::Locks).then(|| blame.take()).flatten(),
                 hint: Some(remedy(cause).to_owned()),
             }

@@ -2,7 +2,8 @@
 //!
 //! A look is taken once per second, whether anybody watches or not. Two things are
 //! kept: a **point** per five seconds for the last quarter of an hour, of all pools together, and
-//! a **mark** per point for the last minute, of each pool, to tell rates and recent times from.
+//! **marks** of each pool, to tell what happened in a window: one per point for the last minute, one per
+//! minute for the last quarter of an hour.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::live::HistoryColumns;
 use crate::millis;
 use crate::pools::{PoolSnapshot, Times};
 use crate::snapshot::Snapshot;
+use crate::window::Window;
 
 /// Time between points.
 const POINT: Duration = Duration::from_secs(5);
@@ -25,8 +27,15 @@ const POINTS_MAX: usize = 180;
 /// that have worked since the mark before: 7 MiB if all of 201 are busy, next to nothing if few are.
 const MARKS_MAX: usize = 12;
 
+/// Marks kept that are older: as many minutes as the longest window. With those of the last minute, 17 MiB at
+/// the most.
+const MINUTES_MAX: usize = 15;
+
+/// Between those.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// A rate over less time says more of the moment than of the pool.
-const RATE_SPAN_MIN: Duration = Duration::from_secs(2);
+const SPAN_MIN: Duration = Duration::from_secs(2);
 
 /// The last quarter of an hour.
 #[derive(Debug, Default)]
@@ -34,6 +43,8 @@ pub(crate) struct History {
     points: VecDeque<Point>,
     /// The oldest first. Never empty after the first look.
     marks: VecDeque<Mark>,
+    /// Those that were dropped of `marks`, one per minute; the oldest first.
+    minutes: VecDeque<Mark>,
     /// The most clients that waited at once since the last point.
     waiting_max: u32,
     /// The most servers that clients held at once since the last point.
@@ -64,13 +75,52 @@ struct Mark {
 /// Database and user.
 type PoolName = (Arc<str>, Arc<str>);
 
-/// What a pool did lately.
+/// What a pool, or all of them, did in a window.
 #[derive(Debug)]
 pub(crate) struct Recent {
     pub(crate) transactions_per_second: f64,
     pub(crate) queries_per_second: f64,
+    /// Counts alone are of use: transactions, queries, errors, refusals, bytes and waits.
+    pub(crate) counts: Totals,
     /// Of waits, transactions and queries.
     pub(crate) times: [Times; 3],
+}
+
+impl Recent {
+    fn of(now: &Totals, before: &Totals, span: Duration) -> Self {
+        Self {
+            transactions_per_second: per_second(now.transactions, before.transactions, span),
+            queries_per_second: per_second(now.queries, before.queries, span),
+            counts: counts(now, before),
+            times: [
+                (&now.wait_times, &before.wait_times),
+                (&now.transaction_times, &before.transaction_times),
+                (&now.query_times, &before.query_times),
+            ]
+            .map(|(now, before)| Times::of(&now.since(before).unwrap_or_default())),
+        }
+    }
+}
+
+/// What was counted after `before`; of another pool of that name, which began to count anew, nothing.
+fn counts(now: &Totals, before: &Totals) -> Totals {
+    let mut counts = Totals::default();
+    macro_rules! count {
+        ($($field:ident),+) => {
+            $(counts.$field = now.$field.saturating_sub(before.$field);)+
+        };
+    }
+    count!(transactions, queries, errors, received_bytes, sent_bytes);
+    count!(
+        refusals_queue_full,
+        refusals_timeout,
+        refusals_login_failing
+    );
+    for (at, waited) in counts.waits.iter_mut().enumerate() {
+        waited.count = now.waits[at].count.saturating_sub(before.waits[at].count);
+        waited.us = now.waits[at].us.saturating_sub(before.waits[at].us);
+    }
+    counts
 }
 
 impl History {
@@ -95,39 +145,46 @@ impl History {
         self.mark(snapshot, sum.totals);
     }
 
-    /// What a pool of this snapshot did lately: rates over the last seconds, times over the last
-    /// minute.
-    pub(crate) fn recent(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> Recent {
+    /// What a pool of this snapshot did in a window.
+    pub(crate) fn recent(
+        &self,
+        snapshot: &Snapshot,
+        pool: &PoolSnapshot,
+        window: Window,
+    ) -> Recent {
         let name = (pool.database.clone(), pool.user.clone());
-        let settled = |mark: &&Mark| snapshot.uptime.saturating_sub(mark.at) >= RATE_SPAN_MIN;
-        let rated = self.marks.iter().rev().find(settled);
-        let since = rated.map_or(Duration::ZERO, |mark| mark.at);
-        let span = snapshot.uptime.saturating_sub(since);
-        let before = rated.and_then(|mark| mark.pools.get(&name));
-        let rate = |count: fn(&Totals) -> u64| {
-            let count_before = before.map_or(0, |totals| count(totals));
-            per_second(count(&pool.totals), count_before, span)
-        };
-        let oldest = self.marks.front().and_then(|mark| mark.pools.get(&name));
+        let mark = self.mark_of(snapshot, window);
+        let before = mark.and_then(|mark| mark.pools.get(&name));
         let nothing = Totals::default();
-        let oldest = oldest.map_or(&nothing, Arc::as_ref);
-        let now = &pool.totals;
-        Recent {
-            transactions_per_second: rate(|totals| totals.transactions),
-            queries_per_second: rate(|totals| totals.queries),
-            times: [
-                (&now.wait_times, &oldest.wait_times),
-                (&now.transaction_times, &oldest.transaction_times),
-                (&now.query_times, &oldest.query_times),
-            ]
-            .map(|(now, oldest)| Times::of(&now.since(oldest).unwrap_or_default())),
-        }
+        let before = before.map_or(&nothing, Arc::as_ref);
+        Recent::of(&pool.totals, before, self.span(snapshot, window))
     }
 
-    /// How long the minute of [`Self::recent`] is at this moment.
-    pub(crate) fn times_span(&self, snapshot: &Snapshot) -> Duration {
-        let oldest = self.marks.front().map_or(Duration::ZERO, |mark| mark.at);
-        snapshot.uptime.saturating_sub(oldest)
+    /// What all pools of this snapshot did in a window.
+    pub(crate) fn sum(&self, snapshot: &Snapshot, window: Window) -> Recent {
+        let mark = self.mark_of(snapshot, window);
+        let nothing = Totals::default();
+        let before = mark.map_or(&nothing, |mark| &mark.sum);
+        let now = snapshot.sum().totals;
+        Recent::of(&now, before, self.span(snapshot, window))
+    }
+
+    /// How long a window is at this moment.
+    pub(crate) fn span(&self, snapshot: &Snapshot, window: Window) -> Duration {
+        let mark = self.mark_of(snapshot, window);
+        let since = mark.map_or(Duration::ZERO, |mark| mark.at);
+        snapshot.uptime.saturating_sub(since)
+    }
+
+    /// The mark at which a window begins: the one whose age is closest to its length. `None` is the start.
+    fn mark_of(&self, snapshot: &Snapshot, window: Window) -> Option<&Mark> {
+        let wanted = window.span()?;
+        let age = |mark: &&Mark| snapshot.uptime.saturating_sub(mark.at);
+        let marks = self.minutes.iter().chain(&self.marks);
+        let settled = marks.filter(|mark| age(mark) >= SPAN_MIN);
+        let closest = settled.min_by_key(|mark| age(mark).abs_diff(wanted));
+        // Right after the start, the start itself is closer.
+        closest.filter(|mark| age(mark).abs_diff(wanted) <= snapshot.uptime.abs_diff(wanted))
     }
 
     /// The points as of a snapshot.
@@ -183,7 +240,14 @@ impl History {
         };
         self.marks.push_back(mark);
         if self.marks.len() > MARKS_MAX {
-            self.marks.pop_front();
+            let old = self.marks.pop_front().expect("there is one");
+            let last = self.minutes.back().map(|last| last.at);
+            if last.is_none_or(|last| old.at.saturating_sub(last) >= MINUTE) {
+                self.minutes.push_back(old);
+            }
+            if self.minutes.len() > MINUTES_MAX {
+                self.minutes.pop_front();
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod services;
 pub mod snapshot;
 pub mod terms;
 pub mod timestamp;
+pub mod window;
 pub mod words;
 
 use std::time::Duration;

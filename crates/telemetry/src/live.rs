@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 pub use crate::pools::{PoolColumn, PoolStats, Times};
 pub use crate::terms::{FigureUnit, LiveMode, Severity};
+pub use crate::window::Window;
 pub use findings::{
     BlockerKind, HolderState, LiveBlocker, LiveHolder, LiveWaiter, NPlusOne, SlowLevel, SlowQuery,
     TopStatement, WaitCause,
@@ -43,6 +44,8 @@ pub struct Live {
     pub paused_databases: Vec<String>,
     /// Databases that let nobody in.
     pub disabled_databases: Vec<String>,
+    /// A command that connects through it, without a password; null where nothing listens.
+    pub connect: Option<String>,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.
@@ -57,15 +60,19 @@ pub struct Live {
     pub workers: Vec<LiveWorker>,
     /// Errors of the pooler since the start.
     pub errors: Vec<ErrorCount>,
-    /// What the times of the pools are of: about the last minute.
+    /// What counts, rates and times of the pools, their sum, and `waits` are of.
+    pub window: Window,
+    /// How long that is at this moment.
     pub times_seconds: u64,
+    /// All pools together.
+    pub sum: LiveSum,
     /// Which figures of a pool to list.
     pub columns: Vec<PoolColumn>,
     /// At most 201.
     pub pools: Vec<LivePool>,
-    /// The last quarter of an hour.
+    /// The last quarter of an hour, whatever the window.
     pub history: HistoryColumns,
-    /// Those that took the most time together; texts without literals.
+    /// Those that took the most time together since the start; texts without literals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statements: Option<Vec<TopStatement>>,
     /// Slow statements, the latest first.
@@ -115,8 +122,25 @@ pub struct ErrorCount {
     pub count: u64,
 }
 
-/// A pool. Counts are those since the start, times those of the last minute, rates those of the last
-/// seconds.
+/// All pools together, in the window.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveSum {
+    /// On average.
+    pub transactions_per_second: f64,
+    /// On average.
+    pub queries_per_second: f64,
+    /// Clients that did not get a server.
+    pub refused: u64,
+    /// Errors of PostgreSQL that clients were sent.
+    pub errors: u64,
+    /// Waits of clients for the server they got.
+    pub wait_ms: Times,
+    /// From sending to the answer.
+    pub query_ms: Times,
+}
+
+/// A pool. Counts, rates and times are those of the window; clients and servers are those of this moment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LivePool {
@@ -131,9 +155,9 @@ pub struct LivePool {
     pub queued_ms: Option<f64>,
     /// Why its clients wait, as in `waits`, weighed over the last seconds; null while nobody does.
     pub cause: Option<String>,
-    /// Over the last seconds.
+    /// On average over the window.
     pub transactions_per_second: f64,
-    /// Over the last seconds.
+    /// On average over the window.
     pub queries_per_second: f64,
     /// Why the last login to PostgreSQL failed, if it did.
     pub login_failure: Option<String>,

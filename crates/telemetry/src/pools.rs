@@ -123,9 +123,13 @@ impl PoolSnapshot {
 
     /// Clients that did not get a server, for whichever reason.
     pub(crate) fn refused(&self) -> u64 {
-        let totals = &self.totals;
-        totals.refusals_queue_full + totals.refusals_timeout + totals.refusals_login_failing
+        refused(&self.totals)
     }
+}
+
+/// Clients that did not get a server, for whichever reason.
+pub(crate) fn refused(totals: &Totals) -> u64 {
+    totals.refusals_queue_full + totals.refusals_timeout + totals.refusals_login_failing
 }
 
 /// One pool in JSON. Counts are those since the start; times are milliseconds, and an absent one is
@@ -176,9 +180,8 @@ pub struct PoolStats {
 }
 
 impl PoolStats {
-    /// The pool with times of waits, transactions and queries that may be those of a while.
-    pub(crate) fn with_times(pool: &PoolSnapshot, times: [Times; 3]) -> Self {
-        let totals = &pool.totals;
+    /// The pool with counts, and times of waits, transactions and queries, that may be those of a while.
+    pub(crate) fn of_window(pool: &PoolSnapshot, totals: &Totals, times: [Times; 3]) -> Self {
         let [wait_ms, transaction_ms, query_ms] = times;
         Self {
             database: pool.database.to_string(),
@@ -195,7 +198,7 @@ impl PoolStats {
             transactions: totals.transactions,
             queries: totals.queries,
             errors: totals.errors,
-            refused: pool.refused(),
+            refused: refused(totals),
             received_bytes: totals.received_bytes,
             sent_bytes: totals.sent_bytes,
             wait_ms,
@@ -212,7 +215,7 @@ impl PoolStats {
             &totals.transaction_times,
             &totals.query_times,
         ];
-        Self::with_times(pool, histograms.map(Times::of))
+        Self::of_window(pool, totals, histograms.map(Times::of))
     }
 
     /// How the pool is called everywhere.

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use crate::causes::Causes;
 use crate::events::Events;
 use crate::findings::{self, Findings};
-use crate::history::History;
-use crate::live::{ErrorCount, Live, LivePool, LivePostgres, LiveWorker};
+use crate::history::{History, Recent};
+use crate::live::{ErrorCount, Live, LivePool, LivePostgres, LiveSum, LiveWorker};
 use crate::millis;
 use crate::pools::{self, PoolSnapshot, PoolStats};
 use crate::queues::Queues;
@@ -14,6 +14,7 @@ use crate::refusals::Refusals;
 use crate::snapshot::{DatabaseSnapshot, Snapshot};
 use crate::terms::Severity;
 use crate::timestamp::rfc3339;
+use crate::window::Window;
 
 /// The past of a pooler, as far as views show it. Takes a look once per second, whether anybody
 /// watches or not, so that a view that was opened a moment ago knows as much as any other.
@@ -41,8 +42,8 @@ impl Recorder {
         self.events.note(at, Severity::Info, text);
     }
 
-    /// The live document as of a snapshot.
-    pub fn document(&self, snapshot: &Snapshot, findings: Findings) -> Live {
+    /// The live document as of a snapshot, with the figures of a window.
+    pub fn document(&self, snapshot: &Snapshot, findings: Findings, window: Window) -> Live {
         let workers = snapshot.workers.iter().map(|worker| LiveWorker {
             busy: f64::from(worker.busy_permille) / 1000.0,
             clients: worker.clients,
@@ -52,8 +53,9 @@ impl Recorder {
             count: *count,
         });
         let pools = snapshot.pools.iter();
+        let sum = self.history.sum(snapshot, window);
         let causes = |pool: &PoolSnapshot| self.causes.of(pool);
-        let waits = findings::waits(&snapshot.pools, causes, findings.blame);
+        let waits = findings::waits(&snapshot.pools, causes, &sum.counts, findings.blame);
         let mut waiters = findings.waiters;
         findings::explain(&mut waiters, &snapshot.pools, causes);
         let mut live = Live {
@@ -66,15 +68,20 @@ impl Recorder {
             suspended: snapshot.suspended,
             paused_databases: stopped(snapshot, |one| one.paused && !snapshot.paused),
             disabled_databases: stopped(snapshot, |one| one.disabled),
+            connect: snapshot.connect.clone(),
             clients: snapshot.clients,
             clients_limit: snapshot.clients_max,
             alarms: None,
             headline: None,
             workers: workers.collect(),
             errors: errors.collect(),
-            times_seconds: self.history.times_span(snapshot).as_secs(),
+            window,
+            times_seconds: self.history.span(snapshot, window).as_secs(),
+            sum: live_sum(sum),
             columns: pools::columns(),
-            pools: pools.map(|pool| self.pool(snapshot, pool)).collect(),
+            pools: pools
+                .map(|pool| self.pool(snapshot, pool, window))
+                .collect(),
             history: self.history.columns(snapshot),
             statements: Some(findings.statements),
             slow: Some(findings.slow),
@@ -90,11 +97,11 @@ impl Recorder {
         live
     }
 
-    fn pool(&self, snapshot: &Snapshot, pool: &PoolSnapshot) -> LivePool {
-        let recent = self.history.recent(snapshot, pool);
+    fn pool(&self, snapshot: &Snapshot, pool: &PoolSnapshot, window: Window) -> LivePool {
+        let recent = self.history.recent(snapshot, pool, window);
         let cause = self.causes.of(pool);
         LivePool {
-            stats: PoolStats::with_times(pool, recent.times),
+            stats: PoolStats::of_window(pool, &recent.counts, recent.times),
             reserve_limit: pool.reserve_max,
             wait_limit_ms: pool.wait_max.map(millis),
             queued_ms: self.queues.age(snapshot, pool).map(millis),
@@ -104,6 +111,19 @@ impl Recorder {
             login_failure: pool.login_failure.clone(),
             trouble: None,
         }
+    }
+}
+
+/// What all pools did.
+fn live_sum(recent: Recent) -> LiveSum {
+    let [wait_ms, _, query_ms] = recent.times;
+    LiveSum {
+        transactions_per_second: recent.transactions_per_second,
+        queries_per_second: recent.queries_per_second,
+        refused: pools::refused(&recent.counts),
+        errors: recent.counts.errors,
+        wait_ms,
+        query_ms,
     }
 }
 

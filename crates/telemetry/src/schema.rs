@@ -9,12 +9,13 @@ use utoipa::ToSchema;
 
 use crate::live::{
     Alarm, BlockerKind, ErrorCount, FigureUnit, Headline, HistoryColumns, HolderState, Live,
-    LiveBlocker, LiveEvent, LiveHolder, LiveMode, LivePool, LivePostgres, LiveWaiter, LiveWorker,
-    NPlusOne, PoolColumn, ServerSessions, Severity, SightWord, SlowLevel, SlowQuery, TopStatement,
-    WaitCause, WaitEvent,
+    LiveBlocker, LiveEvent, LiveHolder, LiveMode, LivePool, LivePostgres, LiveSum, LiveWaiter,
+    LiveWorker, NPlusOne, PoolColumn, ServerSessions, Severity, SightWord, SlowLevel, SlowQuery,
+    TopStatement, WaitCause, WaitEvent,
 };
 use crate::pools::{PoolStats, Times};
 use crate::report::{Health, Stats};
+use crate::window::Window;
 
 /// What a word of a newer version is read as; it is never sent.
 const UNKNOWN: &str = "unknown";
@@ -40,9 +41,11 @@ pub fn live() -> Schemas {
     add_words::<HolderState>(&mut schemas);
     add_words::<BlockerKind>(&mut schemas);
     add_words::<FigureUnit>(&mut schemas);
+    add_words::<Window>(&mut schemas);
     add::<Times>(&mut schemas);
     add::<PoolStats>(&mut schemas);
     add::<LivePool>(&mut schemas);
+    add::<LiveSum>(&mut schemas);
     add::<PoolColumn>(&mut schemas);
     add::<Alarm>(&mut schemas);
     add::<Headline>(&mut schemas);

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub paused: bool,
     /// Nothing is read or written until its operator resumes it.
     pub suspended: bool,
+    /// A command that connects through it, without a password.
+    pub connect: Option<String>,
     /// Clients logged in.
     pub clients: u32,
     /// Limit of `clients`.
@@ -125,6 +127,8 @@ pub struct WorkerSnapshot {
 pub struct DatabaseSnapshot {
     /// As clients ask for it.
     pub name: String,
+    /// How its connections are shared out among several hosts, in the words of `load_balance_hosts`.
+    pub load_balance: Option<&'static str>,
     /// As PostgreSQL knows it.
     pub dbname: String,
     /// A unix socket's path is its host.
@@ -191,6 +195,7 @@ impl Snapshot {
             readiness: Readiness::default(),
             paused: false,
             suspended: false,
+            connect: None,
             clients: 0,
             clients_max: 0,
             user_servers_max: None,

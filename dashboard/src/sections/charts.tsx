@@ -69,7 +69,7 @@ export function Charts({ history }: { history: HistoryColumns }) {
   );
 }
 
-function Chart({ title, seconds, series, show, whole = false }: ChartProps) {
+export function Chart({ title, seconds, series, show, whole = false }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [pointed, point] = useState<number | null>(null);
@@ -134,7 +134,8 @@ function options(
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    // Half of a time of day, or the last one is cut.
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: "charts" },

@@ -1,11 +1,12 @@
 import type { Live, LiveHolder } from "../document";
 import { count, duration, plural } from "../format";
 import { Nothing, Section, Unknown } from "../section";
+import { More } from "../more";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-const COLUMNS: Column<LiveHolder>[] = [
+export const COLUMNS: Column<LiveHolder>[] = [
   {
     name: "Client",
     show: (holder) => (
@@ -14,6 +15,7 @@ const COLUMNS: Column<LiveHolder>[] = [
           {holder.state}
         </span>
         <small class="block"><Who {...holder} /></small>
+        <More of={`client ${holder.client}`} chosen={{ kind: "client", client: holder.client }} />
         {holder.address && <small class="block">{holder.address}</small>}
       </>
     ),

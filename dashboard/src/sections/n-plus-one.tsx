@@ -1,11 +1,12 @@
 import type { Live, NPlusOne } from "../document";
 import { count, moment } from "../format";
 import { Nothing, Section, Unknown } from "../section";
+import { More } from "../more";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-const COLUMNS: Column<NPlusOne>[] = [
+export const COLUMNS: Column<NPlusOne>[] = [
   { name: "Last", show: (one) => <time dateTime={one.at}>{moment(one.at)}</time> },
   { name: "Times", numeric: true, sort: (one) => one.times, show: (one) => <b>{count(one.times)}×</b> },
   { name: "Found", numeric: true, sort: (one) => one.found, show: (one) => count(one.found) },
@@ -17,6 +18,10 @@ const COLUMNS: Column<NPlusOne>[] = [
         <Sql text={one.text} />
         <small class="block">
           <Who {...one} />
+          <More
+            of={`statement ${one.fingerprint}`}
+            chosen={{ kind: "statement", database: one.database, user: one.user, fingerprint: one.fingerprint }}
+          />
           {Object.entries(one.tags).map(([name, value]) => (
             <span key={name} class="pair-tag">{name}={value}</span>
           ))}
@@ -33,7 +38,7 @@ export function NPlusOnes({ live }: { live: Live }) {
     matches(one.database, one.user, one.applicationName, one.text, one.fingerprint, JSON.stringify(one.tags)),
   );
   return (
-    <Section title="Queries in loops (N+1)" note={all && "newest first"}>
+    <Section title="Queries in loops (N+1)" note={all && "those kept, newest first"}>
       {!fitting ? (
         <Unknown what="queries in loops" />
       ) : fitting.length === 0 ? (

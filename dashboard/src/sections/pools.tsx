@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import type { Live, LivePool, PoolColumn } from "../document";
 import { clientsWait, count, duration, figure, plural } from "../format";
-import { poolName } from "../names";
+import { More } from "../more";
+import { poolName, windowText } from "../names";
 import { Nothing, Section } from "../section";
 import { filter, matches } from "../store";
 
@@ -22,7 +23,8 @@ export function Pools({ live }: { live: Live }) {
     .sort((a, b) => b.trouble - a.trouble || a.index - b.index)
     .map((entry) => entry.pool);
   const shown = all ? ordered : ordered.slice(0, SHOWN_MAX);
-  const note = filter.value ? `${count(pools.length)} of ${count(live.pools.length)}` : count(pools.length);
+  const many = filter.value ? `${count(pools.length)} of ${count(live.pools.length)}` : count(pools.length);
+  const note = live.pools.length > 0 ? `${many}; rates, times and refusals: ${windowText(live)}` : many;
   return (
     <Section id="pools" title="Pools" note={note}>
       {live.pools.length === 0 && <Nothing>A pool appears with its first client.</Nothing>}
@@ -57,6 +59,7 @@ function PoolCard({ pool, columns }: { pool: LivePool; columns: PoolColumn[] }) 
           {pool.database}
           <span>/{pool.user}</span>
         </h3>
+        <More of={poolName(pool)} chosen={{ kind: "pool", database: pool.database, user: pool.user }} />
         {pool.loginFailing && <strong class="badge error">logins fail</strong>}
         {pool.mode && <p>{pool.mode}</p>}
       </div>

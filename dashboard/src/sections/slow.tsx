@@ -1,11 +1,12 @@
 import type { Live, SlowQuery } from "../document";
 import { count, duration, moment } from "../format";
 import { Nothing, Section, Unknown } from "../section";
+import { More } from "../more";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
 
-const COLUMNS: Column<SlowQuery>[] = [
+export const COLUMNS: Column<SlowQuery>[] = [
   {
     name: "Last",
     show: (one) => <time dateTime={one.at}>{moment(one.at)}</time>,
@@ -27,6 +28,10 @@ const COLUMNS: Column<SlowQuery>[] = [
         <Sql text={one.text} />
         <small class="block">
           <Who {...one} />
+          <More
+            of={`statement ${one.fingerprint}`}
+            chosen={{ kind: "statement", database: one.database, user: one.user, fingerprint: one.fingerprint }}
+          />
           {one.level === "very slow" && <span class="tag error">very slow</span>}
         </small>
       </>
@@ -41,7 +46,7 @@ export function Slow({ live }: { live: Live }) {
     matches(one.database, one.user, one.applicationName, one.client, one.text, one.fingerprint, one.level),
   );
   return (
-    <Section title="Slow queries" note={all && "newest first; took and waited are the latest's"}>
+    <Section title="Slow queries" note={all && "those kept, newest first; took and waited are the latest's"}>
       {!fitting ? (
         <Unknown what="slow queries" />
       ) : fitting.length === 0 ? (

@@ -1,6 +1,7 @@
 import type { Live, TopStatement } from "../document";
 import { bytes, count, duration } from "../format";
 import { Nothing, Section, Unknown } from "../section";
+import { More } from "../more";
 import { Sql, Who } from "../sql";
 import { matches } from "../store";
 import { Table, type Column } from "../table";
@@ -30,7 +31,7 @@ export function Statements({ live }: { live: Live }) {
   );
 }
 
-function columns(whole: number): Column<TopStatement>[] {
+export function columns(whole: number): Column<TopStatement>[] {
   return [
     {
       name: "Statement",
@@ -38,7 +39,13 @@ function columns(whole: number): Column<TopStatement>[] {
       show: (one) => (
         <>
           <Sql text={one.text} />
-          <small class="block"><Who database={one.database} user={one.user} /></small>
+          <small class="block">
+            <Who database={one.database} user={one.user} />
+            <More
+              of={`statement ${one.fingerprint}`}
+              chosen={{ kind: "statement", database: one.database, user: one.user, fingerprint: one.fingerprint }}
+            />
+          </small>
         </>
       ),
     },

@@ -1,12 +1,13 @@
 import type { Live } from "../document";
 import { ABSENT, count, duration, rate } from "../format";
-import { causeName, poolName } from "../names";
+import { causeName, poolName, windowText } from "../names";
 
 /** The state of things in a sentence, and six figures. */
 export function Summary({ live }: { live: Live }) {
   const pools = live.pools;
   const sum = (of: (pool: Live["pools"][number]) => number) =>
     pools.reduce((total, pool) => total + of(pool), 0);
+  if (pools.length === 0) return <FirstSteps live={live} />;
   const waiting = sum((pool) => pool.waiting);
   const oldest = Math.max(...pools.map((pool) => pool.oldestWaitMs ?? 0), 0);
   const busy = sum((pool) => pool.active);
@@ -14,7 +15,7 @@ export function Summary({ live }: { live: Live }) {
   const limit = pools.every((pool) => pool.limit != null)
     ? sum((pool) => pool.limit ?? 0)
     : undefined;
-  const last = <T,>(column: T[]): T | undefined => column[column.length - 1];
+  const window = windowText(live);
   const figures = [
     {
       name: "Waiting",
@@ -29,11 +30,11 @@ export function Summary({ live }: { live: Live }) {
     },
     {
       name: "Transactions",
-      value: rate(sum((pool) => pool.transactionsPerSecond)),
-      note: "per second",
+      value: rate(live.sum.transactionsPerSecond),
+      note: `per second, ${window}`,
     },
-    { name: "Wait, p99", ...parts(last(live.history.waitP99Ms)) },
-    { name: "Query, p99", ...parts(last(live.history.queryP99Ms)) },
+    { name: "Wait, p99", ...parts(live.sum.waitMs.p99, window) },
+    { name: "Query, p99", ...parts(live.sum.queryMs.p99, window) },
     { name: "Clients", value: count(live.clients), note: `of ${count(live.clientsLimit)}` },
   ];
   return (
@@ -50,6 +51,20 @@ export function Summary({ live }: { live: Live }) {
           </div>
         ))}
       </dl>
+    </section>
+  );
+}
+
+/** What to do where nobody has come yet. */
+function FirstSteps({ live }: { live: Live }) {
+  return (
+    <section class="summary" aria-label="Summary">
+      <p class="verdict" data-testid="verdict">{live.headline?.text}</p>
+      {live.connect && (
+        <p class="reason">
+          Connect through pgweir, and its pool appears here: <code data-testid="connect">{live.connect}</code>
+        </p>
+      )}
     </section>
   );
 }
@@ -74,9 +89,9 @@ function Reason({ live }: { live: Live }) {
 }
 
 /** A duration with its unit apart. */
-function parts(ms: number | null | undefined): { value: string; note: string } {
-  if (ms == null) return { value: ABSENT, note: "nothing ran" };
+function parts(ms: number | null | undefined, window: string): { value: string; note: string } {
+  if (ms == null) return { value: ABSENT, note: `nothing ended, ${window}` };
   const text = duration(ms);
   const at = text.lastIndexOf(" ");
-  return { value: text.slice(0, at), note: `${text.slice(at + 1)}, last 5 s` };
+  return { value: text.slice(0, at), note: `${text.slice(at + 1)}, ${window}` };
 }

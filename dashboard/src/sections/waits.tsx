@@ -1,14 +1,15 @@
 import type { Live, LiveBlocker, LiveWaiter, WaitCause } from "../document";
 import { clientsWait, count, duration } from "../format";
-import { causeName, poolName } from "../names";
+import { causeName, poolName, windowText } from "../names";
 import { Nothing, Section, Unknown } from "../section";
+import { More } from "../more";
 import { Sql } from "../sql";
 
 /** Why clients wait: causes with those that wait for them now, and what they have cost. */
 export function Waits({ live }: { live: Live }) {
   const causes = live.waits;
   return (
-    <Section title="Why clients wait" note={causes && "time waited since the start"}>
+    <Section title="Why clients wait" note={causes && `time waited, ${windowText(live)}`}>
       <Causes causes={causes} live={live} />
       {live.waiters && live.waiters.length > 0 && <Waiters waiters={live.waiters} />}
       {live.blockers && live.blockers.length > 0 && <Blockers blockers={live.blockers} />}
@@ -19,7 +20,7 @@ export function Waits({ live }: { live: Live }) {
 function Causes({ causes, live }: { causes: WaitCause[] | undefined; live: Live }) {
   if (!causes) return <Unattributed live={live} />;
   const known = causes.filter((cause) => cause.total > 0 || cause.waiting > 0);
-  if (known.length === 0) return <Nothing>No client has waited since pgweir started.</Nothing>;
+  if (known.length === 0) return <Nothing>No client has waited, {windowText(live)}.</Nothing>;
   const longest = Math.max(...known.map((cause) => cause.totalMs), 1);
   const ordered = known.sort((a, b) => b.waiting - a.waiting || b.totalMs - a.totalMs);
   return (
@@ -51,7 +52,11 @@ function Waiters({ waiters }: { waiters: LiveWaiter[] }) {
         {waiters.slice(0, WAITERS_MAX).map((waiter) => (
           <li key={waiter.client} class="current">
             <p class="head">
-              <strong>{[poolName(waiter), waiter.applicationName].filter(Boolean).join(" ")}, client {waiter.client}</strong>
+              <strong>
+                {[poolName(waiter), waiter.applicationName].filter(Boolean).join(" ")}, client {waiter.client}
+                {" "}
+                <More of={`client ${waiter.client}`} chosen={{ kind: "client", client: waiter.client }} />
+              </strong>
               <span>{duration(waiter.waitedMs)}</span>
             </p>
           </li>

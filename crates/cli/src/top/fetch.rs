@@ -12,6 +12,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use pgweir_settings::text::printable;
 use pgweir_telemetry::Live;
+use pgweir_telemetry::window::Window;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -143,8 +144,8 @@ impl Pooler {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub(crate) async fn live(&self) -> Result<Live, FetchError> {
-        let text = self.text().await?;
+    pub(crate) async fn live(&self, window: Window) -> Result<Live, FetchError> {
+        let text = self.text(window).await?;
         let live = serde_json::from_str(&text).and_then(|mut document| {
             make_printable(&mut document);
             serde_json::from_value::<Live>(document)
@@ -157,8 +158,9 @@ impl Pooler {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub(crate) async fn text(&self) -> Result<String, FetchError> {
-        self.ask(Method::GET, "live").await
+    pub(crate) async fn text(&self, window: Window) -> Result<String, FetchError> {
+        let path = format!("live?window={}", window.word());
+        self.ask(Method::GET, &path).await
     }
 
     /// Has something done to a client.

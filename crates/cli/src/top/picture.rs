@@ -1,7 +1,7 @@
 //! The picture: a line of state, what is wrong, lines of figures, a table, and the keys.
 
 use pgweir_telemetry::Live;
-use pgweir_telemetry::live::{Alarm, Headline, LivePool, Severity};
+use pgweir_telemetry::live::{Alarm, Headline, LivePool, LiveSum, Severity};
 use pgweir_telemetry::words::{count, duration, flat, rate, span, time_of_day};
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -201,6 +201,7 @@ fn state(view: &View, live: &Live, paint: Paint) -> Line<'static> {
             format!("  {} UTC", time_of_day(&live.timestamp)),
             paint.muted(),
         ),
+        Span::raw(format!("  {}", live.window.words())),
     ];
     if view.is_held() {
         let held = paint.warning().add_modifier(Modifier::REVERSED);
@@ -230,14 +231,22 @@ fn draw_figures(frame: &mut Frame<'_>, area: Rect, live: &Live, paint: Paint) {
         .iter()
         .map(|pool| pool.transactions_per_second)
         .sum();
-    let last = |column: &[Option<f64>]| duration(column.last().copied().flatten());
+    // An older pooler has no sum, but the last five seconds.
+    let is_older = live.sum == LiveSum::default();
+    let p99 = |of_window: Option<f64>, column: &[Option<f64>]| match is_older {
+        true => duration(column.last().copied().flatten()),
+        false => duration(of_window),
+    };
+    let LiveSum {
+        wait_ms, query_ms, ..
+    } = &live.sum;
     let clients = format!("{} of {}", count(live.clients), count(live.clients_limit));
     let figures = [
         ("waiting", count(sum(|pool| pool.stats.waiting))),
         ("servers in use", in_use),
         ("tx/s", rate(transactions)),
-        ("wait p99", last(&live.history.wait_p99_ms)),
-        ("query p99", last(&live.history.query_p99_ms)),
+        ("wait p99", p99(wait_ms.p99, &live.history.wait_p99_ms)),
+        ("query p99", p99(query_ms.p99, &live.history.query_p99_ms)),
         ("clients", clients),
     ];
     let mut line = Vec::new();
@@ -379,9 +388,9 @@ fn key_line(view: &View, paint: Paint) -> Line<'static> {
     }
     let text = match view.look.tab {
         Tab::Holders => {
-            "q quit   Tab table   s order   / filter   h hold   j k choose   c cancel   e end   ? help"
+            "q quit   Tab table   s order   w time   / filter   h hold   j k choose   c cancel   e end   ? help"
         }
-        _ => "q quit   Tab table   s order   / filter   h hold   ? help",
+        _ => "q quit   Tab table   s order   w time   / filter   h hold   ? help",
     };
     Line::styled(text, paint.muted())
 }
@@ -392,18 +401,19 @@ fn draw_help(frame: &mut Frame<'_>) {
  s              the next order of its rows
  j k, arrows    scroll, or choose a holder; Home to the top
  c, e           cancel, end the chosen holder (administrators)
+ w              the time that figures are of
  /              filter by words; Esc drops it
  h, space       hold the picture, and go on
  q, Ctrl-C      quit
 
  servers: █ held  ▒ free  ░ logging in  · not open
  a pool with ! cannot log in to PostgreSQL
- times are those of the last minute
+ counts, rates and times are of the time in the first line
  Any key closes this.";
     let area = frame.area();
     let [_, middle, _] = Layout::vertical([
         Constraint::Fill(1),
-        Constraint::Length(14),
+        Constraint::Length(15),
         Constraint::Fill(1),
     ])
     .areas(area);

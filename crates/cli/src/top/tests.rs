@@ -5,6 +5,7 @@ use std::thread;
 
 use pgweir_telemetry::Live;
 use pgweir_telemetry::live::SightWord;
+use pgweir_telemetry::window::Window;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -25,7 +26,7 @@ fn sample() -> Live {
 }
 
 fn view(tab: Tab) -> View {
-    let mut view = View::new(tab, "");
+    let mut view = View::new(tab, "", Window::Minute);
     view.came(Ok(sample()));
     view
 }
@@ -79,7 +80,7 @@ fn what_is_wrong_is_red_where_colours_are_wanted_and_only_there() {
     let mut live = sample();
     live.pools[0].stats.login_failing = true;
     live.judge(&[]);
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(live));
     let has_red = |terminal: &Terminal<TestBackend>| {
         let cells = &terminal.backend().buffer().content;
@@ -117,7 +118,7 @@ fn where_there_is_no_alarm_the_headline_says_how_it_goes() {
     let headline = live.headline.as_mut().unwrap();
     headline.line = "All is\x1b[2J well.".to_owned();
     headline.is_well = true;
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(live));
     assert!(plain(&view, 132).contains("\nAll is[2J well.\n"));
     let cells = &screen(&view).backend().buffer().content.clone();
@@ -131,7 +132,7 @@ fn the_worst_alarms_are_shown_and_the_rest_counted() {
         pool.stats.login_failing = true;
     }
     live.judge(&[]);
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(live));
     let plain = plain(&view, 132);
     assert_eq!(plain.matches("!! ").count(), 3, "{plain}");
@@ -170,7 +171,7 @@ fn the_sessions_of_each_postgres_stand_against_its_limit() {
     servers[1].sessions.as_mut().unwrap().elsewhere = 30;
     assert!(texts(&live)[0].1.starts_with("db1:5432 114 of 100, full ("));
     live.postgres = None;
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(live));
     assert!(
         !text(&view).contains("sessions"),
@@ -241,7 +242,7 @@ fn a_pooler_that_went_away_is_told_of_and_the_last_picture_kept() {
 
 #[test]
 fn before_the_first_document_the_reason_stands_alone() {
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     assert!(text(&view).contains("Asking the pooler."));
     view.came(Err(FetchError::Token { shown: false }));
     assert!(text(&view).contains("--token-file"));
@@ -270,7 +271,7 @@ fn plain_text_has_every_row_and_no_keys() {
         pool.stats.database = format!("db{index}");
         live.pools.push(pool);
     }
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(live));
     let plain = plain(&view, 132);
     assert!(plain.contains("db59/jobs"));
@@ -290,7 +291,7 @@ fn a_loop_that_many_clients_go_through_is_one_row() {
         serde_json::from_str(&text).unwrap()
     };
     live.n_plus_one = Some(vec![found("web", 4), found("jobs", 2), found("web", 7)]);
-    let mut view = View::new(Tab::Loops, "");
+    let mut view = View::new(Tab::Loops, "", Window::Minute);
     view.came(Ok(live));
     let plain = plain(&view, 132);
     let rows: Vec<&str> = plain
@@ -373,7 +374,7 @@ fn ask(url: &str, token: Option<&str>) -> Result<Live, FetchError> {
         .build()
         .unwrap();
     let pooler = Pooler::parse(url, token.map(str::to_owned), None).unwrap();
-    runtime.block_on(pooler.live())
+    runtime.block_on(pooler.live(Window::Minute))
 }
 
 fn response(status: &str, body: &str) -> String {
@@ -390,7 +391,7 @@ fn a_document_is_asked_for_as_the_pooler_wants_it() {
     assert_eq!(live.pools.len(), 3);
     let asked = asked.join().unwrap();
     assert!(
-        asked.starts_with("GET /api/v2/live HTTP/1.1\r\n"),
+        asked.starts_with("GET /api/v2/live?window=1min HTTP/1.1\r\n"),
         "{asked}"
     );
     assert!(asked.contains("authorization: Bearer abc.def\r\n"));
@@ -423,7 +424,12 @@ fn every_answer_that_is_no_document_says_what_to_do() {
     let (url, asked) = answer(response("401 Unauthorized", "{}"));
     let error = ask(&url, Some("x")).unwrap_err().to_string();
     assert!(error.contains("does not accept the token"), "{error}");
-    assert!(asked.join().unwrap().starts_with("GET /api/v1/live "));
+    assert!(
+        asked
+            .join()
+            .unwrap()
+            .starts_with("GET /api/v1/live?window=1min ")
+    );
 }
 
 #[test]
@@ -507,7 +513,7 @@ fn the_chosen_client_is_always_to_be_seen() {
             })
             .collect(),
     );
-    let mut view = View::new(Tab::Holders, "");
+    let mut view = View::new(Tab::Holders, "", Window::Minute);
     view.came(Ok(live));
     press(&mut view, "jjjjjjjjjjjjjjjjjjjj");
     assert!(text(&view).contains("shop/user19 "));
@@ -556,7 +562,7 @@ fn a_document_of_another_version_is_shown_as_far_as_it_goes() {
     let text = r#"{"version": "9", "timestamp": "", "uptimeSeconds": 1, "ready": true,
         "draining": false, "clients": 0, "clientsLimit": 5, "pools": [{"database": "a", "user": "b"}],
         "holders": [{"state": "active", "novel": 7}], "more": {}}"#;
-    let mut view = View::new(Tab::Pools, "");
+    let mut view = View::new(Tab::Pools, "", Window::Minute);
     view.came(Ok(serde_json::from_str(text).unwrap()));
     assert!(text_of_all(&mut view).contains("a/b"));
 }

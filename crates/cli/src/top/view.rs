@@ -2,6 +2,7 @@
 
 use pgweir_telemetry::Live;
 use pgweir_telemetry::live::LiveHolder;
+use pgweir_telemetry::window::Window;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::act::{Act, Choice, ClientAct};
@@ -16,6 +17,8 @@ pub(crate) enum After {
     GoOn,
     /// Something is to be done to a client, and it is meant.
     Do(Act),
+    /// Figures are to be of another time.
+    Over(Window),
     Quit,
     /// Ctrl-C, which no signal tells of while the terminal is ours.
     Interrupt,
@@ -26,6 +29,8 @@ pub(crate) enum After {
 pub(crate) struct View {
     /// Which rows, and in which order.
     pub(crate) look: Look,
+    /// Of which time the figures are to be.
+    window: Window,
     /// The filter is being typed.
     pub(crate) typing: bool,
     pub(crate) helping: bool,
@@ -42,9 +47,10 @@ pub(crate) struct View {
 
 impl View {
     /// A view that has seen nothing yet.
-    pub(crate) fn new(tab: Tab, filter: &str) -> Self {
+    pub(crate) fn new(tab: Tab, filter: &str, window: Window) -> Self {
         Self {
             look: Look::new(tab, filter),
+            window,
             typing: false,
             helping: false,
             choice: Choice::default(),
@@ -105,6 +111,10 @@ impl View {
             }
             KeyCode::Char('/') => self.typing = true,
             KeyCode::Char('s') => self.look.next_order(),
+            KeyCode::Char('w') => {
+                self.window = self.window.next();
+                return After::Over(self.window);
+            }
             KeyCode::Char(digit @ '1'..='9') => {
                 let index = digit as usize - '1' as usize;
                 if let Some(tab) = Tab::ALL.get(index) {

@@ -1,11 +1,11 @@
 //! What was counted: totals, and averages of the last period.
 
-use crate::averages::{Counted, by_database};
+use crate::averages::{Counted, FIGURES, by_database};
 use crate::facts::Facts;
 use crate::rows::{Cell, Row};
 
 /// Figures of [`Counted`] as `SHOW TOTALS` names them.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; FIGURES] = [
     "server_assignment_count",
     "xact_count",
     "query_count",
@@ -17,6 +17,7 @@ const NAMES: [&str; 11] = [
     "ps_client_parse_count",
     "ps_server_parse_count",
     "ps_bind_count",
+    "client_login_count",
 ];
 
 pub(super) fn stats(facts: &Facts) -> Vec<Row> {

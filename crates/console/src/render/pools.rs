@@ -66,7 +66,7 @@ pub(super) fn databases(facts: &Facts) -> Vec<Row> {
         Cell::Null,
         0.into(),
         0.into(),
-        0.into(),
+        facts.console.sessions_max.unwrap_or(0).into(),
         facts.console.sessions.into(),
         0.into(),
         0.into(),
@@ -87,7 +87,7 @@ fn database(of: &DatabaseSnapshot) -> Row {
         of.reserve.into(),
         Cell::number(of.lifetime.as_secs()),
         of.mode.word().into(),
-        Cell::Null,
+        Cell::maybe(of.load_balance.map(str::to_owned)),
         limit(of.servers_max),
         of.servers.into(),
         limit(of.clients_max),
@@ -102,7 +102,11 @@ pub(super) fn users(facts: &Facts) -> Vec<Row> {
 }
 
 fn user(of: &UserSnapshot) -> Row {
-    let own = |number: Option<u32>| Cell::maybe(number.map(|number| number.to_string()));
+    // PgBouncer has an empty text where a user has no number of its own.
+    let own = |number: Option<u32>| -> Cell {
+        let text = number.map(|number| number.to_string());
+        text.unwrap_or_default().into()
+    };
     let limit = |limit: Option<u32>| Cell::from(limit.unwrap_or(0));
     vec![
         of.name.clone().into(),

@@ -221,7 +221,7 @@ fn statistics_count_the_console_and_average_over_the_last_period() {
     averages.look(&facts.snapshot, 5);
     assert_eq!(averages.of("app")[..3], [0, 2, 4]);
     assert_eq!(averages.of_all()[..3], [0, 2, 4]);
-    assert_eq!(averages.of("unknown"), [0; 11]);
+    assert_eq!(averages.of("unknown"), [0; 12]);
 }
 
 #[test]

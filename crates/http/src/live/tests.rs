@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use jsonwebtoken::{EncodingKey, Header, encode};
+use pgweir_telemetry::window::Window;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -140,7 +141,7 @@ fn a_stream_is_of_events_and_one_too_many_is_refused() {
     let json = got.text.strip_prefix("data: ").unwrap();
     assert_eq!(serde_json::from_str::<Value>(json).unwrap()["ready"], true);
     let _open: Vec<_> = (0..STREAMS_MAX)
-        .filter_map(|_| view.feed.subscribe())
+        .filter_map(|_| view.feed.subscribe(Window::Minute))
         .collect();
     let refused = ask(&view, "/api/v1/live/events", &[HERE]);
     assert_eq!(refused.status, 503);
@@ -167,4 +168,28 @@ fn only_a_stream_prolongs_its_connection() {
         assert_eq!(life.farewell(ordinary) > STREAM_LIFE, is_long, "{path}");
         assert_eq!(life.farewell(ordinary) == ordinary, !is_long, "{path}");
     }
+}
+
+#[test]
+fn figures_are_of_the_window_that_is_asked_for() {
+    let pooler = FakePooler::quiet();
+    let view = view(pooler, true);
+    let host = [("host", "localhost")];
+    for (query, window) in [
+        ("", "1min"),
+        ("?window=5s", "5s"),
+        ("?x=1&window=start", "start"),
+    ] {
+        let got = ask(&view, &format!("/api/v1/live{query}"), &host);
+        assert_eq!((got.status, &got.json()["window"]), (200, &json!(window)));
+        let got = ask(&view, &format!("/api/v1/live/events{query}"), &host);
+        assert!(
+            got.text.contains(&format!("\"window\":\"{window}\"")),
+            "{}",
+            got.text
+        );
+    }
+    let got = ask(&view, "/api/v1/live?window=1h", &host);
+    assert_eq!(got.status, 400);
+    assert!(got.text.contains("5s, 1min, 15min, start"), "{}", got.text);
 }

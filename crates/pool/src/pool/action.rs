@@ -13,6 +13,8 @@ pub struct Bounds {
     pub size_max: u32,
     /// Servers kept open while the pool has clients. At most `size_max`.
     pub size_min: u32,
+    /// `size_min` also holds while it has none.
+    pub keeps_min_unused: bool,
     /// Servers beyond `size_max` while the oldest waiter has waited `reserve_after`.
     pub reserve_max: u32,
     /// Wait after which the reserve may be used.

@@ -11,6 +11,7 @@ fn bounds(size_max: u32) -> Bounds {
     Bounds {
         size_max,
         size_min: 0,
+        keeps_min_unused: false,
         reserve_max: 0,
         reserve_after: Duration::from_millis(50),
         waiters_max: 3,

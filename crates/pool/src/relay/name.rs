@@ -4,9 +4,9 @@ use pgweir_wire::{frame, frontend};
 
 use super::{FromClient, Violation};
 
-/// Longest name of a prepared statement. PostgreSQL keeps 63 bytes of it (`NAMEDATALEN`); this is
-/// room for drivers that put a hash and the caller's name in.
-pub const NAME_MAX: usize = 1024;
+/// Longest name of a prepared statement. PostgreSQL keeps 63 bytes of it (`NAMEDATALEN`), and takes no Describe or Close of
+/// more than 10,000 bytes (`PQ_SMALL_MESSAGE_LIMIT`).
+pub const NAME_MAX: usize = 8 * 1024;
 
 /// The name that was `found` in a body; empty if there is none or it is not a statement's.
 /// `whole` says that no more of the message will come.

@@ -171,7 +171,7 @@ fn what_is_not_taken_is_a_violation_with_a_server_and_without() {
 fn a_name_without_end_is_a_violation_and_not_a_buffer() {
     for kind in *b"PC" {
         let (mut relay, mut server) = session(Mode::Transaction);
-        let body = vec![b'S'; NAME_MAX * 2];
+        let body = vec![b'S'; NAME_MAX + 3];
         let expected = FromClient::Violation(Violation::BadName { kind });
         assert_eq!(
             relay.receive(Some(&mut server), &message(kind, &body)),

@@ -143,10 +143,11 @@ impl Relay {
     pub(super) fn add(&self, server: &mut Upstream, entry: Arc<Entry>) -> u32 {
         let shared = &mut server.prepared.shared;
         let old = shared.take(entry.identity());
-        let evicted = shared.evict(self.statements_max as usize);
-        let is_evicted = evicted.is_some();
+        // More than one where the limit was lowered.
+        let most = self.statements_max as usize;
+        let evicted: Vec<_> = std::iter::from_fn(|| shared.evict(most)).collect();
         let number = shared.add(entry);
-        if is_evicted {
+        for _ in &evicted {
             server.observer.evicted();
         }
         for slot in old.into_iter().chain(evicted) {

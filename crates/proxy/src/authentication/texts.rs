@@ -20,7 +20,12 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
         }
     };
     let message = format!("{what} authentication failed for user \"{user}\"");
-    ClientError::new(sqlstate, message)
+    let failed = ClientError::new(sqlstate, message);
+    match method {
+        // In libpq's words for the exchange, which scripts look for.
+        Method::ScramSha256 => failed.detail("SASL authentication failed."),
+        _ => failed,
+    }
 }
 
 /// The password is wrong.
@@ -30,11 +35,9 @@ pub(crate) fn wrong_password(user: &str) -> ClientError {
 
 /// Nobody is asked for a password, and there is no such user.
 pub(super) fn unknown(method: Method, user: &str) -> ClientError {
+    let failed = failed(method, user);
     match method {
-        Method::Any | Method::Trust => ClientError::new(
-            SqlState::INVALID_AUTHORIZATION,
-            format!("no such user: {user}"),
-        ),
+        Method::Any | Method::Trust => failed.detail("There is no such user."),
         Method::Password
         | Method::Md5
         | Method::ScramSha256
@@ -43,7 +46,7 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
         | Method::Jwt
         | Method::Oauth
         | Method::Pam
-        | Method::Ldap => failed(method, user),
+        | Method::Ldap => failed,
     }
 }
 

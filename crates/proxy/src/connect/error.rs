@@ -149,6 +149,7 @@ impl ConnectError {
                     method.needs()
                 ),
             )
+            .detail("PostgreSQL asks for it; what there is has the wrong password type.")
             .hint("Give the user a password in the pooler's configuration that fits PostgreSQL's."),
             Self::Password(_) => ClientError::new(
                 SqlState::CONNECTION_FAILURE,

@@ -53,6 +53,7 @@ pub(super) async fn gather(behind: &Behind<'_>, needs: Needs) -> Facts {
         console: Console {
             port: config.listen.port,
             sessions: u32::try_from(open.len()).expect("a few"),
+            sessions_max: config.max_db_client_connections.map(|max| max.get()),
             commands: registry.consoles.commands(),
             logins: u32::try_from(behind.slots.count()).expect("a few thousand"),
             memory: Memory {

@@ -110,7 +110,10 @@ fn a_pause_is_done_when_the_last_server_is_closed_and_taken_back_when_nobody_wai
 #[test]
 fn a_reload_leaves_a_pause_as_it_is() {
     let world = check("", &[(Order::Pause(None), "done")]);
-    let bounds = crate::pool_handle::bounds(&world.pool.settings().config);
+    let bounds = {
+        let settings = world.pool.settings();
+        crate::pool_handle::bounds((&settings.config, &settings.database))
+    };
     world.registry.tell(&world.pool, |stock, now| {
         stock.core.set_bounds(now, bounds);
         stock.core.checkout(now, ClientId(1), WorkerId(0));

@@ -1,6 +1,8 @@
 //! The clients of the registry: who is let in and counted, at which worker each of them lives, and how
 //! what is meant for one of them gets there.
 
+use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,16 +14,25 @@ use tracing::debug;
 
 use super::{Errand, Registry};
 use crate::admin;
-use crate::clients::{CancelKey, CancelSecret, random_pid};
+use crate::clients::{self, CancelKey, CancelSecret, random_pid};
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
 use crate::texts::ClientError;
-use pgweir_config::Workers;
+use pgweir_config::{Config, Workers};
+use pgweir_console::{DATABASE, Role};
 
 /// Busy share up to which `workers = "auto"` gives a worker more clients before it starts to fill
 /// the next: a worker at 70 % still batches well and has room for a burst.
 const FILL_PERMILLE: u32 = 700;
+
+/// Clients that a user may have.
+fn clients_max(config: &Config, user: &str) -> Option<NonZeroU32> {
+    match config.users.get(user) {
+        Some(user) => user.max_user_client_connections,
+        None => config.max_user_client_connections,
+    }
+}
 
 impl Registry {
     /// Lets a client in that has proven who it is and speaks protocol 3.`minor`, and numbers it. The
@@ -32,14 +43,12 @@ impl Registry {
     pub(crate) fn client_in(
         &self,
         pool: &Arc<PoolHandle>,
+        user: &Arc<str>,
         (minor, number): (u16, u32),
     ) -> Result<CancelKey, ClientError> {
         let config = self.config();
         let settings = pool.settings();
-        let max = match config.users.get(&*pool.user) {
-            Some(user) => user.max_user_client_connections,
-            None => config.max_user_client_connections,
-        };
+        let max = clients_max(&config, user);
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let mut pid = number;
         while clients.has_pid(pid) {
@@ -51,7 +60,7 @@ impl Registry {
         clients.enter(
             (&config, &shares),
             (&pool.database, &settings.database),
-            (&pool.user, max),
+            (user, max),
             (key, pool.id),
         )?;
         Ok(key)
@@ -74,15 +83,48 @@ impl Registry {
     }
 
     /// A client that was let in is gone, and its pool knows.
-    pub(crate) fn client_out(&self, pool: &PoolHandle, pid: u32) {
+    pub(crate) fn client_out(&self, pid: u32) {
         let left = {
             let mut clients = self.clients.lock().expect("no panic under the lock");
-            clients.leave(&pool.database, &pool.user, pid);
+            clients.leave(pid);
             clients.total()
         };
         if left == 0 && self.draining.load(Ordering::Acquire) {
             self.leave_errand(Errand::Empty);
         }
+    }
+
+    /// How many clients of each user there are.
+    pub(crate) fn clients_by_user(&self) -> HashMap<Arc<str>, u32> {
+        let clients = self.clients.lock().expect("no panic under the lock");
+        clients.by_user().clone()
+    }
+
+    /// Lets a session of the console in, which counts as a client of its user and of its database. Administrators come
+    /// in however many there are, for they may be about to change that.
+    ///
+    /// # Errors
+    /// A limit on clients is reached.
+    pub(crate) fn console_in(
+        &self,
+        user: &str,
+        role: Role,
+        sessions: &dyn Fn(Option<&str>) -> u32,
+    ) -> Result<(), ClientError> {
+        if role == Role::Admin {
+            return Ok(());
+        }
+        let config = self.config();
+        let clients = self.clients.lock().expect("no panic under the lock");
+        let of_user = clients.by_user().get(user).copied().unwrap_or(0);
+        clients::check_limits(
+            (DATABASE, config.max_db_client_connections, sessions(None)),
+            (
+                user,
+                clients_max(&config, user),
+                of_user + sessions(Some(user)),
+            ),
+        )
     }
 
     pub(crate) fn clients_count(&self) -> u32 {

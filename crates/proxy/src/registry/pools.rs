@@ -12,7 +12,7 @@ use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 use pgweir_pool::work::Totals;
 use pgweir_wire::sqlstate::SqlState;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Registry;
 use crate::pool_handle::{PoolHandle, Settings};
@@ -154,7 +154,8 @@ impl Registry {
         pools.forgotten.clone()
     }
 
-    /// The pool of a database and a user, made when it is asked for first.
+    /// The pool of a database and a user, made when it is asked for first. A database whose servers log in as one
+    /// user has one pool, whoever the clients are.
     ///
     /// # Errors
     /// There are too many pools.
@@ -162,8 +163,10 @@ impl Registry {
         &self,
         database: Arc<Database>,
         name: &str,
-        user: &str,
+        client: &str,
     ) -> Result<Arc<PoolHandle>, ClientError> {
+        let user = database.forced_user.clone();
+        let user = user.as_deref().unwrap_or(client);
         let key: (Arc<str>, Arc<str>) = (name.into(), user.into());
         if let Some(pool) = self.known(&key) {
             return Ok(pool);
@@ -207,6 +210,20 @@ impl Registry {
         }
         pools.insert(pool.clone());
         Ok(pool)
+    }
+
+    /// Makes the pools that are to have servers before clients come: those of databases with one user. They open what
+    /// they need themselves.
+    pub(crate) fn make_ready(&self) {
+        let config = self.config();
+        for (name, database) in &config.databases {
+            if database.forced_user.is_some()
+                && database.pool.min_pool_size > 0
+                && let Err(error) = self.pool(database.clone(), name, "")
+            {
+                warn!("{}", error.message);
+            }
+        }
     }
 
     /// A pool for one replication connection of the database and user of `base`.

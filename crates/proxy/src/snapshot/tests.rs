@@ -19,6 +19,8 @@ fn what_a_pool_counted_is_taken_with_its_settings() {
     let snapshot = take(&world.registry, Extent::Page);
     assert_eq!(snapshot.errors, [("53300".to_owned(), 1)]);
     assert_eq!(snapshot.user_servers_max, Some(7));
+    let connect = "psql -h 127.0.0.1 -p 6432 -U bob app";
+    assert_eq!(snapshot.connect.as_deref(), Some(connect));
     let pool = &snapshot.pools[0];
     assert_eq!((&*pool.database, &*pool.user), ("app", "bob"));
     assert_eq!((pool.size_max, pool.reserve_max), (Some(50), 3));

@@ -273,7 +273,7 @@ impl Model {
 
     /// Servers that stay open although nobody uses them.
     pub(crate) fn kept(&self) -> usize {
-        if self.clients == 0 {
+        if self.clients == 0 && !self.bounds.keeps_min_unused {
             return 0;
         }
         self.bounds.size_min as usize

@@ -337,6 +337,7 @@ fn bounds(rng: &mut Rng) -> Bounds {
     Bounds {
         size_max,
         size_min: u32::try_from(rng.below(u64::from(size_max) + 1)).expect("small"),
+        keeps_min_unused: false,
         reserve_max: u32::from(rng.one_in(4)),
         reserve_after: Duration::from_millis(rng.between(1, 200)),
         waiters_max: if rng.one_in(8) { 2 } else { 1000 },

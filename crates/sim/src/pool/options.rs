@@ -187,6 +187,7 @@ pub(super) fn bounds(rng: &mut Rng, clients: u64, grid: Duration) -> Bounds {
     Bounds {
         size_max,
         size_min: size_min.min(size_max),
+        keeps_min_unused: rng.aside().one_in(4),
         reserve_max,
         reserve_after: align(some_duration(rng, 1_000, 300_000), grid),
         waiters_max: usize::try_from(waiters_max).expect("few waiters"),

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{History, MARKS_MAX, POINTS_MAX};
+use super::{History, MARKS_MAX, MINUTES_MAX, POINTS_MAX};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tests::quiet;
+use crate::window::Window;
 
 /// A snapshot of one pool that has done nothing yet, `seconds` after the start.
 fn at(seconds: u64) -> Snapshot {
@@ -91,29 +92,63 @@ fn no_more_than_a_quarter_of_an_hour_is_kept() {
 }
 
 #[test]
-fn times_are_those_of_the_last_minute_and_rates_of_the_last_seconds() {
+fn figures_are_those_of_their_window() {
     let (mut history, mut snapshot) = (History::default(), at(0));
     go_on(&mut history, &mut snapshot, 30, |now| {
         work(now, 10, 1_000_000)
     });
     go_on(&mut history, &mut snapshot, 70, |now| work(now, 20, 100));
-    let recent = history.recent(&snapshot, &snapshot.pools[0]);
-    assert_eq!(recent.transactions_per_second, 20.0);
-    assert_eq!(recent.queries_per_second, 40.0);
-    let query = serde_json::to_value(&recent.times[2]).unwrap();
-    assert_eq!(query["mean"], 0.1, "the slow ones are forgotten");
-    let span = history.times_span(&snapshot).as_secs();
+    let of = |window| {
+        let recent = history.recent(&snapshot, &snapshot.pools[0], window);
+        let all = history.sum(&snapshot, window);
+        assert_eq!(all.counts.transactions, recent.counts.transactions);
+        let span = history.span(&snapshot, window).as_secs();
+        let query = serde_json::to_value(&recent.times[2]).unwrap();
+        let mean = query["mean"].as_f64().unwrap();
+        (
+            recent.transactions_per_second,
+            recent.queries_per_second,
+            mean,
+            span,
+        )
+    };
+    let (transactions, queries, mean, span) = of(Window::Minute);
+    assert_eq!((transactions, queries), (20.0, 40.0));
+    assert_eq!(mean, 0.1, "the slow ones are forgotten");
     assert!((55..=60).contains(&span), "{span}");
+    let (transactions, _, _, span) = of(Window::Seconds);
+    assert_eq!(transactions, 20.0);
+    assert!((3..=7).contains(&span), "{span}");
+    for window in [Window::Quarter, Window::Start] {
+        let (transactions, _, mean, span) = of(window);
+        assert_eq!((transactions, span), (17.0, 100), "{window:?}");
+        assert!(mean > 100.0, "{window:?} has the slow ones: {mean}");
+    }
+}
+
+#[test]
+fn a_quarter_of_an_hour_is_told_from_a_mark_per_minute() {
+    let (mut history, mut snapshot) = (History::default(), at(0));
+    go_on(&mut history, &mut snapshot, 4_000, |now| work(now, 10, 10));
+    go_on(&mut history, &mut snapshot, 450, |now| work(now, 30, 10));
+    assert_eq!(history.minutes.len(), MINUTES_MAX);
+    let span = history.span(&snapshot, Window::Quarter).as_secs();
+    assert!((870..=930).contains(&span), "{span}");
+    let recent = history.recent(&snapshot, &snapshot.pools[0], Window::Quarter);
+    let rate = recent.transactions_per_second;
+    assert!((19.0..=21.0).contains(&rate), "{rate}");
 }
 
 #[test]
 fn before_the_first_look_rates_are_those_since_the_start() {
     let mut snapshot = at(4);
     work(&mut snapshot, 40, 5);
-    let recent = History::default().recent(&snapshot, &snapshot.pools[0]);
-    assert_eq!(recent.transactions_per_second, 10.0);
-    let none = History::default().recent(&at(0), &at(0).pools[0]);
-    assert_eq!(none.transactions_per_second, 0.0);
+    for window in Window::ALL {
+        let recent = History::default().recent(&snapshot, &snapshot.pools[0], window);
+        assert_eq!(recent.transactions_per_second, 10.0);
+        let none = History::default().recent(&at(0), &at(0).pools[0], window);
+        assert_eq!(none.transactions_per_second, 0.0);
+    }
 }
 
 #[test]

@@ -218,7 +218,7 @@ pub struct LiveWaiter {
     pub cause: Option<String>,
 }
 
-/// Why clients wait now, and have waited.
+/// Why clients wait now, and have waited in the window.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WaitCause {

@@ -8,6 +8,7 @@ use crate::findings::Findings;
 use crate::live::{Live, LiveWaiter};
 use crate::pools::columns;
 use crate::snapshot::tests::quiet;
+use crate::window::Window;
 
 #[test]
 fn the_document_has_what_a_view_needs() {
@@ -16,7 +17,7 @@ fn the_document_has_what_a_view_needs() {
     pool.reserve_max = 3;
     pool.totals.queries = 4;
     pool.totals.query_times.record_many_us(2_000, 4);
-    let document = Recorder::default().document(&snapshot, Findings::default());
+    let document = Recorder::default().document(&snapshot, Findings::default(), Window::Minute);
     let json = serde_json::to_value(&document).unwrap();
     assert_eq!(json["ready"], true);
     assert_eq!(json["workers"][0]["clients"], 0);
@@ -62,7 +63,7 @@ fn every_column_that_is_listed_is_a_figure_of_the_pool() {
     let totals = &mut snapshot.pools[0].totals;
     totals.refusals_timeout = 7;
     totals.query_times.record_us(1);
-    let document = Recorder::default().document(&snapshot, Findings::default());
+    let document = Recorder::default().document(&snapshot, Findings::default(), Window::Minute);
     assert_eq!(document.columns, columns());
     let json = serde_json::to_value(&document.pools[0]).unwrap();
     for column in &document.columns {
@@ -97,7 +98,7 @@ fn those_who_wait_and_the_causes_are_put_together() {
         blame: Some("It was eve.".to_owned()),
         ..Findings::default()
     };
-    let live = Recorder::default().document(&snapshot, findings);
+    let live = Recorder::default().document(&snapshot, findings, Window::Minute);
     let waiters = live.waiters.unwrap();
     assert_eq!(waiters[0].cause.as_deref(), Some("locks"));
     assert_eq!(waiters[1].cause, None, "no such pool");
@@ -117,12 +118,12 @@ fn who_comes_late_is_told_how_long_the_queue_has_been_long() {
         snapshot.uptime += Duration::from_secs(1);
         recorder.observe(&snapshot);
     }
-    let live = recorder.document(&snapshot, Findings::default());
+    let live = recorder.document(&snapshot, Findings::default(), Window::Minute);
     assert_eq!(live.pools[0].queued_ms, Some(30_000.0));
     assert_eq!(live.alarms.unwrap()[0].key, "waiting app/bob");
     snapshot.pools[0].totals.refusals_timeout = 2;
     recorder.observe(&snapshot);
-    let live = recorder.document(&snapshot, Findings::default());
+    let live = recorder.document(&snapshot, Findings::default(), Window::Minute);
     assert_eq!(
         live.alarms.unwrap()[0].what,
         "app/bob: 2 clients were refused"

@@ -155,8 +155,8 @@ impl fmt::Display for StartupError {
             ),
             Self::BadOption { option } => write!(
                 f,
-                "unsupported options startup parameter: \"{option}\"; only '-c name=value' and \
-                 '--name=value' are allowed"
+                "unsupported options startup parameter: only '-c config=val' and '--config=val' are \
+                 allowed, not \"{option}\""
             ),
         }
     }

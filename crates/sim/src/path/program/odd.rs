@@ -73,7 +73,7 @@ impl Writer<'_> {
             5 => put(&mut bytes, frontend::COPY_DONE, &[0; 10_000]),
             6 => put(&mut bytes, frontend::COPY_FAIL, &[b'x'; 10_000]),
             1 => bytes.extend([b'Q', 0, 0, 0, 2]),
-            2 => encode::parse(&mut bytes, "n".repeat(3_000), "select"),
+            2 => encode::parse(&mut bytes, "n".repeat(9_000), "select"),
             _ => bytes.extend([b'D', 255, 255, 255, 255, 0]),
         }
         self.push(bytes, 1, Then::Nothing);
