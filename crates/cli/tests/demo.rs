@@ -5,7 +5,8 @@
     reason = "clippy.toml allows it in tests, but does not see helpers"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -92,6 +93,35 @@ fn sigterm_leaves_nothing() {
 #[test]
 fn sigkill_leaves_nothing() {
     check("filling the database", Signal::KILL, None);
+}
+
+#[test]
+fn a_demo_that_stays_up_shows_its_page_and_leaves_nothing() {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_pgweir"))
+        .args(["demo", "--keep", "--clients", "20", "--seconds", "1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(demo.stdout.take().unwrap());
+    let mut lines = stdout.lines().map(Result::unwrap);
+    let page = lines.find(|line| line.trim().starts_with("http://127.0.0.1:"));
+    let address = page.unwrap().trim().replace("http://", "");
+    let mut stream = TcpStream::connect(address.trim_end_matches('/')).unwrap();
+    let request = format!("GET /api/v1/live HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream
+        .write_all(request.replace("/\r\n", "\r\n").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"database\":\"demo\""), "{answer}");
+    let folders = folders(demo.id());
+    kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0), "the normal end");
+    for folder in folders {
+        assert!(gone(&folder), "{}", folder.display());
+    }
 }
 
 #[test]
