@@ -38,6 +38,7 @@ pub mod reload;
 mod resolve;
 mod secrets;
 mod server_password;
+mod service;
 pub mod settings;
 mod startup;
 mod tls;
@@ -72,6 +73,7 @@ pub use resolve::{Resolved, resolve};
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };
+pub use service::Service;
 pub use startup::{pool_info, startup_lines};
 pub use tls::{
     Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
@@ -132,6 +134,8 @@ fn resolve_all(
 pub struct Config {
     /// Where clients are accepted. Not changed by a reload.
     pub listen: Listen,
+    /// What the process is to the system. Not changed by a reload.
+    pub service: Service,
     /// Data-plane threads. Not changed by a reload.
     pub workers: Workers,
     /// How clients prove who they are.

@@ -1,17 +1,12 @@
-//! What a `pgbouncer.ini` says of the process itself: its log, its owner, and the peers beside it.
+//! What a `pgbouncer.ini` says of the peers beside the process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use pgweir_settings::text::boolean;
 
-/// What the file says of the process and its peers.
+/// What the file says of the process among its peers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Where its number is written (`pidfile`).
-    pub pidfile: Option<PathBuf>,
-    /// The user that it becomes once it listens (`user`).
-    pub user: Option<String>,
     /// Whether several processes listen at one port (`so_reuseport`).
     pub so_reuseport: bool,
     /// Its number among its peers (`peer_id`); 0 is none.
@@ -37,11 +32,8 @@ impl Process {
     /// # Errors
     /// What the value has to be.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
         let fact = || boolean(value).ok_or_else(|| "must be 0 or 1".to_owned());
         match name {
-            "pidfile" => self.pidfile = text().map(PathBuf::from),
-            "user" => self.user = text(),
             "so_reuseport" => self.so_reuseport = fact()?,
             "peer_id" => self.peer_id = peer_id(value)?,
             // The table has them, and nothing is read of them before they do something.

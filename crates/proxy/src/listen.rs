@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pgweir_pool::relay::Relay;
@@ -17,7 +17,9 @@ use tokio::net::{TcpListener, UnixListener};
 use tracing::{debug, info, warn};
 
 use crate::accounts;
+use crate::caller::{self, Caller};
 use crate::console::{self, Behind};
+use crate::host::Handed;
 use crate::login::{Door, Entry, LoggedIn};
 use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
@@ -25,7 +27,7 @@ use crate::proxied;
 use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::texts::{self, ClientError, seconds};
-use crate::tls::{self, stream::MaybeTls};
+use crate::tls::stream::MaybeTls;
 use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
@@ -35,12 +37,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A socket that clients connect to.
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, PathBuf),
+    /// With its file, if that is ours.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, Some(path)) = self {
             // It may have been removed by hand.
             let _ = std::fs::remove_file(path);
         }
@@ -61,9 +64,28 @@ pub(crate) fn bind(listen: &Listen) -> Result<Vec<Listener>, (String, io::Error)
     if let Some(directory) = &listen.unix_socket_dir {
         let path = directory.join(format!(".s.PGSQL.{}", listen.port));
         let listener = bind_unix(&path, listen).map_err(|e| (path.display().to_string(), e))?;
-        listeners.push(Listener::Unix(listener, path));
+        listeners.push(Listener::Unix(listener, Some(path)));
     }
     Ok(listeners)
+}
+
+/// Takes sockets that somebody else has bound.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn take(sockets: Vec<Handed>) -> io::Result<Vec<Listener>> {
+    let taken = sockets.into_iter().map(|socket| match socket {
+        Handed::Tcp(listener) => {
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok(Listener::Tcp(TcpListener::from_std(listener)?, address))
+        }
+        Handed::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            Ok(Listener::Unix(UnixListener::from_std(listener)?, None))
+        }
+    });
+    taken.collect()
 }
 
 fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
@@ -183,6 +205,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let config = door.registry.config();
     let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
+    let mut caller = Caller::new();
     // Where the client is, which may come through a load balancer.
     let mut address = peer;
     let login = async {
@@ -201,7 +224,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let queued = || door.registry.attempts.queued(address);
         stranger.comes_from(address, max, queued).await;
         let from = (channel, peer_address);
-        door.log_in(&mut stream, &stranger, from).await
+        door.log_in(&mut stream, (&stranger, &mut caller), from)
+            .await
     };
     let outcome = tokio::select! {
         // What a login waits for may have the same bound, and the client is told of the login's.
@@ -213,12 +237,18 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         outcome = Box::pin(login) => outcome,
     };
-    let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+    let peer = || caller::place(address);
     match outcome {
         Ok(Entry::Console(entry)) => {
             stranger.leave();
             if config.log.connections {
-                info!(user = entry.user(), peer = peer(), "console opened");
+                info!(
+                    database = pgweir_console::DATABASE,
+                    user = entry.user(),
+                    client = caller.number,
+                    peer = peer(),
+                    "console opened"
+                );
             }
             let whose = (entry, address);
             let behind = Behind {
@@ -229,16 +259,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             Box::pin(console::run(stream, whose, &behind)).await;
         }
         Ok(Entry::Client(logged_in)) => {
-            if config.log.connections {
-                info!(
-                    database = &*logged_in.admission.pool.database,
-                    user = &*logged_in.admission.user,
-                    client = logged_in.admission.key.pid,
-                    peer = peer(),
-                    tls = stream.connection().map(tls::words),
-                    "client connected"
-                );
-            }
             hand_over(stream, address, logged_in, door, into_socket);
         }
         Err(LoginEnd::Cancelled) => {}
@@ -247,12 +267,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 warn!(peer = peer(), %error, "TLS with a client failed: {error}");
             }
         }
-        Err(LoginEnd::Gone(error)) => debug!(peer = peer(), %error, "client left during login"),
+        Err(LoginEnd::Gone(error)) => {
+            debug!(client = caller.number, peer = peer(), %error, "client left during login");
+            caller.left(address, &config.log);
+        }
         Err(LoginEnd::Refused(error)) => {
             door.registry.errors.count(error.sqlstate);
-            if config.log.pooler_errors {
-                warn!(peer = peer(), sqlstate = %error.sqlstate, "pooler error: {}", error.message);
-            }
+            caller.refused(address, &error, &config.log);
             say_goodbye(&mut stream, &error).await;
         }
         Err(LoginEnd::Discovered(error)) => {
@@ -332,6 +353,7 @@ fn hand_over<S>(
             since: registry.clock.now(),
             leak_since: None,
             pin_told: None,
+            parting: OnceLock::new(),
         },
     };
     registry.adopt(registry.place(), Box::new(client));

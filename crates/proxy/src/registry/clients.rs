@@ -44,19 +44,18 @@ impl Registry {
         &self,
         pool: &Arc<PoolHandle>,
         user: &Arc<str>,
-        minor: u16,
+        (minor, number): (u16, u32),
     ) -> Result<CancelKey, ClientError> {
         let config = self.config();
         let settings = pool.settings();
         let max = clients_max(&config, user);
         let mut clients = self.clients.lock().expect("no panic under the lock");
-        let key = loop {
-            let pid = random_pid();
-            if !clients.has_pid(pid) {
-                let secret = CancelSecret::random(minor);
-                break CancelKey { pid, secret };
-            }
-        };
+        let mut pid = number;
+        while clients.has_pid(pid) {
+            pid = random_pid();
+        }
+        let secret = CancelSecret::random(minor);
+        let key = CancelKey { pid, secret };
         let shares = self.shares();
         clients.enter(
             (&config, &shares),
