@@ -257,7 +257,7 @@ fn the_level_of_the_log_changes_at_a_reload() {
     let role = shared().role();
     let config = role.config();
     let pooler = Pooler::start(&config);
-    let told = |pooler: &Pooler| pooler.logged("client connected");
+    let told = |pooler: &Pooler| pooler.logged("login attempt");
     drop(Client::log_in(&role.through(&pooler)));
     eventually("it is logged", || (told(&pooler) == 1).then_some(()));
     pooler.reload(&config.clone().set("log_level", "warn"));

@@ -3,25 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pgweir_e2e::{Client, Pooler, Role, Signal, Target, eventually, shared};
-
-/// The text of a `pgbouncer.ini` for a role, with a `userlist.txt` beside it.
-fn ini(role: &Role, folder: &Path, port: u16, more: &str) -> String {
-    let Target {
-        user,
-        password,
-        port: server,
-        ..
-    } = role.direct();
-    let users = format!("\"{user}\" \"{}\"\n", password.replace('"', "\"\""));
-    fs::write(folder.join("userlist.txt"), users).unwrap();
-    let folder = folder.display();
-    format!(
-        "[databases]\napp = host=127.0.0.1 port={server} dbname=postgres\n[pgbouncer]\n\
-         listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir = {folder}\n\
-         auth_file = {folder}/userlist.txt\nhttp_listen = off\n{more}\n"
-    )
-}
+use pgweir_e2e::{Client, Pooler, Signal, eventually, ini, shared};
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()

@@ -55,6 +55,7 @@ mod rendered;
 mod replication;
 mod sequences;
 mod server_passwords;
+mod service;
 mod settings;
 mod signals;
 mod sockets;

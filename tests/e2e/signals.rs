@@ -311,7 +311,7 @@ fn sigusr1_pauses_and_sigusr2_resumes() {
     client.value("select 1");
     pooler.signal(Signal::USR1);
     eventually("it is paused", || {
-        (pooler.logged("paused:") > 0).then_some(())
+        (pooler.logged("got SIGUSR1, pausing") > 0).then_some(())
     });
     busy.value("select 'goes on'");
     busy.query("commit").success();
@@ -324,7 +324,7 @@ fn sigusr1_pauses_and_sigusr2_resumes() {
     });
     pooler.signal(Signal::USR2);
     assert_eq!(client.until_ready().success().value(), "waited");
-    pooler.has_logged("resumed", 1);
+    pooler.has_logged("got SIGUSR2, continuing from PAUSE", 1);
 }
 
 #[test]
@@ -333,19 +333,19 @@ fn who_waits_too_long_while_paused_reads_why() {
     let config = role.config().set("query_wait_timeout", 0.3);
     let (pooler, mut client) = start(&config, &role);
     pooler.signal(Signal::USR1);
-    pooler.has_said("paused:");
+    pooler.has_said("got SIGUSR1, pausing");
     let answer = client.query("select 1");
     let error = answer.error();
     assert_eq!(error.sqlstate(), "57P03", "{error:?}");
     assert!(error.field(b'H').contains("paused"), "{error:?}");
     pooler.signal(Signal::USR1);
-    pooler.has_said("SIGUSR1: paused already");
+    pooler.has_said("got SIGUSR1, but already paused/suspended");
     pooler.signal(Signal::USR2);
-    pooler.has_said("resumed");
+    pooler.has_said("got SIGUSR2, continuing from PAUSE");
     let mut client = Client::log_in(&role.through(&pooler));
     assert_eq!(client.value("select 1"), "1");
     pooler.signal(Signal::USR2);
-    pooler.has_said("SIGUSR2: nothing is paused");
+    pooler.has_said("got SIGUSR2, but not paused/suspended");
 }
 
 #[test]

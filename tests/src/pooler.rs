@@ -173,6 +173,22 @@ impl Pooler {
         })
     }
 
+    /// As [`Pooler::start_with_ini`], where `command` makes the command for the file and the port.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn start_with_ini_by(
+        text: impl Fn(&Path, u16) -> String,
+        command: impl Fn(&Path, u16) -> Command,
+    ) -> Self {
+        Self::launch(|folder, port| {
+            let file = folder.join(INI_FILE);
+            fs::write(&file, text(folder, port)).expect("the configuration can be written");
+            command(&file, port)
+        })
+    }
+
     /// Replaces its `pgbouncer.ini` and has it read again; returns when it has.
     ///
     /// # Panics

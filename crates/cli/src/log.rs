@@ -19,6 +19,7 @@ use pgweir_config::{Log, LogFormat};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::output;
 pub(crate) use fields::Fields;
 pub(crate) use form::BouncerForm;
 use places::{Places, StandardError};
@@ -32,6 +33,7 @@ pub(crate) struct Lines {
     stderr: Option<Queue>,
     beside: Queue,
     has_places: Arc<AtomicBool>,
+    is_started: Arc<AtomicBool>,
 }
 
 impl Lines {
@@ -42,10 +44,11 @@ impl Lines {
             stderr: has_stderr.then(Queue::default),
             beside: Queue::default(),
             has_places: Arc::default(),
+            is_started: Arc::default(),
         }
     }
 
-    /// Starts the threads that write.
+    /// Starts the threads that write. What was said before waits for them.
     ///
     /// # Errors
     /// The file cannot be opened, or the system refuses a thread.
@@ -55,7 +58,14 @@ impl Lines {
         if let Some(queue) = &self.stderr {
             queue.start(StandardError::new())?;
         }
-        self.beside.start(places)
+        self.beside.start(places)?;
+        self.is_started.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How they look.
+    pub(crate) fn form(&self) -> LogFormat {
+        self.form
     }
 
     /// Takes other settings over, and opens the file anew.
@@ -72,8 +82,14 @@ impl Lines {
     /// Says why the process ends, in PgBouncer's form.
     pub(crate) fn fatal(&self, why: &str) {
         let why = pgweir_settings::text::printable(why);
-        let line = format!("{} {why}\n", form::head(SystemTime::now(), "FATAL"));
-        self.push(Level::ERROR, line.as_bytes());
+        let line = format!("{} {why}", form::head(SystemTime::now(), "FATAL"));
+        let is_started = self.is_started.load(Ordering::Relaxed);
+        if !is_started || self.stderr.is_none() {
+            output::note(&line);
+        }
+        if is_started {
+            self.push(Level::ERROR, format!("{line}\n").as_bytes());
+        }
     }
 
     /// Waits until everything is written, for so long at most.

@@ -18,6 +18,7 @@ mod pgbouncer;
 mod plan;
 mod render;
 mod serve;
+mod service;
 mod source;
 mod sources;
 mod token;

@@ -1,5 +1,6 @@
 //! The command line of PgBouncer: `pgweir [-d] [-R] [-q] [-v] [-u USER] FILE.ini`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -9,7 +10,8 @@ use pgweir_config::Source;
 use pgweir_settings::nearest;
 
 use crate::exit::Exit;
-use crate::serve;
+use crate::serve::{self, Wanted};
+use crate::service::{Background, send_to_background};
 
 /// What PgBouncer takes.
 #[derive(Debug, Args)]
@@ -17,7 +19,7 @@ pub(crate) struct Line {
     /// Serve from a file in PgBouncer's form, as PgBouncer would
     #[arg(value_name = "FILE.ini")]
     file: Option<PathBuf>,
-    /// Run in the background: not supported yet
+    /// Run in the background; the file has to set pidfile, and logfile or syslog
     #[arg(short, long)]
     daemon: bool,
     /// Take the sockets of the process that runs over: nobody is refused in between
@@ -29,7 +31,7 @@ pub(crate) struct Line {
     /// Log more; twice for even more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Become this user once it listens: not supported yet
+    /// Become this user once it listens
     #[arg(short, long)]
     user: Option<String>,
 }
@@ -42,23 +44,47 @@ impl Line {
             return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, message).into());
         };
         refuse_command(file)?;
-        for (is_given, option, way_out) in [
-            (
-                self.daemon,
-                "-d",
-                "let systemd or a container keep it running",
-            ),
-            (self.user.is_some(), "-u", "start it as that user"),
-        ] {
-            if is_given {
-                bail!("{option} is not supported yet; {way_out}");
-            }
-        }
         let source = match file.extension() {
             Some(end) if end == "toml" => Source::File(file.clone()),
             _ => Source::Ini(file.clone()),
         };
-        serve::as_pgbouncer(source, (self.quiet, self.verbose), self.reboot)
+        if self.daemon {
+            return self.go_to_background(file, &source);
+        }
+        let wanted = Wanted::as_pgbouncer(
+            self.quiet,
+            self.verbose,
+            self.user.clone(),
+            Background::find(),
+            self.reboot,
+        );
+        serve::serve(source, wanted)
+    }
+}
+
+impl Line {
+    /// Has another process serve, and waits until it does.
+    fn go_to_background(&self, file: &Path, source: &Source) -> anyhow::Result<Exit> {
+        let Some(resolved) = serve::load(source) else {
+            return Ok(Exit::Mistakes);
+        };
+        let config = resolved.config;
+        if config.service.pidfile.is_none() {
+            bail!("daemon needs pidfile configured; set pidfile");
+        }
+        if config.log.file.is_none() && config.log.syslog.is_none() {
+            bail!("daemon needs a place for its log; set logfile, or syslog = 1");
+        }
+        let mut arguments: Vec<OsString> = Vec::new();
+        arguments.extend((0..self.verbose).map(|_| "-v".into()));
+        if let Some(user) = &self.user {
+            arguments.extend(["-u".into(), user.into()]);
+        }
+        if self.reboot {
+            arguments.push("-R".into());
+        }
+        arguments.push(file.into());
+        send_to_background(&arguments)
     }
 }
 

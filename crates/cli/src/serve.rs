@@ -1,13 +1,17 @@
 //! `pgweir serve`: the pooler itself.
 
+use std::cell::RefCell;
 use std::env;
+use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use clap::error::ErrorKind;
-use pgweir_config::{Config, Log, LogFormat, Source};
-use pgweir_proxy::SetLog;
+use pgweir_config::raw::Dialect;
+use pgweir_config::{Config, Log, LogFormat, Resolved, Source};
+use pgweir_proxy::{Host, Notice, SetLog, Signals};
+use tracing::warn;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,6 +21,7 @@ use crate::exit::Exit;
 use crate::log::{BouncerForm, Fields, Lines};
 use crate::mistakes::{self, Mistake};
 use crate::output;
+use crate::service::{Account, Background, Pidfile, ServiceManager, handed};
 use crate::source::Configuration;
 
 /// Serves clients until SIGTERM; SIGHUP reads the configuration again.
@@ -72,77 +77,184 @@ impl From<Format> for LogFormat {
 pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let source = options.configuration.source()?;
     let level = options.quiet.then_some("warn");
-    let log = Wanted {
+    let wanted = Wanted {
         directives: directives(level, options.verbose, env::var(LOG_VARIABLE).ok()),
         form: options.log_format.map(LogFormat::from),
         has_stderr: true,
+        user: None,
+        background: None,
+        takes_over: options.takeover,
     };
-    serve(source, log, options.takeover)
+    serve(source, wanted)
 }
 
-/// Serves with the command line of PgBouncer: where it is `quiet`, nothing is logged to standard error.
-pub(crate) fn as_pgbouncer(
-    source: Source,
-    (quiet, verbose): (bool, u8),
-    takes_over: bool,
-) -> anyhow::Result<Exit> {
-    let log = Wanted {
-        directives: directives(None, verbose, env::var(LOG_VARIABLE).ok()),
-        form: None,
-        has_stderr: !quiet,
-    };
-    serve(source, log, takes_over)
-}
-
-/// What the command line says of the log.
+/// What the command line says of the log and the process.
 #[derive(Debug)]
-struct Wanted {
-    /// What it lets through, unless the configuration says.
+pub(crate) struct Wanted {
+    /// What the log lets through, unless the configuration says.
     directives: String,
     /// How lines look; `None` is what the configuration says.
     form: Option<LogFormat>,
     /// Whether lines go to standard error.
     has_stderr: bool,
+    /// The user to become, in place of the configuration's.
+    user: Option<String>,
+    /// Whether this is a process in the background.
+    background: Option<Background>,
+    /// Whether it takes the sockets of the process that runs.
+    takes_over: bool,
 }
 
-fn serve(source: Source, wanted: Wanted, takes_over: bool) -> anyhow::Result<Exit> {
-    check(&wanted.directives)?;
-    let resolved = match pgweir_proxy::load(&source) {
-        Ok(resolved) => resolved,
+impl Wanted {
+    /// With the command line of PgBouncer: where it is `quiet`, nothing is logged to standard error.
+    pub(crate) fn as_pgbouncer(
+        quiet: bool,
+        verbose: u8,
+        user: Option<String>,
+        background: Option<Background>,
+        takes_over: bool,
+    ) -> Self {
+        Self {
+            directives: directives(None, verbose, env::var(LOG_VARIABLE).ok()),
+            form: None,
+            has_stderr: !quiet && background.is_none(),
+            user,
+            background,
+            takes_over,
+        }
+    }
+}
+
+/// Reads the configuration; its mistakes have been told where there is none.
+pub(crate) fn load(source: &Source) -> Option<Resolved> {
+    match pgweir_proxy::load(source) {
+        Ok(resolved) => Some(resolved),
         Err(problems) => {
             let mistakes: Vec<Mistake> = problems.iter().map(Mistake::from).collect();
             output::note(&mistakes::text(&mistakes, output::stderr_terminal()));
-            return Ok(Exit::Mistakes);
+            None
         }
+    }
+}
+
+/// Serves.
+pub(crate) fn serve(source: Source, wanted: Wanted) -> anyhow::Result<Exit> {
+    check(&wanted.directives)?;
+    let Some(resolved) = load(&source) else {
+        return Ok(Exit::Mistakes);
     };
     let form = wanted.form.unwrap_or(resolved.config.log.format);
-    let (set_log, lines) = start_log(wanted, form, &resolved.config)?;
-    let signals = pgweir_proxy::Signals::Own;
-    let outcome = pgweir_proxy::run(source, resolved, set_log, signals, takes_over);
+    let lines = Lines::new(form, wanted.has_stderr);
+    let set_log = set_up_log(wanted.directives, &lines, &resolved.config);
+    let process = Process {
+        user: wanted.user.or_else(|| resolved.config.service.user.clone()),
+        background: wanted.background,
+        takes_over: wanted.takes_over,
+        lines: lines.clone(),
+    };
+    let outcome = process.run(source, resolved, set_log);
     let outcome = match outcome {
         Err(error) if form == LogFormat::PgBouncer => {
-            lines.fatal(&error.to_string());
+            lines.fatal(&format!("{error:#}"));
             Ok(Exit::Failed)
         }
-        outcome => outcome.map(|()| Exit::Done).map_err(Into::into),
+        outcome => outcome.map(|()| Exit::Done),
     };
     lines.flush(LAST_LINES_MAX);
     outcome
 }
 
-/// Starts the log; returns what changes it at run time, and its lines.
-fn start_log(wanted: Wanted, form: LogFormat, config: &Config) -> anyhow::Result<(SetLog, Lines)> {
-    let directives = wanted.directives;
+/// The process that is to serve.
+struct Process {
+    user: Option<String>,
+    background: Option<Background>,
+    takes_over: bool,
+    lines: Lines,
+}
+
+impl Process {
+    fn run(self, source: Source, resolved: Resolved, set_log: SetLog) -> anyhow::Result<()> {
+        let account = self.user.as_deref().map(Account::find).transpose()?;
+        let path = resolved.config.service.pidfile.clone();
+        let takes_over = self.takes_over;
+        if !takes_over {
+            path.as_deref().map(Pidfile::look).transpose()?;
+        }
+        let manager = ServiceManager::find();
+        let sockets = handed()?;
+        if !sockets.is_empty() {
+            warn!(
+                "sockets passed from service manager; listen_addr, listen_port and unix_socket_dir are ignored"
+            );
+        }
+        let signals = match resolved.raw.dialect {
+            Dialect::Pgweir => Signals::Own,
+            Dialect::PgBouncer => Signals::PgBouncer,
+        };
+        let pidfile = Rc::new(RefCell::new(None));
+        let written = pidfile.clone();
+        let (lines, config) = (self.lines, &resolved.config);
+        let (log, listen) = (config.log.clone(), config.listen.clone());
+        let has_sockets = !sockets.is_empty();
+        let settle = move || {
+            if let Some(account) = &account {
+                if !has_sockets && let Some(folder) = &listen.unix_socket_dir {
+                    account.own(&folder.join(format!(".s.PGSQL.{}", listen.port)))?;
+                }
+                account.become_it()?;
+            }
+            if let Some(path) = &path {
+                *written.borrow_mut() = Some(match takes_over {
+                    true => Pidfile::take_over(path)?,
+                    false => Pidfile::write(path)?,
+                });
+            }
+            lines.start(&log).map_err(|error| match &log.file {
+                Some(path) => {
+                    let message = format!("logfile {} cannot be opened: {error}", path.display());
+                    io::Error::new(error.kind(), message)
+                }
+                None => error,
+            })
+        };
+        let watchdog = manager.watchdog;
+        let background = RefCell::new(self.background);
+        let notify = move |notice: Notice<'_>| {
+            manager.tell(notice);
+            if notice == Notice::Ready
+                && let Some(background) = background.take()
+                && let Err(error) = background.is_up()
+            {
+                warn!(%error, "the terminal cannot be left");
+            }
+        };
+        let host = Host {
+            set_log,
+            signals,
+            sockets,
+            takes_over,
+            settle: Box::new(settle),
+            notify: Box::new(notify),
+            watchdog,
+        };
+        let outcome = pgweir_proxy::run(source, resolved, host);
+        // Not before: another process may start as soon as it is gone.
+        drop(pidfile);
+        Ok(outcome?)
+    }
+}
+
+/// Has events become lines; returns what changes that at run time.
+fn set_up_log(directives: String, all: &Lines, config: &Config) -> SetLog {
     let filter = EnvFilter::new(config.log.level.unwrap_or(&directives));
     let (filter, handle) = reload::Layer::new(filter);
-    let all = Lines::new(form, wanted.has_stderr);
     flush_at_panic(all.clone());
     let lines = fmt::layer()
         .with_writer(all.clone())
         .with_ansi(output::stderr_has_colours())
         // Without standard error, reporting an error there would panic.
         .log_internal_errors(false);
-    let lines = match form {
+    let lines = match all.form() {
         LogFormat::Text => lines.fmt_fields(Fields::default()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
         LogFormat::PgBouncer => {
@@ -155,18 +267,12 @@ fn start_log(wanted: Wanted, form: LogFormat, config: &Config) -> anyhow::Result
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .init();
-    all.start(&config.log)
-        .with_context(|| match &config.log.file {
-            Some(path) => format!("logfile {} cannot be opened", path.display()),
-            None => "the log cannot be started".to_owned(),
-        })?;
     let changed = all.clone();
-    let set_log = move |settings: &Log| {
+    Box::new(move |settings: &Log| {
         // Cannot fail: the directives were parsed before, and the log lives as long as the process.
         let _ = handle.reload(EnvFilter::new(settings.level.unwrap_or(&directives)));
         changed.change(settings);
-    };
-    Ok((Box::new(set_log), all))
+    })
 }
 
 /// What was logged before a panic stands before its report.

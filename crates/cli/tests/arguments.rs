@@ -65,10 +65,11 @@ fn the_command_line_of_pgbouncer_is_understood() {
     check(pgweir(&["--vers"]), 0, "pgweir ");
     check(pgweir(&["-q", "/no/such.ini", "-v"]), 1, "/no/such.ini");
     check(pgweir(&["--quiet"]), 2, "name a file");
+    check(pgweir(&["-d", "/no/such.ini"]), 1, "/no/such.ini");
     check(
-        pgweir(&["-d", "/no/such.ini"]),
+        pgweir(&["-R", "/no/such.ini"]),
         3,
-        "-d is not supported yet",
+        "-R is not supported yet",
     );
     check(pgweir(&["chek"]), 2, "did you mean pgweir check?");
     check(pgweir(&["import"]), 2, "FILE");

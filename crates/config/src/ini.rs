@@ -99,10 +99,7 @@ impl Reader {
         let ruling = pgbouncer::ruling(Part::PgBouncer, name);
         match ruling {
             Some(Ruling::Meaningless(why)) => self.warn(&origin, name, value, why),
-            Some(Ruling::NotYet) => {
-                self.raw.process.set(name, value);
-                self.warn(&origin, name, value, pgbouncer::NOT_YET);
-            }
+            Some(Ruling::NotYet) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
             Some(Ruling::LogLevel) => match value.parse::<u32>() {
                 Ok(0) => {}
                 Ok(more) => {

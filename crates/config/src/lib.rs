@@ -32,13 +32,13 @@ mod pattern;
 mod peers;
 pub mod pgbouncer;
 mod pool;
-pub mod process;
 pub mod raw;
 mod records;
 pub mod reload;
 mod resolve;
 mod secrets;
 mod server_password;
+mod service;
 pub mod settings;
 mod startup;
 mod tls;
@@ -74,6 +74,7 @@ pub use resolve::{Resolved, resolve};
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,
 };
+pub use service::Service;
 pub use startup::{pool_info, startup_lines};
 pub use tls::{
     Authorities, ChannelBinding, Negotiation, Pem, ServerTls, Tls, TlsMode, TlsPart, TlsSide,
@@ -134,6 +135,8 @@ fn resolve_all(
 pub struct Config {
     /// Where clients are accepted. Not changed by a reload.
     pub listen: Listen,
+    /// What the process is to the system. Not changed by a reload.
+    pub service: Service,
     /// Data-plane threads. Not changed by a reload.
     pub workers: Workers,
     /// How clients prove who they are.
@@ -219,8 +222,6 @@ pub struct Config {
     pub peer_id: Option<NonZeroU16>,
     /// Those processes, by number (`[peers.NUMBER]`).
     pub peers: BTreeMap<u16, Peer>,
-    /// What a `pgbouncer.ini` says of the process itself.
-    pub process: process::Process,
     /// The settings of the whole pooler as they are shown, by their names.
     pub globals: Arc<Vec<GlobalSetting>>,
 }

@@ -133,8 +133,8 @@ const SAFE_CIPHERS: &str = "suites that are not safe are not spoken; unknown nam
 pub static ROWS: &[Row] = &[
     // The process.
     row(P, "logfile", ""),
-    row(P, "pidfile", "").is(Ruling::NotYet),
-    row(P, "user", "").is(Ruling::NotYet),
+    row(P, "pidfile", ""),
+    row(P, "user", "").is(Ruling::Differs("once it listens; without it, root may serve, too")),
     row(P, "syslog", "0"),
     row(P, "syslog_ident", "pgbouncer"),
     row(P, "syslog_facility", "daemon"),

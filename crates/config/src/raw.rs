@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::toml::{self, Layout};
 use pgweir_settings::{Origin, Problem, Section};
 
-use crate::process::Process;
 use crate::{pgbouncer, settings};
 
 /// What one source says.
@@ -29,8 +28,6 @@ pub struct Raw {
     pub torn: bool,
     /// In whose words it is.
     pub dialect: Dialect,
-    /// What it says of the process itself.
-    pub process: Process,
     /// What is allowed and does not do what whoever wrote it expects.
     pub warnings: Vec<Problem>,
 }

@@ -71,6 +71,7 @@ pub struct Reload {
 pub fn merge(old: &Config, mut new: Config) -> (Config, Reload) {
     let reload = diff(old, &new);
     new.listen = old.listen.clone();
+    new.service.clone_from(&old.service);
     new.workers = old.workers;
     new.log.format = old.log.format;
     new.http.listen = old.http.listen;
@@ -116,6 +117,8 @@ fn diff(old: &Config, new: &Config) -> Reload {
         ("listen_backlog", *backlog != new.listen.backlog),
         ("so_reuseport", *reuses_port != new.listen.reuses_port),
         ("workers", old.workers != new.workers),
+        ("pidfile", old.service.pidfile != new.service.pidfile),
+        ("run_as", old.service.user != new.service.user),
         ("log_format", old.log.format != new.log.format),
         ("http_listen", old.http.listen != new.http.listen),
         (

@@ -18,6 +18,7 @@ use super::lookup::{self, Place, Places};
 use super::outside::Outside;
 use super::passwords::{self, Entry, Held, Password};
 use super::raw::{Dialect, Raw};
+use super::service::Service;
 use super::settings::Scope;
 use super::{
     AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
@@ -131,6 +132,7 @@ pub(super) fn resolve_into(
     let (rules, maps) = (named("auth_hba_file"), named("auth_ident_file"));
     let config = Config {
         listen: Listen::read(&globals),
+        service: Service::read(&globals, &raw.folder),
         workers: Workers::read(&globals),
         auth_type: auth_type(&globals),
         auth: lookup::source(&globals, None, &places, &users),
@@ -189,7 +191,6 @@ pub(super) fn resolve_into(
             .get::<Option<u32>>("peer_id")
             .and_then(|id| u16::try_from(id).ok().and_then(NonZeroU16::new)),
         peers: peers::read(&raw.peers, globals.get("default_pool_size"), problems),
-        process: raw.process.clone(),
         globals: Arc::new(listing::globals(&global)),
     };
     if !raw.torn {

@@ -220,9 +220,13 @@ impl Clients {
     ///
     /// # Errors
     /// All are taken that leave room for the peer's.
-    pub(crate) fn unused_pid(&self, peer: Option<NonZeroU16>) -> Result<u32, ClientError> {
+    pub(crate) fn unused_pid(
+        &self,
+        peer: Option<NonZeroU16>,
+        wanted: u32,
+    ) -> Result<u32, ClientError> {
         let Some(peer) = peer else {
-            let mut numbers = std::iter::repeat_with(random_pid);
+            let mut numbers = std::iter::once(wanted).chain(std::iter::repeat_with(random_pid));
             let unused = numbers.find(|pid| !self.has_pid(*pid));
             return Ok(unused.expect("there are more numbers than clients"));
         };
@@ -377,7 +381,7 @@ mod tests {
         let peer = NonZeroU16::new(0x3a5c);
         let mut clients = Clients::default();
         for _ in 0..PEERED_NUMBERS {
-            let pid = clients.unused_pid(peer).unwrap();
+            let pid = clients.unused_pid(peer, 7).unwrap();
             assert_eq!((peer_of(pid), pid >> 31), (0x3a5c, 0));
             let entry = Entry {
                 secret: CancelSecret::Short([0; 4]),
@@ -389,7 +393,7 @@ mod tests {
             };
             assert!(clients.by_pid.insert(pid, entry).is_none());
         }
-        assert!(clients.unused_pid(peer).is_err());
+        assert!(clients.unused_pid(peer, 7).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use pgweir_config::{Config, Database};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Strangers at once where the limit allows; at 16 KiB each, they can make us hold 16 MiB.
 const STRANGERS_MAX: u64 = 1024;
@@ -107,6 +107,20 @@ fn of_database(config: &Config, database: &Database) -> u64 {
     });
     let pools = pools.fold(0, u64::saturating_add);
     pools.min(bound(database.max_db_connections))
+}
+
+/// Says how many files may be open, and how many it may take.
+pub(crate) fn tell_limit(config: &Config) {
+    let limit = getrlimit(Resource::Nofile);
+    let number =
+        |bound: Option<u64>| bound.map_or_else(|| "unlimited".to_owned(), |it| it.to_string());
+    let clients = u64::from(config.max_client_conn);
+    info!(
+        "kernel file descriptor limit: {} (hard: {}); max_client_conn: {clients}, max expected fd use: {}",
+        number(limit.current),
+        number(limit.maximum),
+        servers_wanted(config).saturating_add(clients + 10)
+    );
 }
 
 /// The soft limit of open files is for programs that use `select`; we may use the hard one.

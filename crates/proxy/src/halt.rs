@@ -24,16 +24,20 @@ const REST_MAX: Duration = Duration::from_secs(6);
 /// SIGUSR1: closes all servers as their clients give them back, and opens none.
 pub(crate) fn pause_by_signal(registry: &Registry) {
     match pause(registry, None) {
-        Ok(()) => info!("paused: servers are closed as they come back; SIGUSR2 resumes"),
-        Err(_) => warn!("SIGUSR1: paused already"),
+        Ok(()) => info!("got SIGUSR1, pausing all activity; SIGUSR2 resumes"),
+        Err(_) => warn!("got SIGUSR1, but already paused/suspended"),
     }
 }
 
 /// SIGUSR2: goes on.
 pub(crate) fn resume_by_signal(registry: &Registry) {
+    let from = match registry.halts().everything() {
+        Some(Stop::Suspend) => "SUSPEND",
+        Some(Stop::Pause) | None => "PAUSE",
+    };
     match resume(registry, None) {
-        Ok(()) => info!("resumed"),
-        Err(_) => warn!("SIGUSR2: nothing is paused"),
+        Ok(()) => info!("got SIGUSR2, continuing from {from}"),
+        Err(_) => warn!("got SIGUSR2, but not paused/suspended"),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use pgweir_pool::budget::Permit;
 use pgweir_pool::stream::Stream;
 
-use crate::dial::Reached;
+use crate::caller::place;
+use crate::dial::{Peer, Reached};
 use crate::socket::Socket;
 
 /// What a cancel request for a server needs.
@@ -53,6 +54,21 @@ impl Write for Link {
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
+    }
+}
+
+impl Link {
+    /// Where the server is, for the log.
+    pub(crate) fn place(&self) -> String {
+        match self.cancel.as_deref().map(|target| &target.server.address) {
+            Some(Peer::Tcp(address)) => address.to_string(),
+            // The number behind the last dot is the port.
+            Some(Peer::Unix(path)) => match path.extension() {
+                Some(port) => format!("unix:{}", port.display()),
+                None => "unix".to_owned(),
+            },
+            None => place(self.socket.addresses().0),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pgweir_pool::relay::Relay;
@@ -20,7 +20,9 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::accounts;
+use crate::caller::{self, Caller};
 use crate::console::{self, Behind};
+use crate::host::Handed;
 use crate::login::{Door, Entry, LoggedIn};
 use crate::login_end::LoginEnd;
 use crate::platform::{Account, Client, PoolRef};
@@ -29,7 +31,7 @@ use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
 use crate::takeover::{Inherited, Listening, Place};
 use crate::texts::{self, ClientError, seconds};
-use crate::tls::{self, stream::MaybeTls};
+use crate::tls::stream::MaybeTls;
 use pgweir_config::access::{Channel, Peer};
 use pgweir_config::{Config, Listen};
 
@@ -39,13 +41,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A socket that clients connect to.
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    /// With whether another process has it as well, whose path it is from then on.
-    Unix(UnixListener, PathBuf, Arc<AtomicBool>),
+    /// With its file, if that is ours.
+    Unix(UnixListener, Option<OwnPath>),
+}
+
+/// The file of a unix socket.
+pub(crate) struct OwnPath {
+    pub(crate) path: PathBuf,
+    /// Whether another process has the socket as well, whose path it is from then on.
+    is_handed_over: Arc<AtomicBool>,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path, is_handed_over) = self
+        if let Self::Unix(
+            _,
+            Some(OwnPath {
+                path,
+                is_handed_over,
+            }),
+        ) = self
             && !is_handed_over.load(Ordering::Relaxed)
         {
             // It may have been removed by hand.
@@ -65,10 +80,14 @@ impl Listener {
                 place: Place::Tcp(*address),
                 socket: listener.as_fd().try_clone_to_owned()?,
             },
-            Self::Unix(listener, path, _) => Listening {
-                place: Place::Unix(path.clone()),
+            Self::Unix(listener, Some(own)) => Listening {
+                place: Place::Unix(own.path.clone()),
                 socket: listener.as_fd().try_clone_to_owned()?,
             },
+            Self::Unix(_, None) => {
+                let message = "its unix socket is the service manager's";
+                return Err(io::Error::other(message));
+            }
         })
     }
 }
@@ -100,9 +119,32 @@ pub(crate) fn bind(
             None => bind_unix(&path, listen),
         };
         let listener = listener.map_err(|error| (path.display().to_string(), error))?;
-        listeners.push(Listener::Unix(listener, path, is_handed_over.clone()));
+        let is_handed_over = is_handed_over.clone();
+        let own = OwnPath {
+            path,
+            is_handed_over,
+        };
+        listeners.push(Listener::Unix(listener, Some(own)));
     }
     Ok(listeners)
+}
+
+/// Takes sockets that somebody else has bound.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn take(sockets: Vec<Handed>) -> io::Result<Vec<Listener>> {
+    let taken = sockets.into_iter().map(|socket| match socket {
+        Handed::Tcp(listener) => {
+            let address = listener.local_addr()?;
+            Ok(Listener::Tcp(tcp(listener)?, address))
+        }
+        Handed::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            Ok(Listener::Unix(UnixListener::from_std(listener)?, None))
+        }
+    });
+    taken.collect()
 }
 
 fn bind_tcp(address: SocketAddr, listen: &Listen) -> io::Result<TcpListener> {
@@ -259,6 +301,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let config = door.registry.config();
     let mut stream = MaybeTls::Clear(stream);
     let ejected = stranger.ejected();
+    let mut caller = Caller::new();
     // Where the client is, which may come through a load balancer.
     let mut address = peer;
     let login = async {
@@ -277,7 +320,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let queued = || door.registry.attempts.queued(address);
         stranger.comes_from(address, max, queued).await;
         let from = (channel, peer_address);
-        door.log_in(&mut stream, &stranger, from).await
+        door.log_in(&mut stream, (&stranger, &mut caller), from)
+            .await
     };
     let outcome = tokio::select! {
         // What a login waits for may have the same bound, and the client is told of the login's.
@@ -289,12 +333,18 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         outcome = Box::pin(login) => outcome,
     };
-    let peer = || address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+    let peer = || caller::place(address);
     match outcome {
         Ok(Entry::Console(entry)) => {
             stranger.leave();
             if config.log.connections {
-                info!(user = entry.user(), peer = peer(), "console opened");
+                info!(
+                    database = pgweir_console::DATABASE,
+                    user = entry.user(),
+                    client = caller.number,
+                    peer = peer(),
+                    "console opened"
+                );
             }
             let whose = (entry, address);
             let behind = Behind {
@@ -305,16 +355,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             Box::pin(console::run(stream, whose, &behind)).await;
         }
         Ok(Entry::Client(logged_in)) => {
-            if config.log.connections {
-                info!(
-                    database = &*logged_in.admission.pool.database,
-                    user = &*logged_in.admission.user,
-                    client = logged_in.admission.key.pid,
-                    peer = peer(),
-                    tls = stream.connection().map(tls::words),
-                    "client connected"
-                );
-            }
             hand_over(stream, address, logged_in, door, into_socket);
         }
         Err(LoginEnd::Cancelled) => {}
@@ -323,12 +363,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 warn!(peer = peer(), %error, "TLS with a client failed: {error}");
             }
         }
-        Err(LoginEnd::Gone(error)) => debug!(peer = peer(), %error, "client left during login"),
+        Err(LoginEnd::Gone(error)) => {
+            debug!(client = caller.number, peer = peer(), %error, "client left during login");
+            caller.left(address, &config.log);
+        }
         Err(LoginEnd::Refused(error)) => {
             door.registry.errors.count(error.sqlstate);
-            if config.log.pooler_errors {
-                warn!(peer = peer(), sqlstate = %error.sqlstate, "pooler error: {}", error.message);
-            }
+            caller.refused(address, &error, &config.log);
             say_goodbye(&mut stream, &error).await;
         }
         Err(LoginEnd::Discovered(error)) => {
@@ -408,6 +449,7 @@ fn hand_over<S>(
             since: registry.clock.now(),
             leak_since: None,
             pin_told: None,
+            parting: OnceLock::new(),
         },
     };
     registry.adopt(registry.place(), Box::new(client));

@@ -21,6 +21,7 @@ use pgweir_wire::startup::{MINOR_NEWEST, PACKET_MAX, Startup};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
+use crate::caller::Caller;
 use crate::cancel_key::CancelKey;
 use crate::console::{self, ConsoleEntry};
 use crate::login_end::LoginEnd;
@@ -30,6 +31,7 @@ use crate::registry::Registry;
 use crate::replication::startup_parameters;
 use crate::slots::{Slots, Stranger};
 use crate::texts::{self, ClientError};
+use crate::tls;
 use crate::tls::clients::Acceptors;
 use crate::tls::stream::MaybeTls;
 use crate::wire_io::{Inbound, send};
@@ -73,16 +75,16 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Counts a client of this user in that speaks protocol 3.`minor`.
+    /// Counts a client of this user in that speaks protocol 3.`minor`, under its number if no other has that.
     ///
     /// # Errors
     /// A limit on clients is reached.
     fn new(
         registry: &Arc<Registry>,
         pool: Arc<PoolHandle>,
-        (user, minor): (Arc<str>, u16),
+        (user, minor, number): (Arc<str>, u16, u32),
     ) -> Result<Self, ClientError> {
-        let key = registry.client_in(&pool, &user, minor)?;
+        let key = registry.client_in(&pool, &user, (minor, number))?;
         registry.tell(&pool, |stock, now| {
             stock.totals.client_logins += 1;
             stock.core.client_in(now);
@@ -164,7 +166,7 @@ impl Door {
     pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: &mut MaybeTls<S>,
-        stranger: &Stranger,
+        (stranger, caller): (&Stranger, &mut Caller),
         (mut channel, address): (Channel, Option<SocketAddr>),
     ) -> Result<Entry, LoginEnd> {
         let mut inbound = Inbound::new(PACKET_MAX);
@@ -172,6 +174,8 @@ impl Door {
         let mut startup = self
             .hear(stream, &mut inbound, (stranger, &mut channel), &config)
             .await?;
+        let encrypts = stream.connection().map(tls::words);
+        caller.asks(&startup, (address, encrypts), &config.log);
         if config.application_name_add_host {
             add_host(&mut startup, address);
         }
@@ -237,7 +241,7 @@ impl Door {
         if self.registry.draining.load(Ordering::Acquire) {
             return Err(texts::shutting_down().into());
         }
-        let admission = Admission::new(&self.registry, pool, (user, minor))?;
+        let admission = Admission::new(&self.registry, pool, (user, minor, caller.number))?;
         // From here on the limits on clients count it.
         stranger.leave();
         let (parameters, is_known) = if is_replication {

@@ -50,7 +50,7 @@ impl Orders {
         if let Some(name) = order.database() {
             self.must_know(name, &order)?;
         }
-        info!(%by, "an administrator ordered {}", order.word());
+        info!(%by, "{} command issued", order.word());
         match order {
             Order::Pause(database) => self.pause(database.as_deref()).await,
             Order::Resume(database) => self.resume(database.as_deref()),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::{Platform, Policy, SharedPool};
@@ -45,6 +45,8 @@ pub(crate) struct Account {
     pub(crate) leak_since: Option<Time>,
     /// What keeps its server, as the log was told last, and when.
     pub(crate) pin_told: Option<(Pin, Time)>,
+    /// What it was told when the driver ended it.
+    pub(crate) parting: OnceLock<Box<str>>,
 }
 
 /// A pool as drivers hold it.

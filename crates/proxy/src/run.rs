@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::connect::{self, ConnectError};
 use crate::files;
 use crate::halt;
+use crate::host::{Host, Notice};
 use crate::link::Server;
 use crate::listen::{self, Listener};
 use crate::login::Door;
@@ -37,7 +38,7 @@ use crate::pool_handle::{Greeting, PoolHandle, Welcome, pool_of};
 use crate::probe;
 use crate::recovery;
 use crate::registry::{Errand, Registry, random_u32};
-use crate::reload::{Reloading, SetLog, tell_warnings};
+use crate::reload::{Reloading, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
@@ -89,6 +90,8 @@ pub enum RunError {
         /// The system's reason.
         error: io::Error,
     },
+    /// The process cannot become what it is to be.
+    Settle(io::Error),
     /// The system refuses a thread, an epoll set or a signal handler.
     System(io::Error),
     /// A worker failed.
@@ -105,6 +108,7 @@ impl fmt::Display for RunError {
                 "cannot listen on {address}: {error}; stop what uses it, or change listen_addr, \
                  listen_port, unix_socket_dir or http_listen"
             ),
+            Self::Settle(error) => write!(f, "{error}"),
             Self::System(error) => write!(f, "the system refuses what the pooler needs: {error}"),
             Self::Worker(error) => write!(f, "a worker failed: {error}"),
             Self::Takeover(error) => write!(f, "cannot take over: {error}"),
@@ -120,24 +124,41 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Serves until a signal ends it: what SIGTERM and SIGINT wait for is said by `signals`, and a second one waits for
-/// nothing; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes. With `takes_over` the sockets of a process
-/// that runs become this one's.
+/// Serves until a signal ends it: what SIGTERM and SIGINT wait for is said by `host`, and a second one waits for
+/// nothing; SIGHUP reads `source` again; SIGUSR1 pauses and SIGUSR2 resumes.
 ///
 /// # Errors
 /// The pooler cannot start, or a worker fails.
-pub fn run(
-    source: Source,
-    resolved: Resolved,
-    set_log: SetLog,
-    signals: Signals,
-    takes_over: bool,
-) -> Result<(), RunError> {
+pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunError> {
+    let Host {
+        set_log,
+        signals,
+        sockets,
+        takes_over,
+        settle,
+        notify,
+        watchdog,
+    } = host;
     end_with_any_thread();
     files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let _guard = runtime.enter();
+    let mut inherited = match takes_over && sockets.is_empty() {
+        true => Inherited::ask(&resolved.config.listen)
+            .map_err(|failure| RunError::Takeover(failure.to_string()))?,
+        false => Inherited::default(),
+    };
+    // Until this process serves, the paths are those of the process before.
+    let is_handed_over = Arc::new(AtomicBool::new(inherited.is_any()));
+    let listeners = match sockets.is_empty() {
+        true => listen::bind(&resolved.config.listen, &mut inherited, &is_handed_over)
+            .map_err(|(address, error)| RunError::Listen { address, error })?,
+        false => listen::take(sockets)?,
+    };
+    let http = bind_http(&resolved.config.http, &mut inherited)?;
+    settle().map_err(RunError::Settle)?;
     tell_warnings(&resolved);
     let reloading = Reloading::new(source, &resolved, set_log);
     let config = resolved.config;
@@ -145,18 +166,8 @@ pub fn run(
         info!("{line}");
     }
     tls::tell(&config);
-    let _guard = runtime.enter();
-    let mut inherited = match takes_over {
-        true => Inherited::ask(&config.listen)
-            .map_err(|failure| RunError::Takeover(failure.to_string()))?,
-        false => Inherited::default(),
-    };
-    // Until this process serves, the paths are those of the process before.
-    let is_handed_over = Arc::new(AtomicBool::new(inherited.is_any()));
-    let listeners = listen::bind(&config.listen, &mut inherited, &is_handed_over)
-        .map_err(|(address, error)| RunError::Listen { address, error })?;
-    let http = bind_http(&config.http, &mut inherited)?;
     let (registry, threads) = start_workers(config)?;
+    files::tell_limit(&registry.config());
     registry.shares().warn_if_short(&registry.config());
     registry
         .peers
@@ -177,6 +188,8 @@ pub fn run(
         registry: registry.clone(),
         reloading,
         signals,
+        notify,
+        watchdog,
         doors: JoinSet::new(),
         stopping: None,
     };
@@ -289,6 +302,8 @@ struct Control {
     /// Where that one sends cancel requests.
     cancels: Option<Cancels>,
     door: Arc<Door>,
+    notify: Box<dyn Fn(Notice<'_>)>,
+    watchdog: Option<Duration>,
     /// The tasks that accept clients.
     doors: JoinSet<()>,
     stopping: Option<Stopping>,
@@ -324,7 +339,10 @@ impl Control {
         for listener in listeners {
             match &listener {
                 Listener::Tcp(_, address) => info!("listening on {address}"),
-                Listener::Unix(_, path, _) => info!("listening on {}", path.display()),
+                Listener::Unix(_, Some(own)) => info!("listening on {}", own.path.display()),
+                Listener::Unix(_, None) => {
+                    info!("listening on a unix socket of the service manager")
+                }
             }
             let handed_over = self.handed_over.subscribe();
             self.doors
@@ -334,6 +352,13 @@ impl Control {
         inherited.serves();
         self.registry.make_ready();
         self.warm_known_pools();
+        info!(
+            "process up: pgweir {}, tls: rustls",
+            env!("CARGO_PKG_VERSION")
+        );
+        (self.notify)(Notice::Ready);
+        let mut alive = interval(self.watchdog.unwrap_or(FAR));
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let registry = self.registry.clone();
         let mut successor = Some(Box::pin(succession.wait(&registry)));
         loop {
@@ -364,9 +389,16 @@ impl Control {
                     false
                 }
                 errands = registry.errands.take() => self.run_errands(errands).await,
+                _ = alive.tick() => {
+                    (self.notify)(Notice::Alive);
+                    false
+                }
                 _ = hangup.recv() => {
+                    info!("got SIGHUP, re-reading config");
+                    (self.notify)(Notice::Reloading);
                     // What became of it is in the log.
                     let _ = self.reloading.reload(&registry);
+                    (self.notify)(Notice::Ready);
                     false
                 }
                 _ = pause.recv() => {
@@ -375,13 +407,14 @@ impl Control {
                 }
                 _ = resume.recv() => {
                     match self.stopping {
-                        Some(_) => warn!("SIGUSR2: shutting down, nothing is resumed"),
+                        Some(_) => warn!("got SIGUSR2 while shutting down, ignoring"),
                         None => halt::resume_by_signal(&self.registry),
                     }
                     false
                 }
                 () = sleep_until(stats_due.unwrap_or(far)), if stats_due.is_some() => {
-                    stats.log();
+                    let line = stats.log();
+                    (self.notify)(Notice::Status(&line));
                     stats_due = stats_period.map(|period| Instant::now() + period);
                     false
                 }
@@ -395,10 +428,10 @@ impl Control {
                         self.stop(None).await
                     }
                 }
-                _ = terminate.recv() => self.stop_by_signal(Wait::Clients).await,
-                _ = interrupt.recv() => self.stop_by_signal(Wait::Servers).await,
+                _ = terminate.recv() => self.stop_by_signal("SIGTERM", Wait::Clients).await,
+                _ = interrupt.recv() => self.stop_by_signal("SIGINT", Wait::Servers).await,
                 () = quits(&mut quit) => {
-                    info!("SIGQUIT: stopping at once");
+                    info!("got SIGQUIT, fast exit");
                     self.stop(None).await
                 }
             };
@@ -409,15 +442,18 @@ impl Control {
     }
 
     /// A signal ends the pooler: what for it waits where it has PgBouncer's meaning. A second one waits for nothing.
-    async fn stop_by_signal(&mut self, wait: Wait) -> bool {
-        if self.stopping.is_some() {
-            warn!("second signal; stopping at once");
+    async fn stop_by_signal(&mut self, signal: &str, wait: Wait) -> bool {
+        // Who was succeeded has not been told to end.
+        let is_stopping = self.stopping.is_some_and(|stopping| !stopping.is_succeeded());
+        if is_stopping {
+            warn!("got {signal} while shutting down, fast exit");
             return self.stop(None).await;
         }
         let wait = match self.signals {
             Signals::Own => Wait::Transactions,
             Signals::PgBouncer => wait,
         };
+        info!("got {signal}, shutting down, {}", wait.words());
         self.stop(Some(wait)).await
     }
 
@@ -434,6 +470,7 @@ impl Control {
 
     /// Begins to shut down, or ends at once; whether it is over.
     async fn stop(&mut self, wait: Option<Wait>) -> bool {
+        (self.notify)(Notice::Stopping);
         self.doors.shutdown().await;
         match wait {
             Some(wait) => {
@@ -681,6 +718,18 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             if pool.logged_in(Ok(())) {
                 registry.postgres_is_back(&settings.database.server, began);
             }
+            if config.log.connections {
+                let local = server.stream.socket.addresses().1;
+                let from = local.map(|address| format!(" (from {address})"));
+                info!(
+                    database = &*pool.database,
+                    user = &*pool.user,
+                    server = %id,
+                    address = server.stream.place(),
+                    "new connection to server{}",
+                    from.unwrap_or_default()
+                );
+            }
             let is_first = !matches!(*pool.greeting.borrow(), Greeting::Known(_));
             pool.greeting.send_replace(Greeting::Known(welcome));
             if is_first && pool.replication.is_none() {
@@ -702,6 +751,17 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 user = &*pool.user,
                 "server login failed: {failure}"
             );
+            if config.log.disconnections {
+                info!(
+                    database = &*pool.database,
+                    user = &*pool.user,
+                    server = %id,
+                    address = %settings.database.server,
+                    "closing because: {} (age={}s)",
+                    failure.brief(),
+                    registry.clock.now().since(began).as_secs()
+                );
+            }
             if is_found && failure.is_about_the_user() {
                 // It has another password now, or is gone: the next client has PostgreSQL asked again.
                 registry.lookups.forget(user);

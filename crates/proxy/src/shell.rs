@@ -16,13 +16,14 @@ use pgweir_pool::time::Time;
 use pgweir_pool::upstream::OwnError;
 use pgweir_pool::waits::Cause;
 use pgweir_wire::sqlstate::SqlState;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use crate::caller::place;
 use crate::insight::Author;
 use crate::link::{CancelTarget, Link, Server};
 use crate::pins;
 use crate::platform::{Client, PoolRef, Sockets};
-use crate::pool_handle::PoolHandle;
+use crate::pool_handle::{PoolHandle, pool_of};
 use crate::registry::Registry;
 use crate::socket::Socket;
 use crate::texts;
@@ -116,8 +117,20 @@ impl Shell for Registry {
     }
 
     fn close(&self, server: Box<Server>, reason: Option<CloseReason>) -> Permit {
-        debug!(server = %server.id, ?reason, "server connection closed");
         self.backends.remove(server.id);
+        if self.config().log.disconnections {
+            let pool = self.pool_by_id(pool_of(server.id));
+            info!(
+                database = &*pool.database,
+                user = &*pool.user,
+                server = %server.id,
+                address = server.stream.place(),
+                ?reason,
+                "closing because: {} (age={}s)",
+                texts::closed(reason),
+                server.stream.since.elapsed().unwrap_or_default().as_secs()
+            );
+        }
         server.stream.permit
     }
 
@@ -154,6 +167,35 @@ impl Shell for Registry {
     }
 
     fn farewell(&self, client: &Client, why: Farewell) -> LastWords {
+        let words = self.last_words(client, why);
+        // It is told of the end itself in a moment.
+        let _ = client.account.parting.set(words.message.clone().into());
+        words
+    }
+
+    fn checked_in(&self, _: &PoolRef, _: &Server) {}
+
+    fn observe(&self, client: &Client, server: &mut Server) {
+        let trace = &mut server.upstream.observer.trace;
+        self.insight
+            .take(&client.pool, server.id, trace, || author(client));
+    }
+}
+
+/// Who a client is.
+pub(crate) fn author(client: &Client) -> Author {
+    let application = client
+        .session
+        .relay
+        .client
+        .parameters
+        .value("application_name");
+    Author::new(&client.pool, client.account.pid, application)
+}
+
+impl Registry {
+    /// What a client is told whose session the driver ends.
+    fn last_words(&self, client: &Client, why: Farewell) -> LastWords {
         match why {
             Farewell::Refused(refusal) => self.refusal(client, refusal),
             Farewell::Overdue(overdue) => {
@@ -182,27 +224,6 @@ impl Shell for Registry {
         }
     }
 
-    fn checked_in(&self, _: &PoolRef, _: &Server) {}
-
-    fn observe(&self, client: &Client, server: &mut Server) {
-        let trace = &mut server.upstream.observer.trace;
-        self.insight
-            .take(&client.pool, server.id, trace, || author(client));
-    }
-}
-
-/// Who a client is.
-pub(crate) fn author(client: &Client) -> Author {
-    let application = client
-        .session
-        .relay
-        .client
-        .parameters
-        .value("application_name");
-    Author::new(&client.pool, client.account.pid, application)
-}
-
-impl Registry {
     fn refusal(&self, client: &Client, refusal: Refusal) -> LastWords {
         let pool = &client.pool;
         let login_error = pool.login_error();
@@ -226,49 +247,54 @@ impl Registry {
     /// Notes an error that a client is sent.
     fn note_error(&self, client: &Client, error: &LastWords) {
         self.errors.count(error.sqlstate);
+        self.tell_error(client, error.sqlstate, &error.message);
+    }
+
+    fn tell_error(&self, client: &Client, sqlstate: SqlState, message: &str) {
         if self.config().log.pooler_errors {
             warn!(
                 database = &*client.pool.database,
                 user = &*client.account.user,
                 client = client.account.pid,
-                sqlstate = %error.sqlstate,
-                "pooler error: {}",
-                error.message
+                peer = place(client.account.address),
+                %sqlstate,
+                "pooler error: {message}"
             );
         }
     }
 
     /// Notes how a session ended.
     fn note_end(&self, client: &Client, end: &End) {
-        let config = self.config();
-        if config.log.disconnections {
+        let why = match end {
+            End::Terminated => "client close request".into(),
+            End::ClientGone => "client unexpected eof".into(),
+            End::ServerGone { .. } => "server conn crashed?".into(),
+            End::Ended => client.account.parting.get().map_or("", |why| &**why).into(),
+            End::Violation(_)
+            | End::ServerBroken(_)
+            | End::Settings(_)
+            | End::Transaction
+            | End::Pinned(_) => match end.fault() {
+                Some(fault) => texts::fault(fault).message,
+                None => "".into(),
+            },
+        };
+        // What the driver ends is noted with its farewell.
+        if let Some(fault) = end.fault() {
+            self.errors.count(fault.sqlstate());
+            let message = texts::fault(fault).message;
+            self.tell_error(client, fault.sqlstate(), &message);
+        }
+        if self.config().log.disconnections {
+            let age = self.clock.now().since(client.account.since);
             info!(
                 database = &*client.pool.database,
                 user = &*client.account.user,
                 client = client.account.pid,
+                peer = place(client.account.address),
                 reason = ?end,
-                "client disconnected"
-            );
-        }
-        // What the driver ends is noted with its farewell.
-        if let Some(fault) = end.fault() {
-            self.errors.count(fault.sqlstate());
-        }
-        let is_error = match end {
-            End::Violation(_)
-            | End::ServerBroken(_)
-            | End::ServerGone { .. }
-            | End::Settings(_)
-            | End::Pinned(_) => true,
-            End::Transaction | End::Ended | End::Terminated | End::ClientGone => false,
-        };
-        if is_error && config.log.pooler_errors {
-            warn!(
-                database = &*client.pool.database,
-                user = &*client.account.user,
-                client = client.account.pid,
-                reason = ?end,
-                "session ended"
+                "closing because: {why} (age={}s)",
+                age.as_secs()
             );
         }
     }

@@ -35,6 +35,15 @@ pub(crate) enum Wait {
 }
 
 impl Wait {
+    /// In PgBouncer's words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Transactions => "waiting for transactions to end",
+            Self::Servers => "waiting for all servers connections to be released",
+            Self::Clients | Self::Succeeded => "waiting for all clients disconnect",
+        }
+    }
+
     /// What an administrator wants waited for; `None` is nothing.
     pub(crate) fn of(mode: ShutdownMode) -> Option<Self> {
         match mode {

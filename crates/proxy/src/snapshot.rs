@@ -223,10 +223,12 @@ fn database(database: &Database, used: Used) -> DatabaseSnapshot {
     let dbname = database.dbname.as_ref().unwrap_or(&database.name);
     DatabaseSnapshot {
         name: database.name.clone(),
-        load_balance: (!database.other_servers.is_empty()).then(|| match database.balances_hosts {
-            true => "round-robin",
-            false => "disable",
-        }),
+        load_balance: (!database.other_servers.is_empty()).then_some(
+            match database.balances_hosts {
+                true => "round-robin",
+                false => "disable",
+            },
+        ),
         dbname: dbname.clone(),
         host,
         port,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgweir_pool::driver::LastWords;
 use pgweir_pool::pin::Pin;
-use pgweir_pool::pool::{Counts, Refusal};
+use pgweir_pool::pool::{CloseReason, Counts, Refusal};
 use pgweir_pool::prepared::CLIENT_STATEMENTS_MAX;
 use pgweir_pool::relay::{NAME_MAX, Violation};
 use pgweir_pool::session::{Fault, Limits, Overdue, Sentences};
@@ -309,6 +309,20 @@ pub(crate) fn notice(words: &ClientError) -> Vec<u8> {
     };
     encode::notice(&mut out, &fields);
     out
+}
+
+/// Why a server was closed, for the log; `None` is that its connection was lost, or of no use any more.
+pub(crate) fn closed(reason: Option<CloseReason>) -> &'static str {
+    match reason {
+        Some(CloseReason::Idle) => "server idle timeout",
+        Some(CloseReason::Lifetime) => "server lifetime over",
+        Some(CloseReason::OverLimit) => "too many servers in the pool",
+        Some(CloseReason::Dirty) => "its session cannot be cleaned",
+        Some(CloseReason::Retired) => "database configuration changed",
+        Some(CloseReason::Evicted) => "evicted",
+        Some(CloseReason::Paused) => "pause mode",
+        None => "server conn crashed?",
+    }
 }
 
 /// A session ended because the pooler stops.

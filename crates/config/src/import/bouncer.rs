@@ -90,7 +90,8 @@ fn spoken(name: &str, text: &str) -> Option<String> {
 }
 
 /// Settings that name files.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
+    "pidfile",
     "logfile",
     "auth_file",
     "auth_hba_file",

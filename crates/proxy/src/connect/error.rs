@@ -89,6 +89,17 @@ impl ConnectError {
         self.is_about_the_user() || matches!(self, Self::Login(LoginError::NoSecret { .. }))
     }
 
+    /// In a few words, as PgBouncer's log has it.
+    pub(crate) fn brief(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "connect failed",
+            Self::Timeout(_) => "connect timeout",
+            Self::Tls(_) => "TLS startup failed",
+            Self::Broken(_) => "server conn crashed?",
+            Self::Password(_) | Self::Exposing | Self::Login(_) => "login failed",
+        }
+    }
+
     /// As [`Self::client_error`], for the client for which alone the server was to be opened: what
     /// PostgreSQL says is said to it.
     pub(crate) fn to_its_client(&self) -> ClientError {

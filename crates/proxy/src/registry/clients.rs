@@ -44,14 +44,14 @@ impl Registry {
         &self,
         pool: &Arc<PoolHandle>,
         user: &Arc<str>,
-        minor: u16,
+        (minor, number): (u16, u32),
     ) -> Result<CancelKey, ClientError> {
         let config = self.config();
         let settings = pool.settings();
         let max = clients_max(&config, user);
         let mut clients = self.clients.lock().expect("no panic under the lock");
         let key = CancelKey {
-            pid: clients.unused_pid(config.peer_id)?,
+            pid: clients.unused_pid(config.peer_id, number)?,
             secret: CancelSecret::random(minor, config.peer_id),
         };
         let shares = self.shares();

@@ -12,7 +12,7 @@ use pgweir_pool::id::ServerId;
 use pgweir_pool::time::Time;
 use pgweir_pool::work::Totals;
 use pgweir_wire::sqlstate::SqlState;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use super::Registry;
 use crate::pool_handle::{PoolHandle, Settings};
@@ -205,6 +205,9 @@ impl Registry {
             let max_user_connections = config.max_user_connections.map(|max| max.get());
             budget.set_limit(Group::User(key.1), max_user_connections);
         }
+        if !is_listed && !pools.by_name.keys().any(|(known, _)| **known == *name) {
+            info!("registered new auto-database: {name}");
+        }
         pools.insert(pool.clone());
         Ok(pool)
     }
@@ -306,10 +309,9 @@ impl Registry {
         {
             return;
         }
-        debug!(
-            database = &*pool.database,
-            user = &*pool.user,
-            "unused pool forgotten"
+        info!(
+            "cleaning up idle pool for user {} on db {}",
+            pool.user, pool.database
         );
         pools.remove(id);
         self.insight.forget(id);
