@@ -106,13 +106,13 @@ fn connections_to_the_shared_port_come_to_all_processes() {
         if group
             .poolers
             .iter()
-            .all(|pooler| pooler.logged("client connected") > 0)
+            .all(|pooler| pooler.logged("login attempt") > 0)
         {
             break;
         }
     }
     for pooler in &group.poolers {
-        assert!(pooler.logged("client connected") > 0);
+        assert!(pooler.logged("login attempt") > 0);
     }
     // A cancel request comes to either of them, and finds its client.
     let mut client = clients.pop().unwrap();

@@ -103,7 +103,7 @@ fn who_stays_behind_is_served_and_cancelled_through_the_newest_process() {
     let mut older = Client::log_in(&target);
     let third = Pooler::take_over(&config);
     assert_eq!(psql(&target, "select 1").out, "1");
-    third.has_logged("client connected", 1);
+    third.has_logged("login attempt", 1);
     for (client, process) in [(&mut oldest, &mut first), (&mut older, &mut second)] {
         for _ in 0..2 {
             client.send(Batch::new().query("select pg_sleep(60)").bytes());

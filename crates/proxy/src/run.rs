@@ -444,7 +444,9 @@ impl Control {
     /// A signal ends the pooler: what for it waits where it has PgBouncer's meaning. A second one waits for nothing.
     async fn stop_by_signal(&mut self, signal: &str, wait: Wait) -> bool {
         // Who was succeeded has not been told to end.
-        let is_stopping = self.stopping.is_some_and(|stopping| !stopping.is_succeeded());
+        let is_stopping = self
+            .stopping
+            .is_some_and(|stopping| !stopping.is_succeeded());
         if is_stopping {
             warn!("got {signal} while shutting down, fast exit");
             return self.stop(None).await;
