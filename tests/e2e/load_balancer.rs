@@ -129,7 +129,7 @@ fn who_is_not_trusted_cannot_claim_an_address() {
             assert!(log_in(&pooler, &role, &header, true).is_none());
         }
         pooler.has_logged(
-            "pooler error: a header of the PROXY protocol from an address that may not send one",
+            "pooler error: received a header of the PROXY protocol from an address that may not send one",
             2,
         );
         assert_eq!(pooler.logged("192.0.2.7"), 0);

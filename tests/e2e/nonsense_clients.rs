@@ -365,12 +365,12 @@ fn madmen() -> Vec<(&'static str, Batch, &'static str)> {
         ),
         (
             "a name too long",
-            new().parse(&"x".repeat(5000), "select 1").sync(),
+            new().parse(&"x".repeat(9000), "select 1").sync(),
             "E(08P01) end",
         ),
         (
             "a name without an end",
-            new().message(b'P', &[b'x'; 5000]),
+            new().message(b'P', &[b'x'; 9000]),
             "E(08P01) end",
         ),
         ("a Close of nothing", new().message(b'C', b""), ""),

@@ -342,9 +342,15 @@ impl Client {
     /// server has closed that connection.
     #[track_caller]
     pub fn cancel(&self) {
+        self.cancel_at(&self.target);
+    }
+
+    /// As [`Client::cancel`], at another address than its own.
+    #[track_caller]
+    pub fn cancel_at(&self, target: &Target) {
         let mut out = Vec::new();
         startup::encode_cancel(&mut out, self.pid, &self.key);
-        let mut other = Self::connect(&self.target).expect("the server listens");
+        let mut other = Self::connect(target).expect("the server listens");
         other.send(&out);
         assert_eq!(other.until_end().to_string(), "end");
     }

@@ -83,6 +83,12 @@ impl Config {
         self.put(format!("users.{}", name.toml()), setting, value)
     }
 
+    /// A setting of another process that serves the same clients.
+    #[must_use]
+    pub fn peer(self, number: u16, setting: &str, value: impl Value) -> Self {
+        self.put(format!("peers.{number}"), setting, value)
+    }
+
     /// Without a setting of a user.
     #[must_use]
     pub fn without_user_setting(mut self, name: &str, setting: &str) -> Self {

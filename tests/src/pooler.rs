@@ -34,17 +34,33 @@ impl Pooler {
     /// If it does not.
     #[track_caller]
     pub fn start(config: &Config) -> Self {
-        Self::launch(|folder, port| {
-            let mut config = config.clone();
-            if config.value("listen_port").is_none() {
-                config = config.set("listen_port", port);
-            }
+        Self::serve(config, &[])
+    }
+
+    /// As [`Pooler::start`], with the sockets of a process that runs with the same address.
+    ///
+    /// # Panics
+    /// If it does not accept connections.
+    #[track_caller]
+    pub fn take_over(config: &Config) -> Self {
+        Self::serve(config, &["--takeover"])
+    }
+
+    #[track_caller]
+    fn serve(config: &Config, arguments: &[&str]) -> Self {
+        let fixed = config.value("listen_port");
+        let fixed: Option<u16> = fixed.map(|port| port.parse().expect("a port"));
+        let mut pooler = Self::launch(|folder, port| {
+            let port = fixed.unwrap_or(port);
+            let config = config.clone().set("listen_port", port);
             let file = folder.join(CONFIG_FILE);
             fs::write(&file, config.text()).expect("the configuration can be written");
             let mut command = pgweir();
-            command.arg("serve").arg(file);
+            command.arg("serve").args(arguments).arg(file);
             command
-        })
+        });
+        pooler.port = fixed.unwrap_or(pooler.port);
+        pooler
     }
 
     /// As [`Pooler::start`], with a limit of open files.

@@ -45,6 +45,10 @@ const CHAPTERS: &[Chapter] = &[
         "coming from PgBouncer: its settings, signals and files"
     ),
     chapter!("console", "the admin console: SHOW, PAUSE, RELOAD …"),
+    chapter!(
+        "peers",
+        "several processes at one address, and restarts that refuse nobody"
+    ),
     chapter!("tls", "encryption of both sides"),
     chapter!("security", "who is let in, and what keeps others out"),
     chapter!("dashboard", "the page, pgweir top, and their tokens"),

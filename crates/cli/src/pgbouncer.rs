@@ -22,7 +22,7 @@ pub(crate) struct Line {
     /// Run in the background; the file has to set pidfile, and logfile or syslog
     #[arg(short, long)]
     daemon: bool,
-    /// Take over from the process that runs: not supported yet
+    /// Take the sockets of the process that runs over: nobody is refused in between
     #[arg(short = 'R', long)]
     reboot: bool,
     /// Log nothing to standard error
@@ -44,9 +44,6 @@ impl Line {
             return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, message).into());
         };
         refuse_command(file)?;
-        if self.reboot {
-            bail!("-R is not supported yet; stop the process that runs and start this one");
-        }
         let source = match file.extension() {
             Some(end) if end == "toml" => Source::File(file.clone()),
             _ => Source::Ini(file.clone()),
@@ -59,6 +56,7 @@ impl Line {
             self.verbose,
             self.user.clone(),
             Background::find(),
+            self.reboot,
         );
         serve::serve(source, wanted)
     }
@@ -81,6 +79,9 @@ impl Line {
         arguments.extend((0..self.verbose).map(|_| "-v".into()));
         if let Some(user) = &self.user {
             arguments.extend(["-u".into(), user.into()]);
+        }
+        if self.reboot {
+            arguments.push("-R".into());
         }
         arguments.push(file.into());
         send_to_background(&arguments)

@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Log warnings and errors only
     #[arg(short, long)]
     quiet: bool,
+    /// Take the sockets of the process that runs over: nobody is refused in between
+    #[arg(short = 'R', long)]
+    takeover: bool,
     /// How lines of the log look, in place of what `log_format` says
     #[arg(long, value_enum, env = "PGWEIR_LOG_FORMAT")]
     log_format: Option<Format>,
@@ -80,6 +83,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
         has_stderr: true,
         user: None,
         background: None,
+        takes_over: options.takeover,
     };
     serve(source, wanted)
 }
@@ -97,6 +101,8 @@ pub(crate) struct Wanted {
     user: Option<String>,
     /// Whether this is a process in the background.
     background: Option<Background>,
+    /// Whether it takes the sockets of the process that runs.
+    takes_over: bool,
 }
 
 impl Wanted {
@@ -106,6 +112,7 @@ impl Wanted {
         verbose: u8,
         user: Option<String>,
         background: Option<Background>,
+        takes_over: bool,
     ) -> Self {
         Self {
             directives: directives(None, verbose, env::var(LOG_VARIABLE).ok()),
@@ -113,6 +120,7 @@ impl Wanted {
             has_stderr: !quiet && background.is_none(),
             user,
             background,
+            takes_over,
         }
     }
 }
@@ -141,6 +149,7 @@ pub(crate) fn serve(source: Source, wanted: Wanted) -> anyhow::Result<Exit> {
     let process = Process {
         user: wanted.user.or_else(|| resolved.config.service.user.clone()),
         background: wanted.background,
+        takes_over: wanted.takes_over,
         lines: lines.clone(),
     };
     let outcome = process.run(source, resolved, set_log);
@@ -159,6 +168,7 @@ pub(crate) fn serve(source: Source, wanted: Wanted) -> anyhow::Result<Exit> {
 struct Process {
     user: Option<String>,
     background: Option<Background>,
+    takes_over: bool,
     lines: Lines,
 }
 
@@ -166,7 +176,10 @@ impl Process {
     fn run(self, source: Source, resolved: Resolved, set_log: SetLog) -> anyhow::Result<()> {
         let account = self.user.as_deref().map(Account::find).transpose()?;
         let path = resolved.config.service.pidfile.clone();
-        path.as_deref().map(Pidfile::look).transpose()?;
+        let takes_over = self.takes_over;
+        if !takes_over {
+            path.as_deref().map(Pidfile::look).transpose()?;
+        }
         let manager = ServiceManager::find();
         let sockets = handed()?;
         if !sockets.is_empty() {
@@ -191,7 +204,10 @@ impl Process {
                 account.become_it()?;
             }
             if let Some(path) = &path {
-                *written.borrow_mut() = Some(Pidfile::write(path)?);
+                *written.borrow_mut() = Some(match takes_over {
+                    true => Pidfile::take_over(path)?,
+                    false => Pidfile::write(path)?,
+                });
             }
             lines.start(&log).map_err(|error| match &log.file {
                 Some(path) => {
@@ -216,6 +232,7 @@ impl Process {
             set_log,
             signals,
             sockets,
+            takes_over,
             settle: Box::new(settle),
             notify: Box::new(notify),
             watchdog,

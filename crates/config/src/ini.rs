@@ -84,7 +84,7 @@ impl Reader {
                     let section = self.named(Part::Users, &name, &value, &origin);
                     self.raw.users.extend(section.map(|it| (name, it)));
                 }
-                Some(Part::Peers) => self.peer(&name, &value, &origin),
+                Some(Part::Peers) => self.peer(name, &value, &origin),
                 None if self.raw.torn => {}
                 None => {
                     let message = "stands before the first section; begin with [pgbouncer]";
@@ -99,16 +99,7 @@ impl Reader {
         let ruling = pgbouncer::ruling(Part::PgBouncer, name);
         match ruling {
             Some(Ruling::Meaningless(why)) => self.warn(&origin, name, value, why),
-            Some(Ruling::NotYet) => {
-                let read = self.raw.process.set(name, value);
-                match read {
-                    Ok(()) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
-                    Err(message) => {
-                        let problem = Problem::new(&origin, name, message);
-                        self.problems.push(problem.with_value(value));
-                    }
-                }
-            }
+            Some(Ruling::NotYet) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
             Some(Ruling::LogLevel) => match value.parse::<u32>() {
                 Ok(0) => {}
                 Ok(more) => {
@@ -159,16 +150,20 @@ impl Reader {
         Some(section)
     }
 
-    fn peer(&mut self, name: &str, value: &str, origin: &Origin) {
-        let key = key_of(Part::Peers.name(), name);
-        let pairs = pairs(value).map_err(str::to_owned);
-        match pairs.and_then(|pairs| self.raw.process.add_peer(name, &pairs)) {
-            Ok(()) => {
-                let warning = Problem::new(origin, key, pgbouncer::NOT_YET);
-                self.raw.warnings.push(warning);
+    /// A line of `[peers]`; what is in it is read with that of `pgweir.toml`.
+    fn peer(&mut self, name: String, value: &str, origin: &Origin) {
+        let given = match pairs(value) {
+            Ok(given) => given,
+            Err(message) => {
+                let key = key_of(Part::Peers.name(), &name);
+                return self.problems.push(Problem::new(origin, key, message));
             }
-            Err(message) => self.problems.push(Problem::new(origin, key, message)),
+        };
+        let mut section = Section::new(origin.clone());
+        for (name, value) in given {
+            section.give(&name, value.into(), origin.clone());
         }
+        self.raw.peers.insert(name, section);
     }
 
     /// A database without a host is behind the unix socket in the folder that pgweir's own is in.

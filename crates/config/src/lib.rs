@@ -29,9 +29,9 @@ mod outside;
 pub mod passfile;
 mod passwords;
 mod pattern;
+mod peers;
 pub mod pgbouncer;
 mod pool;
-pub mod process;
 pub mod raw;
 mod records;
 pub mod reload;
@@ -52,7 +52,7 @@ mod warnings;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,7 @@ pub use login_limits::LoginLimits;
 pub use lookup::AuthSource;
 pub use networks::Networks;
 pub use outside::{Outside, Unusable};
+pub use peers::{PEER_ID_MAX, Peer};
 pub use pgweir_settings::Problem;
 pub use pool::{PoolConfig, PoolMode, SessionState};
 pub use resolve::{Resolved, resolve};
@@ -217,8 +218,10 @@ pub struct Config {
     pub http: Http,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
-    /// What a `pgbouncer.ini` says of the process itself.
-    pub process: process::Process,
+    /// Its number among the processes that serve one address (`peer_id`); `None` is alone.
+    pub peer_id: Option<NonZeroU16>,
+    /// Those processes, by number (`[peers.NUMBER]`).
+    pub peers: BTreeMap<u16, Peer>,
     /// The settings of the whole pooler as they are shown, by their names.
     pub globals: Arc<Vec<GlobalSetting>>,
 }

@@ -22,6 +22,8 @@ pub struct Listen {
     pub unix_socket_group: Option<String>,
     /// Length of the kernel's accept queue (`listen_backlog`).
     pub backlog: u32,
+    /// Whether other processes may listen at the same addresses (`so_reuseport`).
+    pub reuses_port: bool,
 }
 
 /// How many data-plane threads serve.
@@ -61,6 +63,7 @@ impl Listen {
             unix_socket_mode: globals.get("unix_socket_mode"),
             unix_socket_group: globals.get("unix_socket_group"),
             backlog: globals.get("listen_backlog"),
+            reuses_port: globals.get("so_reuseport"),
         }
     }
 }

@@ -138,8 +138,8 @@ pub static ROWS: &[Row] = &[
     row(P, "syslog", "0"),
     row(P, "syslog_ident", "pgbouncer"),
     row(P, "syslog_facility", "daemon"),
-    row(P, "so_reuseport", "0").is(Ruling::NotYet),
-    row(P, "peer_id", "0").is(Ruling::NotYet),
+    row(P, "so_reuseport", "0"),
+    row(P, "peer_id", "0").is(Ruling::Differs("with it a process has at most 32,768 clients, as many numbers as keys leave")),
     row(P, "service_name", "pgbouncer").is(Ruling::Meaningless("has a meaning on Windows only")),
     row(P, "job_name", "pgbouncer").is(Ruling::Meaningless("has a meaning on Windows only")),
     row(P, "conffile", "").is(Ruling::Meaningless(

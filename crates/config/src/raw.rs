@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use pgweir_settings::toml::{self, Layout};
 use pgweir_settings::{Origin, Problem, Section};
 
-use crate::process::Process;
 use crate::{pgbouncer, settings};
 
 /// What one source says.
@@ -21,14 +20,14 @@ pub struct Raw {
     pub databases: BTreeMap<String, Section>,
     /// Settings by user (`[users.NAME]`).
     pub users: BTreeMap<String, Section>,
+    /// Settings by peer (`[peers.NUMBER]`).
+    pub peers: BTreeMap<String, Section>,
     /// Folder that relative paths start from: that of the file.
     pub folder: PathBuf,
     /// Whether parts could not be read at all. What is missing then is no mistake of its own.
     pub torn: bool,
     /// In whose words it is.
     pub dialect: Dialect,
-    /// What it says of the process itself.
-    pub process: Process,
     /// What is allowed and does not do what whoever wrote it expects.
     pub warnings: Vec<Problem>,
 }
@@ -47,12 +46,9 @@ pub enum Dialect {
 pub(super) fn read_file(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
     let layout = Layout {
         plain: &["pgweir"],
-        named: &["databases", "users"],
+        named: &["databases", "users", "peers"],
         outside: &[],
-        foreign: &[
-            ("pgbouncer", "is called [pgweir] in this file"),
-            ("peers", settings::NOT_YET),
-        ],
+        foreign: &[("pgbouncer", "is called [pgweir] in this file")],
         advice: "settings go below [pgweir]",
         settings: settings::all_names()
             .chain(pgbouncer::ROWS.iter().map(|row| row.name))
@@ -72,6 +68,7 @@ pub(super) fn read_file(path: &Path, text: &str) -> (Raw, Vec<Problem>) {
     for (kind, name, section) in file.named {
         let sections = match kind {
             "databases" => &mut raw.databases,
+            "peers" => &mut raw.peers,
             _ => &mut raw.users,
         };
         sections.insert(name, section);

@@ -97,6 +97,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
         unix_socket_mode,
         unix_socket_group,
         backlog,
+        reuses_port,
     } = &old.listen;
     let changes = [
         ("listen_addr", *addresses != new.listen.addresses),
@@ -114,6 +115,7 @@ fn diff(old: &Config, new: &Config) -> Reload {
             *unix_socket_group != new.listen.unix_socket_group,
         ),
         ("listen_backlog", *backlog != new.listen.backlog),
+        ("so_reuseport", *reuses_port != new.listen.reuses_port),
         ("workers", old.workers != new.workers),
         ("pidfile", old.service.pidfile != new.service.pidfile),
         ("run_as", old.service.user != new.service.user),

@@ -1,7 +1,7 @@
 //! Turns the raw form into a `Config`: inheritance once, every problem at once.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use super::{
     AuthType, Config, Database, Listen, Log, LoginLimits, PoolConfig, ServerAddress, ServerAuth,
     ServerTls, Tcp, User, Workers,
 };
-use super::{oauth, tokens};
+use super::{oauth, peers, tokens};
 use super::{tls_settings, warnings};
 
 /// A configuration and how it came about.
@@ -187,7 +187,10 @@ pub(super) fn resolve_into(
         log: Log::read(&globals, &raw.folder),
         http: super::http::read(&globals, &raw.folder, outside, problems),
         probe_interval: globals.get("probe_interval"),
-        process: raw.process.clone(),
+        peer_id: globals
+            .get::<Option<u32>>("peer_id")
+            .and_then(|id| u16::try_from(id).ok().and_then(NonZeroU16::new)),
+        peers: peers::read(&raw.peers, globals.get("default_pool_size"), problems),
         globals: Arc::new(listing::globals(&global)),
     };
     if !raw.torn {

@@ -2,6 +2,7 @@
 
 use pgweir_settings::{Origin, Problem, nearest};
 
+use super::peers::PEER_ID_MAX;
 use super::value::{Kind, Unit};
 
 /// A section a setting may stand in.
@@ -227,6 +228,10 @@ pub static SETTINGS: &[Setting] = &[
         "Group of the unix socket, by its name in /etc/group or its number; unset is the process's own.").needs_restart(),
     Setting::new(G, "listen_backlog", number(1, 65_535), "128",
         "Connections the kernel queues before they are accepted.").needs_restart(),
+    Setting::new(G, "so_reuseport", Kind::Bool, "false",
+        "Whether other processes of the same user may listen at the same TCP addresses; the system shares connections out among them. See [Several processes](peers.md).").needs_restart(),
+    Setting::new(G, "peer_id", Kind::Number { min: 0, max: PEER_ID_MAX as u32, zero: "none" }, "0",
+        "Number of this process among those that share an address (`[peers.NUMBER]`): its clients' cancel keys carry it, and cancel requests for clients of others are passed on. See [Several processes](peers.md)."),
     Setting::new(G, "workers", Kind::Workers, "auto",
         "Threads that serve. `auto`: as many as there are cores, each woken when those before it are busy.").needs_restart(),
     Setting::new(G, "pidfile", TEXT, "",

@@ -12,6 +12,9 @@ use super::outside::Outside;
 use super::passwords::{Entry, Password};
 use super::{AuthType, Config, Database, Secret, User};
 
+/// Clients that a process with a `peer_id` can have: fifteen bits of their numbers are free.
+const PEERED_CLIENTS_MAX: u32 = 1 << 15;
+
 /// Finds what `pgweir check` warns of.
 pub(super) fn of(
     config: &Config,
@@ -36,6 +39,18 @@ pub(super) fn of(
         | AuthType::Oauth => {}
     }
     warnings.extend(directories(config, &globals, outside));
+    if config.peer_id.is_none() && !config.peers.is_empty() {
+        let message = "is 0, so that [peers] mean nothing; give each process a number of its own";
+        let found = globals.find("peer_id");
+        warnings.push(Problem::new(found.origin, globals.key("peer_id"), message));
+    }
+    if config.peer_id.is_some() && config.max_client_conn > PEERED_CLIENTS_MAX {
+        let message = format!(
+            "is more than a process with a peer_id can have: their keys leave {PEERED_CLIENTS_MAX} numbers for clients"
+        );
+        let warning = globals.problem("max_client_conn", message);
+        warnings.push(warning);
+    }
     if config.proxy_protocol_networks.has_everybody() {
         let found = globals.find("proxy_protocol_networks");
         let message = "lets everybody claim any address; list the load balancers alone";

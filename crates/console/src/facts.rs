@@ -69,6 +69,8 @@ pub struct Facts {
     pub settings: Vec<Setting>,
     /// Clients and servers.
     pub connections: Vec<Connection>,
+    /// The processes that share the address.
+    pub peers: Vec<Peer>,
     /// What was done per second lately.
     pub averages: Averages,
     /// The console itself.
@@ -103,6 +105,25 @@ pub struct Memory {
     pub pool: usize,
     /// A buffer of a worker.
     pub buffer: usize,
+}
+
+/// A process that shares the address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number.
+    pub id: u16,
+    /// Its address, or the folder of its unix socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Cancel requests that may be on their way to it at once; `None` is no bound.
+    pub pool_size: Option<u32>,
+    /// Those that wait for a connection.
+    pub waiting: u32,
+    /// Those whose connection is being opened.
+    pub connecting: u32,
+    /// Those that it is seeing to.
+    pub active: u32,
 }
 
 /// One setting.

@@ -40,8 +40,10 @@ pub fn rows(facts: Facts, query: &Query) -> Rows {
         Table::Pools => pools::pools(&facts),
         Table::Lists => pools::lists(&facts),
         Table::Mem => pools::memory(&facts),
-        // There are none: each pooler stands alone, and names are looked up when a server is opened.
-        Table::Peers | Table::PeerPools | Table::DnsHosts | Table::DnsZones => Vec::new(),
+        Table::Peers => pools::peers(&facts),
+        Table::PeerPools => pools::peer_pools(&facts),
+        // There are none: names are looked up when a server is opened.
+        Table::DnsHosts | Table::DnsZones => Vec::new(),
         Table::Stats => counted::stats(&facts),
         Table::StatsTotals => counted::totals_by_database(&facts),
         Table::StatsAverages => counted::averages_by_database(&facts),

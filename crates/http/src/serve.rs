@@ -63,10 +63,27 @@ pub struct Bound {
 /// # Errors
 /// The system's.
 pub fn bind(address: SocketAddr) -> io::Result<Bound> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok(Bound { listener, address })
+    Bound::adopt(TcpListener::bind(address)?)
+}
+
+impl Bound {
+    /// A socket that listens already, as another process has bound it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn adopt(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Another handle of the socket, and where it listens.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn handle(&self) -> io::Result<(TcpListener, SocketAddr)> {
+        Ok((self.listener.try_clone()?, self.address))
+    }
 }
 
 /// The thread that serves HTTP. It ends when this is dropped.

@@ -122,7 +122,7 @@ pub struct Relay {
     /// Named statements that a server keeps for all clients, at most
     /// (`max_prepared_statements`). With 0 each client's are its own, and keep its server.
     statements_max: u32,
-    /// The number that it was told at its login, unless it keeps its server.
+    /// The number that it was told at its login, unless that is its server's process.
     pub told: Option<u32>,
     /// Those settings it connected with, to which it can return.
     began: Arc<Parameters>,
@@ -258,7 +258,7 @@ impl Relay {
             Mode::Statement => Transactions::SingleStatement,
         };
         server.rejects = false;
-        server.told = self.told.filter(|_| self.moves());
+        server.told = self.told;
         self.parsed_for = None;
         server.prepared.client_changed();
         server.wanted_databases.clear();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use pgweir_wire::startup::Startup;
 use tracing::{info, warn};
 
-use crate::clients::random_pid;
+use crate::cancel_key::random_pid;
 use crate::texts::ClientError;
 use pgweir_config::Log;
 

@@ -19,7 +19,7 @@ pub(crate) async fn deliver(target: &CancelTarget, most: Option<Duration>) -> De
     let mut outcome = Delivery::Over;
     let delivery = async {
         let stream = target.server.again().await?;
-        send(stream, target, &mut outcome).await
+        send(stream, target.pid, &target.key, &mut outcome).await
     };
     match tokio::time::timeout(most, delivery).await {
         Ok(Ok(())) => return Delivery::Over,
@@ -30,13 +30,14 @@ pub(crate) async fn deliver(target: &CancelTarget, most: Option<Duration>) -> De
 }
 
 /// What became of the request is in doubt as soon as a part of it may be on its way, until this returns.
-async fn send(
+pub(crate) async fn send(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    target: &CancelTarget,
+    pid: u32,
+    key: &[u8],
     outcome: &mut Delivery,
 ) -> std::io::Result<()> {
     let mut out = Vec::new();
-    startup::encode_cancel(&mut out, target.pid, &target.key);
+    startup::encode_cancel(&mut out, pid, key);
     *outcome = Delivery::InDoubt;
     wire_io::send(&mut stream, &out).await?;
     let mut rest = [0; 64];

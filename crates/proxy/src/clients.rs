@@ -1,88 +1,17 @@
 //! Who is logged in: the limits on clients, and the keys by which they cancel.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use pgweir_pool::budget::PoolId;
 use pgweir_pool::id::ClientId;
 use pgweir_wire::sqlstate::SqlState;
-use pgweir_wire::startup::MINOR_LONG_KEYS;
 
+use crate::cancel_key::{CancelKey, CancelSecret, PEERED_NUMBERS, peered, random_pid};
 use crate::files::Shares;
 use crate::texts::ClientError;
 use pgweir_config::{Config, Database};
-
-/// A client's number and secret for cancel requests, as PostgreSQL's process number and key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CancelKey {
-    pub(crate) pid: u32,
-    pub(crate) secret: CancelSecret,
-}
-
-/// A random number for a client. The caller looks whether another has it.
-///
-/// # Panics
-/// As [`CancelSecret::random`].
-pub(crate) fn random_pid() -> u32 {
-    loop {
-        // Some drivers read the number as signed, and zero means none.
-        let pid = getrandom::u32().expect("the system gives random numbers") & 0x7fff_ffff;
-        if pid != 0 {
-            return pid;
-        }
-    }
-}
-
-/// What a client has to know to cancel: as long as PostgreSQL's, 4 bytes or 32.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CancelSecret {
-    /// Before protocol 3.2.
-    Short([u8; 4]),
-    /// Since.
-    Long([u8; 32]),
-}
-
-impl CancelSecret {
-    /// A random one, of the length that a client of protocol 3.`minor` can take.
-    ///
-    /// # Panics
-    /// If the system has no random numbers: no key could be made that cannot be guessed.
-    pub(crate) fn random(minor: u16) -> Self {
-        let mut secret = if minor < MINOR_LONG_KEYS {
-            Self::Short([0; 4])
-        } else {
-            Self::Long([0; 32])
-        };
-        let bytes = match &mut secret {
-            Self::Short(bytes) => &mut bytes[..],
-            Self::Long(bytes) => bytes,
-        };
-        getrandom::fill(bytes).expect("the system gives random numbers");
-        secret
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes) => bytes,
-            Self::Long(bytes) => bytes,
-        }
-    }
-
-    /// Whether `key` is this, in time that does not depend on where they differ.
-    pub(crate) fn is(&self, key: &[u8]) -> bool {
-        let own = self.bytes();
-        let difference = own.iter().zip(key).fold(0, |acc, (a, b)| acc | (a ^ b));
-        own.len() == key.len() && difference == 0
-    }
-}
-
-impl fmt::Debug for CancelSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelSecret").finish_non_exhaustive()
-    }
-}
 
 /// Clients in total, by database and by user, and where each of them is.
 #[derive(Debug, Default)]
@@ -287,8 +216,33 @@ impl Clients {
             .collect()
     }
 
+    /// A number that no client has, and that says whose clients it is of where there are peers.
+    ///
+    /// # Errors
+    /// All are taken that leave room for the peer's.
+    pub(crate) fn unused_pid(
+        &self,
+        peer: Option<NonZeroU16>,
+        wanted: u32,
+    ) -> Result<u32, ClientError> {
+        let Some(peer) = peer else {
+            let mut numbers = std::iter::once(wanted).chain(std::iter::repeat_with(random_pid));
+            let unused = numbers.find(|pid| !self.has_pid(*pid));
+            return Ok(unused.expect("there are more numbers than clients"));
+        };
+        let first = random_pid();
+        let mut numbers = (0..PEERED_NUMBERS).map(|more| peered(first.wrapping_add(more), peer));
+        let unused = numbers.find(|pid| !self.has_pid(*pid));
+        unused.ok_or_else(|| full("peer_id leaves", PEERED_NUMBERS, "in total"))
+    }
+
     pub(crate) fn has_pid(&self, pid: u32) -> bool {
         self.by_pid.contains_key(&pid)
+    }
+
+    /// Whether nobody is logged in, or waits for the first server of its pool.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total == 0 && self.ungreeted == 0
     }
 
     pub(crate) fn total(&self) -> u32 {
@@ -331,9 +285,11 @@ fn full(setting: &str, limit: u32, whose: &str) -> ClientError {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
     use std::sync::Arc;
 
-    use super::{CancelKey, CancelSecret, Clients};
+    use super::{Clients, Entry};
+    use crate::cancel_key::{CancelKey, CancelSecret, PEERED_NUMBERS, peer_of};
     use crate::files::Shares;
     use crate::world::world;
     use pgweir_pool::budget::PoolId;
@@ -355,8 +311,8 @@ mod tests {
     #[test]
     fn a_secret_is_as_long_as_the_protocol_allows() {
         for (minor, len) in [(0, 4), (1, 4), (2, 32)] {
-            let secret = CancelSecret::random(minor);
-            assert_ne!(secret, CancelSecret::random(minor));
+            let secret = CancelSecret::random(minor, None);
+            assert_ne!(secret, CancelSecret::random(minor, None));
             let mut clients = with_clients(&[(7, secret)]);
             clients.moved(7, ClientId(9));
             let key = secret.bytes();
@@ -418,6 +374,26 @@ mod tests {
             assert!(let_in.is_ok());
         }
         clients
+    }
+
+    #[test]
+    fn with_peers_every_number_names_the_process_and_all_of_them_are_used() {
+        let peer = NonZeroU16::new(0x3a5c);
+        let mut clients = Clients::default();
+        for _ in 0..PEERED_NUMBERS {
+            let pid = clients.unused_pid(peer, 7).unwrap();
+            assert_eq!((peer_of(pid), pid >> 31), (0x3a5c, 0));
+            let entry = Entry {
+                secret: CancelSecret::Short([0; 4]),
+                client: None,
+                process: None,
+                pool: PoolId(0),
+                database: "app".into(),
+                user: "bob".into(),
+            };
+            assert!(clients.by_pid.insert(pid, entry).is_none());
+        }
+        assert!(clients.unused_pid(peer, 7).is_err());
     }
 
     #[test]

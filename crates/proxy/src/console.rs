@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::admin::Administrator;
-use crate::clients::CancelSecret;
+use crate::cancel_key::CancelSecret;
 use crate::consoles::Visit;
 use crate::login_end::{LoginEnd, violation};
 use crate::orders::Orders;
@@ -138,7 +138,11 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         u32::try_from(counted.count()).expect("a few")
     };
     let may_enter = registry.console_in(&startup.user, role, &sessions);
-    let entered = may_enter.and_then(|()| registry.consoles.enter(startup, role, (address, tls)));
+    let peer = registry.config().peer_id;
+    let entered = may_enter.and_then(|()| {
+        let from = (address, tls);
+        registry.consoles.enter(startup, role, from, peer)
+    });
     let outcome = match entered {
         Ok(visit) => serve(&mut stream, entry, (behind, &visit)).await,
         Err(error) => Err(End::Told(error)),
@@ -170,7 +174,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         version: env!("CARGO_PKG_VERSION"),
     };
     let by = Administrator::new(Some(&identity.user));
-    let secret = CancelSecret::random(entry.startup.minor.min(MINOR_NEWEST));
+    let peer = behind.registry.config().peer_id;
+    let secret = CancelSecret::random(entry.startup.minor.min(MINOR_NEWEST), peer);
     visit.may_be_cancelled_by(secret);
     let mut inbound = entry.inbound.with_bound(MESSAGE_MAX);
     let mut out = entry.out;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use pgweir_wire::sqlstate::SqlState;
 use pgweir_wire::startup::Startup;
 use tokio::sync::{Notify, watch};
 
-use crate::clients::{CancelSecret, random_pid};
+use crate::cancel_key::{CancelSecret, peered, random_pid};
 use crate::texts::ClientError;
 
 /// Sessions at once. Each may hold a message of 64 KiB and a piece of an answer.
@@ -79,6 +80,7 @@ impl Consoles {
         startup: &Startup,
         role: Role,
         (address, tls): (Option<SocketAddr>, String),
+        peer: Option<NonZeroU16>,
     ) -> Result<Visit<'_>, ClientError> {
         let max = match role {
             Role::Admin => SESSIONS_MAX,
@@ -90,9 +92,10 @@ impl Consoles {
             return Err(ClientError::new(SqlState::TOO_MANY_CONNECTIONS, message)
                 .hint("Close some of them; SHOW CLIENTS lists them."));
         }
-        let mut pid = random_pid();
+        let number = || peer.map_or_else(random_pid, |peer| peered(random_pid(), peer));
+        let mut pid = number();
         while open.contains_key(&pid) {
-            pid = random_pid();
+            pid = number();
         }
         let parameters = &startup.parameters;
         let application = parameters

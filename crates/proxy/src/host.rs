@@ -17,6 +17,8 @@ pub struct Host {
     pub signals: Signals,
     /// Sockets that somebody else has bound, in place of those of the configuration.
     pub sockets: Vec<Handed>,
+    /// Whether the sockets of a process that runs become this one's.
+    pub takes_over: bool,
     /// Called once everything is bound, while the process has one thread still: this is the moment to give up
     /// privileges. An error ends the start.
     pub settle: Box<dyn FnOnce() -> io::Result<()>>,

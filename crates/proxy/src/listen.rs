@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use pgweir_wire::sqlstate::SqlState;
 use socket2::{Domain, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::accounts;
@@ -26,6 +29,7 @@ use crate::platform::{Account, Client, PoolRef};
 use crate::proxied;
 use crate::slots::Stranger;
 use crate::socket::{self, Plain, Socket};
+use crate::takeover::{Inherited, Listening, Place};
 use crate::texts::{self, ClientError, seconds};
 use crate::tls::stream::MaybeTls;
 use pgweir_config::access::{Channel, Peer};
@@ -38,33 +42,89 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
     /// With its file, if that is ours.
-    Unix(UnixListener, Option<PathBuf>),
+    Unix(UnixListener, Option<OwnPath>),
+}
+
+/// The file of a unix socket.
+pub(crate) struct OwnPath {
+    pub(crate) path: PathBuf,
+    /// Whether another process has the socket as well, whose path it is from then on.
+    is_handed_over: Arc<AtomicBool>,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, Some(path)) = self {
+        if let Self::Unix(
+            _,
+            Some(OwnPath {
+                path,
+                is_handed_over,
+            }),
+        ) = self
+            && !is_handed_over.load(Ordering::Relaxed)
+        {
             // It may have been removed by hand.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// Binds all sockets of the configuration.
+impl Listener {
+    /// Another handle of the socket, for a successor.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub(crate) fn handle(&self) -> io::Result<Listening> {
+        Ok(match self {
+            Self::Tcp(listener, address) => Listening {
+                place: Place::Tcp(*address),
+                socket: listener.as_fd().try_clone_to_owned()?,
+            },
+            Self::Unix(listener, Some(own)) => Listening {
+                place: Place::Unix(own.path.clone()),
+                socket: listener.as_fd().try_clone_to_owned()?,
+            },
+            Self::Unix(_, None) => {
+                let message = "its unix socket is the service manager's";
+                return Err(io::Error::other(message));
+            }
+        })
+    }
+}
+
+/// Binds all sockets of the configuration, but for those that the process before has handed over. What becomes of
+/// unix sockets that are handed over in turn is said by `is_handed_over`.
 ///
 /// # Errors
 /// The first that cannot be bound, and why.
-pub(crate) fn bind(listen: &Listen) -> Result<Vec<Listener>, (String, io::Error)> {
+pub(crate) fn bind(
+    listen: &Listen,
+    inherited: &mut Inherited,
+    is_handed_over: &Arc<AtomicBool>,
+) -> Result<Vec<Listener>, (String, io::Error)> {
     let mut listeners = Vec::new();
     for &address in &listen.addresses {
         let address = SocketAddr::new(address, listen.port);
-        let listener = bind_tcp(address, listen.backlog).map_err(|e| (address.to_string(), e))?;
+        let listener = match inherited.take(&Place::Tcp(address)) {
+            Some(socket) => tcp(std::net::TcpListener::from(socket)),
+            None => bind_tcp(address, listen),
+        };
+        let listener = listener.map_err(|error| (address.to_string(), error))?;
         listeners.push(Listener::Tcp(listener, address));
     }
     if let Some(directory) = &listen.unix_socket_dir {
         let path = directory.join(format!(".s.PGSQL.{}", listen.port));
-        let listener = bind_unix(&path, listen).map_err(|e| (path.display().to_string(), e))?;
-        listeners.push(Listener::Unix(listener, Some(path)));
+        let listener = match inherited.take(&Place::Unix(path.clone())) {
+            Some(socket) => unix(socket.into(), &path, listen),
+            None => bind_unix(&path, listen),
+        };
+        let listener = listener.map_err(|error| (path.display().to_string(), error))?;
+        let is_handed_over = is_handed_over.clone();
+        let own = OwnPath {
+            path,
+            is_handed_over,
+        };
+        listeners.push(Listener::Unix(listener, Some(own)));
     }
     Ok(listeners)
 }
@@ -76,9 +136,8 @@ pub(crate) fn bind(listen: &Listen) -> Result<Vec<Listener>, (String, io::Error)
 pub(crate) fn take(sockets: Vec<Handed>) -> io::Result<Vec<Listener>> {
     let taken = sockets.into_iter().map(|socket| match socket {
         Handed::Tcp(listener) => {
-            listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            Ok(Listener::Tcp(TcpListener::from_std(listener)?, address))
+            Ok(Listener::Tcp(tcp(listener)?, address))
         }
         Handed::Unix(listener) => {
             listener.set_nonblocking(true)?;
@@ -88,17 +147,24 @@ pub(crate) fn take(sockets: Vec<Handed>) -> io::Result<Vec<Listener>> {
     taken.collect()
 }
 
-fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, listen: &Listen) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    // What belongs to one path alone, a unix socket, is shared with nobody.
+    socket.set_reuse_port(listen.reuses_port)?;
     if address.is_ipv6() {
         // `*` means one socket per family; a dual-stack one would collide with the other.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    TcpListener::from_std(socket.into())
+    socket.listen(i32::try_from(listen.backlog).unwrap_or(i32::MAX))?;
+    tcp(socket.into())
+}
+
+fn tcp(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn bind_unix(path: &Path, listen: &Listen) -> io::Result<UnixListener> {
@@ -111,7 +177,16 @@ fn bind_unix(path: &Path, listen: &Listen) -> io::Result<UnixListener> {
     {
         return Err(error);
     }
-    let listener = UnixListener::bind(path)?;
+    unix(std::os::unix::net::UnixListener::bind(path)?, path, listen)
+}
+
+fn unix(
+    listener: std::os::unix::net::UnixListener,
+    path: &Path,
+    listen: &Listen,
+) -> io::Result<UnixListener> {
+    listener.set_nonblocking(true)?;
+    let listener = UnixListener::from_std(listener)?;
     if let Some(group) = &listen.unix_socket_group {
         let number = accounts::group_number(group).ok_or_else(|| {
             let message = format!("there is no group {group:?} (unix_socket_group)");
@@ -124,8 +199,13 @@ fn bind_unix(path: &Path, listen: &Listen) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Accepts clients until the task is aborted.
-pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
+/// Accepts clients until `handed_over` says that another process does, or the task is aborted. Whoever was accepted
+/// by then is served.
+pub(crate) async fn accept(
+    listener: Listener,
+    door: Arc<Door>,
+    mut handed_over: watch::Receiver<bool>,
+) {
     // What a listening socket is set to, the sockets of its clients are born with, which spares
     // each login two system calls.
     let mut tuned = door.registry.config();
@@ -134,8 +214,9 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
     }
     loop {
         let accepted = match &listener {
-            Listener::Tcp(listener, _) => match listener.accept().await {
-                Ok((stream, peer)) => {
+            Listener::Tcp(listener, _) => match unless(&mut handed_over, listener.accept()).await {
+                None => return,
+                Some(Ok((stream, peer))) => {
                     let config = door.registry.config();
                     if !Arc::ptr_eq(&config, &tuned) {
                         tune(SockRef::from(listener), &config);
@@ -149,26 +230,41 @@ pub(crate) async fn accept(listener: Listener, door: Arc<Door>) {
                     .await;
                     Ok(())
                 }
-                Err(error) => Err(error),
+                Some(Err(error)) => Err(error),
             },
-            Listener::Unix(listener, _) => match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Of a peer that has gone again nothing is known, which lets nobody in.
-                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-                    let channel = Channel::in_the_clear(Peer::Unix(uid));
-                    admit(stream, (None, channel), &door, |s| {
-                        s.into_std().map(Plain::from)
-                    })
-                    .await;
-                    Ok(())
+            Listener::Unix(listener, ..) => {
+                match unless(&mut handed_over, listener.accept()).await {
+                    None => return,
+                    Some(Ok((stream, _))) => {
+                        // Of a peer that has gone again nothing is known, which lets nobody in.
+                        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                        let channel = Channel::in_the_clear(Peer::Unix(uid));
+                        admit(stream, (None, channel), &door, |s| {
+                            s.into_std().map(Plain::from)
+                        })
+                        .await;
+                        Ok(())
+                    }
+                    Some(Err(error)) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
+            }
         };
         if let Err(error) = accepted {
             warn!(%error, "a client cannot be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
+    }
+}
+
+/// Accepts, unless another process does from now on. Nobody who was accepted is dropped for that.
+async fn unless<T>(
+    handed_over: &mut watch::Receiver<bool>,
+    accepting: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        Ok(_) = handed_over.wait_for(|is_so| *is_so) => None,
+        accepted = accepting => Some(accepted),
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::authentication::{self, Authentication, Claim, ScramKeys};
 use crate::caller::Caller;
-use crate::clients::CancelKey;
+use crate::cancel_key::CancelKey;
 use crate::console::{self, ConsoleEntry};
 use crate::login_end::LoginEnd;
 use crate::orders::Orders;
@@ -380,6 +380,7 @@ fn first_words(
         before,
         reported: welcome.reported.clone(),
         pid: admission.key.pid,
+        keeps_number: config.peer_id.is_some(),
         secret: admission.key.secret.bytes().to_vec(),
     }
 }

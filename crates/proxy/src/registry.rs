@@ -30,6 +30,7 @@ use crate::link::CancelTarget;
 use crate::locks::LockBoard;
 use crate::lookups::Lookups;
 use crate::mailbox::{Mailbox, WorkerHandle};
+use crate::peers::Peers;
 use crate::platform::Sockets;
 use crate::pool_handle::PoolHandle;
 use crate::probes::Probes;
@@ -122,6 +123,8 @@ pub(crate) struct Registry {
     pub(crate) attempts: Attempts,
     /// Sessions of the admin console.
     pub(crate) consoles: Consoles,
+    /// Cancel requests that are passed on to other processes.
+    pub(crate) peers: Peers,
 }
 
 impl Registry {
@@ -158,6 +161,7 @@ impl Registry {
             vault,
             attempts: Attempts::default(),
             consoles: Consoles::default(),
+            peers: Peers::default(),
         };
         for (group, limit) in user_limits {
             registry.lock_budget().set_limit(group, limit);
@@ -229,6 +233,11 @@ impl Registry {
             pool.with(|stock| idle.extend(stock.parked.keys().copied()));
         }
         self.backends.except(&idle)
+    }
+
+    /// Whether PostgreSQL may still count a server that is closed, of this process or of one that it took over from.
+    pub(crate) fn servers_may_linger(&self) -> bool {
+        self.backends.may_linger() || !self.peers.before().is_empty()
     }
 
     /// Says goodbye to PostgreSQL on all idle servers, when no worker runs any more.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use pgweir_pool::driver::Message;
 use pgweir_pool::halts::Stop;
 use pgweir_pool::id::{ServerId, WorkerId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -40,6 +42,7 @@ use crate::reload::{Reloading, tell_warnings};
 use crate::shown::{self, Shown};
 use crate::shutdown::{FAR, Signals, Stopping, Wait};
 use crate::snapshot::{self, Extent};
+use crate::takeover::{Cancels, Inherited, Place, Succession, Successor};
 use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
@@ -93,6 +96,8 @@ pub enum RunError {
     System(io::Error),
     /// A worker failed.
     Worker(String),
+    /// The process that runs does not hand its sockets over.
+    Takeover(String),
 }
 
 impl fmt::Display for RunError {
@@ -106,6 +111,7 @@ impl fmt::Display for RunError {
             Self::Settle(error) => write!(f, "{error}"),
             Self::System(error) => write!(f, "the system refuses what the pooler needs: {error}"),
             Self::Worker(error) => write!(f, "a worker failed: {error}"),
+            Self::Takeover(error) => write!(f, "cannot take over: {error}"),
         }
     }
 }
@@ -128,6 +134,7 @@ pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunErro
         set_log,
         signals,
         sockets,
+        takes_over,
         settle,
         notify,
         watchdog,
@@ -138,12 +145,19 @@ pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunErro
         .enable_all()
         .build()?;
     let _guard = runtime.enter();
+    let mut inherited = match takes_over && sockets.is_empty() {
+        true => Inherited::ask(&resolved.config.listen)
+            .map_err(|failure| RunError::Takeover(failure.to_string()))?,
+        false => Inherited::default(),
+    };
+    // Until this process serves, the paths are those of the process before.
+    let is_handed_over = Arc::new(AtomicBool::new(inherited.is_any()));
     let listeners = match sockets.is_empty() {
-        true => listen::bind(&resolved.config.listen)
+        true => listen::bind(&resolved.config.listen, &mut inherited, &is_handed_over)
             .map_err(|(address, error)| RunError::Listen { address, error })?,
         false => listen::take(sockets)?,
     };
-    let http = bind_http(&resolved.config.http)?;
+    let http = bind_http(&resolved.config.http, &mut inherited)?;
     settle().map_err(RunError::Settle)?;
     tell_warnings(&resolved);
     let reloading = Reloading::new(source, &resolved, set_log);
@@ -155,8 +169,22 @@ pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunErro
     let (registry, threads) = start_workers(config)?;
     files::tell_limit(&registry.config());
     registry.shares().warn_if_short(&registry.config());
-    let _http = http.map(|bound| start_http(bound, &registry)).transpose()?;
+    registry
+        .peers
+        .come_after(std::mem::take(&mut inherited.cancels));
+    let succession = Succession::prepare(
+        &registry.config().listen,
+        (listeners.iter().map(Listener::handle), http.as_ref()),
+        &mut inherited,
+        &is_handed_over,
+    );
+    let http = http.map(|bound| start_http(bound, &registry)).transpose()?;
     let control = Control {
+        http,
+        handed_over: watch::Sender::new(false),
+        cancels: None,
+        is_handed_over,
+        door: Arc::new(Door::new(registry.clone(), Orders::new(registry.clone()))),
         registry: registry.clone(),
         reloading,
         signals,
@@ -166,7 +194,7 @@ pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunErro
         stopping: None,
     };
     let served = runtime.block_on(async {
-        let served = control.serve(listeners).await;
+        let served = control.serve(listeners, inherited, succession).await;
         registry.consoles.part().await;
         served
     });
@@ -194,11 +222,18 @@ fn start_http(bound: pgweir_http::Bound, registry: &Arc<Registry>) -> io::Result
     pgweir_http::start(bound, pooler, options, beside)
 }
 
-fn bind_http(http: &Http) -> Result<Option<pgweir_http::Bound>, RunError> {
+fn bind_http(
+    http: &Http,
+    inherited: &mut Inherited,
+) -> Result<Option<pgweir_http::Bound>, RunError> {
     let Some(address) = http.listen else {
         return Ok(None);
     };
-    match pgweir_http::bind(address) {
+    let bound = match inherited.take(&Place::Http(address)) {
+        Some(socket) => pgweir_http::Bound::adopt(socket.into()),
+        None => pgweir_http::bind(address),
+    };
+    match bound {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if http.listen_is_default => {
             warn!(%error, "HTTP is not served: {address} cannot be had; set http_listen");
@@ -259,6 +294,14 @@ struct Control {
     registry: Arc<Registry>,
     reloading: Reloading,
     signals: Signals,
+    http: Option<Serving>,
+    /// Another process accepts clients in the place of this one.
+    handed_over: watch::Sender<bool>,
+    /// The paths of unix sockets are another process's.
+    is_handed_over: Arc<AtomicBool>,
+    /// Where that one sends cancel requests.
+    cancels: Option<Cancels>,
+    door: Arc<Door>,
     notify: Box<dyn Fn(Notice<'_>)>,
     watchdog: Option<Duration>,
     /// The tasks that accept clients.
@@ -268,7 +311,12 @@ struct Control {
 
 impl Control {
     /// Serves until the last client has left after a signal, or the time for that is over.
-    async fn serve(mut self, listeners: Vec<Listener>) -> Result<(), RunError> {
+    async fn serve(
+        mut self,
+        listeners: Vec<Listener>,
+        inherited: Inherited,
+        succession: Succession,
+    ) -> Result<(), RunError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -288,18 +336,20 @@ impl Control {
         averages.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unused = interval(UNUSED_PERIOD);
         unused.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let orders = Orders::new(self.registry.clone());
-        let door = Arc::new(Door::new(self.registry.clone(), orders));
         for listener in listeners {
             match &listener {
                 Listener::Tcp(_, address) => info!("listening on {address}"),
-                Listener::Unix(_, Some(path)) => info!("listening on {}", path.display()),
+                Listener::Unix(_, Some(own)) => info!("listening on {}", own.path.display()),
                 Listener::Unix(_, None) => {
                     info!("listening on a unix socket of the service manager")
                 }
             }
-            self.doors.spawn(listen::accept(listener, door.clone()));
+            let handed_over = self.handed_over.subscribe();
+            self.doors
+                .spawn(listen::accept(listener, self.door.clone(), handed_over));
         }
+        self.is_handed_over.store(false, Ordering::Relaxed);
+        inherited.serves();
         self.registry.make_ready();
         self.warm_known_pools();
         info!(
@@ -310,12 +360,21 @@ impl Control {
         let mut alive = interval(self.watchdog.unwrap_or(FAR));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let registry = self.registry.clone();
+        let mut successor = Some(Box::pin(succession.wait(&registry)));
         loop {
+            if self.stopping.is_some() {
+                // Whoever holds a handle of a socket listens.
+                successor = None;
+            }
             let far = Instant::now() + FAR;
             let ends = self.stopping.and_then(|stopping| stopping.ends);
             let ended = tokio::select! {
                 _ = sweep.tick() => {
                     self.sweep();
+                    self.is_over()
+                }
+                successor = come(&mut successor) => {
+                    self.give_way(successor);
                     self.is_over()
                 }
                 _ = averages.tick() => {
@@ -361,8 +420,13 @@ impl Control {
                 }
                 () = sleep_until(ends.unwrap_or(far)), if ends.is_some() => {
                     let clients = self.registry.clients_count();
-                    warn!(clients, "shutdown_timeout is over; closing clients in transactions");
-                    self.stop(None).await
+                    if self.stopping.is_some_and(|stopping| stopping.is_succeeded()) {
+                        warn!(clients, "shutdown_timeout is over; closing clients outside transactions");
+                        self.stop(Some(Wait::Transactions)).await
+                    } else {
+                        warn!(clients, "shutdown_timeout is over; closing clients in transactions");
+                        self.stop(None).await
+                    }
                 }
                 _ = terminate.recv() => self.stop_by_signal("SIGTERM", Wait::Clients).await,
                 _ = interrupt.recv() => self.stop_by_signal("SIGINT", Wait::Servers).await,
@@ -379,7 +443,11 @@ impl Control {
 
     /// A signal ends the pooler: what for it waits where it has PgBouncer's meaning. A second one waits for nothing.
     async fn stop_by_signal(&mut self, signal: &str, wait: Wait) -> bool {
-        if self.stopping.is_some() {
+        // Who was succeeded has not been told to end.
+        let is_stopping = self
+            .stopping
+            .is_some_and(|stopping| !stopping.is_succeeded());
+        if is_stopping {
             warn!("got {signal} while shutting down, fast exit");
             return self.stop(None).await;
         }
@@ -389,6 +457,17 @@ impl Control {
         };
         info!("got {signal}, shutting down, {}", wait.words());
         self.stop(Some(wait)).await
+    }
+
+    /// Another process has the sockets and serves: this one keeps the clients that it has until they leave.
+    fn give_way(&mut self, successor: Successor) {
+        let Successor { cancels, waits } = successor;
+        self.cancels = cancels;
+        self.handed_over.send_replace(true);
+        // Its address, and all who look at metrics, are the other's.
+        drop(self.http.take());
+        self.stopping = Some(Stopping::begin(&self.registry, Wait::Succeeded));
+        drop(waits);
     }
 
     /// Begins to shut down, or ends at once; whether it is over.
@@ -410,7 +489,7 @@ impl Control {
     /// Whether a shutdown has waited long enough.
     fn is_over(&self) -> bool {
         let stopping = self.stopping.as_ref();
-        stopping.is_some_and(|stopping| stopping.is_over(&self.registry))
+        stopping.is_some_and(|stopping| stopping.is_over(&self.registry, &self.door.slots))
     }
 
     /// Does what other threads, and administrators, have asked for; whether the pooler has ended.
@@ -478,6 +557,12 @@ impl Control {
         let registry = &*self.registry;
         let pools = registry.pools().into_iter().map(PoolRef);
         registry.run_errand(|outbox, now| outbox.sweep(registry, now, pools));
+        if self
+            .stopping
+            .is_some_and(|stopping| stopping.is_succeeded())
+        {
+            self.give_up_servers();
+        }
         registry.swept.notify_waiters();
         if registry.halts().everything() == Some(Stop::Suspend)
             && registry.consoles.open().is_empty()
@@ -485,6 +570,17 @@ impl Control {
             // Nobody could get in to have it go on.
             info!("no session of the console is left");
             halt::resume_by_signal(registry);
+        }
+    }
+
+    /// Closes the servers of pools without clients, for another process may need them.
+    fn give_up_servers(&self) {
+        for pool in self.registry.pools() {
+            let is_left = pool.with(|stock| stock.core.clients()) == 0;
+            if is_left && pool.has_servers() {
+                self.registry
+                    .tell(&pool, |stock, now| stock.core.vacate(now));
+            }
         }
     }
 
@@ -551,6 +647,14 @@ impl Control {
     }
 }
 
+/// A successor, as long as one may come.
+async fn come(successor: &mut Option<Pin<Box<impl Future<Output = Successor>>>>) -> Successor {
+    match successor {
+        Some(successor) => successor.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// SIGQUIT, where it is listened to.
 async fn quits(quit: &mut Option<Signal>) {
     match quit {
@@ -573,7 +677,7 @@ async fn open_once_closed(
     let way = (tcp, &*registry.connectors);
     for pause in LINGER_PAUSES {
         match Box::pin(connect::open(pool, id, permit, password, way)).await {
-            Err((back, failure)) if failure.is_full() && registry.backends.may_linger() => {
+            Err((back, failure)) if failure.is_full() && registry.servers_may_linger() => {
                 permit = back;
             }
             outcome => return outcome,

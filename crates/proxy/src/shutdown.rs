@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::halt;
 use crate::registry::Registry;
+use crate::slots::Slots;
 
 /// What SIGTERM and SIGINT mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Wait {
     Servers,
     /// Clients to leave.
     Clients,
+    /// The same, for `shutdown_timeout` at most: new ones go to another process. Then transactions to end.
+    Succeeded,
 }
 
 impl Wait {
@@ -37,7 +40,7 @@ impl Wait {
         match self {
             Self::Transactions => "waiting for transactions to end",
             Self::Servers => "waiting for all servers connections to be released",
-            Self::Clients => "waiting for all clients disconnect",
+            Self::Clients | Self::Succeeded => "waiting for all clients disconnect",
         }
     }
 
@@ -68,7 +71,9 @@ impl Stopping {
         if is_suspended {
             halt::resume(registry, None).expect("just seen to be stopped");
         }
-        registry.draining.store(true, Ordering::Release);
+        // Who was accepted before the successor did is let in.
+        let is_closed = wait != Wait::Succeeded;
+        registry.draining.store(is_closed, Ordering::Release);
         let drain = |draining| {
             for worker in &registry.workers {
                 worker.send(Message::Drain(draining));
@@ -91,19 +96,34 @@ impl Stopping {
                 drain(Draining::Waiters);
             }
             Wait::Clients => info!(clients, "shutting down when all clients have left"),
+            Wait::Succeeded => {
+                info!(
+                    clients,
+                    "another process has taken over; shutting down when all clients have left"
+                );
+                ends = Some(Instant::now() + registry.config().shutdown_timeout);
+            }
         }
         Self { wait, ends }
     }
 
     /// Whether what it waits for has come.
-    pub(crate) fn is_over(&self, registry: &Registry) -> bool {
+    pub(crate) fn is_over(&self, registry: &Registry, slots: &Slots) -> bool {
         match self.wait {
             Wait::Transactions | Wait::Clients => registry.clients_count() == 0,
+            Wait::Succeeded => registry.has_no_clients() && slots.count() == 0,
             Wait::Servers => {
                 let mut pools = registry.pools().into_iter();
                 pools.all(|pool| pool.counts().active == 0)
             }
         }
+    }
+}
+
+impl Stopping {
+    /// Whether another process serves in the place of this one, which waits for its clients to leave.
+    pub(crate) fn is_succeeded(&self) -> bool {
+        self.wait == Wait::Succeeded
     }
 }
 

@@ -45,13 +45,21 @@ impl Pidfile {
     /// # Errors
     /// The system's.
     pub(crate) fn write(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
+        Self::write_with(path, OpenOptions::new().write(true).create_new(true))
+    }
+
+    /// Writes our number in the place of that of the process which hands its sockets over to this one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn take_over(path: &Path) -> io::Result<Self> {
+        let options = &mut OpenOptions::new();
+        Self::write_with(path, options.write(true).create(true).truncate(true))
+    }
+
+    fn write_with(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         let write = |mut file: fs::File| writeln!(file, "{}", process::id());
-        let written = options
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .and_then(write);
+        let written = options.open(path).and_then(write);
         written.map_err(|error| {
             let message = format!("pidfile '{}' cannot be written: {error}", path.display());
             io::Error::new(error.kind(), message)
@@ -63,8 +71,8 @@ impl Pidfile {
 impl Drop for Pidfile {
     fn drop(&mut self) {
         // Whoever took over has its own number in it.
-        let own = fs::read_to_string(&self.0).is_ok_and(|text| number(&text) == Some(own()));
-        if own {
+        let is_ours = fs::read_to_string(&self.0).is_ok_and(|text| number(&text) == Some(own()));
+        if is_ours {
             // Without permission it stays, and is found to be stale.
             let _ = fs::remove_file(&self.0);
         }

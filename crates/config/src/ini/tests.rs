@@ -147,7 +147,7 @@ fn all_mistakes_are_reported_at_once() {
             "p.ini:8: is no directive; %include FILE is the only one",
             "p.ini:9: includes missing.ini, which cannot be read: entity not found",
             "p.ini:10: pool_size: belongs in [databases]",
-            "p.ini:11: peer_id = 20000: must be a whole number up to 16383",
+            "p.ini:11: peer_id = 20000: must be at most 16383; 0 means none",
             "p.ini:12: verbose = much: must be 0 to 3",
             "p.ini:14: databases.a: must be a list of name=value, values with spaces in single quotes",
             "p.ini:15: databases.b: has a value whose quote is not closed",
@@ -156,8 +156,8 @@ fn all_mistakes_are_reported_at_once() {
             "p.ini:18: databases.e: has no name before a =",
             "p.ini:19: databases.pgbouncer: has a name reserved for the console; choose another and set dbname",
             "p.ini:20: databases.f.max_client_conn: belongs in [pgbouncer]",
-            "p.ini:22: peers.1: needs a number of 1 or more, and host",
-            "p.ini:23: peers.x: must be a whole number up to 16383",
+            "p.ini:22: peers.1.host: is missing: the peer's address, or the folder of its unix socket",
+            "p.ini:23: peers.x: must be a number from 1 to 16383",
         ],
     );
 }
@@ -180,18 +180,38 @@ fn an_unknown_section_is_the_only_mistake_of_its_lines() {
 
 #[test]
 fn what_does_nothing_is_named() {
-    let text = format!("{REST}pkt_buf = 8192\nserver_fast_close = 1\n[peers]\n1 = host=h\n");
+    let text = format!("{REST}pkt_buf = 8192\nserver_fast_close = 1\n");
     let warnings = warnings(&text);
     assert_eq!(
         warnings,
         [
             "p.ini:5: pkt_buf = 8192: has no meaning here: each worker has one buffer for all its connections",
             "p.ini:6: server_fast_close = 1: is read and does nothing yet in this version",
-            "p.ini:8: peers.1: is read and does nothing yet in this version",
         ]
     );
-    let process = sound(&text).config.process;
-    assert_eq!(process.peers[&1].port, 6432);
+}
+
+#[test]
+fn peers_are_read_as_pgbouncer_reads_them() {
+    let text = format!(
+        "{REST}peer_id = 3\nso_reuseport = 1\n[peers]\n1 = host=/run/one port=5 pool_size=2\n\
+         2 = host=old\n2 = host=127.0.0.1\n"
+    );
+    let config = sound(&text).config;
+    assert_eq!(config.peer_id.map(|id| id.get()), Some(3));
+    assert!(config.listen.reuses_port);
+    let [one, two] = [1, 2].map(|id| &config.peers[&id]);
+    assert_eq!(one.address.to_string(), "/run/one/.s.PGSQL.5");
+    assert_eq!(one.pool_size.map(|size| size.get()), Some(2));
+    assert_eq!(two.address.to_string(), "127.0.0.1:6432");
+    assert_eq!(two.pool_size.map(|size| size.get()), Some(20));
+    assert!(warnings(&text).is_empty());
+    assert_eq!(
+        warnings(&format!("{REST}[peers]\n1 = host=h\n")),
+        [
+            "default: peer_id: is 0, so that [peers] mean nothing; give each process a number of its own"
+        ]
+    );
 }
 
 #[test]

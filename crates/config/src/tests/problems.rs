@@ -226,9 +226,9 @@ fn sections_are_checked_too() {
         &[
             "pgweir.toml:1: port: stands outside every section; settings go below [pgweir]",
             "pgweir.toml:2: pgbouncer: is called [pgweir] in this file",
-            "pgweir.toml:3: peers: is not supported yet by this version; remove it",
+            "pgweir.toml:3: peers.1.host: is missing: the peer's address, or the folder of its unix socket",
             "pgweir.toml:4: database: unknown section; did you mean [databases]?",
-            "pgweir.toml:5: wombats: unknown section; known are pgweir, databases, users",
+            "pgweir.toml:5: wombats: unknown section; known are pgweir, databases, users, peers",
         ],
     );
     check(
@@ -661,5 +661,24 @@ fn a_problem_cannot_steer_the_terminal() {
     check(
         &text,
         &["pgweir.toml:2: pool_mode = \\u{1b}[2J: must be one of session, transaction, statement"],
+    );
+}
+
+#[test]
+fn peers_have_numbers_and_one_address_each() {
+    check(
+        &format!(
+            "[pgweir]\npeer_id = 20000\n[peers.0]\nhost = \"a\"\n[peers.x]\n[peers.2]\nhost = \"a,b\"\n\
+             prt = 1\n[peers.3]\nhost = \"h\"\nport = 0\npool_size = \"few\"\n{REST}"
+        ),
+        &[
+            "pgweir.toml:2: peer_id = 20000: must be at most 16383; 0 means none",
+            "pgweir.toml:3: peers.0: must be a number from 1 to 16383",
+            "pgweir.toml:5: peers.x: must be a number from 1 to 16383",
+            "pgweir.toml:7: peers.2.host: must be one address or folder",
+            "pgweir.toml:8: peers.2.prt: unknown setting; did you mean port?",
+            "pgweir.toml:11: peers.3.port: must be a whole number from 1 to 65535",
+            "pgweir.toml:12: peers.3.pool_size: must be a whole number of 1 or more",
+        ],
     );
 }

@@ -108,7 +108,8 @@ fn a_reload_names_what_needs_a_restart() {
     assert_eq!(merged.max_client_conn, 7);
     let new = with(
         "listen_addr = \"::1\"\nlisten_port = 1\nunix_socket_dir = \"/run\"\n\
-         unix_socket_mode = \"0700\"\nunix_socket_group = \"web\"\nlisten_backlog = 1\nworkers = 1\n\
+         unix_socket_mode = \"0700\"\nunix_socket_group = \"web\"\nlisten_backlog = 1\nso_reuseport = true\n\
+         workers = 1\n\
          pidfile = \"p\"\nrun_as = \"u\"\nlog_format = \"json\"\n\
          http_listen = \"[::1]:1\"\nhttp_path_prefix = \"/x\"\n\
          otlp_endpoint = \"http://h\"\notlp_interval = 7",

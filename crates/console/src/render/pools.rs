@@ -5,7 +5,7 @@ use pgweir_telemetry::snapshot::{DatabaseSnapshot, UserSnapshot};
 use pgweir_telemetry::terms::LiveMode;
 
 use crate::DATABASE;
-use crate::facts::Facts;
+use crate::facts::{Facts, Peer};
 use crate::rows::{Cell, Row};
 
 pub(super) fn pools(facts: &Facts) -> Vec<Row> {
@@ -120,6 +120,32 @@ fn user(of: &UserSnapshot) -> Row {
     ]
 }
 
+pub(super) fn peers(facts: &Facts) -> Vec<Row> {
+    let row = |peer: &Peer| {
+        vec![
+            u32::from(peer.id).into(),
+            peer.host.clone().into(),
+            u32::from(peer.port).into(),
+            peer.pool_size.unwrap_or(0).into(),
+        ]
+    };
+    facts.peers.iter().map(row).collect()
+}
+
+/// Requests for cancelling that are passed on. Each has a connection of its own, on which it is with the peer.
+pub(super) fn peer_pools(facts: &Facts) -> Vec<Row> {
+    let row = |peer: &Peer| {
+        vec![
+            u32::from(peer.id).into(),
+            peer.active.into(),
+            (peer.waiting + peer.connecting).into(),
+            peer.active.into(),
+            peer.connecting.into(),
+        ]
+    };
+    facts.peers.iter().map(row).collect()
+}
+
 pub(super) fn lists(facts: &Facts) -> Vec<Row> {
     let snapshot = &facts.snapshot;
     let sum = snapshot.sum();
@@ -130,9 +156,9 @@ pub(super) fn lists(facts: &Facts) -> Vec<Row> {
         // The console is one.
         ("databases", snapshot.databases_count as u64 + 1),
         ("users", snapshot.users as u64),
-        ("peers", 0),
+        ("peers", facts.peers.len() as u64),
         ("pools", snapshot.pools_count as u64 + 1),
-        ("peer_pools", 0),
+        ("peer_pools", facts.peers.len() as u64),
         (
             "free_clients",
             snapshot.clients_max.saturating_sub(snapshot.clients).into(),

@@ -88,6 +88,7 @@ fn facts() -> Facts {
             connection(Side::Client, "active", 11),
             connection(Side::Server, "idle", 99),
         ],
+        peers: Vec::new(),
         averages: Averages::default(),
         console: Console {
             port: 6432,

@@ -30,6 +30,8 @@ pub struct FirstWords {
     pub reported: Arc<Vec<(String, String)>>,
     /// The number that the client is told for cancel requests.
     pub pid: u32,
+    /// It is told that number even if it keeps its server: whose client it is has to be seen by it.
+    pub keeps_number: bool,
     /// The secret that it is told with it.
     pub secret: Vec<u8>,
 }
@@ -88,8 +90,15 @@ impl<C: Stream, S: Stream> Session<C, S> {
         let mut first_words = self.first_words.take()?;
         let upstream = &leased(&mut self.stage).server.upstream;
         let accepted = accepted(&mut self.relay, upstream);
-        let process = upstream.pid.filter(|_| self.relay.mode().keeps_server());
-        first_words.pid = process.unwrap_or(first_words.pid);
+        let keeps_server = self.relay.mode().keeps_server();
+        let process = upstream
+            .pid
+            .filter(|_| keeps_server && !first_words.keeps_number);
+        if let Some(process) = process {
+            first_words.pid = process;
+            self.relay.told = None;
+            leased(&mut self.stage).server.upstream.told = None;
+        }
         assert!(
             self.unsent.is_empty(),
             "nothing is said before the greeting"

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use pgweir_config::GlobalSetting;
 use pgweir_console::DATABASE;
-use pgweir_console::facts::{Connection, Console, Facts, Memory, Needs, Setting, Side};
+use pgweir_console::facts::{Connection, Console, Facts, Memory, Needs, Peer, Setting, Side};
 use pgweir_telemetry::findings::Findings;
 use tokio::sync::oneshot;
 
@@ -49,6 +49,7 @@ pub(super) async fn gather(behind: &Behind<'_>, needs: Needs) -> Facts {
         } else {
             Vec::new()
         },
+        peers: peers(registry),
         averages: registry.consoles.averages(),
         console: Console {
             port: config.listen.port,
@@ -73,6 +74,24 @@ fn setting(setting: &GlobalSetting) -> Setting {
         default: setting.default.clone(),
         changeable: setting.changeable,
     }
+}
+
+/// The processes that share the address, and what is on its way to them.
+fn peers(registry: &Registry) -> Vec<Peer> {
+    let config = registry.config();
+    let peers = config.peers.iter().map(|(id, peer)| {
+        let counts = registry.peers.counts(*id);
+        Peer {
+            id: *id,
+            host: peer.host.clone(),
+            port: peer.port,
+            pool_size: peer.pool_size.map(|size| size.get()),
+            waiting: counts.waiting,
+            connecting: counts.connecting,
+            active: counts.active,
+        }
+    });
+    peers.collect()
 }
 
 /// Lists connections: those of each worker, those that nobody holds, and the console's own.

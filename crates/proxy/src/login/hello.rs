@@ -92,8 +92,16 @@ impl Door {
                     // As PostgreSQL does, we close when the request has taken effect: the client's
                     // next query is not hit by it. The sender is dropped, never used.
                     let taken_effect = self.registry.cancel(pid, &key);
-                    if let Some(_place) = stranger.cancels() {
-                        let _ = taken_effect.await;
+                    let place = stranger.cancels();
+                    match (taken_effect, place) {
+                        (Some(taken_effect), Some(_place)) => {
+                            let _ = taken_effect.await;
+                        }
+                        (Some(_), None) => {}
+                        (None, place) => {
+                            let (peers, config) = (&self.registry.peers, self.registry.config());
+                            peers.pass_on(&config, (pid, &key), place).await;
+                        }
                     }
                     return Err(LoginEnd::Cancelled);
                 }

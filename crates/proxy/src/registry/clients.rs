@@ -10,11 +10,11 @@ use pgweir_pool::budget::PoolId;
 use pgweir_pool::driver::Message;
 use pgweir_pool::id::{ClientId, ClientRef, WorkerId};
 use tokio::sync::oneshot;
-use tracing::debug;
 
 use super::{Errand, Registry};
 use crate::admin;
-use crate::clients::{self, CancelKey, CancelSecret, random_pid};
+use crate::cancel_key::{CancelKey, CancelSecret, as_made, peer_of};
+use crate::clients;
 use crate::mailbox::{Letter, WorkerHandle};
 use crate::platform::Client;
 use crate::pool_handle::PoolHandle;
@@ -50,12 +50,10 @@ impl Registry {
         let settings = pool.settings();
         let max = clients_max(&config, user);
         let mut clients = self.clients.lock().expect("no panic under the lock");
-        let mut pid = number;
-        while clients.has_pid(pid) {
-            pid = random_pid();
-        }
-        let secret = CancelSecret::random(minor);
-        let key = CancelKey { pid, secret };
+        let key = CancelKey {
+            pid: clients.unused_pid(config.peer_id, number)?,
+            secret: CancelSecret::random(minor, config.peer_id),
+        };
         let shares = self.shares();
         clients.enter(
             (&config, &shares),
@@ -134,6 +132,12 @@ impl Registry {
             .total()
     }
 
+    /// Whether nobody is logged in, or waits for PostgreSQL to be.
+    pub(crate) fn has_no_clients(&self) -> bool {
+        let clients = self.clients.lock().expect("no panic under the lock");
+        clients.is_empty()
+    }
+
     /// The client lives at a worker under this name.
     pub(crate) fn client_moved(&self, pid: u32, client: ClientId) {
         self.clients
@@ -151,8 +155,18 @@ impl Registry {
     }
 
     /// A cancel request came: passed on to the worker of its client if number and secret fit. What
-    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel.
-    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> oneshot::Receiver<()> {
+    /// is given back ends when PostgreSQL has it, or when there is nothing to cancel; `None` if they fit nobody here.
+    pub(crate) fn cancel(&self, pid: u32, key: &[u8]) -> Option<oneshot::Receiver<()>> {
+        if let found @ Some(_) = self.cancel_by(pid, key) {
+            return found;
+        }
+        // Peers count down how often they pass a request on.
+        let own = self.config().peer_id?;
+        let is_own = peer_of(pid) == own.get();
+        is_own.then(|| self.cancel_by(pid, &as_made(key)))?
+    }
+
+    fn cancel_by(&self, pid: u32, key: &[u8]) -> Option<oneshot::Receiver<()>> {
         let (pending, ended) = oneshot::channel();
         let client = self
             .clients
@@ -165,9 +179,9 @@ impl Registry {
                 self.workers[worker].send(Message::Cancel(client, pending));
             }
             None if self.consoles.cancel(pid, key) => {}
-            None => debug!(pid, "cancel request for no client"),
+            None => return None,
         }
-        ended
+        Some(ended)
     }
 
     /// The numbers of the clients of these pools.

@@ -126,6 +126,7 @@ fn first_words(client: u64) -> FirstWords {
         before: Vec::new(),
         reported: Arc::new(reported.into()),
         pid: isolation::own_number(client),
+        keeps_number: false,
         secret: vec![0; 4],
     }
 }

@@ -24,6 +24,7 @@ fn login(mode: Mode, zone: &str) -> (Session<Stream, Stream>, Box<Server<Stream>
             ("TimeZone".into(), "UTC".into()),
         ]),
         pid: 7,
+        keeps_number: false,
         secret: vec![1; 32],
     };
     let session = Session::new(client, relay, wording, NOW).greeted_later(first_words);
