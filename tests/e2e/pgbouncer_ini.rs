@@ -251,6 +251,10 @@ fn sessions_of_the_console_count_as_clients() {
         (text(1), text(6), text(7)),
         (String::new(), "1".to_owned(), "1".to_owned())
     );
+    // How much is logged has PgBouncer's name there as well.
+    admins[0].query("SET verbose = 2").success();
+    let level = admins[0].query("SHOW CONFIG WHERE key = 'log_level'");
+    assert_eq!(level.success().rows()[0][1], "trace");
 }
 
 /// Small buffers make an answer slow, and no slower than that: a server that was promised a larger window waits a fifth

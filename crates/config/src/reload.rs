@@ -32,6 +32,13 @@ impl fmt::Display for Unchangeable {
 /// # Errors
 /// It cannot be changed. Whether the value will do is seen when it is resolved.
 pub fn set(raw: &Raw, name: &str, value: &str) -> Result<Raw, Unchangeable> {
+    let (name, value) = match (name, value) {
+        // PgBouncer's name for it has numbers.
+        ("verbose", "0") => ("log_level", "info"),
+        ("verbose", "1") => ("log_level", "debug"),
+        ("verbose", "2" | "3") => ("log_level", "trace"),
+        other => other,
+    };
     let mut global = settings::in_scope(Scope::Global);
     let is_it =
         |it: &&settings::Setting| it.name_in(Scope::Global) == name || it.alias == Some(name);
