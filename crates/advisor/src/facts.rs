@@ -2,6 +2,8 @@
 //! else.
 
 mod service;
+mod sharing;
+mod work;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use serde::Serialize;
 
 pub use pgweir_settings::Origin;
 pub use service::{ClientTimeouts, Fpm, Kind, Service, Via};
+pub use sharing::Sharing;
+pub use work::Work;
 
 use crate::formula::base::Storage;
 use crate::formula::queueing::Goal;
@@ -162,6 +166,14 @@ pub enum PoolerKind {
 }
 
 impl PoolerKind {
+    /// The name in `fleet.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pgweir => "pgweir",
+            Self::Pgbouncer => "pgbouncer",
+        }
+    }
+
     /// Its name in text.
     pub fn title(self) -> &'static str {
         match self {
@@ -226,6 +238,36 @@ pub struct Pooler {
     pub server_lifetime: Duration,
     /// `server_idle_timeout`.
     pub server_idle: Duration,
+}
+
+impl Pooler {
+    /// One of which nothing was said, in front of clients that wait at most `acquire` for a connection.
+    pub fn usual(kind: PoolerKind, database: &Database, acquire: Option<Duration>) -> Self {
+        let idle = database.timeouts.idle_in_transaction;
+        Self {
+            kind,
+            instances: 1,
+            pool_mode: PoolMode::Transaction,
+            host: kind.name().to_owned(),
+            port: 6432,
+            kappa: 2,
+            pool: None,
+            reserve_pool: None,
+            per_database: None,
+            clients: None,
+            query_wait: acquire.unwrap_or(Duration::from_secs(5)),
+            idle_transaction: idle.map(nine_tenths),
+            client_idle: None,
+            server_lifetime: Duration::from_secs(3600),
+            server_idle: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Whole milliseconds, so that it is written and read back as it is.
+fn nine_tenths(time: Duration) -> Duration {
+    let ms = time.as_millis() * 9 / 10;
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX).max(1))
 }
 
 /// What was measured. Nothing in it is assumed.

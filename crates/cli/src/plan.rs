@@ -48,6 +48,9 @@ pub(crate) struct Options {
     /// Print as JSON (docs/plan.schema.json)
     #[arg(long)]
     json: bool,
+    /// Print everything: table, recommendations, findings, where the documents differ, every default
+    #[arg(long, short)]
+    verbose: bool,
     /// Add the derivation of each number: formula, inputs, source
     #[arg(long)]
     explain: bool,
@@ -94,7 +97,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
     let text = if options.json {
         json_of(&plan, before.as_ref(), options.explain)?
     } else {
-        text_of(&plan, before.as_ref(), options.explain)
+        text_of(&plan, before.as_ref(), options)
     };
     output::print(&text)?;
     let exit = exit(plan.verdict);
@@ -201,14 +204,19 @@ fn json_of(plan: &Plan, before: Option<&Plan>, explain: bool) -> serde_json::Res
     Ok(text)
 }
 
-fn text_of(plan: &Plan, before: Option<&Plan>, explain: bool) -> String {
+fn text_of(plan: &Plan, before: Option<&Plan>, options: &Options) -> String {
     if let Some(before) = before {
         let mut text = show::diff_text(&show::diff(before, plan));
         text.push_str(&format!("\n{} -> {}\n", before.verdict, plan.verdict));
         return text;
     }
-    let mut text = show::text(plan, Colours(output::stdout_has_colours()));
-    if explain {
+    let colours = Colours(output::stdout_has_colours());
+    let mut text = if options.verbose {
+        show::text(plan, colours)
+    } else {
+        show::brief(plan, colours)
+    };
+    if options.explain {
         text.push_str(&show::explain_text(plan));
     }
     text

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Work;
 use crate::formula::demand::Surge;
-use crate::units::{Connections, Rate};
+use crate::units::Connections;
 
 /// The kind of a service, which decides how it opens connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -153,16 +154,8 @@ pub struct Service {
     pub database: String,
     /// Role it logs in as.
     pub user: String,
-    /// Requests of all instances together; `None`: not known.
-    pub requests: Option<Rate>,
-    /// Queries, or transactions, of one request.
-    pub queries_per_request: f64,
-    /// Mean time from checkout to checkin.
-    pub hold: Duration,
-    /// Squared coefficient of variation of the times between arrivals.
-    pub arrival_variation: f64,
-    /// Squared coefficient of variation of the hold time.
-    pub hold_variation: f64,
+    /// What all its instances together have to do.
+    pub work: Work,
     /// Connections that one task holds at once.
     pub connections_per_task: u64,
     /// Tasks of one pool that hold connections at once.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pgweir_settings::{Origin, Problem, Section, Value, nearest};
 
-use super::keys;
+use super::keys::{self, Scope};
 use crate::facts::Observation;
 use crate::profile::Profile;
 
@@ -74,22 +74,28 @@ impl Draft {
         &mut self.services[at].1
     }
 
-    /// Applies a supposition such as `api.pool=20`, `database.max_connections=200` or
-    /// `services.*.pool=5`.
+    /// Applies a supposition such as `api.pool=20`, `database.max_connections=200`,
+    /// `services.*.pool=5`, or `ram=16GB` where only one section has such a setting.
     ///
     /// # Errors
     /// It has no such form, or names no section. Its value is checked with all the others.
     pub fn suppose(&mut self, text: &str) -> Result<(), Box<Problem>> {
         let origin = Origin::named("--what-if");
-        let form =
-            || {
-                let problem = Problem::new(&origin, "", format!("`{text}` is no supposition"));
-                Box::new(problem.with_suggestion(
-                    "write SERVICE.KEY=VALUE or SECTION.KEY=VALUE, as in api.pool=20",
+        let form = || {
+            let problem = Problem::new(&origin, "", format!("`{text}` is no supposition"));
+            Box::new(problem.with_suggestion(
+                    "write SERVICE.KEY=VALUE or SECTION.KEY=VALUE, as in api.pool=20; KEY=VALUE does where one section has \
+                     such a key, as in ram=16GB",
                 ))
-            };
+        };
         let (path, value) = text.split_once('=').ok_or_else(form)?;
-        let (section, key) = path.trim().rsplit_once('.').ok_or_else(form)?;
+        let path = path.trim();
+        let (section, key) = match path.rsplit_once('.') {
+            Some(named) => named,
+            None => (self.section_of(path).ok_or_else(form)?, path),
+        };
+        let section = section.to_owned();
+        let section = section.as_str();
         let value = Value::from_text(value.trim());
         let named = section.strip_prefix("services.").unwrap_or(section);
         if named == "*" {
@@ -112,7 +118,7 @@ impl Draft {
             _ => {
                 let known = self.services.iter().map(|(name, _)| name.as_str());
                 let known = known.chain(keys::SECTIONS);
-                let problem = Problem::new(&origin, path.trim(), "names no service and no section");
+                let problem = Problem::new(&origin, path, "names no service and no section");
                 return Err(Box::new(match nearest(section, known) {
                     Some(near) => problem.with_suggestion(format!("did you mean {near}.{key}?")),
                     None => problem.with_suggestion("services are named as in the table"),
@@ -121,5 +127,18 @@ impl Draft {
         };
         fixed.give(key, value, origin);
         Ok(())
+    }
+
+    /// The only section that can be meant by a key without one.
+    fn section_of(&self, key: &str) -> Option<&str> {
+        let mut having = Scope::ALL
+            .into_iter()
+            .filter(|scope| keys::find(*scope, key).is_some());
+        let scope = having.next()?;
+        match (having.next(), scope, self.services.as_slice()) {
+            (None, Scope::Service, [(only, _)]) => Some(only),
+            (None, Scope::Service, _) | (Some(_), ..) => None,
+            (None, scope, _) => Some(scope.title()),
+        }
     }
 }

@@ -170,6 +170,7 @@ pub const SERVICE: &[Key] = &[
     key("database", Kind::Name, Follows, "its database", "that of [database]"),
     key("user", Kind::Name, Is("\"app\""), "role it logs in as", "one role for all is one pair of database and user"),
     key("requests", Kind::Number { min: 0.0, max: 10_000_000.0 }, Unknown, "requests per second of all instances together", ""),
+    key("request_time", TIME, Is("\"200ms\""), "mean time of a request, or job, which keeps a process of php-fpm, octane, queue and serverless busy", "an ordinary page of a web application"),
     key("queries_per_request", Kind::Number { min: 0.0, max: 10_000.0 }, Is("3"), "queries, or transactions, of one request", "a page of an ordinary web application"),
     key("hold", TIME, Is("\"5ms\""), "mean time from checkout to checkin of a connection", "a short transaction with its round trips"),
     key("arrival_variation", Kind::Number { min: 0.0, max: 1_000.0 }, Is("1"), "squared coefficient of variation of times between arrivals", "Poisson arrivals"),
@@ -204,7 +205,7 @@ pub const POOLER: &[Key] = &[
     key("default_pool_size", count(1, 10_000), Follows, "servers of one database and user, of one instance", "F11"),
     key("reserve_pool_size", count(0, 10_000), Follows, "servers beyond that for clients that waited", "a fifth of default_pool_size"),
     key("max_db_connections", count(1, 10_000), Follows, "servers of one database, of one instance", "F11"),
-    key("max_client_conn", count(1, 1_000_000), Follows, "clients of one instance", "a quarter more than the clients' pools, rollout included"),
+    key("max_client_conn", count(1, 1_000_000), Follows, "clients of one instance", "a quarter more than all clients' pools, rollout included, for one instance carries them while others restart; 100 at least"),
     key("query_wait_timeout", TIME, Follows, "time a client may wait for a server", "the longest acquire_timeout behind the pooler: nobody waits longer than that anyway"),
     key("idle_transaction_timeout", time("none"), Follows, "time a client may be idle in a transaction", "nine tenths of idle_in_transaction_session_timeout, so that the pooler ends it with a clear message"),
     key("client_idle_timeout", time("none"), Is("0"), "time a client may be idle outside a transaction", "clients' pools close what they do not need"),
@@ -294,4 +295,5 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("replicas_max", "replicas"),
     ("workers", "processes"),
     ("max_surge", "surge"),
+    ("response_time", "request_time"),
 ];

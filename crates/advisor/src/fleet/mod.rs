@@ -23,4 +23,5 @@ pub use draft::Draft;
 pub use pgweir_settings::{Given, Problem, Section, Value, without_secrets};
 pub use read::read;
 pub use resolve::resolve;
+pub use value::Kind;
 pub use write::write;

@@ -315,6 +315,7 @@ fn suppositions_find_their_section() {
         "services.web.pool=8",
         "database.max_connections=200",
         "pooler.instances=2",
+        "ram=32GB",
     ] {
         draft.suppose(text).unwrap();
     }
@@ -331,6 +332,11 @@ fn suppositions_find_their_section() {
         let problem = draft.clone().suppose(text).unwrap_err().to_string();
         assert!(problem.contains(words), "{text}: {problem}");
     }
+    // One service is meant without its name; a key that two sections have is nobody's.
+    let mut alone = read("f", "[services.api]\n").0;
+    alone.suppose("pool=7").unwrap();
+    assert_eq!(resolve(&alone, Vec::new()).unwrap().services[0].pool.0, 7);
+    assert!(alone.suppose("surge=1").is_err());
     draft.suppose("services.*.pool=x").unwrap();
     assert_eq!(resolve(&draft, Vec::new()).unwrap_err().len(), 2);
 }

@@ -17,7 +17,7 @@ mod tests;
 use serde::Serialize;
 
 /// Version of the whole set. Grows when a formula gives another number for the same inputs.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A formula: its number, what it computes, how, and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,30 +89,34 @@ pub const F7: Formula = Formula {
 pub const F8: Formula = Formula {
     id: "F8",
     name: "busy connections",
-    expression: "requests/s * queries per request * hold time",
+    expression: "requests/s * queries per request * hold time; requests/s * request_time where a \
+                 process serves one request at a time",
     source: "Little's law",
 };
 /// Probability that a request waits.
 pub const F9: Formula = Formula {
     id: "F9",
-    name: "probability to wait",
-    expression: "Erlang-C(c, a), from Erlang-B by B_k = a B / (k + a B)",
+    name: "probability to wait, and mean wait",
+    expression: "Erlang-C(c, a), from Erlang-B by B_k = a B / (k + a B); mean wait = C / (c/S - rate) * V \
+                 with V = (arrival_variation + hold_variation) / 2",
     source: "A. K. Erlang 1917; recursion as in Gross, Shortle, Thompson, Harris, Fundamentals of \
-             Queueing Theory",
+             Queueing Theory; Allen-Cunneen approximation",
 };
 /// Connections that queueing asks for.
 pub const F10: Formula = Formula {
     id: "F10",
     name: "queueing need",
-    expression: "smallest c > a with C(c, a) * exp(-(c/S - rate) * t) <= epsilon",
-    source: "M/M/c waiting time",
+    expression: "smallest c > a with C(c, a) * exp(-(c/S - rate) * t / V) <= epsilon, the load shared by \
+                 all instances but one",
+    source: "M/M/c waiting time, with Allen and Cunneen's V",
 };
 /// Sizes of a pooler.
 pub const F11: Formula = Formula {
     id: "F11",
     name: "pooler sizes",
-    expression: "S = min(floor(target * U) - reserve - direct, max(need, kappa * F1)); pool = S / \
-                 (pairs * instances)",
+    expression: "cap = floor(target * U) - reserve - direct; want = max(need * instances / (instances - \
+                 1), kappa * F1); pool = want / (pairs * instances), as far as pool and a fifth more fit \
+                 the cap",
     source: "PgBouncer manual: default_pool_size is per database, user and process",
 };
 /// Throughput as concurrency grows.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::base::{Storage, active_optimum, active_optimum_of_documents};
 use super::demand::{Surge, Verdict};
-use super::queueing::Goal;
+use super::queueing::{Goal, Load};
 use super::scaling::{Law, Step, Unfit};
 use super::{base, demand, memory, pooler, queueing, scaling};
 use crate::units::{Bytes, Connections, Rate, percent_text};
@@ -205,6 +205,14 @@ fn a_budget_is_nine_tenths() {
     assert!(most < Bytes(u64::MAX));
 }
 
+fn load(rate: f64, hold: u64) -> Load {
+    Load {
+        rate: Rate(rate),
+        hold: ms(hold),
+        variation: 1.0,
+    }
+}
+
 const GOAL: Goal = Goal {
     wait: Duration::from_millis(10),
     probability: 0.01,
@@ -219,13 +227,13 @@ fn tv_40_to_44_queueing_need() {
         (43, 1500.0, 5, 10, 7.5, 10),
         (44, 2000.0, 20, 20, 40.0, 44),
     ] {
-        let (rate, hold) = (Rate(rate), ms(hold));
-        assert!((queueing::busy(rate, hold) - busy).abs() < 1e-9, "TV-{tv}");
+        let load = load(rate, hold);
+        assert!((load.busy() - busy).abs() < 1e-9, "TV-{tv}");
         let goal = Goal {
             wait: ms(wait),
             ..GOAL
         };
-        assert_eq!(queueing::need(rate, hold, goal), Some(c(need)), "TV-{tv}");
+        assert_eq!(load.need(goal), Some(c(need)), "TV-{tv}");
     }
 }
 
@@ -238,14 +246,39 @@ fn tv_45_erlang_c() {
 }
 
 #[test]
+fn tv_45_and_46_mean_waits() {
+    let bursts = Load {
+        variation: (4.0 + 2.0) / 2.0,
+        ..load(300.0, 5)
+    };
+    for (load, connections, wait) in [
+        (load(300.0, 5), 2, 6.4286),
+        (load(300.0, 5), 3, 0.7895),
+        (load(300.0, 5), 4, 0.1492),
+        (load(300.0, 5), 5, 0.0288),
+        (bursts, 4, 0.4475),
+    ] {
+        let found = load.mean_wait(connections).unwrap().as_secs_f64() * 1000.0;
+        assert!((found - wait).abs() < 1e-4, "TV-46 {connections}: {found}");
+    }
+    assert_eq!(load(300.0, 5).mean_wait(1), None);
+    assert!(bursts.need(GOAL) > load(300.0, 5).need(GOAL));
+    let clockwork = Load {
+        variation: 0.0,
+        ..load(300.0, 5)
+    };
+    assert_eq!(clockwork.need(GOAL), Some(c(2)));
+}
+
+#[test]
 fn tv_47_what_sharing_gains() {
     let goal = Goal {
         wait: ms(50),
         ..GOAL
     };
-    let alone = queueing::need_of_instance(Rate(600.0), ms(20), goal, 60, c(1)).unwrap();
+    let alone = load(600.0, 20).need_of_pool(goal, 60, c(1)).unwrap();
     assert_eq!(alone.times(60), c(120), "TV-47");
-    let shared = queueing::need(Rate(600.0), ms(20), goal).unwrap();
+    let shared = load(600.0, 20).need(goal).unwrap();
     assert_eq!(shared, c(14), "TV-47");
     let gain = alone.times(60).ratio(shared).unwrap();
     assert!((gain - 8.57).abs() < 0.005, "TV-47 {gain}");
@@ -264,17 +297,20 @@ fn tv_50_and_51_pooler_sizes() {
         pairs: 1,
         databases: 1,
         instances: 1,
+        per_database: None,
+        reserve_pool: None,
         clients: c(60),
     };
     let sizes = pooler::sizes(&inputs);
     let found = [sizes.cap, sizes.want, sizes.servers, sizes.pool];
-    assert_eq!(found, [c(74), c(16), c(16), c(16)], "TV-50");
+    // The reserve comes on top, or it would never be used.
+    assert_eq!(found, [c(74), c(16), c(20), c(16)], "TV-50");
     assert_eq!(
         (sizes.reserve_pool, sizes.per_database),
-        (c(4), c(16)),
+        (c(4), c(20)),
         "TV-50"
     );
-    assert_eq!(sizes.clients, c(75), "TV-50");
+    assert_eq!(sizes.clients, c(100), "TV-50");
     let inputs = pooler::Inputs {
         usable: c(197),
         direct: c(5),
@@ -286,12 +322,20 @@ fn tv_50_and_51_pooler_sizes() {
     };
     let sizes = pooler::sizes(&inputs);
     let found = [sizes.cap, sizes.want, sizes.servers, sizes.pool];
-    assert_eq!(found, [c(149), c(32), c(32), c(4)], "TV-51");
+    assert_eq!(found, [c(149), c(32), c(40), c(4)], "TV-51");
     assert_eq!(
         (sizes.reserve_pool, sizes.per_database),
-        (c(1), c(16)),
+        (c(1), c(20)),
         "TV-51"
     );
+    // One of the two instances carries the whole load alone, and all clients.
+    let sizes = pooler::sizes(&pooler::Inputs {
+        need: c(30),
+        pairs: 1,
+        ..inputs
+    });
+    assert_eq!((sizes.want, sizes.pool), (c(60), c(30)));
+    assert_eq!(pooler::client_limit(c(1000)), c(1250));
 }
 
 #[test]
@@ -420,8 +464,28 @@ proptest! {
 
     #[test]
     fn more_load_never_needs_fewer(rate in 0.0f64..5_000.0, more in 0.0f64..500.0, hold in 1u64..50) {
-        let need = |rate| queueing::need(Rate(rate), ms(hold), GOAL).unwrap();
+        let need = |rate| load(rate, hold).need(GOAL).unwrap();
         prop_assert!(need(rate) <= need(rate + more));
+    }
+
+    #[test]
+    fn a_pooler_stays_within_its_cap_and_can_use_its_reserve(
+        usable in 0u64..2_000, direct in 0u64..300, need in 1u64..300, pairs in 1u64..6,
+        instances in 1u64..5, given in proptest::option::of(1u64..300),
+    ) {
+        let inputs = pooler::Inputs {
+            usable: c(usable), target: 80, reserve: c(3), direct: c(direct), need: c(need),
+            optimum: c(8), kappa: 2, pairs, databases: 1, instances, clients: c(500),
+            per_database: given.map(c), reserve_pool: None,
+        };
+        let sizes = pooler::sizes(&inputs);
+        // Each pair gets one server of each instance, however little there is.
+        prop_assert!(sizes.servers <= sizes.cap.max(c(instances * pairs)), "{sizes:?}");
+        let of_pools = (sizes.pool + sizes.reserve_pool).times(pairs);
+        // Where the cap has no place for a server of each pair, pools share what there is.
+        if sizes.pool > c(1) {
+            prop_assert!(of_pools <= sizes.per_database, "{sizes:?}");
+        }
     }
 
     #[test]
@@ -435,13 +499,15 @@ proptest! {
         let _ = demand::verdict(total, c(b), usable, percent);
         let _ = demand::recommended_max_connections(demand::need(total, c(b), c(d), c(a), percent));
         let _ = demand::pool_that_fits(usable, percent, c(b), c(d), a);
-        let _ = queueing::need(Rate(x), Duration::from_nanos(b), GOAL);
+        let load = Load { rate: Rate(x), hold: Duration::from_nanos(b), variation: y };
+        let _ = (load.need(GOAL), load.mean_wait(a % 100));
         let _ = queueing::erlang_c(a % 100, x);
         let _ = scaling::fit(&steps(&[(x, y); 7]));
         let _ = base::deadlock_floor(a, b);
         let _ = pooler::sizes(&pooler::Inputs {
             usable: c(a), target: percent, reserve: c(b), direct: c(d), need: c(a), optimum: c(b),
-            kappa: d, pairs: a, databases: b, instances: d, clients: c(a),
+            kappa: d, pairs: a, databases: b, instances: d, clients: c(a), per_database: Some(c(b)),
+            reserve_pool: Some(c(d)),
         });
     }
 }

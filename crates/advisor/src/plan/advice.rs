@@ -6,6 +6,7 @@ use super::capacity::{self, Capacity};
 use super::memory::MemoryPlan;
 use super::pooling::PoolerPlan;
 use super::queueing::{QueueingPlan, ScalingPlan};
+use super::services::ServicePlan;
 use crate::facts::{Facts, Kind, Service};
 use crate::formula::demand::Verdict;
 use crate::units::{Connections, percent_text, short};
@@ -16,6 +17,8 @@ use crate::units::{Connections, percent_text, short};
 pub enum Topic {
     /// A pooler between services and PostgreSQL.
     Pooler,
+    /// Larger pools for services that wait for connections.
+    LargerPools,
     /// Read replicas.
     ReadReplicas,
     /// A machine with more cores or memory.
@@ -26,6 +29,7 @@ impl std::fmt::Display for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Pooler => "pooler",
+            Self::LargerPools => "larger pools",
             Self::ReadReplicas => "read replicas",
             Self::BiggerMachine => "bigger machine",
         })
@@ -68,6 +72,7 @@ pub struct Advice {
 
 pub(super) fn all(
     facts: &Facts,
+    services: &[ServicePlan],
     capacity: &Capacity,
     memory: &MemoryPlan,
     queueing: &QueueingPlan,
@@ -79,6 +84,7 @@ pub(super) fn all(
             Some(pooler) => present_pooler(capacity, pooler),
             None => absent_pooler(facts, capacity, queueing),
         },
+        larger_pools(facts, capacity, services),
         replicas(facts, capacity),
         machine(facts, capacity, memory, queueing, scaling),
     ]
@@ -193,7 +199,7 @@ fn rules_of_thumb(facts: &Facts, capacity: &Capacity) -> Vec<Reason> {
     let per_minute: f64 = facts
         .services
         .iter()
-        .filter_map(|service| service.requests)
+        .filter_map(|service| service.work.requests)
         .map(|requests| requests.0 * 60.0)
         .sum();
     if per_minute > 1000.0 {
@@ -204,6 +210,59 @@ fn rules_of_thumb(facts: &Facts, capacity: &Capacity) -> Vec<Reason> {
         add("A9", text);
     }
     reasons
+}
+
+/// S2's second way up: a Rust pool of 15 to 20 when pools are exhausted. The load says whether it helps.
+fn larger_pools(facts: &Facts, capacity: &Capacity, services: &[ServicePlan]) -> Advice {
+    let pairs = || facts.services.iter().zip(services);
+    let small = |(service, plan): &(&Service, &ServicePlan)| {
+        let has = service.servers_of_part().times(service.dsns);
+        plan.need.is_some_and(|need| need > has)
+    };
+    let mut reasons: Vec<Reason> = pairs()
+        .filter(small)
+        .map(|(service, plan)| Reason {
+            id: "F10",
+            basis: Basis::Model,
+            text: format!(
+                "{} has {} of the {} that its load needs",
+                service.name,
+                service.servers_of_part(),
+                plan.need.unwrap_or_default()
+            ),
+        })
+        .collect();
+    let called_for = !reasons.is_empty();
+    let known = pairs().any(|(_, plan)| plan.need.is_some());
+    let rust = pairs().find(|(service, _)| service.kind == Kind::Sqlx && service.pool.0 < 15);
+    if let Some((service, plan)) = rust {
+        let pools = plan.pools(facts.operations.surge);
+        let others = capacity.peak.less(plan.peak(facts.operations.surge));
+        let opened = others + Connections(20).times(pools);
+        let percent = percent_text(opened + capacity.reserve, capacity.usable);
+        reasons.push(Reason {
+            id: "A14",
+            basis: Basis::Heuristic,
+            text: format!(
+                "S2 raises an exhausted Rust pool to 15 or 20: with 20 in {} the fleet opens {opened} at its \
+                 peak, {percent} of what ordinary roles get",
+                service.name
+            ),
+        });
+    }
+    let summary = if called_for {
+        "yes: these wait longer than they may"
+    } else if known {
+        "no: pools hold what their load needs; one that runs out has slow statements or leaks"
+    } else {
+        "not known: give requests of each service; a pool that runs out may have slow statements or leaks"
+    };
+    Advice {
+        topic: Topic::LargerPools,
+        called_for,
+        summary: summary.to_owned(),
+        reasons,
+    }
 }
 
 fn replicas(facts: &Facts, capacity: &Capacity) -> Advice {

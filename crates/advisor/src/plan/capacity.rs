@@ -164,6 +164,8 @@ pub(super) fn with_pooler(facts: &Facts, need: Connections, clients: Connections
         pairs: 1,
         databases: 1,
         instances: 1,
+        per_database: None,
+        reserve_pool: None,
         clients,
     })
 }

@@ -1,9 +1,12 @@
-//! Changes that make the capacity OK. Each is enough by itself; the smallest comes first.
+//! Changes that make the capacity OK. Each is enough by itself, and was tried by planning again; the
+//! one that breaks least comes first, and of those that break nothing the smallest.
+
+mod trial;
 
 use serde::Serialize;
 
-use super::capacity::{self, Capacity};
-use super::pooling::PoolerPlan;
+use self::trial::Step;
+use super::Judged;
 use super::services::ServicePlan;
 use crate::facts::{Facts, Via};
 use crate::formula::demand::{self, Verdict};
@@ -18,35 +21,40 @@ pub struct Change {
     pub suppose: Vec<String>,
     /// Whether PostgreSQL must be restarted.
     pub restart: bool,
+    /// What would be wrong with the fleet then that is not wrong now, the worst first.
+    pub breaks: Vec<String>,
 }
 
-pub(super) fn all(
-    facts: &Facts,
-    capacity: &Capacity,
-    services: &[ServicePlan],
-    pooler: Option<&PoolerPlan>,
-) -> Vec<Change> {
-    if capacity.verdict == Verdict::Ok {
+/// A change that was not tried yet.
+struct Proposal {
+    text: String,
+    step: Step,
+}
+
+pub(super) fn all(facts: &Facts, now: &Judged) -> Vec<Change> {
+    if now.capacity.verdict == Verdict::Ok {
         return Vec::new();
     }
-    let mut changes = Vec::new();
-    changes.extend(smaller_pooler(facts, capacity, pooler));
-    changes.extend(one_smaller_pool(facts, capacity, services));
-    if changes.is_empty() {
-        changes.extend(all_smaller_pools(facts, capacity, services));
+    let mut proposals = Vec::new();
+    proposals.extend(smaller_pooler(facts, now));
+    proposals.extend(one_smaller_pool(facts, now));
+    if proposals.is_empty() {
+        proposals.extend(all_smaller_pools(facts, now));
     }
-    changes.push(more_connections(facts, capacity));
-    changes.extend(a_pooler(facts, capacity, services));
-    changes
+    proposals.push(more_connections(facts, now));
+    proposals.extend(a_pooler(facts));
+    let tried = proposals.into_iter();
+    let mut tried: Vec<_> = tried
+        .filter_map(|proposal| trial::tried(facts, now, proposal))
+        .collect();
+    // Stable: of equals the smallest stays first.
+    tried.sort_by_key(|(harm, _)| *harm);
+    tried.into_iter().map(|(_, change)| change).collect()
 }
 
 /// A given pool size of the pooler that is too large.
-fn smaller_pooler(
-    facts: &Facts,
-    capacity: &Capacity,
-    pooler: Option<&PoolerPlan>,
-) -> Option<Change> {
-    let plan = pooler?;
+fn smaller_pooler(facts: &Facts, now: &Judged) -> Option<Proposal> {
+    let (capacity, plan) = (&now.capacity, now.pooler.as_ref()?);
     facts.pooler.as_ref().filter(|pooler| {
         pooler.pool.is_some() || pooler.per_database.is_some() || pooler.reserve_pool.is_some()
     })?;
@@ -56,22 +64,18 @@ fn smaller_pooler(
     if per_database == 0 || Connections(per_database) >= plan.max_db_connections {
         return None;
     }
-    Some(Change {
+    Some(Proposal {
         text: format!(
             "set the pooler's max_db_connections to {per_database} (now {} on each of {} instances)",
             plan.max_db_connections, plan.instances
         ),
-        suppose: vec![format!("pooler.max_db_connections={per_database}")],
-        restart: false,
+        step: Step::PoolerServers(Connections(per_database)),
     })
 }
 
 /// The pool that gives up the fewest connections and keeps what its load needs.
-fn one_smaller_pool(
-    facts: &Facts,
-    capacity: &Capacity,
-    services: &[ServicePlan],
-) -> Option<Change> {
+fn one_smaller_pool(facts: &Facts, now: &Judged) -> Option<Proposal> {
+    let (capacity, services) = (&now.capacity, &now.services);
     let surge = facts.operations.surge;
     let mut best: Option<(Connections, &ServicePlan, Connections)> = None;
     for service in direct(services) {
@@ -95,22 +99,18 @@ fn one_smaller_pool(
         }
     }
     let (given_up, service, pool) = best?;
-    Some(Change {
+    Some(Proposal {
         text: format!(
             "set the pool of {} to {pool} (now {}): {given_up} connections fewer",
             service.name, service.pool
         ),
-        suppose: vec![format!("{}.pool={pool}", service.name)],
-        restart: false,
+        step: Step::Pools(vec![(service.name.clone(), pool)]),
     })
 }
 
 /// The largest pool that all direct services may have, each at least what it needs.
-fn all_smaller_pools(
-    facts: &Facts,
-    capacity: &Capacity,
-    services: &[ServicePlan],
-) -> Option<Change> {
+fn all_smaller_pools(facts: &Facts, now: &Judged) -> Option<Proposal> {
+    let (capacity, services) = (&now.capacity, &now.services);
     let surge = facts.operations.surge;
     let allowed = capacity.allowed().less(capacity.pooler);
     let demand = |cap: u64| -> Connections {
@@ -146,64 +146,43 @@ fn all_smaller_pools(
     if verdict != Verdict::Ok {
         return None;
     }
-    let suppose: Vec<String> = direct(services)
-        .filter(|service| service.pool > cap.max(least(service)))
-        .map(|service| format!("{}.pool={}", service.name, cap.max(least(service))))
+    let smaller: Vec<(String, Connections)> = direct(services)
+        .map(|service| (service, cap.max(least(service))))
+        .filter(|(service, pool)| service.pool > *pool)
+        .map(|(service, pool)| (service.name.clone(), pool))
         .collect();
-    Some(Change {
+    Some(Proposal {
         text: format!(
             "limit every pool to {cap} ({} of {} services; more only where the load needs it)",
-            suppose.len(),
+            smaller.len(),
             services.len()
         ),
-        suppose,
-        restart: false,
+        step: Step::Pools(smaller),
     })
 }
 
-fn more_connections(facts: &Facts, capacity: &Capacity) -> Change {
+fn more_connections(facts: &Facts, now: &Judged) -> Proposal {
+    let capacity = &now.capacity;
     let to = capacity.recommended_max_connections;
     let order = if facts.database.standbys.is_empty() {
         ""
     } else {
         ", on the standbys first"
     };
-    Change {
+    Proposal {
         text: format!(
             "raise max_connections to {to} (now {}){order}; PostgreSQL must be restarted",
             capacity.max_connections
         ),
-        suppose: vec![format!("database.max_connections={to}")],
-        restart: true,
+        step: Step::MaxConnections(to),
     }
 }
 
 /// A pooler for all services, where there is none.
-fn a_pooler(facts: &Facts, capacity: &Capacity, services: &[ServicePlan]) -> Option<Change> {
-    if facts.pooler.is_some() {
-        return None;
-    }
-    let clients: Connections = services
-        .iter()
-        .map(|service| service.peak(facts.operations.surge))
-        .sum();
-    let sizes = capacity::with_pooler(facts, Connections(1), clients);
-    let verdict = demand::verdict(
-        sizes.servers,
-        capacity.reserve,
-        capacity.usable,
-        capacity.target_percent,
-    );
-    (verdict == Verdict::Ok).then(|| Change {
-        text: format!(
-            "put a pooler in transaction mode in front: the clients' {clients} connections share {} servers",
-            sizes.servers
-        ),
-        suppose: vec![
-            "pooler.instances=1".to_owned(),
-            "services.*.via=pooler".to_owned(),
-        ],
-        restart: false,
+fn a_pooler(facts: &Facts) -> Option<Proposal> {
+    facts.pooler.is_none().then(|| Proposal {
+        text: "put a pooler in transaction mode in front".to_owned(),
+        step: Step::Pooler,
     })
 }
 

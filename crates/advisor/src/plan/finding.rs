@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::corrections;
+use crate::formula::demand::Verdict;
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,6 +18,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// What a fleet is at best that has such a finding.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Info => Verdict::Ok,
+            Self::Warn => Verdict::Warn,
+            Self::Fail => Verdict::Fail,
+        }
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {

@@ -19,6 +19,7 @@ type ServerRule = fn(&Facts, &Capacity, &MemoryPlan) -> Option<Finding>;
 /// Rules about PostgreSQL.
 const SERVER_RULES: &[ServerRule] = &[
     restart_needed,
+    rollout_left_out,
     reserved_forgotten,
     worst_memory,
     large_buffers,
@@ -119,6 +120,20 @@ fn restart_needed(facts: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<
     Some(corrected(1, Severity::Info, message, remedy))
 }
 
+fn rollout_left_out(facts: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<Finding> {
+    if facts.operations.surge || capacity.rollout <= capacity.usable {
+        return None;
+    }
+    let message = format!(
+        "a rollout would open {} connections, {} of what ordinary roles get; operations.surge = false \
+         leaves it out",
+        capacity.rollout,
+        percent_text(capacity.rollout, capacity.usable)
+    );
+    let remedy = "replace instances one by one, the old one first, or set operations.surge = true";
+    Some(Finding::new("F2", None, Severity::Warn, message, remedy))
+}
+
 fn reserved_forgotten(_: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<Finding> {
     if capacity.steady > capacity.max_connections || capacity.peak <= capacity.usable {
         return None;
@@ -137,7 +152,7 @@ fn reserved_forgotten(_: &Facts, capacity: &Capacity, _: &MemoryPlan) -> Option<
 }
 
 fn worst_memory(_: &Facts, capacity: &Capacity, memory: &MemoryPlan) -> Option<Finding> {
-    if memory.worst_bytes <= memory.ram_bytes {
+    if memory.ram_assumed || memory.worst_bytes <= memory.ram_bytes {
         return None;
     }
     let message = format!(
@@ -225,8 +240,8 @@ fn size_multiplies(_: &Facts, _: &Capacity, pooler: &PoolerPlan) -> Option<Findi
         return None;
     }
     let message = format!(
-        "default_pool_size {} counts for each of {} pairs of database and user and each of {} \
-         instances: {} servers in all",
+        "default_pool_size {} counts for each pair of database and user ({}) in each instance ({}): {} \
+         servers in all",
         pooler.default_pool_size, pooler.pairs, pooler.instances, pooler.servers
     );
     let remedy = "set max_db_connections to cap them all";
@@ -272,4 +287,4 @@ fn pooler_unused(facts: &Facts, _: &Capacity, _: &PoolerPlan) -> Option<Finding>
 }
 
 /// The id of what `--from` and `--from-database` found where no correction applies.
-const READ: &str = "from";
+pub(crate) const READ: &str = "from";

@@ -30,12 +30,12 @@ pub struct MemoryPlan {
     pub prisma_guide_literal_bytes: Bytes,
     /// Active connections that `expected` counts.
     pub active: Connections,
-    /// The largest `work_mem` that keeps `expected` within the budget.
+    /// The largest `work_mem` that keeps `worst` within the budget.
     pub work_mem_max_bytes: Bytes,
     /// What PGTune proposes for `work_mem`, for comparison.
     pub pgtune_work_mem_bytes: Bytes,
-    /// WARN if the expected memory exceeds the budget, FAIL if it exceeds a machine whose memory is
-    /// known.
+    /// WARN if the expected memory exceeds the budget, FAIL if it exceeds the machine's; OK if the
+    /// machine's memory is not known.
     pub verdict: Verdict,
 }
 
@@ -48,24 +48,16 @@ impl MemoryPlan {
             ram_bytes,
             ..
         } = self;
-        let (has, remedy) = if self.ram_assumed {
-            ("is assumed to have", "; give database.ram")
-        } else {
-            ("has", "")
-        };
+        let expected = format!("PostgreSQL is expected to use {expected_bytes} of memory");
         match self.verdict {
-            Verdict::Fail | Verdict::Warn if expected_bytes > ram_bytes => format!(
-                "PostgreSQL is expected to use {expected_bytes} of memory, the machine {has} \
-                 {ram_bytes}{remedy}"
+            Verdict::Fail => format!("{expected}, the machine has {ram_bytes}"),
+            Verdict::Warn => format!(
+                "{expected}, more than the {budget_bytes} that nine tenths of {ram_bytes} leave"
             ),
-            Verdict::Fail | Verdict::Warn => format!(
-                "PostgreSQL is expected to use {expected_bytes} of memory, more than the {budget_bytes} \
-                 that nine tenths of {ram_bytes}{} leave{remedy}",
-                if self.ram_assumed { ", assumed," } else { "" }
-            ),
-            Verdict::Ok => format!(
-                "PostgreSQL is expected to use {expected_bytes} of memory, within {budget_bytes}"
-            ),
+            Verdict::Ok if self.ram_assumed => {
+                format!("{expected}; give database.ram to know whether that fits")
+            }
+            Verdict::Ok => format!("{expected}, within {budget_bytes}"),
         }
     }
 }
@@ -94,14 +86,16 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
         prisma_guide_bytes: seed(database.max_parallel_workers_per_gather),
         prisma_guide_literal_bytes: seed(database.max_parallel_workers),
         active,
-        work_mem_max_bytes: memory::work_mem_max(&inputs(active, 1), budget),
+        work_mem_max_bytes: memory::work_mem_max(&inputs(connections, 1), budget),
         pgtune_work_mem_bytes: memory::pgtune_work_mem(
             database.ram,
             connections,
             u64::from(database.physical_cores),
         ),
-        // An assumption must not fail a plan.
-        verdict: if expected > database.ram && !ram_assumed {
+        // Of memory that was only assumed there is no verdict.
+        verdict: if ram_assumed {
+            Verdict::Ok
+        } else if expected > database.ram {
             Verdict::Fail
         } else if expected > budget {
             Verdict::Warn
@@ -124,10 +118,11 @@ fn inputs(database: &Database, active: Connections, nodes: u64) -> Inputs {
             .min(database.max_worker_processes),
         shared_buffers: database.shared_buffers,
         idle_backend: database.idle_backend,
+        // Idle connections too: a pool's have all touched the shared buffers some time.
         page_table_owners: if database.huge_pages {
             Connections::ZERO
         } else {
-            active
+            database.max_connections
         },
         autovacuum_workers: database.autovacuum_max_workers,
         autovacuum_work_mem: database.autovacuum_work_mem,

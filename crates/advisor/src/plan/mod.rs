@@ -26,6 +26,7 @@ pub use advice::{Advice, Basis, Reason, Topic};
 pub use capacity::Capacity;
 pub use changes::Change;
 pub use finding::{Finding, Severity};
+pub(crate) use findings::READ;
 pub use memory::MemoryPlan;
 pub use pooling::PoolerPlan;
 pub use queueing::{QueueingPlan, ScalingPlan};
@@ -101,34 +102,27 @@ impl PartialEq for Id {
 
 /// Plans a fleet.
 pub fn plan(facts: Facts) -> Plan {
-    let known = &facts;
-    let services = services::plan(known);
-    let queueing = queueing::plan(known, &services);
-    let pooler = pooling::plan(known, &services, &queueing);
-    let capacity = capacity::plan(known, &services, pooler.as_ref());
-    let memory = memory::plan(known, &capacity);
-    let (scaling, unfit) = queueing::scaling(known, &queueing);
-    let mut findings = findings::all(
-        known,
-        &capacity,
-        &memory,
-        &services,
-        pooler.as_ref(),
-        scaling.as_ref(),
-    );
-    findings.extend(unfit);
-    findings.extend(lattice::findings(known));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+    let judged = Judged::of(&facts);
+    let changes = changes::all(&facts, &judged);
+    let (verdict, reasons) = judged.verdict();
+    let Judged {
+        services,
+        queueing,
+        pooler,
+        capacity,
+        memory,
+        scaling,
+        findings,
+    } = judged;
     let advice = advice::all(
-        known,
+        &facts,
+        &services,
         &capacity,
         &memory,
         &queueing,
         scaling.as_ref(),
         pooler.as_ref(),
     );
-    let changes = changes::all(known, &capacity, &services, pooler.as_ref());
-    let (verdict, reasons) = verdict(&capacity, &memory, &findings);
     Plan {
         schema: SCHEMA,
         formulas: formula::VERSION,
@@ -144,10 +138,57 @@ pub fn plan(facts: Facts) -> Plan {
         pooler,
         advice,
         findings,
-        readings: readings::all(known),
+        readings: readings::all(&facts),
         assumptions: facts.assumptions.clone(),
         facts,
         id: Id::default(),
+    }
+}
+
+/// What a fleet asks for and whether it fits: all that a change can make better or worse.
+struct Judged {
+    services: Vec<ServicePlan>,
+    queueing: QueueingPlan,
+    pooler: Option<PoolerPlan>,
+    capacity: Capacity,
+    memory: MemoryPlan,
+    scaling: Option<ScalingPlan>,
+    findings: Vec<Finding>,
+}
+
+impl Judged {
+    fn of(facts: &Facts) -> Self {
+        let services = services::plan(facts);
+        let queueing = queueing::plan(facts, &services);
+        let pooler = pooling::plan(facts, &services, &queueing);
+        let capacity = capacity::plan(facts, &services, pooler.as_ref());
+        let memory = memory::plan(facts, &capacity);
+        let (scaling, unfit) = queueing::scaling(facts, &queueing);
+        let mut findings = findings::all(
+            facts,
+            &capacity,
+            &memory,
+            &services,
+            pooler.as_ref(),
+            scaling.as_ref(),
+        );
+        findings.extend(unfit);
+        findings.extend(lattice::findings(facts));
+        findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        Self {
+            services,
+            queueing,
+            pooler,
+            capacity,
+            memory,
+            scaling,
+            findings,
+        }
+    }
+
+    /// The worst of capacity, memory and findings, and why, the worst first.
+    fn verdict(&self) -> (Verdict, Vec<String>) {
+        verdict(&self.capacity, &self.memory, &self.findings)
     }
 }
 
@@ -160,14 +201,8 @@ fn verdict(
         (capacity.verdict, capacity.reason()),
         (memory.verdict, memory.reason()),
     ];
-    reasons.extend(findings.iter().map(|finding| {
-        let verdict = match finding.severity {
-            Severity::Info => Verdict::Ok,
-            Severity::Warn => Verdict::Warn,
-            Severity::Fail => Verdict::Fail,
-        };
-        (verdict, finding.sentence())
-    }));
+    let findings = findings.iter();
+    reasons.extend(findings.map(|finding| (finding.severity.verdict(), finding.sentence())));
     let worst = reasons
         .iter()
         .map(|(verdict, _)| *verdict)

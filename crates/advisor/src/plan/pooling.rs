@@ -53,16 +53,16 @@ pub(super) fn plan(
     let pooler = facts.pooler.as_ref()?;
     let inputs = inputs(facts, pooler, services, queueing);
     let sizes = pooler::sizes(&inputs);
-    let pool = pooler.pool.unwrap_or(sizes.pool);
-    let reserve = pooler.reserve_pool.unwrap_or(if pooler.pool.is_some() {
-        Connections(pool.0.div_ceil(5))
-    } else {
-        sizes.reserve_pool
+    // A pool size that was given stands, whether it fits or not: the verdict is about it.
+    let given = pooler.pool.map(|pool| {
+        let fifth = Connections(pool.0.div_ceil(5));
+        (pool, pooler.reserve_pool.unwrap_or(fifth))
     });
+    let (pool, reserve) = given.unwrap_or((sizes.pool, sizes.reserve_pool));
     // Without a cap, a given pool size would multiply unnoticed.
     let of_pools = (pool + reserve).times(inputs.pairs);
-    let per_database = match (pooler.per_database, pooler.pool) {
-        (Some(given), _) => given,
+    let per_database = match (pooler.per_database, given) {
+        (Some(limit), _) => limit,
         (None, Some(_)) => Connections(of_pools.0.div_ceil(inputs.databases)),
         (None, None) => sizes.per_database,
     };
@@ -122,6 +122,8 @@ fn inputs(
         pairs: pairs.len().max(1) as u64,
         databases: databases.len().max(1) as u64,
         instances: pooler.instances,
+        per_database: pooler.per_database,
+        reserve_pool: pooler.reserve_pool,
         clients: peak(Via::Pooler),
     }
 }

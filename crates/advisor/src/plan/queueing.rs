@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::finding::{Finding, Severity};
 use super::services::ServicePlan;
-use crate::facts::{Facts, Via};
-use crate::formula::queueing::{self, Goal};
+use crate::facts::{Facts, Service, Via};
+use crate::formula::queueing::{self, Load};
 use crate::formula::scaling::{self, Law, Unfit};
 use crate::units::{Connections, Rate, short};
 
@@ -34,10 +34,24 @@ pub struct QueueingPlan {
     pub pooled: Connections,
     /// Whether there is a load that no number of connections carries.
     pub overloaded: bool,
+    /// What the fleet needs if statements take longer than was assumed; empty where their time was
+    /// given.
+    pub slower: Vec<Slower>,
     /// How long a request may wait, in milliseconds.
     pub wait_ms: f64,
     /// Share of requests that may wait longer.
     pub wait_share: f64,
+}
+
+/// What the fleet needs if statements take longer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Slower {
+    /// How much longer: `2x` or `5x`.
+    pub name: &'static str,
+    /// Connections needed when every pool serves its own share.
+    pub separate: Connections,
+    /// Connections needed when all share one pool; `None`: more than any PostgreSQL serves.
+    pub shared: Option<Connections>,
 }
 
 /// The result of a load test.
@@ -64,74 +78,72 @@ pub struct ScalingPlan {
     pub infeasible: bool,
 }
 
-struct Load {
+/// Loads added up: what one pool would be asked for in their place.
+#[derive(Default)]
+struct Sum {
     rate: f64,
     busy: f64,
+    /// Variations, each weighed by its rate.
+    variation: f64,
 }
 
-impl Load {
-    fn of<'a>(
-        services: impl Iterator<Item = (&'a crate::facts::Service, &'a ServicePlan)>,
-    ) -> Self {
-        services.fold(
-            Self {
-                rate: 0.0,
-                busy: 0.0,
-            },
-            |sum, (service, plan)| {
-                let requests = service.requests.unwrap_or_default().0;
-                Self {
-                    rate: sum.rate + requests * service.queries_per_request,
-                    busy: sum.busy + plan.busy.unwrap_or(0.0),
-                }
-            },
-        )
+impl Sum {
+    fn of<'a>(services: impl Iterator<Item = &'a Service>) -> Self {
+        let loads = services.filter_map(|service| service.work.checkouts());
+        loads.fold(Self::default(), |sum, load| Self {
+            rate: sum.rate + load.rate.0,
+            busy: sum.busy + load.busy(),
+            variation: sum.variation + load.rate.0 * load.variation,
+        })
     }
 
-    fn hold(&self) -> Duration {
-        if self.rate > 0.0 {
-            Duration::try_from_secs_f64(self.busy / self.rate).unwrap_or_default()
-        } else {
-            Duration::ZERO
+    fn load(&self) -> Load {
+        let each = |sum: f64| {
+            if self.rate > 0.0 {
+                sum / self.rate
+            } else {
+                0.0
+            }
+        };
+        Load {
+            rate: Rate(self.rate),
+            hold: Duration::try_from_secs_f64(each(self.busy)).unwrap_or_default(),
+            variation: each(self.variation),
         }
-    }
-
-    fn need(&self, goal: Goal) -> Option<Connections> {
-        queueing::need(Rate(self.rate), self.hold(), goal)
     }
 }
 
 pub(super) fn plan(facts: &Facts, services: &[ServicePlan]) -> QueueingPlan {
     let goal = facts.operations.goal;
-    let pairs = || facts.services.iter().zip(services);
-    let all = Load::of(pairs());
-    let pooled = Load::of(pairs().filter(|(service, _)| service.via == Via::Pooler));
-    let known = all.rate > 0.0;
+    let all = Sum::of(facts.services.iter()).load();
+    let behind = facts.services.iter().filter(|s| s.via == Via::Pooler);
+    let pooled = Sum::of(behind).load();
+    let known = all.rate.0 > 0.0;
     let separate = known.then(|| {
-        pairs()
-            .filter_map(|(service, plan)| {
-                let pools = service.replicas.max(1).saturating_mul(service.processes);
-                Some(plan.need?.times(pools))
-            })
+        let parts = facts.services.iter().zip(services);
+        parts
+            .filter_map(|(service, plan)| Some(plan.need?.times(service.sharing()?.parts)))
             .sum()
     });
     let shared = known.then(|| all.need(goal)).flatten();
     let overloaded = services.iter().any(|service| service.overloaded) || known && shared.is_none();
+    let assumed = known && facts.assumes("services.*.hold");
+    let slower = [("2x", 2), ("5x", 5)].into_iter().filter(|_| assumed);
     QueueingPlan {
-        rate_per_second: Rate(all.rate),
-        hold_ms: all.hold().as_secs_f64() * 1000.0,
-        busy: all.busy,
+        rate_per_second: all.rate,
+        hold_ms: all.hold.as_secs_f64() * 1000.0,
+        busy: all.busy(),
         unknown: facts
             .services
             .iter()
-            .filter(|service| service.requests.is_none())
+            .filter(|service| service.work.requests.is_none())
             .count() as u64,
         separate,
         shared,
         gain: separate
             .zip(shared)
             .and_then(|(separate, shared): (Connections, Connections)| separate.ratio(shared)),
-        pooled: if pooled.rate > 0.0 {
+        pooled: if pooled.rate.0 > 0.0 {
             pooled
                 .need(goal)
                 .unwrap_or(Connections(queueing::CONNECTIONS_MAX))
@@ -139,8 +151,36 @@ pub(super) fn plan(facts: &Facts, services: &[ServicePlan]) -> QueueingPlan {
             Connections(1)
         },
         overloaded,
+        slower: slower
+            .map(|(name, times)| self::slower(facts, services, name, times))
+            .collect(),
         wait_ms: goal.wait.as_secs_f64() * 1000.0,
         wait_share: goal.probability,
+    }
+}
+
+/// What is needed if every statement takes `times` as long. Processes that serve whole requests stay
+/// as they are: their time is another.
+fn slower(facts: &Facts, services: &[ServicePlan], name: &'static str, times: u32) -> Slower {
+    let goal = facts.operations.goal;
+    let slow = |load: Load| Load {
+        hold: load.hold.saturating_mul(times),
+        ..load
+    };
+    let separate = facts.services.iter().zip(services);
+    let separate = separate.filter_map(|(service, plan)| {
+        let sharing = service.sharing()?;
+        let need = if service.kind.one_per_process() {
+            plan.need?
+        } else {
+            slow(sharing.load).need_of_pool(goal, sharing.parts_left, plan.floor)?
+        };
+        Some(need.times(sharing.parts))
+    });
+    Slower {
+        name,
+        separate: separate.sum(),
+        shared: slow(Sum::of(facts.services.iter()).load()).need(goal),
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Reading> {
     let requests: f64 = facts
         .services
         .iter()
-        .filter_map(|service| service.requests)
+        .filter_map(|service| service.work.requests)
         .map(|requests| requests.0)
         .sum();
     let preset = Preset::for_requests(requests);

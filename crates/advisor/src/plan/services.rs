@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use crate::facts::{Facts, Kind, Service, Via};
+use crate::facts::{Facts, Kind, Service, Sharing, Via};
 use crate::fleet::presets::Preset;
 use crate::formula::base;
 use crate::formula::demand;
-use crate::formula::queueing;
-use crate::units::{Connections, Rate};
+use crate::units::Connections;
 
 /// What one service opens and needs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,11 +33,16 @@ pub struct ServicePlan {
     pub steady: Connections,
     /// Connections during a rollout (F3).
     pub rollout: Connections,
-    /// Connections busy on average, over all instances (F8); `None`: the load is not known.
+    /// Connections busy on average, over all instances (F8): with a statement, or with a whole request
+    /// where a process serves one at a time; `None`: the load is not known.
     pub busy: Option<f64>,
-    /// Connections that one pool needs for the load (F10, F7); `None`: not known, or more than any
-    /// PostgreSQL serves.
+    /// Connections that one pool needs for the load while an instance is gone (F10, F7), or processes
+    /// of an instance (octane, queue), or functions at once (serverless); `None`: not known, or more
+    /// than any PostgreSQL serves.
     pub need: Option<Connections>,
+    /// Mean wait for a connection, or a process, in milliseconds (F9); `None`: the load is not known, or
+    /// more than they can do.
+    pub mean_wait_ms: Option<f64>,
     /// The pool that S1's sizing table allows at most for this load; `None`: the load is not known.
     pub ceiling: Option<Connections>,
     /// The smallest pool that nested checkouts cannot block (F7).
@@ -82,14 +86,17 @@ fn one(facts: &Facts, service: &Service) -> ServicePlan {
     let replicas_rollout = demand::replicas_during_rollout(service.replicas, service.surge);
     let demand = |replicas| demand::demand(replicas, service.processes, service.pool, service.dsns);
     let floor = base::deadlock_floor(service.tasks, service.connections_per_task);
-    let rate = service
-        .requests
-        .map(|requests| Rate(requests.0 * service.queries_per_request));
-    let pools = service.replicas.max(1).saturating_mul(service.processes);
-    let need = rate.map(|rate| {
-        queueing::need_of_instance(rate, service.hold, facts.operations.goal, pools, floor)
+    let sharing = service.sharing();
+    let need = sharing.map(
+        |Sharing {
+             load, parts_left, ..
+         }| { load.need_of_pool(facts.operations.goal, parts_left, floor) },
+    );
+    let mean_wait = sharing.and_then(|Sharing { load, parts, .. }| {
+        let connections = service.servers_of_part().times(service.dsns);
+        load.shared_by(parts).mean_wait(connections.0)
     });
-    let ceiling = service.requests.map(|requests| {
+    let ceiling = service.work.requests.map(|requests| {
         let (_, most) = Preset::for_requests(requests.0).pool;
         Connections(most)
     });
@@ -105,8 +112,9 @@ fn one(facts: &Facts, service: &Service) -> ServicePlan {
         dsns: service.dsns,
         steady: demand(service.replicas),
         rollout: demand(replicas_rollout),
-        busy: rate.map(|rate| queueing::busy(rate, service.hold)),
+        busy: sharing.map(|sharing| sharing.load.busy()),
         need: need.flatten(),
+        mean_wait_ms: mean_wait.map(|wait| wait.as_secs_f64() * 1000.0),
         ceiling,
         floor,
         overloaded: need == Some(None),

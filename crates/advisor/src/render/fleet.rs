@@ -1,7 +1,7 @@
 //! The fleet itself, with every default written out except an assumed `ram`: planning it gives the same
 //! plan.
 
-use crate::facts::{Facts, Kind, PoolerKind, Service};
+use crate::facts::{Facts, Kind, Service};
 use crate::fleet::{self, Draft, Section, Value};
 use crate::formula::base::Storage;
 use crate::formula::demand::Surge;
@@ -32,7 +32,7 @@ fn draft(plan: &Plan) -> Draft {
         ..Draft::default()
     };
     for each in &facts.services {
-        let section = service(each, facts.pooler.is_some());
+        let section = service(each, facts);
         draft.services.push((each.name.clone(), section));
     }
     draft.pooler = pooler(plan);
@@ -130,7 +130,7 @@ fn database(facts: &Facts) -> Section {
     section
 }
 
-fn service(service: &Service, pooled: bool) -> Section {
+fn service(service: &Service, facts: &Facts) -> Section {
     let mut section = Section::default();
     let mut set = |name: &str, value: Value| section.set(name, value);
     set("kind", service.kind.name().into());
@@ -145,7 +145,7 @@ fn service(service: &Service, pooled: bool) -> Section {
     set("pool", count(service.pool));
     set("pool_min", count(service.pool_min));
     set("dsns", service.dsns.into());
-    let via = if pooled {
+    let via = if facts.pooler.is_some() {
         service.via.to_string()
     } else {
         "direct".to_owned()
@@ -153,13 +153,18 @@ fn service(service: &Service, pooled: bool) -> Section {
     set("via", via.into());
     set("database", service.database.as_str().into());
     set("user", service.user.as_str().into());
-    if let Some(requests) = service.requests {
+    let work = &service.work;
+    if let Some(requests) = work.requests {
         set("requests", requests.0.into());
     }
-    set("queries_per_request", service.queries_per_request.into());
-    set("hold", time(service.hold));
-    set("arrival_variation", service.arrival_variation.into());
-    set("hold_variation", service.hold_variation.into());
+    // Written out, it would look like a known value.
+    if service.kind.one_per_process() && !facts.assumes("services.*.request_time") {
+        set("request_time", time(work.request_time));
+    }
+    set("queries_per_request", work.queries_per_request.into());
+    set("hold", time(work.hold));
+    set("arrival_variation", work.arrival_variation.into());
+    set("hold_variation", work.hold_variation.into());
     set("connections_per_task", service.connections_per_task.into());
     set("tasks", service.tasks.into());
     set("request_deadline", time(service.request_deadline));
@@ -186,11 +191,7 @@ fn pooler(plan: &Plan) -> Option<Section> {
     let (settings, sizes) = (plan.facts.pooler.as_ref()?, plan.pooler.as_ref()?);
     let mut section = Section::default();
     let mut set = |name: &str, value: Value| section.set(name, value);
-    let kind = match settings.kind {
-        PoolerKind::Pgweir => "pgweir",
-        PoolerKind::Pgbouncer => "pgbouncer",
-    };
-    set("kind", kind.into());
+    set("kind", settings.kind.name().into());
     set("instances", settings.instances.into());
     set("pool_mode", settings.pool_mode.to_string().into());
     set("host", settings.host.as_str().into());

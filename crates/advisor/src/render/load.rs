@@ -40,7 +40,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
         .facts
         .services
         .iter()
-        .filter_map(|service| service.requests)
+        .filter_map(|service| service.work.requests)
         .map(|requests| requests.0)
         .sum();
     let mut phases = PHASES.to_vec();

@@ -174,7 +174,7 @@ fn walk(path: String, value: &Value, found: &mut BTreeMap<String, String>) {
 
 /// Fields that describe other fields in words, that never change by themselves, or that are shown as a
 /// whole.
-const LEFT_OUT: [&str; 17] = [
+const LEFT_OUT: [&str; 18] = [
     "assumptions",
     "changes",
     "chosen",
@@ -190,6 +190,7 @@ const LEFT_OUT: [&str; 17] = [
     "reasons",
     "remedy",
     "schema",
+    "slower",
     "source",
     "summary",
 ];

@@ -1,5 +1,6 @@
 //! A plan for people: the table, the picture, the derivations, and what differs between two plans.
 
+mod brief;
 mod derivation;
 mod diff;
 mod explain;
@@ -9,6 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use brief::brief;
 pub use derivation::Derivation;
 pub use diff::{Difference, diff, diff_text};
 pub use explain::{explain, explain_text};
@@ -16,7 +18,7 @@ pub use picture::picture;
 pub use table::services_table;
 
 use crate::formula::demand::Verdict;
-use crate::plan::{Advice, Basis, Plan, Severity};
+use crate::plan::{Advice, Basis, Change, Plan, Severity};
 use crate::text::push;
 use crate::units::short;
 
@@ -54,7 +56,8 @@ impl Colours {
 /// The whole plan as text.
 pub fn text(plan: &Plan, colours: Colours) -> String {
     let mut text = String::new();
-    verdict(&mut text, plan, colours);
+    reasons(&mut text, plan, colours);
+    changes(&mut text, plan, colours);
     heading(&mut text, "Services", colours);
     text.push_str(&services_table(plan));
     heading(&mut text, "Picture", colours);
@@ -64,10 +67,12 @@ pub fn text(plan: &Plan, colours: Colours) -> String {
     findings(&mut text, plan, colours);
     readings(&mut text, plan, colours);
     assumptions(&mut text, plan, colours);
+    push(&mut text, format_args!("\n{}\n", colours.dim(LEGEND)));
     text
 }
 
-fn verdict(text: &mut String, plan: &Plan, colours: Colours) {
+/// The verdict and why.
+fn reasons(text: &mut String, plan: &Plan, colours: Colours) {
     let word = colours.verdict(plan.verdict);
     push(
         text,
@@ -81,22 +86,29 @@ fn verdict(text: &mut String, plan: &Plan, colours: Colours) {
     }
     let more = plan.reasons.len().saturating_sub(REASONS_MAX + 1);
     if more > 0 {
-        push(text, format_args!("      and {more} more below\n"));
+        push(text, format_args!("      and {more} more (--verbose)\n"));
     }
-    if let Some(first) = plan.changes.first() {
-        push(
-            text,
-            format_args!(
-                "\nThe smallest change that makes it fit:\n  {}\n",
-                first.text
-            ),
-        );
-        if let Some(hint) = what_if(&first.suppose) {
-            push(text, format_args!("  {}\n", colours.dim(&hint)));
-        }
-        for change in plan.changes.iter().skip(1) {
-            push(text, format_args!("or\n  {}\n", change.text));
-        }
+}
+
+fn changes(text: &mut String, plan: &Plan, colours: Colours) {
+    let Some(first) = plan.changes.first() else {
+        return;
+    };
+    heading(text, "The smallest change that makes it fit", colours);
+    push(text, format_args!("  {}\n", first.text));
+    breaks(text, first);
+    if let Some(hint) = what_if(&first.suppose) {
+        push(text, format_args!("  {}\n", colours.dim(&hint)));
+    }
+    for change in plan.changes.iter().skip(1) {
+        push(text, format_args!("or {}\n", change.text));
+        breaks(text, change);
+    }
+}
+
+fn breaks(text: &mut String, change: &Change) {
+    if let Some(broken) = change.breaks.first() {
+        push(text, format_args!("    but then {broken}\n"));
     }
 }
 
@@ -179,7 +191,7 @@ fn memory(plan: &Plan, row: &mut dyn FnMut(&str, String)) {
         ),
     );
     row(
-        "memory by S1's formula",
+        "memory by the Prisma guide",
         format!(
             "{} as its example counts, {} as its text says; neither is a bound",
             memory.prisma_guide_bytes, memory.prisma_guide_literal_bytes
@@ -204,6 +216,26 @@ fn load(plan: &Plan, row: &mut dyn FnMut(&str, String)) {
             format!(
                 "{separate} connections in separate pools, {shared} shared ({} busy on average)",
                 short((queueing.busy * 100.0).round() / 100.0)
+            ),
+        );
+    }
+    let waits = plan.services.iter();
+    let longest = waits
+        .filter_map(|service| Some((service.mean_wait_ms?, &service.name)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((wait, name)) = longest {
+        let wait = short((wait * 1000.0).round() / 1000.0);
+        row("mean wait", format!("{wait} ms at most, in {name}"));
+    }
+    for slower in &queueing.slower {
+        row(
+            &format!("if {} as slow", slower.name),
+            format!(
+                "{} connections in separate pools, {} shared",
+                slower.separate,
+                slower
+                    .shared
+                    .map_or("too many".to_owned(), |shared| shared.to_string())
             ),
         );
     }
@@ -240,7 +272,7 @@ fn advice(text: &mut String, plan: &Plan, colours: Colours) {
             };
             push(
                 text,
-                format_args!("{:<15} {}: {}{basis}\n", "", reason.id, reason.text),
+                format_args!("{:<15} {} [{}]{basis}\n", "", reason.text, reason.id),
             );
         }
     }
@@ -260,7 +292,7 @@ fn findings(text: &mut String, plan: &Plan, colours: Colours) {
         let word = colours.paint(code, finding.severity.word());
         push(
             text,
-            format_args!("{word} {:<13} {}\n", finding.id, finding.sentence()),
+            format_args!("{word} {} [{}]\n", finding.sentence(), finding.id),
         );
     }
 }
@@ -299,6 +331,11 @@ fn assumptions(text: &mut String, plan: &Plan, colours: Colours) {
 fn heading(text: &mut String, title: &str, colours: Colours) {
     push(text, format_args!("\n{}\n", colours.bold(title)));
 }
+
+/// What the short names stand for.
+const LEGEND: &str = "S1 is the Prisma pool guide, S2 the strategy for SQLx, Laravel and PostgreSQL; [C7] is a \
+                      correction of theirs, [L7] a rule on timeouts, [F7] a formula, [A7] a trigger, each by its \
+                      number in docs/planning.md (`pgweir help planning`)";
 
 /// More reasons than this do not fit above the table.
 const REASONS_MAX: usize = 4;

@@ -41,7 +41,7 @@ pub fn picture(plan: &Plan) -> String {
                     pooler.instances, pooler.max_client_conn
                 ),
                 format!(
-                    "├─ {} servers for each of {} pairs of database and user",
+                    "├─ {} servers for each pair of database and user ({})",
                     pooler.default_pool_size, pooler.pairs
                 ),
                 format!(
@@ -53,6 +53,7 @@ pub fn picture(plan: &Plan) -> String {
         arrow(&mut text, &plan.capacity.pooler.to_string());
     }
     postgres_box(&mut text, facts);
+    text.push('\n');
     bars(&mut text, plan);
     text
 }
@@ -116,20 +117,25 @@ fn postgres_box(text: &mut String, facts: &Facts) {
     );
 }
 
-fn bars(text: &mut String, plan: &Plan) {
+/// How full PostgreSQL and its machine are; memory that was only assumed has no bar.
+pub(super) fn bars(text: &mut String, plan: &Plan) {
     let capacity = &plan.capacity;
-    let connections = |name: &str, used: Connections| {
+    // With the reserve, as the verdict counts.
+    let connections = |name: &str, opened: Connections| {
+        let used = opened + capacity.reserve;
         let percent = percent_text(used, capacity.usable);
         let share = used.ratio(capacity.usable).unwrap_or(f64::INFINITY);
         format!(
-            "{name:<12} {} {used} of {} ({percent})\n",
+            "{name:<12} {} {opened} + {} of {} ({percent})\n",
             bar(share),
+            capacity.reserve,
             capacity.usable
         )
     };
-    text.push('\n');
     text.push_str(&connections("connections", capacity.steady));
-    text.push_str(&connections("in a rollout", capacity.rollout));
+    if plan.facts.operations.surge && capacity.rollout != capacity.steady {
+        text.push_str(&connections("in a rollout", capacity.rollout));
+    }
     let memory = |name: &str, used: Bytes| {
         let share = used.0 as f64 / plan.memory.ram_bytes.0.max(1) as f64;
         format!(
@@ -138,8 +144,10 @@ fn bars(text: &mut String, plan: &Plan) {
             plan.memory.ram_bytes
         )
     };
-    text.push_str(&memory("memory", plan.memory.expected_bytes));
-    text.push_str(&memory("at worst", plan.memory.worst_bytes));
+    if !plan.memory.ram_assumed {
+        text.push_str(&memory("memory", plan.memory.expected_bytes));
+        text.push_str(&memory("at worst", plan.memory.worst_bytes));
+    }
 }
 
 fn bar(share: f64) -> String {

@@ -1,6 +1,8 @@
 //! What people are shown.
 
-use super::{Colours, diff, diff_text, explain, explain_text, picture, services_table, text};
+use super::{
+    Colours, brief, diff, diff_text, explain, explain_text, picture, services_table, text,
+};
 use crate::formula::FORMULAS;
 use crate::plan::{Plan, plan};
 use crate::{corrections, fleet};
@@ -13,6 +15,7 @@ fn planned(text: &str) -> Plan {
 const FLEET: &str = "\
 [database]
 shared_buffers = \"256MB\"
+ram = \"1GB\"
 [services.rust-iss]
 kind = \"sqlx\"
 replicas = 3
@@ -73,7 +76,7 @@ fn a_share_beyond_everything_is_drawn_full() {
     let picture = picture(&planned(
         "[database]\nmax_connections = 4\n[services.a]\npool = 10000\n",
     ));
-    assert!(picture.contains("█! 10000 of 1 "), "{picture}");
+    assert!(picture.contains("█! 10000 + 3 of 1 "), "{picture}");
 }
 
 #[test]
@@ -138,13 +141,11 @@ fn a_diff_names_what_changed_and_nothing_else() {
 #[test]
 fn a_diff_speaks_of_units_and_not_of_bookkeeping() {
     let before = planned(FLEET);
-    let text =
-        format!("[pooler]\n{FLEET}requests = 100\n[services.new]\n").replace("256MB", "128MB");
+    let text = format!("[pooler]\n{FLEET}requests = 100\n[services.new]\n").replace("1GB", "512MB");
     let after = planned(&text);
     let text = diff_text(&diff(&before, &after));
     for words in [
         "memory.ram                                       1024 MB -> 512 MB\n",
-        "assumed database.ram                             1GB -> 512MB\n",
         "assumed services.*.via                           direct -> pooler\n",
         "queueing.rate                                    30/s -> 330/s\n",
         "finding ",
@@ -245,7 +246,7 @@ fn the_poolers_derivations_say_how_each_size_came_about() {
     let derivations = explain(&plan);
     let of = |name: &str| derivations.iter().find(|d| d.number == name).unwrap();
     let limit = of("pooler.max_client_conn");
-    assert_eq!(limit.value, "84");
+    assert_eq!(limit.value, "250");
     assert!(limit.expression.contains("1.25 * clients"));
     assert!(
         limit
@@ -255,7 +256,7 @@ fn the_poolers_derivations_say_how_each_size_came_about() {
     );
     assert_eq!(
         of("pooler.reserve_pool_size").expression,
-        "ceil(default_pool_size / 5)"
+        "ceil(default_pool_size / 5), as far as it fits the cap"
     );
     // What was given has no formula.
     let given = planned(&format!(
@@ -264,5 +265,35 @@ fn the_poolers_derivations_say_how_each_size_came_about() {
     let derivations = explain(&given);
     for name in ["pooler.max_client_conn", "pooler.default_pool_size"] {
         assert!(derivations.iter().all(|d| d.number != name), "{name}");
+    }
+}
+
+#[test]
+fn the_plan_fits_a_screen_and_speaks_in_words() {
+    for fleet in [
+        FLEET.to_owned(),
+        format!("[pooler]\n{FLEET}[services.past]\nvia = \"direct\"\n"),
+        "[services.a]\npool = 90\nreplicas = 3\n".to_owned(),
+    ] {
+        let plan = planned(&fleet);
+        let plain = brief(&plan, Colours(false));
+        assert!(plain.lines().count() <= 30, "{plain}");
+        assert!(plain.starts_with(&plan.verdict.to_string()), "{plain}");
+        for service in &plan.services {
+            let total = format!(" = {}", service.steady);
+            let line = plain
+                .lines()
+                .find(|line| line.trim_start().starts_with(&service.name));
+            assert!(line.unwrap().contains(&total), "{plain}");
+        }
+        let code = |word: &str| {
+            let word = word.trim_matches(['[', ']', ',', ';', ':', '(', ')']);
+            let mut letters = word.chars();
+            letters.next().is_some_and(|first| "ACFLS".contains(first))
+                && word.len() > 1
+                && letters.all(|letter| letter.is_ascii_digit())
+        };
+        let codes: Vec<_> = plain.split_whitespace().filter(|word| code(word)).collect();
+        assert_eq!(codes, [""; 0], "{plain}");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pgweir_advisor::facts::Origin;
 use pgweir_advisor::fleet::keys::{Fallback, Key, Scope, find};
-use pgweir_advisor::fleet::{self, Draft, Section, Value};
+use pgweir_advisor::fleet::{self, Draft, Kind, Problem, Section, Value};
 
 use crate::exit::Exit;
 use crate::fleet::DEFAULT_FILE;
@@ -36,10 +36,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
             options.output.display()
         );
     }
-    let draft = ask(&mut io::stdin().lock(), &mut |question| {
+    let mut draft = Draft {
+        database: Section::new(Origin::named("answer")),
+        operations: Section::new(Origin::named("answer")),
+        ..Draft::default()
+    };
+    let asked = ask(&mut draft, &mut io::stdin().lock(), &mut |question| {
         output::note(question)
-    })
-    .context("no more answers")?;
+    });
+    match asked {
+        Ok(()) => {}
+        // Answers are not thrown away because the next one did not come.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            output::note("The answers end here: the rest keeps its defaults.");
+        }
+        Err(error) => return Err(error).context("answers cannot be read"),
+    }
     let text = fleet::write(&draft);
     let mut file = OpenOptions::new()
         .write(true)
@@ -49,17 +61,18 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     file.write_all(text.as_bytes())
         .with_context(|| format!("cannot write {}", options.output.display()))?;
     let file = options.output.display();
+    if draft.services.is_empty() {
+        output::note(&format!(
+            "Wrote {file}, but it has no service yet: add [services.NAME] with its kind, replicas and pool"
+        ));
+        return Ok(Exit::Usage);
+    }
     output::note(&format!("Wrote {file}. Next: pgweir plan {file}"));
     Ok(Exit::Done)
 }
 
-/// Asks until its setting allows every answer.
-fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft> {
-    let mut draft = Draft {
-        database: Section::new(Origin::named("answer")),
-        operations: Section::new(Origin::named("answer")),
-        ..Draft::default()
-    };
+/// Asks until its setting allows every answer. What was answered is in the draft whatever comes.
+fn ask(draft: &mut Draft, answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<()> {
     say("The database. An empty answer takes the default.");
     for name in ["version", "physical_cores", "ram", "max_connections"] {
         setting(Scope::Database, name, &mut draft.database, answers, say)?;
@@ -74,45 +87,85 @@ fn ask(answers: &mut dyn BufRead, say: &mut dyn FnMut(&str)) -> io::Result<Draft
             }
             break;
         }
-        // Check the name before five more questions, in a service that has nothing else.
-        let mut named = Draft::default();
-        named.service(&name, Origin::named("answer"));
-        if let Err(problems) = fleet::resolve(&named, Vec::new()) {
-            problems
-                .iter()
-                .for_each(|problem| say(&problem.to_string()));
-            continue;
-        }
-        let mut section = Section::new(Origin::named("answer"));
-        for key in ["kind", "replicas", "pool", "requests", "hold"] {
-            setting(Scope::Service, key, &mut section, answers, say)?;
-        }
-        // Check the service as a whole, because values may contradict each other.
-        let mut alone = Draft::default();
-        *alone.service(&name, Origin::named("answer")) = section.clone();
-        match fleet::resolve(&alone, Vec::new()) {
-            Ok(_) => *draft.service(&name, Origin::named("answer")) = section,
-            Err(problems) => problems
-                .iter()
-                .for_each(|problem| say(&problem.to_string())),
-        }
+        service(&name, draft, answers, say)?;
     }
+    pooler(draft, answers, say)
+}
+
+fn service(
+    name: &str,
+    draft: &mut Draft,
+    answers: &mut dyn BufRead,
+    say: &mut dyn FnMut(&str),
+) -> io::Result<()> {
+    let alone = |section: Section| {
+        let mut alone = Draft::default();
+        *alone.service(name, Origin::named("answer")) = section;
+        fleet::resolve(&alone, Vec::new())
+    };
+    let mut section = Section::new(Origin::named("answer"));
+    // Check the name before more questions, in a service that has nothing else.
+    if let Err(problems) = alone(section.clone()) {
+        tell(&problems, say);
+        return Ok(());
+    }
+    let asked = facts_of_service(&mut section, answers, say);
+    // Check the service as a whole, because values may contradict each other.
+    match alone(section.clone()) {
+        Ok(_) => *draft.service(name, Origin::named("answer")) = section,
+        Err(problems) => tell(&problems, say),
+    }
+    asked
+}
+
+/// Its kind, and then what counts for that kind.
+fn facts_of_service(
+    section: &mut Section,
+    answers: &mut dyn BufRead,
+    say: &mut dyn FnMut(&str),
+) -> io::Result<()> {
+    let mut ask =
+        |name: &str, section: &mut Section| setting(Scope::Service, name, section, answers, say);
+    ask("kind", section)?;
+    ask("replicas", section)?;
+    let kind = section.get("kind").map(|given| given.value.to_string());
+    let (size, time) = match kind.as_deref().map(|kind| kind.trim_matches('"')) {
+        Some("php-fpm") => ("pool", "request_time"),
+        Some("octane" | "queue") => ("processes", "request_time"),
+        Some("serverless") => ("pool", "request_time"),
+        _ => ("pool", "hold"),
+    };
+    ask(size, section)?;
+    ask("requests", section)?;
+    ask(time, section)
+}
+
+fn pooler(
+    draft: &mut Draft,
+    answers: &mut dyn BufRead,
+    say: &mut dyn FnMut(&str),
+) -> io::Result<()> {
     say("A pooler in front of PostgreSQL: pgweir, pgbouncer or none [none]");
     loop {
         let answer = line(answers)?;
         match answer.as_str() {
-            "" | "none" => break,
+            "" | "none" => return Ok(()),
             "pgweir" | "pgbouncer" => {
                 let mut pooler = Section::new(Origin::named("answer"));
                 pooler.set("kind", answer);
-                setting(Scope::Pooler, "instances", &mut pooler, answers, say)?;
+                let asked = setting(Scope::Pooler, "instances", &mut pooler, answers, say);
                 draft.pooler = Some(pooler);
-                break;
+                return asked;
             }
             _ => say("pgweir, pgbouncer or none?"),
         }
     }
-    Ok(draft)
+}
+
+fn tell(problems: &[Problem], say: &mut dyn FnMut(&str)) {
+    for problem in problems {
+        say(&problem.to_string());
+    }
 }
 
 fn setting(
@@ -128,8 +181,12 @@ fn setting(
         Fallback::Follows => key.why.to_owned(),
         Fallback::Unknown => "not known".to_owned(),
     };
+    let choices = match key.kind {
+        Kind::Choice(words) => format!(": {}", words.join(", ")),
+        _ => String::new(),
+    };
     loop {
-        say(&format!("{}: {} [{default}]", key.name, key.about));
+        say(&format!("{}: {}{choices} [{default}]", key.name, key.about));
         let answer = line(answers)?;
         if answer.is_empty() {
             return Ok(());
@@ -155,21 +212,24 @@ fn line(answers: &mut dyn BufRead) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    fn asked(answers: &str) -> (io::Result<Draft>, String) {
+    fn asked(answers: &str) -> (Draft, io::Result<()>, String) {
         let mut said = String::new();
-        let draft = ask(&mut answers.as_bytes(), &mut |line| {
+        let mut draft = Draft::default();
+        let ended = ask(&mut draft, &mut answers.as_bytes(), &mut |line| {
             said.push_str(line);
             said.push('\n');
         });
-        (draft, said)
+        (draft, ended, said)
     }
 
     #[test]
     fn answers_become_a_description_that_reads_back() {
         let answers =
             "17\n8\n32GB\n\napi\nsqlx\n3\n10\n50\n\nweb\nphp-fpm\n1\n\n\n\n\npgbouncer\n2\n";
-        let (draft, _) = asked(answers);
-        let text = fleet::write(&draft.unwrap());
+        let (draft, ended, said) = asked(answers);
+        ended.unwrap();
+        assert!(said.contains("made of: prisma6, prisma7, sqlx"), "{said}");
+        let text = fleet::write(&draft);
         let (back, problems) = fleet::read("fleet.toml", &text);
         assert_eq!(problems, []);
         let facts = fleet::resolve(&back, problems).unwrap();
@@ -181,8 +241,9 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_asked_for_again() {
-        let (draft, said) = asked("twelve\n17\n\n\n\n\nBad Name\napi\n\n\n\n\n\n\nmaybe\nnone\n");
-        assert_eq!(draft.unwrap().services.len(), 1);
+        let (draft, _, said) =
+            asked("twelve\n17\n\n\n\n\nBad Name\napi\n\n\n\n\n\n\nmaybe\nnone\n");
+        assert_eq!(draft.services.len(), 1);
         for words in [
             "It must be a whole number from 13 to 18.",
             "A fleet has at least one service.",
@@ -194,7 +255,28 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_end_are_an_error() {
-        assert!(asked("17\n").0.is_err());
+    fn answers_that_end_early_are_kept() {
+        let (draft, ended, _) = asked("17\n8\n");
+        assert!(ended.is_err());
+        assert_eq!(
+            draft.database.get("physical_cores").unwrap().value,
+            Value::Integer(8)
+        );
+        let (draft, ended, said) = asked("\n\n\n\njobs\nqueue\n3\n");
+        assert!(ended.is_err());
+        assert!(
+            said.ends_with("workers for octane and queue [1]\n"),
+            "{said}"
+        );
+        let (name, service) = &draft.services[0];
+        assert_eq!(
+            (
+                name.as_str(),
+                service.get("replicas").unwrap().value.clone()
+            ),
+            ("jobs", Value::Integer(3))
+        );
+        let (draft, ended, _) = asked("\n\n\n\na\n\n\n\n\n\n\npgweir\n");
+        assert!(ended.is_err() && draft.pooler.is_some());
     }
 }

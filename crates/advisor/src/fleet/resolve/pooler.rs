@@ -22,34 +22,26 @@ pub(super) fn pooler(
         "statement" => PoolMode::Statement,
         _ => PoolMode::Transaction,
     };
-    let idle = database.timeouts.idle_in_transaction;
+    let kind = match kind {
+        "pgbouncer" => PoolerKind::Pgbouncer,
+        _ => PoolerKind::Pgweir,
+    };
+    let usual = Pooler::usual(kind, database, acquire);
     Pooler {
-        kind: match kind {
-            "pgbouncer" => PoolerKind::Pgbouncer,
-            _ => PoolerKind::Pgweir,
-        },
         instances: v.get("instances"),
         pool_mode,
-        host: v.or("host", kind.to_owned()),
+        host: v.or("host", usual.host.clone()),
         port: v.get("port"),
         kappa: v.get("kappa"),
         pool: v.maybe("default_pool_size"),
         reserve_pool: v.maybe("reserve_pool_size"),
         per_database: v.maybe("max_db_connections"),
         clients: v.maybe("max_client_conn"),
-        query_wait: v.or(
-            "query_wait_timeout",
-            acquire.unwrap_or(Duration::from_secs(5)),
-        ),
-        idle_transaction: v.or("idle_transaction_timeout", idle.map(nine_tenths)),
+        query_wait: v.or("query_wait_timeout", usual.query_wait),
+        idle_transaction: v.or("idle_transaction_timeout", usual.idle_transaction),
         client_idle: v.get("client_idle_timeout"),
         server_lifetime: v.get("server_lifetime"),
         server_idle: v.get("server_idle_timeout"),
+        ..usual
     }
-}
-
-/// Whole milliseconds, so that it is written and read back as it is.
-fn nine_tenths(time: Duration) -> Duration {
-    let ms = time.as_millis() * 9 / 10;
-    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX).max(1))
 }

@@ -7,11 +7,10 @@ use pgweir_settings::{Problem, Section};
 use super::super::keys::Scope;
 use super::Known;
 use super::values::{Assumptions, Values};
-use crate::facts::{ClientTimeouts, Database, Fpm, Kind, Service, Via};
+use crate::facts::{ClientTimeouts, Database, Fpm, Kind, Service, Sharing, Via, Work};
 use crate::formula::base::{self, deadlock_floor};
-use crate::formula::queueing;
 use crate::profile::Profile;
-use crate::units::{Connections, Rate};
+use crate::units::Connections;
 
 pub(super) fn service(
     name: &str,
@@ -36,21 +35,30 @@ pub(super) fn service(
     }
     let surge = v.or("surge", kind.default_surge());
     let processes = v.get("processes");
-    let requests: Option<Rate> = v.maybe("requests");
-    let queries_per_request = v.get("queries_per_request");
-    let hold = v.get("hold");
-    let arrival_variation = v.get("arrival_variation");
-    let hold_variation = v.get("hold_variation");
+    let work = Work {
+        requests: v.maybe("requests"),
+        // Elsewhere a request holds a connection for the time of its statements only.
+        request_time: if kind.one_per_process() {
+            v.get("request_time")
+        } else {
+            v.maybe("request_time").unwrap_or_default()
+        },
+        queries_per_request: v.get("queries_per_request"),
+        hold: v.get("hold"),
+        arrival_variation: v.get("arrival_variation"),
+        hold_variation: v.get("hold_variation"),
+    };
     let connections_per_task = v.get("connections_per_task");
     let tasks = v.get("tasks");
-    let load = requests.map(|requests| {
-        let pools = replicas.max(1).saturating_mul(processes);
-        let rate = Rate(requests.0 * queries_per_request);
-        let floor = deadlock_floor(tasks, connections_per_task);
-        queueing::need_of_instance(rate, hold, facts.operations.goal, pools, floor)
-    });
+    let floor = deadlock_floor(tasks, connections_per_task);
+    let sharing = kind.sharing(&work, replicas, processes);
+    let need = sharing.map(
+        |Sharing {
+             load, parts_left, ..
+         }| { load.need_of_pool(facts.operations.goal, parts_left, floor) },
+    );
     let pool_given = v.has("pool");
-    let (chosen, why) = chosen_pool(kind, load, facts.profile, facts.database);
+    let (chosen, why) = chosen_pool(kind, need, facts.profile, facts.database);
     let pool = Connections(v.count_because("pool", chosen, why));
     let least = if kind == Kind::Sqlx { 2 } else { 0 };
     let pool_min = Connections(v.or("pool_min", least.min(pool.0)));
@@ -82,11 +90,7 @@ pub(super) fn service(
         via,
         database,
         user,
-        requests,
-        queries_per_request,
-        hold,
-        arrival_variation,
-        hold_variation,
+        work,
         connections_per_task,
         tasks,
         request_deadline,
@@ -134,14 +138,14 @@ fn check_name(name: &str, v: &mut Values<'_>) {
 /// The pool of a service that nobody sized, and why, where that is not what the table of settings says.
 fn chosen_pool(
     kind: Kind,
-    load: Option<Option<Connections>>,
+    need: Option<Option<Connections>>,
     profile: Profile,
     database: &Database,
 ) -> (u64, Option<&'static str>) {
     if kind.one_per_process() && kind != Kind::PhpFpm {
         return (1, None);
     }
-    let of_model = match load {
+    let of_model = match need {
         // The need is per pool; what one process holds anyway is not to be chosen.
         Some(Some(need)) => need,
         Some(None) => Connections(POOL_MAX),

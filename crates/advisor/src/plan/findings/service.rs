@@ -72,19 +72,44 @@ fn below_need(
     plan: &ServicePlan,
 ) -> Option<Finding> {
     let need = plan.need?;
-    if service.pool.times(service.dsns) >= need || service.kind.one_per_process() && need.0 <= 2 {
+    let has = service.servers_of_part();
+    if has.times(service.dsns) >= need || service.kind.one_per_process() && need.0 <= 2 {
         return None;
     }
     let goal = facts.operations.goal;
+    let (what, time) = match service.kind {
+        Kind::PhpFpm => (format!("pm.max_children of {has}"), "request"),
+        Kind::Octane | Kind::Queue => (format!("an instance of {has} workers"), "request"),
+        Kind::Serverless => (format!("at most {has} functions at once"), "request"),
+        _ => (format!("a pool of {has}"), "hold"),
+    };
+    let beside = match service.kind {
+        Kind::Serverless => "",
+        _ if service.replicas > 1 => " while an instance is gone",
+        _ => "",
+    };
     let message = format!(
-        "a pool of {} is less than the {need} that its load needs so that {} % of requests wait no longer \
-         than {}",
-        service.pool,
+        "{what} is less than the {need} that its load needs{beside} so that {} % of requests wait no \
+         longer than {}",
         short(100.0 * (1.0 - goal.probability)),
         time_text(goal.wait)
     );
-    let remedy = format!("set the pool to {need}, or shorten the hold time");
-    Some(Finding::new("F10", None, Severity::Warn, message, remedy))
+    let setting = service.size_setting();
+    // What follows from a guess is a hint.
+    let guessed = service.kind.one_per_process() && facts.assumes("services.*.request_time");
+    let (severity, remedy) = if guessed {
+        let time = time_text(service.work.request_time);
+        (
+            Severity::Info,
+            format!("a request is assumed to take {time}: give request_time"),
+        )
+    } else {
+        (
+            Severity::Warn,
+            format!("set {setting} to {need}, or shorten the {time} time"),
+        )
+    };
+    Some(Finding::new("F10", None, severity, message, remedy))
 }
 
 fn overloaded(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) -> Option<Finding> {
@@ -96,7 +121,7 @@ fn overloaded(_: &Facts, _: &Capacity, service: &Service, plan: &ServicePlan) ->
         short(plan.busy.unwrap_or_default())
     );
     let remedy = format!(
-        "check requests, queries_per_request and hold of {}",
+        "check requests, queries_per_request, hold and request_time of {}",
         service.name
     );
     Some(Finding::new("F10", None, Severity::Fail, message, remedy))
@@ -146,7 +171,14 @@ fn transaction_mode(
     }
     let recipe = match service.kind {
         Kind::Sqlx => {
-            "set statement_cache_capacity(0), or use a pooler that shares prepared statements"
+            match pooler.kind {
+                // It shares prepared statements, and so does PgBouncer from 1.21 on.
+                PoolerKind::Pgweir => "keep SQLx's statement cache; migrations need a direct URL",
+                PoolerKind::Pgbouncer => {
+                    "set max_prepared_statements in pgbouncer.ini (1.21 and later) and keep \
+                     SQLx's statement cache"
+                }
+            }
         }
         Kind::Prisma6 => "add pgbouncer=true to the URL; migrations need a direct URL",
         Kind::Prisma7 => "migrations need a direct URL",
@@ -180,10 +212,13 @@ fn prisma_7_url(_: &Facts, _: &Capacity, service: &Service, _: &ServicePlan) -> 
     if service.kind != Kind::Prisma7 {
         return None;
     }
+    let not = match service.pool {
+        Connections(10) => String::new(),
+        pool => format!(", not {pool},"),
+    };
     let message = format!(
         "Prisma 7's pg adapter ignores connection_limit and the other URL parameters; without a factory it \
-         opens 10 connections, not {}, and waits forever for one",
-        service.pool
+         opens 10 connections{not} and waits forever for one"
     );
     let remedy = "use the factory of `pgweir render prisma`";
     Some(corrected(29, Severity::Info, message, remedy))

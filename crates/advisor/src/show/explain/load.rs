@@ -17,7 +17,7 @@ pub(super) fn explain(plan: &Plan, all: &mut Vec<Derivation>) {
         .iter()
         .filter(|service| service.via == Via::Pooler);
     let rate: f64 = behind
-        .map(|service| service.requests.unwrap_or_default().0 * service.queries_per_request)
+        .filter_map(|service| Some(service.work.checkouts()?.rate.0))
         .sum();
     all.push(derived(
         "queueing.pooled",
@@ -50,7 +50,7 @@ fn queue(plan: &Plan, all: &mut Vec<Derivation>) {
         .facts
         .services
         .iter()
-        .filter(|service| service.requests.is_some());
+        .filter(|service| service.work.requests.is_some());
     let [t, epsilon] = goal(plan);
     let load = [
         ("rate", queueing.rate_per_second.to_string()),
@@ -75,10 +75,7 @@ fn queue(plan: &Plan, all: &mut Vec<Derivation>) {
     all.push(derived(
         "queueing.busy",
         short(queueing.busy),
-        &part(
-            &formula::F8,
-            "sum of busy of the services, which is rate * hold",
-        ),
+        &part(&formula::F8, "rate * hold"),
         &load[..2],
     ));
     sharing(plan, services, &load, all);
@@ -98,7 +95,7 @@ fn sharing(
             separate,
             &part(
                 &formula::F10,
-                "sum of need * replicas * processes of the services",
+                "sum of need times what shares the load: pools, instances of workers, or all functions",
             ),
             &[services],
         ));
@@ -112,6 +109,35 @@ fn sharing(
             &formula::F9,
             &[("c", shared.to_string()), ("a", short(queueing.busy))],
         ));
+    }
+    for slower in &queueing.slower {
+        let factor = ("times", slower.name.to_owned());
+        let [rate, hold, t, epsilon] = load else {
+            unreachable!("a rate, a hold time and a goal")
+        };
+        let inputs = [
+            factor,
+            rate.clone(),
+            hold.clone(),
+            t.clone(),
+            epsilon.clone(),
+        ];
+        let number = |what: &str| format!("queueing.slower.{}.{what}", slower.name);
+        let expression = "F10 with every hold time so many times as long";
+        all.push(derived(
+            number("separate"),
+            slower.separate,
+            &part(&formula::F10, expression),
+            &inputs,
+        ));
+        if let Some(shared) = slower.shared {
+            all.push(derived(
+                number("shared"),
+                shared,
+                &part(&formula::F10, expression),
+                &inputs,
+            ));
+        }
     }
     if let (Some(gain), Some(separate), Some(shared)) =
         (queueing.gain, queueing.separate, queueing.shared)

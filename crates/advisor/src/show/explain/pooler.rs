@@ -47,7 +47,7 @@ fn servers(plan: &Plan, pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<De
     all.push(size(
         "want",
         pooler.want,
-        "max(need, kappa * F1)",
+        "max(need * instances / (instances - 1), kappa * F1); need itself for one instance",
         &[
             number("need", plan.queueing.pooled),
             count("kappa", settings.kappa),
@@ -80,7 +80,7 @@ fn pools(pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<Derivation>) {
         all.push(size(
             "default_pool_size",
             pooler.default_pool_size,
-            "floor(max(min(cap, want), databases * instances) / (pairs * instances)), 1 at least",
+            "floor(want / (pairs * instances)), at most what leaves place for the reserve within cap; 1 at least",
             &[
                 cap.clone(),
                 want.clone(),
@@ -94,25 +94,21 @@ fn pools(pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<Derivation>) {
         all.push(size(
             "reserve_pool_size",
             pooler.reserve_pool_size,
-            "ceil(default_pool_size / 5)",
+            "ceil(default_pool_size / 5), as far as it fits the cap",
             std::slice::from_ref(&pool),
         ));
     }
-    let (expression, inputs) = match (settings.per_database, settings.pool) {
-        (Some(_), _) => return,
-        (None, Some(_)) => (
-            "ceil((default_pool_size + reserve_pool_size) * pairs / databases)",
-            [
-                pool,
-                number("reserve_pool_size", pooler.reserve_pool_size),
-                pairs,
-                databases,
-            ],
-        ),
-        (None, None) => (
-            "floor(min(cap, want) / (databases * instances)), 1 at least",
-            [cap, want, databases, instances],
-        ),
+    if settings.per_database.is_some() {
+        return;
+    }
+    let reserve = number("reserve_pool_size", pooler.reserve_pool_size);
+    let mut inputs = vec![pool, reserve, pairs, databases];
+    let expression = if settings.pool.is_some() {
+        "ceil((default_pool_size + reserve_pool_size) * pairs / databases)"
+    } else {
+        inputs.extend([cap, instances]);
+        "ceil((default_pool_size + reserve_pool_size) * pairs / databases), at most \
+         floor(cap / (databases * instances)), 1 at least"
     };
     all.push(size(
         "max_db_connections",
@@ -135,11 +131,8 @@ fn clients(plan: &Plan, pooler: &PoolerPlan, settings: &Pooler, all: &mut Vec<De
         all.push(size(
             "max_client_conn",
             pooler.max_client_conn,
-            "ceil(1.25 * clients / instances): a quarter more, because balance is never even",
-            &[
-                number("clients", pooler.clients),
-                count("instances", pooler.instances),
-            ],
+            "ceil(1.25 * clients), 100 at least: one instance carries all clients while others restart",
+            &[number("clients", pooler.clients)],
         ));
     }
     all.push(size(

@@ -57,19 +57,22 @@ pub(super) fn explain(
 /// What its load needs, where that is known.
 fn load(plan: &Plan, service: &ServicePlan, known: &Service, all: &mut Vec<Derivation>) {
     let name = |number: &str| format!("services.{}.{number}", service.name);
-    if let (Some(requests), Some(busy)) = (known.requests, service.busy) {
+    let Some((requests, sharing)) = known.work.requests.zip(known.sharing()) else {
+        return;
+    };
+    let load = sharing.load;
+    let rate = ("rate", load.rate.to_string());
+    let hold = ("S", time_text(load.hold));
+    let variation = ("V", short(load.variation));
+    if let Some(busy) = service.busy {
         all.push(derived(
             name("busy"),
             short(busy),
             &formula::F8,
-            &[
-                ("requests", requests.to_string()),
-                ("queries_per_request", short(known.queries_per_request)),
-                ("hold", time_text(known.hold)),
-            ],
+            &[rate.clone(), hold.clone()],
         ));
     }
-    if let (Some(requests), Some(ceiling)) = (known.requests, service.ceiling) {
+    if let Some(ceiling) = service.ceiling {
         let mut table = part(
             &formula::F10,
             "limit per pod of the preset for this load, its upper end",
@@ -86,26 +89,36 @@ fn load(plan: &Plan, service: &ServicePlan, known: &Service, all: &mut Vec<Deriv
             ],
         ));
     }
-    if let (Some(requests), Some(need)) = (known.requests, service.need) {
+    if let Some(need) = service.need {
         all.push(derived(
             name("need"),
             need,
             &formula::F10,
             &[
-                ("requests", requests.to_string()),
-                ("queries_per_request", short(known.queries_per_request)),
-                ("S", time_text(known.hold)),
+                rate.clone(),
+                hold.clone(),
+                variation.clone(),
                 (
-                    "pools",
-                    known
-                        .replicas
-                        .max(1)
-                        .saturating_mul(known.processes)
-                        .to_string(),
+                    "shared by, with one instance gone",
+                    sharing.parts_left.to_string(),
                 ),
                 ("t", format!("{}ms", short(plan.queueing.wait_ms))),
                 ("epsilon", short(plan.queueing.wait_share)),
                 ("deadlock floor", service.floor.to_string()),
+            ],
+        ));
+    }
+    if let Some(wait) = service.mean_wait_ms {
+        all.push(derived(
+            name("mean_wait_ms"),
+            format!("{}ms", short(wait)),
+            &formula::F9,
+            &[
+                rate,
+                hold,
+                variation,
+                ("shared by", sharing.parts.to_string()),
+                ("c", known.servers_of_part().times(known.dsns).to_string()),
             ],
         ));
     }
