@@ -13,7 +13,7 @@ use pgweir_advisor::fleet::presets::{PRESETS, Preset};
 use pgweir_advisor::fleet::{self, Draft, Problem, Section};
 use pgweir_advisor::profile::Profile;
 
-use crate::sources;
+use crate::live;
 
 /// The arguments that name a fleet.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ impl Fleet {
     pub(crate) fn facts(&self) -> Result<Facts, NoFacts> {
         let mut asked = Draft::default();
         if let Some(url) = self.url().map_err(NoFacts::Usage)? {
-            asked = sources::database::read(&url).map_err(NoFacts::Failed)?;
+            asked = live::read(&url).map_err(NoFacts::Failed)?;
         }
         let (draft, problems) = self.draft(asked).map_err(NoFacts::Usage)?;
         fleet::resolve(&draft, problems).map_err(NoFacts::Mistakes)
@@ -84,7 +84,7 @@ impl Fleet {
         }
         draft.overlay(asked);
         for file in &self.from {
-            let (read, found) = read_as(file, sources::read);
+            let (read, found) = read_as(file, pgweir_sources::read);
             let twice = described_twice(&draft, &read);
             draft.overlay(read);
             draft.observations.extend(twice);

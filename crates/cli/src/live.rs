@@ -10,10 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::{Draft, Section, Value};
+use pgweir_sources::{Names, server_setting};
 use tokio_postgres::{Client, Config, NoTls};
-
-use super::names::Names;
-use super::postgresql::server_setting;
 
 const DATABASE: Origin = Origin::named("the database");
 

@@ -11,7 +11,7 @@ use super::file::SourceFile;
 
 /// Reads a `postgresql.conf`, and reports lines that would keep the server from starting. Of a setting
 /// given twice the last counts, as in PostgreSQL.
-pub(super) fn read(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft {
         database: Section::new(source.line(0)),
         ..Draft::default()
@@ -143,7 +143,7 @@ fn quoted_text(text: &str) -> Option<(String, &str)> {
 }
 
 /// Sets a setting of PostgreSQL, if the planner knows it. Values that mean the default are left out.
-pub(super) fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
+pub fn server_setting(database: &mut Section, name: &str, value: &str, origin: &Origin) {
     let name = name.to_ascii_lowercase();
     let Some((name, unit)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
         return;
@@ -234,7 +234,7 @@ const SETTINGS: [(&str, Unit); 22] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::tests::seen;
+    use crate::tests::seen;
 
     fn setting(name: &str, value: &str, rest: &'static str) -> Line<'static> {
         let (name, value) = (name.to_owned(), value.to_owned());

@@ -9,7 +9,7 @@ use super::said::Sayings;
 use super::url::{plain, url};
 
 /// Lines of the form `name = value`: number, name, value without quotes.
-pub(super) fn assignments<'a>(
+pub(crate) fn assignments<'a>(
     text: &'a str,
     comments: &'a [char],
 ) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
@@ -37,7 +37,7 @@ pub(super) fn assignments<'a>(
     })
 }
 
-pub(super) fn environment(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn environment(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));
@@ -51,7 +51,7 @@ pub(super) fn environment(source: &SourceFile<'_>) -> Draft {
     draft
 }
 
-pub(super) fn php_fpm(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn php_fpm(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut name = source.service();
     for (at, line) in source.text.lines().enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn php_fpm(source: &SourceFile<'_>) -> Draft {
     draft
 }
 
-pub(super) fn prisma_schema(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn prisma_schema(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let name = source.service();
     let section = draft.service(&name, source.line(0));

@@ -9,7 +9,7 @@ use super::lines::assignments;
 use super::said::Sayings;
 use super::url::plain;
 
-pub(super) fn read(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     let mut pooler = Section::new(source.line(0));
     pooler.set("kind", "pgbouncer");
@@ -144,7 +144,7 @@ const LIMITS: [&str; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::tests;
+    use crate::tests;
 
     fn check(databases: &str, pool: i128, seen: &[&str]) {
         let text = format!("[databases]\n{databases}[pgbouncer]\ndefault_pool_size = 25\n");

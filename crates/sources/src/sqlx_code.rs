@@ -9,7 +9,7 @@ use pgweir_advisor::fleet::{Draft, Value};
 use super::file::SourceFile;
 use super::said::Sayings;
 
-pub(super) fn read(source: &SourceFile<'_>) -> Draft {
+pub(crate) fn read(source: &SourceFile<'_>) -> Draft {
     let mut draft = Draft::default();
     if !source.text.contains("PgPoolOptions") {
         return draft;
@@ -190,7 +190,7 @@ const DEPTH_MAX: u32 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::tests::seen;
+    use crate::tests::seen;
 
     #[test]
     fn arguments_are_read_where_they_are_plain() {

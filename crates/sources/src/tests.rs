@@ -9,7 +9,7 @@ use super::names::service_name;
 use super::read;
 
 /// Observations in words, each behind its place.
-pub(super) fn seen(observations: &[Observation]) -> Vec<String> {
+pub(crate) fn seen(observations: &[Observation]) -> Vec<String> {
     observations
         .iter()
         .map(|seen| format!("{}: {}", seen.origin, seen.what))
@@ -365,7 +365,7 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
 
 #[test]
 fn every_yaml_file_that_is_rendered_is_yaml() {
-    let text = include_str!("../../../advisor/tests/fleets/every-kind.toml");
+    let text = include_str!("../../advisor/tests/fleets/every-kind.toml");
     let (given, problems) = fleet::read("fleet.toml", text);
     let plan = pgweir_advisor::plan(fleet::resolve(&given, problems).unwrap());
     let mut count = 0;

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::url::plain;
 use super::yaml::{Data, Node};
 
-pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
+pub(crate) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
     let services = documents
         .iter()

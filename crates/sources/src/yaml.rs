@@ -4,13 +4,13 @@ use saphyr_parser::{Event, Parser};
 
 /// A node and the line it begins in.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) line: usize,
-    pub(super) data: Data,
+pub(crate) struct Node {
+    pub(crate) line: usize,
+    pub(crate) data: Data,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Data {
+pub(crate) enum Data {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
@@ -18,7 +18,7 @@ pub(super) enum Data {
 
 impl Node {
     /// The field of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.fields()
             .iter()
             .find(|(key, _)| key == name)
@@ -26,12 +26,12 @@ impl Node {
     }
 
     /// The node below these fields.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, name| node.get(name))
     }
 
     /// Its text, if it is a scalar.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
             Data::List(_) | Data::Map(_) => None,
@@ -39,7 +39,7 @@ impl Node {
     }
 
     /// Its entries; none if it is not a list.
-    pub(super) fn entries(&self) -> &[Self] {
+    pub(crate) fn entries(&self) -> &[Self] {
         match &self.data {
             Data::List(entries) => entries,
             Data::Text(_) | Data::Map(_) => &[],
@@ -47,7 +47,7 @@ impl Node {
     }
 
     /// Its fields; none if it is not a mapping.
-    pub(super) fn fields(&self) -> &[(String, Self)] {
+    pub(crate) fn fields(&self) -> &[(String, Self)] {
         match &self.data {
             Data::Map(fields) => fields,
             Data::Text(_) | Data::List(_) => &[],
@@ -68,7 +68,7 @@ struct Open {
 ///
 /// # Errors
 /// The line and what is wrong there.
-pub(super) fn documents(text: &str) -> Result<Vec<Node>, (usize, String)> {
+pub(crate) fn documents(text: &str) -> Result<Vec<Node>, (usize, String)> {
     let mut documents = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: Vec<(usize, Node)> = Vec::new();

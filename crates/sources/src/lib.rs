@@ -1,12 +1,14 @@
-//! `--from`: reads files of other programs into a draft of a fleet.
+//! Reads files of other programs (docker-compose, Kubernetes, settings of applications) into a draft of
+//! a fleet: text in, draft out.
 //!
 //! Each format has its own reader, which sees text alone. Only plain values count: references to
 //! variables are left out.
 
+pub mod apps;
 mod compose;
 mod container;
-pub(crate) mod database;
 mod file;
+pub mod inventory;
 mod kubernetes;
 mod lines;
 mod names;
@@ -22,9 +24,11 @@ use std::path::Path;
 use pgweir_advisor::fleet::{self, Draft, Problem};
 
 use file::SourceFile;
+pub use names::{Names, service_name};
+pub use postgresql::server_setting;
 
 /// Reads a file by its name and content.
-pub(crate) fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
+pub fn read(name: &str, text: &str) -> (Draft, Vec<Problem>) {
     let source = SourceFile { name, text };
     let path = Path::new(name);
     let file = path

@@ -8,22 +8,22 @@ use super::said::Sayings;
 use super::url::{plain, url};
 
 /// A container.
-pub(super) struct Container<'a> {
+pub(crate) struct Container<'a> {
     /// Its host name.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its name in the plan, if it is a service.
-    pub(super) service: &'a str,
-    pub(super) image: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) image: &'a str,
     /// Variables, with where they are set.
-    pub(super) variables: Vec<(String, String, Origin)>,
-    pub(super) command: Vec<&'a str>,
-    pub(super) replicas: Option<(&'a str, Origin)>,
-    pub(super) origin: Origin,
+    pub(crate) variables: Vec<(String, String, Origin)>,
+    pub(crate) command: Vec<&'a str>,
+    pub(crate) replicas: Option<(&'a str, Origin)>,
+    pub(crate) origin: Origin,
 }
 
 impl Container<'_> {
     /// Adds it to the draft; returns the service's name if it is a service.
-    pub(super) fn add(&self, draft: &mut Draft) -> Option<String> {
+    pub(crate) fn add(&self, draft: &mut Draft) -> Option<String> {
         let image = image_name(self.image);
         if POSTGRES.contains(&image) {
             self.postgres(draft);
@@ -114,7 +114,7 @@ impl Container<'_> {
 }
 
 /// Whether a container of this image with these variables is a service that opens connections.
-pub(super) fn opens_pools<'a>(image: &str, mut variables: impl Iterator<Item = &'a str>) -> bool {
+pub(crate) fn opens_pools<'a>(image: &str, mut variables: impl Iterator<Item = &'a str>) -> bool {
     let image = image_name(image);
     !POSTGRES.contains(&image) && !POOLERS.contains(&image) && variables.any(uses_database)
 }
@@ -126,7 +126,7 @@ fn uses_database(variable: &str) -> bool {
 }
 
 /// Reads the variables of a service, in any order; returns what is wrong with them.
-pub(super) fn variables_of_service<'a>(
+pub(crate) fn variables_of_service<'a>(
     section: &mut Section,
     variables: impl Iterator<Item = (&'a str, &'a str, Origin)>,
 ) -> Vec<Observation> {
@@ -209,7 +209,7 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<(String, &'a str)> {
 }
 
 /// A service whose host is the pooler's goes through it.
-pub(super) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
+pub(crate) fn via(draft: &mut Draft, behind: &[(String, Vec<String>)]) {
     let Some(pooler) = &draft.pooler else { return };
     let host = match pooler.get("host").map(|given| &given.value) {
         Some(Value::Text(host)) => host.to_string(),
@@ -238,10 +238,10 @@ fn image_name(image: &str) -> &str {
 }
 
 /// Stands for a value that is defined elsewhere.
-pub(super) const UNKNOWN: &str = "$";
+pub(crate) const UNKNOWN: &str = "$";
 
 /// Variables with the address of the database.
-pub(super) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
+pub(crate) const HOSTS: [&str; 3] = ["DATABASE_URL", "DB_HOST", "PGHOST"];
 
 /// Images of PostgreSQL.
 const POSTGRES: [&str; 4] = ["postgres", "postgresql", "postgis", "timescaledb"];

@@ -7,21 +7,21 @@ use pgweir_advisor::facts::Origin;
 use super::names::service_name;
 
 /// A file's name and text.
-pub(super) struct SourceFile<'a> {
+pub(crate) struct SourceFile<'a> {
     /// As the operator named it.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its text.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl SourceFile<'_> {
     /// A line of it, counted from 1.
-    pub(super) fn line(&self, line: usize) -> Origin {
+    pub(crate) fn line(&self, line: usize) -> Origin {
         Origin::line(self.name.into(), u32::try_from(line).unwrap_or(u32::MAX))
     }
 
     /// A name for the service that it belongs to: the name of the file or of its folder.
-    pub(super) fn service(&self) -> String {
+    pub(crate) fn service(&self) -> String {
         let path = Path::new(self.name);
         let stem = path
             .file_stem()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 /// Turns a name into one that the planner allows.
-pub(crate) fn service_name(name: &str) -> String {
+pub fn service_name(name: &str) -> String {
     let letter = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
         _ => '-',
@@ -20,11 +20,11 @@ pub(crate) fn service_name(name: &str) -> String {
 /// Names of services in use. Each is given out once, because two services of one name would count as
 /// one.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<String>);
+pub struct Names(HashSet<String>);
 
 impl Names {
     /// The first of these that is free, as a name that the planner allows; else the last with a number.
-    pub(super) fn take(&mut self, wanted: &[&str]) -> String {
+    pub fn take(&mut self, wanted: &[&str]) -> String {
         let wanted = wanted.iter().map(|name| service_name(name));
         let mut name = String::new();
         for wanted in wanted {

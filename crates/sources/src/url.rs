@@ -7,7 +7,7 @@ use super::said::Sayings;
 
 /// Reads user, database and Prisma's pool parameters of a `DATABASE_URL`; returns whether it limits a
 /// pool. It skips the password, and no message quotes the URL.
-pub(super) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
+pub(crate) fn url(sayings: &mut Sayings, text: &str, origin: &Origin) -> bool {
     let text = without_references(text);
     let Some((_, rest)) = text.split_once("://") else {
         return false;
@@ -55,6 +55,6 @@ fn without_references(text: &str) -> String {
 }
 
 /// Whether a text has no reference to a variable.
-pub(super) fn plain(text: &str) -> bool {
+pub(crate) fn plain(text: &str) -> bool {
     !text.is_empty() && !text.contains('$')
 }

@@ -16,13 +16,13 @@ struct Said {
 
 /// All statements about one service.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sayings {
+pub(crate) struct Sayings {
     all: Vec<Said>,
 }
 
 impl Sayings {
     /// Adds the value of `by` in the line `origin`.
-    pub(super) fn add(&mut self, key: &'static str, value: Value, by: &str, origin: &Origin) {
+    pub(crate) fn add(&mut self, key: &'static str, value: Value, by: &str, origin: &Origin) {
         self.all.push(Said {
             key,
             value,
@@ -33,7 +33,7 @@ impl Sayings {
 
     /// Sets all of them in a section. Of different numbers the larger counts, because a plan that counts
     /// too little is worse than one that counts too much; of other values the last.
-    pub(super) fn decide(self, section: &mut Section, remedy: &'static str) -> Vec<Observation> {
+    pub(crate) fn decide(self, section: &mut Section, remedy: &'static str) -> Vec<Observation> {
         let mut decided: Vec<Said> = Vec::new();
         let mut observations = Vec::new();
         for said in self.all {

@@ -11,7 +11,7 @@ use super::file::SourceFile;
 use super::names::{Names, service_name};
 use super::yaml::Node;
 
-pub(super) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
+pub(crate) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
     let mut draft = Draft::default();
     let mut objects = Vec::new();
     for document in documents {

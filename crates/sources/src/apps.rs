@@ -1,0 +1,10 @@
+//! Settings of applications: what a file, or a set of variables, says of the pools of one program.
+
+pub mod address;
+mod environment;
+mod hosts;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::environment;

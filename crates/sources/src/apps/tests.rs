@@ -1,0 +1,207 @@
+//! What variables are read as.
+
+use pgweir_advisor::facts::Origin;
+
+use super::environment;
+use crate::inventory::{Program, Scheme, Text, Variable};
+
+fn read(variables: &[(&str, &str)]) -> Program {
+    let variable = |(name, value): &(&str, &str)| Variable::new(*name, *value, Origin::Default);
+    environment(&variables.iter().map(variable).collect::<Vec<_>>())
+}
+
+/// Scheme, host, port, database and user of the only address.
+fn only(variables: &[(&str, &str)]) -> (Scheme, String, String, String, String) {
+    let program = read(variables);
+    assert_eq!(
+        program.addresses.len(),
+        1,
+        "{variables:?}: {:?}",
+        program.addresses
+    );
+    let address = &program.addresses[0];
+    let text = |text: &Text| text.with_gaps().to_owned();
+    (
+        address.scheme,
+        text(&address.host),
+        text(&address.port),
+        text(&address.database),
+        text(&address.user),
+    )
+}
+
+#[test]
+fn an_address_is_known_by_its_form_under_any_name() {
+    let pg = Scheme::Postgres;
+    for (value, expected) in [
+        (
+            "postgres://u:p%40@db:5433/app?a=b",
+            (pg, "db", "5433", "app", "u"),
+        ),
+        (
+            "postgresql+asyncpg://u:p@db/app",
+            (pg, "db", "", "app", "u"),
+        ),
+        (
+            "postgis://u@db.x.internal/app",
+            (pg, "db.x.internal", "", "app", "u"),
+        ),
+        (
+            "jdbc:postgresql://db:5432/app?user=j&ssl=true",
+            (pg, "db", "5432", "app", "j"),
+        ),
+        ("r2dbc:pool:postgresql://db/app", (pg, "db", "", "app", "")),
+        (
+            "postgres://u:p@[::1]:5432/app",
+            (pg, "[::1]", "5432", "app", "u"),
+        ),
+        ("postgres://u:p@a:1,b:2/app", (pg, "a", "1", "app", "u")),
+        (
+            "postgresql:///app?host=/var/run/postgresql",
+            (pg, "/var/run/postgresql", "", "app", ""),
+        ),
+        (
+            "host=db port=6432 user=u dbname=app sslmode=disable",
+            (pg, "db", "6432", "app", "u"),
+        ),
+        (
+            "pgsql:host=db;port=5432;dbname=app",
+            (pg, "db", "5432", "app", ""),
+        ),
+        (
+            "Host=db;Port=5432;Database=app;Username=u;Password=p",
+            (pg, "db", "5432", "app", "u"),
+        ),
+    ] {
+        let (scheme, host, port, database, user) = expected;
+        let expected = (
+            scheme,
+            host.into(),
+            port.into(),
+            database.into(),
+            user.into(),
+        );
+        assert_eq!(only(&[("WHATEVER", value)]), expected, "{value}");
+    }
+}
+
+#[test]
+fn other_databases_are_known_as_such() {
+    for (value, name, host) in [
+        ("mysql://shop:x@mysql:3306/shop", "MySQL", "mysql"),
+        ("mysql+aiomysql://shop:x@mysql/shop", "MySQL", "mysql"),
+        (
+            "mongodb+srv://u:p@cluster.example/db",
+            "MongoDB",
+            "cluster.example",
+        ),
+        ("sqlite:db.sqlite3", "SQLite", ""),
+        ("sqlite:///srv/db.sqlite3", "SQLite", ""),
+        (
+            "jdbc:sqlserver://db:1433;databaseName=x",
+            "SQL Server",
+            "db",
+        ),
+        ("u:p@tcp(mysql:3306)/shop", "MySQL", "mysql"),
+        (
+            "Server=tcp:db,1433;Database=x;User Id=u",
+            "SQL Server",
+            "tcp:db,1433",
+        ),
+    ] {
+        let (scheme, found, ..) = only(&[("URL", value)]);
+        assert_eq!(
+            (scheme, found.as_str()),
+            (Scheme::Other(name), host),
+            "{value}"
+        );
+    }
+    for value in [
+        "https://postgres.example/x",
+        "redis://cache:6379",
+        "a=b c=d",
+        "10",
+        "://",
+        "x://y",
+    ] {
+        assert!(read(&[("URL", value)]).addresses.is_empty(), "{value}");
+    }
+}
+
+#[test]
+fn parts_of_an_address_are_gathered_by_what_their_names_begin_with() {
+    let pg = Scheme::Postgres;
+    let (unsaid, mysql) = (Scheme::Unsaid, Scheme::Other("MySQL"));
+    type Case<'a> = (&'a [(&'a str, &'a str)], Scheme, &'a str, &'a str);
+    let cases: [Case<'_>; 11] = [
+        (&[("DB_HOST", "db")], unsaid, "db", ""),
+        (
+            &[("DB_HOST", "db"), ("DB_CONNECTION", "pgsql")],
+            pg,
+            "db",
+            "",
+        ),
+        (
+            &[("DB_HOST", "db"), ("DB_PORT", "3306")],
+            mysql,
+            "db",
+            "3306",
+        ),
+        (&[("PGHOST", "db"), ("PGPORT", "1")], pg, "db", "1"),
+        (&[("POSTGRES_HOST", "db")], pg, "db", ""),
+        (&[("DB_POSTGRESDB_HOST", "db")], pg, "db", ""),
+        (
+            &[("DB_HOSTNAME", "db"), ("REDIS_HOSTNAME", "redis")],
+            unsaid,
+            "db",
+            "",
+        ),
+        (
+            &[
+                ("GITEA__database__HOST", "db:5432"),
+                ("GITEA__database__DB_TYPE", "postgres"),
+            ],
+            pg,
+            "db",
+            "5432",
+        ),
+        (
+            &[("KC_DB", "postgres"), ("KC_DB_URL_HOST", "db")],
+            pg,
+            "db",
+            "",
+        ),
+        (&[("DB_CONNECTION", "mysql")], mysql, "", ""),
+        (&[("MYSQL_HOST", "m"), ("SMTP_HOST", "s")], mysql, "m", ""),
+    ];
+    for (variables, scheme, host, port) in cases {
+        let found = only(variables);
+        assert_eq!(
+            (found.0, &*found.1, &*found.2),
+            (scheme, host, port),
+            "{variables:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_known_of_a_pool_is_named_and_of_a_password_is_not() {
+    let mut value = Text::plain("postgres://u:", Origin::Default);
+    value.push_gap("${PASSWORD}");
+    value.push_str("@db/app?connection_limit=");
+    value.push_gap("${POOL}");
+    let program = environment(&[Variable {
+        name: "URL".into(),
+        value,
+    }]);
+    let what: Vec<&str> = program
+        .unknown
+        .iter()
+        .map(|unknown| unknown.what.as_str())
+        .collect();
+    assert_eq!(
+        what,
+        ["connection_limit of the URL is ${POOL}, which none of the files says"]
+    );
+    assert_eq!(program.addresses[0].host.known(), Some("db"));
+}

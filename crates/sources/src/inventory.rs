@@ -1,0 +1,244 @@
+//! What all files say together, before anything is decided.
+//!
+//! Readers only collect: a reader adds what its file says, with the line of everything, and names what it
+//! does not understand. Who is a service, what goes through which pooler and which PostgreSQL is meant is
+//! decided afterwards from all files at once, so that it does not depend on their order.
+
+mod program;
+mod text;
+
+pub use program::{Address, Program, Scheme, Setting};
+pub use text::{Text, Variable};
+
+use pgweir_advisor::facts::{Observation, Origin};
+use pgweir_advisor::fleet::Section;
+
+/// Everything that was said.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// Programs that run in containers.
+    pub workloads: Vec<Workload>,
+    /// Names by which something is reached.
+    pub endpoints: Vec<Endpoint>,
+    /// Values that others refer to by name.
+    pub maps: Vec<Map>,
+    /// What changes the number of instances.
+    pub scalers: Vec<Scaler>,
+    /// PostgreSQL servers that are described otherwise than as a container.
+    pub servers: Vec<Server>,
+    /// Poolers that are described otherwise than as a container.
+    pub poolers: Vec<Pooler>,
+    /// What settings of applications say.
+    pub programs: Vec<Program>,
+    /// What could open connections and is not understood.
+    pub unknown: Vec<Unknown>,
+    /// What does not do what its author meant, and what is left out.
+    pub observations: Vec<Observation>,
+}
+
+/// Something that could open connections to PostgreSQL and is not understood. A plan with one of these is
+/// never OK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// What it is, and what is not understood, such as `DATABASE_URL of api is in the Secret db, which is
+    /// in none of the files`.
+    pub what: String,
+    /// What to add, such as `add the file of the Secret to --from`.
+    pub add: String,
+    /// The setting of `[services.NAME]` that answers it, such as `pool`, if one does.
+    pub key: Option<&'static str>,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// Where names are looked up: names of one place mean nothing in another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A project of docker-compose, by its folder.
+    Project(String),
+    /// A namespace of Kubernetes.
+    Namespace(String),
+    /// No place: files of an application, and networks outside.
+    #[default]
+    Outside,
+}
+
+/// A program that runs in containers: a service of docker-compose, a Deployment, a Job.
+#[derive(Debug, Clone, Default)]
+pub struct Workload {
+    /// Where it runs.
+    pub place: Place,
+    /// `service` in docker-compose, else the kind in the manifest.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Labels of its pods.
+    pub labels: Vec<(String, String)>,
+    /// How many instances there are.
+    pub replicas: Count,
+    /// What a rollout adds, as `maxSurge` has it; `None`: the default of its kind.
+    pub surge: Option<(String, Origin)>,
+    /// Its containers, those that start first before the others.
+    pub containers: Vec<Container>,
+    /// Where it is described.
+    pub origin: Origin,
+}
+
+/// How many instances there are.
+#[derive(Debug, Clone, Default)]
+pub struct Count {
+    /// At most.
+    pub max: Option<Text>,
+    /// At least, where it differs.
+    pub min: Option<Text>,
+    /// Why nobody can know it from the files, such as `one for each node`.
+    pub unknown: Option<&'static str>,
+}
+
+/// A container.
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its image; empty where it is built or not said.
+    pub image: Text,
+    /// Its entry point and arguments.
+    pub command: Vec<Text>,
+    /// Its variables, each name once.
+    pub variables: Vec<Variable>,
+    /// Sets of variables that are in none of the files, such as `the Secret db`.
+    pub missing: Vec<(String, Origin)>,
+    /// Files that are mounted: where in the container, and the map or file that it comes from.
+    pub mounts: Vec<Mount>,
+    /// Names of what it waits for or is linked to.
+    pub needs: Vec<(String, Origin)>,
+    /// When it runs.
+    pub role: Role,
+    /// Where it is described.
+    pub origin: Origin,
+}
+
+/// When a container of a workload runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// As long as its instance.
+    #[default]
+    Main,
+    /// Before the others, and ends before they start.
+    Init,
+}
+
+/// A file in a container.
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// Where it is in the container: a file or a folder.
+    pub at: String,
+    /// What it is.
+    pub from: Source,
+    /// Where that is said.
+    pub origin: Origin,
+}
+
+/// Where a mounted file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, named as the files that were given are.
+    File(String),
+    /// A ConfigMap or Secret of the workload's namespace.
+    Map(MapKind, String),
+}
+
+/// A name by which something is reached.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where the name is known.
+    pub place: Place,
+    /// The name, without a domain.
+    pub name: String,
+    /// What it leads to.
+    pub target: Target,
+    /// Ports: the one that is connected to, and the one of the container (a number or a name).
+    pub ports: Vec<(String, String)>,
+    /// Where it is said.
+    pub origin: Origin,
+}
+
+/// What a name leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The workload of this name in the same place.
+    Workload(String),
+    /// The workloads of the same place whose pods have all of these labels.
+    Selector(Vec<(String, String)>),
+    /// The PostgreSQL of this name in the same place.
+    Server(String),
+    /// The pooler of this name in the same place.
+    Pooler(String),
+    /// A host elsewhere.
+    Host(String),
+}
+
+/// Values that others refer to.
+#[derive(Debug, Clone)]
+pub struct Map {
+    /// Where its name is known.
+    pub place: Place,
+    /// What it is.
+    pub kind: MapKind,
+    /// Its name; that of an environment file is its path.
+    pub name: String,
+    /// Its values.
+    pub values: Vec<Variable>,
+    /// Where it is.
+    pub origin: Origin,
+}
+
+/// What holds values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MapKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+    /// A file of variables.
+    EnvironmentFile,
+}
+
+/// What changes the number of instances.
+#[derive(Debug, Clone)]
+pub struct Scaler {
+    /// Where it is.
+    pub place: Place,
+    /// The kind of the workload that it changes; empty: any.
+    pub kind: String,
+    /// The workload's name.
+    pub name: String,
+    /// From how many to how many.
+    pub replicas: Count,
+    /// Where it is described.
+    pub origin: Origin,
+}
+
+/// A PostgreSQL server that is described otherwise than as a container.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where its name is known.
+    pub place: Place,
+    /// Its name; empty for a `postgresql.conf`, which has none.
+    pub name: String,
+    /// `[database]`.
+    pub section: Section,
+}
+
+/// A pooler that is described otherwise than as a container.
+#[derive(Debug, Clone)]
+pub struct Pooler {
+    /// Where its name is known.
+    pub place: Place,
+    /// Its name; empty for a `pgbouncer.ini`, which has none.
+    pub name: String,
+    /// `[pooler]`.
+    pub section: Section,
+    /// Where it connects to.
+    pub upstream: Vec<Address>,
+}
