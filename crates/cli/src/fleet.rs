@@ -1,16 +1,16 @@
 //! What `plan` and `render` are told of a fleet: a file, a preset, other programs' files, a live
 //! database, suppositions. Later ones count.
 
-use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use pgweir_advisor::facts::{Facts, Observation, Origin, Ruling};
+use pgweir_advisor::facts::{Facts, Origin};
 use pgweir_advisor::fleet::presets::{PRESETS, Preset};
-use pgweir_advisor::fleet::{self, Draft, Problem, Section};
+use pgweir_advisor::fleet::{self, Draft, Problem};
 use pgweir_advisor::profile::Profile;
 
 use crate::live;
@@ -83,11 +83,9 @@ impl Fleet {
             draft.overlay(preset.draft());
         }
         draft.overlay(asked);
-        for file in &self.from {
-            let (read, found) = read_as(file, pgweir_sources::read);
-            let twice = described_twice(&draft, &read);
+        if !self.from.is_empty() {
+            let (read, found) = read_all(&self.from);
             draft.overlay(read);
-            draft.observations.extend(twice);
             problems.extend(found);
         }
         if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
@@ -127,47 +125,43 @@ impl Fleet {
     }
 }
 
-/// Services that both have a container of: they count as one, whatever was meant.
-fn described_twice(before: &Draft, read: &Draft) -> Vec<Observation> {
-    let container = |section: &Section| match section.get("image") {
-        Some(given) if matches!(given.origin, Origin::File { .. }) => Some(given.origin.clone()),
-        _ => None,
-    };
-    let known = before.services.iter();
-    let known: HashMap<&str, Origin> = known
-        .filter_map(|(name, section)| Some((name.as_str(), container(section)?)))
-        .collect();
-    let read = read.services.iter();
-    read.filter_map(|(name, section)| {
-        let (origin, known) = (container(section)?, known.get(name.as_str())?);
-        Some(Observation {
-            ruling: Ruling::Left("if they are two, plan them apart, or give one another name"),
-            what: format!(
-                "{name} is also in {known}; they count as one, and the later file counts"
-            ),
-            origin,
-        })
-    })
-    .collect()
+/// Reads other programs' files, and those that they name.
+fn read_all(names: &[PathBuf]) -> (Draft, Vec<Problem>) {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for name in names {
+        match fs::read(name) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                files.push((name.display().to_string(), text));
+            }
+            Err(error) => problems.push(unreadable(name, &error)),
+        }
+    }
+    let torn = !problems.is_empty();
+    let reading = pgweir_sources::read(&files, &|name| fs::read_to_string(name).ok());
+    problems.extend(reading.problems);
+    let mut fleets = reading.fleets.into_iter();
+    let mut draft = fleets.next().unwrap_or_default();
+    draft.torn |= torn;
+    (draft, problems)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Problem {
+    let origin = Origin::line(file.display().to_string().into(), 0);
+    Problem::new(&origin, "", format!("cannot be read: {error}"))
 }
 
 /// Reads one file; that it cannot be read is a problem like any other.
 pub(crate) fn read(file: &Path) -> (Draft, Vec<Problem>) {
-    read_as(file, fleet::read)
-}
-
-fn read_as(file: &Path, reader: fn(&str, &str) -> (Draft, Vec<Problem>)) -> (Draft, Vec<Problem>) {
-    let name = file.display().to_string();
     match fs::read_to_string(file) {
-        Ok(text) => reader(&name, &text),
+        Ok(text) => fleet::read(&file.display().to_string(), &text),
         Err(error) => {
-            let origin = Origin::line(name.as_str().into(), 0);
-            let problem = Problem::new(&origin, "", format!("cannot be read: {error}"));
             let torn = Draft {
                 torn: true,
                 ..Draft::default()
             };
-            (torn, vec![problem])
+            (torn, vec![unreadable(file, &error)])
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings of applications: what a file, or a set of variables, says of the pools of one program.
 
 pub mod address;
+pub(crate) mod dotenv;
 mod environment;
 mod hosts;
 
