@@ -52,17 +52,29 @@ pub(crate) enum NoFacts {
 }
 
 impl Fleet {
-    /// Reads everything and resolves it.
+    /// Reads everything and resolves it: a fleet for each PostgreSQL, the main one first.
     ///
     /// # Errors
     /// Nothing names a fleet, or what does has mistakes, all of them.
-    pub(crate) fn facts(&self) -> Result<Facts, NoFacts> {
+    pub(crate) fn facts(&self) -> Result<Vec<Facts>, NoFacts> {
         let mut asked = Draft::default();
         if let Some(url) = self.url().map_err(NoFacts::Usage)? {
             asked = live::read(&url).map_err(NoFacts::Failed)?;
         }
-        let (draft, problems) = self.draft(asked).map_err(NoFacts::Usage)?;
-        fleet::resolve(&draft, problems).map_err(NoFacts::Mistakes)
+        let (drafts, mut problems) = self.drafts(asked).map_err(NoFacts::Usage)?;
+        let mut all = Vec::new();
+        let mut mistakes = Vec::new();
+        for draft in drafts {
+            match fleet::resolve(&draft, std::mem::take(&mut problems)) {
+                Ok(facts) => all.push(facts),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        if mistakes.is_empty() {
+            Ok(all)
+        } else {
+            Err(NoFacts::Mistakes(mistakes))
+        }
     }
 
     /// The URL of the database to ask.
@@ -76,16 +88,18 @@ impl Fleet {
         }
     }
 
-    fn draft(&self, asked: Draft) -> Result<(Draft, Vec<Problem>), clap::Error> {
+    fn drafts(&self, asked: Draft) -> Result<(Vec<Draft>, Vec<Problem>), clap::Error> {
         let mut draft = Draft::default();
+        let mut others = Vec::new();
         let mut problems = Vec::new();
         if let Some(preset) = self.preset.as_deref().and_then(Preset::named) {
             draft.overlay(preset.draft());
         }
         draft.overlay(asked);
         if !self.from.is_empty() {
-            let (read, found) = read_all(&self.from);
-            draft.overlay(read);
+            let (mut fleets, found) = read_all(&self.from);
+            others = fleets.split_off(1);
+            fleets.into_iter().for_each(|main| draft.overlay(main));
             problems.extend(found);
         }
         if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
@@ -93,15 +107,17 @@ impl Fleet {
             draft.overlay(read);
             problems.extend(found);
         }
+        let mut drafts = vec![draft];
+        drafts.append(&mut others);
         if let Some(profile) = self.profile.as_deref().and_then(Profile::named) {
-            draft.profile = Some(profile);
+            drafts
+                .iter_mut()
+                .for_each(|draft| draft.profile = Some(profile));
         }
         for supposition in &self.what_if {
-            if let Err(problem) = draft.suppose(supposition) {
-                problems.push(*problem);
-            }
+            problems.extend(suppose(&mut drafts, supposition));
         }
-        Ok((draft, problems))
+        Ok((drafts, problems))
     }
 
     /// The file to read, if one is to be read.
@@ -125,8 +141,18 @@ impl Fleet {
     }
 }
 
-/// Reads other programs' files, and those that they name.
-fn read_all(names: &[PathBuf]) -> (Draft, Vec<Problem>) {
+/// Supposes a value of the main fleet, or of another one that has such a service.
+fn suppose(drafts: &mut [Draft], supposition: &str) -> Option<Problem> {
+    let mut refusals = drafts
+        .iter_mut()
+        .map(|draft| draft.suppose(supposition).err());
+    let first = refusals.next().flatten()?;
+    let elsewhere = refusals.any(|refusal| refusal.is_none());
+    (!elsewhere).then_some(*first)
+}
+
+/// Reads other programs' files, and those that they name: a fleet for each PostgreSQL, at least one.
+fn read_all(names: &[PathBuf]) -> (Vec<Draft>, Vec<Problem>) {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     for name in names {
@@ -141,10 +167,9 @@ fn read_all(names: &[PathBuf]) -> (Draft, Vec<Problem>) {
     let torn = !problems.is_empty();
     let reading = pgweir_sources::read(&files, &|name| fs::read_to_string(name).ok());
     problems.extend(reading.problems);
-    let mut fleets = reading.fleets.into_iter();
-    let mut draft = fleets.next().unwrap_or_default();
-    draft.torn |= torn;
-    (draft, problems)
+    let mut fleets = reading.fleets;
+    fleets[0].torn |= torn;
+    (fleets, problems)
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> Problem {

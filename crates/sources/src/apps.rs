@@ -9,3 +9,4 @@ mod hosts;
 mod tests;
 
 pub use environment::environment;
+pub(crate) use hosts::is_about_postgres;

@@ -79,6 +79,19 @@ impl<'a> Library<'a> {
         (text.len() <= FETCHED_MAX).then(|| Cow::Owned(without_mark(&text).to_owned()))
     }
 
+    /// Files of variables in a folder that were given, in the order of their names, but for `.env`.
+    pub(crate) fn environments_in(&self, home: &str) -> Vec<String> {
+        let home = normal(home);
+        let given = self.given.keys().filter(|name| folder(name) == home);
+        let given = given.filter(|name| {
+            let file = name.rsplit('/').next().unwrap_or(name);
+            is_environment(file) && file != ".env"
+        });
+        let mut names: Vec<String> = given.cloned().collect();
+        names.sort();
+        names
+    }
+
     /// Whether a file was taken in by another one.
     pub(crate) fn is_taken(&self, name: &str) -> bool {
         self.taken.contains(&normal(name))
@@ -112,6 +125,11 @@ pub(crate) fn normal(path: &str) -> String {
     }
     let absolute = if path.starts_with('/') { "/" } else { "" };
     absolute.to_owned() + &parts.join("/")
+}
+
+/// Whether a file has variables by its name: `.env`, `.env.production`, `api.env`, `env`.
+pub(crate) fn is_environment(file: &str) -> bool {
+    file.split('.').any(|part| part == "env" || part == "envrc")
 }
 
 /// The application that a file belongs to.

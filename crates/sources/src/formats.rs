@@ -4,7 +4,7 @@ use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Draft, Value};
 
 use crate::apps::{self, dotenv};
-use crate::file::SourceFile;
+use crate::file::{SourceFile, is_environment};
 use crate::inventory::{Program, Setting};
 use crate::{lines, sqlx_code};
 
@@ -27,11 +27,6 @@ pub(crate) fn programs(name: &str, text: &str) -> Option<Vec<Program>> {
 pub(crate) fn is_fpm(text: &str) -> bool {
     text.lines()
         .any(|line| line.trim_start().starts_with("pm.") || line.trim_start().starts_with("pm ="))
-}
-
-/// Whether a file has variables: `.env`, `.env.production`, `api.env`, `env`.
-fn is_environment(file: &str) -> bool {
-    file.split('.').any(|part| part == "env" || part == "envrc")
 }
 
 fn environment(source: &SourceFile<'_>) -> Program {

@@ -79,6 +79,8 @@ pub struct Workload {
     pub containers: Vec<Container>,
     /// The folder that it is built from.
     pub build: Option<String>,
+    /// Networks that it is in; empty where all are in one.
+    pub networks: Vec<String>,
     /// What has to be asked for before it runs at all, such as the profile `debug`.
     pub only_with: Option<String>,
     /// Where it is described.

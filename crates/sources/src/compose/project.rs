@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use pgweir_advisor::facts::{Observation, Origin, Ruling};
+
 use super::service;
-use crate::file::{Library, SourceFile, beside, folder};
+use crate::file::{Library, SourceFile, beside, folder, line_of};
 use crate::inventory::{Inventory, Place, Text, Unknown, Variable};
 use crate::reference::expanded;
 use crate::yaml::{Data, Manner, Node, documents};
@@ -62,13 +64,29 @@ impl<'a, 'l> Project<'a, 'l> {
                     .insert(name.clone(), Described { node, variables });
                 continue;
             };
+            let stem = node.file.rsplit_once('.').map_or("", |(stem, _)| stem);
+            if node.file != known.node.file && !stem.ends_with(".override") {
+                self.inventory.observations.push(Observation {
+                    ruling: Ruling::Left(
+                        "if they are two, put their files into folders of their own",
+                    ),
+                    what: format!(
+                        "{name} is also in {}; they count as one, and the later file counts",
+                        line_before(&known.node)
+                    ),
+                    origin: line_before(&node),
+                });
+            }
             known.node = merged(&known.node, &node, "");
         }
     }
 
     /// Variables that files of a folder may refer to: those of `.env`, or of the files that are named.
     fn environment(&mut self, home: &str, named: &[String]) -> Vec<Variable> {
-        let default = [beside(home, ".env")];
+        let default: Vec<String> = [beside(home, ".env")]
+            .into_iter()
+            .chain(self.library.environments_in(home))
+            .collect();
         let names = if named.is_empty() { &default } else { named };
         let mut all: Vec<Variable> = Vec::new();
         for name in names {
@@ -189,10 +207,18 @@ impl<'a, 'l> Project<'a, 'l> {
             let used = reader.read(&mut self);
             if used {
                 let home = folder(&node.file).to_owned();
-                self.library.take(&beside(&home, ".env"));
+                let files = self.library.environments_in(&home);
+                for file in files.into_iter().chain([beside(&home, ".env")]) {
+                    self.library.take(&file);
+                }
             }
         }
     }
+}
+
+/// The line of a name, which is before its content.
+pub(super) fn line_before(node: &Node) -> Origin {
+    line_of(&node.file, node.line.saturating_sub(1).max(1))
 }
 
 /// The value of a variable, of which the last counts.

@@ -2,7 +2,7 @@
 
 use pgweir_advisor::facts::Origin;
 
-use super::project::{Project, value};
+use super::project::{Project, line_before, value};
 use crate::file::{beside, folder};
 use crate::inventory::{
     Container, Count, Endpoint, Mounted, Place, Role, Target, Text, Variable, Workload,
@@ -59,15 +59,15 @@ impl Reader<'_> {
             surge: self.surge(),
             containers: vec![container],
             build: self.build(&mut used),
+            networks: self.networks(),
             only_with: self.only_with(),
             origin: self.origin(),
         });
         used
     }
 
-    /// The line of its name, which is before its content.
     fn origin(&self) -> Origin {
-        crate::file::line_of(&self.node.file, self.node.line.saturating_sub(1).max(1))
+        line_before(self.node)
     }
 
     fn text(&self, node: Option<&Node>, used: &mut bool) -> Text {
@@ -238,6 +238,20 @@ impl Reader<'_> {
         let text = self.text(Some(context), used);
         let path = text.known().filter(|path| !path.contains("://"))?;
         Some(beside(folder(&build.file), path))
+    }
+
+    /// Without a word it is in the project's own network.
+    fn networks(&self) -> Vec<String> {
+        let networks = self.node.get("networks");
+        let fields = networks.map_or(&[][..], Node::fields).iter();
+        let fields = fields.map(|(name, _)| name.clone());
+        let entries = networks.map_or(&[][..], Node::entries).iter();
+        let entries = entries.filter_map(|entry| Some(entry.text()?.to_owned()));
+        let mut names: Vec<String> = fields.chain(entries).collect();
+        if self.node.text_at(&["network_mode"]).is_empty() && names.is_empty() {
+            names.push("default".to_owned());
+        }
+        names
     }
 
     fn only_with(&self) -> Option<String> {

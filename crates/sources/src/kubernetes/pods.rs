@@ -47,6 +47,7 @@ pub(super) fn workload(
         surge: surge(object),
         containers: containers(pod, namespace(object), objects),
         build: None,
+        networks: Vec::new(),
         only_with: None,
         origin: object.origin(),
     })

@@ -6,9 +6,12 @@ use pgweir_advisor::facts::{Observation, Origin, Ruling};
 
 use super::directory::{Directory, Leads, What};
 use super::reading;
+use crate::apps;
 use crate::file::{Belonging, belongs_to};
 use crate::image::Image;
-use crate::inventory::{Address, Container, Place, Program, Role, Scheme, Unknown, Workload};
+use crate::inventory::{
+    Address, Container, Place, Program, Role, Scheme, Unknown, Variable, Workload,
+};
 
 /// Something that opens connections to one PostgreSQL.
 #[derive(Debug, Clone)]
@@ -330,7 +333,7 @@ impl Candidates {
         let other_database = container
             .variables
             .iter()
-            .filter_map(|variable| crate::apps::address::address(&variable.name, &variable.value))
+            .filter_map(|variable| apps::address::address(&variable.name, &variable.value))
             .any(|address| matches!(address.scheme, Scheme::Other(_)));
         if let Some((missing, origin)) = container.missing.first() {
             let what =
@@ -353,7 +356,13 @@ impl Candidates {
             say(what, &container.origin);
             return;
         }
-        if container.role == Role::Init {
+        let about = |variable: &&Variable| apps::is_about_postgres(&variable.name);
+        if let Some(variable) = container.variables.iter().find(about) {
+            let what = format!("{name} has {}, but no address of a database", variable.name);
+            say(what, &variable.value.origin);
+            return;
+        }
+        if container.role == Role::Init || !directory.may_reach_a_database(workload) {
             return;
         }
         if container.variables.is_empty() {

@@ -194,11 +194,25 @@ impl Directory {
             let addresses = pooler.upstream.iter().cloned();
             found.extend(addresses.map(|address| (pooler.place.clone(), address)));
         }
+        let mut hosts: BTreeMap<String, (bool, Address)> = BTreeMap::new();
+        let mut order = Vec::new();
         for (place, address) in found {
             if let Some(host) = self.foreign(&place, &address)
-                && !self.hosts.contains_key(&host)
+                && !hosts.contains_key(&host)
             {
-                self.servers.push(Server::host(&host, &address));
+                let inside = place != Place::Outside
+                    && (!host.contains('.') || host.ends_with(".svc") || host.contains(".svc."));
+                order.push(host.clone());
+                hosts.insert(host, (inside, address));
+            }
+        }
+        // A name of the cluster or project that none of the files has may be that of the server, or of a
+        // pooler in front of it. Only where there is nothing else it is a server of its own.
+        let alone = hosts.len() + self.servers.len() == 1;
+        for host in order {
+            let (inside, address) = &hosts[&host];
+            if alone || !inside {
+                self.servers.push(Server::host(&host, address));
                 self.hosts.insert(host, self.servers.len() - 1);
             }
         }
@@ -485,6 +499,27 @@ impl Directory {
         }
     }
 
+    /// Whether a workload is in a network of a database, or no network tells.
+    pub(super) fn may_reach_a_database(&self, workload: &Workload) -> bool {
+        if workload.networks.is_empty() {
+            return true;
+        }
+        let others = self.inventory.workloads.iter().enumerate();
+        let mut near = others.filter(|(_, other)| other.place == workload.place);
+        let outside = self
+            .servers
+            .iter()
+            .any(|server| server.place == Place::Outside);
+        outside
+            || near.any(|(at, other)| {
+                let what = self.what_of(at);
+                let database = |what: &What| matches!(what, What::Server(_) | What::Pooler(_));
+                let shared = |name: &String| workload.networks.contains(name);
+                what.iter().any(database)
+                    && (other.networks.is_empty() || other.networks.iter().any(shared))
+            })
+    }
+
     /// Names that lead to a server or a pooler and mean nothing else.
     pub(super) fn names_of_databases<'a>(
         &'a self,
@@ -506,7 +541,7 @@ fn listens(container: &Container, usual: &str, port: &str) -> bool {
 }
 
 /// Whether a host is the program's own machine, or a socket on it.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     host.is_empty()
         || host.starts_with('/')
         || host.starts_with("127.")

@@ -7,9 +7,9 @@ use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::candidates::{Candidate, Candidates};
-use super::directory::{Directory, Leads};
+use super::directory::{self, Directory, Leads};
 use super::poolers;
-use crate::inventory::{Setting, Text, Unknown};
+use crate::inventory::{Address, Setting, Text, Unknown};
 use crate::names::{Names, service_name};
 use crate::said::Sayings;
 
@@ -215,18 +215,8 @@ impl<'a> Fleets<'a> {
                     give(&mut section, key, known.into(), address.origin.clone());
                 }
             }
-            if !address.host.gaps().is_empty() {
-                draft.observations.push(not_understood(Unknown {
-                    what: format!(
-                        "where {} of {name} leads is in {}, which none of the files has",
-                        address.by,
-                        address.host.gaps().join(" and ")
-                    ),
-                    add: format!("add that to --from, or set via and pool of [services.{name}]"),
-                    key: None,
-                    origin: address.origin.clone(),
-                }));
-            }
+            let unknown = self.unknown_place(candidate, address, name);
+            draft.observations.extend(unknown.map(not_understood));
         }
         if draft.pooler.is_some() {
             let via = match candidate.leads {
@@ -244,6 +234,37 @@ impl<'a> Fleets<'a> {
         let unknown = program.unknown.iter().cloned();
         draft.observations.extend(unknown.map(not_understood));
         draft.services.push((name.to_owned(), section));
+    }
+
+    /// What is not known of the place that an address leads to.
+    fn unknown_place(
+        &self,
+        candidate: &Candidate,
+        address: &Address,
+        name: &str,
+    ) -> Option<Unknown> {
+        if candidate.leads != Leads::Somewhere {
+            return None;
+        }
+        let by = &address.by;
+        let what = match address.host.known() {
+            None => format!(
+                "where {by} of {name} leads is in {}, which none of the files has",
+                address.host.gaps().join(" and ")
+            ),
+            // On a developer's machine.
+            Some(host) if directory::is_local(host) && candidate.workload.is_none() => return None,
+            Some(host) if directory::is_local(host) => format!(
+                "{by} of {name} leads to its own machine, where nothing in the files listens"
+            ),
+            Some(host) => format!("{by} of {name} leads to {host}, which is in none of the files"),
+        };
+        Some(Unknown {
+            what,
+            add: format!("add its file to --from, or set via and pool of [services.{name}]"),
+            key: None,
+            origin: address.origin.clone(),
+        })
     }
 
     /// Instances, and what a rollout adds.

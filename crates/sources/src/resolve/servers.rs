@@ -5,6 +5,7 @@ use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Section, Value};
 
 use super::memory;
+use crate::apps;
 use crate::file::SourceFile;
 use crate::inventory::{self, Address, Container, Place, Text, Workload};
 use crate::postgresql::{self, server_setting};
@@ -147,7 +148,9 @@ pub(super) fn looks_like_one(container: &Container) -> bool {
     let own = has("PGDATA") || has("POSTGRES_INITDB_ARGS") || has("POSTGRES_HOST_AUTH_METHOD");
     let first = container.command.first().and_then(Text::known);
     let server = first.is_some_and(|word| word == "postgres" || word.ends_with("/postgres"));
-    own || server
+    // An application may be given all variables of its database.
+    let addresses = apps::environment(&container.variables).addresses;
+    (own && addresses.is_empty()) || server
 }
 
 /// Settings on a command line of PostgreSQL: `-c name=value`, `--name=value`, and short options.
