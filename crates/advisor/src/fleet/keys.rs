@@ -134,7 +134,7 @@ pub const DATABASE: &[Key] = &[
     key("max_connections", count(1, 262_143), Is("100"), "max_connections", "PostgreSQL's default"),
     key("superuser_reserved_connections", count(0, 262_143), Is("3"), "superuser_reserved_connections", "PostgreSQL's default"),
     key("reserved_connections", count(0, 262_143), Is("0"), "reserved_connections, PostgreSQL 16 and later", "PostgreSQL's default"),
-    key("work_mem", size(Bytes::kib(64)), Is("\"4MB\""), "work_mem: memory of one sort or hash node of one process", "PostgreSQL's default"),
+    key("work_mem", size(Bytes::kib(64)), Follows, "work_mem: memory of one sort or hash node of one process", "PostgreSQL's default of 4MB; where ram is given, as much as fits with every connection active and three such nodes each, 16MB at most for web and oltp, 32MB for desktop, 64MB for mixed, 1GB for dw"),
     key("hash_mem_multiplier", Kind::Number { min: 1.0, max: 1000.0 }, Follows, "hash_mem_multiplier", "PostgreSQL's default: 1.0 up to 14, 2.0 from 15 on"),
     key("shared_buffers", size(Bytes::kib(128)), Follows, "shared_buffers", "a quarter of ram, as the PostgreSQL manual and S2 start with; a sixteenth for desktop"),
     key("maintenance_work_mem", size(Bytes::mib(1)), Follows, "maintenance_work_mem", "PostgreSQL's default of 64MB; where ram is given, a sixteenth of it, dw an eighth, desktop a thirty-second, within 64MB to 2GB and what memory has room for"),

@@ -46,6 +46,21 @@ pub fn shared_buffers(ram: Bytes, workload: Workload) -> Bytes {
     Bytes(ram.0 / workload.buffers_part() / PAGE * PAGE)
 }
 
+/// PostgreSQL's own default of `work_mem`.
+pub const WORK_MEM_LEAST: Bytes = Bytes::mib(4);
+
+/// `work_mem`, where `room` is the largest that fits with every connection active.
+pub fn work_mem(room: Bytes, workload: Workload) -> Bytes {
+    // Short statements sort little, and what they do not use as work_mem caches pages.
+    let most = match workload {
+        Workload::Web | Workload::Oltp => Bytes::mib(16),
+        Workload::Desktop => Bytes::mib(32),
+        Workload::Mixed => Bytes::mib(64),
+        Workload::Dw => Bytes::gib(1),
+    };
+    Bytes::mib(room.whole_mib()).clamp(WORK_MEM_LEAST, most)
+}
+
 /// Memory of maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maintenance {

@@ -11,7 +11,7 @@ use super::values::{Assumptions, Values};
 use crate::facts::{Database, ServerTimeouts};
 use crate::formula::base::Storage;
 use crate::formula::memory;
-use crate::formula::tuning::{self, MAINTENANCE_LEAST, Maintenance, Workload};
+use crate::formula::tuning::{self, MAINTENANCE_LEAST, Maintenance, WORK_MEM_LEAST, Workload};
 use crate::units::{Bytes, Connections};
 
 pub(super) fn database(
@@ -83,7 +83,7 @@ pub(super) fn database(
         max_connections,
         superuser_reserved,
         reserved,
-        work_mem: v.get("work_mem"),
+        work_mem: WORK_MEM_LEAST,
         hash_mem_multiplier: v.or("hash_mem_multiplier", hash),
         shared_buffers,
         maintenance_work_mem: MAINTENANCE_LEAST,
@@ -98,13 +98,21 @@ pub(super) fn database(
         standbys: v.maybe("standbys").unwrap_or_default(),
         timeouts: server_timeouts(&mut v, version),
     };
-    maintenance(&mut v, &mut database, ram_given, os_reserve);
+    memory_of_processes(&mut v, &mut database, ram_given, os_reserve);
     database
 }
 
-/// Memory of maintenance: as given, or what a machine whose memory is known has room for.
-fn maintenance(v: &mut Values<'_>, database: &mut Database, ram_given: bool, os_reserve: Bytes) {
+/// Memory of sorts, hashes and maintenance: as given, or what a machine whose memory is known has
+/// room for.
+fn memory_of_processes(
+    v: &mut Values<'_>,
+    database: &mut Database,
+    ram_given: bool,
+    os_reserve: Bytes,
+) {
     let budget = memory::budget(database.ram, os_reserve);
+    let workload = database.workload;
+    database.work_mem = v.maybe("work_mem").unwrap_or(WORK_MEM_LEAST);
     let fits = |chosen: Maintenance| {
         let mut inputs = database.memory(database.optimum(), 1);
         inputs.maintenance_work_mem = chosen.manual;
@@ -118,7 +126,7 @@ fn maintenance(v: &mut Values<'_>, database: &mut Database, ram_given: bool, os_
             manual: given,
             automatic: given,
         },
-        (None, true) => tuning::maintenance(database.ram, database.workload, workers, fits),
+        (None, true) => tuning::maintenance(database.ram, workload, workers, fits),
         (None, false) => Maintenance {
             manual: MAINTENANCE_LEAST,
             automatic: MAINTENANCE_LEAST,
@@ -126,6 +134,13 @@ fn maintenance(v: &mut Values<'_>, database: &mut Database, ram_given: bool, os_
     };
     database.maintenance_work_mem = v.or("maintenance_work_mem", chosen.manual);
     database.autovacuum_work_mem = v.or("autovacuum_work_mem", chosen.automatic);
+    let sorts = if ram_given {
+        let all_active = database.memory(database.max_connections, 3);
+        tuning::work_mem(memory::work_mem_max(&all_active, budget), workload)
+    } else {
+        WORK_MEM_LEAST
+    };
+    database.work_mem = v.or("work_mem", sorts);
 }
 
 fn workload(v: &mut Values<'_>) -> Workload {

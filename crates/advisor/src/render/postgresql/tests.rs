@@ -23,7 +23,7 @@ fn values(plan: &Plan, names: &str) -> String {
     values.join(" ")
 }
 
-const MEMORY: &str = "shared_buffers effective_cache_size maintenance_work_mem autovacuum_work_mem wal_buffers huge_pages";
+const MEMORY: &str = "work_mem shared_buffers effective_cache_size maintenance_work_mem autovacuum_work_mem wal_buffers huge_pages";
 const PROCESSES: &str = "max_worker_processes max_parallel_workers max_parallel_workers_per_gather max_parallel_maintenance_workers";
 const LOAD: &str = "min_wal_size max_wal_size checkpoint_completion_target default_statistics_target random_page_cost \
                     effective_io_concurrency jit";
@@ -32,37 +32,37 @@ const LOAD: &str = "min_wal_size max_wal_size checkpoint_completion_target defau
 const PROFILES: [(&str, &str, &str, &str); 6] = [
     (
         "ram = \"2GB\"\nphysical_cores = 2\nstorage = \"ssd\"\nworkload = \"web\"\nmax_connections = 200",
-        "512MB 888MB 128MB 64MB 16MB try",
+        "4MB 512MB 888MB 128MB 64MB 16MB try",
         "8 1 1 1",
         "1GB 4GB 0.9 100 1.1 64 off",
     ),
     (
         "ram = \"16GB\"\nphysical_cores = 4\nstorage = \"ssd\"\nworkload = \"web\"\nmax_connections = 200",
-        "4GB 12GB 1GB 170MB 16MB try",
+        "5MB 4GB 12GB 1GB 170MB 16MB try",
         "8 2 2 2",
         "1GB 4GB 0.9 100 1.1 64 off",
     ),
     (
         "ram = \"64GB\"\nphysical_cores = 16\nstorage = \"nvme\"\nworkload = \"oltp\"\nmax_connections = 300",
-        "16GB 48GB 2GB 682MB 16MB try",
+        "15MB 16GB 48GB 2GB 682MB 16MB try",
         "12 8 2 4",
         "2GB 8GB 0.9 100 1.1 200 off",
     ),
     (
         "ram = \"128GB\"\nphysical_cores = 32\nstorage = \"cloud\"\nworkload = \"dw\"\nmax_connections = 40",
-        "32GB 96GB 2GB 1GB 16MB try",
+        "179MB 32GB 97496MB 2GB 1GB 16MB try",
         "36 32 8 4",
         "4GB 16GB 0.9 500 2 64 -",
     ),
     (
         "ram = \"8GB\"\nphysical_cores = 4\nstorage = \"ssd\"\nworkload = \"desktop\"\nmax_connections = 20",
-        "512MB 2GB 256MB 64MB 16MB -",
+        "32MB 512MB 2GB 256MB 64MB 16MB -",
         "8 4 2 2",
         "128MB 1GB 0.9 100 1.1 64 -",
     ),
     (
         "ram = \"32GB\"\nphysical_cores = 8\nstorage = \"hdd\"\nspindles = 4\nworkload = \"mixed\"\nmax_connections = 100",
-        "8GB 24GB 2GB 341MB 16MB try",
+        "25MB 8GB 24GB 2GB 341MB 16MB try",
         "12 8 4 4",
         "1GB 8GB 0.9 100 4 8 -",
     ),

@@ -43,7 +43,7 @@ fn effective_cache_size(plan: &Plan) -> Setting {
     let why = match database.workload {
         Workload::Desktop => "a quarter of memory: other programs need the rest",
         Workload::Web | Workload::Oltp | Workload::Dw | Workload::Mixed => {
-            "memory that caches: without what processes are expected to use, 3/4 of ram at most"
+            "memory left for cached pages beside what processes are expected to use; 3/4 of ram at most"
         }
     };
     let value = Bytes::mib(bytes.whole_mib().max(1)).postgres();
@@ -59,12 +59,12 @@ fn huge_pages(database: &Database) -> Option<Setting> {
         return None;
     }
     let mut why = format!(
-        "{} of page tables otherwise; needs vm.nr_hugepages = {}",
+        "saves up to {} of page tables; needs vm.nr_hugepages = {}",
         tables,
         huge_page_count(database)
     );
     if database.version >= 15 {
-        why.push_str(", exactly: postgres -C shared_memory_size_in_huge_pages");
+        why.push_str("; exactly: postgres -C shared_memory_size_in_huge_pages");
     }
     // `on` keeps a server from starting where the system has none.
     Some(setting("huge_pages", "try".to_owned(), Restart, why))
@@ -92,7 +92,7 @@ fn wal(database: &Database) -> Vec<Setting> {
             "wal_buffers",
             wal_buffers(database.shared_buffers).postgres(),
             Restart,
-            "1/32 of shared_buffers, one WAL segment at most, as -1 takes",
+            "1/32 of shared_buffers, 16MB at most: what -1 takes",
         ),
         setting(
             "min_wal_size",
