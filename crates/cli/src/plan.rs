@@ -89,7 +89,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         Some(file) => {
             let (draft, problems) = read(file);
             match fleet::resolve(&draft, problems) {
-                Ok(facts) => Some(pgweir_advisor::plan(facts)),
+                Ok(facts) => Some(plan(facts)),
                 Err(problems) => return report_mistakes(&problems, options.json),
             }
         }

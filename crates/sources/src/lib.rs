@@ -44,9 +44,8 @@ pub struct Reading {
 pub fn read(files: &[(String, String)], fetch: &dyn Fn(&str) -> Option<String>) -> Reading {
     let mut library = Library::new(files, fetch);
     let mut reader = Reader::default();
-    let (yaml, others): (Vec<&(String, String)>, Vec<&(String, String)>) =
-        files.iter().partition(|(name, _)| is_yaml(name));
-    for (name, text) in yaml {
+    let of_kind = |yaml: bool| files.iter().filter(move |(name, _)| is_yaml(name) == yaml);
+    for (name, text) in of_kind(true) {
         reader.yaml(name, without_mark(text));
     }
     let Reader {
@@ -55,7 +54,7 @@ pub fn read(files: &[(String, String)], fetch: &dyn Fn(&str) -> Option<String>) 
     let (composes, objects) = (std::mem::take(composes), std::mem::take(objects));
     compose::read(composes, &mut library, &mut reader.inventory);
     kubernetes::read(&objects, &mut reader.inventory);
-    for (name, text) in others {
+    for (name, text) in of_kind(false) {
         if !library.is_taken(name) {
             reader.other(name, without_mark(text), &mut library);
         }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pgweir_advisor::facts::{Observation, Origin, Ruling};
+use pgweir_advisor::facts::{Observation, Ruling};
 
-use super::service;
-use crate::file::{Library, SourceFile, beside, folder, line_of};
+use super::service::{self, line_before, value};
+use crate::file::{Library, SourceFile, beside, folder};
 use crate::inventory::{Inventory, Place, Text, Unknown, Variable};
 use crate::reference::expanded;
 use crate::yaml::{Data, Manner, Node, documents};
@@ -13,8 +13,8 @@ use crate::yaml::{Data, Manner, Node, documents};
 /// What is known of a project so far.
 pub(super) struct Project<'a, 'l> {
     home: String,
-    pub(super) library: &'a mut Library<'l>,
-    pub(super) inventory: &'a mut Inventory,
+    library: &'a mut Library<'l>,
+    inventory: &'a mut Inventory,
     services: BTreeMap<String, Described>,
     /// Their order of appearance.
     order: Vec<String>,
@@ -204,7 +204,7 @@ impl<'a, 'l> Project<'a, 'l> {
                 variables: &variables,
                 profiles: &profiles,
             };
-            let used = reader.read(&mut self);
+            let used = reader.read(self.library, self.inventory);
             if used {
                 let home = folder(&node.file).to_owned();
                 let files = self.library.environments_in(&home);
@@ -214,18 +214,6 @@ impl<'a, 'l> Project<'a, 'l> {
             }
         }
     }
-}
-
-/// The line of a name, which is before its content.
-pub(super) fn line_before(node: &Node) -> Origin {
-    line_of(&node.file, node.line.saturating_sub(1).max(1))
-}
-
-/// The value of a variable, of which the last counts.
-pub(super) fn value(variables: &[Variable], name: &str) -> Option<Text> {
-    let mut all = variables.iter().rev();
-    let found = all.find(|variable| variable.name == name)?;
-    Some(found.value.clone())
 }
 
 /// A node over another, as docker lays files over each other.

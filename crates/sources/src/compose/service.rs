@@ -2,10 +2,9 @@
 
 use pgweir_advisor::facts::Origin;
 
-use super::project::{Project, line_before, value};
-use crate::file::{beside, folder};
+use crate::file::{Library, beside, folder, line_of};
 use crate::inventory::{
-    Container, Count, Endpoint, Mounted, Place, Role, Target, Text, Variable, Workload,
+    Container, Count, Endpoint, Inventory, Mounted, Place, Role, Target, Text, Variable, Workload,
     last_of_each,
 };
 use crate::reference::{expanded, words};
@@ -24,12 +23,12 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Adds it to the inventory; returns whether it refers to the project's variables.
-    pub(super) fn read(&self, project: &mut Project<'_, '_>) -> bool {
+    pub(super) fn read(&self, library: &mut Library<'_>, inventory: &mut Inventory) -> bool {
         let mut used = false;
         let mut missing = Vec::new();
         let mut variables = Vec::new();
         for (path, required, origin) in self.environment_files(&mut used) {
-            match project.library.take(&path) {
+            match library.take(&path) {
                 Some(text) => variables.extend(super::variables_of(&path, &text)),
                 None if required => missing.push((format!("the file {path}"), origin)),
                 None => {}
@@ -42,15 +41,15 @@ impl Reader<'_> {
             command: self.command(&mut used),
             variables: last_of_each(variables),
             missing,
-            files: self.files(project, &mut used),
+            files: self.files(library, &mut used),
             ports: Vec::new(),
             memory: self.memory(&mut used),
             needs: self.needs(),
             role: Role::Main,
             origin: self.origin(),
         };
-        self.endpoints(project, &mut used);
-        project.inventory.workloads.push(Workload {
+        self.endpoints(inventory, &mut used);
+        inventory.workloads.push(Workload {
             place: self.place.clone(),
             kind: "service".to_owned(),
             name: self.name.to_owned(),
@@ -150,7 +149,7 @@ impl Reader<'_> {
     }
 
     /// Files of the project that are mounted: volumes, configs and secrets.
-    fn files(&self, project: &mut Project<'_, '_>, used: &mut bool) -> Vec<Mounted> {
+    fn files(&self, library: &mut Library<'_>, used: &mut bool) -> Vec<Mounted> {
         let mut found = Vec::new();
         for volume in self.node.entries_at(&["volumes"]) {
             let (from, at) = match volume.text() {
@@ -174,7 +173,7 @@ impl Reader<'_> {
                 continue;
             }
             let name = beside(folder(&volume.file), &from);
-            if let Some(text) = project.library.take(&name) {
+            if let Some(text) = library.take(&name) {
                 let text = text.into_owned();
                 found.push(Mounted { at, name, text });
             }
@@ -259,10 +258,10 @@ impl Reader<'_> {
         let names: Vec<&str> = profiles.iter().filter_map(Node::text).collect();
         let on = |name: &&str| self.profiles.iter().any(|on| on == name || on == "*");
         let first = names.first()?;
-        (!names.iter().any(|name| on(name))).then(|| format!("the profile {first}"))
+        (!names.iter().any(on)).then(|| format!("the profile {first}"))
     }
 
-    fn endpoints(&self, project: &mut Project<'_, '_>, used: &mut bool) {
+    fn endpoints(&self, inventory: &mut Inventory, used: &mut bool) {
         let mut names = vec![self.name.to_owned()];
         for field in ["container_name", "hostname"] {
             let text = self.text(self.node.get(field), used);
@@ -277,7 +276,7 @@ impl Reader<'_> {
         names.dedup();
         for name in names {
             self.endpoint(
-                project,
+                inventory,
                 name,
                 Target::Workload(self.name.to_owned()),
                 Vec::new(),
@@ -286,12 +285,12 @@ impl Reader<'_> {
         for link in self.node.entries_at(&["links"]) {
             if let Some((to, alias)) = link.text().and_then(|text| text.split_once(':')) {
                 let to = Target::Workload(to.to_owned());
-                self.endpoint(project, alias.to_owned(), to, Vec::new());
+                self.endpoint(inventory, alias.to_owned(), to, Vec::new());
             }
         }
         let ports = self.ports(used);
         if !ports.is_empty() {
-            project.inventory.endpoints.push(Endpoint {
+            inventory.endpoints.push(Endpoint {
                 place: Place::Outside,
                 name: "localhost".to_owned(),
                 target: Target::Elsewhere(self.place.clone(), self.name.to_owned()),
@@ -303,12 +302,12 @@ impl Reader<'_> {
 
     fn endpoint(
         &self,
-        project: &mut Project<'_, '_>,
+        inventory: &mut Inventory,
         name: String,
         target: Target,
         ports: Vec<(String, String)>,
     ) {
-        project.inventory.endpoints.push(Endpoint {
+        inventory.endpoints.push(Endpoint {
             place: self.place.clone(),
             name,
             target,
@@ -340,6 +339,18 @@ impl Reader<'_> {
         found.retain(|(outside, inside)| !outside.is_empty() && !inside.is_empty());
         found
     }
+}
+
+/// The line of a name, which is before its content.
+pub(super) fn line_before(node: &Node) -> Origin {
+    line_of(&node.file, node.line.saturating_sub(1).max(1))
+}
+
+/// The value of a variable, of which the last counts.
+pub(super) fn value(variables: &[Variable], name: &str) -> Option<Text> {
+    let mut all = variables.iter().rev();
+    let found = all.find(|variable| variable.name == name)?;
+    Some(found.value.clone())
 }
 
 /// Whether a mounted file may say something about connections.
