@@ -1,6 +1,6 @@
 //! A check: what it is about, what it asks, and what follows from the answers.
 
-use crate::question::Question;
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 
 /// How urgent a finding is.
@@ -104,10 +104,6 @@ impl Judgement {
         self
     }
 }
-
-/// What a check needs and did not get: a sentence without a full stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing(pub String);
 
 /// A rule about a running server.
 pub trait Check: Sync {

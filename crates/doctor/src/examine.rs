@@ -1,7 +1,8 @@
 //! Runs the checks and puts what they say in order.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Severity};
+use crate::check::{About, Check, Finding, Judgement, Severity};
 use crate::checks::server::SERVER;
+use crate::question::Missing;
 use crate::sample::Sample;
 
 /// Version of the JSON form. Grows when a field changes its meaning or is removed; a new field does not

@@ -16,10 +16,10 @@ mod report;
 mod sample;
 mod words;
 
-pub use check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+pub use check::{About, Check, Finding, Judgement, Privilege, Severity};
 pub use checks::{all, named, questions};
 pub use examine::{Checked, Report, SCHEMA, State, Unreachable, examine, unreachable};
-pub use question::{Answer, Question, Row, Rows};
+pub use question::{Answer, Missing, Question, Row, Rows};
 pub use report::{json, markdown, text};
 pub use sample::{Given, Sample};
 

@@ -29,6 +29,10 @@ pub enum Answer {
     Late,
 }
 
+/// What a check needs and did not get: a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing(pub String);
+
 /// Rows of text, as the simple query protocol sends them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {

@@ -1,13 +1,10 @@
 //! What was seen at one moment: the answers, and what the caller knows besides.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pgweir_advisor::units::Bytes;
 
-use crate::check::Missing;
-use crate::checks::server::SERVER;
-use crate::question::{Answer, Question, Row, Rows};
+use crate::question::{Answer, Missing, Question, Row, Rows};
 
 /// What the caller knows and a server does not say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,9 +26,6 @@ pub struct Sample {
     pub given: Given,
 }
 
-/// Where a question names the view of an extension.
-const STATEMENTS: &str = "{statements}";
-
 /// Seconds from which something is worth a warning, and from which it is critical.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct After {
@@ -50,24 +44,6 @@ impl Sample {
             },
             None => own,
         }
-    }
-
-    /// A question as it is sent: in a transaction that only reads, with a time limit of its own, and with
-    /// nothing but the catalog in its search path, so that nobody's functions run. `None` if it needs an
-    /// extension that is not there, which is known once the server has been asked who it is.
-    pub fn batch(&self, question: &Question, limit: Duration) -> Option<String> {
-        let ms = limit.as_millis();
-        let sql = if question.sql.contains(STATEMENTS) {
-            let schema = self.row(&SERVER).ok()?.get("statements_schema")?;
-            let view = format!("{}.pg_stat_statements", crate::words::identifier(schema));
-            question.sql.replace(STATEMENTS, &view)
-        } else {
-            question.sql.to_owned()
-        };
-        Some(format!(
-            "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = {ms}; \
-             SET LOCAL lock_timeout = {ms}; {sql}; COMMIT"
-        ))
     }
 
     /// The rows that answer a question.

@@ -285,7 +285,7 @@ fn statements_are_judged_where_the_extension_is_there() {
     let limit = std::time::Duration::from_secs(1);
     assert_eq!(sample(&[]).batch(statements, limit), None);
     let batch = sample(&[("server", &server.replace("public", "My_\"x"))]).batch(statements, limit);
-    assert!(batch.unwrap().contains("\"My \"\"x\".pg_stat_statements"));
+    assert!(batch.unwrap().contains("\"My_\"\"x\".pg_stat_statements"));
 }
 
 #[test]

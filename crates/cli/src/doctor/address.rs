@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 
 use pgweir_config::{Config, Source};
+use pgweir_settings::Origin;
 use pgweir_settings::url::{self, Url};
 
 /// A server and a login.
@@ -73,9 +74,9 @@ impl Address {
         }
         let variables = BTreeMap::from([("DATABASE_URL".to_owned(), text)]);
         let resolved = pgweir_proxy::load(&Source::Environment(variables)).map_err(|problems| {
-            let problems = problems.iter().map(|problem| match problem.key.as_str() {
-                "" => problem.message.clone(),
-                key => format!("{key}: {}", problem.message),
+            let problems = problems.iter().map(|problem| match &problem.origin {
+                Origin::UrlParameter(name) => format!("has {name}: {}", problem.message),
+                _ => problem.message.clone(),
             });
             problems.collect::<Vec<_>>().join("; ")
         })?;

@@ -1,9 +1,9 @@
 //! Slots for connections, and who takes them.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::{SERVER, Slots};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
-use crate::question::Question;
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 use crate::words::{flat, identifier, percent, plural, some};
 

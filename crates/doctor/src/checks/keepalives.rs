@@ -1,9 +1,9 @@
 //! Whether the server notices that a client is gone.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
 use crate::checks::settings::SETTINGS;
-use crate::question::Question;
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 use crate::words::span;
 

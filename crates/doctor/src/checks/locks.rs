@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
-use crate::question::{Question, Rows};
+use crate::question::{Missing, Question, Rows};
 use crate::sample::{After, Sample};
 use crate::words::{flat, plural, span};
 

@@ -3,10 +3,10 @@
 use pgweir_advisor::formula::memory::{self, Inputs};
 use pgweir_advisor::units::{Bytes, Connections};
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
 use crate::checks::settings::SETTINGS;
-use crate::question::Question;
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 
 /// Both bounds of the memory that the settings allow.

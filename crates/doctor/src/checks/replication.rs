@@ -1,8 +1,8 @@
 //! Replication: slots that keep WAL, standbys that lag.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
-use crate::question::{Question, Row};
+use crate::question::{Missing, Question, Row};
 use crate::sample::{After, Sample};
 use crate::words::{bytes, flat, literal, plural, span};
 

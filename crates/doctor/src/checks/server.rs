@@ -1,7 +1,8 @@
 //! Who is asked, and how many clients it lets in.
 
-use crate::check::Missing;
-use crate::question::Question;
+use std::time::Duration;
+
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 
 /// Version, role, slots and clients.
@@ -70,4 +71,25 @@ impl Sample {
         let slots = self.slots().ok()?;
         (slots.used > slots.usable).then_some((slots.used, slots.usable))
     }
+
+    /// A question as it is sent: in a transaction that only reads, with a time limit of its own, and with
+    /// nothing but the catalog in its search path, so that nobody's functions run. `None` if it needs an
+    /// extension that is not there, which is known once the server has been asked who it is.
+    pub fn batch(&self, question: &Question, limit: Duration) -> Option<String> {
+        let ms = limit.as_millis();
+        let sql = if question.sql.contains(STATEMENTS) {
+            let schema = self.row(&SERVER).ok()?.get("statements_schema")?;
+            let view = format!("{}.pg_stat_statements", crate::words::identifier(schema));
+            question.sql.replace(STATEMENTS, &view)
+        } else {
+            question.sql.to_owned()
+        };
+        Some(format!(
+            "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = {ms}; \
+             SET LOCAL lock_timeout = {ms}; {sql}; COMMIT"
+        ))
+    }
 }
+
+/// Where a question names the view of an extension.
+const STATEMENTS: &str = "{statements}";

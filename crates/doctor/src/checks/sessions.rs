@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::Missing;
-use crate::question::{Question, Row, Rows};
+use crate::question::{Missing, Question, Row, Rows};
 use crate::sample::Sample;
 use crate::words::{flat, span, statement};
 

@@ -1,7 +1,7 @@
 //! Settings that are not what somebody meant them to be.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
-use crate::question::Question;
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
+use crate::question::{Missing, Question};
 use crate::sample::Sample;
 use crate::words::{flat, identifier, plural};
 

@@ -1,8 +1,8 @@
 //! Slow statements and missing indexes, which keep connections busy.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
-use crate::question::{Answer, Question};
+use crate::question::{Answer, Missing, Question};
 use crate::sample::Sample;
 use crate::words::{bytes, flat, identifier, plural, span, statement};
 

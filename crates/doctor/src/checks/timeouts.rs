@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
-use crate::question::{Question, Rows};
+use crate::question::{Missing, Question, Rows};
 use crate::sample::Sample;
 use crate::words::{flat, identifier, limit, plural, some};
 

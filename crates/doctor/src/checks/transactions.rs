@@ -1,9 +1,9 @@
 //! Transactions that last: idle, long, prepared; and long statements.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::locks::{LOCKS, waiters_behind};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
-use crate::question::{Question, Row};
+use crate::question::{Missing, Question, Row};
 use crate::sample::{After, Sample};
 use crate::words::{flat, identifier, literal, plural, span};
 

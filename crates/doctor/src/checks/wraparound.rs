@@ -1,7 +1,7 @@
 //! Numbers of transactions, which come to an end.
 
-use crate::check::{About, Check, Finding, Judgement, Missing, Privilege, Severity};
-use crate::question::{Question, Row};
+use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
+use crate::question::{Missing, Question, Row};
 use crate::sample::Sample;
 use crate::words::{flat, identifier};
 
