@@ -1,10 +1,17 @@
 //! Settings of applications: what a file, or a set of variables, says of the pools of one program.
 
 pub mod address;
+mod command;
 mod environment;
 mod hosts;
+mod libraries;
+mod multipliers;
+mod notes;
+mod pools;
+mod servers;
+mod shell;
 
 #[cfg(test)]
 mod tests;
 
-pub use environment::environment;
+pub use environment::{environment, program};

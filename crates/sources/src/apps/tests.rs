@@ -5,6 +5,24 @@ use pgweir_advisor::facts::Origin;
 use super::environment;
 use crate::inventory::{Program, Scheme, Text, Variable};
 
+/// What a program says, in short: `kind queue`, `processes 4 by --workers`, `pool 5 by …`, `open KEY: …`.
+pub(super) fn short(program: &Program) -> Vec<String> {
+    let kind = program.kind.iter().map(|(kind, _)| format!("kind {kind}"));
+    let settings = program.processes.iter().chain(&program.settings);
+    let settings = settings.map(|setting| {
+        let value = setting.value.to_string();
+        format!(
+            "{} {} by {}",
+            setting.key,
+            value.trim_matches('"'),
+            setting.by
+        )
+    });
+    let open = program.unknown.iter();
+    let open = open.map(|open| format!("open {}: {}", open.key.unwrap_or("-"), open.what));
+    kind.chain(settings).chain(open).collect()
+}
+
 fn read(variables: &[(&str, &str)]) -> Program {
     let variable = |(name, value): &(&str, &str)| Variable::new(*name, *value, Origin::Default);
     environment(&variables.iter().map(variable).collect::<Vec<_>>())
