@@ -28,8 +28,8 @@ use values::{Assumptions, Values};
 pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Problem>> {
     let mut assumptions = Assumptions::default();
     let profile = draft.profile.unwrap_or_default();
-    let database = database(draft, &mut assumptions, &mut read);
     let operations = operations(draft, &mut assumptions, &mut read);
+    let database = database(draft, operations.os_reserve, &mut assumptions, &mut read);
     let facts_so_far = Known {
         profile,
         database: &database,
