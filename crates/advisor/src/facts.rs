@@ -351,7 +351,7 @@ pub struct Observation {
 }
 
 /// What to do about an observation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruling {
     /// The correction with this number applies.
     Correction(u32),
@@ -359,4 +359,7 @@ pub enum Ruling {
     Wrong(&'static str),
     /// The plan ignores it, in part or as a whole. This is what to do.
     Left(&'static str),
+    /// It could open connections, and nobody knows how many. This is what to do. A plan with one of these
+    /// is never OK.
+    NotUnderstood(String),
 }

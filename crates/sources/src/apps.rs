@@ -2,6 +2,7 @@
 
 pub mod address;
 mod command;
+pub(crate) mod dotenv;
 mod environment;
 mod hosts;
 mod libraries;
@@ -15,3 +16,4 @@ mod shell;
 mod tests;
 
 pub use environment::{environment, program};
+pub(crate) use hosts::is_about_postgres;

@@ -126,7 +126,8 @@ impl Line<'_> {
                 Ok(number) => started
                     .program
                     .multiply(number.count, number.by, number.origin),
-                Err(unknown) => started.program.unknown.push(unknown),
+                Err((Heard::Said, unknown)) => started.program.unknown.push(unknown),
+                Err((Heard::Nothing, unknown)) => started.program.unsaid.push(unknown),
             }
         }
         started.limit = self.limit();
@@ -168,8 +169,9 @@ impl Line<'_> {
         }
         match self.number(threads) {
             Ok(number) => Limit::Threads(number.count, number.by, number.origin),
-            Err(unknown) => Limit::Unknown(Unknown {
+            Err((_, unknown)) => Limit::Unknown(Unknown {
                 key: Some("pool"),
+                add: "set pool of the service in fleet.toml".to_owned(),
                 ..unknown
             }),
         }
@@ -200,16 +202,20 @@ impl Line<'_> {
         option(&self.words[self.at + 1..], names).or_else(|| option(&self.arguments, names))
     }
 
-    fn number(&self, factor: &Factor) -> Result<Number, Unknown> {
+    fn number(&self, factor: &Factor) -> Result<Number, (Heard, Unknown)> {
         let server = self.server.names[0];
         if let Some((name, value)) = self.option(factor.options) {
-            return self.parse(factor, format!("{name} of {server}"), &value);
+            return self
+                .parse(factor, format!("{name} of {server}"), &value)
+                .map_err(|unknown| (Heard::Said, unknown));
         }
         for name in factor.variables {
             let mut all = self.variables.iter();
             let found = all.find(|variable| variable.name == *name && !variable.value.is_empty());
             if let Some(variable) = found {
-                return self.parse(factor, (*name).to_owned(), &variable.value);
+                return self
+                    .parse(factor, (*name).to_owned(), &variable.value)
+                    .map_err(|unknown| (Heard::Said, unknown));
             }
         }
         if let Some((_, file)) = self.option(self.server.files) {
@@ -218,7 +224,7 @@ impl Line<'_> {
                 factor.noun,
                 shown(&file)
             );
-            return Err(self.unknown(what, "processes"));
+            return Err((Heard::Nothing, self.unknown(what, "processes")));
         }
         let what = match factor.otherwise {
             Otherwise::Is(count) => {
@@ -240,7 +246,7 @@ impl Line<'_> {
                 format!("{server} takes its {} from {file}", factor.noun)
             }
         };
-        Err(self.unknown(what, "processes"))
+        Err((Heard::Nothing, self.unknown(what, "processes")))
     }
 
     fn parse(&self, factor: &Factor, by: String, value: &Text) -> Result<Number, Unknown> {
@@ -292,6 +298,14 @@ impl Line<'_> {
             origin: self.words[self.at].origin.clone(),
         }
     }
+}
+
+/// Whether the command or a variable speaks of a number.
+enum Heard {
+    /// It does, but not plainly.
+    Said,
+    /// It leaves it to a file, or to a default.
+    Nothing,
 }
 
 struct Number {

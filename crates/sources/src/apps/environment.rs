@@ -35,12 +35,10 @@ pub fn program(command: &[Text], variables: &[Variable]) -> Program {
                 program.processes.extend(workers.processes);
                 program.unknown.extend(workers.unknown);
             }
-            if !program.mentions("pool") {
-                program.settings.extend(multipliers::threads(variables));
-            }
+            program.threads.extend(multipliers::threads(variables));
         }
     }
-    if !program.mentions("pool") && program.kind.is_none() {
+    if program.kind.is_none() {
         libraries::default_pool(&mut program, variables);
     }
     program
@@ -50,6 +48,7 @@ pub fn program(command: &[Text], variables: &[Variable]) -> Program {
 fn start(program: &mut Program, started: Started) {
     program.processes.extend(started.program.processes);
     program.unknown.extend(started.program.unknown);
+    program.unsaid.extend(started.program.unsaid);
     if let Some((kind, origin)) = started.program.kind {
         // Containers of workers often have the variables of the web server too.
         let of_fpm = |by: &str| by.starts_with("PHP_FPM_");
@@ -60,11 +59,15 @@ fn start(program: &mut Program, started: Started) {
     }
     match started.limit {
         Limit::Pool => {}
-        Limit::Threads(threads, by, origin) if !program.mentions("pool") => {
-            program.give("pool", threads, by, origin);
+        Limit::Threads(threads, by, origin) => {
+            program.threads.push(Setting {
+                key: "pool",
+                value: Value::from(threads),
+                by,
+                origin,
+            });
         }
-        Limit::Unknown(unknown) if !program.mentions("pool") => program.unknown.push(unknown),
-        Limit::Threads(..) | Limit::Unknown(_) => {}
+        Limit::Unknown(unknown) => program.unsaid.push(unknown),
         Limit::One => {
             let pools = ["pool", "pool_min"];
             program

@@ -20,11 +20,11 @@ pub(crate) fn default_pool(program: &mut Program, variables: &[Variable]) {
         return;
     };
     match pool {
-        Some(pool) => program.give("pool", pool, format!("the default of {library}"), origin),
+        Some(pool) => program.assume("pool", pool, format!("the default of {library}"), origin),
         None => {
             let what =
                 format!("{library} opens as many connections as are asked for without a pool");
-            program.leave_open(what, "pool", origin);
+            program.leave_unsaid(what, "pool", origin);
         }
     }
 }

@@ -22,6 +22,22 @@ impl Program {
         });
     }
 
+    /// Adds what a setting is unless something says it.
+    pub(crate) fn assume(
+        &mut self,
+        key: &'static str,
+        value: impl Into<Value>,
+        by: impl Into<String>,
+        origin: Origin,
+    ) {
+        self.defaults.push(Setting {
+            key,
+            value: value.into(),
+            by: by.into(),
+            origin,
+        });
+    }
+
     /// Adds a factor of the number of processes.
     pub(crate) fn multiply(&mut self, factor: u64, by: impl Into<String>, origin: Origin) {
         self.processes.push(Setting {
@@ -56,5 +72,16 @@ impl Program {
             key: Some(key),
             origin,
         });
+    }
+
+    /// The same, if nothing else says that setting.
+    pub(crate) fn leave_unsaid(
+        &mut self,
+        what: impl Into<String>,
+        key: &'static str,
+        origin: Origin,
+    ) {
+        self.leave_open(what, key, origin);
+        self.unsaid.extend(self.unknown.pop());
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn sizes(program: &mut Program, variables: &[Variable]) {
         return;
     }
     for part in parts.iter().filter(|part| part.about == About::Something) {
-        program.unknown.push(Unknown {
+        program.unsaid.push(Unknown {
             what: format!("{} may be the size of a pool of connections", part.name),
             add: "set pool of the service in fleet.toml".to_owned(),
             key: Some("pool"),

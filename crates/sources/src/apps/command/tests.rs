@@ -26,7 +26,7 @@ fn check(command: &str, environment: &[(&str, &str)], expected: &[&str]) {
 
 #[test]
 fn web_servers_of_python_have_processes_and_threads() {
-    let one_thread = "pool 1 by gunicorn's default of threads";
+    let one_thread = "threads 1 by gunicorn's default of threads";
     for (command, environment, expected) in [
         ("gunicorn app:app", &[][..], &[one_thread][..]),
         (
@@ -39,7 +39,7 @@ fn web_servers_of_python_have_processes_and_threads() {
             &[],
             &[
                 "processes 3 by --workers of gunicorn",
-                "pool 8 by --threads of gunicorn",
+                "threads 8 by --threads of gunicorn",
             ],
         ),
         (
@@ -55,7 +55,7 @@ fn web_servers_of_python_have_processes_and_threads() {
             ],
             &[
                 "processes 2 by -w of gunicorn",
-                "pool 4 by --threads of gunicorn",
+                "threads 4 by --threads of gunicorn",
             ],
         ),
         (
@@ -67,7 +67,7 @@ fn web_servers_of_python_have_processes_and_threads() {
             "gunicorn main:app -k gevent",
             &[],
             &[
-                "open pool: gunicorn runs as many greenlets as there are requests, each with a connection unless a pool \
+                "else open pool: gunicorn runs as many greenlets as there are requests, each with a connection unless a pool \
                limits them",
             ],
         ),
@@ -76,7 +76,8 @@ fn web_servers_of_python_have_processes_and_threads() {
             &[("DB_POOL_SIZE", "7")],
             &[
                 "pool 7 by DB_POOL_SIZE",
-                "open processes: gunicorn takes its workers from conf/gunicorn.py, which this command does not show",
+                "else open processes: gunicorn takes its workers from conf/gunicorn.py, which this command does not show",
+                "else open pool: gunicorn takes its threads from conf/gunicorn.py, which this command does not show",
             ],
         ),
         (
@@ -98,14 +99,14 @@ fn web_servers_of_python_have_processes_and_threads() {
             &[],
             &[
                 "processes 4 by --processes of uwsgi",
-                "pool 2 by --threads of uwsgi",
+                "threads 2 by --threads of uwsgi",
             ],
         ),
         (
             "python manage.py runserver 0.0.0.0:8000",
             &[],
             &[
-                "open pool: manage.py starts as many threads as there are requests, each with a connection unless a pool \
+                "else open pool: manage.py starts as many threads as there are requests, each with a connection unless a pool \
                limits them",
             ],
         ),
@@ -121,31 +122,31 @@ fn servers_of_other_languages_have_processes_and_threads() {
         (
             "bundle exec puma -w 3 -t 1:16",
             &[][..],
-            &["processes 3 by -w of puma", "pool 16 by -t of puma"][..],
+            &["processes 3 by -w of puma", "threads 16 by -t of puma"][..],
         ),
         (
             "bundle exec puma -C config/puma.rb",
             &[("RAILS_MAX_THREADS", "7"), ("WEB_CONCURRENCY", "2")],
             &[
                 "processes 2 by WEB_CONCURRENCY",
-                "pool 7 by RAILS_MAX_THREADS",
+                "threads 7 by RAILS_MAX_THREADS",
             ],
         ),
         (
             "bin/rails server -b 0.0.0.0",
             &[],
-            &["pool 5 by rails's default of threads"],
+            &["threads 5 by rails's default of threads"],
         ),
         ("bin/rails db:prepare", &[], &[]),
         (
             "bundle exec sidekiq -c 25 -q default",
             &[],
-            &["pool 25 by -c of sidekiq"],
+            &["threads 25 by -c of sidekiq"],
         ),
         (
             "bundle exec sidekiq",
             &[("RAILS_MAX_THREADS", "12"), ("DB_POOL", "15")],
-            &["pool 15 by DB_POOL"],
+            &["pool 15 by DB_POOL", "threads 12 by RAILS_MAX_THREADS"],
         ),
         (
             "pm2-runtime start app.js -i 4",
@@ -167,7 +168,7 @@ fn servers_of_other_languages_have_processes_and_threads() {
             &[],
             &[
                 "kind octane",
-                "open processes: artisan starts as many workers as there are cores",
+                "else open processes: artisan starts as many workers as there are cores",
             ],
         ),
         (
@@ -180,7 +181,7 @@ fn servers_of_other_languages_have_processes_and_threads() {
             &[],
             &[
                 "kind queue",
-                "open processes: artisan takes its processes from config/horizon.php",
+                "else open processes: artisan takes its processes from config/horizon.php",
             ],
         ),
         (
@@ -217,7 +218,7 @@ fn workers_of_queues_have_one_connection_for_each_process() {
             &[],
             &[
                 "kind queue",
-                "open processes: celery starts as many processes as there are cores",
+                "else open processes: celery starts as many processes as there are cores",
             ],
         ),
         ("celery -A shop worker --pool=solo", &[], &["kind queue"]),
@@ -230,7 +231,10 @@ fn workers_of_queues_have_one_connection_for_each_process() {
         (
             "dramatiq shop.tasks -p 2 -t 6",
             &[],
-            &["processes 2 by -p of dramatiq", "pool 6 by -t of dramatiq"],
+            &[
+                "processes 2 by -p of dramatiq",
+                "threads 6 by -t of dramatiq",
+            ],
         ),
     ] {
         check(command, environment, expected);
@@ -245,7 +249,7 @@ fn scripts_of_a_shell_are_split_and_their_variables_put_in() {
             &variables(environment),
         ))
     };
-    let one = "pool 1 by gunicorn's default of threads";
+    let one = "threads 1 by gunicorn's default of threads";
     for (script, environment, expected) in [
         (
             "python manage.py migrate && exec gunicorn app -w ${WEB_WORKERS:-3}",
@@ -278,7 +282,7 @@ fn scripts_of_a_shell_are_split_and_their_variables_put_in() {
             &[("ARGS", "-w 2 --threads 4")],
             &[
                 "processes 2 by -w of gunicorn",
-                "pool 4 by --threads of gunicorn",
+                "threads 4 by --threads of gunicorn",
             ],
         ),
         (

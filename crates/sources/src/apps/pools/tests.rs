@@ -65,7 +65,7 @@ fn sizes_are_known_by_the_form_of_their_names() {
         assert_eq!(
             said(&[(name, "7")]),
             [format!(
-                "open pool: {name} may be the size of a pool of connections"
+                "else open pool: {name} may be the size of a pool of connections"
             )]
         );
         assert_eq!(
@@ -105,22 +105,22 @@ fn an_address_tells_the_library_and_its_pool() {
         (
             "URL",
             "postgresql+asyncpg://db/app",
-            Some("pool 15 by the default of SQLAlchemy"),
+            Some("else pool 15 by the default of SQLAlchemy"),
         ),
         (
             "SPRING_DATASOURCE_URL",
             "jdbc:postgresql://db/app",
-            Some("pool 10 by the default of HikariCP"),
+            Some("else pool 10 by the default of HikariCP"),
         ),
         (
             "SPRING_R2DBC_URL",
             "r2dbc:postgresql://db/app",
-            Some("pool 10 by the default of r2dbc-pool"),
+            Some("else pool 10 by the default of r2dbc-pool"),
         ),
         (
             "ConnectionStrings__Main",
             "Host=db;Database=a;Username=u;Password=p",
-            Some("pool 100 by the default of Npgsql"),
+            Some("else pool 100 by the default of Npgsql"),
         ),
         (
             "ConnectionStrings__Main",
@@ -131,7 +131,7 @@ fn an_address_tells_the_library_and_its_pool() {
             "ConnectionStrings__Main",
             "Host=db;Database=a;Username=u;Pooling=false",
             Some(
-                "open pool: Npgsql with Pooling=false opens as many connections as are asked for without a pool",
+                "else open pool: Npgsql with Pooling=false opens as many connections as are asked for without a pool",
             ),
         ),
         (
@@ -152,7 +152,7 @@ fn an_address_tells_the_library_and_its_pool() {
         (
             "URL",
             "ecto://u:p@db/app",
-            Some("pool 10 by the default of Ecto"),
+            Some("else pool 10 by the default of Ecto"),
         ),
         (
             "URL",
@@ -174,7 +174,10 @@ fn an_address_tells_the_library_and_its_pool() {
             ("URL", "postgresql+asyncpg://db/app"),
             ("DB_POOL_SIZE", "3")
         ]),
-        ["pool 3 by DB_POOL_SIZE"]
+        [
+            "pool 3 by DB_POOL_SIZE",
+            "else pool 15 by the default of SQLAlchemy"
+        ]
     );
 }
 
