@@ -3,7 +3,43 @@
 use pgweir_advisor::facts::Origin;
 
 use super::environment;
-use crate::inventory::{Program, Scheme, Text, Variable};
+use crate::inventory::{Program, Scheme, Setting, Text, Unknown, Variable};
+
+/// What a program says, in short: `kind queue`, `processes 4 by --workers`, `pool 5 by …`, `else pool 10 by …`,
+/// `threads 4 by …`, `open KEY: …`, `else open KEY: …`.
+pub(super) fn short(program: &Program) -> Vec<String> {
+    let kind = program.kind.iter().map(|(kind, _)| format!("kind {kind}"));
+    let said = |start: &'static str, settings: &[Setting]| -> Vec<String> {
+        let line = |setting: &Setting| {
+            let value = setting.value.to_string();
+            let key = if start == "threads" { "" } else { setting.key };
+            let line = format!(
+                "{start} {key} {} by {}",
+                value.trim_matches('"'),
+                setting.by
+            );
+            line.replace("  ", " ").trim_start().to_owned()
+        };
+        settings.iter().map(line).collect()
+    };
+    let open = |start: &'static str, open: &[Unknown]| -> Vec<String> {
+        let line = |open: &Unknown| {
+            let key = open.key.unwrap_or("-");
+            format!("{start} open {key}: {}", open.what)
+                .trim_start()
+                .to_owned()
+        };
+        open.iter().map(line).collect()
+    };
+    let mut all: Vec<String> = kind.collect();
+    all.extend(said("", &program.processes));
+    all.extend(said("", &program.settings));
+    all.extend(said("else", &program.defaults));
+    all.extend(said("threads", &program.threads));
+    all.extend(open("", &program.unknown));
+    all.extend(open("else", &program.unsaid));
+    all
+}
 
 fn read(variables: &[(&str, &str)]) -> Program {
     let variable = |(name, value): &(&str, &str)| Variable::new(*name, *value, Origin::Default);

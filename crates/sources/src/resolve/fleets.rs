@@ -8,7 +8,7 @@ use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::candidates::{Candidate, Candidates};
 use super::directory::{self, Directory, Leads};
-use super::poolers;
+use super::{defaults, poolers};
 use crate::inventory::{Address, Setting, Text, Unknown};
 use crate::names::{Names, service_name};
 use crate::said::Sayings;
@@ -200,6 +200,8 @@ impl<'a> Fleets<'a> {
             .observations
             .extend(sayings.decide(&mut section, remedy));
         processes(&program.processes, &mut section);
+        let unsaid = defaults::fill(program, &mut section);
+        draft.observations.extend(unsaid.map(not_understood));
         if candidate.dsns > 1 && !section.has("dsns") {
             section.give(
                 "dsns",
