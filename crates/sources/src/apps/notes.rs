@@ -1,6 +1,6 @@
 //! How readers add to what is known of a program.
 
-use pgweir_advisor::facts::Origin;
+use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::Value;
 
 use crate::inventory::{Program, Setting, Unknown};
@@ -38,7 +38,7 @@ impl Program {
         });
     }
 
-    /// Adds a factor of the number of processes.
+    /// Adds a number of processes.
     pub(crate) fn multiply(&mut self, factor: u64, by: impl Into<String>, origin: Origin) {
         self.processes.push(Setting {
             key: "processes",
@@ -83,5 +83,19 @@ impl Program {
     ) {
         self.leave_open(what, key, origin);
         self.unsaid.extend(self.unknown.pop());
+    }
+
+    /// Notes what the plan leaves out, and what to do if that is not meant.
+    pub(crate) fn leave_out(
+        &mut self,
+        what: impl Into<String>,
+        remedy: &'static str,
+        origin: Origin,
+    ) {
+        self.observations.push(Observation {
+            ruling: Ruling::Left(remedy),
+            what: what.into(),
+            origin,
+        });
     }
 }

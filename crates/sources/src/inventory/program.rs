@@ -22,7 +22,8 @@ pub struct Program {
     /// Threads of each process, as `pool`: each holds one connection at most, which limits a pool that
     /// nobody set.
     pub threads: Vec<Setting>,
-    /// Factors of the number of processes, such as workers of a web server. Their product is `processes`.
+    /// Numbers of processes, such as workers of a web server. Of several the largest counts: they are
+    /// names of the same number.
     pub processes: Vec<Setting>,
     /// Addresses of databases, of PostgreSQL and of others.
     pub addresses: Vec<Address>,

@@ -12,7 +12,8 @@ pub(super) fn of_container(container: &Container, image: Image) -> Program {
     let mut program = apps::program(&container.command, &container.variables);
     program.origin = container.origin.clone();
     for file in &container.files {
-        for read in formats::programs(&file.name, &file.text).unwrap_or_default() {
+        let read = formats::programs(&file.name, &file.text, &container.variables);
+        for read in read.unwrap_or_default() {
             merge(&mut program, read);
         }
     }
