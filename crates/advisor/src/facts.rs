@@ -15,7 +15,10 @@ pub use service::{ClientTimeouts, Fpm, Kind, Service, Via};
 pub use sharing::Sharing;
 pub use work::Work;
 
-use crate::formula::base::Storage;
+pub use crate::formula::tuning::Workload;
+
+use crate::formula::base::{self, Storage};
+use crate::formula::memory;
 use crate::formula::queueing::Goal;
 use crate::formula::scaling::Step;
 use crate::profile::Profile;
@@ -68,6 +71,8 @@ pub struct Database {
     pub ram: Bytes,
     /// The kind of disk.
     pub storage: Storage,
+    /// What it is mostly used for.
+    pub workload: Workload,
     /// Share of reads found in memory, between 0 and 1.
     pub cache_hit: f64,
     /// `max_connections`.
@@ -102,6 +107,40 @@ pub struct Database {
     pub standbys: Vec<String>,
     /// Time limits of the application roles.
     pub timeouts: ServerTimeouts,
+}
+
+impl Database {
+    /// What its memory depends on, with this many active connections and this many sorts or hashes in
+    /// each plan.
+    pub fn memory(&self, active: Connections, nodes: u64) -> memory::Inputs {
+        memory::Inputs {
+            connections: self.max_connections,
+            active,
+            work_mem: self.work_mem,
+            hash_factor: self.hash_mem_multiplier,
+            nodes,
+            workers_per_gather: self.max_parallel_workers_per_gather,
+            parallel_workers_max: self.max_parallel_workers.min(self.max_worker_processes),
+            shared_buffers: self.shared_buffers,
+            idle_backend: self.idle_backend,
+            // Idle connections too: a pool's have all touched the shared buffers some time.
+            page_table_owners: if self.huge_pages {
+                Connections::ZERO
+            } else {
+                self.max_connections
+            },
+            autovacuum_workers: self.autovacuum_max_workers,
+            autovacuum_work_mem: self.autovacuum_work_mem,
+            maintenance_work_mem: self.maintenance_work_mem,
+            maintenance_sessions: 1,
+        }
+    }
+
+    /// F1: connections that can usefully be active at once.
+    pub fn optimum(&self) -> Connections {
+        let spindles = base::effective_spindles(self.storage, self.cache_hit);
+        base::active_optimum(self.physical_cores, spindles)
+    }
 }
 
 /// Time limits that PostgreSQL enforces; `None` is no limit.
@@ -312,7 +351,7 @@ pub struct Observation {
 }
 
 /// What to do about an observation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruling {
     /// The correction with this number applies.
     Correction(u32),
@@ -320,4 +359,7 @@ pub enum Ruling {
     Wrong(&'static str),
     /// The plan ignores it, in part or as a whole. This is what to do.
     Left(&'static str),
+    /// It could open connections, and nobody knows how many. This is what to do. A plan with one of these
+    /// is never OK.
+    NotUnderstood(String),
 }

@@ -1,16 +1,16 @@
 //! What `plan` and `render` are told of a fleet: a file, a preset, other programs' files, a live
 //! database, suppositions. Later ones count.
 
-use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use pgweir_advisor::facts::{Facts, Observation, Origin, Ruling};
+use pgweir_advisor::facts::{Facts, Origin};
 use pgweir_advisor::fleet::presets::{PRESETS, Preset};
-use pgweir_advisor::fleet::{self, Draft, Problem, Section};
+use pgweir_advisor::fleet::{self, Draft, Problem};
 use pgweir_advisor::profile::Profile;
 
 use crate::live;
@@ -52,17 +52,29 @@ pub(crate) enum NoFacts {
 }
 
 impl Fleet {
-    /// Reads everything and resolves it.
+    /// Reads everything and resolves it: a fleet for each PostgreSQL, the main one first.
     ///
     /// # Errors
     /// Nothing names a fleet, or what does has mistakes, all of them.
-    pub(crate) fn facts(&self) -> Result<Facts, NoFacts> {
+    pub(crate) fn facts(&self) -> Result<Vec<Facts>, NoFacts> {
         let mut asked = Draft::default();
         if let Some(url) = self.url().map_err(NoFacts::Usage)? {
             asked = live::read(&url).map_err(NoFacts::Failed)?;
         }
-        let (draft, problems) = self.draft(asked).map_err(NoFacts::Usage)?;
-        fleet::resolve(&draft, problems).map_err(NoFacts::Mistakes)
+        let (drafts, mut problems) = self.drafts(asked).map_err(NoFacts::Usage)?;
+        let mut all = Vec::new();
+        let mut mistakes = Vec::new();
+        for draft in drafts {
+            match fleet::resolve(&draft, std::mem::take(&mut problems)) {
+                Ok(facts) => all.push(facts),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        if mistakes.is_empty() {
+            Ok(all)
+        } else {
+            Err(NoFacts::Mistakes(mistakes))
+        }
     }
 
     /// The URL of the database to ask.
@@ -76,18 +88,18 @@ impl Fleet {
         }
     }
 
-    fn draft(&self, asked: Draft) -> Result<(Draft, Vec<Problem>), clap::Error> {
+    fn drafts(&self, asked: Draft) -> Result<(Vec<Draft>, Vec<Problem>), clap::Error> {
         let mut draft = Draft::default();
+        let mut others = Vec::new();
         let mut problems = Vec::new();
         if let Some(preset) = self.preset.as_deref().and_then(Preset::named) {
             draft.overlay(preset.draft());
         }
         draft.overlay(asked);
-        for file in &self.from {
-            let (read, found) = read_as(file, pgweir_sources::read);
-            let twice = described_twice(&draft, &read);
-            draft.overlay(read);
-            draft.observations.extend(twice);
+        if !self.from.is_empty() {
+            let (mut fleets, found) = read_all(&self.from);
+            others = fleets.split_off(1);
+            fleets.into_iter().for_each(|main| draft.overlay(main));
             problems.extend(found);
         }
         if let Some(file) = self.file(Path::new(DEFAULT_FILE))? {
@@ -95,15 +107,17 @@ impl Fleet {
             draft.overlay(read);
             problems.extend(found);
         }
+        let mut drafts = vec![draft];
+        drafts.append(&mut others);
         if let Some(profile) = self.profile.as_deref().and_then(Profile::named) {
-            draft.profile = Some(profile);
+            drafts
+                .iter_mut()
+                .for_each(|draft| draft.profile = Some(profile));
         }
         for supposition in &self.what_if {
-            if let Err(problem) = draft.suppose(supposition) {
-                problems.push(*problem);
-            }
+            problems.extend(suppose(&mut drafts, supposition));
         }
-        Ok((draft, problems))
+        Ok((drafts, problems))
     }
 
     /// The file to read, if one is to be read.
@@ -127,47 +141,52 @@ impl Fleet {
     }
 }
 
-/// Services that both have a container of: they count as one, whatever was meant.
-fn described_twice(before: &Draft, read: &Draft) -> Vec<Observation> {
-    let container = |section: &Section| match section.get("image") {
-        Some(given) if matches!(given.origin, Origin::File { .. }) => Some(given.origin.clone()),
-        _ => None,
-    };
-    let known = before.services.iter();
-    let known: HashMap<&str, Origin> = known
-        .filter_map(|(name, section)| Some((name.as_str(), container(section)?)))
-        .collect();
-    let read = read.services.iter();
-    read.filter_map(|(name, section)| {
-        let (origin, known) = (container(section)?, known.get(name.as_str())?);
-        Some(Observation {
-            ruling: Ruling::Left("if they are two, plan them apart, or give one another name"),
-            what: format!(
-                "{name} is also in {known}; they count as one, and the later file counts"
-            ),
-            origin,
-        })
-    })
-    .collect()
+/// Supposes a value of the main fleet, or of another one that has such a service.
+fn suppose(drafts: &mut [Draft], supposition: &str) -> Option<Problem> {
+    let mut refusals = drafts
+        .iter_mut()
+        .map(|draft| draft.suppose(supposition).err());
+    let first = refusals.next().flatten()?;
+    let elsewhere = refusals.any(|refusal| refusal.is_none());
+    (!elsewhere).then_some(*first)
+}
+
+/// Reads other programs' files, and those that they name: a fleet for each PostgreSQL, at least one.
+fn read_all(names: &[PathBuf]) -> (Vec<Draft>, Vec<Problem>) {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for name in names {
+        match fs::read(name) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                files.push((name.display().to_string(), text));
+            }
+            Err(error) => problems.push(unreadable(name, &error)),
+        }
+    }
+    let torn = !problems.is_empty();
+    let reading = pgweir_sources::read(&files, &|name| fs::read_to_string(name).ok());
+    problems.extend(reading.problems);
+    let mut fleets = reading.fleets;
+    fleets[0].torn |= torn;
+    (fleets, problems)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Problem {
+    let origin = Origin::line(file.display().to_string().into(), 0);
+    Problem::new(&origin, "", format!("cannot be read: {error}"))
 }
 
 /// Reads one file; that it cannot be read is a problem like any other.
 pub(crate) fn read(file: &Path) -> (Draft, Vec<Problem>) {
-    read_as(file, fleet::read)
-}
-
-fn read_as(file: &Path, reader: fn(&str, &str) -> (Draft, Vec<Problem>)) -> (Draft, Vec<Problem>) {
-    let name = file.display().to_string();
     match fs::read_to_string(file) {
-        Ok(text) => reader(&name, &text),
+        Ok(text) => fleet::read(&file.display().to_string(), &text),
         Err(error) => {
-            let origin = Origin::line(name.as_str().into(), 0);
-            let problem = Problem::new(&origin, "", format!("cannot be read: {error}"));
             let torn = Draft {
                 torn: true,
                 ..Draft::default()
             };
-            (torn, vec![problem])
+            (torn, vec![unreadable(file, &error)])
         }
     }
 }

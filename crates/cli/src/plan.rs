@@ -78,8 +78,8 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
     if let Some(Command::Init(options)) = &options.command {
         return init::run(options);
     }
-    let plan = match planned(&options.fleet) {
-        Ok(plan) => plan,
+    let plans = match planned(&options.fleet) {
+        Ok(plans) => plans,
         Err(NoFacts::Usage(error)) => return Err(error.into()),
         Err(NoFacts::Failed(error)) => return Err(error),
         Err(NoFacts::Mistakes(problems)) => return report_mistakes(&problems, options.json),
@@ -89,27 +89,28 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         Some(file) => {
             let (draft, problems) = read(file);
             match fleet::resolve(&draft, problems) {
-                Ok(facts) => Some(pgweir_advisor::plan(facts)),
+                Ok(facts) => Some(plan(facts)),
                 Err(problems) => return report_mistakes(&problems, options.json),
             }
         }
     };
     let text = if options.json {
-        json_of(&plan, before.as_ref(), options.explain)?
+        json_of(&plans, before.as_ref(), options.explain)?
     } else {
-        text_of(&plan, before.as_ref(), options)
+        text_of(&plans, before.as_ref(), options)
     };
     output::print(&text)?;
-    let exit = exit(plan.verdict);
+    let worst = plans.iter().map(|plan| plan.verdict).max();
+    let exit = exit(worst.unwrap_or(Verdict::Ok));
     // The process ends here. Freeing a plan of ten thousand services piece by piece would take a third
     // as long as making it.
-    std::mem::forget((plan, before));
+    std::mem::forget((plans, before));
     Ok(exit)
 }
 
-/// Plans the fleet that the arguments name.
-pub(crate) fn planned(fleet: &Fleet) -> Result<Plan, NoFacts> {
-    Ok(plan(fleet.facts()?))
+/// Plans the fleet that the arguments name: a plan for each PostgreSQL, the main one first, at least one.
+pub(crate) fn planned(fleet: &Fleet) -> Result<Vec<Plan>, NoFacts> {
+    Ok(fleet.facts()?.into_iter().map(plan).collect())
 }
 
 /// Reports why there is no plan; with `json` as a problem without a file.
@@ -191,25 +192,44 @@ struct Answer<'a> {
     derivations: Option<Vec<Derivation>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     differences: Option<Vec<Difference>>,
+    /// Plans of the other PostgreSQL that the fleet uses.
+    #[serde(skip_serializing_if = "<[Plan]>::is_empty")]
+    others: &'a [Plan],
 }
 
-fn json_of(plan: &Plan, before: Option<&Plan>, explain: bool) -> serde_json::Result<String> {
+fn json_of(plans: &[Plan], before: Option<&Plan>, explain: bool) -> serde_json::Result<String> {
+    let (plan, others) = (&plans[0], &plans[1..]);
     let answer = Answer {
         plan,
         derivations: explain.then(|| show::explain(plan)),
         differences: before.map(|before| show::diff(before, plan)),
+        others,
     };
     let mut text = serde_json::to_string_pretty(&answer)?;
     text.push('\n');
     Ok(text)
 }
 
-fn text_of(plan: &Plan, before: Option<&Plan>, options: &Options) -> String {
+fn text_of(plans: &[Plan], before: Option<&Plan>, options: &Options) -> String {
     if let Some(before) = before {
+        let plan = &plans[0];
         let mut text = show::diff_text(&show::diff(before, plan));
         text.push_str(&format!("\n{} -> {}\n", before.verdict, plan.verdict));
         return text;
     }
+    let mut text = String::new();
+    for plan in plans {
+        if plans.len() > 1 {
+            let host = &plan.facts.database.host;
+            let above = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{above}--- PostgreSQL on {host} ---\n"));
+        }
+        text.push_str(&text_of_one(plan, options));
+    }
+    text
+}
+
+fn text_of_one(plan: &Plan, options: &Options) -> String {
     let colours = Colours(output::stdout_has_colours());
     let mut text = if options.verbose {
         show::text(plan, colours)

@@ -42,6 +42,19 @@ pub(crate) struct Options {
     check: Option<PathBuf>,
 }
 
+/// Says which PostgreSQL the files are for, where the fleet has several.
+fn only_one_is_written(main: Option<&Plan>, others: &[Plan]) {
+    let host = |plan: &Plan| plan.facts.database.host.clone();
+    if let Some(main) = main.filter(|_| !others.is_empty()) {
+        let others: Vec<String> = others.iter().map(host).collect();
+        output::note(&format!(
+            "pgweir: this is for PostgreSQL on {}; for that on {} give --from only the files that use it",
+            host(main),
+            others.join(" and on ")
+        ));
+    }
+}
+
 fn names() -> Vec<&'static str> {
     let targets = TARGETS.iter().map(|target| target.name);
     targets.chain(["all"]).collect()
@@ -54,7 +67,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
     let plan = match options.target.as_str() {
         "alerts" | "grafana" => None,
         _ => match planned(&options.fleet) {
-            Ok(plan) => Some(plan),
+            Ok(mut plans) => {
+                let others = plans.split_off(1);
+                let main = plans.pop();
+                only_one_is_written(main.as_ref(), &others);
+                main
+            }
             Err(NoFacts::Usage(error)) if options.json => {
                 return report_failure(&error.into(), true);
             }

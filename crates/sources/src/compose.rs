@@ -1,74 +1,61 @@
-//! docker-compose files.
+//! docker-compose files, after the Compose specification.
+//!
+//! The files of one folder are one project, as docker takes them: laid over each other, with the
+//! variables of the `.env` beside them.
 
-use pgweir_advisor::facts::Origin;
-use pgweir_advisor::fleet::Draft;
+mod project;
+mod service;
 
-use super::container::{Container, HOSTS, via};
-use super::file::SourceFile;
-use super::names::Names;
-use super::url::plain;
-use super::yaml::{Data, Node};
+use crate::file::{Library, SourceFile, folder};
+use crate::inventory::{Inventory, Variable};
+use crate::yaml::Node;
 
-pub(crate) fn read(source: &SourceFile<'_>, documents: &[Node]) -> Draft {
-    let mut draft = Draft::default();
-    let services = documents
-        .iter()
-        .filter_map(|document| document.get("services"));
-    let mut behind = Vec::new();
-    let mut names = Names::default();
-    for (name, service) in services.flat_map(Node::fields) {
-        let image = service.get("image").and_then(Node::text).unwrap_or(name);
-        let replicas = service
-            .at(&["deploy", "replicas"])
-            .or_else(|| service.get("scale"))
-            .and_then(|node| Some((node.text()?, source.line(node.line))));
-        let container = Container {
-            name,
-            service: &names.take(&[name]),
-            image,
-            variables: variables(source, service),
-            command: words(service.get("command")),
-            replicas: replicas.filter(|(replicas, _)| plain(replicas)),
-            origin: source.line(service.line.saturating_sub(1)),
-        };
-        if let Some(added) = container.add(&mut draft) {
-            let hosts = HOSTS.iter().filter_map(|variable| {
-                let found = container
-                    .variables
-                    .iter()
-                    .find(|(name, ..)| name == variable);
-                found.map(|(_, value, _)| value.clone())
-            });
-            behind.push((added, hosts.collect::<Vec<_>>()));
+/// A file of docker-compose: its name and its content.
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) node: Node,
+}
+
+/// Whether a document is one.
+pub(crate) fn is_compose(document: &Node) -> bool {
+    let services = document.get("services").is_some_and(|services| {
+        let mut fields = services.fields().iter();
+        services.text().is_none() && fields.all(|(_, service)| service.text().is_none())
+    });
+    let included = document.get("include").is_some() && document.get("kind").is_none();
+    (services && document.get("apiVersion").is_none()) || included
+}
+
+/// Adds what the files say. Names of services are looked up in their project.
+pub(crate) fn read(mut files: Vec<File>, library: &mut Library<'_>, inventory: &mut Inventory) {
+    files.sort_by_key(|file| order(&file.name));
+    while !files.is_empty() {
+        let home = folder(&files[0].name).to_owned();
+        let (own, others): (Vec<File>, Vec<File>) = files
+            .into_iter()
+            .partition(|file| folder(&file.name) == home);
+        files = others;
+        let mut project = project::Project::new(home, library, inventory);
+        for file in own {
+            project.add(&file.node);
         }
+        project.finish();
     }
-    via(&mut draft, &behind);
-    draft
 }
 
-/// Variables as a mapping or as a list of `NAME=value`.
-fn variables(source: &SourceFile<'_>, service: &Node) -> Vec<(String, String, Origin)> {
-    let Some(environment) = service.get("environment") else {
-        return Vec::new();
+/// The order in which files of a folder are laid over each other: docker's own first, overrides last.
+fn order(name: &str) -> (String, u8, String) {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let rank = match stem {
+        "compose" | "docker-compose" => 0,
+        stem if stem.ends_with(".override") => 2,
+        _ => 1,
     };
-    let listed = environment.entries().iter().filter_map(|entry| {
-        let (name, value) = entry.text()?.split_once('=')?;
-        Some((name.to_owned(), value.to_owned(), source.line(entry.line)))
-    });
-    let mapped = environment.fields().iter().filter_map(|(name, value)| {
-        Some((
-            name.clone(),
-            value.text()?.to_owned(),
-            source.line(value.line),
-        ))
-    });
-    listed.chain(mapped).collect()
+    (folder(name).to_owned(), rank, file.to_owned())
 }
 
-fn words(command: Option<&Node>) -> Vec<&str> {
-    match command.map(|command| &command.data) {
-        Some(Data::Text(text)) => text.split_whitespace().collect(),
-        Some(Data::List(entries)) => entries.iter().filter_map(Node::text).collect(),
-        Some(Data::Map(_)) | None => Vec::new(),
-    }
+/// The variables of a file beside the project, if there is one.
+fn variables_of(name: &str, text: &str) -> Vec<Variable> {
+    crate::apps::dotenv::variables(&SourceFile { name, text }, &mut |_| None)
 }

@@ -8,6 +8,7 @@ mod program;
 mod text;
 
 pub use program::{Address, Program, Scheme, Setting};
+pub(crate) use text::last_of_each;
 pub use text::{Text, Variable};
 
 use pgweir_advisor::facts::{Observation, Origin};
@@ -20,16 +21,12 @@ pub struct Inventory {
     pub workloads: Vec<Workload>,
     /// Names by which something is reached.
     pub endpoints: Vec<Endpoint>,
-    /// Values that others refer to by name.
-    pub maps: Vec<Map>,
-    /// What changes the number of instances.
-    pub scalers: Vec<Scaler>,
     /// PostgreSQL servers that are described otherwise than as a container.
     pub servers: Vec<Server>,
     /// Poolers that are described otherwise than as a container.
     pub poolers: Vec<Pooler>,
-    /// What settings of applications say.
-    pub programs: Vec<Program>,
+    /// What settings of applications say, each with the file that it is from.
+    pub programs: Vec<(String, Program)>,
     /// What could open connections and is not understood.
     pub unknown: Vec<Unknown>,
     /// What does not do what its author meant, and what is left out.
@@ -80,6 +77,12 @@ pub struct Workload {
     pub surge: Option<(String, Origin)>,
     /// Its containers, those that start first before the others.
     pub containers: Vec<Container>,
+    /// The folder that it is built from.
+    pub build: Option<String>,
+    /// Networks that it is in; empty where all are in one.
+    pub networks: Vec<String>,
+    /// What has to be asked for before it runs at all, such as the profile `debug`.
+    pub only_with: Option<String>,
     /// Where it is described.
     pub origin: Origin,
 }
@@ -108,10 +111,14 @@ pub struct Container {
     pub variables: Vec<Variable>,
     /// Sets of variables that are in none of the files, such as `the Secret db`.
     pub missing: Vec<(String, Origin)>,
-    /// Files that are mounted: where in the container, and the map or file that it comes from.
-    pub mounts: Vec<Mount>,
+    /// Files that are mounted.
+    pub files: Vec<Mounted>,
+    /// Ports that it says it listens on: name and number.
+    pub ports: Vec<(String, String)>,
+    /// Memory that it may have, as it is written.
+    pub memory: Option<(String, Origin)>,
     /// Names of what it waits for or is linked to.
-    pub needs: Vec<(String, Origin)>,
+    pub needs: Vec<String>,
     /// When it runs.
     pub role: Role,
     /// Where it is described.
@@ -130,22 +137,13 @@ pub enum Role {
 
 /// A file in a container.
 #[derive(Debug, Clone)]
-pub struct Mount {
-    /// Where it is in the container: a file or a folder.
+pub struct Mounted {
+    /// Where it is in the container.
     pub at: String,
-    /// What it is.
-    pub from: Source,
-    /// Where that is said.
-    pub origin: Origin,
-}
-
-/// Where a mounted file comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A file, named as the files that were given are.
-    File(String),
-    /// A ConfigMap or Secret of the workload's namespace.
-    Map(MapKind, String),
+    /// Where its text stands: a file, or a key of a ConfigMap.
+    pub name: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// A name by which something is reached.
@@ -174,49 +172,10 @@ pub enum Target {
     Server(String),
     /// The pooler of this name in the same place.
     Pooler(String),
+    /// The workload of this name in another place.
+    Elsewhere(Place, String),
     /// A host elsewhere.
     Host(String),
-}
-
-/// Values that others refer to.
-#[derive(Debug, Clone)]
-pub struct Map {
-    /// Where its name is known.
-    pub place: Place,
-    /// What it is.
-    pub kind: MapKind,
-    /// Its name; that of an environment file is its path.
-    pub name: String,
-    /// Its values.
-    pub values: Vec<Variable>,
-    /// Where it is.
-    pub origin: Origin,
-}
-
-/// What holds values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MapKind {
-    /// A ConfigMap.
-    ConfigMap,
-    /// A Secret.
-    Secret,
-    /// A file of variables.
-    EnvironmentFile,
-}
-
-/// What changes the number of instances.
-#[derive(Debug, Clone)]
-pub struct Scaler {
-    /// Where it is.
-    pub place: Place,
-    /// The kind of the workload that it changes; empty: any.
-    pub kind: String,
-    /// The workload's name.
-    pub name: String,
-    /// From how many to how many.
-    pub replicas: Count,
-    /// Where it is described.
-    pub origin: Origin,
 }
 
 /// A PostgreSQL server that is described otherwise than as a container.
@@ -237,6 +196,8 @@ pub struct Pooler {
     pub place: Place,
     /// Its name; empty for a `pgbouncer.ini`, which has none.
     pub name: String,
+    /// How many instances there are.
+    pub replicas: Count,
     /// `[pooler]`.
     pub section: Section,
     /// Where it connects to.

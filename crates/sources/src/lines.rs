@@ -2,7 +2,6 @@
 
 use pgweir_advisor::fleet::{Draft, Value};
 
-use super::container::variables_of_service;
 use super::file::SourceFile;
 use super::names::service_name;
 use super::said::Sayings;
@@ -35,20 +34,6 @@ pub(crate) fn assignments<'a>(
         });
         Some((at + 1, name.trim().trim_start_matches("export "), value))
     })
-}
-
-pub(crate) fn environment(source: &SourceFile<'_>) -> Draft {
-    let mut draft = Draft::default();
-    let name = source.service();
-    let section = draft.service(&name, source.line(0));
-    let variables = assignments(source.text, &['#']);
-    let variables = variables.map(|(line, name, value)| (name, value, source.line(line)));
-    let observations = variables_of_service(section, variables);
-    if section.is_empty() {
-        draft.services.clear();
-    }
-    draft.observations = observations;
-    draft
 }
 
 pub(crate) fn php_fpm(source: &SourceFile<'_>) -> Draft {

@@ -13,7 +13,7 @@ use super::Draft;
 use super::keys::Fallback;
 use super::keys::Scope;
 use super::typed::Percent;
-use crate::facts::{Database, Facts, Measured, Operations, Via};
+use crate::facts::{Database, Facts, Measured, Operations, Ruling, Via};
 use crate::formula::queueing::Goal;
 use crate::profile::Profile;
 use database::database;
@@ -28,8 +28,8 @@ use values::{Assumptions, Values};
 pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Problem>> {
     let mut assumptions = Assumptions::default();
     let profile = draft.profile.unwrap_or_default();
-    let database = database(draft, &mut assumptions, &mut read);
     let operations = operations(draft, &mut assumptions, &mut read);
+    let database = database(draft, operations.os_reserve, &mut assumptions, &mut read);
     let facts_so_far = Known {
         profile,
         database: &database,
@@ -47,9 +47,7 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         ));
     }
     if services.is_empty() && !draft.torn {
-        let problem = Problem::new(&draft.database.origin, "services", "there is none")
-            .with_suggestion("add a section [services.NAME] with its kind, replicas and pool");
-        read.push(problem);
+        read.extend(no_services(draft));
     }
     let pooler = draft.pooler.as_ref().map(|section| {
         let waits = services.iter().filter(|service| service.via == Via::Pooler);
@@ -72,6 +70,24 @@ pub fn resolve(draft: &Draft, mut read: Vec<Problem>) -> Result<Facts, Vec<Probl
         observations: draft.observations.clone(),
     };
     finish(facts, read)
+}
+
+/// That there are no services, and what was seen that might be some.
+fn no_services(draft: &Draft) -> Vec<Problem> {
+    let add = "add a section [services.NAME] with its kind, replicas and pool";
+    let problem = Problem::new(&draft.database.origin, "services", "there is none");
+    let mut problems = vec![problem.with_suggestion(add)];
+    for seen in &draft.observations {
+        let (what, remedy) = match &seen.ruling {
+            Ruling::NotUnderstood(remedy) => {
+                (format!("not understood: {}", seen.what), remedy.as_str())
+            }
+            Ruling::Left(remedy) => (seen.what.clone(), *remedy),
+            Ruling::Correction(_) | Ruling::Wrong(_) => continue,
+        };
+        problems.push(Problem::new(&seen.origin, "services", what).with_suggestion(remedy));
+    }
+    problems
 }
 
 /// What services depend on.

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod pooler;
 pub mod queueing;
 pub mod scaling;
+pub mod tuning;
 
 #[cfg(test)]
 mod tests;

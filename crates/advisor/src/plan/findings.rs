@@ -74,14 +74,18 @@ pub(super) fn all(
 /// What a source showed.
 fn observed(observation: &Observation) -> Finding {
     let seen = format!("{}: {}", observation.origin, observation.what);
-    match observation.ruling {
+    match &observation.ruling {
         Ruling::Correction(number) => {
-            let (truth, remedy) = corrections::numbered(number)
+            let (truth, remedy) = corrections::numbered(*number)
                 .map_or(("", ""), |correction| (correction.truth, correction.rule));
-            corrected(number, Severity::Warn, format!("{seen}: {truth}"), remedy)
+            corrected(*number, Severity::Warn, format!("{seen}: {truth}"), remedy)
         }
-        Ruling::Wrong(remedy) => Finding::new(READ, None, Severity::Warn, seen, remedy),
-        Ruling::Left(remedy) => Finding::new(READ, None, Severity::Info, seen, remedy),
+        Ruling::Wrong(remedy) => Finding::new(READ, None, Severity::Warn, seen, *remedy),
+        Ruling::Left(remedy) => Finding::new(READ, None, Severity::Info, seen, *remedy),
+        Ruling::NotUnderstood(remedy) => {
+            let seen = format!("not understood: {seen}");
+            Finding::new(READ, None, Severity::Warn, seen, remedy.as_str())
+        }
     }
 }
 

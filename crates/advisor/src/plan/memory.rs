@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::capacity::Capacity;
-use crate::facts::{Database, Facts};
+use crate::facts::Facts;
 use crate::formula::demand::Verdict;
-use crate::formula::memory::{self, Inputs};
+use crate::formula::memory;
 use crate::units::{Bytes, Connections};
 
 /// Memory of the database machine (F6).
@@ -71,7 +71,7 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
         Connections(active as u64).min(capacity.optimum)
     });
     let active = active.min(connections);
-    let inputs = |active: Connections, nodes: u64| inputs(&facts.database, active, nodes);
+    let inputs = |active: Connections, nodes: u64| database.memory(active, nodes);
     let expected = memory::total(&inputs(active, 1));
     let budget = memory::budget(database.ram, facts.operations.os_reserve);
     let ram_assumed = facts.assumes("database.ram");
@@ -102,31 +102,5 @@ pub(super) fn plan(facts: &Facts, capacity: &Capacity) -> MemoryPlan {
         } else {
             Verdict::Ok
         },
-    }
-}
-
-fn inputs(database: &Database, active: Connections, nodes: u64) -> Inputs {
-    Inputs {
-        connections: database.max_connections,
-        active,
-        work_mem: database.work_mem,
-        hash_factor: database.hash_mem_multiplier,
-        nodes,
-        workers_per_gather: database.max_parallel_workers_per_gather,
-        parallel_workers_max: database
-            .max_parallel_workers
-            .min(database.max_worker_processes),
-        shared_buffers: database.shared_buffers,
-        idle_backend: database.idle_backend,
-        // Idle connections too: a pool's have all touched the shared buffers some time.
-        page_table_owners: if database.huge_pages {
-            Connections::ZERO
-        } else {
-            database.max_connections
-        },
-        autovacuum_workers: database.autovacuum_max_workers,
-        autovacuum_work_mem: database.autovacuum_work_mem,
-        maintenance_work_mem: database.maintenance_work_mem,
-        maintenance_sessions: 1,
     }
 }

@@ -83,6 +83,7 @@ fn database(facts: &Facts) -> Section {
         }
     };
     set("storage", storage.into());
+    set("workload", database.workload.name().into());
     set("cache_hit", database.cache_hit.into());
     set("max_connections", count(database.max_connections));
     set(

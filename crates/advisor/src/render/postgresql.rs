@@ -1,8 +1,15 @@
 //! PostgreSQL: settings as `postgresql.conf`, and as `ALTER SYSTEM` and `ALTER ROLE`.
 
+mod tuning;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
 use super::connect::{distinct, pairs};
 use super::file::{File, header};
-use crate::facts::Database;
+use crate::facts::{Database, Facts, Workload};
 use crate::plan::Plan;
 use crate::units::{short, time_text, whole_seconds};
 
@@ -31,25 +38,31 @@ pub(super) struct Setting {
     pub(super) name: &'static str,
     pub(super) value: String,
     pub(super) applies: Applies,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 /// The settings that the plan decides, for its version of PostgreSQL.
 pub(super) fn settings(plan: &Plan) -> Vec<Setting> {
     let database = &plan.facts.database;
     let mut all = connections(database);
-    all.extend(memory(database));
+    all.extend(memory(plan));
     all.extend(workers(database));
+    all.extend(tuning::settings(plan));
     all.extend(silence(database));
     all
 }
 
-fn setting(name: &'static str, value: String, applies: Applies, why: &'static str) -> Setting {
+fn setting(
+    name: &'static str,
+    value: String,
+    applies: Applies,
+    why: impl Into<Cow<'static, str>>,
+) -> Setting {
     Setting {
         name,
         value,
         applies,
-        why,
+        why: why.into(),
     }
 }
 
@@ -79,22 +92,20 @@ fn connections(database: &Database) -> Vec<Setting> {
     all
 }
 
-fn memory(database: &Database) -> Vec<Setting> {
-    let mut all = vec![setting(
-        "shared_buffers",
-        database.shared_buffers.postgres(),
-        Restart,
-        "cache of the server",
-    )];
-    if database.huge_pages {
-        all.push(setting(
-            "huge_pages",
-            "try".to_owned(),
+fn memory(plan: &Plan) -> Vec<Setting> {
+    let database = &plan.facts.database;
+    vec![
+        setting(
+            "shared_buffers",
+            database.shared_buffers.postgres(),
             Restart,
-            "saves each connection its page tables",
-        ));
-    }
-    all.extend([
+            match database.workload {
+                Workload::Desktop => "cache of the server: a sixteenth of memory unless given",
+                Workload::Web | Workload::Oltp | Workload::Dw | Workload::Mixed => {
+                    "cache of the server: a quarter of memory unless given"
+                }
+            },
+        ),
         setting(
             "work_mem",
             database.work_mem.postgres(),
@@ -119,8 +130,7 @@ fn memory(database: &Database) -> Vec<Setting> {
             Reload,
             "for each autovacuum worker",
         ),
-    ]);
-    all
+    ]
 }
 
 fn workers(database: &Database) -> Vec<Setting> {
@@ -201,23 +211,77 @@ fn silence(database: &Database) -> Vec<Setting> {
 pub(super) fn conf(plan: &Plan) -> Vec<File> {
     let mut text = header(plan, "postgresql.conf", "#");
     text.push_str(&format!(
-        "# For PostgreSQL {}. Include it at the end of postgresql.conf:\n\
+        "# For PostgreSQL {}, {}. Include it at the end of postgresql.conf:\n\
          #   include = 'pgweir.conf'\n\
-         # Time limits belong to the application's roles, not here: see sql/3-roles.sql.\n\n",
-        plan.facts.database.version
+         # Time limits belong to the application's roles, not here: see sql/3-roles.sql.\n",
+        plan.facts.database.version,
+        plan.facts.database.workload.name(),
     ));
+    text.push_str(&assumptions(plan, "#"));
+    text.push('\n');
     for setting in settings(plan) {
         let line = format!("{} = {}", setting.name, setting.value);
         text.push_str(&format!(
-            "{line:<44} # {}: {}\n",
+            "{line:<44} # {}: {}",
             setting.applies.word(),
             setting.why
         ));
+        if let Some(key) = rests_on(&plan.facts, setting.name) {
+            text.push_str(&format!(" (assumes {key})"));
+        }
+        text.push('\n');
     }
     vec![File {
         path: "postgresql.conf/pgweir.conf".to_owned(),
         content: text,
     }]
+}
+
+/// The fact about the machine that nobody gave and that this setting follows from.
+fn rests_on(facts: &Facts, setting: &str) -> Option<&'static str> {
+    // What is given follows from nothing.
+    let (chosen, key) = match setting {
+        "shared_buffers" | "wal_buffers" | "huge_pages" => ("database.shared_buffers", "ram"),
+        "effective_cache_size" => ("database.ram", "ram"),
+        "max_worker_processes" => ("database.max_worker_processes", "physical_cores"),
+        "max_parallel_workers" => ("database.max_parallel_workers", "physical_cores"),
+        "max_parallel_workers_per_gather" => {
+            ("database.max_parallel_workers_per_gather", "physical_cores")
+        }
+        "max_parallel_maintenance_workers" => ("database.physical_cores", "physical_cores"),
+        "random_page_cost" | "effective_io_concurrency" => ("database.storage", "storage"),
+        _ => return None,
+    };
+    let assumed = facts.assumes(chosen) && facts.assumes(&format!("database.{key}"));
+    assumed.then_some(key)
+}
+
+/// Lines that name what is assumed of the machine.
+fn assumptions(plan: &Plan, comment: &str) -> String {
+    let facts = &plan.facts;
+    let settings = settings(plan);
+    let mut keys: Vec<_> = settings
+        .iter()
+        .filter_map(|setting| rests_on(facts, setting.name))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return String::new();
+    }
+    let values: Vec<String> = keys
+        .iter()
+        .filter_map(|key| {
+            let path = format!("database.{key}");
+            let found = facts.assumptions.iter().find(|known| known.key == path)?;
+            Some(format!("{path} = {}", found.value))
+        })
+        .collect();
+    format!(
+        "{comment} Nobody gave {}: settings that follow from it are a guess. Give what the machine\n\
+         {comment} has and render again.\n",
+        values.join(", ")
+    )
 }
 
 pub(super) fn sql(plan: &Plan) -> Vec<File> {
@@ -272,7 +336,9 @@ fn standby(plan: &Plan) -> String {
 fn primary(plan: &Plan) -> String {
     let mut text = header(plan, "sql", "--");
     text.push_str(&order(plan));
-    text.push_str("-- Run as a superuser, outside a transaction.\n\n");
+    text.push_str("-- Run as a superuser, outside a transaction.\n");
+    text.push_str(&assumptions(plan, "--"));
+    text.push('\n');
     for setting in settings(plan) {
         text.push_str(&alter_system(&setting));
     }

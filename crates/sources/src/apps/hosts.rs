@@ -157,6 +157,11 @@ fn is_about_database(name: &str) -> bool {
     }) && !words(name).any(|word| STORES.contains(&word.as_str()))
 }
 
+/// Whether a variable is about PostgreSQL by its name.
+pub(crate) fn is_about_postgres(name: &str) -> bool {
+    words(name).any(|word| named(&word) == Some(Scheme::Postgres))
+}
+
 /// The kind of database that a word of a name says.
 fn named(word: &str) -> Option<Scheme> {
     match word {

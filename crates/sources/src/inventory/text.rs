@@ -1,5 +1,6 @@
 //! Text with references: what is known of it, and what is not.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -146,4 +147,20 @@ fn percent_decoded(text: &str) -> Option<String> {
     let gaps = |text: &str| text.matches(Text::GAP).count();
     let decoded = String::from_utf8(bytes).ok()?;
     (gaps(&decoded) == gaps(text)).then_some(decoded)
+}
+
+/// The variables, each name once, where its first stands and with the value of its last.
+pub(crate) fn last_of_each(variables: impl IntoIterator<Item = Variable>) -> Vec<Variable> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<Variable> = Vec::new();
+    for variable in variables {
+        match places.get(&variable.name) {
+            Some(at) => found[*at] = variable,
+            None => {
+                places.insert(variable.name.clone(), found.len());
+                found.push(variable);
+            }
+        }
+    }
+    found
 }

@@ -10,10 +10,13 @@ use super::super::value::Kind;
 use super::values::{Assumptions, Values};
 use crate::facts::{Database, ServerTimeouts};
 use crate::formula::base::Storage;
+use crate::formula::memory;
+use crate::formula::tuning::{self, MAINTENANCE_LEAST, Maintenance, WORK_MEM_LEAST, Workload};
 use crate::units::{Bytes, Connections};
 
 pub(super) fn database(
     draft: &Draft,
+    os_reserve: Bytes,
     assumptions: &mut Assumptions,
     problems: &mut Vec<Problem>,
 ) -> Database {
@@ -21,12 +24,16 @@ pub(super) fn database(
     let mut v = Values::read(Scope::Database, "", section, assumptions, problems);
     let version: u32 = v.get("version");
     let physical_cores = v.get("physical_cores");
+    let workload = workload(&mut v);
     let ram_default = match v.maybe::<Bytes>("shared_buffers") {
-        Some(shared_buffers) => shared_buffers.times(4).max(Bytes::mib(64)),
+        Some(shared_buffers) => shared_buffers
+            .times(workload.buffers_part())
+            .max(Bytes::mib(64)),
         None => Bytes::gib(2).times(u64::from(physical_cores)),
     };
+    let ram_given = v.has("ram");
     let ram = v.or("ram", ram_default);
-    let shared_buffers = v.or("shared_buffers", Bytes(ram.0 / 4 / KIB8 * KIB8));
+    let shared_buffers = v.or("shared_buffers", tuning::shared_buffers(ram, workload));
     if shared_buffers >= ram {
         let message = format!(
             "is not less than the machine's memory of {}",
@@ -60,9 +67,10 @@ pub(super) fn database(
         let message = format!("PostgreSQL {version} does not have this setting");
         v.contradiction("reserved_connections", message, "remove it".to_owned());
     }
-    let maintenance_work_mem = v.get("maintenance_work_mem");
     let hash = if version >= 15 { 2.0 } else { 1.0 };
-    Database {
+    let parallel = tuning::parallel(physical_cores, workload);
+    let max_parallel_workers = v.or("max_parallel_workers", parallel.workers);
+    let mut database = Database {
         name: v.get("name"),
         host: v.get("host"),
         port: v.get("port"),
@@ -70,24 +78,77 @@ pub(super) fn database(
         physical_cores,
         ram,
         storage,
+        workload,
         cache_hit: v.get("cache_hit"),
         max_connections,
         superuser_reserved,
         reserved,
-        work_mem: v.get("work_mem"),
+        work_mem: WORK_MEM_LEAST,
         hash_mem_multiplier: v.or("hash_mem_multiplier", hash),
         shared_buffers,
-        maintenance_work_mem,
-        autovacuum_work_mem: v.or("autovacuum_work_mem", maintenance_work_mem),
+        maintenance_work_mem: MAINTENANCE_LEAST,
+        autovacuum_work_mem: MAINTENANCE_LEAST,
         autovacuum_max_workers: v.get("autovacuum_max_workers"),
-        max_parallel_workers: v.get("max_parallel_workers"),
-        max_parallel_workers_per_gather: v.get("max_parallel_workers_per_gather"),
-        max_worker_processes: v.get("max_worker_processes"),
+        max_parallel_workers,
+        max_parallel_workers_per_gather: v
+            .or("max_parallel_workers_per_gather", parallel.per_gather),
+        max_worker_processes: v.or("max_worker_processes", parallel.processes),
         huge_pages: v.get("huge_pages"),
         idle_backend: v.get("idle_backend"),
         standbys: v.maybe("standbys").unwrap_or_default(),
         timeouts: server_timeouts(&mut v, version),
-    }
+    };
+    memory_of_processes(&mut v, &mut database, ram_given, os_reserve);
+    database
+}
+
+/// Memory of sorts, hashes and maintenance: as given, or what a machine whose memory is known has
+/// room for.
+fn memory_of_processes(
+    v: &mut Values<'_>,
+    database: &mut Database,
+    ram_given: bool,
+    os_reserve: Bytes,
+) {
+    let budget = memory::budget(database.ram, os_reserve);
+    let workload = database.workload;
+    database.work_mem = v.maybe("work_mem").unwrap_or(WORK_MEM_LEAST);
+    let fits = |chosen: Maintenance| {
+        let mut inputs = database.memory(database.optimum(), 1);
+        inputs.maintenance_work_mem = chosen.manual;
+        inputs.autovacuum_work_mem = chosen.automatic;
+        memory::total(&inputs) <= budget
+    };
+    let workers = database.autovacuum_max_workers;
+    let chosen = match (v.maybe("maintenance_work_mem"), ram_given) {
+        // Without a value of their own, workers take what a manual command gets.
+        (Some(given), _) => Maintenance {
+            manual: given,
+            automatic: given,
+        },
+        (None, true) => tuning::maintenance(database.ram, workload, workers, fits),
+        (None, false) => Maintenance {
+            manual: MAINTENANCE_LEAST,
+            automatic: MAINTENANCE_LEAST,
+        },
+    };
+    database.maintenance_work_mem = v.or("maintenance_work_mem", chosen.manual);
+    database.autovacuum_work_mem = v.or("autovacuum_work_mem", chosen.automatic);
+    let sorts = if ram_given {
+        let all_active = database.memory(database.max_connections, 3);
+        tuning::work_mem(memory::work_mem_max(&all_active, budget), workload)
+    } else {
+        WORK_MEM_LEAST
+    };
+    database.work_mem = v.or("work_mem", sorts);
+}
+
+fn workload(v: &mut Values<'_>) -> Workload {
+    let name: &str = v.get("workload");
+    Workload::ALL
+        .into_iter()
+        .find(|workload| workload.name() == name)
+        .expect("the table allows only names of workloads")
 }
 
 fn storage(v: &mut Values<'_>) -> Storage {
@@ -138,5 +199,3 @@ fn server_timeouts(v: &mut Values<'_>, version: u32) -> ServerTimeouts {
         keepalives_count: v.get("tcp_keepalives_count"),
     }
 }
-
-const KIB8: u64 = 8 * 1024;

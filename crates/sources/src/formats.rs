@@ -1,0 +1,81 @@
+//! Which reader a file of settings has.
+
+use pgweir_advisor::fleet::keys::{Scope, find};
+use pgweir_advisor::fleet::{Draft, Value};
+
+use crate::apps::{self, dotenv};
+use crate::file::{SourceFile, is_environment};
+use crate::inventory::{Program, Setting};
+use crate::{lines, sqlx_code};
+
+/// What a file says of the pools of programs; `None` if it is of no kind that is known.
+pub(crate) fn programs(name: &str, text: &str) -> Option<Vec<Program>> {
+    let source = SourceFile { name, text };
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let read = match extension {
+        "prisma" => of_draft(lines::prisma_schema(&source)),
+        "conf" if is_fpm(text) => of_draft(lines::php_fpm(&source)),
+        "rs" => of_draft(sqlx_code::read(&source)),
+        _ if is_environment(file) => vec![environment(&source)],
+        _ => return None,
+    };
+    Some(read)
+}
+
+/// Whether a file is one of pools of php-fpm.
+pub(crate) fn is_fpm(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.trim_start().starts_with("pm.") || line.trim_start().starts_with("pm ="))
+}
+
+fn environment(source: &SourceFile<'_>) -> Program {
+    let variables = dotenv::variables(source, &mut |_| None);
+    let mut program = apps::environment(&variables);
+    program.origin = source.line(0);
+    program
+}
+
+/// What a reader of one service says.
+fn of_draft(draft: Draft) -> Vec<Program> {
+    let mut observations = draft.observations;
+    let services = draft.services.into_iter().map(|(_, section)| {
+        let mut program = Program {
+            origin: section.origin.clone(),
+            observations: std::mem::take(&mut observations),
+            ..Program::default()
+        };
+        for (name, given) in section.iter() {
+            let Some(key) = find(Scope::Service, name) else {
+                continue;
+            };
+            if key.name == "kind" {
+                let Value::Text(kind) = &given.value else {
+                    continue;
+                };
+                let kind = KINDS.iter().find(|known| *known == kind);
+                program.kind = kind.map(|kind| (*kind, given.origin.clone()));
+                continue;
+            }
+            program.settings.push(Setting {
+                key: key.name,
+                value: given.value.clone(),
+                by: name.to_owned(),
+                origin: given.origin.clone(),
+            });
+        }
+        program
+    });
+    services.collect()
+}
+
+const KINDS: [&str; 8] = [
+    "prisma6",
+    "prisma7",
+    "sqlx",
+    "php-fpm",
+    "octane",
+    "queue",
+    "serverless",
+    "generic",
+];
