@@ -25,6 +25,7 @@ mod doctor;
 mod drivers;
 mod failures;
 mod findings;
+mod from_pgbouncer;
 mod hba;
 mod hostile;
 mod known_bugs;
