@@ -24,6 +24,7 @@ mod departures;
 mod drivers;
 mod failures;
 mod findings;
+mod from_pgbouncer;
 mod hba;
 mod hostile;
 mod known_bugs;

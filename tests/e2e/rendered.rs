@@ -196,17 +196,84 @@ fn sql_runs_and_a_restart_is_pending_for_what_says_so() {
         "select count(*) from pg_settings where pending_restart",
     );
     assert_eq!(pending, "0");
-    sql(&cluster, "create role app login");
-    run(&cluster, "sql/3-roles.sql");
-    let limits = sql(
+}
+
+/// A database with two applications, and queue workers that have a role of their own.
+const WITH_BATCH_JOBS: &str = "[database]\nname = \"shop\"\nversion = VERSION\n\
+     [services.web]\nkind = \"php-fpm\"\nuser = \"o'brien $x\"\n\
+     [services.mails]\nkind = \"queue\"\nuser = \"mailer\"\n\
+     [services.reports]\nuser = \"analyst\"\ndatabase = \"my \\\"db\\\" o'c\"\n";
+
+#[test]
+fn roles_are_made_with_their_passwords_and_grants_as_often_as_one_likes() {
+    let rendered = Rendered::new(&WITH_BATCH_JOBS.replace("VERSION", &version().to_string()));
+    let postgres = Postgres::find_or_install(&mut |_| {}).unwrap();
+    let cluster = Cluster::start(&postgres, &ClusterOptions::default()).unwrap();
+    let client = postgres.client_program("psql").expect("psql is installed");
+    let secret = rendered.path("secret");
+    fs::write(&secret, "of'a\"file$\n").unwrap();
+    let run = |variables: &[(&str, &str)]| {
+        let output = Command::new(&client)
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"])
+            .arg(rendered.path("sql/3-roles.sql"))
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", cluster.port().to_string())
+            .env("PGUSER", cluster.superuser())
+            .env("PGPASSWORD", cluster.superuser_password())
+            .env("PGDATABASE", "postgres")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    let told = run(&[]);
+    assert_eq!(told.matches("has no password yet").count(), 4, "{told}");
+    let web = "a'b\"c$d :e \\";
+    let told = run(&[
+        ("O_BRIEN__X_PASSWORD", web),
+        ("MAILER_PASSWORD_FILE", secret.to_str().unwrap()),
+        ("MONITORING_PASSWORD", "m"),
+    ]);
+    assert_eq!(told.matches("has no password yet").count(), 1, "{told}");
+    // Passwords that are set already stay.
+    assert!(!run(&[("ANALYST_PASSWORD", "a")]).contains("no password"));
+    let of = |user: &str, password: &str, database: &str| pgweir_e2e::Target {
+        host: "127.0.0.1".to_owned(),
+        port: cluster.port(),
+        user: user.to_owned(),
+        password: password.to_owned(),
+        database: database.to_owned(),
+    };
+    let ask = |target: &pgweir_e2e::Target, text: &str| {
+        let output = psql(target, text);
+        assert!(output.success, "{text}: {output:?}");
+        output.out
+    };
+    let web = of("o'brien $x", web, "shop");
+    let mailer = of("mailer", "of'a\"file$", "shop");
+    let analyst = of("analyst", "a", "my \"db\" o'c");
+    ask(&web, "create table mail (id serial, text text)");
+    ask(&mailer, "insert into mail (text) values ('hello')");
+    assert_eq!(ask(&web, "select text from mail"), "hello");
+    ask(&analyst, "create table report (id int)");
+    for (target, statement) in [(&web, "30s"), (&mailer, "10min"), (&analyst, "30s")] {
+        assert_eq!(ask(target, "show statement_timeout"), statement);
+        let idle = "show idle_in_transaction_session_timeout";
+        assert_eq!(ask(target, idle), "1min");
+    }
+    let monitoring = of("monitoring", "m", "shop");
+    let sees =
+        "select bool_and(query is distinct from '<insufficient privilege>') from pg_stat_activity";
+    assert_eq!(ask(&monitoring, sees), "t");
+    assert!(!psql(&monitoring, "select * from mail").success);
+    // The server keeps no password that could be read.
+    let clear = sql(
         &cluster,
-        "select array_to_string(setconfig, ' ') from pg_db_role_setting",
+        "select count(*) from pg_authid where rolpassword not like 'SCRAM-%'",
     );
-    assert!(limits.contains("statement_timeout=25s"), "{limits}");
-    assert!(
-        limits.contains("idle_in_transaction_session_timeout=1min"),
-        "{limits}"
-    );
+    assert_eq!(clear, "0");
 }
 
 #[test]
@@ -220,6 +287,12 @@ fn pgbouncer_starts_with_its_file_and_serves() {
     let user = &role.name;
     let odd_service =
         format!("[services.reports]\npool = 2\nuser = \"{user}\"\ndatabase = \"{odd}\"\n");
+    let bouncer = program(&["pgbouncer"], "pgbouncer");
+    let version = version_of(&bouncer);
+    let fleet = fleet.replace(
+        "[pooler]\n",
+        &format!("[pooler]\npgbouncer_version = \"{version}\"\n"),
+    );
     let rendered = Rendered::new(&(fleet + &odd_service));
     let port = free_port();
     let users = rendered.path("userlist.txt");
@@ -242,7 +315,7 @@ fn pgbouncer_starts_with_its_file_and_serves() {
     let file = rendered.path("pgbouncer.ini");
     fs::write(&file, ini).unwrap();
     let log = rendered.path("log");
-    let mut command = Command::new(program(&["pgbouncer"], "pgbouncer"));
+    let mut command = Command::new(bouncer);
     if rustix::process::geteuid().is_root() {
         // PgBouncer refuses to run as root.
         use std::os::unix::process::CommandExt;
@@ -270,12 +343,37 @@ fn pgbouncer_starts_with_its_file_and_serves() {
     });
     // PgBouncer reads no such name in its file.
     let of_odd = psql(&target.clone().database(&odd), "select current_database()");
+    // Its console answers who may look, with the password that is in the file.
+    let of_console = pgweir_e2e::Target {
+        user: "pgbouncer_stats".to_owned(),
+        password: "${PGBOUNCER_STATS_PASSWORD}".to_owned(),
+        ..target.clone().database("pgbouncer")
+    };
+    let shown = psql(&of_console, "show pools");
+    let refused = psql(&of_console, "pause");
     child.kill().unwrap();
     child.wait().unwrap();
     let log = fs::read_to_string(&log).unwrap();
+    assert!(
+        shown.success && !refused.success,
+        "{shown:?} {refused:?}\n{log}"
+    );
     assert_eq!(answer.out, "42", "{answer:?}\n{log}");
     assert_eq!(of_odd.out, odd, "{of_odd:?}\n{log}");
-    assert!(!log.contains("ERROR"), "{log}");
+    let errors = log.matches(" ERROR ").count();
+    assert!(
+        errors == 1 && log.contains("ERROR admin access needed"),
+        "{log}"
+    );
+}
+
+/// `1.18` of a PgBouncer that is 1.18.0.
+fn version_of(bouncer: &Path) -> String {
+    let output = Command::new(bouncer).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().nth(1).unwrap();
+    let (series, _) = version.rsplit_once('.').unwrap();
+    series.to_owned()
 }
 
 fn free_port() -> u16 {

@@ -148,6 +148,8 @@ impl Database {
 pub struct ServerTimeouts {
     /// `statement_timeout`.
     pub statement: Option<Duration>,
+    /// `statement_timeout` of roles that only queue workers use.
+    pub batch_statement: Option<Duration>,
     /// `lock_timeout`.
     pub lock: Option<Duration>,
     /// `idle_in_transaction_session_timeout`.
@@ -222,6 +224,32 @@ impl PoolerKind {
     }
 }
 
+/// A version of PgBouncer, 1.15 to 1.25.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PgbouncerVersion {
+    /// What follows `1.`.
+    pub minor: u32,
+}
+
+impl PgbouncerVersion {
+    /// The version that is written like this.
+    pub fn named(text: &str) -> Option<Self> {
+        let minor = text.strip_prefix("1.")?.parse().ok()?;
+        Some(Self { minor })
+    }
+
+    /// Whether it lets transactions share prepared statements, by `max_prepared_statements`.
+    pub fn shares_prepared_statements(self) -> bool {
+        self.minor >= 21
+    }
+}
+
+impl fmt::Display for PgbouncerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.minor)
+    }
+}
+
 /// When a pooler takes a server back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -249,6 +277,8 @@ impl fmt::Display for PoolMode {
 pub struct Pooler {
     /// Which.
     pub kind: PoolerKind,
+    /// Which PgBouncer.
+    pub version: PgbouncerVersion,
     /// Its processes; each has pools of its own.
     pub instances: u64,
     /// When it takes a server back.
@@ -285,6 +315,7 @@ impl Pooler {
         let idle = database.timeouts.idle_in_transaction;
         Self {
             kind,
+            version: PgbouncerVersion { minor: 25 },
             instances: 1,
             pool_mode: PoolMode::Transaction,
             host: kind.name().to_owned(),

@@ -226,6 +226,8 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("auth_type", "md5"),
     ("log_format", "pgbouncer"),
     ("syslog_ident", "pgbouncer"),
+    ("error_codes", "pgbouncer"),
+    ("probe_interval", "0"),
 ];
 
 const DEFAULT_ORIGIN: Origin = Origin::named("PgBouncer's default");

@@ -11,6 +11,7 @@ pub mod access;
 pub mod check;
 mod consistency;
 mod env;
+mod error_codes;
 pub mod hba;
 mod http;
 pub mod ident;
@@ -58,6 +59,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::AuthType;
+pub use error_codes::ErrorCodes;
 pub use http::{Compat, Http, Otlp};
 pub use ldap::{Ldap, LdapEncryption, LdapNaming};
 pub use listen::{Listen, Tcp, Workers};
@@ -216,6 +218,8 @@ pub struct Config {
     pub log: Log,
     /// What is served over HTTP.
     pub http: Http,
+    /// Codes of the errors that end a session (`error_codes`).
+    pub error_codes: ErrorCodes,
     /// Pause between looks at what each PostgreSQL does (`probe_interval`); `None` is never.
     pub probe_interval: Option<Duration>,
     /// Its number among the processes that serve one address (`peer_id`); `None` is alone.

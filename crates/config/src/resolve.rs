@@ -186,6 +186,7 @@ pub(super) fn resolve_into(
         tcp: Tcp::read(&globals),
         log: Log::read(&globals, &raw.folder),
         http: super::http::read(&globals, &raw.folder, outside, problems),
+        error_codes: globals.get("error_codes"),
         probe_interval: globals.get("probe_interval"),
         peer_id: globals
             .get::<Option<u32>>("peer_id")

@@ -256,6 +256,8 @@ pub static SETTINGS: &[Setting] = &[
         "Startup parameters that are dropped without an error, comma separated."),
     Setting::new(G, "application_name_add_host", Kind::Bool, "false",
         "Whether address and port of a client stand behind its `application_name`, for `pg_stat_activity`."),
+    Setting::new(G, "error_codes", Kind::Choice(&["postgresql", "pgbouncer"]), "postgresql",
+        "Code of the error that ends a session by a timeout, or for a transaction in statement mode: PostgreSQL's (25P03, 25P04, 57014, 57P05, 0A000), or 08P01 as PgBouncer's, which drivers take for a lost connection. In `pgbouncer.ini` it is `pgbouncer`. PgBouncer does not have it."),
     Setting::new(G, "login_notify_message", TEXT, "",
         "Notice that each client gets behind its login; unset is none."),
     Setting::new(G, "disable_pqexec", Kind::Bool, "false",

@@ -69,7 +69,7 @@ impl Caller {
                 error.message
             );
         }
-        self.ended(peer, &error.message, log);
+        self.ended(peer, error.reason(), log);
     }
 
     /// It left before it was let in. Of one that never said anything, such as who looks whether the port is open,

@@ -5,7 +5,7 @@ mod opening;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use pgweir_pool::budget::Permit;
 use pgweir_pool::id::ServerId;
@@ -15,7 +15,7 @@ use pgweir_wire::login::{
     Breach, Handshake, Identity, LoginError, MESSAGE_MAX, Method, Methods, Opened, Secrets, Turn,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::dial::{Dialled, Reached, Safety, Way};
 use crate::link::{CancelTarget, Link, Server};
@@ -105,6 +105,7 @@ pub(crate) async fn open(
     let connect_query = connect_query.filter(|_| pool.replication.is_none());
     let mut servers = pool.servers_in_turn(database).into_iter().peekable();
     let (socket, server, logged_in) = loop {
+        let began = Instant::now();
         let server = servers.next().expect("a database has a server");
         let opening = Opening {
             way: Way {
@@ -120,9 +121,23 @@ pub(crate) async fn open(
             limit: settings.config.server_connect_timeout,
         };
         match opening.run(password, &mut keys).await {
-            Ok(opened) => break opened,
+            Ok(opened) => {
+                pool.ailing.answers(server);
+                break opened;
+            }
             Err(error) if error.is_about_the_host() && servers.peek().is_some() => {
-                debug!(%error, %server, "trying the next host");
+                if pool.ailing.fails(server) {
+                    warn!(
+                        database = &*pool.database,
+                        user = &*pool.user,
+                        server = %id,
+                        address = %server,
+                        %error,
+                        "closing because: {} (age={}s)",
+                        error.brief(),
+                        began.elapsed().as_secs()
+                    );
+                }
             }
             Err(error) => return Err((permit, error)),
         }

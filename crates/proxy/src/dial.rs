@@ -55,6 +55,8 @@ pub(crate) struct Safety {
 /// Why there is no connection.
 #[derive(Debug)]
 pub(crate) enum DialError {
+    /// The name of the host leads to no address.
+    Unknown(io::Error),
     /// Nobody answers at the address.
     Unreachable(io::Error),
     /// The connection broke at once.
@@ -115,10 +117,7 @@ impl Way<'_> {
     pub(crate) async fn dial(&self, encrypts: bool) -> Result<(Dialled, Reached), DialError> {
         match self.server {
             ServerAddress::Tcp { host, port } => {
-                let stream = self
-                    .tcp(host, *port)
-                    .await
-                    .map_err(DialError::Unreachable)?;
+                let stream = self.tcp(host, *port).await?;
                 socket::tune((&stream).into(), self.tcp)?;
                 // A name may stand for several servers, and a key is known to one of them.
                 let peer = stream.peer_addr()?;
@@ -147,23 +146,31 @@ impl Way<'_> {
     }
 
     /// Connects to the first address of `host` that lets it.
-    async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+    async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let addresses = tokio::net::lookup_host((host, port)).await;
         let mut refused = None;
-        for address in tokio::net::lookup_host((host, port)).await? {
-            let socket = match address {
-                SocketAddr::V4(_) => TcpSocket::new_v4()?,
-                SocketAddr::V6(_) => TcpSocket::new_v6()?,
-            };
-            socket::size((&socket).into(), self.tcp)?;
-            match socket.connect(address).await {
+        for address in addresses.map_err(DialError::Unknown)? {
+            match self.tcp_to(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => refused = Some(error),
             }
         }
-        Err(refused.unwrap_or_else(|| {
-            let message = format!("{host} has no address");
-            io::Error::new(io::ErrorKind::NotFound, message)
-        }))
+        Err(match refused {
+            Some(error) => DialError::Unreachable(error),
+            None => {
+                let message = format!("{host} has no address");
+                DialError::Unknown(io::Error::new(io::ErrorKind::NotFound, message))
+            }
+        })
+    }
+
+    async fn tcp_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket::size((&socket).into(), self.tcp)?;
+        socket.connect(address).await
     }
 
     async fn unix(path: &Path) -> io::Result<Duplex> {

@@ -8,6 +8,7 @@
 mod access;
 mod accounts;
 mod admin;
+mod ailing;
 mod attempts;
 mod authentication;
 mod backends;

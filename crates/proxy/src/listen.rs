@@ -33,7 +33,7 @@ use crate::takeover::{Inherited, Listening, Place};
 use crate::texts::{self, ClientError, seconds};
 use crate::tls::stream::MaybeTls;
 use pgweir_config::access::{Channel, Peer};
-use pgweir_config::{Config, Listen};
+use pgweir_config::{Config, ErrorCodes, Listen};
 
 /// Pause after the system refused a connection, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -433,7 +433,11 @@ fn hand_over<S>(
     let settings = pool.settings();
     let mut relay = Relay::new(settings.mode, parameters);
     relay.told = Some(key.pid);
-    let session = Session::new(socket, relay, texts::fault, registry.clock.now());
+    let wording = match registry.config().error_codes {
+        ErrorCodes::PostgreSql => texts::fault,
+        ErrorCodes::PgBouncer => texts::fault_as_pgbouncer,
+    };
+    let session = Session::new(socket, relay, wording, registry.clock.now());
     let mut session = session.with_input(rest);
     if let Some(words) = first_words {
         session = session.greeted_later(words);

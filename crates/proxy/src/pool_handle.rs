@@ -26,6 +26,7 @@ use pgweir_wire::auth::scram::client::KeyCache;
 use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::watch;
 
+use crate::ailing::Ailing;
 use crate::link::{Link, Server};
 use crate::replication;
 use crate::texts::{self, ClientError};
@@ -152,6 +153,8 @@ pub(crate) struct PoolHandle {
     recent: Mutex<VecDeque<Arc<Parameters>>>,
     /// Connections that were begun, for whose turn it is of several hosts.
     turns: AtomicUsize,
+    /// Hosts that gave way to the next one.
+    pub(crate) ailing: Ailing,
     settings: RwLock<Arc<Settings>>,
     stock: Mutex<Stock<Link>>,
     /// Cancel requests for its servers that are on their way to PostgreSQL.
@@ -218,6 +221,7 @@ impl PoolHandle {
             login_error: Mutex::default(),
             recent: Mutex::default(),
             turns: AtomicUsize::new(0),
+            ailing: Ailing::default(),
             settings: RwLock::new(Arc::new(settings)),
             stock: Mutex::new(stock),
             cancels: AtomicU32::new(0),
@@ -328,6 +332,14 @@ impl PoolHandle {
     /// Whether no server is given out.
     pub(crate) fn is_paused(&self) -> bool {
         self.with(|stock| stock.core.is_paused())
+    }
+
+    /// Whether it has more servers, with those that log in, than its size.
+    pub(crate) fn is_beyond_size(&self) -> bool {
+        let size = self.settings().config.pool_size;
+        let counts = self.counts();
+        let servers = counts.active + counts.idle + counts.opening;
+        size.is_some_and(|size| servers > size.get())
     }
 
     /// Whether a server has ever logged in.

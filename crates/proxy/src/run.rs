@@ -691,6 +691,14 @@ async fn open_once_closed(
 async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, permit: Permit) {
     let config = registry.config();
     let settings = pool.settings();
+    if pool.is_beyond_size() {
+        warn!(
+            database = &*pool.database,
+            user = &*pool.user,
+            server = %id,
+            "taking connection from reserve_pool"
+        );
+    }
     let user = settings
         .database
         .forced_user

@@ -27,6 +27,7 @@ use crate::pool_handle::{PoolHandle, pool_of};
 use crate::registry::Registry;
 use crate::socket::Socket;
 use crate::texts;
+use pgweir_config::ErrorCodes;
 
 /// The token of a client's stream: even. [`server_token`] is odd.
 fn client_token(slot: u32) -> Token {
@@ -169,7 +170,7 @@ impl Shell for Registry {
     fn farewell(&self, client: &Client, why: Farewell) -> LastWords {
         let words = self.last_words(client, why);
         // It is told of the end itself in a moment.
-        let _ = client.account.parting.set(words.message.clone().into());
+        let _ = client.account.parting.set(words.reason().into());
         words
     }
 
@@ -202,8 +203,12 @@ impl Registry {
                 if let Overdue::Pin(_) = overdue {
                     pins::ends(self, client, self.clock.now());
                 }
-                let words = texts::overdue(overdue, &client.policy.limits);
+                let mut words = texts::overdue(overdue, &client.policy.limits);
+                // It is counted as what it is, whatever the client is sent.
                 self.note_error(client, &words);
+                if self.config().error_codes == ErrorCodes::PgBouncer {
+                    words.sqlstate = SqlState::PROTOCOL_VIOLATION;
+                }
                 words
             }
             Farewell::Shutdown => texts::shutting_down(),

@@ -154,9 +154,19 @@ pub(crate) fn fault(fault: Fault<'_>) -> Sentences<'_> {
         Fault::WaitCanceled => "canceling statement due to user request".into(),
     };
     Sentences {
+        sqlstate: None,
         message,
         detail,
         hint,
+    }
+}
+
+/// The same with PgBouncer's code where PostgreSQL's is one that drivers do not take for the end of the session.
+pub(crate) fn fault_as_pgbouncer(fault: Fault<'_>) -> Sentences<'_> {
+    let is_end = matches!(fault, Fault::Transaction);
+    Sentences {
+        sqlstate: is_end.then_some(SqlState::PROTOCOL_VIOLATION),
+        ..self::fault(fault)
     }
 }
 
@@ -327,7 +337,9 @@ pub(crate) fn closed(reason: Option<CloseReason>) -> &'static str {
 
 /// A session ended because the pooler stops.
 pub(crate) fn shutting_down() -> ClientError {
-    ClientError::new(SqlState::ADMIN_SHUTDOWN, "the pooler is shutting down").hint("Connect again.")
+    ClientError::new(SqlState::ADMIN_SHUTDOWN, "the pooler is shutting down")
+        .hint("Connect again.")
+        .logged_as("server shutting down")
 }
 
 /// A session that an administrator ended.

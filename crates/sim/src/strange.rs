@@ -44,6 +44,7 @@ pub fn choices(seed: u64, len: usize) -> Vec<u8> {
 
 fn wording(fault: Fault<'_>) -> Sentences<'_> {
     Sentences {
+        sqlstate: None,
         message: Cow::Owned(format!("{fault:?}")),
         detail: None,
         hint: None,

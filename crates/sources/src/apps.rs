@@ -1,12 +1,35 @@
 //! Settings of applications: what a file, or a set of variables, says of the pools of one program.
 
 pub mod address;
+mod code;
+mod command;
+mod databases;
+mod django;
 pub(crate) mod dotenv;
+mod ecto;
 mod environment;
+mod golang;
+mod gunicorn;
 mod hosts;
+mod libraries;
+mod multipliers;
+mod notes;
+mod pool_call;
+mod pools;
+mod puma;
+mod python;
+mod rails;
+mod read;
+mod script;
+mod servers;
+mod settings;
+mod shell;
+mod spring;
+mod tree;
 
 #[cfg(test)]
 mod tests;
 
-pub use environment::environment;
+pub use environment::{environment, program};
 pub(crate) use hosts::is_about_postgres;
+pub(crate) use read::read;

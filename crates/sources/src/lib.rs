@@ -23,10 +23,12 @@ mod sqlx_code;
 mod url;
 mod yaml;
 
+use std::collections::HashMap;
+
 use pgweir_advisor::fleet::{self, Draft, Problem};
 
-use file::{Library, SourceFile, without_mark};
-use inventory::{Count, Inventory, Place, Pooler, Server};
+use file::{Library, SourceFile, belongs_to, without_mark};
+use inventory::{Count, Inventory, Place, Pooler, Server, Variable};
 pub use names::{Names, service_name};
 pub use postgresql::server_setting;
 
@@ -43,7 +45,10 @@ pub struct Reading {
 /// if there is one.
 pub fn read(files: &[(String, String)], fetch: &dyn Fn(&str) -> Option<String>) -> Reading {
     let mut library = Library::new(files, fetch);
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        variables: formats::variables(files),
+        ..Reader::default()
+    };
     let of_kind = |yaml: bool| files.iter().filter(move |(name, _)| is_yaml(name) == yaml);
     for (name, text) in of_kind(true) {
         reader.yaml(name, without_mark(text));
@@ -81,6 +86,8 @@ struct Reader {
     composes: Vec<compose::File>,
     objects: Vec<yaml::Node>,
     inventory: Inventory,
+    /// Variables of applications, by the root of their files.
+    variables: HashMap<String, Vec<Variable>>,
     /// Fleets as the planner has them.
     given: Vec<Draft>,
     problems: Vec<Problem>,
@@ -93,6 +100,10 @@ impl Reader {
         let source = SourceFile { name, text };
         let documents = match yaml::documents(&source) {
             Ok(documents) => documents,
+            // Ruby puts more into its files than YAML knows.
+            Err(_) if let Some(programs) = self.settings(name, text) => {
+                return self.programs(name, programs);
+            }
             Err((line, message)) => {
                 let mut problem = Problem::new(&source.line(line), "", message);
                 if text.contains("{{") {
@@ -116,7 +127,7 @@ impl Reader {
             }
         }
         if !known {
-            match formats::programs(name, text) {
+            match self.settings(name, text) {
                 Some(programs) => self.programs(name, programs),
                 None => self.unknown_kind(&source),
             }
@@ -127,7 +138,7 @@ impl Reader {
         let source = SourceFile { name, text };
         let extension = name.rsplit_once('.').map(|(_, extension)| extension);
         match extension {
-            Some("toml") if formats::programs(name, text).is_none() => {
+            Some("toml") if self.settings(name, text).is_none() => {
                 let (draft, problems) = fleet::read(name, text);
                 self.given.push(draft);
                 self.problems.extend(problems);
@@ -144,7 +155,7 @@ impl Reader {
                 });
             }
             Some("json") if text.contains("\"apiVersion\"") => self.yaml(name, text),
-            _ => match formats::programs(name, text) {
+            _ => match self.settings(name, text) {
                 Some(programs) => self.programs(name, programs),
                 None if extension == Some("conf") => {
                     let read = postgresql::read(&source);
@@ -160,6 +171,12 @@ impl Reader {
         }
     }
 
+    /// What a file of settings says, read with the variables beside it.
+    fn settings(&self, name: &str, text: &str) -> Option<Vec<inventory::Program>> {
+        let variables = self.variables.get(&belongs_to(name).root);
+        formats::programs(name, text, variables.map_or(&[], Vec::as_slice))
+    }
+
     fn programs(&mut self, name: &str, programs: Vec<inventory::Program>) {
         let programs = programs.into_iter();
         self.inventory
@@ -171,7 +188,7 @@ impl Reader {
         let problem = Problem::new(&source.line(0), "", "is not a known kind of file")
             .with_suggestion(
                 "known are docker-compose and Kubernetes (.yaml), .env, php-fpm and PostgreSQL (.conf), \
-                 pgbouncer.ini, schema.prisma, Rust with SQLx (.rs) and fleet.toml",
+                 pgbouncer.ini, settings and source files of applications (the manual has a table), and fleet.toml",
             );
         self.torn(problem);
     }

@@ -2,6 +2,7 @@
 //! through which pooler, under which name.
 
 mod candidates;
+mod defaults;
 mod directory;
 mod fleets;
 mod poolers;

@@ -147,6 +147,7 @@ pub const DATABASE: &[Key] = &[
     key("idle_backend", size(Bytes::kib(256)), Is("\"3MB\""), "memory of a connection that does nothing", "measured on PostgreSQL 15: 1.3 MB fresh, 2.8 to 4.6 MB after use"),
     key("standbys", Kind::Names, Unknown, "names of standbys, which must allow as many connections as the primary", ""),
     key("statement_timeout", time("none"), Is("\"30s\""), "statement_timeout of application roles", "S2, section 4"),
+    key("batch_statement_timeout", time("none"), Is("\"10min\""), "statement_timeout of roles that only queue workers use", "a batch job may take longer than a page, and not forever"),
     key("lock_timeout", time("none"), Is("\"10s\""), "lock_timeout of application roles", "below statement_timeout, so that the error names the lock"),
     key("idle_in_transaction_session_timeout", time("none"), Is("\"1min\""), "idle_in_transaction_session_timeout of application roles", "S2, section 4"),
     key("transaction_timeout", time("none"), Follows, "transaction_timeout of application roles, PostgreSQL 17 and later", "twice statement_timeout, and one minute at least, where the version has it"),
@@ -198,6 +199,7 @@ pub const SERVICE: &[Key] = &[
 #[rustfmt::skip]
 pub const POOLER: &[Key] = &[
     key("kind", Kind::Choice(&["pgweir", "pgbouncer"]), Is("\"pgweir\""), "which pooler", "this program"),
+    key("pgbouncer_version", Kind::Choice(&["1.15", "1.16", "1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25"]), Is("\"1.25\""), "version of PgBouncer that pgbouncer.ini is for; up to 1.20 it cannot share prepared statements", "the newest series"),
     key("instances", count(1, 1_000), Is("1"), "processes of the pooler, each with pools of its own", "one"),
     key("pool_mode", Kind::Choice(&["session", "transaction", "statement"]), Is("\"transaction\""), "when a server goes back to its pool", "S1, problem 3"),
     key("host", Kind::Host, Follows, "host name that services reach it by", "its kind"),

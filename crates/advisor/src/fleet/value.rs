@@ -258,10 +258,9 @@ impl Kind {
                 _ => None,
             },
             Self::Bool => text::boolean(&value.bare()).map(|fact| fact.to_string()),
-            Self::Names => match value {
-                Value::Text(text) if !host::holds_a_login(text) => Some(format!("[{value}]")),
-                _ => None,
-            },
+            Self::Names => one_line(value)
+                .filter(|text| !host::holds_a_login(text))
+                .map(|_| format!("[{value}]")),
             Self::Host => match value {
                 Value::Text(text) => host::within(text).map(|host| format!("\"{host}\"")),
                 _ => None,

@@ -116,6 +116,7 @@ fn database(facts: &Facts) -> Section {
         set("standbys", Value::List(names.collect()));
     }
     set("statement_timeout", limit(limits.statement));
+    set("batch_statement_timeout", limit(limits.batch_statement));
     set("lock_timeout", limit(limits.lock));
     set(
         "idle_in_transaction_session_timeout",
@@ -193,6 +194,7 @@ fn pooler(plan: &Plan) -> Option<Section> {
     let mut section = Section::default();
     let mut set = |name: &str, value: Value| section.set(name, value);
     set("kind", settings.kind.name().into());
+    set("pgbouncer_version", settings.version.to_string().into());
     set("instances", settings.instances.into());
     set("pool_mode", settings.pool_mode.to_string().into());
     set("host", settings.host.as_str().into());

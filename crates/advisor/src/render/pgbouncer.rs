@@ -2,6 +2,7 @@
 
 use super::connect::{distinct, pairs, password_variable};
 use super::file::{File, header};
+use crate::facts::PgbouncerVersion;
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::short;
 use std::time::Duration;
@@ -63,9 +64,19 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
          tcp_keepcnt = {keepcnt}\n\
          ; JDBC and others send it; it is harmless.\n\
          ignore_startup_parameters = extra_float_digits\n\
-         ; From 1.21 on, max_prepared_statements lets transactions share prepared statements; 200 is its\n\
-         ; default from 1.24 on.\n\
-         ;max_prepared_statements = 200\n",
+         {prepared}\
+         ; The console, psql -p {port} {CONSOLE}: SHOW for stats, everything for admin. Exporters log in as stats.\n\
+         admin_users = {ADMIN}\n\
+         stats_users = {STATS}\n\
+         ; TLS to PostgreSQL where it offers it; with its authority's certificate, verify-full.\n\
+         server_tls_sslmode = prefer\n\
+         ;server_tls_sslmode = verify-full\n\
+         ;server_tls_ca_file = /etc/pgbouncer/tls/ca.crt\n\
+         ; TLS for clients, once the files are there.\n\
+         ;client_tls_sslmode = require\n\
+         ;client_tls_cert_file = /etc/pgbouncer/tls/tls.crt\n\
+         ;client_tls_key_file = /etc/pgbouncer/tls/tls.key\n",
+        prepared = prepared(pooler.version),
         port = pooler.port,
         mode = pooler.pool_mode,
         clients = sizes.max_client_conn,
@@ -82,6 +93,26 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
         keepcnt = database.timeouts.keepalives_count,
     ));
     text
+}
+
+/// PgBouncer's own database, by which one reaches its console.
+const CONSOLE: &str = "pgbouncer";
+/// Users of the console. They exist in `auth_file` only, not in PostgreSQL.
+const ADMIN: &str = "pgbouncer_admin";
+const STATS: &str = "pgbouncer_stats";
+
+/// An older PgBouncer does not start with a setting that it does not know.
+fn prepared(version: PgbouncerVersion) -> String {
+    if version.shares_prepared_statements() {
+        "; Transactions share prepared statements; PgBouncer before 1.21 does not know the setting.\n\
+         max_prepared_statements = 200\n"
+            .to_owned()
+    } else {
+        format!(
+            "; PgBouncer {version} cannot share prepared statements: from 1.21 on there is\n\
+             ; max_prepared_statements.\n"
+        )
+    }
 }
 
 /// The entries of the section `databases`.
@@ -111,7 +142,8 @@ fn users(plan: &Plan) -> String {
          ; verifier works as well as a password: SELECT rolpassword FROM pg_authid WHERE rolname = '...'\n",
     );
     let pairs = pairs(plan, true);
-    for user in distinct(pairs.iter().map(|(user, _)| *user)) {
+    let users = distinct(pairs.iter().map(|(user, _)| *user));
+    for user in users.into_iter().chain([ADMIN, STATS]) {
         text.push_str(&format!(
             "\"{}\" \"${{{}}}\"\n",
             user.replace('"', "\"\""),

@@ -1,5 +1,7 @@
 //! PostgreSQL: settings as `postgresql.conf`, and as `ALTER SYSTEM` and `ALTER ROLE`.
 
+mod roles;
+mod sql;
 mod tuning;
 
 #[cfg(test)]
@@ -7,11 +9,10 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::connect::{distinct, pairs};
 use super::file::{File, header};
 use crate::facts::{Database, Facts, Workload};
 use crate::plan::Plan;
-use crate::units::{short, time_text, whole_seconds};
+use crate::units::{short, whole_seconds};
 
 /// When a changed setting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ impl Applies {
         }
     }
 }
+
+pub(super) use sql::files as sql;
 
 use Applies::{Reload, Restart};
 
@@ -282,119 +285,6 @@ fn assumptions(plan: &Plan, comment: &str) -> String {
          {comment} has and render again.\n",
         values.join(", ")
     )
-}
-
-pub(super) fn sql(plan: &Plan) -> Vec<File> {
-    let mut files = Vec::new();
-    let standbys = &plan.facts.database.standbys;
-    if !standbys.is_empty() {
-        files.push(File {
-            path: "sql/1-standbys.sql".to_owned(),
-            content: standby(plan),
-        });
-    }
-    files.push(File {
-        path: "sql/2-primary.sql".to_owned(),
-        content: primary(plan),
-    });
-    files.push(File {
-        path: "sql/3-roles.sql".to_owned(),
-        content: roles(plan),
-    });
-    files
-}
-
-/// Settings that must be at least as high on a standby as on its primary.
-const AT_LEAST_AS_PRIMARY: [&str; 2] = ["max_connections", "max_worker_processes"];
-
-fn order(plan: &Plan) -> String {
-    if plan.facts.database.standbys.is_empty() {
-        return String::new();
-    }
-    format!(
-        "-- Standbys: {}. Where a value rises, run 1-standbys.sql on each and restart it, then\n\
-         -- 2-primary.sql and restart the primary. Where it falls, the primary comes first: a standby with\n\
-         -- less than its primary stops answering queries.\n",
-        plan.facts.database.standbys.join(", ")
-    )
-}
-
-fn standby(plan: &Plan) -> String {
-    let mut text = header(plan, "sql", "--");
-    text.push_str(&order(plan));
-    text.push('\n');
-    for setting in settings(plan) {
-        if AT_LEAST_AS_PRIMARY.contains(&setting.name) {
-            text.push_str(&alter_system(&setting));
-        }
-    }
-    text.push_str("\nSELECT pg_reload_conf();\n");
-    text.push_str(PENDING);
-    text
-}
-
-fn primary(plan: &Plan) -> String {
-    let mut text = header(plan, "sql", "--");
-    text.push_str(&order(plan));
-    text.push_str("-- Run as a superuser, outside a transaction.\n");
-    text.push_str(&assumptions(plan, "--"));
-    text.push('\n');
-    for setting in settings(plan) {
-        text.push_str(&alter_system(&setting));
-    }
-    text.push_str("\nSELECT pg_reload_conf();\n");
-    text.push_str(PENDING);
-    text
-}
-
-fn alter_system(setting: &Setting) -> String {
-    let line = format!(
-        "ALTER SYSTEM SET {} = {};",
-        setting.name,
-        literal(&setting.value)
-    );
-    format!("{line:<64} -- {}\n", setting.applies.word())
-}
-
-/// A reload takes a moment to reach this session.
-const PENDING: &str = "SELECT pg_sleep(1);\n\
-                       -- Settings listed here take effect at the next restart only.\n\
-                       SELECT name, setting FROM pg_settings WHERE pending_restart ORDER BY name;\n";
-
-fn roles(plan: &Plan) -> String {
-    let mut text = header(plan, "sql", "--");
-    let limits = &plan.facts.database.timeouts;
-    text.push_str(
-        "-- Time limits of the application's roles, from the next connection on. Roles for migrations,\n\
-         -- backups and maintenance get none.\n",
-    );
-    let or_none = |time: Option<_>| time.map_or("0".to_owned(), time_text);
-    let mut settings = vec![
-        ("statement_timeout", or_none(limits.statement)),
-        ("lock_timeout", or_none(limits.lock)),
-        (
-            "idle_in_transaction_session_timeout",
-            or_none(limits.idle_in_transaction),
-        ),
-    ];
-    if plan.facts.database.version >= 14 {
-        settings.push(("idle_session_timeout", or_none(limits.idle_session)));
-    }
-    if plan.facts.database.version >= 17 {
-        settings.push(("transaction_timeout", or_none(limits.transaction)));
-    }
-    let pairs = pairs(plan, false);
-    for user in distinct(pairs.iter().map(|(user, _)| *user)) {
-        text.push('\n');
-        for (name, value) in &settings {
-            text.push_str(&format!(
-                "ALTER ROLE {} SET {name} = {};\n",
-                identifier(user),
-                literal(value)
-            ));
-        }
-    }
-    text
 }
 
 fn identifier(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::connect::{address, database_url, of_kind, shares_servers};
 use super::file::{File, header};
-use crate::facts::{Kind, Service};
+use crate::facts::{Kind, PoolerKind, Service};
 use crate::plan::Plan;
 use crate::units::{whole_ms, whole_seconds};
 
@@ -32,7 +32,7 @@ fn environment(plan: &Plan, service: &Service) -> String {
         "{}# SQLx itself reads DATABASE_URL only; pgweir-sqlx reads the others, in seconds.\n\
          DATABASE_URL=\"{}\"\n\
          DB_MAX_CONNECTIONS={}\nDB_MIN_CONNECTIONS={}\nDB_ACQUIRE_TIMEOUT={}\nDB_IDLE_TIMEOUT={}\n\
-         DB_MAX_LIFETIME={}\n",
+         DB_MAX_LIFETIME={}\n{}DB_SERVICE={}\n",
         header(plan, "sqlx", "#"),
         database_url(&service.user, host, port, &service.database),
         service.pool,
@@ -40,7 +40,36 @@ fn environment(plan: &Plan, service: &Service) -> String {
         whole_seconds(times.acquire),
         seconds(times.idle),
         seconds(times.max_lifetime),
+        between(plan, service).map_or(String::new(), |pooler| format!("DB_POOLER={pooler}\n")),
+        service.name,
     )
+}
+
+/// What `pgweir-sqlx` has to know of the pooler: which one shares its servers, if one does.
+pub(super) fn between(plan: &Plan, service: &Service) -> Option<&'static str> {
+    let pooler = plan.facts.pooler.as_ref()?;
+    shares_servers(plan, service).then(|| pooler.kind.name())
+}
+
+/// Why SQLx's cache of prepared statements stays as it is.
+fn statement_cache(plan: &Plan, service: &Service) -> String {
+    let Some(pooler) = &plan.facts.pooler else {
+        return String::new();
+    };
+    if !shares_servers(plan, service) {
+        return String::new();
+    }
+    let line = match pooler.kind {
+        PoolerKind::Pgweir => "The statement cache stays on: pgweir shares prepared statements.",
+        PoolerKind::Pgbouncer if pooler.version.shares_prepared_statements() => {
+            "The statement cache stays on: PgBouncer shares them with max_prepared_statements."
+        }
+        PoolerKind::Pgbouncer => {
+            "SQLx names every statement: it needs PgBouncer 1.21 or pool_mode = session."
+        }
+    };
+    // Without its cache SQLx still names each statement, and closes none.
+    format!("    // {line}\n")
 }
 
 fn code(plan: &Plan, service: &Service) -> String {
@@ -49,15 +78,6 @@ fn code(plan: &Plan, service: &Service) -> String {
         limit.map_or("None".to_owned(), |limit| {
             format!("Some(Duration::from_millis({}))", whole_ms(limit))
         })
-    };
-    let (cache, cache_line) = if shares_servers(plan, service) {
-        (
-            "/// Prepared statements kept on a connection. The pooler may give each transaction another server,\n/// \
-             which does not have them.\nconst STATEMENT_CACHE: usize = 0;\n",
-            "\n        .statement_cache_capacity(STATEMENT_CACHE)",
-        )
-    } else {
-        ("", "")
     };
     format!(
         "{header}//! The pool of {name}.
@@ -77,7 +97,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis({acquire});
 const IDLE_TIMEOUT: Option<Duration> = {idle};
 /// Age at which a connection is replaced, up to a tenth less.
 const MAX_LIFETIME: Option<Duration> = {lifetime};
-{cache}
+
 /// Options of the pool.
 pub fn pool_options() -> PgPoolOptions {{
     PgPoolOptions::new()
@@ -95,7 +115,7 @@ pub fn pool_options() -> PgPoolOptions {{
 /// The URL is invalid, or the database cannot be reached.
 pub async fn connect(database_url: &str) -> Result<PgPool, sqlx::Error> {{
     let options: PgConnectOptions = database_url.parse()?;
-    let options = options{application}{cache_line};
+{cache}    let options = options.application_name(\"{name}\");
     pool_options().connect_with(options).await
 }}
 
@@ -113,11 +133,6 @@ fn earlier(lifetime: Duration) -> Duration {{
         acquire = whole_ms(times.acquire),
         idle = time(times.idle),
         lifetime = time(times.max_lifetime),
-        // As rustfmt breaks the line.
-        application = if cache_line.is_empty() {
-            format!(".application_name(\"{}\")", service.name)
-        } else {
-            format!("\n        .application_name(\"{}\")", service.name)
-        },
+        cache = statement_cache(plan, service),
     )
 }

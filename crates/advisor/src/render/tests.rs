@@ -277,3 +277,76 @@ fn the_checklists_have_the_entries_that_a_plan_can_answer() {
     assert_eq!(failed("[services.a]\npool = 2\n", "S1-C3"), "pass");
     assert_eq!(failed("[services.a]\npool = 2\n", "S1-C6"), "skipped");
 }
+
+#[test]
+fn a_pool_of_sqlx_knows_its_pooler_and_keeps_its_statements() {
+    for (pooler, via, line) in [
+        ("kind = \"pgweir\"", "pooler", "DB_POOLER=pgweir\n"),
+        ("kind = \"pgbouncer\"", "pooler", "DB_POOLER=pgbouncer\n"),
+        ("pool_mode = \"session\"", "pooler", ""),
+        ("kind = \"pgweir\"", "direct", ""),
+    ] {
+        let plan = of(&format!(
+            "[pooler]\n{pooler}\n[services.a]\nkind = \"sqlx\"\nvia = \"{via}\"\n"
+        ));
+        let files = all(&plan);
+        let environment = file(&files, "sqlx/a.env");
+        assert_eq!(
+            environment.contains("DB_POOLER="),
+            !line.is_empty(),
+            "{environment}"
+        );
+        assert!(environment.contains(line), "{environment}");
+        let code = file(&files, "sqlx/a.rs");
+        assert!(!code.contains("statement_cache_capacity"), "{code}");
+        assert_eq!(
+            code.contains("The statement cache stays on"),
+            !line.is_empty(),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn a_pgbouncer_gets_no_setting_that_it_does_not_know() {
+    for (version, shares) in [
+        ("1.18", false),
+        ("1.20", false),
+        ("1.21", true),
+        ("1.25", true),
+    ] {
+        let plan = of(&format!(
+            "[pooler]\npgbouncer_version = \"{version}\"\n[services.a]\n"
+        ));
+        let files = all(&plan);
+        let ini = file(&files, "pgbouncer/pgbouncer.ini");
+        let set = ini
+            .lines()
+            .any(|line| line == "max_prepared_statements = 200");
+        assert_eq!(set, shares, "{version}");
+        for user in ["pgbouncer_admin", "pgbouncer_stats"] {
+            assert!(
+                ini.contains(user)
+                    && file(&files, "pgbouncer/userlist.txt.template").contains(user)
+            );
+        }
+    }
+}
+
+#[test]
+fn only_roles_of_queue_workers_alone_get_the_time_of_batch_jobs() {
+    let plan = of(
+        "[database]\nbatch_statement_timeout = \"1h\"\n[services.web]\n[services.mails]\nkind = \"queue\"\n\
+                   [services.exports]\nkind = \"queue\"\nuser = \"jobs\"\n",
+    );
+    let files = all(&plan);
+    let sql = file(&files, "sql/3-roles.sql");
+    for line in [
+        "ALTER ROLE \"app\" SET statement_timeout = '30s';",
+        "ALTER ROLE \"jobs\" SET statement_timeout = '1h';",
+        "ALTER ROLE \"jobs\" SET transaction_timeout = '2h';",
+        "-- The queue workers of mails share this role and its limits.",
+    ] {
+        assert!(sql.contains(line), "{line} in\n{sql}");
+    }
+}

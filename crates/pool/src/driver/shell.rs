@@ -160,6 +160,8 @@ pub struct LastWords {
     pub detail: Option<String>,
     /// The next step, in sentences.
     pub hint: Option<String>,
+    /// What the log calls the reason, where that is not the message.
+    pub logged_as: Option<&'static str>,
 }
 
 impl LastWords {
@@ -170,6 +172,7 @@ impl LastWords {
             message: message.into(),
             detail: None,
             hint: None,
+            logged_as: None,
         }
     }
 
@@ -185,6 +188,18 @@ impl LastWords {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Called this in the log.
+    #[must_use]
+    pub fn logged_as(mut self, reason: &'static str) -> Self {
+        self.logged_as = Some(reason);
+        self
+    }
+
+    /// Why the session ended, for the log.
+    pub fn reason(&self) -> &str {
+        self.logged_as.unwrap_or(&self.message)
     }
 
     /// As fields of an error message.

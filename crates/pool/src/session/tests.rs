@@ -69,6 +69,7 @@ fn parameters(pairs: &[(&str, &str)]) -> Arc<Parameters> {
 /// PostgreSQL's words, where there are any.
 fn wording(fault: Fault<'_>) -> Sentences<'_> {
     Sentences {
+        sqlstate: None,
         message: match fault {
             Fault::Settings(error) => (&*error.message).into(),
             fault => format!("{fault:?}").into(),

@@ -36,6 +36,8 @@ pub enum Fault<'a> {
 /// A fault in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentences<'a> {
+    /// The code that the client is sent; `None` is the fault's own.
+    pub sqlstate: Option<SqlState>,
     /// What happened, in one line.
     pub message: Cow<'a, str>,
     /// More about it.
@@ -80,7 +82,7 @@ impl Fault<'_> {
         let sentences = wording(self);
         let fields = ErrorFields {
             severity,
-            sqlstate,
+            sqlstate: sentences.sqlstate.unwrap_or(sqlstate),
             message: &sentences.message,
             detail: sentences.detail,
             hint: sentences.hint,

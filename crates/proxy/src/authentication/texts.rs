@@ -23,7 +23,9 @@ pub(super) fn failed(method: Method, user: &str) -> ClientError {
     let failed = ClientError::new(sqlstate, message);
     match method {
         // In libpq's words for the exchange, which scripts look for.
-        Method::ScramSha256 => failed.detail("SASL authentication failed."),
+        Method::ScramSha256 => failed
+            .detail("SASL authentication failed.")
+            .logged_as("SASL authentication failed"),
         _ => failed,
     }
 }

@@ -15,6 +15,8 @@ use crate::vault::FetchError;
 /// Why a server could not be opened.
 #[derive(Debug)]
 pub(crate) enum ConnectError {
+    /// The name of the host leads to no address.
+    Unknown(io::Error),
     /// Nobody answers at the address.
     Unreachable(io::Error),
     /// It took longer than `server_connect_timeout`.
@@ -79,7 +81,7 @@ impl ConnectError {
     /// Whether another host of the same database may be better.
     pub(super) fn is_about_the_host(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => true,
+            Self::Unknown(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_) => true,
             Self::Tls(_) | Self::Password(_) | Self::Exposing | Self::Login(_) => false,
         }
     }
@@ -90,12 +92,14 @@ impl ConnectError {
     }
 
     /// In a few words, as PgBouncer's log has it.
-    pub(crate) fn brief(&self) -> &'static str {
+    pub(crate) fn brief(&self) -> &str {
         match self {
+            Self::Unknown(_) => "server DNS lookup failed",
             Self::Unreachable(_) => "connect failed",
             Self::Timeout(_) => "connect timeout",
             Self::Tls(_) => "TLS startup failed",
             Self::Broken(_) => "server conn crashed?",
+            Self::Login(LoginError::Refused { message, .. }) => message,
             Self::Password(_) | Self::Exposing | Self::Login(_) => "login failed",
         }
     }
@@ -115,7 +119,7 @@ impl ConnectError {
     /// What a client may know: no address, no secret.
     pub(crate) fn client_error(&self) -> ClientError {
         match self {
-            Self::Unreachable(error) => {
+            Self::Unknown(error) | Self::Unreachable(error) => {
                 ClientError::new(SqlState::CANNOT_CONNECT_NOW, "PostgreSQL cannot be reached")
                     .detail(format!("Connecting failed: {error}."))
                     .hint("Retry later; if it lasts, see the pooler's log.")
@@ -130,9 +134,9 @@ impl ConnectError {
             .hint("Retry later; if it lasts, see the pooler's log."),
             Self::Login(LoginError::Refused { sqlstate, message }) => ClientError::new(
                 sqlstate.unwrap_or(SqlState::CONNECTION_FAILURE),
-                format!("server login has been failing: {message}"),
+                message.clone(),
             )
-            .detail("This is PostgreSQL's answer to the pooler's login (server_login_retry).")
+            .detail("This is PostgreSQL's answer to the pooler's login, which is not tried again before server_login_retry.")
             .hint(match sqlstate {
                 Some(SqlState::TOO_MANY_CONNECTIONS) => remedy(Cause::PostgresFull),
                 _ => remedy(Cause::LoginFailing),
@@ -175,6 +179,7 @@ impl ConnectError {
 impl std::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Unknown(error) => write!(f, "the host's name cannot be looked up: {error}"),
             Self::Unreachable(error) => write!(f, "cannot connect: {error}"),
             Self::Timeout(limit) => {
                 write!(
@@ -190,6 +195,8 @@ impl std::fmt::Display for ConnectError {
                 "the server asks for the password in clear text over a connection without TLS; use \
                  scram-sha-256 in its pg_hba.conf, or set server_allow_plaintext_password = true",
             ),
+            // As PgBouncer's log has it: PostgreSQL refuses logins with this severity.
+            Self::Login(error @ LoginError::Refused { .. }) => write!(f, "FATAL {error}"),
             Self::Login(error) => error.fmt(f),
         }
     }
@@ -198,6 +205,7 @@ impl std::fmt::Display for ConnectError {
 impl From<DialError> for ConnectError {
     fn from(error: DialError) -> Self {
         match error {
+            DialError::Unknown(error) => Self::Unknown(error),
             DialError::Unreachable(error) => Self::Unreachable(error),
             DialError::Broken(error) => Self::Broken(error),
             DialError::Tls(TlsError::Broken(error)) => Self::Broken(error),

@@ -48,7 +48,10 @@ impl Failure {
         match self {
             Self::Login(error) => matches!(
                 error,
-                ConnectError::Unreachable(_) | ConnectError::Timeout(_) | ConnectError::Broken(_)
+                ConnectError::Unknown(_)
+                    | ConnectError::Unreachable(_)
+                    | ConnectError::Timeout(_)
+                    | ConnectError::Broken(_)
             ),
             Self::Timeout(_) => true,
             Self::Broken(_) | Self::Refused(_) | Self::Unreadable => false,

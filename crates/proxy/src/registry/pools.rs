@@ -332,7 +332,11 @@ fn kept_for(config: &Config, pool: &PoolHandle) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     if config.databases.contains_key(&*pool.database) {
-        return config.pool_idle_timeout;
+        // Servers kept for nobody in particular are never unused, not even while none can be opened.
+        let settings = pool.settings();
+        let keeps_some =
+            settings.database.forced_user.is_some() && settings.config.min_pool_size > 0;
+        return config.pool_idle_timeout.filter(|_| !keeps_some);
     }
     if pool.is_confirmed() {
         return config.autodb_idle_timeout;

@@ -26,6 +26,7 @@ pub(super) fn wording(fault: Fault<'_>) -> Sentences<'_> {
         fault => format!("{fault:?}").into(),
     };
     Sentences {
+        sqlstate: None,
         message,
         detail,
         hint: None,

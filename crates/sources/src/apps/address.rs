@@ -38,6 +38,10 @@ pub fn scheme(name: &str) -> Option<Scheme> {
     if POSTGRES.contains(&name) {
         return Some(Scheme::Postgres);
     }
+    // Ecto says nothing but that.
+    if name == "ecto" {
+        return Some(Scheme::Unsaid);
+    }
     let other = OTHERS.iter().find(|(names, _)| names.contains(&name));
     other.map(|(_, title)| Scheme::Other(title))
 }
@@ -64,7 +68,7 @@ fn url(value: &Text) -> Option<Address> {
         return None;
     }
     let mut found = empty(scheme(name)?, value);
-    if found.scheme != Scheme::Postgres {
+    if let Scheme::Other(_) = found.scheme {
         // Its host says which server it is; nothing else of it matters.
         found.host = host_of(value, start + after, end);
         return Some(found);

@@ -1,14 +1,21 @@
 //! Variables of a program: those of a container, or of an environment file.
 
+use pgweir_advisor::facts::{Observation, Ruling};
 use pgweir_advisor::fleet::Value;
 
 use crate::inventory::{Address, Program, Scheme, Setting, Text, Unknown, Variable};
 
 use super::address::address;
-use super::hosts;
+use super::command::{self, Limit, Started};
+use super::{hosts, libraries, multipliers, pools};
 
 /// What variables say of the pools of their program, in whatever order they are.
 pub fn environment(variables: &[Variable]) -> Program {
+    program(&[], variables)
+}
+
+/// What the command of a container, its entry point included, and its variables say together.
+pub fn program(command: &[Text], variables: &[Variable]) -> Program {
     let mut program = Program::default();
     for variable in variables {
         if let Some(address) = address(&variable.name, &variable.value) {
@@ -19,8 +26,65 @@ pub fn environment(variables: &[Variable]) -> Program {
         }
     }
     program.addresses.extend(hosts::addresses(variables));
+    pools::sizes(&mut program, variables);
     program.kind = kind(&program);
+    match command::started(command, variables) {
+        Some(started) => start(&mut program, started),
+        None => {
+            if let Some(workers) = multipliers::workers(variables) {
+                program.processes.extend(workers.processes);
+                program.unknown.extend(workers.unknown);
+            }
+            program.threads.extend(multipliers::threads(variables));
+        }
+    }
+    if program.kind.is_none() {
+        libraries::default_pool(&mut program, variables);
+    }
     program
+}
+
+/// Adds what a command starts.
+fn start(program: &mut Program, started: Started) {
+    program.processes.extend(started.program.processes);
+    program.unknown.extend(started.program.unknown);
+    program.unsaid.extend(started.program.unsaid);
+    if let Some((kind, origin)) = started.program.kind {
+        // Containers of workers often have the variables of the web server too.
+        let of_fpm = |by: &str| by.starts_with("PHP_FPM_");
+        if kind != "php-fpm" {
+            program.settings.retain(|setting| !of_fpm(&setting.by));
+            program.kind = Some((kind, origin));
+        }
+    }
+    match started.limit {
+        Limit::Pool => {}
+        Limit::Threads(threads, by, origin) => {
+            program.threads.push(Setting {
+                key: "pool",
+                value: Value::from(threads),
+                by,
+                origin,
+            });
+        }
+        Limit::Unknown(unknown) => program.unsaid.push(unknown),
+        Limit::One => {
+            let pools = ["pool", "pool_min"];
+            program
+                .unknown
+                .retain(|unknown| unknown.key != Some("pool"));
+            for setting in program
+                .settings
+                .extract_if(.., |setting| pools.contains(&setting.key))
+            {
+                program.observations.push(Observation {
+                    ruling: Ruling::Left("each of its processes does one job at a time, with one connection; set pool in fleet.toml if yours do more"),
+                    what: format!("{} of a program that runs jobs", setting.by),
+                    origin: setting.origin,
+                });
+            }
+        }
+    }
 }
 
 /// FPM's workers count wherever there are some, and Prisma reads no `DB_MAX_CONNECTIONS`, while
@@ -35,12 +99,18 @@ fn kind(program: &Program) -> Option<(&'static str, pgweir_advisor::facts::Origi
 
 /// The parameters of a URL that Prisma has.
 fn pool_of_url(program: &mut Program, address: &Address) {
-    if address.scheme != Scheme::Postgres {
+    if let Scheme::Other(_) = address.scheme {
         return;
     }
     for (name, value) in &address.parameters {
-        let (key, seconds) = match name.as_str() {
+        // Npgsql's have spaces, and any case.
+        let lower = name.to_ascii_lowercase().replace(' ', "");
+        let (key, seconds) = match lower.as_str() {
             "connection_limit" => ("pool", false),
+            // Rails and Ecto, pgx, R2DBC, Npgsql.
+            "pool" | "pool_size" | "pool_max_conns" | "maxsize" => ("pool", false),
+            "maximumpoolsize" | "maxpoolsize" => ("pool", false),
+            "pool_min_conns" | "minimumpoolsize" | "minpoolsize" => ("pool_min", false),
             "pool_timeout" => ("acquire_timeout", true),
             "connect_timeout" => ("connect_timeout", true),
             "socket_timeout" => ("socket_timeout", true),

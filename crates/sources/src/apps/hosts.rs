@@ -180,7 +180,7 @@ fn named(word: &str) -> Option<Scheme> {
 }
 
 /// The kind of database that a value says: `pgsql`, `mysql`, `django.db.backends.postgresql`.
-fn kind_named(value: &str) -> Option<Scheme> {
+pub(super) fn kind_named(value: &str) -> Option<Scheme> {
     let value = value.trim().to_ascii_lowercase();
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric()).rev();
     words.find_map(|word| match word {

@@ -3,7 +3,96 @@
 use pgweir_advisor::facts::Origin;
 
 use super::environment;
-use crate::inventory::{Program, Scheme, Text, Variable};
+use crate::file::SourceFile;
+use crate::inventory::{Address, Program, Scheme, Setting, Text, Unknown, Variable};
+
+/// What a program says, in short: `kind queue`, `processes 4 by --workers`, `pool 5 by …`, `else pool 10 by …`,
+/// `threads 4 by …`, `open KEY: …`, `else open KEY: …`.
+pub(super) fn short(program: &Program) -> Vec<String> {
+    let kind = program.kind.iter().map(|(kind, _)| format!("kind {kind}"));
+    let said = |start: &'static str, settings: &[Setting]| -> Vec<String> {
+        let line = |setting: &Setting| {
+            let value = setting.value.to_string();
+            let key = if start == "threads" { "" } else { setting.key };
+            let line = format!(
+                "{start} {key} {} by {}",
+                value.trim_matches('"'),
+                setting.by
+            );
+            line.replace("  ", " ").trim_start().to_owned()
+        };
+        settings.iter().map(line).collect()
+    };
+    let open = |start: &'static str, open: &[Unknown]| -> Vec<String> {
+        let line = |open: &Unknown| {
+            let key = open.key.unwrap_or("-");
+            format!("{start} open {key}: {}", open.what)
+                .trim_start()
+                .to_owned()
+        };
+        open.iter().map(line).collect()
+    };
+    let mut all: Vec<String> = kind.collect();
+    all.extend(said("", &program.processes));
+    all.extend(said("", &program.settings));
+    all.extend(said("else", &program.defaults));
+    all.extend(said("threads", &program.threads));
+    all.extend(open("", &program.unknown));
+    all.extend(open("else", &program.unsaid));
+    all
+}
+
+/// What the programs of a file say, in short: each with its name in front, and its addresses at the end as
+/// `at KIND HOST:PORT/DATABASE USER`, where a gap is `?`.
+pub(super) fn said(file: &str, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let variable = |(name, value): &(&str, &str)| Variable::new(*name, *value, Origin::Default);
+    let variables: Vec<Variable> = variables.iter().map(variable).collect();
+    let source = SourceFile { name: file, text };
+    let programs =
+        super::read(&source, &variables).unwrap_or_else(|| panic!("{file} is not known"));
+    let lines = programs.iter().flat_map(|program| {
+        let mut lines = short(program);
+        lines.extend(program.addresses.iter().map(place));
+        let name = program.name.iter().map(|name| format!("[{name}]"));
+        name.chain(lines).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+fn place(address: &Address) -> String {
+    let kind = match address.scheme {
+        Scheme::Postgres => "postgres",
+        Scheme::Other(name) => name,
+        Scheme::Unsaid => "?",
+    };
+    let text = |text: &Text| text.with_gaps().replace(Text::GAP, "?");
+    let port = match address.port.is_empty() {
+        true => String::new(),
+        false => format!(":{}", text(&address.port)),
+    };
+    let (host, database) = (text(&address.host), text(&address.database));
+    format!("at {kind} {host}{port}/{database} {}", text(&address.user))
+        .trim_end()
+        .to_owned()
+}
+
+/// Checks what files of one name say.
+pub(super) fn check(file: &str, cases: &[(&str, &[&str])]) {
+    for (text, expected) in cases {
+        assert_eq!(said(file, text, &[]), *expected, "{text}");
+    }
+}
+
+/// The same for any text that is put together from these parts, and that nothing makes it panic.
+pub(super) fn survives(file: &str, parts: &[&str], numbers: &[usize]) {
+    let pick = |number: &usize| parts[number % parts.len()];
+    let text: String = numbers.iter().map(pick).collect();
+    let source = SourceFile {
+        name: file,
+        text: &text,
+    };
+    super::read(&source, &[]);
+}
 
 fn read(variables: &[(&str, &str)]) -> Program {
     let variable = |(name, value): &(&str, &str)| Variable::new(*name, *value, Origin::Default);

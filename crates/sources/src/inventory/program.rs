@@ -17,12 +17,20 @@ pub struct Program {
     /// Settings of `[services.NAME]`. The same key may be there several times: what counts is decided
     /// later, and reported.
     pub settings: Vec<Setting>,
-    /// Factors of the number of processes, such as workers of a web server. Their product is `processes`.
+    /// Settings that count unless something says them, such as the default size of a library's pool.
+    pub defaults: Vec<Setting>,
+    /// Threads of each process, as `pool`: each holds one connection at most, which limits a pool that
+    /// nobody set.
+    pub threads: Vec<Setting>,
+    /// Numbers of processes, such as workers of a web server. Of several the largest counts: they are
+    /// names of the same number.
     pub processes: Vec<Setting>,
     /// Addresses of databases, of PostgreSQL and of others.
     pub addresses: Vec<Address>,
     /// What could open connections and is not understood.
     pub unknown: Vec<Unknown>,
+    /// What is not understood unless something else says the setting that answers it.
+    pub unsaid: Vec<Unknown>,
     /// What does not do what its author meant, and what is left out.
     pub observations: Vec<Observation>,
 }

@@ -201,6 +201,8 @@ impl Candidates {
         let says_nothing = program.addresses.is_empty()
             && program.settings.is_empty()
             && program.unknown.is_empty()
+            && program.defaults.is_empty()
+            && program.unsaid.is_empty()
             && program.kind.is_none();
         if says_nothing {
             self.left(

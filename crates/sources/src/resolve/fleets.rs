@@ -8,7 +8,7 @@ use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::candidates::{Candidate, Candidates};
 use super::directory::{self, Directory, Leads};
-use super::poolers;
+use super::{defaults, poolers};
 use crate::inventory::{Address, Setting, Text, Unknown};
 use crate::names::{Names, service_name};
 use crate::said::Sayings;
@@ -191,7 +191,7 @@ impl<'a> Fleets<'a> {
             value,
             by,
             origin,
-        } in &program.settings
+        } in program.settings.iter().chain(&program.processes)
         {
             sayings.add(key, value.clone(), by, origin);
         }
@@ -199,7 +199,8 @@ impl<'a> Fleets<'a> {
         draft
             .observations
             .extend(sayings.decide(&mut section, remedy));
-        processes(&program.processes, &mut section);
+        let unsaid = defaults::fill(program, &mut section);
+        draft.observations.extend(unsaid.map(not_understood));
         if candidate.dsns > 1 && !section.has("dsns") {
             section.give(
                 "dsns",
@@ -342,36 +343,25 @@ fn give(section: &mut Section, key: &str, value: Value, origin: Origin) {
     }
 }
 
-/// Factors of the number of processes.
-fn processes(factors: &[Setting], section: &mut Section) {
-    let numbers = factors.iter().filter_map(|factor| match &factor.value {
-        Value::Integer(number) => u64::try_from(*number).ok(),
-        _ => None,
-    });
-    let product = numbers.fold(1_u64, u64::saturating_mul);
-    if let Some(last) = factors.last() {
-        section.give("processes", Value::from(product), last.origin.clone());
-    }
-}
-
 /// About how many connections somebody opens, to tell which server is the main one.
 fn connections(directory: &Directory, candidate: &Candidate) -> u64 {
     let number = |value: &Value| match value {
         Value::Integer(number) => u64::try_from(*number).ok(),
         _ => None,
     };
-    let settings = candidate.program.settings.iter();
+    let program = &candidate.program;
+    let settings = program.settings.iter().chain(&program.defaults);
     let pools = settings.filter(|setting| setting.key == "pool");
     let pool = pools.filter_map(|setting| number(&setting.value)).max();
     let processes = candidate.program.processes.iter();
-    let processes = processes.filter_map(|setting| number(&setting.value));
+    let processes = processes.filter_map(|setting| number(&setting.value)).max();
     let workload = candidate
         .workload
         .map(|at| &directory.inventory.workloads[at]);
     let replicas = workload.and_then(|workload| workload.replicas.max.as_ref());
     let replicas = replicas.and_then(|text| text.known()?.parse().ok());
-    processes
-        .fold(pool.unwrap_or(10), u64::saturating_mul)
+    pool.unwrap_or(10)
+        .saturating_mul(processes.unwrap_or(1))
         .saturating_mul(replicas.unwrap_or(1))
         .max(1)
 }

@@ -9,10 +9,11 @@ use crate::inventory::{Address, Container, Program, Scheme, Setting, Text, Varia
 
 /// What a container says of the pools of its program.
 pub(super) fn of_container(container: &Container, image: Image) -> Program {
-    let mut program = apps::environment(&container.variables);
+    let mut program = apps::program(&container.command, &container.variables);
     program.origin = container.origin.clone();
     for file in &container.files {
-        for read in formats::programs(&file.name, &file.text).unwrap_or_default() {
+        let read = formats::programs(&file.name, &file.text, &container.variables);
+        for read in read.unwrap_or_default() {
             merge(&mut program, read);
         }
     }
@@ -73,9 +74,12 @@ pub(super) fn merge(program: &mut Program, other: Program) {
         program.kind = other.kind.or(program.kind.take());
     }
     program.settings.extend(other.settings);
+    program.defaults.extend(other.defaults);
+    program.threads.extend(other.threads);
     program.processes.extend(other.processes);
     program.addresses.extend(other.addresses);
     program.unknown.extend(other.unknown);
+    program.unsaid.extend(other.unsaid);
     program.observations.extend(other.observations);
 }
 

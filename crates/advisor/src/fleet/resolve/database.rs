@@ -190,6 +190,7 @@ fn server_timeouts(v: &mut Values<'_>, version: u32) -> ServerTimeouts {
     };
     ServerTimeouts {
         statement,
+        batch_statement: v.get("batch_statement_timeout"),
         lock: v.get("lock_timeout"),
         idle_in_transaction: v.get("idle_in_transaction_session_timeout"),
         transaction,

@@ -6,7 +6,7 @@ use pgweir_settings::{Problem, Section};
 
 use super::super::keys::Scope;
 use super::values::{Assumptions, Values};
-use crate::facts::{Database, PoolMode, Pooler, PoolerKind};
+use crate::facts::{Database, PgbouncerVersion, PoolMode, Pooler, PoolerKind};
 
 pub(super) fn pooler(
     section: &Section,
@@ -27,7 +27,9 @@ pub(super) fn pooler(
         _ => PoolerKind::Pgweir,
     };
     let usual = Pooler::usual(kind, database, acquire);
+    let version = v.get::<&str>("pgbouncer_version");
     Pooler {
+        version: PgbouncerVersion::named(version).expect("the table allows only versions"),
         instances: v.get("instances"),
         pool_mode,
         host: v.or("host", usual.host.clone()),

@@ -174,6 +174,9 @@ fn transaction_mode(
             match pooler.kind {
                 // It shares prepared statements, and so does PgBouncer from 1.21 on.
                 PoolerKind::Pgweir => "keep SQLx's statement cache; migrations need a direct URL",
+                PoolerKind::Pgbouncer if !pooler.version.shares_prepared_statements() => {
+                    "SQLx needs PgBouncer 1.21 or later, or pool_mode = session"
+                }
                 PoolerKind::Pgbouncer => {
                     "set max_prepared_statements in pgbouncer.ini (1.21 and later) and keep \
                      SQLx's statement cache"

@@ -1,0 +1,62 @@
+//! Which reader a file of settings has: by its name and what is in it.
+
+use crate::file::SourceFile;
+use crate::inventory::{Program, Variable};
+
+use super::code::{Code, Language};
+use super::settings::Settings;
+use super::{django, ecto, golang, gunicorn, puma, python, rails, script, spring};
+
+/// What a file of settings says of the pools of programs; `None` if it is of no kind that is known here.
+/// `variables` are those of the program that reads it, as far as they are known.
+pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Vec<Program>> {
+    let settings = Settings { source, variables };
+    let file = settings.file_name();
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let read: fn(Settings<'_>) -> Vec<Program> = match (file.as_str(), extension) {
+        ("database.yml" | "database.yaml", _) => rails::database_yml,
+        ("sidekiq.yml" | "sidekiq.yaml", _) => rails::sidekiq_yml,
+        ("puma.rb", _) => puma::read,
+        (_, "py") if file.contains("gunicorn") => gunicorn::read,
+        (_, "py") => python,
+        (_, "go") => golang,
+        (_, "exs") => elixir,
+        (_, "js" | "ts" | "mjs" | "cjs" | "mts" | "cts" | "tsx" | "jsx") => scripted,
+        (_, "yml" | "yaml" | "properties") if is_spring(&file) && spring::is_settings(source) => {
+            spring::read
+        }
+        _ => return None,
+    };
+    Some(read(settings))
+}
+
+/// Python: settings of Django, or source.
+fn python(settings: Settings<'_>) -> Vec<Program> {
+    let code = Code::new(settings, Language::Python);
+    let mut programs = python::read(&code);
+    if django::is_settings(&code) {
+        // What says nothing is not needed.
+        programs.retain(|program| program.name.is_some() || !program.addresses.is_empty());
+        programs.extend(django::read(&code));
+    }
+    programs
+}
+
+fn golang(settings: Settings<'_>) -> Vec<Program> {
+    golang::read(&Code::new(settings, Language::Go))
+}
+
+fn elixir(settings: Settings<'_>) -> Vec<Program> {
+    ecto::read(&Code::new(settings, Language::Elixir))
+}
+
+fn scripted(settings: Settings<'_>) -> Vec<Program> {
+    script::read(&Code::new(settings, Language::Script))
+}
+
+/// `application.yml`, `application-prod.properties`, `bootstrap.yml`.
+fn is_spring(file: &str) -> bool {
+    ["application", "bootstrap"]
+        .iter()
+        .any(|stem| file.starts_with(stem))
+}

@@ -1,0 +1,137 @@
+//! What those who come from PgBouncer with their file rely on: words in the log, codes of errors, and no connection
+//! that the file does not name.
+
+use pgweir_e2e::{Batch, Client, Pooler, Role, free_port, ini, shared};
+
+fn start(role: &Role, settings: &str) -> Pooler {
+    Pooler::start_with_ini(|folder, port| ini(role, folder, port, settings))
+}
+
+/// What ends a session has a code that drivers take for a lost connection, and is counted as what it is.
+#[test]
+fn what_ends_a_session_has_pgbouncers_code_if_the_file_is_its_own() {
+    let shown = "pool_mode = transaction\nidle_transaction_timeout = 0.3";
+    for (more, code) in [("", "08P01"), ("error_codes = postgresql", "25P03")] {
+        let role = shared().role();
+        let pooler = start(&role, &format!("{shown}\n{more}"));
+        let mut client = Client::log_in(&role.through(&pooler));
+        client.query("begin").success();
+        let told = client.until_end();
+        assert_eq!(told.error().sqlstate(), code);
+        pooler.has_logged("closing because: idle transaction timeout", 1);
+    }
+    for (more, code) in [("", "08P01"), ("error_codes = postgresql", "0A000")] {
+        let role = shared().role();
+        let pooler = start(&role, &format!("pool_mode = statement\n{more}"));
+        let mut client = Client::log_in(&role.through(&pooler));
+        client.send(Batch::new().query("begin").bytes());
+        assert_eq!(client.until_end().error().sqlstate(), code);
+        pooler.has_logged("closing because: transaction blocks not allowed", 1);
+    }
+}
+
+#[test]
+fn nothing_but_the_pools_of_the_file_connects_to_postgres() {
+    let role = shared().role();
+    let http = format!("http_listen = 127.0.0.1:{}", free_port());
+    let pooler = start(&role, &http);
+    pooler.has_logged("PostgreSQL is not probed: probe_interval is 0", 1);
+}
+
+#[test]
+fn a_server_of_the_reserve_is_told_of() {
+    let role = shared().role();
+    let pooler = start(
+        &role,
+        "pool_mode = transaction\ndefault_pool_size = 1\nreserve_pool_size = 1\n\
+         reserve_pool_timeout = 0.2",
+    );
+    let target = role.through(&pooler);
+    let mut clients: Vec<_> = (0..2).map(|_| Client::log_in(&target)).collect();
+    for client in &mut clients {
+        client.query("begin").success();
+    }
+    pooler.has_logged("taking connection from reserve_pool", 1);
+}
+
+/// What PostgreSQL says to the pooler's login is in the log as PgBouncer has it, and said to who waited.
+#[test]
+fn a_login_that_postgres_refuses_is_told_in_its_words() {
+    let role = shared().role();
+    let pooler = start(&role, "");
+    let at = format!("port={}", role.direct().port);
+    let text = ini(&role, pooler.folder(), pooler.port(), "");
+    let more = format!("[databases]\ngone = host=127.0.0.1 dbname=gone {at}");
+    pooler.reload_ini(&format!("{text}{more}\n"));
+    let target = role.through(&pooler).database("gone");
+    let told = Client::try_log_in(&target, &[]).unwrap_err();
+    assert_eq!(told.error().sqlstate(), "3D000");
+    let words = "database \"gone\" does not exist";
+    assert_eq!(told.error().text(), words);
+    pooler.has_logged(&format!("server login failed: FATAL {words}"), 1);
+    pooler.has_logged(&format!("closing because: {words} (age="), 2);
+}
+
+#[test]
+fn a_wrong_scram_proof_is_logged_in_pgbouncers_words() {
+    let role = shared().role();
+    let pooler = start(&role, "auth_type = scram-sha-256");
+    let target = role.through(&pooler).password("wrong");
+    let told = Client::try_log_in(&target, &[]).unwrap_err();
+    assert_eq!(told.error().sqlstate(), "28P01");
+    pooler.has_logged("closing because: SASL authentication failed (age=", 1);
+}
+
+/// A host whose name leads nowhere is told of once, and not at each connection.
+#[test]
+fn a_host_without_an_address_is_told_of_once() {
+    let role = shared().role();
+    let pooler = start(&role, "");
+    let text = ini(
+        &role,
+        pooler.folder(),
+        pooler.port(),
+        "pool_mode = transaction",
+    );
+    let hosts = format!(
+        "[databases]\napp = host=nowhere.invalid,127.0.0.1 dbname=postgres port={} \
+         load_balance_hosts=disable",
+        role.direct().port
+    );
+    pooler.reload_ini(&format!("{text}{hosts}\n"));
+    let target = role.through(&pooler);
+    let mut clients: Vec<_> = (0..3).map(|_| Client::log_in(&target)).collect();
+    for client in &mut clients {
+        client.query("begin").success();
+    }
+    pooler.has_logged("closing because: server DNS lookup failed", 1);
+}
+
+/// A pool that is to have servers, and cannot open one, is no unused pool.
+#[test]
+fn a_pool_with_servers_for_nobody_in_particular_stays() {
+    let role = shared().role();
+    let pooler = start(&role, "pool_idle_timeout = 0.2\nserver_login_retry = 0.2");
+    let text = ini(
+        &role,
+        pooler.folder(),
+        pooler.port(),
+        "pool_idle_timeout = 0.2",
+    );
+    let more = format!(
+        "server_login_retry = 0.2\n[databases]\n\
+         gone = host=127.0.0.1 port={} user={} min_pool_size=1\n",
+        free_port(),
+        role.name
+    );
+    pooler.reload_ini(&format!("{text}{more}"));
+    // It is tried again and again, at least once after it was unused for longer than the timeout.
+    let tried = || pooler.logged("server login failed");
+    pgweir_e2e::eventually("it goes on trying", || (tried() >= 8).then_some(()));
+    assert_eq!(
+        pooler.logged("cleaning up idle pool"),
+        0,
+        "{}",
+        pooler.log()
+    );
+}
