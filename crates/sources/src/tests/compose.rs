@@ -23,13 +23,13 @@ fn names_of_the_pooler_are_its_own_whatever_it_is_called() {
 fn what_compose_would_put_in_is_read() {
     let compose = (
         "shop/compose.yaml",
-        "x-env: &env\n  DATABASE_URL: postgres://u:${PW:?}@${DB_HOST:-db}/${NAME}?connection_limit=${POOL:-5}\n  A: b\nservices:\n  \
-         web:\n    image: web\n    environment: {<<: *env, POOL: '9'}\n    deploy: {replicas: '${WEBS}'}\n  jobs:\n    image: jobs\n    \
+        "x-env: &env\n  DATABASE_URL: postgres://u:${PW:?}@${DB_HOST:-db}/${NAME}?connection_limit=${LIMIT:-5}\n  A: b\nservices:\n  \
+         web:\n    image: web\n    environment: {<<: *env, LIMIT: '9'}\n    deploy: {replicas: '${WEBS}'}\n  jobs:\n    image: jobs\n    \
          env_file: [common.env, {path: missing.env, required: false}]\n    scale: 2\n  db: {image: 'postgres:16'}\n",
     );
     let fleet = planned(&[
         compose,
-        ("shop/.env", "WEBS=4\nNAME=shop\nPOOL=7\n"),
+        ("shop/.env", "WEBS=4\nNAME=shop\nLIMIT=7\n"),
         (
             "shop/common.env",
             "DB_URL=postgres://u@db/shop\nDB_MAX_CONNECTIONS=3\n",
