@@ -150,7 +150,12 @@ pub(crate) fn belongs_to(path: &str) -> Belonging {
         Some(_) => "",
         None => file.split('.').next().unwrap_or(file),
     };
-    let own = GENERIC_FILES.iter().all(|generic| *generic != stem) && !stem.is_empty();
+    // `application-prod.yml` is of a profile, and of the same application.
+    let of_profile = ["application-", "bootstrap-"]
+        .iter()
+        .any(|start| stem.starts_with(start));
+    let own =
+        GENERIC_FILES.iter().all(|generic| *generic != stem) && !stem.is_empty() && !of_profile;
     let mut folders: Vec<&str> = folder(&path).split('/').collect();
     folders.retain(|folder| !folder.is_empty() && *folder != "..");
     while folders
@@ -192,7 +197,7 @@ pub(crate) fn belongs_to(path: &str) -> Belonging {
 const FETCHED_MAX: usize = 16 << 20;
 
 /// Stems of files that say nothing about the application.
-const GENERIC_FILES: [&str; 26] = [
+const GENERIC_FILES: &[&str] = &[
     "schema",
     "www",
     "main",
@@ -219,10 +224,40 @@ const GENERIC_FILES: [&str; 26] = [
     "sidekiq",
     "gunicorn",
     "ecosystem",
+    "Procfile",
+    "supervisord",
+    "supervisor",
+    "pm2",
+    "process",
+    "processes",
+    "horizon",
+    "php-fpm",
+    "zz-docker",
+    "celeryconfig",
+    "gunicorn_conf",
+    "gunicorn_config",
+    "gunicorn-conf",
+    "bootstrap",
+    "dev",
+    "test",
+    "sequelize",
+    "drizzle",
+    "typeorm",
+    "knex",
+    "data-source",
+    "datasource",
+    "session",
+    "engine",
+    "connection",
+    "connections",
+    "client",
+    "postgres",
+    "pg",
+    "ecto",
 ];
 
 /// Folders inside an application.
-const GENERIC_FOLDERS: [&str; 18] = [
+const GENERIC_FOLDERS: &[&str] = &[
     "prisma",
     "src",
     "config",
@@ -241,4 +276,13 @@ const GENERIC_FOLDERS: [&str; 18] = [
     "internal",
     "environments",
     "initializers",
+    "docker",
+    "supervisor",
+    "php",
+    "core",
+    "pkg",
+    "common",
+    "infra",
+    "infrastructure",
+    "java",
 ];

@@ -8,7 +8,7 @@ use pgweir_advisor::fleet::{Draft, Value};
 use crate::apps::{self, dotenv};
 use crate::file::{SourceFile, belongs_to, is_environment, without_mark};
 use crate::inventory::{Program, Setting, Variable};
-use crate::{lines, sqlx_code};
+use crate::sqlx_code;
 
 /// What a file says of the pools of programs; `None` if it is of no kind that is known.
 /// `variables` are those of the program that reads it, as far as they are known.
@@ -20,8 +20,6 @@ pub(crate) fn programs(name: &str, text: &str, variables: &[Variable]) -> Option
     let file = name.rsplit('/').next().unwrap_or(name);
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     let read = match extension {
-        "prisma" => of_draft(lines::prisma_schema(&source)),
-        "conf" if is_fpm(text) => of_draft(lines::php_fpm(&source)),
         "rs" => of_draft(sqlx_code::read(&source)),
         _ if is_environment(file) => vec![environment(&source)],
         _ => return None,
@@ -44,12 +42,6 @@ pub(crate) fn variables(files: &[(String, String)]) -> HashMap<String, Vec<Varia
         }
     }
     found
-}
-
-/// Whether a file is one of pools of php-fpm.
-pub(crate) fn is_fpm(text: &str) -> bool {
-    text.lines()
-        .any(|line| line.trim_start().starts_with("pm.") || line.trim_start().starts_with("pm ="))
 }
 
 fn environment(source: &SourceFile<'_>) -> Program {

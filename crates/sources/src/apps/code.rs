@@ -242,6 +242,17 @@ impl<'a> Code<'a> {
         }
     }
 
+    /// What the file exports, if it is an object or a list; a file of JSON is one.
+    pub(crate) fn exported(&self) -> Option<Range<usize>> {
+        let assigned = self.assignments("module.exports").pop();
+        let default = || self.statements("export default").pop();
+        let config = || self.assignments("config").pop();
+        match assigned.or_else(default).or_else(config) {
+            Some(exported) => self.object(exported),
+            None => self.inside(0..self.plain.len()),
+        }
+    }
+
     /// The name that what begins here is assigned to.
     pub(crate) fn assigned(&self, at: usize) -> Option<String> {
         let line = self.mask[..at].rfind('\n').map_or(0, |end| end + 1);
@@ -285,7 +296,7 @@ impl<'a> Code<'a> {
     pub(crate) fn statements(&self, name: &str) -> Vec<Range<usize>> {
         let places = self.places(name).filter(|at| {
             let before = self.mask[..*at].trim_end_matches([' ', '\t']);
-            before.is_empty() || before.ends_with(['\n', ';'])
+            before.is_empty() || before.ends_with(['\n', ';']) || before.ends_with("<?php")
         });
         let arguments = places.filter_map(|at| {
             let start = at + name.len();

@@ -98,7 +98,7 @@ fn kind(program: &Program) -> Option<(&'static str, pgweir_advisor::facts::Origi
 }
 
 /// The parameters of a URL that Prisma has.
-fn pool_of_url(program: &mut Program, address: &Address) {
+pub(super) fn pool_of_url(program: &mut Program, address: &Address) {
     if let Scheme::Other(_) = address.scheme {
         return;
     }

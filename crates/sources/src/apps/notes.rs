@@ -3,7 +3,7 @@
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 use pgweir_advisor::fleet::Value;
 
-use crate::inventory::{Program, Setting, Unknown};
+use crate::inventory::{Program, Setting, Text, Unknown};
 
 impl Program {
     /// Adds a setting. `by` is its name where it was found.
@@ -98,4 +98,12 @@ impl Program {
             origin,
         });
     }
+}
+
+/// Says that a value is not known.
+pub(crate) fn not_said(by: &str, text: &Text) -> String {
+    format!(
+        "{by} is {}, which none of the files says",
+        text.gaps().join(" and ")
+    )
 }

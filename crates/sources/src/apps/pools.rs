@@ -150,6 +150,8 @@ impl<'a> Part<'a> {
             ["POSTGRES", "POSTGRESQL"].contains(&start.as_str()) && end == "MAXCONNECTIONS";
         let about = match start.as_str() {
             // MAX_CONNECTIONS alone may be those of a web server.
+            // POOL alone may be anything, such as what compose puts into a URL.
+            "" if end == "POOL" => return None,
             "" if end.contains("POOL") || size == Size::Overflow => About::Database,
             _ if servers_own => About::Something,
             _ if alone || DATABASES.iter().any(said) || FUSED.iter().any(fused) => About::Database,

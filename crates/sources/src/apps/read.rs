@@ -5,7 +5,10 @@ use crate::inventory::{Program, Variable};
 
 use super::code::{Code, Language};
 use super::settings::Settings;
-use super::{django, ecto, golang, gunicorn, puma, python, rails, script, spring};
+use super::{
+    django, ecto, fpm, golang, gunicorn, json, laravel, pm2, prisma, processes, puma, python,
+    rails, script, spring,
+};
 
 /// What a file of settings says of the pools of programs; `None` if it is of no kind that is known here.
 /// `variables` are those of the program that reads it, as far as they are known.
@@ -19,6 +22,20 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         ("puma.rb", _) => puma::read,
         (_, "py") if file.contains("gunicorn") => gunicorn::read,
         (_, "py") => python,
+        (name, _) if name == "procfile" || name.starts_with("procfile.") => processes::procfile,
+        (_, "conf" | "ini") if settings.text().contains("[program:") => processes::supervisor,
+        (name, "js" | "cjs" | "mjs" | "json")
+            if PM2.iter().any(|start| name.starts_with(start)) =>
+        {
+            pm2
+        }
+        (name, "json") if name.starts_with("appsettings") => appsettings,
+        ("ormconfig.json", _) => orm,
+        ("config.json" | "database.json", _) if settings.text().contains("\"dialect\"") => orm,
+        (_, "prisma") => prisma::schema,
+        (_, "conf") if fpm::is_fpm(settings) => fpm::read,
+        ("database.php" | "horizon.php", _) => php,
+        (name, _) if name.starts_with("prisma.config.") => prisma::config,
         (_, "go") => golang,
         (_, "exs") => elixir,
         (_, "js" | "ts" | "mjs" | "cjs" | "mts" | "cts" | "tsx" | "jsx") => scripted,
@@ -42,6 +59,27 @@ fn python(settings: Settings<'_>) -> Vec<Program> {
     programs
 }
 
+/// Configuration of Laravel. Other files of PHP say nothing of their connections.
+fn php(settings: Settings<'_>) -> Vec<Program> {
+    let code = Code::new(settings, Language::Php);
+    match settings.file_name().as_str() {
+        "horizon.php" => laravel::horizon(&code),
+        _ => laravel::database(&code),
+    }
+}
+
+fn pm2(settings: Settings<'_>) -> Vec<Program> {
+    pm2::read(&Code::new(settings, Language::Script))
+}
+
+fn appsettings(settings: Settings<'_>) -> Vec<Program> {
+    json::appsettings(&Code::new(settings, Language::Script))
+}
+
+fn orm(settings: Settings<'_>) -> Vec<Program> {
+    json::orm(&Code::new(settings, Language::Script))
+}
+
 fn golang(settings: Settings<'_>) -> Vec<Program> {
     golang::read(&Code::new(settings, Language::Go))
 }
@@ -60,3 +98,6 @@ fn is_spring(file: &str) -> bool {
         .iter()
         .any(|stem| file.starts_with(stem))
 }
+
+/// How names of PM2's files begin.
+const PM2: [&str; 4] = ["ecosystem.", "pm2.", "processes.json", "process.json"];

@@ -110,7 +110,7 @@ fn knex(code: &Code<'_>) -> Vec<Database> {
     if !found.is_empty() || !code.settings.file_name().starts_with("knexfile") {
         return found;
     }
-    let Some(exported) = exported(code) else {
+    let Some(exported) = code.exported() else {
         return found;
     };
     for (name, arguments, call) in environments(code, exported) {
@@ -148,13 +148,24 @@ fn typeorm(code: &Code<'_>) -> Vec<Database> {
         let kind = arguments.get(&["type"])?;
         let scheme = kind.known().and_then(kind_named);
         let address = arguments.address("TypeORM", &["url"], None);
-        let size = match arguments.nested("extra") {
-            Some(extra) if extra.field("max").is_some() => extra.size(&["max"], "TypeORM", PG),
-            _ => arguments.size(&["poolSize"], "TypeORM", PG),
-        };
+        let size = of_extra(&arguments);
         Some(of_kind(code, &call, address, scheme, size, "typeorm"))
     });
     found.collect()
+}
+
+fn of_extra(arguments: &Arguments<'_, '_>) -> Size {
+    match arguments.nested("extra") {
+        Some(extra) if extra.field("max").is_some() => extra.size(&["max"], "TypeORM", PG),
+        _ => arguments.size(&["poolSize"], "TypeORM", PG),
+    }
+}
+
+fn of_pool(arguments: &Arguments<'_, '_>) -> Size {
+    match arguments.nested("pool") {
+        Some(pool) => pool.size(&["max"], "Sequelize", SEQUELIZE),
+        None => arguments.size(&["poolMax"], "Sequelize", SEQUELIZE),
+    }
 }
 
 /// Sequelize.
@@ -166,7 +177,7 @@ fn sequelize(code: &Code<'_>) -> Vec<Database> {
         let scheme = dialect
             .as_ref()
             .and_then(|dialect| kind_named(dialect.known()?));
-        let mut address = match arguments.plain.len() {
+        let address = match arguments.plain.len() {
             // `new Sequelize(database, user, password, options)`.
             2.. => {
                 let mut address = arguments.address("Sequelize", &[], None);
@@ -176,14 +187,7 @@ fn sequelize(code: &Code<'_>) -> Vec<Database> {
             }
             _ => arguments.address("Sequelize", &[], Some(0)),
         };
-        if address.scheme == Scheme::Unsaid && dialect.is_none() && !imports(code, &["pg"]) {
-            // Nothing says which database: it may be PostgreSQL.
-            address.scheme = Scheme::Unsaid;
-        }
-        let size = match arguments.nested("pool") {
-            Some(pool) => pool.size(&["max"], "Sequelize", SEQUELIZE),
-            None => arguments.size(&["poolMax"], "Sequelize", SEQUELIZE),
-        };
+        let size = of_pool(&arguments);
         of_kind(code, &call, address, scheme, size, "sequelize")
     });
     found.collect()
@@ -223,6 +227,35 @@ fn drizzle(code: &Code<'_>) -> Vec<Database> {
     found.collect()
 }
 
+/// A file that is a configuration of Sequelize or TypeORM and nothing else.
+pub(super) fn configuration(code: &Code<'_>, root: Option<Range<usize>>) -> Vec<Program> {
+    let environments = root
+        .map(|root| environments(code, root))
+        .unwrap_or_default();
+    let found = environments
+        .into_iter()
+        .filter_map(|(name, arguments, call)| {
+            let of_typeorm = arguments.get(&["type"]);
+            let kind = of_typeorm.clone().or_else(|| arguments.get(&["dialect"]))?;
+            let scheme = kind.known().and_then(kind_named);
+            let mut address = arguments.address(&name, &["url"], None);
+            if let Some(variable) = arguments.get(&["use_env_variable"]) {
+                let variable = variable.known().unwrap_or_default();
+                let url = code
+                    .settings
+                    .variable(variable, None, arguments.origin.clone());
+                let found = super::address::address(&name, &url);
+                address = found.unwrap_or_else(|| Address::unknown(url, name.clone()));
+            }
+            let size = match of_typeorm {
+                Some(_) => of_extra(&arguments),
+                None => of_pool(&arguments),
+            };
+            Some(of_kind(code, &call, address, scheme, size, &name))
+        });
+    programs(code, found.collect(), None)
+}
+
 fn of_kind(
     code: &Code<'_>,
     call: &Call,
@@ -251,16 +284,6 @@ fn imports(code: &Code<'_>, modules: &[&str]) -> bool {
     })
 }
 
-/// What the file exports, if it is an object.
-fn exported(code: &Code<'_>) -> Option<Range<usize>> {
-    let assigned = code.assignments("module.exports").pop();
-    let default = || {
-        let export = code.statements("export default").pop();
-        export.or_else(|| code.assignments("config").pop())
-    };
-    code.object(assigned.or_else(default)?)
-}
-
 /// The environments of a configuration, of which that of production counts; or the whole.
 fn environments<'c, 'a>(
     code: &'c Code<'a>,
@@ -278,7 +301,7 @@ fn environments<'c, 'a>(
     };
     if fields
         .iter()
-        .any(|field| ["client", "dialect"].contains(&field.key.as_str()))
+        .any(|field| ["client", "dialect", "type"].contains(&field.key.as_str()))
     {
         return vec![(
             "config".to_owned(),

@@ -53,6 +53,8 @@ pub(super) fn said(file: &str, text: &str, variables: &[(&str, &str)]) -> Vec<St
     let lines = programs.iter().flat_map(|program| {
         let mut lines = short(program);
         lines.extend(program.addresses.iter().map(place));
+        let includes = program.includes.iter();
+        lines.extend(includes.map(|path| format!("include {}", path.with_gaps())));
         let name = program.name.iter().map(|name| format!("[{name}]"));
         name.chain(lines).collect::<Vec<_>>()
     });

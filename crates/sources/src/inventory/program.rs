@@ -10,6 +10,9 @@ use super::{Text, Unknown};
 pub struct Program {
     /// Its name, if the file says one; else it is named after the file.
     pub name: Option<String>,
+    /// Whether it is one of the processes that an application consists of: it has all settings of the
+    /// application, which does not run in any other way.
+    pub is_part: bool,
     /// The file, or the container.
     pub origin: Origin,
     /// What it is made of, as `kind` in `[services.NAME]`.
@@ -27,6 +30,8 @@ pub struct Program {
     pub processes: Vec<Setting>,
     /// Addresses of databases, of PostgreSQL and of others.
     pub addresses: Vec<Address>,
+    /// Other files that are taken in, as patterns of their paths.
+    pub includes: Vec<Text>,
     /// What could open connections and is not understood.
     pub unknown: Vec<Unknown>,
     /// What is not understood unless something else says the setting that answers it.

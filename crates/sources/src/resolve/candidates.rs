@@ -56,6 +56,7 @@ pub(super) fn all(directory: &Directory) -> Candidates {
 }
 
 /// An application of which only settings are given: its files together.
+#[derive(Clone)]
 struct App {
     belonging: Belonging,
     program: Program,
@@ -65,6 +66,8 @@ struct App {
 struct Apps {
     by_root: BTreeMap<String, App>,
     order: Vec<String>,
+    /// Those that consist of parts, as they are without them.
+    whole: BTreeMap<String, App>,
 }
 
 impl Apps {
@@ -72,8 +75,19 @@ impl Apps {
         let mut apps = Self {
             by_root: BTreeMap::new(),
             order: Vec::new(),
+            whole: BTreeMap::new(),
         };
+        let files = directory.inventory.programs.iter();
+        let files = files.map(|(file, _)| file.as_str());
         for (file, program) in &directory.inventory.programs {
+            let mut program = program.clone();
+            if !program.includes.is_empty() {
+                let others = files.clone().filter(|other| other != file);
+                reading::includes(&mut program, others);
+                if program.kind.is_none() && program.unsaid.is_empty() {
+                    continue;
+                }
+            }
             let mut belonging = belongs_to(file);
             if let Some(name) = &program.name {
                 belonging.root = format!("{}#{name}", belonging.root);
@@ -83,19 +97,58 @@ impl Apps {
             }
             let root = belonging.root.clone();
             match apps.by_root.get_mut(&root) {
-                Some(app) => reading::merge(&mut app.program, program.clone()),
+                Some(app) => reading::merge(&mut app.program, program),
                 None => {
                     apps.order.push(root.clone());
-                    let program = program.clone();
                     apps.by_root.insert(root, App { belonging, program });
                 }
             }
         }
+        apps.share();
         apps
+    }
+
+    /// Gives the programs of an application that have names of their own what the application has: the
+    /// parts that it consists of everything, and what runs beside it its addresses.
+    fn share(&mut self) {
+        let roots: Vec<String> = self.by_root.keys().cloned().collect();
+        for root in &roots {
+            let Some((outer, _)) = root.split_once('#') else {
+                continue;
+            };
+            let whole = self
+                .by_root
+                .get(outer)
+                .or_else(|| self.whole.get(outer))
+                .cloned();
+            let Some(whole) = whole else { continue };
+            let Some(part) = self.by_root.get_mut(root) else {
+                continue;
+            };
+            if part.program.is_part {
+                reading::merge(&mut part.program, whole.program.clone());
+                if self.by_root.remove(outer).is_some() {
+                    self.order.retain(|known| known != outer);
+                }
+                self.whole.insert(outer.to_owned(), whole);
+            } else if part.program.addresses.is_empty() {
+                part.program.addresses.clone_from(&whole.program.addresses);
+            }
+        }
     }
 
     /// The application that runs in a workload: what it is built from, or what is called as it is.
     fn take(&mut self, workload: &Workload, alone: bool) -> Option<App> {
+        if let Some(outer) = &workload.build {
+            // The workload runs the application, and not its own list of processes.
+            let parts = format!("{outer}#");
+            let before = self.by_root.len();
+            self.by_root
+                .retain(|root, app| !(app.program.is_part && root.starts_with(&parts)));
+            if self.by_root.len() < before {
+                return self.whole.remove(outer);
+            }
+        }
         let by_folder = workload
             .build
             .as_ref()
@@ -498,3 +551,6 @@ const SIDE_DOORS: [&str; 8] = [
     "MIGRAT",
     "TEST",
 ];
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,15 @@ pub(super) fn fill(program: &Program, section: &mut Section) -> impl Iterator<It
     open.cloned().collect::<Vec<_>>().into_iter()
 }
 
+/// Whether a setting by this name does anything: Prisma 7 takes none from its URL.
+pub(super) fn counts(program: &Program, by: &str) -> bool {
+    let is_new = program
+        .kind
+        .as_ref()
+        .is_some_and(|(kind, _)| *kind == "prisma7");
+    !is_new || !by.ends_with(" of the URL")
+}
+
 /// Of several the largest, because a plan that counts too little is worse.
 fn largest<'a>(settings: &'a [Setting], key: &str) -> Option<&'a Setting> {
     let of_key = settings.iter().filter(|setting| setting.key == key);

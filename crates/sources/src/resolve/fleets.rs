@@ -193,6 +193,9 @@ impl<'a> Fleets<'a> {
             origin,
         } in program.settings.iter().chain(&program.processes)
         {
+            if !defaults::counts(program, by) {
+                continue;
+            }
             sayings.add(key, value.clone(), by, origin);
         }
         let remedy = "only one can be meant: keep that one";

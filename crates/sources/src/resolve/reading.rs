@@ -5,7 +5,7 @@ use pgweir_advisor::fleet::Value;
 use crate::apps;
 use crate::formats;
 use crate::image::Image;
-use crate::inventory::{Address, Container, Program, Scheme, Setting, Text, Variable};
+use crate::inventory::{Address, Container, Program, Scheme, Setting, Text, Unknown, Variable};
 
 /// What a container says of the pools of its program.
 pub(super) fn of_container(container: &Container, image: Image) -> Program {
@@ -17,6 +17,10 @@ pub(super) fn of_container(container: &Container, image: Image) -> Program {
             merge(&mut program, read);
         }
     }
+    includes(
+        &mut program,
+        container.files.iter().map(|file| file.name.as_str()),
+    );
     if program.addresses.is_empty() {
         let unknown = container.variables.iter().filter_map(hidden);
         program.addresses.extend(unknown);
@@ -64,23 +68,91 @@ fn hidden(variable: &Variable) -> Option<Address> {
 }
 
 /// Adds what another file says of the same program.
-pub(super) fn merge(program: &mut Program, other: Program) {
-    // FPM's workers count wherever there are some.
-    let stronger = other
-        .kind
-        .as_ref()
-        .is_some_and(|(kind, _)| *kind == "php-fpm");
-    if program.kind.is_none() || stronger {
-        program.kind = other.kind.or(program.kind.take());
+pub(super) fn merge(program: &mut Program, mut other: Program) {
+    let kind = |program: &Program| program.kind.as_ref().map(|(kind, _)| *kind);
+    let (own, others) = (kind(program), kind(&other));
+    // A worker has one connection, whatever the files of the web server beside it say.
+    if rank(own) == WORKER {
+        let web = others == Some("php-fpm");
+        other
+            .settings
+            .retain(|setting| !web && !POOLS.contains(&setting.key));
+        other
+            .defaults
+            .retain(|setting| !POOLS.contains(&setting.key));
+        other.threads.clear();
+        let of_pool = |unknown: &Unknown| unknown.key == Some("pool");
+        other.unknown.retain(|unknown| !of_pool(unknown));
+        other.unsaid.retain(|unknown| !of_pool(unknown));
+    }
+    if rank(others) > rank(own) {
+        program.kind = other.kind;
     }
     program.settings.extend(other.settings);
     program.defaults.extend(other.defaults);
     program.threads.extend(other.threads);
     program.processes.extend(other.processes);
     program.addresses.extend(other.addresses);
+    program.includes.extend(other.includes);
     program.unknown.extend(other.unknown);
     program.unsaid.extend(other.unsaid);
     program.observations.extend(other.observations);
+}
+
+/// Which of two kinds a program is of: what a command says, FPM's workers wherever there are some, and a
+/// library rather than what the form of a URL suggests.
+fn rank(kind: Option<&str>) -> u64 {
+    match kind {
+        Some("octane" | "queue" | "serverless") => WORKER,
+        Some("php-fpm") => 4,
+        Some("prisma7") => 3,
+        Some("sqlx") => 2,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+const WORKER: u64 = 5;
+
+/// Settings of the pool of a process.
+const POOLS: [&str; 2] = ["pool", "pool_min"];
+
+/// Names what a file takes in that is not there. `files` are those that were given with it.
+pub(crate) fn includes<'f>(program: &mut Program, files: impl Iterator<Item = &'f str> + Clone) {
+    for pattern in std::mem::take(&mut program.includes) {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let wanted = last(pattern.with_gaps());
+        let mut names = files.clone();
+        if names.any(|name| matches(&wanted, &last(name))) {
+            continue;
+        }
+        program.unsaid.push(Unknown {
+            what: format!(
+                "it takes in {}, which is in none of the files",
+                shown(&pattern)
+            ),
+            add: "add that file to --from, or set pool of the service in fleet.toml".to_owned(),
+            key: Some("pool"),
+            origin: pattern.origin,
+        });
+    }
+}
+
+/// Whether a name is of a pattern with one star or none.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => {
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        }
+        None => pattern == name,
+    }
+}
+
+fn shown(text: &Text) -> String {
+    match text.known() {
+        Some(known) => known.to_owned(),
+        None => text.gaps().join(" and "),
+    }
 }
 
 /// pm.max_children of the official image.

@@ -1,0 +1,155 @@
+//! Files of one application speak of it together.
+
+use pgweir_advisor::facts::Ruling;
+use pgweir_advisor::fleet;
+
+/// Services as `NAME INSTANCESxPROCESSESxPOOL`, and what is not understood.
+fn planned(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    let files: Vec<(String, String)> = files.iter().map(own).collect();
+    let reading = crate::read(&files, &|_| None);
+    assert_eq!(reading.problems, []);
+    let facts = match fleet::resolve(&reading.fleets[0], Vec::new()) {
+        Ok(facts) => facts,
+        Err(problems) => panic!("{problems:?}"),
+    };
+    let services = facts.services.iter().map(|service| {
+        let (name, replicas, processes) = (&service.name, service.replicas, service.processes);
+        format!(
+            "{name} {replicas}x{processes}x{}",
+            service.pool.0 * service.dsns
+        )
+    });
+    let open = facts.observations.iter();
+    let open = open.filter(|seen| matches!(seen.ruling, Ruling::NotUnderstood(_)));
+    (
+        services.collect(),
+        open.map(|seen| seen.what.clone()).collect(),
+    )
+}
+
+#[test]
+fn settings_of_one_application_are_laid_together_whatever_their_order() {
+    let rails = [
+        (
+            "shop/config/database.yml",
+            "production:\n  url: <%= ENV['DATABASE_URL'] %>\n  pool: <%= ENV.fetch('RAILS_MAX_THREADS') { 5 } %>\n",
+        ),
+        (
+            "shop/config/puma.rb",
+            "workers ENV.fetch('WEB_CONCURRENCY') { 2 }\n",
+        ),
+        (
+            "shop/.env",
+            "DATABASE_URL=postgres://db/shop\nRAILS_MAX_THREADS=8\n",
+        ),
+    ];
+    let django = [
+        ("api/api/settings.py", "DATABASES = {'default': env.db()}\n"),
+        ("api/api/gunicorn.conf.py", "workers = 3\nthreads = 4\n"),
+        ("api/api/.env", "DATABASE_URL=postgres://db/api\n"),
+    ];
+    let spring = [
+        (
+            "pay/src/main/resources/application.yml",
+            "spring.datasource.url: jdbc:postgresql://db/pay\n",
+        ),
+        (
+            "pay/src/main/resources/application-prod.yml",
+            "spring.datasource.hikari.maximum-pool-size: 30\n",
+        ),
+    ];
+    let php = [
+        (
+            "web/php-fpm.conf",
+            "[global]\ninclude=/etc/php-fpm.d/*.conf\n",
+        ),
+        ("web/www.conf", "[www]\npm = static\npm.max_children = 12\n"),
+        (
+            "web/config/database.php",
+            "<?php return ['default' => 'pgsql', 'connections' => ['pgsql' => ['driver' => 'pgsql', 'host' => 'db']]];",
+        ),
+    ];
+    for (files, expected) in [
+        (rails.as_slice(), "shop 1x2x8"),
+        (&django, "api 1x3x4"),
+        (&spring, "pay 1x1x30"),
+        (&php, "web 1x1x12"),
+    ] {
+        let mut files = files.to_vec();
+        for _ in 0..files.len() {
+            files.rotate_left(1);
+            let (services, open) = planned(&files);
+            assert_eq!(services, [expected], "{files:?}");
+            let open = open.iter().filter(|what| !what.contains("leads to db"));
+            assert_eq!(open.collect::<Vec<_>>(), Vec::<&String>::new(), "{files:?}");
+        }
+    }
+}
+
+#[test]
+fn what_nothing_answers_is_named() {
+    let (services, open) = planned(&[(
+        "api/api/settings.py",
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'HOST': '/tmp'}}\n",
+    )]);
+    assert_eq!(services, ["api 1x1x10"]);
+    assert_eq!(
+        open,
+        [
+            "Django without a pool opens a connection for each thread, and how many there are is not said"
+        ]
+    );
+    let (_, open) = planned(&[(
+        "web/php-fpm.conf",
+        "[global]\ninclude=/etc/php-fpm.d/*.conf\n",
+    )]);
+    assert_eq!(
+        open,
+        ["it takes in /etc/php-fpm.d/*.conf, which is in none of the files"]
+    );
+}
+
+#[test]
+fn an_application_is_its_parts_or_the_workload_that_runs_it() {
+    let env = (
+        "shop/.env",
+        "DATABASE_URL=postgres://localhost/shop?connection_limit=4\n",
+    );
+    let procfile = (
+        "shop/Procfile",
+        "web: gunicorn shop.wsgi -w 3\nworker: celery -A shop worker -c 2\n",
+    );
+    assert_eq!(planned(&[env, procfile]).0, ["web 1x3x4", "worker 1x2x1"]);
+    let compose = (
+        "docker-compose.yml",
+        "services:\n  shop:\n    build: ./shop\n    environment: {DATABASE_URL: 'postgres://db/shop?connection_limit=4'}\n    deploy: \
+         {replicas: 2}\n  db: {image: 'postgres:17'}\n",
+    );
+    assert_eq!(planned(&[compose, procfile]).0, ["shop 2x1x4"]);
+}
+
+#[test]
+fn the_command_of_a_container_says_more_than_its_files() {
+    let compose = |command: &str| {
+        format!(
+            "services:\n  api:\n    image: api\n    command: {command}\n    environment: {{DATABASE_URL: \
+             'postgresql+psycopg://db/api', WEB_CONCURRENCY: '9'}}\n  db: {{image: 'postgres:17'}}\n"
+        )
+    };
+    for (command, expected) in [
+        ("gunicorn api:app -w 4 --threads 2", "api 1x4x2"),
+        ("uvicorn api:app", "api 1x9x15"),
+        (
+            "[sh, -c, 'alembic upgrade head && exec uvicorn api:app --workers $$WEB_CONCURRENCY']",
+            "api 1x9x15",
+        ),
+        ("celery -A api worker -c 3", "api 1x3x1"),
+    ] {
+        assert_eq!(
+            planned(&[("compose.yml", &compose(command))]).0,
+            [expected],
+            "{command}"
+        );
+    }
+}
