@@ -1,7 +1,7 @@
 //! What those who come from PgBouncer with their file rely on: words in the log, codes of errors, and no connection
 //! that the file does not name.
 
-use pgweir_e2e::{Batch, Client, Pooler, Postgres, Role, free_port, ini, shared};
+use pgweir_e2e::{Batch, Client, Pooler, Postgres, Role, Target, free_port, ini, shared};
 
 fn start(role: &Role, settings: &str) -> Pooler {
     Pooler::start_with_ini(|folder, port| ini(role, folder, port, settings))
@@ -186,4 +186,58 @@ fn a_password_that_changed_is_told_to_who_waits_after_reconnect() {
     let told = waiter.until_end();
     assert_eq!(told.error().sqlstate(), "28P01");
     assert_eq!(holder.query("commit").success().rows().len(), 0);
+}
+
+/// Users that PostgreSQL would have to be asked for where nobody can be asked: each way is told apart.
+#[test]
+fn a_place_to_look_users_up_that_is_none_is_told() {
+    let (role, other) = (shared().role(), shared().role());
+    let pooler = start(&role, "");
+    let base = ini(&role, pooler.folder(), pooler.port(), "");
+    let server = role.direct().port;
+    let settings = |more: &str| {
+        format!(
+            "{base}auth_user = {user}\nadmin_users = {user}\n[databases]\n\
+             app = host=127.0.0.1 port={server} dbname=postgres {more}\n\
+             side = host=127.0.0.1 port={server} dbname=postgres\n",
+            user = role.name
+        )
+    };
+    let stranger = Target {
+        user: other.name.clone(),
+        ..role.through(&pooler)
+    };
+    for (more, text, logged) in [
+        (
+            "auth_dbname=nowhere",
+            "bouncer config error",
+            "authentication database \"nowhere\" is not configured",
+        ),
+        (
+            "auth_dbname=pgbouncer",
+            "bouncer config error",
+            "cannot use the reserved \"pgbouncer\" database as an auth_dbname",
+        ),
+        (
+            "auth_query='SELECT usename, passwd FROM gone WHERE usename = $1'",
+            "bouncer config error: auth_query has no answer for this user",
+            "relation \"gone\" does not exist",
+        ),
+    ] {
+        pooler.reload_ini(&settings(more));
+        let told = Client::try_log_in(&stranger, &[]).unwrap_err();
+        assert_eq!(told.error().text(), text, "{more}");
+        pooler.has_logged(logged, 1);
+    }
+    pooler.reload_ini(&settings("auth_dbname=side"));
+    let mut admin = Client::log_in(&role.through(&pooler).database("pgbouncer"));
+    admin.query("disable side").success();
+    let told = Client::try_log_in(&stranger, &[]).unwrap_err();
+    assert_eq!(
+        told.error().text(),
+        "authentication database \"side\" is disabled"
+    );
+    // The console is nowhere to look anybody up, which is a mistake where it holds for all databases.
+    pooler.reload_ini(&format!("{base}auth_dbname = pgbouncer\n"));
+    pooler.has_logged("reload failed, problems: 1", 1);
 }
