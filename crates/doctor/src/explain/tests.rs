@@ -132,7 +132,7 @@ fn errors_are_recognised_in_the_words_of_each_program() {
         "P2037: Too many database connections opened: FATAL: sorry, too many clients already",
     );
     let speakers: Vec<_> = wrapped.iter().map(|meaning| meaning.speaker).collect();
-    assert_eq!(speakers, [Speaker::Prisma, Speaker::Postgres]);
+    assert_eq!(speakers, [Prisma, Postgres]);
     for unknown in [
         "",
         "all is well",
