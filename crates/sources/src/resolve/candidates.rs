@@ -373,8 +373,11 @@ impl Candidates {
         container: &Container,
         image: Image,
     ) {
-        let name = &workload.name;
-        let service = crate::service_name(name);
+        let service = crate::service_name(&workload.name);
+        let name = match workload.containers.as_slice() {
+            [_] => workload.name.clone(),
+            _ => format!("the container {} of {}", container.name, workload.name),
+        };
         let add =
             format!("add [services.{service}] with its pool, or its address to its variables");
         let mut say = |what: String, origin: &Origin| {
