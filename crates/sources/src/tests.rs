@@ -369,6 +369,8 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
     let files = render::all(&before);
     let of = |start: &str| -> Vec<(&str, &str)> {
         let files = files.iter().filter(|file| file.path.starts_with(start));
+        // Scripts that make passwords say nothing of the fleet.
+        let files = files.filter(|file| !file.path.ends_with(".sh"));
         files
             .map(|file| (file.path.as_str(), file.content.as_str()))
             .collect()
