@@ -182,8 +182,7 @@ impl Candidates {
         workload: &Workload,
         apps: &mut Apps,
     ) {
-        let named = directory.inventory.workloads.iter();
-        let alone = named.filter(|other| other.name == workload.name).count() == 1;
+        let alone = directory.workloads_named(&workload.name).len() == 1;
         let mut settings = apps.take(workload, alone);
         let what = directory.what_of(at);
         let mut of_pod = Vec::new();
@@ -472,15 +471,12 @@ fn mentioned<'a>(
         .map(|variable| variable.value.with_gaps());
     let words = container.command.iter().map(|word| word.with_gaps());
     let texts: Vec<&str> = values.chain(words).collect();
-    let mut names = directory.names_of_databases(&workload.place);
-    names.find(|name| {
-        let whole = |text: &&str| {
-            let mut parts =
-                text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-            parts.any(|part| part == *name)
-        };
-        texts.iter().any(whole)
-    })
+    let names = directory.names_of_databases(&workload.place)?;
+    let parts = texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_'));
+    let mut mentioned = parts.filter_map(|part| names.get(part));
+    mentioned.next().map(String::as_str)
 }
 
 /// Names for a service: that of its workload, with the container's own where a pod has several, with the
@@ -504,12 +500,10 @@ fn names(
     let long = format!("{place}-{short}");
     let longest = format!("{long}-{}", workload.kind);
     let mut names = vec![short.clone(), long, longest];
-    let mut twins = directory.inventory.workloads.iter();
-    let twins = twins.any(|other| {
-        other.name == workload.name
-            && other.place == workload.place
-            && !same_file(&other.origin, &workload.origin)
-    });
+    let named = directory.workloads_named(&workload.name).iter();
+    let mut named = named.map(|at| &directory.inventory.workloads[*at]);
+    let twins = named
+        .any(|other| other.place == workload.place && !same_file(&other.origin, &workload.origin));
     if twins && let Origin::File { path, .. } = &workload.origin {
         let file = belongs_to(path).names;
         // The file says more than the namespace, which they share.
