@@ -1,7 +1,7 @@
 //! What those who come from PgBouncer with their file rely on: words in the log, codes of errors, and no connection
 //! that the file does not name.
 
-use pgweir_e2e::{Batch, Client, Pooler, Role, free_port, ini, shared};
+use pgweir_e2e::{Batch, Client, Pooler, Postgres, Role, free_port, ini, shared};
 
 fn start(role: &Role, settings: &str) -> Pooler {
     Pooler::start_with_ini(|folder, port| ini(role, folder, port, settings))
@@ -134,4 +134,56 @@ fn a_pool_with_servers_for_nobody_in_particular_stays() {
         "{}",
         pooler.log()
     );
+}
+
+/// A restart of PostgreSQL costs clients time and no error, as long as they are outside of transactions.
+#[test]
+fn clients_wait_while_postgres_is_away() {
+    let mut postgres = Postgres::start();
+    let role = postgres.role();
+    let settings = "pool_mode = transaction\nserver_login_retry = 0.2\nclient_login_timeout = 1";
+    let pooler = start(&role, settings);
+    let mut client = Client::log_in(&role.through(&pooler));
+    assert_eq!(client.value("select 1"), "1");
+    postgres.stop();
+    client.send(Batch::new().query("select 2").bytes());
+    pooler.has_logged("server login failed: cannot connect", 2);
+    postgres.restart();
+    assert_eq!(client.until_ready().success().value(), "2");
+
+    // One that comes meanwhile waits, too, and is told what for when it has waited long enough.
+    postgres.stop();
+    let fresh = start(&role, settings);
+    let told = Client::try_log_in(&role.through(&fresh), &[]).unwrap_err();
+    assert!(
+        told.error().text().contains("client_login_timeout"),
+        "{told:?}"
+    );
+    let detail = told.error().field(b'D');
+    assert!(detail.contains("PostgreSQL cannot be reached"), "{detail}");
+    // Who wants the reason at once gets it.
+    let fresh = start(&role, &format!("{settings}\nserver_unreachable = refuse"));
+    let told = Client::try_log_in(&role.through(&fresh), &[]).unwrap_err();
+    assert_eq!(told.error().text(), "PostgreSQL cannot be reached");
+}
+
+/// After RECONNECT a server that is in use is nothing to wait for if PostgreSQL refuses the next login.
+#[test]
+fn a_password_that_changed_is_told_to_who_waits_after_reconnect() {
+    let postgres = shared();
+    let role = postgres.role();
+    let settings = "pool_mode = transaction\ndefault_pool_size = 2";
+    let pooler = start(&role, &format!("{settings}\nadmin_users = {}", role.name));
+    let target = role.through(&pooler);
+    let (mut holder, mut waiter) = (Client::log_in(&target), Client::log_in(&target));
+    let mut admin = Client::log_in(&target.clone().database("pgbouncer"));
+    holder.query("begin").success();
+    postgres
+        .sql(&format!("alter role {} password 'another'", role.name))
+        .success();
+    admin.query("reconnect").success();
+    waiter.send(Batch::new().query("select 1").bytes());
+    let told = waiter.until_end();
+    assert_eq!(told.error().sqlstate(), "28P01");
+    assert_eq!(holder.query("commit").success().rows().len(), 0);
 }

@@ -450,6 +450,115 @@ fn php_fpm_takes_its_file_and_its_variables() {
 }
 
 #[test]
+fn php_fpm_starts_beside_the_files_of_the_official_image() {
+    let rendered = Rendered::new(&fleet("127.0.0.1", 5432, "app", "app"));
+    let fpm = program(
+        &[
+            "php-fpm8.2",
+            "php-fpm8.4",
+            "php-fpm8.3",
+            "php-fpm8.1",
+            "php-fpm",
+        ],
+        "php-fpm",
+    );
+    // What the image has: a pool, and a file that has the last word on its port.
+    let folder = rendered.path("php-fpm.d");
+    fs::create_dir(&folder).unwrap();
+    let pool = "[www]\nuser = www-data\ngroup = www-data\nlisten = 127.0.0.1:9000\npm = dynamic\npm.max_children = 5\n\
+                pm.start_servers = 2\npm.min_spare_servers = 1\npm.max_spare_servers = 3\n";
+    fs::write(folder.join("www.conf"), pool).unwrap();
+    let docker = "[global]\ndaemonize = no\n[www]\nlisten = 9000\n";
+    fs::write(folder.join("zz-docker.conf"), docker).unwrap();
+    fs::copy(
+        rendered.path("php-fpm/web.conf"),
+        folder.join("zzz-pgweir.conf"),
+    )
+    .unwrap();
+    let main = rendered.path("php-fpm.conf");
+    let include = format!(
+        "[global]\nerror_log = /proc/self/fd/2\ninclude = {}/*.conf\n",
+        folder.display()
+    );
+    fs::write(&main, include).unwrap();
+    let variables = rendered.read("php-fpm/web.env");
+    let variables = variables.lines().filter_map(|line| line.split_once('='));
+    let output = Command::new(&fpm)
+        .args(["-tt", "-y"])
+        .arg(&main)
+        .env_clear()
+        .envs(variables.filter(|(name, _)| name.starts_with("PHP_FPM_")))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    // It prints all of it once for each place that it logs to.
+    let times = |words: &str| text.matches(words).count();
+    assert_eq!(times("[www]"), times("[global]"), "one pool\n{text}");
+    assert_eq!(times("\tlisten = 9000"), times("[global]"), "{text}");
+    assert!(text.contains("pm.max_children = 6"), "{text}");
+}
+
+/// The same program and files as in containers, with the folder of the secrets in its place.
+#[test]
+fn what_compose_starts_finds_its_passwords() {
+    let postgres = pgweir_e2e::Postgres::start();
+    let port = postgres.port();
+    let rendered = Rendered::new(&format!(
+        "[database]\nname = \"shop\"\nhost = \"127.0.0.1\"\nport = {port}\nversion = {}\n[pooler]\n\
+         [services.api]\nkind = \"sqlx\"\nuser = \"clerk\"\n",
+        version()
+    ));
+    fs::create_dir_all(rendered.path("compose/secrets")).unwrap();
+    let secrets = rendered.path("compose/secrets");
+    fs::write(secrets.join("CLERK_PASSWORD"), "a:b/c@d%e f").unwrap();
+    // The image's program would be copied beside its Dockerfile.
+    fs::write(rendered.path("pgweir/pgweir"), "").unwrap();
+    let made = Command::new("sh")
+        .arg(rendered.path("compose/secrets.sh"))
+        .status();
+    assert!(made.unwrap().success());
+    let superuser = postgres.superuser();
+    let found = Postgres::find_or_install(&mut |_| {}).unwrap();
+    let roles = Command::new(found.client_program("psql").unwrap())
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f"])
+        .arg(rendered.path("sql/3-roles.sql"))
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", port.to_string())
+        .env("PGUSER", &superuser.user)
+        .env("PGPASSWORD", &superuser.password)
+        .env("CLERK_PASSWORD_FILE", secrets.join("CLERK_PASSWORD"))
+        .env(
+            "MONITORING_PASSWORD_FILE",
+            secrets.join("MONITORING_PASSWORD"),
+        )
+        .output()
+        .unwrap();
+    assert!(roles.status.success(), "{roles:?}");
+    let file = rendered.read("compose/pgweir.toml");
+    let file = file.replace("/run/secrets", &secrets.display().to_string());
+    let pooler = Pooler::start_with_file(&file, &[]);
+    let environment = rendered.read("compose/.env");
+    let encoded = environment
+        .lines()
+        .find_map(|line| line.strip_prefix("CLERK_PASSWORD_IN_URL="))
+        .unwrap();
+    let url = format!(
+        "postgresql://clerk:{encoded}@127.0.0.1:{}/shop",
+        pooler.port()
+    );
+    let asked = Command::new(found.client_program("psql").unwrap())
+        .args(["-X", "-A", "-t", "-c", "select current_user", &url])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&asked.stdout),
+        "clerk\n",
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn php_connects_with_laravels_arrays() {
     let role = shared().role();
     let rendered = Rendered::new(&fleet("127.0.0.1", shared().port(), "postgres", &role.name));

@@ -215,6 +215,14 @@ impl PoolerKind {
         }
     }
 
+    /// The container image of one that nobody chose: of pgweir the one that the rendered Dockerfile makes.
+    pub fn image(self) -> &'static str {
+        match self {
+            Self::Pgweir => "pgweir:latest",
+            Self::Pgbouncer => "edoburu/pgbouncer:latest",
+        }
+    }
+
     /// Its name in text.
     pub fn title(self) -> &'static str {
         match self {
@@ -279,6 +287,8 @@ pub struct Pooler {
     pub kind: PoolerKind,
     /// Which PgBouncer.
     pub version: PgbouncerVersion,
+    /// Container image.
+    pub image: String,
     /// Its processes; each has pools of its own.
     pub instances: u64,
     /// When it takes a server back.
@@ -316,6 +326,7 @@ impl Pooler {
         Self {
             kind,
             version: PgbouncerVersion { minor: 25 },
+            image: kind.image().to_owned(),
             instances: 1,
             pool_mode: PoolMode::Transaction,
             host: kind.name().to_owned(),

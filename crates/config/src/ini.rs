@@ -227,6 +227,7 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("log_format", "pgbouncer"),
     ("syslog_ident", "pgbouncer"),
     ("error_codes", "pgbouncer"),
+    ("server_unreachable", "wait"),
     ("probe_interval", "0"),
 ];
 

@@ -71,7 +71,7 @@ pub use networks::Networks;
 pub use outside::{Outside, Unusable};
 pub use peers::{PEER_ID_MAX, Peer};
 pub use pgweir_settings::Problem;
-pub use pool::{PoolConfig, PoolMode, SessionState};
+pub use pool::{PoolConfig, PoolMode, SessionState, Unreachable};
 pub use resolve::{Resolved, resolve};
 pub use server_password::{
     PasswordCommand, PasswordSource, ServerAuth, ServerPassword, without_line_break,

@@ -28,6 +28,15 @@ pub enum SessionState {
     Reject,
 }
 
+/// What becomes of clients while PostgreSQL cannot be reached (`server_unreachable`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// They are told so at once.
+    Refuse,
+    /// They wait, as for any server.
+    Wait,
+}
+
 /// Settings of one pool: one database and one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
@@ -77,6 +86,8 @@ pub struct PoolConfig {
     pub server_connect_timeout: Option<Duration>,
     /// Pause after a failed server login.
     pub server_login_retry: Duration,
+    /// What becomes of clients while PostgreSQL cannot be reached.
+    pub server_unreachable: Unreachable,
     /// Time an unused server is kept. `None`: for ever.
     pub server_idle_timeout: Option<Duration>,
     /// Age at which an unused server is closed. Zero: after one use.
@@ -101,6 +112,16 @@ impl ReadAs for PoolMode {
             Parsed::Word("session") => Some(Self::Session),
             Parsed::Word("transaction") => Some(Self::Transaction),
             Parsed::Word("statement") => Some(Self::Statement),
+            _ => None,
+        }
+    }
+}
+
+impl ReadAs for Unreachable {
+    fn from_parsed(parsed: Parsed) -> Option<Self> {
+        match parsed {
+            Parsed::Word("refuse") => Some(Self::Refuse),
+            Parsed::Word("wait") => Some(Self::Wait),
             _ => None,
         }
     }
@@ -138,6 +159,7 @@ impl PoolConfig {
             max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
             transaction_timeout, client_idle_timeout, pin_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,
+            server_unreachable,
             server_idle_timeout, server_lifetime, server_check_delay, server_check_query,
             server_reset_query, server_reset_query_always, max_prepared_statements,
             session_audit_interval,

@@ -11,7 +11,9 @@ mod servers;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use action::{Action, Bounds, Checkout, CloseReason, Condition, Counts, Grant, Refusal};
+pub use action::{
+    Action, Bounds, Checkout, CloseReason, Condition, Counts, Failure, Grant, Refusal,
+};
 use servers::Servers;
 
 use crate::budget::Standing;
@@ -56,6 +58,8 @@ pub struct Pool {
     denied: bool,
     /// The last login failed, and when the next may be tried.
     retry_at: Option<Time>,
+    /// What that login said of the next.
+    failure: Failure,
     /// When it was vacated last, and whether it has to be again.
     vacated: Option<Time>,
     vacate_again: bool,
@@ -82,6 +86,7 @@ impl Pool {
             surrendering: false,
             denied: false,
             retry_at: None,
+            failure: Failure::Passing,
             vacated: None,
             vacate_again: false,
             paused: false,
@@ -150,8 +155,8 @@ impl Pool {
         self.settle(now);
     }
 
-    /// Connecting or logging in failed.
-    pub fn failed(&mut self, now: Time, id: ServerId) {
+    /// Connecting or logging in failed. Who waits for a greeting has to ask for it again (`warm`).
+    pub fn failed(&mut self, now: Time, id: ServerId, failure: Failure) {
         let is_retired = self.servers.forget_opening(id);
         if self.paused {
             // PostgreSQL may be stopped. Whoever waits is tried for once the pause is over.
@@ -161,6 +166,7 @@ impl Pool {
         // A login begun before a retirement says nothing about the present address.
         if !is_retired {
             self.retry_at = Some(now + self.bounds.login_retry);
+            self.failure = failure;
         }
         if self.login_failing(now) {
             while let Some(waiter) = self.waiters.pop_oldest() {
@@ -231,10 +237,11 @@ impl Pool {
     /// logins fail and the pause after the last failure is not over.
     pub fn warm(&mut self, now: Time) -> bool {
         let none_open = self.servers.logged_in() == 0;
-        let is_wanted = none_open && !self.login_failing(now);
+        let is_failing = self.login_failing(now);
+        let is_wanted = none_open && !is_failing;
         self.warm = is_wanted.then(|| self.warm.unwrap_or(now));
         self.settle(now);
-        self.warm.is_some() || !self.servers.is_empty()
+        !is_failing
     }
 
     /// Time passed. Called at least once per sweep; what is due is at most one sweep late.
@@ -397,7 +404,15 @@ impl Pool {
 
     /// Whether logins fail now, so that a client that comes has nothing to wait for.
     fn login_failing(&self, now: Time) -> bool {
-        !self.paused && self.retry_at.is_some_and(|at| now < at) && self.servers.is_empty()
+        !self.paused
+            && self.failure == Failure::Final
+            && self.retry_at.is_some_and(|at| now < at)
+            && !self.has_servers_to_come_back()
+    }
+
+    /// Whether there is a server that somebody may get, now or later: one that is retired is not given out again.
+    fn has_servers_to_come_back(&self) -> bool {
+        self.servers.len() > self.servers.retired()
     }
 
     /// Gives a client that comes an idle server, or a place in the queue. While a server is idle

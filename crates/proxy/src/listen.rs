@@ -326,7 +326,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let outcome = tokio::select! {
         // What a login waits for may have the same bound, and the client is told of the login's.
         biased;
-        error = too_late(config.client_login_timeout) => Err(error.into()),
+        error = too_late(config.client_login_timeout) => Err(explained(error, &stranger).into()),
         error = ejected => {
             door.registry.attempts.ejected();
             Err(error.into())
@@ -388,6 +388,21 @@ async fn say_goodbye(stream: &mut (impl AsyncWrite + Unpin), error: &ClientError
         stream.shutdown().await
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+}
+
+/// With what the login waited for, if that is known.
+fn explained(error: ClientError, stranger: &Stranger) -> ClientError {
+    match stranger.trouble() {
+        Some(trouble) => {
+            let more = trouble.detail.as_deref().unwrap_or_default();
+            let error = error.detail(format!("{}. {more}", trouble.message));
+            match &trouble.hint {
+                Some(hint) => error.hint(hint.clone()),
+                None => error,
+            }
+        }
+        None => error,
+    }
 }
 
 /// Ends when a login has taken too long.

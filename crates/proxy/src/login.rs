@@ -349,7 +349,12 @@ impl Door {
             let error = if opening && greeting.changed().await.is_ok() {
                 match &*greeting.borrow() {
                     Greeting::Failed(error) => error.clone(),
-                    Greeting::Known(_) | Greeting::Unknown => continue,
+                    Greeting::Known(_) | Greeting::Unknown => {
+                        if let Some(trouble) = pool.login_error() {
+                            stranger.is_held_up_by(trouble);
+                        }
+                        continue;
+                    }
                 }
             } else {
                 pool.login_error().unwrap_or_else(|| {

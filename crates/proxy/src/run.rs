@@ -15,6 +15,7 @@ use pgweir_pool::budget::Permit;
 use pgweir_pool::driver::Message;
 use pgweir_pool::halts::Stop;
 use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_pool::pool::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -47,7 +48,7 @@ use crate::tls;
 use crate::worker::{SWEEP, WAKE, Worker};
 use pgweir_config::{
     self as config, Config, Http, PasswordSource, Resolved, Secret, ServerPassword, Source, Tcp,
-    Workers,
+    Unreachable, Workers,
 };
 
 /// Workers at most: a client's name has a byte for its worker.
@@ -786,9 +787,13 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
                 pool.logged_in(Err((error.clone(), registry.clock.now())));
             }
             let is_full = failure.is_full();
+            let prospect = match settings.config.server_unreachable {
+                Unreachable::Wait if failure.may_pass() => Failure::Passing,
+                Unreachable::Wait | Unreachable::Refuse => Failure::Final,
+            };
             registry.run_errand(|outbox, now| {
                 let pool = PoolRef(pool.clone());
-                outbox.failed(&*registry, &pool, now, id, (permit, is_full));
+                outbox.failed(&*registry, &pool, now, id, (permit, is_full, prospect));
             });
             if pool.is_paused() {
                 // PostgreSQL may be stopped; whoever waits goes on waiting.
@@ -797,7 +802,11 @@ async fn open(registry: Arc<Registry>, pool: Arc<PoolHandle>, id: ServerId, perm
             // Logins hear of it even if the greeting stays: they may wait for a newer one.
             pool.greeting.send_modify(|greeting| {
                 if !matches!(greeting, Greeting::Known(_)) {
-                    *greeting = Greeting::Failed(error);
+                    *greeting = match prospect {
+                        Failure::Final => Greeting::Failed(error),
+                        // They ask for the next attempt.
+                        Failure::Passing => Greeting::Unknown,
+                    };
                 }
             });
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use pgweir_wire::sqlstate::SqlState;
@@ -52,6 +52,7 @@ impl Slots {
                         number,
                         address,
                         ejected: Some(ejected),
+                        trouble: OnceLock::new(),
                     };
                 }
                 Answer::Full(until) => {
@@ -79,9 +80,22 @@ pub(crate) struct Stranger {
     number: u64,
     address: Option<IpAddr>,
     ejected: Option<oneshot::Receiver<()>>,
+    /// Why it waits for PostgreSQL for longer than it should have to.
+    trouble: OnceLock<ClientError>,
 }
 
 impl Stranger {
+    /// It goes on waiting for PostgreSQL, because of this. Only who has proven who it is may hear of it.
+    pub(crate) fn is_held_up_by(&self, trouble: ClientError) {
+        // The first reason is the one that explains the wait.
+        let _ = self.trouble.set(trouble);
+    }
+
+    /// What its login was held up by.
+    pub(crate) fn trouble(&self) -> Option<&ClientError> {
+        self.trouble.get()
+    }
+
     /// It said something that brings its login on.
     pub(crate) fn heard(&self) {
         self.slots.lock().heard(self.number, Instant::now());

@@ -10,6 +10,9 @@ pub(crate) type Lookup<'a> = dyn FnMut(&str) -> Option<Text> + 'a;
 /// Replaces `$NAME` and `${NAME}` with their operators as the Compose specification has them; `$$` is a
 /// dollar sign. What is not known becomes a gap.
 pub(crate) fn expanded(text: &str, origin: &Origin, lookup: &mut Lookup<'_>) -> Text {
+    if text.len() > EXPANDED_MAX {
+        return Text::plain(text, origin.clone());
+    }
     expand(text, origin, lookup, DEPTH_MAX)
 }
 
@@ -28,8 +31,8 @@ fn expand(text: &str, origin: &Origin, lookup: &mut Lookup<'_>, depth: u32) -> T
             whole.push_str("$");
             rest = after;
         } else if let Some(braced) = rest.strip_prefix("${")
-            && let Some(end) = closing(braced)
             && depth > 0
+            && let Some(end) = closing(braced)
         {
             whole.push(&braces(&braced[..end], origin, lookup, depth - 1));
             rest = &braced[end + 1..];
@@ -175,6 +178,10 @@ pub(crate) fn words(line: &Text) -> Vec<Text> {
     words.extend(word);
     words
 }
+
+/// Values beyond this size, in bytes, are taken as they are: to look for the end of each reference takes
+/// the square of it.
+const EXPANDED_MAX: usize = 16 << 10;
 
 /// Defaults of defaults.
 const DEPTH_MAX: u32 = 16;

@@ -1,5 +1,9 @@
 //! What the documents' own files, and those that `render` writes, are read as.
 
+mod compose;
+mod kubernetes;
+mod properties;
+
 use pgweir_advisor::facts::{Facts, Observation, Ruling};
 use pgweir_advisor::fleet::{self, Draft};
 use pgweir_advisor::formula::demand::replicas_during_rollout;
@@ -15,6 +19,43 @@ pub(crate) fn seen(observations: &[Observation]) -> Vec<String> {
         .iter()
         .map(|seen| format!("{}: {}", seen.origin, seen.what))
         .collect()
+}
+
+/// Services of each fleet: `NAME VIA INSTANCESxPOOL`, and how many poolers there are if there are several.
+fn planned(files: &[(&str, &str)]) -> String {
+    let reading = fleets(files);
+    assert_eq!(reading.problems, []);
+    let fleets = reading.fleets.iter().map(|draft| {
+        let facts = match fleet::resolve(draft, Vec::new()) {
+            Ok(facts) => facts,
+            Err(problems) => return format!("{problems:?}"),
+        };
+        let services = facts.services.iter().map(|service| {
+            let processes = service.replicas * service.processes;
+            let (name, via, pool) = (&service.name, service.via, service.pool.0);
+            format!("{name} {via} {processes}x{pool}")
+        });
+        let services: Vec<String> = services.collect();
+        let instances = facts.pooler.map_or(1, |pooler| pooler.instances);
+        let through = if instances > 1 {
+            format!(" through {instances}")
+        } else {
+            String::new()
+        };
+        services.join(", ") + &through
+    });
+    fleets.collect::<Vec<String>>().join(" | ")
+}
+
+/// What is not understood.
+fn told(files: &[(&str, &str)]) -> Vec<String> {
+    let reading = fleets(files);
+    let seen = reading
+        .fleets
+        .into_iter()
+        .flat_map(|draft| draft.observations);
+    let unknown = seen.filter(|seen| matches!(seen.ruling, Ruling::NotUnderstood(_)));
+    unknown.map(|seen| seen.what).collect()
 }
 
 /// What files say, in fleets.
@@ -328,6 +369,8 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
     let files = render::all(&before);
     let of = |start: &str| -> Vec<(&str, &str)> {
         let files = files.iter().filter(|file| file.path.starts_with(start));
+        // Scripts that make passwords say nothing of the fleet.
+        let files = files.filter(|file| !file.path.ends_with(".sh"));
         files
             .map(|file| (file.path.as_str(), file.content.as_str()))
             .collect()

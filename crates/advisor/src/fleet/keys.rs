@@ -201,6 +201,7 @@ pub const POOLER: &[Key] = &[
     key("kind", Kind::Choice(&["pgweir", "pgbouncer"]), Is("\"pgweir\""), "which pooler", "this program"),
     key("pgbouncer_version", Kind::Choice(&["1.15", "1.16", "1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25"]), Is("\"1.25\""), "version of PgBouncer that pgbouncer.ini is for; up to 1.20 it cannot share prepared statements", "the newest series"),
     key("instances", count(1, 1_000), Is("1"), "processes of the pooler, each with pools of its own", "one"),
+    key("image", Kind::Text, Follows, "container image", "pgweir:latest, which the rendered Dockerfile makes; edoburu/pgbouncer:latest for pgbouncer"),
     key("pool_mode", Kind::Choice(&["session", "transaction", "statement"]), Is("\"transaction\""), "when a server goes back to its pool", "S1, problem 3"),
     key("host", Kind::Host, Follows, "host name that services reach it by", "its kind"),
     key("port", count(1, 65_535), Is("6432"), "port", "PgBouncer's default"),

@@ -195,6 +195,10 @@ fn pooler(plan: &Plan) -> Option<Section> {
     let mut set = |name: &str, value: Value| section.set(name, value);
     set("kind", settings.kind.name().into());
     set("pgbouncer_version", settings.version.to_string().into());
+    // The default is built of a rendered file, and another image is not.
+    if !plan.facts.assumes("pooler.image") {
+        set("image", settings.image.as_str().into());
+    }
     set("instances", settings.instances.into());
     set("pool_mode", settings.pool_mode.to_string().into());
     set("host", settings.host.as_str().into());

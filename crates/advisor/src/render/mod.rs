@@ -7,6 +7,7 @@
 mod checklist;
 mod compose;
 mod connect;
+mod container;
 mod file;
 mod fleet;
 mod kubernetes;
@@ -18,6 +19,7 @@ mod php_fpm;
 mod postgresql;
 mod prisma;
 mod report;
+mod secrets;
 mod sqlx;
 mod yaml;
 
@@ -77,7 +79,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "sql",
-        about: "ALTER SYSTEM and ALTER ROLE, standbys in their order",
+        about: "ALTER SYSTEM, standbys in their order, and a script for roles, grants and limits",
         files: postgresql::sql,
     },
     Target {
@@ -87,17 +89,17 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "pgweir",
-        about: "pgweir.toml",
+        about: "pgweir.toml, and a Dockerfile of its image",
         files: pgweir::files,
     },
     Target {
         name: "compose",
-        about: "docker-compose.yml",
+        about: "docker-compose.yml, and a script that makes its passwords",
         files: compose::files,
     },
     Target {
         name: "kubernetes",
-        about: "Deployments, Services, ConfigMaps, budgets, autoscalers",
+        about: "Deployments, Services, ConfigMaps, policies, budgets, autoscalers, and a script for the Secrets",
         files: kubernetes::manifests,
     },
     Target {

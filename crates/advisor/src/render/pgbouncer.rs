@@ -14,7 +14,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     vec![
         File {
             path: "pgbouncer/pgbouncer.ini".to_owned(),
-            content: ini(plan, sizes),
+            content: header(plan, "pgbouncer", ";") + &ini(plan, sizes),
         },
         File {
             path: "pgbouncer/userlist.txt.template".to_owned(),
@@ -23,17 +23,16 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     ]
 }
 
-/// The text of `pgbouncer.ini`; empty without a pooler.
+/// The text of `pgbouncer.ini`, without a header; empty without a pooler.
 pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
     let Some(pooler) = &plan.facts.pooler else {
         return String::new();
     };
     let database = &plan.facts.database;
-    let mut text = header(plan, "pgbouncer", ";");
-    text.push_str(&format!(
+    let mut text = format!(
         "; For each of {} instances. Needs {} file descriptors (ulimit -n, LimitNOFILE).\n\n[databases]\n",
         sizes.instances, sizes.descriptors
-    ));
+    );
     text.push_str(&databases(plan));
     let seconds = |time: Duration| short(time.as_secs_f64());
     let or_none = |time: Option<Duration>| time.map_or("0".to_owned(), seconds);
@@ -98,8 +97,8 @@ pub(super) fn ini(plan: &Plan, sizes: &PoolerPlan) -> String {
 /// PgBouncer's own database, by which one reaches its console.
 const CONSOLE: &str = "pgbouncer";
 /// Users of the console. They exist in `auth_file` only, not in PostgreSQL.
-const ADMIN: &str = "pgbouncer_admin";
-const STATS: &str = "pgbouncer_stats";
+pub(super) const ADMIN: &str = "pgbouncer_admin";
+pub(super) const STATS: &str = "pgbouncer_stats";
 
 /// An older PgBouncer does not start with a setting that it does not know.
 fn prepared(version: PgbouncerVersion) -> String {

@@ -1,7 +1,9 @@
 //! pgweir's own configuration.
 
 use super::connect::{distinct, pairs, password_variable};
+use super::container;
 use super::file::{File, header};
+use crate::facts::{Pooler, PoolerKind};
 use crate::fleet::Value;
 use crate::plan::{Plan, PoolerPlan};
 use crate::units::{time_text, whole_seconds};
@@ -11,22 +13,56 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
     let Some(sizes) = &plan.pooler else {
         return Vec::new();
     };
-    vec![File {
+    let mut files = vec![File {
         path: "pgweir/pgweir.toml".to_owned(),
-        content: toml(plan, sizes),
-    }]
+        content: header(plan, "pgweir", "#") + &toml(plan, sizes, Passwords::Environment),
+    }];
+    if let Some(pooler) = &plan.facts.pooler {
+        files.push(File {
+            path: "pgweir/Dockerfile".to_owned(),
+            content: dockerfile(plan, pooler),
+        });
+    }
+    files
 }
 
-/// The text of `pgweir.toml`; empty without a pooler.
-pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan) -> String {
+/// Where pgweir finds the passwords of its users.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Passwords {
+    /// In variables.
+    Environment,
+    /// In files of this folder.
+    Files(&'static str),
+}
+
+/// An image of the program as it is installed. Debian has its C library, and a shell for health checks.
+fn dockerfile(plan: &Plan, pooler: &Pooler) -> String {
+    format!(
+        "{}# Put the program `pgweir` beside this file, then: docker build -t {} .\n\
+         # It was built for a C library as new as the image's at most: take the Debian that you build on.\n\
+         FROM debian:trixie-slim\n\
+         COPY --chmod=755 pgweir /usr/local/bin/pgweir\n\
+         USER {user}:{user}\n\
+         EXPOSE {} {}\n\
+         ENTRYPOINT [\"/usr/local/bin/pgweir\"]\n\
+         CMD [\"serve\", \"/etc/pgweir/pgweir.toml\"]\n",
+        header(plan, "pgweir", "#"),
+        PoolerKind::Pgweir.image(),
+        pooler.port,
+        http_port(pooler.port),
+        user = container::pooler_user(PoolerKind::Pgweir),
+    )
+}
+
+/// The text of `pgweir.toml`, without a header: what reads it starts again when it changes. Empty without a pooler.
+pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan, passwords: Passwords) -> String {
     let Some(pooler) = &plan.facts.pooler else {
         return String::new();
     };
     let database = &plan.facts.database;
     let time = |time: Duration| text(&time_text(time));
     let or_none = |limit: Option<Duration>| limit.map_or("0".to_owned(), time);
-    let mut out = header(plan, "pgweir", "#");
-    out.push_str(&format!(
+    let mut out = format!(
         "# For each of {instances} instances. Needs {descriptors} file descriptors (ulimit -n, LimitNOFILE).\n\
          \n\
          [pgweir]\n\
@@ -69,12 +105,12 @@ pub(super) fn toml(plan: &Plan, sizes: &PoolerPlan) -> String {
         keepintvl = whole_seconds(database.timeouts.keepalives_interval),
         keepcnt = database.timeouts.keepalives_count,
         http = http_port(pooler.port),
-    ));
-    out.push_str(&databases_and_users(plan));
+    );
+    out.push_str(&databases_and_users(plan, passwords));
     out
 }
 
-fn databases_and_users(plan: &Plan) -> String {
+fn databases_and_users(plan: &Plan, passwords: Passwords) -> String {
     let database = &plan.facts.database;
     let mut out = String::new();
     let pairs = pairs(plan, true);
@@ -87,11 +123,14 @@ fn databases_and_users(plan: &Plan) -> String {
         ));
     }
     for user in distinct(pairs.iter().map(|(user, _)| *user)) {
-        out.push_str(&format!(
-            "\n[users.{}]\npassword_env = {}\n",
-            text(user),
-            text(&password_variable(user))
-        ));
+        let variable = password_variable(user);
+        let found = match passwords {
+            Passwords::Environment => format!("password_env = {}", text(&variable)),
+            Passwords::Files(folder) => {
+                format!("password_file = {}", text(&format!("{folder}/{variable}")))
+            }
+        };
+        out.push_str(&format!("\n[users.{}]\n{found}\n", text(user)));
     }
     out
 }

@@ -12,7 +12,7 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
             [
                 File {
                     path: format!("php-fpm/{name}.conf"),
-                    content: pool(plan, service),
+                    content: header(plan, "php-fpm", ";") + &pool(service, Numbers::Variables),
                 },
                 File {
                     path: format!("php-fpm/{name}.env"),
@@ -22,6 +22,12 @@ pub(super) fn files(plan: &Plan) -> Vec<File> {
         })
         .collect()
 }
+
+/// The port that FastCGI is spoken on, as in the official image.
+pub(super) const PORT: u16 = 9000;
+
+/// Where the official image reads it: behind its own files, the last of which is `zz-docker.conf`.
+pub(super) const MOUNTED: &str = "/usr/local/etc/php-fpm.d/zzz-pgweir.conf";
 
 /// The variables by name, and what they set.
 pub(super) fn variables(service: &Service) -> [(&'static str, &'static str, u64); 5] {
@@ -43,21 +49,40 @@ fn environment(plan: &Plan, service: &Service) -> String {
     text
 }
 
-fn pool(plan: &Plan, service: &Service) -> String {
+/// How a pool file says its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// As variables, which whoever starts FPM sets.
+    Variables,
+    /// As they are, where the file is replaced with them.
+    Written,
+}
+
+/// The file of a pool, without a header.
+pub(super) fn pool(service: &Service, numbers: Numbers) -> String {
     let deadline = crate::units::whole_seconds(service.request_deadline);
-    let mut text = header(plan, "php-fpm", ";");
+    let mut text = match numbers {
+        Numbers::Variables => format!(
+            "; Set all variables of {}.env: to FPM, one that is not set is empty.\n",
+            service.name
+        ),
+        Numbers::Written => String::new(),
+    };
     text.push_str(&format!(
-        "; Set all variables of {name}.env: to FPM, one that is not set is empty.\n\
+        "; The pool has the name that the official image and Debian give theirs, and adds to it: two pools\n\
+         ; cannot listen on one port. In the image it is {MOUNTED}.\n\
          \n\
-         [{name}]\n\
+         [www]\n\
          user = www-data\n\
          group = www-data\n\
-         listen = 9000\n\
-         pm = dynamic\n",
-        name = service.name
+         listen = {PORT}\n\
+         pm = dynamic\n"
     ));
-    for (variable, setting, _) in variables(service) {
-        text.push_str(&format!("{setting} = ${{{variable}}}\n"));
+    for (variable, setting, value) in variables(service) {
+        match numbers {
+            Numbers::Variables => text.push_str(&format!("{setting} = ${{{variable}}}\n")),
+            Numbers::Written => text.push_str(&format!("{setting} = {value}\n")),
+        }
     }
     text.push_str(&format!(
         "; Each child holds up to {} database connections.\n\

@@ -32,6 +32,7 @@ impl Applies {
     }
 }
 
+pub(super) use roles::MONITORING;
 pub(super) use sql::files as sql;
 
 use Applies::{Reload, Restart};

@@ -350,3 +350,99 @@ fn only_roles_of_queue_workers_alone_get_the_time_of_batch_jobs() {
         assert!(sql.contains(line), "{line} in\n{sql}");
     }
 }
+
+#[test]
+fn ports_and_commands_are_the_same_in_all_targets() {
+    let text = "[database]\nport = 5433\n[pooler]\nport = 7000\n[services.web]\nkind = \"php-fpm\"\n\
+                [services.site]\nkind = \"octane\"\nprocesses = 4\nhttp_port = 8123\n\
+                [services.mails]\nkind = \"queue\"\nprocesses = 3\nreplicas = 2\n\
+                [services.api]\nkind = \"sqlx\"\nhttp_port = 8090\n";
+    let files = all(&of(text));
+    let compose = file(&files, "compose/docker-compose.yml");
+    let helm = file(&files, "helm/values.yaml");
+    for (service, port) in [("web", 9000), ("site", 8123), ("api", 8090)] {
+        let manifest = file(&files, &format!("kubernetes/service-{service}.yaml"));
+        assert!(
+            manifest.contains(&format!("containerPort: {port}\n")),
+            "{manifest}"
+        );
+        assert!(manifest.contains(&format!("port: {port}\n")), "{manifest}");
+        assert!(
+            compose.contains(&format!("expose:\n      - \"{port}\"")),
+            "{compose}"
+        );
+        assert!(helm.contains(&format!("port: {port}\n")), "{helm}");
+    }
+    let fpm = file(&files, "php-fpm/web.conf");
+    assert!(fpm.contains("listen = 9000\n"), "{fpm}");
+    let pooler = file(&files, "kubernetes/pooler.yaml");
+    for words in [
+        "containerPort: 7000",
+        "containerPort: 7001",
+        "port: 7001\n",
+        "kind: NetworkPolicy",
+    ] {
+        assert!(pooler.contains(words), "{words} in\n{pooler}");
+    }
+    assert!(compose.contains("- \"port=5433\""), "{compose}");
+    let site = file(&files, "kubernetes/service-site.yaml");
+    for text in [compose, site, helm] {
+        assert!(
+            text.contains("--workers=4") && text.contains("--port=8123"),
+            "{text}"
+        );
+    }
+    // Each of queue:work is one process.
+    let mails = file(&files, "kubernetes/service-mails.yaml");
+    assert!(
+        mails.contains("replicas: 6\n") && mails.contains("queue:work"),
+        "{mails}"
+    );
+}
+
+#[test]
+fn a_changed_setting_starts_pods_again_and_another_service_does_not() {
+    let annotation = |text: &str, path: &str| {
+        let files = all(&of(text));
+        let found = file(&files, path)
+            .lines()
+            .find(|line| line.contains("checksum/config"));
+        found.unwrap().to_owned()
+    };
+    let fleet = "[pooler]\n[services.a]\nkind = \"sqlx\"\npool = 5\n[services.b]\n";
+    for path in ["kubernetes/service-a.yaml", "kubernetes/pooler.yaml"] {
+        let before = annotation(fleet, path);
+        assert_eq!(
+            before,
+            annotation(
+                &fleet.replace("services.b]", "services.b]\nimage = \"x\""),
+                path
+            )
+        );
+        let after = fleet.replace("pool = 5", "pool = 50\nreplicas = 9");
+        assert_ne!(before, annotation(&after, path), "{path}");
+    }
+}
+
+#[test]
+fn an_image_is_built_only_where_nobody_chose_one() {
+    for (pooler, image, build) in [
+        ("", "image: \"pgweir:latest\"", true),
+        (
+            "image = \"registry.example/pgweir:1\"",
+            "image: \"registry.example/pgweir:1\"",
+            false,
+        ),
+        (
+            "kind = \"pgbouncer\"",
+            "image: \"edoburu/pgbouncer:latest\"",
+            false,
+        ),
+    ] {
+        let files = all(&of(&format!("[pooler]\n{pooler}\n[services.a]\n")));
+        let compose = file(&files, "compose/docker-compose.yml");
+        assert!(compose.contains(image), "{compose}");
+        assert_eq!(compose.contains("build: "), build, "{compose}");
+        assert!(file(&files, "kubernetes/pooler.yaml").contains(image));
+    }
+}

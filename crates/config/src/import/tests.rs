@@ -52,7 +52,7 @@ fn pgbouncer() {
         ],
         "[pgweir]\nlisten_addr = \"*\"\nunix_socket_dir = \"/tmp\"\nerror_codes = \"pgbouncer\"\n\
          auth_type = \"md5\"\nauth_file = \"userlist.txt\"\nclient_tls_protocols = \"all\"\n\
-         server_tls_protocols = \"tlsv1.2\"\nserver_idle_timeout = 1.5\n\
+         server_tls_protocols = \"tlsv1.2\"\nserver_unreachable = \"wait\"\nserver_idle_timeout = 1.5\n\
          log_format = \"pgbouncer\"\nsyslog_ident = \"pgbouncer\"\nprobe_interval = 0\n\n\
          [databases.app]\npassword = \"a b\"\nhost = \"db\"\nuser = \"app\"\npool_size = 5\n\n\
          [users.ann]\npool_mode = \"transaction\"\n",

@@ -11,7 +11,7 @@ use super::shell::{Platform, PoolOf, ServerStreamOf, SharedPool, Shell};
 use super::{Client, Policy};
 use crate::budget::{Group, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use crate::id::{ClientId, ClientRef, ServerId, WorkerId};
-use crate::pool::{self, CloseReason, Place, Refusal};
+use crate::pool::{self, CloseReason, Failure, Place, Refusal};
 use crate::server::{Delivery, Home, Server};
 use crate::stock::{Effect, Granted, Stock};
 use crate::time::Time;
@@ -305,13 +305,13 @@ impl<P: Platform> Outbox<P> {
         pool: &P::Pool,
         now: Time,
         id: ServerId,
-        (permit, is_full): (Permit, bool),
+        (permit, is_full, failure): (Permit, bool, Failure),
     ) {
         // First, or the connection that becomes free lets the pool try again without a pause.
         self.decide(shell, pool, now, |stock| {
             stock.totals.server_login_failures += 1;
             stock.postgres_full = is_full;
-            stock.core.failed(now, id);
+            stock.core.failed(now, id, failure);
         });
         self.release(shell, now, permit);
     }

@@ -103,6 +103,15 @@ pub enum Refusal {
     LoginFailing,
 }
 
+/// What a failed login says of those to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// They will fail as well: who waits is refused, and who comes before `login_retry` is over.
+    Final,
+    /// PostgreSQL may be back soon: clients wait for the next attempt, for `wait_max` at most.
+    Passing,
+}
+
 /// Whether a returned server may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Action, Bounds, Checkout, CloseReason, Condition, Grant, Place, Pool};
+use super::{Action, Bounds, Checkout, CloseReason, Condition, Failure, Grant, Place, Pool};
 use crate::id::{ClientId, ServerId, WorkerId};
 use crate::time::Time;
 
@@ -57,7 +57,8 @@ fn check_on(mut pool: Pool, script: &str, expected: &str) {
                 pool.leave(now, home, place);
             }
             (_, Some("opened")) => pool.opened(now, server, home, 0),
-            (_, Some("failed")) => pool.failed(now, server),
+            (_, Some("failed")) => pool.failed(now, server, Failure::Final),
+            (_, Some("unreached")) => pool.failed(now, server, Failure::Passing),
             (_, Some("denied")) => pool.denied(now, server),
             (_, Some("checkin")) => pool.checkin(now, server, home, Condition::Clean),
             (_, Some("dirty")) => pool.checkin(now, server, home, Condition::Dirty),
@@ -245,6 +246,47 @@ fn a_failed_login_refuses_everyone_when_nothing_is_open() {
         "c1 checkout; c2 checkout; s0 failed; c3 checkout; +200; c4 checkout; s1 opened",
         "open s0; refuse c1 LoginFailing; refuse c2 LoginFailing; refuse c3 LoginFailing; \
          open s1; grant c4 s1",
+    );
+}
+
+#[test]
+fn clients_wait_for_a_postgres_that_cannot_be_reached() {
+    let patient = || Bounds {
+        wait_max: Duration::from_millis(1000),
+        ..bounds(2)
+    };
+    check(
+        patient(),
+        "c1 checkout; s0 unreached; c2 checkout; +200; s1 opened; s1 checkin",
+        "open s0; open s1; open s2; grant c1 s1; grant c2 s1",
+    );
+    // For as long as they may wait at all, and who waits for a greeting too.
+    check(
+        bounds(1),
+        "c1 checkout; s0 unreached; +100",
+        "open s0; refuse c1 Timeout",
+    );
+    check(
+        bounds(2),
+        "warm; s0 unreached; warm; +200; s1 unreached; +200",
+        "open s0; open s1",
+    );
+    // Once it answers and refuses, they are told.
+    check(
+        patient(),
+        "c1 checkout; s0 unreached; +200; s1 failed; c2 checkout",
+        "open s0; open s1; refuse c1 LoginFailing; refuse c2 LoginFailing",
+    );
+}
+
+/// A server that is not given out again is nothing to wait for.
+#[test]
+fn a_failed_login_beside_retired_servers_refuses_everyone() {
+    check(
+        bounds(2),
+        "c1 checkout; s0 opened; retire; c2 checkout; s1 failed; c3 checkout; s0 checkin",
+        "open s0; grant c1 s0; open s1; refuse c2 LoginFailing; refuse c3 LoginFailing; \
+         close s0 Retired",
     );
 }
 

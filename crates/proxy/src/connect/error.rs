@@ -86,6 +86,17 @@ impl ConnectError {
         }
     }
 
+    /// Whether PostgreSQL may let us in soon although nothing is changed: it did not answer, or said that it is
+    /// starting or stopping.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused { sqlstate, .. }) => {
+                *sqlstate == Some(SqlState::CANNOT_CONNECT_NOW)
+            }
+            _ => self.is_about_the_host(),
+        }
+    }
+
     /// Whether another password may help.
     pub(crate) fn is_about_password(&self) -> bool {
         self.is_about_the_user() || matches!(self, Self::Login(LoginError::NoSecret { .. }))

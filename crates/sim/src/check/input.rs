@@ -1,7 +1,9 @@
 //! What can happen to a pool, as data, so that it can be given to the pool and to its observer.
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Bounds, Checkout, CloseReason, Condition, Grant, Place, Pool};
+use pgweir_pool::pool::{
+    Action, Bounds, Checkout, CloseReason, Condition, Failure, Grant, Place, Pool,
+};
 use pgweir_pool::time::Time;
 
 /// One call of a pool's API.
@@ -26,7 +28,7 @@ pub(crate) enum Input {
         home: WorkerId,
         jitter_permille: u32,
     },
-    Failed(ServerId),
+    Failed(ServerId, Failure),
     Denied(ServerId),
     BudgetFreed,
     Checkin {
@@ -107,7 +109,7 @@ impl Input {
                 home,
                 jitter_permille,
             } => pool.opened(now, server, home, jitter_permille),
-            Self::Failed(server) => pool.failed(now, server),
+            Self::Failed(server, failure) => pool.failed(now, server, failure),
             Self::Denied(server) => pool.denied(now, server),
             Self::BudgetFreed => pool.budget_freed(now),
             Self::Checkin {
@@ -135,7 +137,8 @@ impl Input {
             Self::Requeue { .. } => "requeue",
             Self::Leave { .. } => "leave",
             Self::Opened { .. } => "opened",
-            Self::Failed(_) => "failed",
+            Self::Failed(_, Failure::Final) => "failed",
+            Self::Failed(_, Failure::Passing) => "unreached",
             Self::Denied(_) => "denied",
             Self::BudgetFreed => "budget freed",
             Self::Checkin {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgweir_pool::id::{ClientId, ServerId, WorkerId};
-use pgweir_pool::pool::{Action, Bounds, Condition, Grant, Place, VACANT, VACATE_PAUSE};
+use pgweir_pool::pool::{Action, Bounds, Condition, Failure, Grant, Place, VACANT, VACATE_PAUSE};
 use pgweir_pool::time::Time;
 
 use super::input::{Answer, Input};
@@ -59,6 +59,8 @@ pub(crate) struct Model {
     pub(crate) denied: bool,
     /// Until when no login is tried, because one failed.
     pub(crate) retry_at: Option<Time>,
+    /// What that one said of the next.
+    failure: Failure,
     /// A connection was promised to another pool and not given yet.
     pub(crate) promised: bool,
     /// When its database was wanted last, and whether that is not seen to yet.
@@ -81,6 +83,7 @@ impl Model {
             warm: false,
             denied: false,
             retry_at: None,
+            failure: Failure::Passing,
             promised: false,
             vacated: None,
             vacate_again: false,
@@ -121,13 +124,14 @@ impl Model {
                 }
                 self.warm = false;
             }
-            Input::Failed(id) => {
+            Input::Failed(id, failure) => {
                 let server = self.servers.remove(&id).expect("a login that was begun");
                 if self.paused {
                     return;
                 }
                 if !server.retired {
                     self.retry_at = Some(self.now + self.bounds.login_retry);
+                    self.failure = failure;
                 }
                 self.warm = false;
             }
@@ -268,7 +272,11 @@ impl Model {
 
     /// Whether a client that comes has nothing to wait for, because logins fail.
     pub(crate) fn is_login_failing(&self) -> bool {
-        !self.paused && self.is_retry_pause() && self.total() == 0
+        let is_of_use = |server: &Server| !server.retired;
+        !self.paused
+            && self.is_retry_pause()
+            && self.failure == Failure::Final
+            && !self.servers.values().any(is_of_use)
     }
 
     /// Servers that stay open although nobody uses them.

@@ -2,8 +2,8 @@
 //!
 //! * `QueueFull` answers a checkout alone, when `waiters_max` others are queued and no server is
 //!   idle; then it always does, or `LoginFailing`.
-//! * `LoginFailing` answers only in the time after a failed login and without any server, and never while the
-//!   pool is paused; a client that comes or comes back then is refused and not queued.
+//! * `LoginFailing` answers only in the time after a login that failed for good and without any server that comes
+//!   back, and never while the pool is paused; a client that comes or comes back then is refused and not queued.
 //! * `warm` is answered with no exactly then, too.
 
 use pgweir_pool::id::ClientId;
@@ -79,7 +79,7 @@ impl Rule for Refusals {
                     "refusals: {client} was queued"
                 );
             }
-            Input::Failed(_) => {
+            Input::Failed(..) => {
                 let hopeless = model.is_login_failing();
                 assert!(
                     !hopeless || model.queue.is_empty(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pgweir_pool::driver::{Draining, Message, SharedPool};
 use pgweir_pool::id::{ServerId, WorkerId};
+use pgweir_pool::pool::Failure;
 use pgweir_pool::server::{Delivery, Home, Server};
 use pgweir_pool::upstream::Upstream;
 
@@ -52,8 +53,13 @@ impl World {
         if self.faulty && self.rng.happens(self.options.faults.login_fails) {
             self.log.count("login fails");
             let is_full = self.rng.one_in(2);
+            // By its number, and not drawn, so that seeds go on meaning what they meant.
+            let failure = match id.0 % 2 {
+                0 => Failure::Final,
+                _ => Failure::Passing,
+            };
             return self.errand(|outbox, plant, now| {
-                outbox.failed(plant, &pool, now, id, (permit, is_full));
+                outbox.failed(plant, &pool, now, id, (permit, is_full, failure));
             });
         }
         let (near, far) = self.net.pair(self.options.server_capacity);

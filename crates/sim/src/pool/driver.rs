@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use pgweir_pool::budget::{Budget, Permit, PoolId, Standing, rival_served_before, rival_with_idle};
 use pgweir_pool::id::{ClientId, ServerId};
-use pgweir_pool::pool::{Action, Bounds, Checkout, Grant, Pool};
+use pgweir_pool::pool::{Action, Bounds, Checkout, Failure, Grant, Pool};
 use pgweir_pool::time::Time;
 
 use super::options::LOGIN_SLOW;
@@ -157,8 +157,18 @@ impl World {
     pub(super) fn login_end(&mut self, at: usize, server: ServerId) {
         let faulty = self.phase == Phase::Faults;
         if faulty && (self.outage || self.rng.happens(self.options.login_fails)) {
-            self.tell(at, Input::Failed(server));
+            // By its number, and not drawn, so that seeds go on meaning what they meant.
+            let failure = match server.0 % 2 {
+                0 => Failure::Final,
+                _ => Failure::Passing,
+            };
+            self.tell(at, Input::Failed(server, failure));
             self.gone(at, server);
+            if failure == Failure::Passing && !self.sites[at].greeting.is_empty() {
+                // They go on waiting, and say so.
+                self.tell(at, Input::Warm);
+                return;
+            }
             if self.sites[at].watch.model.paused {
                 // PostgreSQL may be stopped: whoever waits is greeted after the pause.
                 return;

@@ -159,7 +159,15 @@ fn is_about_database(name: &str) -> bool {
 
 /// Whether a variable is about PostgreSQL by its name.
 pub(crate) fn is_about_postgres(name: &str) -> bool {
-    words(name).any(|word| named(&word) == Some(Scheme::Postgres))
+    let libpq = [
+        "PGUSER",
+        "PGPASSWORD",
+        "PGDATABASE",
+        "PGPORT",
+        "PGPASSFILE",
+        "PGSERVICE",
+    ];
+    libpq.contains(&name) || words(name).any(|word| named(&word) == Some(Scheme::Postgres))
 }
 
 /// The kind of database that a word of a name says.

@@ -31,6 +31,7 @@ pub(super) fn pooler(
     Pooler {
         version: PgbouncerVersion::named(version).expect("the table allows only versions"),
         instances: v.get("instances"),
+        image: v.or("image", usual.image.clone()),
         pool_mode,
         host: v.or("host", usual.host.clone()),
         port: v.get("port"),

@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::units::time_text;
 
 /// The role of exporters, dashboards and `pgweir plan --from-database`.
-pub(crate) const MONITORING: &str = "monitoring";
+pub(in crate::render) const MONITORING: &str = "monitoring";
 
 /// The script. It holds no password: psql reads each from the environment or from a file.
 pub(super) fn script(plan: &Plan) -> String {
