@@ -308,7 +308,7 @@ impl Candidates {
                 address.origin.clone(),
             );
         }
-        let meant = |address: &Address| !is_side_door(&address.by);
+        let meant = |address: &Address| !apps::address::is_side_door(&address.by);
         let of_postgres = leads
             .iter()
             .filter(|(leads, _)| !matches!(leads, Leads::Other(_)));
@@ -530,24 +530,6 @@ fn databases(addresses: &[&Address]) -> u64 {
     names.dedup();
     u64::try_from(names.len()).unwrap_or(1).max(1)
 }
-
-/// Whether an address is one that only tools use: migrations, tests.
-fn is_side_door(by: &str) -> bool {
-    let by = by.to_ascii_uppercase();
-    SIDE_DOORS.iter().any(|word| by.contains(word))
-}
-
-/// Words of names of addresses that no request uses.
-const SIDE_DOORS: [&str; 8] = [
-    "DIRECT",
-    "UNPOOLED",
-    "NON_POOLING",
-    "NONPOOLING",
-    "NO_POOL",
-    "SHADOW",
-    "MIGRAT",
-    "TEST",
-];
 
 #[cfg(test)]
 mod tests;
