@@ -21,6 +21,7 @@ mod crowd;
 mod dashboards;
 mod databases;
 mod departures;
+mod doctor;
 mod drivers;
 mod failures;
 mod findings;

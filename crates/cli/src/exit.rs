@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Usage,
     /// Something needed is missing or failed, or a fleet does not fit.
     Failed,
+    /// A server that was to be examined cannot be reached, or does not let us in.
+    Unreached,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM or SIGHUP.
@@ -27,6 +29,7 @@ impl Exit {
             // clap's number for the same.
             Self::Usage => 2,
             Self::Failed => 3,
+            Self::Unreached => 4,
             // As shells report a process that the signal has ended.
             Self::Interrupted => 128 + 2,
             Self::Terminated => 128 + 15,
@@ -48,10 +51,13 @@ Examples:
   pgweir /etc/pgbouncer/pgbouncer.ini
   pgweir top
   pgweir plan fleet.toml
+  pgweir doctor postgres://app:secret@db/app
 
 Exit codes:
   0    done
-  1    the configuration has mistakes, which are all listed; or a plan warns
+  1    the configuration has mistakes, which are all listed; or a plan or the doctor warns
   2    the command line, or the description of a fleet, has mistakes; or there is no plan
-  3    something needed is missing or failed, see the last line; or a plan fails
+  3    something needed is missing or failed, see the last line; or a plan fails, or the doctor found
+       something critical
+  4    the doctor cannot connect
   130  stopped by Ctrl-C (143: by SIGTERM or SIGHUP)";

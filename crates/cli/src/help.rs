@@ -59,6 +59,10 @@ const CHAPTERS: &[Chapter] = &[
     ),
     chapter!("logs", "every line of the log"),
     chapter!("planning", "pgweir plan: facts, formulas, files"),
+    chapter!(
+        "doctor",
+        "pgweir doctor: what is wrong with a running PostgreSQL"
+    ),
     chapter!("sqlx", "pgweir-sqlx, the pool for services in Rust"),
 ];
 

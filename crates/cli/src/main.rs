@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod exit;
 mod fleet;
 mod help;
@@ -59,6 +60,7 @@ enum Command {
     Import(import::Options),
     Plan(plan::Options),
     Render(render::Options),
+    Doctor(doctor::Options),
     Top(top::Options),
     Token(token::Options),
     Demo(demo::Options),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Some(Command::Import(options)) => import::run(options),
         Some(Command::Plan(options)) => plan::run(options),
         Some(Command::Render(options)) => render::run(options),
+        Some(Command::Doctor(options)) => doctor::run(options),
         Some(Command::Top(options)) => top::run(options),
         Some(Command::Token(options)) => token::run(options),
         Some(Command::Demo(options)) => demo::run(options),

@@ -1,0 +1,27 @@
+//! Finds out what is wrong with a running PostgreSQL, and what to do about it: rows in, findings out.
+//!
+//! * A [`Question`] is a statement that only reads. Several checks may share its answer.
+//! * A [`Check`] looks at the answers of its questions in a [`Sample`], and says what it saw as a
+//!   [`Judgement`]: findings, or what it needs and did not get. It is never `ok` without having seen.
+//! * [`examine`] runs all checks and makes a [`Report`], the most urgent first, as text, Markdown or JSON.
+//!
+//! Deliberately not here: connections, files, clocks and randomness. Ages are computed by the server
+//! that is asked, so the same rows give the same report.
+
+mod check;
+mod checks;
+mod examine;
+mod question;
+mod report;
+mod sample;
+mod words;
+
+pub use check::{About, Check, Finding, Judgement, Privilege, Severity};
+pub use checks::{all, named, questions};
+pub use examine::{Checked, Report, SCHEMA, State, Unreachable, examine, unreachable};
+pub use question::{Answer, Missing, Question, Row, Rows};
+pub use report::{json, markdown, text};
+pub use sample::{Given, Sample};
+
+#[cfg(test)]
+mod tests;
