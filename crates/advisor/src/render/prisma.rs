@@ -1,8 +1,9 @@
 //! Prisma: URL parameters for 6 and older, which have a pool of their own, and a factory for 7, whose
 //! `pg` adapter ignores them.
 
-use super::connect::{address, database_url, of_kind, password_variable, shares_servers};
-use super::container::password_in_url;
+use super::connect::{
+    address, database_url, of_kind, password_in_url, password_variable, shares_servers,
+};
 use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;

@@ -1,7 +1,8 @@
 //! SQLx: pool options as Rust, with jitter on the lifetime, and the environment.
 
-use super::connect::{address, database_url, of_kind, password_variable, shares_servers};
-use super::container::password_in_url;
+use super::connect::{
+    address, database_url, of_kind, password_in_url, password_variable, shares_servers,
+};
 use super::file::{File, header};
 use crate::facts::{Kind, PoolerKind, Service};
 use crate::plan::Plan;

@@ -472,7 +472,7 @@ fn no_entry_of_a_checklist_has_one_answer_for_every_fleet() {
             first.id
         );
         assert!(
-            lists.iter().all(|list| list[at].why.len() > 8),
+            lists.iter().all(|list| !list[at].why.is_empty()),
             "{}",
             first.id
         );
