@@ -1,7 +1,10 @@
 //! What those who come from PgBouncer with their file rely on: words in the log, codes of errors, and no connection
 //! that the file does not name.
 
-use pgweir_e2e::{Batch, Client, Pooler, Postgres, Role, free_port, ini, shared};
+use pgweir_e2e::{
+    Batch, Client, Pooler, Postgres, Role, Target, eventually, free_port, ini, shared,
+};
+use rustix::process::Signal;
 
 fn start(role: &Role, settings: &str) -> Pooler {
     Pooler::start_with_ini(|folder, port| ini(role, folder, port, settings))
@@ -127,7 +130,7 @@ fn a_pool_with_servers_for_nobody_in_particular_stays() {
     pooler.reload_ini(&format!("{text}{more}"));
     // It is tried again and again, at least once after it was unused for longer than the timeout.
     let tried = || pooler.logged("server login failed");
-    pgweir_e2e::eventually("it goes on trying", || (tried() >= 8).then_some(()));
+    eventually("it goes on trying", || (tried() >= 8).then_some(()));
     assert_eq!(
         pooler.logged("cleaning up idle pool"),
         0,
@@ -186,4 +189,79 @@ fn a_password_that_changed_is_told_to_who_waits_after_reconnect() {
     let told = waiter.until_end();
     assert_eq!(told.error().sqlstate(), "28P01");
     assert_eq!(holder.query("commit").success().rows().len(), 0);
+}
+
+/// Users that PostgreSQL would have to be asked for where nobody can be asked: each way is told apart.
+#[test]
+fn a_place_to_look_users_up_that_is_none_is_told() {
+    let (role, other) = (shared().role(), shared().role());
+    let pooler = start(&role, "");
+    let base = ini(&role, pooler.folder(), pooler.port(), "");
+    let server = role.direct().port;
+    let settings = |more: &str| {
+        format!(
+            "{base}auth_user = {user}\nadmin_users = {user}\n[databases]\n\
+             app = host=127.0.0.1 port={server} dbname=postgres {more}\n\
+             side = host=127.0.0.1 port={server} dbname=postgres\n",
+            user = role.name
+        )
+    };
+    let stranger = Target {
+        user: other.name.clone(),
+        ..role.through(&pooler)
+    };
+    for (more, text, logged) in [
+        (
+            "auth_dbname=nowhere",
+            "bouncer config error",
+            "authentication database \"nowhere\" is not configured",
+        ),
+        (
+            "auth_dbname=pgbouncer",
+            "bouncer config error",
+            "cannot use the reserved \"pgbouncer\" database as an auth_dbname",
+        ),
+        (
+            "auth_query='SELECT usename, passwd FROM gone WHERE usename = $1'",
+            "bouncer config error: auth_query has no answer for this user",
+            "relation \"gone\" does not exist",
+        ),
+    ] {
+        pooler.reload_ini(&settings(more));
+        let told = Client::try_log_in(&stranger, &[]).unwrap_err();
+        assert_eq!(told.error().text(), text, "{more}");
+        pooler.has_logged(logged, 1);
+    }
+    pooler.reload_ini(&settings("auth_dbname=side"));
+    let mut admin = Client::log_in(&role.through(&pooler).database("pgbouncer"));
+    admin.query("disable side").success();
+    let told = Client::try_log_in(&stranger, &[]).unwrap_err();
+    assert_eq!(
+        told.error().text(),
+        "authentication database \"side\" is disabled"
+    );
+    // The console is nowhere to look anybody up, which is a mistake where it holds for all databases.
+    pooler.reload_ini(&format!("{base}auth_dbname = pgbouncer\n"));
+    pooler.has_logged("reload failed, problems: 1", 1);
+}
+
+/// A shutdown that waits for clients may last for long: who has to know what for gets in over the unix socket.
+#[test]
+fn the_console_can_be_reached_while_a_shutdown_waits() {
+    let role = shared().role();
+    let mut pooler = start(&role, &format!("admin_users = {}", role.name));
+    let target = role.through(&pooler);
+    let socket = target.clone().host(&pooler.folder().display().to_string());
+    let mut client = Client::log_in(&target);
+    assert_eq!(client.value("select 1"), "1");
+    pooler.signal(Signal::TERM);
+    eventually("TCP is closed", || Client::connect(&target).err());
+    let mut console = Client::log_in(&socket.clone().database("pgbouncer"));
+    let waited_for = "show clients where state <> 'login' and database = 'app'";
+    assert_eq!(console.query(waited_for).success().rows().len(), 1);
+    let told = Client::try_log_in(&socket, &[]).unwrap_err();
+    assert_eq!(told.error().sqlstate(), "57P01");
+    assert_eq!(client.value("select 1"), "1");
+    drop((client, console));
+    assert!(pooler.wait().success());
 }

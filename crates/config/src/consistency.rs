@@ -376,7 +376,23 @@ impl Checker<'_> {
             let mut names = databases.iter().map(|database| database.name);
             names.any(|known| known == name || known == "*")
         };
-        if let Some(name) = chain.get::<Option<String>>("auth_dbname")
+        let name = chain.get::<Option<String>>("auth_dbname");
+        let is_of_all = dbname
+            .level
+            .is_none_or(|level| level.scope == Scope::Global);
+        if let Some(name) = &name
+            && RESERVED.contains(&&**name)
+        {
+            if chain.levels.len() == 1 {
+                let message =
+                    format!("cannot use the reserved \"{name}\" database as an auth_dbname");
+                self.at(chain, &dbname, message);
+            } else if !is_of_all {
+                let message = "is the console, where nobody can be looked up; name a database that \
+                               is in PostgreSQL";
+                self.unserved(dbname.problem(chain.key("auth_dbname"), message.to_owned()));
+            }
+        } else if let Some(name) = name
             && !is_known(&name)
         {
             let message = "names a database that has no section; add [databases] for it".to_owned();
@@ -498,7 +514,7 @@ fn is_own(host: &str, addresses: &[IpAddr]) -> bool {
 
 const LOOP: &str = "is where pgweir itself listens; name PostgreSQL's host and port";
 /// Names that PgBouncer's and our own console answer to.
-const RESERVED: [&str; 2] = ["pgbouncer", "pgweir"];
+pub(super) const RESERVED: [&str; 2] = ["pgbouncer", "pgweir"];
 /// `sun_path` of Linux, 108 bytes with its NUL.
 const SOCKET_PATH_LEN_MAX: usize = 107;
 /// Longest name of the DNS.

@@ -343,6 +343,8 @@ pub struct Database {
     pub server_auth: ServerAuth,
     /// Where users without a secret are looked up; `None` is nowhere.
     pub auth: Option<AuthSource>,
+    /// The `auth_dbname` where they cannot be looked up, because there is no such database.
+    pub misplaced_auth: Option<String>,
     /// Servers open at once for this database over all users (`max_db_connections`).
     pub max_db_connections: Option<NonZeroU32>,
     /// Clients logged in at once (`max_db_client_connections`).

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::consistency::RESERVED;
 use super::level::Chain;
 use super::passwords::Entry;
 use super::{ServerAddress, ServerAuth, ServerPassword, ServerTls, User};
@@ -11,6 +12,8 @@ use super::{ServerAddress, ServerAuth, ServerPassword, ServerTls, User};
 /// Whom to ask for the secret of a user, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthSource {
+    /// The database that `auth_dbname` names.
+    pub section: Option<String>,
     /// Where PostgreSQL is.
     pub server: ServerAddress,
     /// How it is spoken to.
@@ -51,13 +54,15 @@ pub(super) fn source(
     users: &[Entry<'_, Arc<User>>],
 ) -> Option<AuthSource> {
     let user: String = chain.get::<Option<String>>("auth_user")?;
-    let place = match chain.get::<Option<String>>("auth_dbname") {
-        Some(name) => place(&name, places)?,
+    let section = chain.get::<Option<String>>("auth_dbname");
+    let place = match &section {
+        Some(name) => place(name, places)?,
         None => own?.clone(),
     };
     let query = chain.get::<String>("auth_query");
     let listed = users.iter().find(|listed| listed.name == user);
     Some(AuthSource {
+        section,
         server: place.server,
         tls: place.tls,
         server_auth: place.server_auth,
@@ -71,8 +76,18 @@ pub(super) fn source(
     })
 }
 
+/// The `auth_dbname` of `chain` if nobody can be looked up there.
+pub(super) fn misplaced(chain: &Chain<'_>, places: &Places) -> Option<String> {
+    chain.get::<Option<String>>("auth_user")?;
+    let name = chain.get::<Option<String>>("auth_dbname")?;
+    place(&name, places).is_none().then_some(name)
+}
+
 /// Where the database of this name is, of those that have a section or are served by that of all others.
 fn place(name: &str, places: &Places) -> Option<Place> {
+    if RESERVED.contains(&name) {
+        return None;
+    }
     if let Some(place) = places.get(name) {
         return Some(place.clone());
     }

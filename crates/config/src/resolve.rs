@@ -293,6 +293,7 @@ fn database(
     Database {
         name: name.to_owned(),
         auth: lookup::source(&chain, places.get(name), places, users),
+        misplaced_auth: lookup::misplaced(&chain, places),
         server: place.server,
         other_servers: place.other_servers,
         balances_hosts: chain.get::<&str>("load_balance_hosts") != "disable",

@@ -246,6 +246,10 @@ impl Authentication {
             |user: &Arc<User>| user.secret.is_some() || (!method.needs_secret() && user.is_known);
         let source = source(config, claim).filter(|_| !listed.as_ref().is_some_and(is_enough));
         let Some(source) = source else {
+            let misplaced = claim.database.and_then(|it| it.misplaced_auth.as_deref());
+            if let Some(section) = misplaced.filter(|_| !listed.as_ref().is_some_and(is_enough)) {
+                return Err(texts::misplaced(section));
+            }
             return Ok((listed.filter(|user| user.is_known), false));
         };
         let lookups = &self.lookups;

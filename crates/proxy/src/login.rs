@@ -194,6 +194,9 @@ impl Door {
             let entry = ConsoleEntry::new(startup, Role::Admin, (out, inbound));
             return Ok(Entry::Console(entry));
         }
+        if !is_console && self.registry.draining.load(Ordering::Acquire) {
+            return Err(texts::shutting_down().into());
+        }
         let database = find_database(&config, &startup.database).filter(|_| !is_console);
         let claim = Claim {
             startup: &startup,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgweir_config::{AuthSource, Config, Secret, ServerAddress, Tcp};
+use pgweir_pool::halts::Halts;
 use pgweir_wire::sqlstate::SqlState;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -97,6 +98,8 @@ pub(crate) struct Lookups {
     vault: Vault,
     /// Whether everything is paused: then nobody is asked.
     pausing: watch::Receiver<bool>,
+    /// What administrators have stopped.
+    halts: Arc<Mutex<Halts>>,
 }
 
 impl Lookups {
@@ -105,7 +108,7 @@ impl Lookups {
     pub(crate) fn new(
         connectors: Arc<Connectors>,
         vault: Vault,
-        pausing: watch::Receiver<bool>,
+        (pausing, halts): (watch::Receiver<bool>, Arc<Mutex<Halts>>),
     ) -> Self {
         Self {
             cache: Mutex::default(),
@@ -113,6 +116,7 @@ impl Lookups {
             connectors,
             vault,
             pausing,
+            halts,
         }
     }
 
@@ -159,6 +163,12 @@ impl Lookups {
             .any(|name| name.len() > NAME_MAX)
         {
             return Ok(Found::Nobody);
+        }
+        if let Some(section) = &source.section {
+            let halts = self.halts.lock().expect("no panic under the lock");
+            if halts.is_disabled(section) {
+                return Err(disabled(section));
+            }
         }
         let place = Arc::new(Place::new(source, database));
         let key = (place, Arc::from(user), role.map(Arc::from));
@@ -381,10 +391,21 @@ fn unanswered(failure: &Failure) -> ClientError {
         Failure::Login(_) | Failure::Timeout | Failure::Broken(_) | Failure::Again => {
             "PostgreSQL cannot be asked for this user"
         }
-        Failure::Refused(_) | Failure::Unreadable(_) => "auth_query has no answer for this user",
+        // PgBouncer's words, and ours.
+        Failure::Refused(_) | Failure::Unreadable(_) => {
+            "bouncer config error: auth_query has no answer for this user"
+        }
     };
     ClientError::new(SqlState::CANNOT_CONNECT_NOW, message)
         .hint("Retry later; if it lasts, see the pooler's log.")
+}
+
+fn disabled(section: &str) -> ClientError {
+    ClientError::new(
+        SqlState::CANNOT_CONNECT_NOW,
+        format!("authentication database \"{section}\" is disabled"),
+    )
+    .hint("An administrator enables it again (ENABLE).")
 }
 
 fn too_many() -> ClientError {

@@ -92,7 +92,7 @@ pub(crate) struct Registry {
     pub(crate) clock: Clock,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) draining: AtomicBool,
-    halts: Mutex<Halts>,
+    halts: Arc<Mutex<Halts>>,
     /// Whether everything is paused, for who would ask PostgreSQL something on the pooler's own account.
     pub(crate) pausing: watch::Sender<bool>,
     /// Whether those who want to come in are served.
@@ -133,12 +133,13 @@ impl Registry {
         let shares = Shares::of(&config, workers.len());
         let pausing = watch::Sender::new(false);
         let (connectors, vault) = (Arc::<Connectors>::default(), Vault::default());
+        let halts = Arc::<Mutex<Halts>>::default();
         let registry = Self {
             clock,
             insight: Insight::new(workers.len()),
             workers,
             draining: AtomicBool::new(false),
-            halts: Mutex::default(),
+            halts: halts.clone(),
             door: watch::Sender::new(true),
             swept: Notify::new(),
             errors: Errors::default(),
@@ -147,7 +148,7 @@ impl Registry {
             lookups: Arc::new(Lookups::new(
                 connectors.clone(),
                 vault.apart(),
-                pausing.subscribe(),
+                (pausing.subscribe(), halts),
             )),
             pausing,
             connectors,

@@ -192,6 +192,7 @@ pub fn run(source: Source, resolved: Resolved, host: Host) -> Result<(), RunErro
         notify,
         watchdog,
         doors: JoinSet::new(),
+        side_doors: JoinSet::new(),
         stopping: None,
     };
     let served = runtime.block_on(async {
@@ -307,6 +308,8 @@ struct Control {
     watchdog: Option<Duration>,
     /// The tasks that accept clients.
     doors: JoinSet<()>,
+    /// Unix sockets, over which administrators come in while the pooler waits for its clients to leave.
+    side_doors: JoinSet<()>,
     stopping: Option<Stopping>,
 }
 
@@ -346,8 +349,11 @@ impl Control {
                 }
             }
             let handed_over = self.handed_over.subscribe();
-            self.doors
-                .spawn(listen::accept(listener, self.door.clone(), handed_over));
+            let doors = match &listener {
+                Listener::Tcp(..) => &mut self.doors,
+                Listener::Unix(..) => &mut self.side_doors,
+            };
+            doors.spawn(listen::accept(listener, self.door.clone(), handed_over));
         }
         self.is_handed_over.store(false, Ordering::Relaxed);
         inherited.serves();
@@ -475,6 +481,9 @@ impl Control {
     async fn stop(&mut self, wait: Option<Wait>) -> bool {
         (self.notify)(Notice::Stopping);
         self.doors.shutdown().await;
+        if !wait.is_some_and(Wait::has_no_end) {
+            self.side_doors.shutdown().await;
+        }
         match wait {
             Some(wait) => {
                 self.stopping = Some(Stopping::begin(&self.registry, wait));

@@ -44,6 +44,14 @@ impl Wait {
         }
     }
 
+    /// Whether it lasts until others do something, so that an administrator has to be able to look what it waits for.
+    pub(crate) fn has_no_end(self) -> bool {
+        match self {
+            Self::Servers | Self::Clients => true,
+            Self::Transactions | Self::Succeeded => false,
+        }
+    }
+
     /// What an administrator wants waited for; `None` is nothing.
     pub(crate) fn of(mode: ShutdownMode) -> Option<Self> {
         match mode {

@@ -2,7 +2,9 @@
 
 use pgweir_config::access::{Attempt, Method, Peer, Refused, Replication};
 use pgweir_wire::sqlstate::SqlState;
+use tracing::warn;
 
+use crate::console::is_console;
 use crate::texts::ClientError;
 
 /// The proof is wrong, or there is no such user.
@@ -50,6 +52,18 @@ pub(super) fn unknown(method: Method, user: &str) -> ClientError {
         | Method::Pam
         | Method::Ldap => failed,
     }
+}
+
+/// Its user would have to be looked up in a database that there is not. The log says in which.
+pub(super) fn misplaced(section: &str) -> ClientError {
+    if is_console(section) {
+        warn!("cannot use the reserved \"{section}\" database as an auth_dbname");
+    } else {
+        warn!("authentication database \"{section}\" is not configured");
+    }
+    ClientError::new(SqlState::CANNOT_CONNECT_NOW, "bouncer config error")
+        .detail("There is no database to look this user up in (auth_dbname).")
+        .hint("See the pooler's log.")
 }
 
 /// Nothing that it could show would let this client in.

@@ -212,13 +212,14 @@ pub(super) fn provider(tls: &Tls) -> Result<Arc<CryptoProvider>, Unfit> {
 
 fn unknown(part: TlsPart, name: &str, known: &[String]) -> Unfit {
     let name = name.escape_debug();
-    unfit(
-        part,
-        format!(
-            "names {name}, which is not spoken; these are: {}",
-            known.join(", ")
-        ),
-    )
+    let what = match part {
+        // In PgBouncer's words, which its log is searched for.
+        TlsPart::Ciphers13 => {
+            format!("failed to set the TLSv1.3 cipher suites: {name} is not spoken")
+        }
+        _ => format!("names {name}, which is not spoken"),
+    };
+    unfit(part, format!("{what}; these are: {}", known.join(", ")))
 }
 
 /// The name that OpenSSL has for a suite.
