@@ -4,7 +4,7 @@
 //! clients have to wait as well. Rules keep the labels of the scrape (`job`, `instance`)
 //! by naming the labels they sum over, so that one set of rules serves any number of poolers.
 //!
-//! docs/alerts.md has a section for each alert; its `runbook_url` points there.
+//! docs/alerts.md has a section for each alert; its `runbook_url`, or `runbook`, points there.
 
 mod rule;
 mod rules;
@@ -28,7 +28,12 @@ pub fn render(thresholds: &Thresholds) -> String {
         .to_owned();
     for rule in rules(thresholds) {
         let anchor = rule.alert.to_lowercase();
-        let runbook = format!("{}#{anchor}", thresholds.runbook);
+        // A link that leads nowhere is worse than none.
+        let (where_to, runbook) = if thresholds.runbook.is_empty() {
+            ("runbook", format!("pgweir help alerts, {}", rule.alert))
+        } else {
+            ("runbook_url", format!("{}#{anchor}", thresholds.runbook))
+        };
         let mut expr = String::new();
         for line in rule.expr.lines() {
             push(&mut expr, format_args!("      {line}\n"));
@@ -37,7 +42,7 @@ pub fn render(thresholds: &Thresholds) -> String {
             &mut text,
             format_args!(
                 "  - alert: {}\n    expr: |\n{expr}    for: {}\n    labels:\n      severity: {}\n    \
-                 annotations:\n      summary: {}\n      description: {}\n      runbook_url: {}\n",
+                 annotations:\n      summary: {}\n      description: {}\n      {where_to}: {}\n",
                 rule.alert,
                 rule.hold,
                 rule.urgency.label(),

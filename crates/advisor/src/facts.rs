@@ -194,6 +194,12 @@ pub struct Operations {
     pub longest_transaction: Duration,
     /// Memory of the database's machine that other programs use.
     pub os_reserve: Bytes,
+    /// Whether connections are monitored; `None`: nobody said.
+    pub monitoring: Option<bool>,
+    /// Whether somebody is alerted before connections run out; `None`: nobody said.
+    pub alerts: Option<bool>,
+    /// Where the team finds the plan; `None`: nobody said.
+    pub documented: Option<String>,
 }
 
 /// Which pooler.

@@ -422,7 +422,7 @@ fn an_alert_says_where_what_and_how_much() {
       exp_annotations:
         summary: clients wait for a server
         description: 7 clients of the pool app/bob wait.
-        runbook_url: docs/alerts.md#pgweirclientswait
+        runbook: 'pgweir help alerts, PgweirClientsWait'
   - alertname: PgweirMaxConnectionsNear
     eval_time: 2m
     exp_alerts:
@@ -430,7 +430,7 @@ fn an_alert_says_where_what_and_how_much() {
       exp_annotations: &near
         summary: PostgreSQL's limit of connections is near
         description: 91.75% of the connections that db:5432 has for ordinary users are in use.
-        runbook_url: docs/alerts.md#pgweirmaxconnectionsnear
+        runbook: 'pgweir help alerts, PgweirMaxConnectionsNear'
     - exp_labels: {severity: critical, instance: 'a:6433', job: pgweir, server: 'db:5432'}
       exp_annotations: *near
 ",

@@ -26,11 +26,13 @@ mod puma;
 mod python;
 mod rails;
 mod read;
+mod rust;
 mod script;
 mod servers;
 mod settings;
 mod shell;
 mod spring;
+mod sqlx;
 mod tree;
 
 #[cfg(test)]

@@ -21,11 +21,6 @@ impl SourceFile<'_> {
     pub(crate) fn line(&self, line: usize) -> Origin {
         line_of(&Arc::from(self.name), line)
     }
-
-    /// A name for the service that it belongs to: the name of the file or of its folder.
-    pub(crate) fn service(&self) -> String {
-        belongs_to(self.name).names[0].clone()
-    }
 }
 
 /// A line of a file, counted from 1.

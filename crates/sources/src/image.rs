@@ -133,7 +133,10 @@ const POSTGRES: [&str; 12] = [
 const OWN_NUMBERS: [&str; 5] = ["timescale", "citus", "paradedb", "pgvector", "spilo"];
 
 /// Words of names of what stands beside a database.
-const BESIDE: [&str; 8] = [
+const BESIDE: [&str; 11] = [
+    "proxy",
+    "proxyv2",
+    "collector",
     "exporter",
     "backup",
     "backups",
@@ -145,7 +148,7 @@ const BESIDE: [&str; 8] = [
 ];
 
 /// Programs that open no connections to PostgreSQL unless they are told of one.
-const HARMLESS: [&str; 51] = [
+const HARMLESS: [&str; 55] = [
     "redis",
     "valkey",
     "keydb",
@@ -197,6 +200,10 @@ const HARMLESS: [&str; 51] = [
     "watchtower",
     "localstack",
     "imgproxy",
+    "agent",
+    "datadog",
+    "pushgateway",
+    "reloader",
 ];
 
 /// Words of names of other databases.
@@ -255,6 +262,11 @@ mod tests {
             ("prometheuscommunity/pgbouncer-exporter", Image::Harmless),
             ("prodrigestivill/postgres-backup-local:16", Image::Harmless),
             ("redis:7-alpine", Image::Harmless),
+            (
+                "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2",
+                Image::Harmless,
+            ),
+            ("istio/proxyv2", Image::Harmless),
             ("mysql:8", Image::OtherDatabase("MySQL")),
             ("bitnami/mariadb:11", Image::OtherDatabase("MariaDB")),
             ("php:8.3-fpm-alpine", Image::PhpFpm),

@@ -17,6 +17,8 @@ use crate::yaml::{Data, Node};
 pub(crate) struct Objects<'a> {
     all: Vec<&'a Node>,
     maps: maps::Maps,
+    /// What scales a workload of this namespace and name.
+    scalers: HashMap<(&'a str, &'a str), Vec<&'a Node>>,
 }
 
 /// Whether a document is an object, or a list of objects.
@@ -32,7 +34,15 @@ pub(crate) fn read(documents: &[Node], inventory: &mut Inventory) {
     }
     let all = those_that_count(all);
     let maps = maps::Maps::of(&all);
-    let objects = Objects { all, maps };
+    let mut scalers: HashMap<(&str, &str), Vec<&Node>> = HashMap::new();
+    for object in &all {
+        if ["HorizontalPodAutoscaler", "ScaledObject"].contains(&kind(object)) {
+            let target = text(object, &["spec", "scaleTargetRef", "name"]);
+            let target = (namespace(object), target);
+            scalers.entry(target).or_default().push(*object);
+        }
+    }
+    let objects = Objects { all, maps, scalers };
     for object in &objects.all {
         match kind(object) {
             "Service" if !text(object, &["apiVersion"]).contains("knative") => {

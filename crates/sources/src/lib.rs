@@ -19,7 +19,6 @@ mod postgresql;
 mod reference;
 mod resolve;
 mod said;
-mod sqlx_code;
 mod url;
 mod yaml;
 

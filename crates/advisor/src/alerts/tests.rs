@@ -58,6 +58,7 @@ fn every_parameter_can_be_set_and_changes_something() {
     for parameter in PARAMETERS {
         let value = match parameter.name {
             "window" | "for" => "7s",
+            "runbook" => "https://example.org/alerts",
             _ => "0.777",
         };
         let mut thresholds = Thresholds::default();
@@ -86,6 +87,7 @@ fn what_a_parameter_does_not_take_is_refused() {
         ("for", "99999999999999999999d", SetError::NotADuration),
         ("job", "a\"b", SetError::NotText),
         ("runbook", "a\nb", SetError::NotText),
+        ("runbook", "docs/alerts.md", SetError::NotAUrl),
     ] {
         assert_eq!(thresholds.set(name, value), Err(error), "{name}={value}");
     }

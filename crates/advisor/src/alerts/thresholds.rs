@@ -41,7 +41,7 @@ pub struct Thresholds {
     pub hold: String,
     /// Prometheus' name of the scrape job.
     pub job: String,
-    /// Where docs/alerts.md is.
+    /// The URL of docs/alerts.md, where the team reads it; empty names the chapter of `pgweir help`.
     pub runbook: String,
 }
 
@@ -66,7 +66,7 @@ impl Default for Thresholds {
             window: "5m".to_owned(),
             hold: String::new(),
             job: "pgweir".to_owned(),
-            runbook: "docs/alerts.md".to_owned(),
+            runbook: String::new(),
         }
     }
 }
@@ -101,7 +101,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter { name: "window", meaning: "time over which rates are taken (5m)" },
     Parameter { name: "for", meaning: "how long every alert must be true (each its own)" },
     Parameter { name: "job", meaning: "Prometheus' name of the scrape job (pgweir)" },
-    Parameter { name: "runbook", meaning: "where docs/alerts.md is (docs/alerts.md)" },
+    Parameter { name: "runbook", meaning: "URL of docs/alerts.md, where your team reads it (none: `pgweir help alerts`)" },
 ];
 
 /// Why a parameter was not set.
@@ -115,6 +115,8 @@ pub enum SetError {
     NotADuration,
     /// It takes text without quotes, backslashes and line ends.
     NotText,
+    /// It takes a URL that begins with https:// or http://.
+    NotAUrl,
 }
 
 impl fmt::Display for SetError {
@@ -123,6 +125,7 @@ impl fmt::Display for SetError {
             Self::Unknown => "is not a parameter of the alerts",
             Self::NotANumber => "must be a number of 0 or more",
             Self::NotADuration => "must be a duration such as 30s, 5m or 1h",
+            Self::NotAUrl => "must be a URL that begins with https:// or http://",
             Self::NotText => "must be text without quotes, backslashes and line ends",
         })
     }
@@ -177,6 +180,12 @@ impl Thresholds {
             "job" | "runbook" => {
                 if value.contains(['"', '\\']) || value.contains(char::is_control) {
                     return Err(SetError::NotText);
+                }
+                let absolute = ["https://", "http://"]
+                    .iter()
+                    .any(|start| value.starts_with(start));
+                if name == "runbook" && !absolute {
+                    return Err(SetError::NotAUrl);
                 }
                 if name == "job" {
                     &mut self.job

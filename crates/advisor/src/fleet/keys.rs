@@ -229,6 +229,9 @@ pub const OPERATIONS: &[Key] = &[
     key("termination_grace", TIME, Is("\"30s\""), "time an instance has to end", "Kubernetes' terminationGracePeriodSeconds"),
     key("longest_transaction", TIME, Is("\"10s\""), "the longest transaction to be expected", "beyond it a shutdown cuts it off"),
     key("os_reserve", size(Bytes(0)), Is("\"0MB\""), "memory of the database machine that other programs use", "a tenth of ram is left to the system anyway"),
+    key("monitoring", Kind::Bool, Unknown, "whether connections are monitored; for the checklist", ""),
+    key("alerts", Kind::Bool, Unknown, "whether somebody is alerted before connections run out; for the checklist", ""),
+    key("documented", Kind::Text, Unknown, "where the team finds the plan, such as a page of its wiki; for the checklist", ""),
 ];
 
 /// Settings of `[measured]`.

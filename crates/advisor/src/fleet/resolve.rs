@@ -117,6 +117,9 @@ fn operations(
         termination_grace: v.get("termination_grace"),
         longest_transaction: v.get("longest_transaction"),
         os_reserve: v.get("os_reserve"),
+        monitoring: v.maybe("monitoring"),
+        alerts: v.maybe("alerts"),
+        documented: v.maybe("documented"),
     }
 }
 

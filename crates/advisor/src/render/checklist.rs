@@ -1,9 +1,9 @@
 //! The checklists at the end of both documents, filled in from the findings and sums of a [`Plan`].
 //!
-//! Entries that no plan can answer are left out: monitoring and alerts (S1-C4, S1-C5, S2-D6) and
-//! what an application's code does (S2-N3, S2-N4).
+//! What no number of the plan decides is asked: the entry says which fact of the fleet would answer it, or what
+//! to look at.
 
-use crate::facts::{Kind, Via};
+use crate::facts::{Kind, PoolerKind, Service, Via};
 use crate::formula::demand::Verdict;
 use crate::plan::{Plan, Severity};
 use crate::units::percent_text;
@@ -17,8 +17,8 @@ pub enum Status {
     Warn,
     /// Not met.
     Fail,
-    /// The fleet has nothing that it applies to, or was not measured.
-    Skipped,
+    /// Nothing that is known decides it: the reason says what would.
+    Asked,
 }
 
 impl Status {
@@ -28,7 +28,7 @@ impl Status {
             Self::Pass => "pass",
             Self::Warn => "warn",
             Self::Fail => "fail",
-            Self::Skipped => "skipped",
+            Self::Asked => "asked",
         }
     }
 
@@ -44,7 +44,7 @@ impl Status {
 /// An entry of the documents' checklists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `S1-C1` to `S1-C8`, `S2-D1` to `S2-D5` (do), `S2-N1` and `S2-N2` (do not).
+    /// `S1-C1` to `S1-C8`, `S2-D1` to `S2-D6` (do), `S2-N1` to `S2-N4` (do not).
     pub id: &'static str,
     /// What it asks.
     pub asks: &'static str,
@@ -72,9 +72,10 @@ pub fn checklist(plan: &Plan) -> Vec<Check> {
         timeouts(plan),
     );
     add("S1-C3", "max_connections is sufficient", sufficient(plan));
+    add("S1-C4", "connections are monitored", monitored(plan));
+    add("S1-C5", "alerts before connections run out", alerted(plan));
     add("S1-C6", "tested under load", load_tested(plan));
-    let report = (Status::Pass, "this report".to_owned());
-    add("S1-C7", "documented for the team", report);
+    add("S1-C7", "documented for the team", documented(plan));
     add("S1-C8", "PgBouncer, above 50 connections", pooled(plan));
     add("S2-D1", "set reasonable timeouts", timeouts(plan));
     add("S2-D2", "size pools correctly", sized(plan));
@@ -85,6 +86,7 @@ pub fn checklist(plan: &Plan) -> Vec<Check> {
         "close connections gracefully",
         broken(plan, &["L14"]),
     );
+    add("S2-D6", "alert on exhausted pools", alerted(plan));
     add(
         "S2-N1",
         "no pool as large as max_connections",
@@ -94,6 +96,16 @@ pub fn checklist(plan: &Plan) -> Vec<Check> {
         "S2-N2",
         "no persistent connections for long tasks",
         not_persistent(plan),
+    );
+    add(
+        "S2-N3",
+        "no connection leaks when something fails",
+        no_leaks(plan),
+    );
+    add(
+        "S2-N4",
+        "no connection is shared by threads",
+        not_shared(plan),
     );
     checks
 }
@@ -124,8 +136,8 @@ fn sized(plan: &Plan) -> Answer {
     let unknown = plan.services.iter().filter(|s| s.need.is_none()).count();
     let below = broken(plan, &["F10", "F7"]);
     if below.0 == Status::Pass && unknown > 0 {
-        let why = format!("the load of {unknown} services is not known");
-        return (Status::Warn, why);
+        let why = format!("of {unknown} services nobody knows the load: give their requests");
+        return (Status::Asked, why);
     }
     below
 }
@@ -152,7 +164,15 @@ fn load_tested(plan: &Plan) -> Answer {
             let why = format!("best at {} connections", scaling.operating_point);
             (Status::Pass, why)
         }
-        None => (Status::Skipped, "no measured.steps".to_owned()),
+        None if !plan.facts.measured.steps.is_empty() => {
+            let why =
+                "measured.steps do not show where throughput is highest: go on to twice the peak";
+            (Status::Warn, why.to_owned())
+        }
+        None => {
+            let why = "run load/artillery.yml with more and more users, and give measured.steps";
+            (Status::Asked, why.to_owned())
+        }
     }
 }
 
@@ -165,14 +185,108 @@ fn pooled(plan: &Plan) -> Answer {
     (status, pooler.summary.clone())
 }
 
-fn health_checks(plan: &Plan) -> Answer {
-    let mut services = plan.facts.services.iter();
-    if services.any(|service| service.kind == Kind::Sqlx) {
-        let why = "test_before_acquire in the rendered SQLx code";
-        (Status::Pass, why.to_owned())
-    } else {
-        (Status::Skipped, "no service uses SQLx".to_owned())
+/// The answer to a question that only people can answer.
+fn said(answer: Option<bool>, asks: &str, yes: &str, no: &str) -> Answer {
+    match answer {
+        Some(true) => (Status::Pass, yes.to_owned()),
+        Some(false) => (Status::Fail, no.to_owned()),
+        None => (Status::Asked, asks.to_owned()),
     }
+}
+
+fn monitored(plan: &Plan) -> Answer {
+    said(
+        plan.facts.operations.monitoring,
+        "render grafana and scrape the pooler, then say operations.monitoring = true",
+        "operations.monitoring says so",
+        "operations.monitoring says no: render grafana, and scrape the pooler or postgres_exporter",
+    )
+}
+
+fn alerted(plan: &Plan) -> Answer {
+    said(
+        plan.facts.operations.alerts,
+        "render alerts for Prometheus, then say operations.alerts = true",
+        "operations.alerts says so",
+        "operations.alerts says no: render alerts, and load them into Prometheus",
+    )
+}
+
+fn documented(plan: &Plan) -> Answer {
+    match &plan.facts.operations.documented {
+        Some(place) => (Status::Pass, place.clone()),
+        None => {
+            let why =
+                "put this report where the team looks, and say where in operations.documented";
+            (Status::Asked, why.to_owned())
+        }
+    }
+}
+
+/// How each service learns that a connection is dead before a request has it.
+fn health_checks(plan: &Plan) -> Answer {
+    let checked = |service: &Service| match service.kind {
+        // The rendered code has test_before_acquire.
+        Kind::Sqlx => true,
+        // It connects for every request, so a connection is as old as its request.
+        Kind::PhpFpm if !service.persistent => true,
+        // The pooler tests its servers, and the way to the pooler is short.
+        Kind::Prisma6
+        | Kind::Prisma7
+        | Kind::PhpFpm
+        | Kind::Octane
+        | Kind::Queue
+        | Kind::Serverless
+        | Kind::Generic => service.via == Via::Pooler,
+    };
+    let without = names(plan, |service| !checked(service));
+    if without.is_empty() {
+        let why = "SQLx tests before it hands out, php-fpm connects for each request, the pooler tests its servers";
+        return (Status::Pass, why.to_owned());
+    }
+    let why = format!("{without} keep connections to PostgreSQL that nobody tests: a pooler would");
+    (Status::Warn, why)
+}
+
+/// The names of services, a few at most.
+fn names(plan: &Plan, which: impl Fn(&Service) -> bool) -> String {
+    let services = plan.facts.services.iter().filter(|service| which(service));
+    let names: Vec<&str> = services.map(|service| service.name.as_str()).collect();
+    match names.len() {
+        0..=5 => names.join(", "),
+        count => format!("{} and {} more", names[..4].join(", "), count - 4),
+    }
+}
+
+/// Where the language or the library gives every connection back, nobody has to think of it.
+fn no_leaks(plan: &Plan) -> Answer {
+    let asked = names(plan, |service| match service.kind {
+        Kind::Sqlx | Kind::Prisma6 | Kind::Prisma7 | Kind::PhpFpm | Kind::Serverless => false,
+        Kind::Octane | Kind::Queue | Kind::Generic => true,
+    });
+    if asked.is_empty() {
+        let why = "the libraries give connections back by themselves";
+        return (Status::Pass, why.to_owned());
+    }
+    let look = match plan.facts.pooler.as_ref().map(|pooler| pooler.kind) {
+        Some(PoolerKind::Pgweir) => "pgweir names clients that hold a server and do nothing",
+        Some(PoolerKind::Pgbouncer) | None => {
+            "look for sessions idle in transaction in pg_stat_activity"
+        }
+    };
+    (Status::Asked, format!("{asked}: {look}"))
+}
+
+fn not_shared(plan: &Plan) -> Answer {
+    let asked = names(plan, |service| service.kind == Kind::Generic);
+    if asked.is_empty() {
+        let why = "pools and processes of these kinds hand each connection to one task at a time";
+        return (Status::Pass, why.to_owned());
+    }
+    (
+        Status::Asked,
+        format!("{asked}: look whether each task takes a connection of its own from the pool"),
+    )
 }
 
 fn no_pool_of_all(plan: &Plan) -> Answer {
@@ -193,10 +307,32 @@ fn no_pool_of_all(plan: &Plan) -> Answer {
     (status, why)
 }
 
+/// S2 means persistent connections, and batch jobs that share theirs with requests.
 fn not_persistent(plan: &Plan) -> Answer {
-    if plan.facts.services.iter().any(|service| service.persistent) {
-        (Status::Warn, "PDO connections are persistent".to_owned())
-    } else {
-        (Status::Pass, "none are".to_owned())
+    let persistent = names(plan, |service| service.persistent);
+    if !persistent.is_empty() {
+        return (
+            Status::Warn,
+            format!("persistent PDO connections: {persistent}"),
+        );
     }
+    let services = &plan.facts.services;
+    let shares = |service: &Service| {
+        let other = |other: &Service| other.kind != Kind::Queue && other.user == service.user;
+        service.kind == Kind::Queue && services.iter().any(other)
+    };
+    let sharing = names(plan, shares);
+    if !sharing.is_empty() {
+        let why = format!(
+            "{sharing}: queue workers with the role, and the time limits, of requests; give them a user of their own"
+        );
+        return (Status::Warn, why);
+    }
+    let queues = names(plan, |service| service.kind == Kind::Queue);
+    let why = if queues.is_empty() {
+        "no connection is persistent, and there are no queue workers".to_owned()
+    } else {
+        format!("no connection is persistent, and {queues} have a role of their own")
+    };
+    (Status::Pass, why)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::connect::{distinct, pairs, password_variable};
+use super::connect::{distinct, pairs, password_in_url, password_variable};
 use super::container::{self, Password};
 use super::file::{File, header};
 use super::pgweir::{self, Passwords};
@@ -225,7 +225,7 @@ fn service(plan: &Plan, service: &Service) -> Value {
     }
     match container::password(service) {
         Password::InUrl => {
-            let reference = required(&container::password_in_url(&service.user));
+            let reference = required(&password_in_url(&service.user));
             environment["DATABASE_URL"] = container::url(plan, service, &reference).into();
         }
         Password::Alone => {

@@ -70,6 +70,11 @@ pub(super) fn password_variable(user: &str) -> String {
     format!("{start}{name}_PASSWORD")
 }
 
+/// The variable with the same password as it stands in a URL, percent-encoded.
+pub(super) fn password_in_url(user: &str) -> String {
+    format!("{}_IN_URL", password_variable(user))
+}
+
 /// A part of a URL, percent-encoded.
 fn url_part(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

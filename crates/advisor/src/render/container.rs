@@ -73,11 +73,6 @@ pub(super) fn surge(service: &Service) -> Surge {
     }
 }
 
-/// The variable with the same password as it stands in a URL, percent-encoded.
-pub(super) fn password_in_url(user: &str) -> String {
-    format!("{}_IN_URL", password_variable(user))
-}
-
 /// How a service is told its password.
 pub(super) enum Password {
     /// `DATABASE_URL` has it.

@@ -247,6 +247,17 @@ fn operations(facts: &Facts) -> Section {
     set("termination_grace", time(operations.termination_grace));
     set("longest_transaction", time(operations.longest_transaction));
     set("os_reserve", size(operations.os_reserve));
+    for (name, said) in [
+        ("monitoring", operations.monitoring),
+        ("alerts", operations.alerts),
+    ] {
+        if let Some(said) = said {
+            set(name, said.into());
+        }
+    }
+    if let Some(place) = &operations.documented {
+        set("documented", place.as_str().into());
+    }
     section
 }
 

@@ -1,7 +1,9 @@
 //! Prisma: URL parameters for 6 and older, which have a pool of their own, and a factory for 7, whose
 //! `pg` adapter ignores them.
 
-use super::connect::{address, database_url, of_kind, shares_servers};
+use super::connect::{
+    address, database_url, of_kind, password_in_url, password_variable, shares_servers,
+};
 use super::file::{File, header};
 use crate::facts::{Kind, Service};
 use crate::plan::Plan;
@@ -52,12 +54,15 @@ fn environment(plan: &Plan, service: &Service) -> String {
     let (host, port) = address(plan, service);
     let url = database_url(&service.user, host, port, &service.database);
     let mut text = header(plan, "prisma", "#");
-    text.push_str("# The password comes from a variable; percent-encode it for a URL.\n");
+    let encoded = password_in_url(&service.user);
     text.push_str(&format!(
-        "DATABASE_URL=\"{url}?{}\"\n",
+        "# The password comes from a variable, percent-encoded; Prisma up to 6 expands it here.\n\
+         DATABASE_URL=\"{}?{}\"\n",
+        with_password(&url, &service.user, &encoded),
         parameters(plan, service)
     ));
-    text.push_str(&direct(plan, service));
+    let direct = direct(plan, service);
+    text.push_str(&with_password(&direct, &service.user, &encoded));
     text
 }
 
@@ -65,10 +70,32 @@ fn plain_environment(plan: &Plan, service: &Service) -> String {
     let (host, port) = address(plan, service);
     let url = database_url(&service.user, host, port, &service.database);
     let mut text = header(plan, "prisma", "#");
-    text.push_str("# The factory sets the pool; only the factory reads parameters in this URL.\n");
-    text.push_str(&format!("DATABASE_URL=\"{url}\"\n"));
-    text.push_str(&direct(plan, service));
+    text.push_str(&format!(
+        "# dotenv expands no variables, so no password stands in these URLs: the factory puts that of\n\
+         # {} in. It also sets the pool, and is the only one that reads parameters in them.\n",
+        password_variable(&service.user)
+    ));
+    text.push_str(&format!(
+        "DATABASE_URL=\"{}\"\n",
+        without_password(&url, &service.user)
+    ));
+    let direct = direct(plan, service);
+    text.push_str(&without_password(&direct, &service.user));
     text
+}
+
+/// The reference to a role's password in a URL.
+fn reference(user: &str) -> String {
+    format!("${{{}}}", password_variable(user))
+}
+
+/// With this variable's value as the password.
+fn with_password(text: &str, user: &str, variable: &str) -> String {
+    text.replace(&reference(user), &format!("${{{variable}}}"))
+}
+
+fn without_password(text: &str, user: &str) -> String {
+    text.replace(&format!(":{}@", reference(user)), "@")
 }
 
 /// Migrations need a session of their own: without the pooler, with one connection.
@@ -107,11 +134,23 @@ export interface PoolSettings {{
   maxLifetimeSeconds: number;
   /** Time a query may take, as the client sees it. 0 is no limit. */
   query_timeout: number;
+  /** Whether silent connections are probed, and after how long: something on the way drops them else. */
+  keepAlive: boolean;
+  keepAliveInitialDelayMillis: number;
+}}
+
+/** The URL with the password of {variable}, unless it has one. In prisma.config.ts: withPassword(env(\"DIRECT_URL\")). */
+export function withPassword(databaseUrl: string, password: string | undefined = process.env.{variable}): string {{
+  const url = new URL(databaseUrl);
+  if (url.password === \"\" && password !== undefined) {{
+    url.password = encodeURIComponent(password);
+  }}
+  return url.toString();
 }}
 
 /** Takes the pool's parameters out of the URL; those that are missing are as planned. */
 export function poolSettings(databaseUrl: string): PoolSettings {{
-  const url = new URL(databaseUrl);
+  const url = new URL(withPassword(databaseUrl));
   const take = (name: string, planned: number, factor: number): number => {{
     const text = url.searchParams.get(name);
     url.searchParams.delete(name);
@@ -140,6 +179,8 @@ export function poolSettings(databaseUrl: string): PoolSettings {{
     idleTimeoutMillis,
     maxLifetimeSeconds,
     query_timeout,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: {keepalive},
   }};
 }}
 
@@ -153,6 +194,8 @@ export function adapter(databaseUrl: string | undefined = process.env.DATABASE_U
 ",
         header = header(plan, "prisma", "//"),
         max = service.pool,
+        variable = password_variable(&service.user),
+        keepalive = whole_ms(plan.facts.database.timeouts.keepalives_idle),
         acquire = whole_ms(times.acquire),
         idle = ms(times.idle),
         lifetime = seconds(times.max_lifetime),

@@ -1,8 +1,7 @@
 //! A script that makes the passwords which rendered files refer to. No password is rendered: the script draws
 //! each once, into a file of its own.
 
-use super::connect::{distinct, pairs, password_variable};
-use super::container::password_in_url;
+use super::connect::{distinct, pairs, password_in_url, password_variable};
 use super::file::header;
 use super::pgbouncer;
 use crate::facts::PoolerKind;

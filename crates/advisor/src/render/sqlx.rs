@@ -1,6 +1,8 @@
 //! SQLx: pool options as Rust, with jitter on the lifetime, and the environment.
 
-use super::connect::{address, database_url, of_kind, shares_servers};
+use super::connect::{
+    address, database_url, of_kind, password_in_url, password_variable, shares_servers,
+};
 use super::file::{File, header};
 use crate::facts::{Kind, PoolerKind, Service};
 use crate::plan::Plan;
@@ -29,12 +31,16 @@ fn environment(plan: &Plan, service: &Service) -> String {
     let times = &service.timeouts;
     let seconds = |time: Option<_>| time.map_or(0, whole_seconds);
     format!(
-        "{}# SQLx itself reads DATABASE_URL only; pgweir-sqlx reads the others, in seconds.\n\
+        "{}# The password comes from a variable, percent-encoded; dotenvy expands it.\n\
+         # SQLx itself reads DATABASE_URL only; pgweir-sqlx reads the others, in seconds.\n\
          DATABASE_URL=\"{}\"\n\
          DB_MAX_CONNECTIONS={}\nDB_MIN_CONNECTIONS={}\nDB_ACQUIRE_TIMEOUT={}\nDB_IDLE_TIMEOUT={}\n\
          DB_MAX_LIFETIME={}\n{}DB_SERVICE={}\n",
         header(plan, "sqlx", "#"),
-        database_url(&service.user, host, port, &service.database),
+        database_url(&service.user, host, port, &service.database).replace(
+            &format!("${{{}}}", password_variable(&service.user)),
+            &format!("${{{}}}", password_in_url(&service.user)),
+        ),
         service.pool,
         service.pool_min,
         whole_seconds(times.acquire),

@@ -298,3 +298,21 @@ const PORTS: [(&str, Scheme); 10] = [
     ("27017", Scheme::Other("MongoDB")),
     ("26257", Scheme::Other("CockroachDB")),
 ];
+
+/// Whether an address is one that only tools use: migrations, tests.
+pub(crate) fn is_side_door(by: &str) -> bool {
+    let by = by.to_ascii_uppercase();
+    SIDE_DOORS.iter().any(|word| by.contains(word))
+}
+
+/// Words of names of addresses that no request uses.
+const SIDE_DOORS: [&str; 8] = [
+    "DIRECT",
+    "UNPOOLED",
+    "NON_POOLING",
+    "NONPOOLING",
+    "NO_POOL",
+    "SHADOW",
+    "MIGRAT",
+    "TEST",
+];

@@ -21,6 +21,8 @@ pub(crate) struct Code<'a> {
     plain: String,
     /// Its text, with spaces for comments and for what is between quotes.
     mask: String,
+    /// Brackets that are closed, in their order: where they open, and where they close.
+    brackets: Vec<(usize, usize)>,
 }
 
 /// A call: where its name is, and its arguments.
@@ -42,6 +44,7 @@ impl<'a> Code<'a> {
         let (plain, mask) = blank::blanked(settings.text(), language);
         Self {
             settings,
+            brackets: brackets(&mask),
             plain,
             mask,
         }
@@ -65,7 +68,7 @@ impl<'a> Code<'a> {
 
     /// Calls of a function, by its name or the end of its path.
     pub(crate) fn calls(&self, name: &str) -> Vec<Call> {
-        let places = self.places(name);
+        let places = self.places(name).take(PLACES_MAX);
         places
             .filter_map(|at| {
                 let mut open = self.skip_space(at + name.len());
@@ -203,7 +206,7 @@ impl<'a> Code<'a> {
 
     /// Assignments to a name: their right sides. The name may end a path.
     pub(crate) fn assignments(&self, name: &str) -> Vec<Range<usize>> {
-        let places: Vec<usize> = self.places(name).collect();
+        let places: Vec<usize> = self.places(name).take(PLACES_MAX).collect();
         let values = places.into_iter().filter_map(|at| {
             let after = self.skip_space(at + name.len());
             let rest = &self.mask[after..];
@@ -231,6 +234,9 @@ impl<'a> Code<'a> {
         if let Some(inside) = self.inside(range.clone()) {
             return Some(inside);
         }
+        if let Some((function, _)) = self.call(&range) {
+            return self.returned_by(function);
+        }
         let name = self.plain[self.trim(range)].to_owned();
         if !is_name(&name) {
             return None;
@@ -240,6 +246,25 @@ impl<'a> Code<'a> {
             (Some(value), None) => self.inside(value),
             _ => None,
         }
+    }
+
+    /// What is inside of the object that a function of this file returns.
+    fn returned_by(&self, function: &str) -> Option<Range<usize>> {
+        if !is_name(function) {
+            return None;
+        }
+        let defined = self
+            .places(function)
+            .find(|at| self.word_before(*at) == "function")?;
+        let open = self.skip_space(defined + function.len());
+        let parameters = self
+            .closing(open)
+            .filter(|_| self.mask[open..].starts_with('('))?;
+        let body = parameters + self.mask[parameters..].find('{')?;
+        let end = self.closing(body)?;
+        let mut returns = self.statements("return").into_iter();
+        let last = returns.rfind(|range| body < range.start && range.end <= end)?;
+        self.inside(last)
     }
 
     /// What the file exports, if it is an object or a list; a file of JSON is one.
@@ -273,7 +298,7 @@ impl<'a> Code<'a> {
 
     /// Assignments to an entry, `name["key"] = …`: keys, and the right sides.
     pub(crate) fn indexed(&self, name: &str) -> Vec<(String, Range<usize>)> {
-        let places = self.places(name).filter_map(|at| {
+        let places = self.places(name).take(PLACES_MAX).filter_map(|at| {
             let open = at + name.len();
             if !self.mask[open..].starts_with('[') {
                 return None;
@@ -298,7 +323,7 @@ impl<'a> Code<'a> {
             let before = self.mask[..*at].trim_end_matches([' ', '\t']);
             before.is_empty() || before.ends_with(['\n', ';']) || before.ends_with("<?php")
         });
-        let arguments = places.filter_map(|at| {
+        let arguments = places.take(PLACES_MAX).filter_map(|at| {
             let start = at + name.len();
             let range = start..self.statement_end(start);
             let text = &self.mask[range.clone()];
@@ -317,15 +342,16 @@ impl<'a> Code<'a> {
 
     /// Where a statement that goes on here ends.
     pub(crate) fn statement_end(&self, from: usize) -> usize {
-        let mut depth = 0_i32;
         let mut last = b'=';
-        for (at, byte) in self.bytes(from..self.mask.len()) {
+        let mut at = from;
+        while let Some(byte) = self.mask.as_bytes().get(at).copied() {
             match byte {
-                b'(' | b'[' | b'{' => depth += 1,
-                b')' | b']' | b'}' if depth == 0 => return at,
-                b')' | b']' | b'}' => depth -= 1,
-                b';' if depth == 0 => return at,
-                b'\n' if depth == 0 => {
+                b'(' | b'[' | b'{' => match self.closing(at) {
+                    Some(end) => at = end,
+                    None => return self.mask.len(),
+                },
+                b')' | b']' | b'}' | b';' => return at,
+                b'\n' => {
                     let next = self.mask[at..].trim_start();
                     let goes_on = b"=,|&?:+\\".contains(&last)
                         || ["||", "??", "|>", ".", "?", ":"]
@@ -334,12 +360,15 @@ impl<'a> Code<'a> {
                     if !goes_on {
                         return at;
                     }
+                    at = self.mask.len() - next.len();
+                    continue;
                 }
                 _ => {}
             }
             if !byte.is_ascii_whitespace() {
-                last = byte;
+                last = self.mask.as_bytes()[at];
             }
+            at += 1;
         }
         self.mask.len()
     }
@@ -359,15 +388,8 @@ impl<'a> Code<'a> {
 
     /// The closing bracket of the one that opens here.
     pub(crate) fn closing(&self, open: usize) -> Option<usize> {
-        let mut depth = 0_i32;
-        self.bytes(open..self.mask.len()).find_map(|(at, byte)| {
-            match byte {
-                b'(' | b'[' | b'{' => depth += 1,
-                b')' | b']' | b'}' => depth -= 1,
-                _ => {}
-            }
-            (depth <= 0).then_some(at)
-        })
+        let found = self.brackets.binary_search_by_key(&open, |(open, _)| *open);
+        found.ok().map(|at| self.brackets[at].1)
     }
 
     /// Behind the angle bracket that closes the one here, if it is near.
@@ -402,9 +424,27 @@ impl<'a> Code<'a> {
     }
 }
 
+/// Brackets of all kinds and where they close.
+fn brackets(mask: &str) -> Vec<(usize, usize)> {
+    let mut open = Vec::new();
+    let mut found = Vec::new();
+    for (at, byte) in mask.bytes().enumerate() {
+        match byte {
+            b'(' | b'[' | b'{' => open.push(at),
+            b')' | b']' | b'}' => found.extend(open.pop().map(|open| (open, at))),
+            _ => {}
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
+
+/// So many places of a name are looked at: each may need the whole text.
+const PLACES_MAX: usize = 200;
 
 /// Type arguments are not longer than this, in bytes.
 const ANGLE_MAX: usize = 200;

@@ -5,7 +5,7 @@ use pgweir_advisor::fleet::Value;
 
 use crate::inventory::{Address, Program, Scheme, Setting, Text, Unknown, Variable};
 
-use super::address::address;
+use super::address::{address, is_side_door};
 use super::command::{self, Limit, Started};
 use super::{hosts, libraries, multipliers, pools};
 
@@ -17,9 +17,16 @@ pub fn environment(variables: &[Variable]) -> Program {
 /// What the command of a container, its entry point included, and its variables say together.
 pub fn program(command: &[Text], variables: &[Variable]) -> Program {
     let mut program = Program::default();
+    let is_front = |variable: &Variable| {
+        !is_side_door(&variable.name) && address(&variable.name, &variable.value).is_some()
+    };
+    let has_front = variables.iter().any(is_front);
     for variable in variables {
         if let Some(address) = address(&variable.name, &variable.value) {
-            pool_of_url(&mut program, &address);
+            // What only migrations use says nothing of the pool, where there is something else.
+            if !has_front || !is_side_door(&variable.name) {
+                pool_of_url(&mut program, &address);
+            }
             program.addresses.push(address);
         } else {
             setting(&mut program, variable);

@@ -1,6 +1,6 @@
 //! php-fpm: pools of processes, and the variables that they are given.
 
-use crate::inventory::{Program, Text, Variable};
+use crate::inventory::{Program, Text, Variable, last_of_each};
 
 use super::environment;
 use super::notes::not_said;
@@ -58,8 +58,6 @@ pub(crate) fn read(settings: Settings<'_>) -> Vec<Program> {
                         &mut pools[last]
                     }
                 };
-                // The last counts, as php-fpm has it.
-                pool.settings.retain(|(known, _)| known != name);
                 pool.settings.push((name.to_owned(), value));
             }
         }
@@ -79,8 +77,9 @@ struct Pool {
 }
 
 impl Pool {
+    /// Of a setting that is there twice the last counts.
     fn get(&self, name: &str) -> Option<&Text> {
-        let found = self.settings.iter().find(|(known, _)| known == name);
+        let found = self.settings.iter().rfind(|(known, _)| known == name);
         found.map(|(_, value)| value)
     }
 
@@ -92,7 +91,7 @@ impl Pool {
                 value: value.clone(),
             })
         });
-        let given: Vec<Variable> = variables.collect();
+        let given = last_of_each(variables);
         let mut program = Program {
             origin: settings.whole(),
             addresses: environment(&given).addresses,

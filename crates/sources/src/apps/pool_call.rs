@@ -16,6 +16,8 @@ pub(crate) struct Arguments<'c, 'a> {
     /// Those with names, and the fields of objects among the positional ones.
     pub(crate) fields: Vec<Field>,
     pub(crate) origin: Origin,
+    /// How many of those without a name are no options, such as a URL.
+    pub(crate) places: usize,
 }
 
 impl<'c, 'a> Arguments<'c, 'a> {
@@ -54,7 +56,13 @@ impl<'c, 'a> Arguments<'c, 'a> {
             plain: Vec::new(),
             fields: Vec::new(),
             origin: code.origin(call.at),
+            places: usize::MAX,
         }
+    }
+
+    /// The same, where all but the first so many arguments without a name are options.
+    pub(crate) fn with_places(self, places: usize) -> Self {
+        Self { places, ..self }
     }
 
     /// The arguments with the fields of an object in them instead, such as `pool` or `connection`.
@@ -66,6 +74,7 @@ impl<'c, 'a> Arguments<'c, 'a> {
             plain: Vec::new(),
             fields: self.code.fields(inside),
             origin: self.origin.clone(),
+            places: 0,
         })
     }
 
@@ -86,11 +95,10 @@ impl<'c, 'a> Arguments<'c, 'a> {
         Some(self.code.value(self.plain.get(place)?.clone()))
     }
 
-    /// Whether more is given than can be seen: `**options`, `...base`, or an object by its name.
+    /// Whether more is given than can be seen: `**options`, `...base`, or an object that is made elsewhere.
     pub(crate) fn is_open(&self) -> bool {
-        self.fields
-            .iter()
-            .any(|field| ["**", "..."].contains(&field.key.as_str()))
+        let mut keys = self.fields.iter().map(|field| field.key.as_str());
+        keys.any(|key| ["**", "..."].contains(&key)) || self.plain.len() > self.places
     }
 
     /// The size that one of these names gives, else what the library has by default.

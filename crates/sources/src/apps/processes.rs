@@ -21,7 +21,7 @@ pub(crate) fn procfile(settings: Settings<'_>) -> Vec<Program> {
             }
             Some(process(settings, name, command.trim(), number + 1, 1, &[]))
         });
-    lines.collect()
+    lines.take(PROCESSES_MAX).collect()
 }
 
 /// `[program:x]` of supervisor, with its `command` and `numprocs`. What is no program of the application,
@@ -86,7 +86,7 @@ pub(crate) fn supervisor(settings: Settings<'_>) -> Vec<Program> {
         }
         Some(found)
     });
-    let mut programs: Vec<Program> = programs.filter(opens).collect();
+    let mut programs: Vec<Program> = programs.take(PROCESSES_MAX).filter(opens).collect();
     if programs.is_empty() {
         programs.push(Program {
             origin: settings.whole(),
@@ -166,6 +166,9 @@ fn process(
     }
     with_all
 }
+
+/// Processes of an application that are looked at.
+const PROCESSES_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::yaml::Node;
 use super::address::{address, scheme};
 use super::databases::{self, Database, Size};
 use super::settings::Settings;
-use super::tree::{self, Erb};
+use super::tree::Erb;
 
 /// `database.yml`: a pool for each database in each process. Of several environments that of production
 /// counts; one of development only where there is no other.
@@ -17,12 +17,12 @@ pub(crate) fn database_yml(settings: Settings<'_>) -> Vec<Program> {
     let Some(root) = documents.first() else {
         return unreadable(settings);
     };
-    let environments = tree::fields(root);
-    let named = |name: &str| environments.iter().find(|(key, _)| *key == name).copied();
+    let environments = root.fields();
+    let named = |name: &str| environments.iter().find(|(key, _)| key == name);
     let other = || {
         let mut all = environments.iter();
-        all.find(|(key, _)| !["default", "development", "test", "shared"].contains(key))
-            .copied()
+        let no_deployment = ["default", "development", "test", "shared"];
+        all.find(|(key, _)| !no_deployment.contains(&key.as_str()))
     };
     let Some((name, environment)) = named("production")
         .or_else(|| named("staging"))
@@ -32,11 +32,11 @@ pub(crate) fn database_yml(settings: Settings<'_>) -> Vec<Program> {
     else {
         return unreadable(settings);
     };
-    let below = tree::fields(environment);
+    let below = environment.fields();
     let is_map = |node: &Node| !node.fields().is_empty();
     let several: Vec<_> = below
         .iter()
-        .filter(|(key, node)| is_map(node) && *key != "variables")
+        .filter(|(key, node)| is_map(node) && key != "variables")
         .collect();
     let databases = if several.is_empty() {
         database(&erb, name, "primary", environment, settings)
@@ -128,8 +128,7 @@ pub(crate) fn sidekiq_yml(settings: Settings<'_>) -> Vec<Program> {
         erb.at(node, name)
             .or_else(|| erb.at(node, &format!(":{name}")))
     };
-    let section =
-        |name: &str| tree::get(root, name).or_else(|| tree::get(root, &format!(":{name}")));
+    let section = |name: &str| root.get(name).or_else(|| root.get(&format!(":{name}")));
     let said = section("production")
         .and_then(|production| either(production, "concurrency"))
         .or_else(|| either(root, "concurrency"));
@@ -141,7 +140,7 @@ pub(crate) fn sidekiq_yml(settings: Settings<'_>) -> Vec<Program> {
             Size::of(&threads, "Sidekiq's default concurrency")
         }
     };
-    let capsules = section("capsules").map(tree::fields).unwrap_or_default();
+    let capsules = section("capsules").map_or(&[][..], Node::fields);
     let capsules = capsules.iter().map(|(name, capsule)| {
         let by = format!("concurrency of the capsule {name}");
         let said = either(capsule, "concurrency");

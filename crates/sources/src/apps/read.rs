@@ -7,7 +7,7 @@ use super::code::{Code, Language};
 use super::settings::Settings;
 use super::{
     django, ecto, fpm, golang, gunicorn, json, laravel, pm2, prisma, processes, puma, python,
-    rails, script, spring,
+    rails, rust, script, spring,
 };
 
 /// What a file of settings says of the pools of programs; `None` if it is of no kind that is known here.
@@ -37,6 +37,7 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         ("database.php" | "horizon.php", _) => php,
         (name, _) if name.starts_with("prisma.config.") => prisma::config,
         (_, "go") => golang,
+        (_, "rs") => rust::read,
         (_, "exs") => elixir,
         (_, "js" | "ts" | "mjs" | "cjs" | "mts" | "cts" | "tsx" | "jsx") => scripted,
         (_, "yml" | "yaml" | "properties") if is_spring(&file) && spring::is_settings(source) => {

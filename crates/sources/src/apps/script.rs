@@ -61,7 +61,7 @@ pub(crate) fn read(code: &Code<'_>) -> Vec<Program> {
     if imports(code, &["slonik"]) {
         let calls = code.calls("createPool").into_iter();
         pools.extend(calls.map(|call| {
-            let arguments = Arguments::of_script(code, &call);
+            let arguments = Arguments::of_script(code, &call).with_places(1);
             let size = arguments.size(&["maximumPoolSize"], "Slonik", PG);
             postgres(code, &call, arguments.address("Slonik", &[], Some(0)), size)
         }));
@@ -87,8 +87,10 @@ pub(crate) fn read(code: &Code<'_>) -> Vec<Program> {
 
 /// A pool with the options of `pg`, which postgres.js shares.
 fn of_pg(code: &Code<'_>, call: &Call, library: &str) -> Database {
-    let arguments = Arguments::of_script(code, call);
-    let address = arguments.address(library, &["connectionString", "url"], Some(0));
+    // Only postgres.js takes a URL before its options.
+    let url = (library == "postgres.js").then_some(0);
+    let arguments = Arguments::of_script(code, call).with_places(usize::from(url.is_some()));
+    let address = arguments.address(library, &["connectionString", "url"], url);
     let size = arguments.size(&["max"], library, PG);
     postgres(code, call, address, size)
 }
@@ -172,14 +174,18 @@ fn of_pool(arguments: &Arguments<'_, '_>) -> Size {
 fn sequelize(code: &Code<'_>) -> Vec<Database> {
     let calls = code.constructed("Sequelize").into_iter();
     let found = calls.map(|call| {
-        let arguments = Arguments::of_script(code, &call);
+        let mut arguments = Arguments::of_script(code, &call);
+        // The options come last: of two the second, of four the fourth.
+        if arguments.fields.is_empty() && [2, 4].contains(&arguments.plain.len()) {
+            arguments.places = arguments.plain.len() - 1;
+        }
         let dialect = arguments.get(&["dialect"]);
         let scheme = dialect
             .as_ref()
             .and_then(|dialect| kind_named(dialect.known()?));
         let address = match arguments.plain.len() {
             // `new Sequelize(database, user, password, options)`.
-            2.. => {
+            3.. => {
                 let mut address = arguments.address("Sequelize", &[], None);
                 address.database = arguments.at(0).unwrap_or_default();
                 address.user = arguments.at(1).unwrap_or_default();

@@ -80,8 +80,14 @@ impl Lexer<'_> {
 
     /// Adds the letter between these two bytes to the word.
     fn keep(&mut self, at: usize, next: usize) -> usize {
-        let part = self.script.part(at..next);
-        self.open_word().push(&part);
+        let letter = &self.script.with_gaps()[at..next];
+        if letter.starts_with(Text::GAP) {
+            let part = self.script.part(at..next);
+            self.open_word().push(&part);
+        } else {
+            let letter = letter.to_owned();
+            self.open_word().push_str(&letter);
+        }
         next
     }
 

@@ -12,24 +12,6 @@ pub(crate) fn documents(source: &SourceFile<'_>) -> Vec<Node> {
     yaml::documents(source).unwrap_or_default()
 }
 
-/// The field of a mapping. Of several the last counts: it comes after what `<<` brings.
-pub(crate) fn get<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    let mut fields = node.fields().iter().rev();
-    fields.find(|(key, _)| key == name).map(|(_, node)| node)
-}
-
-/// The fields of a mapping, each once.
-pub(crate) fn fields(node: &Node) -> Vec<(&str, &Node)> {
-    let mut found: Vec<(&str, &Node)> = Vec::new();
-    for (key, value) in node.fields() {
-        match found.iter_mut().find(|(known, _)| known == key) {
-            Some((_, known)) => *known = value,
-            None => found.push((key, value)),
-        }
-    }
-    found
-}
-
 /// A YAML file with ERB in it.
 pub(crate) struct Erb<'a> {
     settings: Settings<'a>,
@@ -117,7 +99,7 @@ impl<'a> Erb<'a> {
 
     /// The text of a field.
     pub(crate) fn at(&self, node: &Node, name: &str) -> Option<Text> {
-        self.text(get(node, name)?).filter(|text| !text.is_empty())
+        self.text(node.get(name)?).filter(|text| !text.is_empty())
     }
 }
 
@@ -156,7 +138,7 @@ fn flatten(node: &Node, path: &mut String, found: &mut Vec<Entry>) {
             }
         }
         Data::Map(_) => {
-            for (key, value) in fields(node) {
+            for (key, value) in node.fields() {
                 if !path.is_empty() {
                     path.push('.');
                 }

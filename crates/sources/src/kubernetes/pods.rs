@@ -136,17 +136,14 @@ fn knative(object: &Node) -> Count {
 
 /// What scales an object.
 fn scaler<'a>(object: &Node, objects: &Objects<'a>) -> Option<&'a Node> {
-    let mut all = objects.all.iter().rev().copied();
-    all.find(|scaler| {
+    let all = objects.scalers.get(&(namespace(object), name(object)))?;
+    all.iter().rev().copied().find(|scaler| {
         let target = |field| text(scaler, &["spec", "scaleTargetRef", field]);
-        ["HorizontalPodAutoscaler", "ScaledObject"].contains(&kind(scaler))
-            && namespace(scaler) == namespace(object)
-            && target("name") == name(object)
-            && (target("kind") == kind(object)
-                || target("kind").is_empty()
-                    && kind(scaler) == "ScaledObject"
-                    && kind(object) == "Deployment"
-                || target("kind").is_empty() && kind(scaler) != "ScaledObject")
+        (target("kind") == kind(object)
+            || target("kind").is_empty()
+                && kind(scaler) == "ScaledObject"
+                && kind(object) == "Deployment"
+            || target("kind").is_empty() && kind(scaler) != "ScaledObject")
             && (scaler.file == object.file || !twins(object, objects))
     })
 }

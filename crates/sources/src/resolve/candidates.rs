@@ -182,8 +182,7 @@ impl Candidates {
         workload: &Workload,
         apps: &mut Apps,
     ) {
-        let named = directory.inventory.workloads.iter();
-        let alone = named.filter(|other| other.name == workload.name).count() == 1;
+        let alone = directory.workloads_named(&workload.name).len() == 1;
         let mut settings = apps.take(workload, alone);
         let what = directory.what_of(at);
         let mut of_pod = Vec::new();
@@ -309,7 +308,7 @@ impl Candidates {
                 address.origin.clone(),
             );
         }
-        let meant = |address: &Address| !is_side_door(&address.by);
+        let meant = |address: &Address| !apps::address::is_side_door(&address.by);
         let of_postgres = leads
             .iter()
             .filter(|(leads, _)| !matches!(leads, Leads::Other(_)));
@@ -373,8 +372,11 @@ impl Candidates {
         container: &Container,
         image: Image,
     ) {
-        let name = &workload.name;
-        let service = crate::service_name(name);
+        let service = crate::service_name(&workload.name);
+        let name = match workload.containers.as_slice() {
+            [_] => workload.name.clone(),
+            _ => format!("the container {} of {}", container.name, workload.name),
+        };
         let add =
             format!("add [services.{service}] with its pool, or its address to its variables");
         let mut say = |what: String, origin: &Origin| {
@@ -469,15 +471,12 @@ fn mentioned<'a>(
         .map(|variable| variable.value.with_gaps());
     let words = container.command.iter().map(|word| word.with_gaps());
     let texts: Vec<&str> = values.chain(words).collect();
-    let mut names = directory.names_of_databases(&workload.place);
-    names.find(|name| {
-        let whole = |text: &&str| {
-            let mut parts =
-                text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-            parts.any(|part| part == *name)
-        };
-        texts.iter().any(whole)
-    })
+    let names = directory.names_of_databases(&workload.place)?;
+    let parts = texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_'));
+    let mut mentioned = parts.filter_map(|part| names.get(part));
+    mentioned.next().map(String::as_str)
 }
 
 /// Names for a service: that of its workload, with the container's own where a pod has several, with the
@@ -501,12 +500,10 @@ fn names(
     let long = format!("{place}-{short}");
     let longest = format!("{long}-{}", workload.kind);
     let mut names = vec![short.clone(), long, longest];
-    let mut twins = directory.inventory.workloads.iter();
-    let twins = twins.any(|other| {
-        other.name == workload.name
-            && other.place == workload.place
-            && !same_file(&other.origin, &workload.origin)
-    });
+    let named = directory.workloads_named(&workload.name).iter();
+    let mut named = named.map(|at| &directory.inventory.workloads[*at]);
+    let twins = named
+        .any(|other| other.place == workload.place && !same_file(&other.origin, &workload.origin));
     if twins && let Origin::File { path, .. } = &workload.origin {
         let file = belongs_to(path).names;
         // The file says more than the namespace, which they share.
@@ -533,24 +530,6 @@ fn databases(addresses: &[&Address]) -> u64 {
     names.dedup();
     u64::try_from(names.len()).unwrap_or(1).max(1)
 }
-
-/// Whether an address is one that only tools use: migrations, tests.
-fn is_side_door(by: &str) -> bool {
-    let by = by.to_ascii_uppercase();
-    SIDE_DOORS.iter().any(|word| by.contains(word))
-}
-
-/// Words of names of addresses that no request uses.
-const SIDE_DOORS: [&str; 8] = [
-    "DIRECT",
-    "UNPOOLED",
-    "NON_POOLING",
-    "NONPOOLING",
-    "NO_POOL",
-    "SHADOW",
-    "MIGRAT",
-    "TEST",
-];
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,12 @@
 //! Where an address leads: to a PostgreSQL, a pooler, another database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::poolers::{self, Pooler};
 use super::servers::{self, Server};
 use crate::apps;
 use crate::image::{Image, image};
-use crate::inventory::{
-    Address, Container, Endpoint, Inventory, Place, Scheme, Target, Text, Workload,
-};
+use crate::inventory::{Address, Container, Inventory, Place, Scheme, Target, Text, Workload};
 
 /// What containers are, and the names by which they are reached.
 pub(super) struct Directory {
@@ -21,6 +19,10 @@ pub(super) struct Directory {
     names: HashMap<String, Vec<usize>>,
     /// Workloads by name.
     workloads: HashMap<String, Vec<usize>>,
+    /// Workloads behind each endpoint.
+    reached: Vec<Vec<usize>>,
+    /// Names that lead to a server or a pooler, by their place.
+    databases: HashMap<Place, BTreeSet<String>>,
     /// Servers that only addresses tell of, by host.
     hosts: BTreeMap<String, usize>,
 }
@@ -74,12 +76,68 @@ impl Directory {
             what: HashMap::new(),
             names,
             workloads,
+            reached: Vec::new(),
+            databases: HashMap::new(),
             hosts: BTreeMap::new(),
         };
+        directory.reached = directory.reach();
         directory.classify();
         directory.believe_addresses();
         directory.find_hosts();
+        directory.databases = directory.named_databases();
         directory
+    }
+
+    /// Workloads behind each endpoint. Those that a selector means are found by one of its labels, for a
+    /// look at all of them for each endpoint would take the square of their number.
+    fn reach(&self) -> Vec<Vec<usize>> {
+        let mut by_label: HashMap<(&Place, &str, &str), Vec<usize>> = HashMap::new();
+        for (at, workload) in self.inventory.workloads.iter().enumerate() {
+            for (name, value) in &workload.labels {
+                let label = (&workload.place, name.as_str(), value.as_str());
+                by_label.entry(label).or_default().push(at);
+            }
+        }
+        let named = |place: &Place, name: &str| -> Vec<usize> {
+            let all = self.workloads_named(name).iter().copied();
+            all.filter(|at| self.inventory.workloads[*at].place == *place)
+                .collect()
+        };
+        let endpoints = self.inventory.endpoints.iter();
+        let reached = endpoints.map(|endpoint| match &endpoint.target {
+            Target::Workload(name) => named(&endpoint.place, name),
+            Target::Elsewhere(place, name) => named(place, name),
+            Target::Selector(wanted) => {
+                let labels = wanted.iter().map(|(name, value)| {
+                    let label = (&endpoint.place, name.as_str(), value.as_str());
+                    by_label.get(&label).map_or(&[][..], Vec::as_slice)
+                });
+                let fewest = labels.min_by_key(|found| found.len()).unwrap_or_default();
+                let fits = |at: &usize| {
+                    let labels = &self.inventory.workloads[*at].labels;
+                    wanted.iter().all(|label| labels.contains(label))
+                };
+                fewest.iter().copied().filter(fits).collect()
+            }
+            Target::Server(_) | Target::Pooler(_) | Target::Host(_) => Vec::new(),
+        });
+        reached.collect()
+    }
+
+    /// Workloads of this name, in any place.
+    pub(super) fn workloads_named(&self, name: &str) -> &[usize] {
+        self.workloads.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn named_databases(&self) -> HashMap<Place, BTreeSet<String>> {
+        let mut found: HashMap<Place, BTreeSet<String>> = HashMap::new();
+        for endpoint in &self.inventory.endpoints {
+            if self.is_database(&endpoint.place, &endpoint.name) {
+                let names = found.entry(endpoint.place.clone()).or_default();
+                names.insert(endpoint.name.clone());
+            }
+        }
+        found
     }
 
     /// What containers are by their images and variables.
@@ -161,7 +219,7 @@ impl Directory {
         };
         let place = &self.inventory.workloads[from].place;
         let endpoint = self.endpoint(place, host);
-        endpoint.map_or_else(Vec::new, |endpoint| self.workloads_of(endpoint))
+        endpoint.map_or_else(Vec::new, |endpoint| self.reached[endpoint].clone())
     }
 
     /// Makes servers of hosts that no file describes.
@@ -265,8 +323,8 @@ impl Directory {
         }
         let port = address.port.known().unwrap_or("5432");
         let published = self.names.get("localhost").map_or(&[][..], Vec::as_slice);
-        let mut published = published.iter().map(|at| &self.inventory.endpoints[*at]);
-        let endpoint = published.find(|endpoint| {
+        let endpoint = published.iter().copied().find(|at| {
+            let endpoint = &self.inventory.endpoints[*at];
             let mut ports = endpoint.ports.iter();
             endpoint.place == Place::Outside && ports.any(|(outside, _)| outside == port)
         });
@@ -337,7 +395,7 @@ impl Directory {
     }
 
     /// The endpoint of a name, its domain included.
-    fn endpoint(&self, place: &Place, host: &str) -> Option<&Endpoint> {
+    fn endpoint(&self, place: &Place, host: &str) -> Option<usize> {
         let mut labels = host.split('.');
         let (first, second) = (labels.next()?, labels.next());
         let in_namespace = |namespace: &str| Place::Namespace(namespace.to_owned());
@@ -354,8 +412,8 @@ impl Directory {
         };
         let exact = tries.into_iter().find_map(|(place, name)| {
             let places = self.names.get(name)?.iter();
-            let mut endpoints = places.map(|at| &self.inventory.endpoints[*at]);
-            endpoints.find(|endpoint| {
+            places.copied().find(|at| {
+                let endpoint = &self.inventory.endpoints[*at];
                 endpoint.place == place && !matches!(endpoint.target, Target::Host(_))
             })
         });
@@ -371,13 +429,14 @@ impl Directory {
             };
             let places = self.names.get(name).filter(|_| inside)?;
             let mut endpoints = places.iter().map(|at| &self.inventory.endpoints[*at]);
+            let first = *places.first()?;
             let one = endpoints.next()?;
             let alone = endpoints.all(|other| other.place == one.place);
             let known = one.name != "localhost" && !matches!(one.target, Target::Host(_));
             let fits = second.is_none()
                 || matches!(one.place, Place::Namespace(_))
                     && (host.contains(".svc") || kubernetes);
-            (alone && known && fits).then_some(one)
+            (alone && known && fits).then_some(first)
         })
     }
 
@@ -392,34 +451,9 @@ impl Directory {
         Some(found.target.clone())
     }
 
-    /// Workloads that an endpoint leads to.
-    fn workloads_of(&self, endpoint: &Endpoint) -> Vec<usize> {
-        let named = |place: &Place, name: &str| -> Vec<usize> {
-            let all = self.workloads.get(name).map_or(&[][..], Vec::as_slice);
-            let all = all.iter().copied();
-            all.filter(|at| self.inventory.workloads[*at].place == *place)
-                .collect()
-        };
-        match &endpoint.target {
-            Target::Workload(name) => named(&endpoint.place, name),
-            Target::Elsewhere(place, name) => named(place, name),
-            Target::Selector(wanted) => {
-                let workloads = self.inventory.workloads.iter().enumerate();
-                let fits = |workload: &Workload| {
-                    workload.place == endpoint.place
-                        && wanted.iter().all(|label| workload.labels.contains(label))
-                };
-                workloads
-                    .filter(|(_, workload)| fits(workload))
-                    .map(|(at, _)| at)
-                    .collect()
-            }
-            Target::Server(_) | Target::Pooler(_) | Target::Host(_) => Vec::new(),
-        }
-    }
-
     /// What is behind an endpoint, at this port of it.
-    fn behind(&self, endpoint: &Endpoint, port: &Text) -> Leads {
+    fn behind(&self, at: usize, port: &Text) -> Leads {
+        let endpoint = &self.inventory.endpoints[at];
         match &endpoint.target {
             Target::Server(name) => {
                 let mut all = self.servers.iter();
@@ -439,8 +473,7 @@ impl Directory {
         let mut ports = endpoint.ports.iter();
         let inside = ports.find(|(own, _)| own == port);
         let inside = inside.map_or(port, |(_, inside)| inside);
-        let workloads = self.workloads_of(endpoint);
-        let mut found = workloads
+        let mut found = self.reached[at]
             .iter()
             .filter_map(|at| self.in_workload(*at, inside));
         found.next().unwrap_or_else(|| {
@@ -488,10 +521,10 @@ impl Directory {
         let Some(endpoint) = self.endpoint(place, &name.to_ascii_lowercase()) else {
             return false;
         };
-        match &endpoint.target {
+        match &self.inventory.endpoints[endpoint].target {
             Target::Server(_) | Target::Pooler(_) => true,
             Target::Host(_) => false,
-            _ => self.workloads_of(endpoint).iter().any(|at| {
+            _ => self.reached[endpoint].iter().any(|at| {
                 let what = self.what_of(*at);
                 what.iter()
                     .any(|what| matches!(what, What::Server(_) | What::Pooler(_)))
@@ -520,16 +553,9 @@ impl Directory {
             })
     }
 
-    /// Names that lead to a server or a pooler and mean nothing else.
-    pub(super) fn names_of_databases<'a>(
-        &'a self,
-        place: &'a Place,
-    ) -> impl Iterator<Item = &'a str> {
-        let endpoints = self.inventory.endpoints.iter();
-        endpoints
-            .filter(move |endpoint| endpoint.place == *place)
-            .map(|endpoint| endpoint.name.as_str())
-            .filter(move |name| self.is_database(place, name))
+    /// Names of a place that lead to a server or a pooler.
+    pub(super) fn names_of_databases(&self, place: &Place) -> Option<&BTreeSet<String>> {
+        self.databases.get(place)
     }
 }
 

@@ -256,8 +256,7 @@ impl<'a> Fleets<'a> {
                 "where {by} of {name} leads is in {}, which none of the files has",
                 address.host.gaps().join(" and ")
             ),
-            // On a developer's machine.
-            Some(host) if directory::is_local(host) && candidate.workload.is_none() => return None,
+            Some(host) if directory::is_local(host) && self.is_usual(candidate) => return None,
             Some(host) if directory::is_local(host) => format!(
                 "{by} of {name} leads to its own machine, where nothing in the files listens"
             ),
@@ -268,6 +267,16 @@ impl<'a> Fleets<'a> {
             add: format!("add its file to --from, or set via and pool of [services.{name}]"),
             key: None,
             origin: address.origin.clone(),
+        })
+    }
+
+    /// Whether an address of the own machine needs no word: on a developer's machine, and beside a proxy
+    /// such as that of Cloud SQL.
+    fn is_usual(&self, candidate: &Candidate) -> bool {
+        let workload = candidate.workload;
+        workload.is_none_or(|at| {
+            let mut containers = self.directory.inventory.workloads[at].containers.iter();
+            containers.any(|container| container.image.with_gaps().contains("proxy"))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::connect::password_variable;
+use super::super::connect::{password_in_url, password_variable};
 use super::super::file::{File, header};
 use super::super::{container, postgresql, secrets, yaml};
 use crate::facts::Kind;
@@ -35,7 +35,7 @@ pub(crate) fn values(plan: &Plan) -> Vec<File> {
                     "settings": settings,
                     "existingSecret": secrets::SECRET,
                     "secretKey": password_variable(&service.user),
-                    "secretKeyInUrl": container::password_in_url(&service.user),
+                    "secretKeyInUrl": password_in_url(&service.user),
                 },
                 "terminationGracePeriodSeconds":
                     whole_seconds(plan.facts.operations.termination_grace),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::connect::password_variable;
+use super::super::connect::{password_in_url, password_variable};
 use super::super::container::{self, Password};
 use super::super::php_fpm;
 use super::{Workload, budget, checksum, deployment, metadata, mount, pre_stop, secret};
@@ -117,7 +117,7 @@ fn environment(plan: &Plan, service: &Service) -> Value {
             json!([secret("DB_PASSWORD", &password_variable(&service.user))])
         }
         Password::InUrl => {
-            let key = container::password_in_url(&service.user);
+            let key = password_in_url(&service.user);
             // Kubernetes expands $(NAME) if that variable comes first.
             let url = container::url(plan, service, &format!("$({key})"));
             json!([secret(&key, &key), { "name": "DATABASE_URL", "value": url }])

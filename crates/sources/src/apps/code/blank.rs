@@ -16,13 +16,15 @@ pub(crate) enum Language {
     Php,
     /// `//` and `/* */`; backticks without escapes.
     Go,
+    /// `//` and `/* */`; a single quote begins a lifetime as a rule.
+    Rust,
 }
 
 impl Language {
     fn line_comments(self) -> &'static [&'static str] {
         match self {
             Self::Python | Self::Ruby | Self::Elixir => &["#"],
-            Self::Script | Self::Go => &["//"],
+            Self::Script | Self::Go | Self::Rust => &["//"],
             Self::Php => &["//", "#"],
         }
     }
@@ -30,21 +32,25 @@ impl Language {
     fn has_block_comments(self) -> bool {
         match self {
             Self::Python | Self::Ruby | Self::Elixir => false,
-            Self::Script | Self::Go | Self::Php => true,
+            Self::Script | Self::Go | Self::Php | Self::Rust => true,
         }
     }
 
     fn has_triple_quotes(self) -> bool {
         match self {
             Self::Python | Self::Elixir => true,
-            Self::Ruby | Self::Script | Self::Php | Self::Go => false,
+            Self::Ruby | Self::Script | Self::Php | Self::Go | Self::Rust => false,
         }
+    }
+
+    fn has_single_quotes(self) -> bool {
+        self != Self::Rust
     }
 
     fn has_backticks(self) -> bool {
         match self {
             Self::Script | Self::Go | Self::Ruby => true,
-            Self::Python | Self::Elixir | Self::Php => false,
+            Self::Python | Self::Elixir | Self::Php | Self::Rust => false,
         }
     }
 }
@@ -75,7 +81,10 @@ pub(super) fn blanked(text: &str, language: Language) -> (String, String) {
             let end = find(rest, &rest[..3], 3).map_or(text.len(), |end| at + end);
             blank(&mut mask, at + 3, end);
             at = (end + 3).min(text.len());
-        } else if matches!(rest[0], b'"' | b'\'') || (language.has_backticks() && rest[0] == b'`') {
+        } else if rest[0] == b'"'
+            || (language.has_single_quotes() && rest[0] == b'\'')
+            || (language.has_backticks() && rest[0] == b'`')
+        {
             let end = at + string_end(rest, language);
             blank(&mut mask, at + 1, end);
             at = (end + 1).min(text.len());

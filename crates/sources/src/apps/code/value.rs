@@ -164,7 +164,10 @@ impl Code<'_> {
         };
         let mut whole = Text::plain("", self.origin(range.start));
         let mut at = 0;
-        while let Some(open) = inner[at..].find(opening).map(|open| at + open) {
+        for _ in 0..PARTS_MAX {
+            let Some(open) = inner[at..].find(opening).map(|open| at + open) else {
+                break;
+            };
             let Some(close) = inner[open..].find('}').map(|close| open + close) else {
                 break;
             };
@@ -264,6 +267,9 @@ fn shown(text: &str) -> String {
 
 const EXPRESSION: &str = "an expression";
 
+/// Parts of a string that are looked at.
+const PARTS_MAX: usize = 32;
+
 /// The longest name in a message.
 const SHOWN_MAX: usize = 40;
 
@@ -297,7 +303,9 @@ const CONVERSIONS: [&str; 22] = [
 ];
 
 /// Functions that get a variable: by its name, perhaps with a default.
-const GETTERS: [&str; 22] = [
+// `take` is that of what `pgweir render prisma` writes.
+const GETTERS: [&str; 23] = [
+    "take",
     "os.getenv",
     "os.environ.get",
     "environ.get",

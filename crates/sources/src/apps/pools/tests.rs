@@ -181,6 +181,24 @@ fn an_address_tells_the_library_and_its_pool() {
     );
 }
 
+#[test]
+fn an_address_for_migrations_says_nothing_of_the_pool() {
+    let direct = ("DIRECT_URL", "postgres://db/app?connection_limit=1");
+    let main = ("DATABASE_URL", "postgres://db/app?connection_limit=9");
+    let pool = |size: u64| {
+        vec![
+            "kind prisma6".to_owned(),
+            format!("pool {size} by connection_limit of the URL"),
+        ]
+    };
+    assert_eq!(said(&[direct, main]), pool(9));
+    assert_eq!(
+        said(&[direct, ("DATABASE_URL", "postgres://db/app")]),
+        Vec::<String>::new()
+    );
+    assert_eq!(said(&[direct]), pool(1));
+}
+
 proptest! {
     #[test]
     fn no_variable_makes_it_panic(name in "[A-Z_.é-]{0,12}(POOL_SIZE|MAX_OVERFLOW|_URL)?", value in ".{0,12}") {

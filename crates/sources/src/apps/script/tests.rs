@@ -47,6 +47,22 @@ fn pools_of_drivers_have_a_maximum() {
                  'db' })\nconst adapter = new PrismaPg(pool)",
                 &["kind prisma7", "pool 4 by max of pg", "at postgres db/"],
             ),
+            (
+                "import { Pool } from 'pg';\nconst p = new Pool(config.database);",
+                &[
+                    "open pool: pg is given options that are not seen in this place",
+                    "at postgres /",
+                ],
+            ),
+            (
+                "import { PrismaPg } from '@prisma/adapter-pg';\nfunction settings(url: string): Settings {\n  const max = 12;\n  \
+                 return { connectionString: url, max };\n}\nexport const adapter = () => new PrismaPg(settings(process.env.URL));",
+                &[
+                    "kind prisma7",
+                    "pool 12 by max of Prisma's adapter of pg",
+                    "at postgres ?/",
+                ],
+            ),
             ("import { Pool } from 'threads';\nnew Pool({ max: 9 })", &[]),
             (
                 "import { Pool } from 'pg'\nimport cluster from 'node:cluster'\nnew Pool({ max: 2, host: 'db' })\ncluster.fork()",
@@ -98,6 +114,13 @@ fn libraries_above_the_driver_have_their_own_options() {
             (
                 "const s = new Sequelize(process.env.DATABASE_URL, { dialect: 'postgres' })",
                 &["else pool 5 by the default of Sequelize", "at postgres ?/"],
+            ),
+            (
+                "const s = new Sequelize(config.database, config.user, config.password, config);",
+                &[
+                    "open pool: Sequelize is given options that are not seen in this place",
+                    "at ? /? ?",
+                ],
             ),
             (
                 "import { drizzle } from 'drizzle-orm/node-postgres';\nconst db = drizzle(process.env.DATABASE_URL!);",

@@ -1,49 +1,79 @@
-//! Rust with SQLx: options of `PgPoolOptions` that are plain numbers and times, or constants of the same
-//! file that are.
+//! Rust with SQLx, and what is made on it: options of a pool that are plain numbers and times, or constants
+//! of the same file that are.
 
 use std::collections::HashMap;
 
-use pgweir_advisor::facts::{Observation, Ruling};
-use pgweir_advisor::fleet::{Draft, Value};
+use pgweir_advisor::fleet::Value;
 
-use super::file::SourceFile;
-use super::said::Sayings;
+use crate::inventory::Program;
 
-pub(crate) fn read(source: &SourceFile<'_>) -> Draft {
-    let mut draft = Draft::default();
-    if !source.text.contains("PgPoolOptions") {
-        return draft;
+use super::settings::Settings;
+
+/// What a file that makes a pool of SQLx says; `None` if it makes none.
+pub(crate) fn read(settings: Settings<'_>) -> Option<Program> {
+    let code = without_comments(settings.text());
+    // Pools of tests are opened in tests.
+    let code = match code.find("#[cfg(test)]\nmod ") {
+        Some(tests) => code[..tests].to_owned(),
+        None => code,
+    };
+    let made = |call: &str| code.matches(call).count();
+    let pools = made("PgPoolOptions::new(")
+        + made("PgPoolOptions::default(")
+        + made("PoolOptions::<Postgres>::new(")
+        + made("ConnectOptions::new(");
+    let bare = made("PgPool::connect") + made("Pool::<Postgres>::connect");
+    if pools + bare == 0 && !code.contains("PgPoolOptions") {
+        return None;
     }
-    let code = without_comments(source.text);
     let constants = constants(&code);
-    let name = source.service();
-    let section = draft.service(&name, source.line(0));
-    section.set("kind", "sqlx");
-    let mut sayings = Sayings::default();
-    let mut unread = Vec::new();
+    let mut program = Program {
+        origin: settings.whole(),
+        kind: Some(("sqlx", settings.whole())),
+        ..Program::default()
+    };
     for (method, key) in OPTIONS {
+        let mut largest: Option<(Value, usize)> = None;
         for (at, argument) in calls(&code, method) {
-            let origin = source.line(code[..at].matches('\n').count() + 1);
+            let line = code[..at].matches('\n').count() + 1;
             let meant = plain_value(argument, &constants, DEPTH_MAX);
             match meant.map(|meant| meant.value(key)) {
-                Some(Some(value)) => sayings.add(key, value, method, &origin),
+                Some(Some(value)) => {
+                    let is_larger = match (&value, &largest) {
+                        (Value::Integer(one), Some((Value::Integer(other), _))) => one > other,
+                        _ => true,
+                    };
+                    if is_larger {
+                        largest = Some((value, line));
+                    }
+                }
                 // `None`: no limit, which is 0 to the planner, where it has such a limit.
                 Some(None) => {}
-                None => unread.push(Observation {
-                    ruling: Ruling::Left("set it in fleet.toml"),
-                    what: format!("{method} is not a plain value, and is not read"),
-                    origin,
-                }),
+                None if key == "pool" => program.leave_open(
+                    format!("{method} is no plain value"),
+                    key,
+                    settings.line(line),
+                ),
+                None => program.leave_out(
+                    format!("{method} is not a plain value, and is not read"),
+                    "set it in fleet.toml",
+                    settings.line(line),
+                ),
             }
         }
+        if let Some((value, line)) = largest {
+            program.give(key, value, method, settings.line(line));
+        }
     }
-    let mut observations = sayings.decide(
-        section,
-        "give each pool a service of its own in fleet.toml if there are several",
-    );
-    observations.extend(unread);
-    draft.observations = observations;
-    draft
+    if !program.mentions("pool") {
+        program.assume("pool", POOL, "the default of SQLx", settings.whole());
+    }
+    // Each has a pool of its own, of the largest size at most.
+    let pools = u64::try_from(pools + bare).unwrap_or(u64::MAX);
+    if pools > 1 {
+        program.give("dsns", pools, "pools of the file", settings.whole());
+    }
+    Some(program)
 }
 
 /// The text without `//` comments; lines keep their numbers.
@@ -181,6 +211,9 @@ const OPTIONS: [(&str, &str); 5] = [
     ("max_lifetime", "max_lifetime"),
 ];
 
+/// `max_connections` of SQLx.
+const POOL: u64 = 10;
+
 /// Types of numbers.
 const INTEGERS: [&str; 7] = ["u8", "u16", "u32", "u64", "usize", "i32", "i64"];
 
@@ -188,61 +221,4 @@ const INTEGERS: [&str; 7] = ["u8", "u16", "u32", "u64", "usize", "i32", "i64"];
 const DEPTH_MAX: u32 = 16;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::seen;
-
-    #[test]
-    fn arguments_are_read_where_they_are_plain() {
-        let code = "pub const MAX: u32 = 14;\nconst SAME: u32 = config::MAX;\nstatic WAIT: Duration = \
-                    Duration::from_secs(SECS);\nconst SECS: u64 = 3;\nfn a() { let max = 7_0; }\n\
-                    const LOOP: u32 = LOOP;\nmod a { const TWICE: u32 = 1; }\nmod b { const TWICE: u32 = 2; }\n";
-        let constants = constants(code);
-        for (text, expected) in [
-            ("14", Some(Plain::Number(14))),
-            ("1_000u32", Some(Plain::Number(1000))),
-            ("MAX", Some(Plain::Number(14))),
-            ("Self::SAME", Some(Plain::Number(14))),
-            ("max", Some(Plain::Number(70))),
-            ("WAIT", Some(Plain::Millis(3000))),
-            (
-                "Some(std::time::Duration::from_millis(250))",
-                Some(Plain::Millis(250)),
-            ),
-            ("None", Some(Plain::Nothing)),
-            ("LOOP", None),
-            ("TWICE", None),
-            ("settings.max", None),
-            ("MAX + 1", None),
-            ("size()", None),
-            ("Duration::from_secs(u64::MAX)", None),
-        ] {
-            assert_eq!(plain_value(text, &constants, DEPTH_MAX), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_plain_or_there_twice_is_reported_with_its_line() {
-        let text = "use sqlx::postgres::PgPoolOptions;\nPgPoolOptions::new()\n    .max_connections(\n        5, \
-                    // few\n    )\n    .idle_timeout(settings.idle(1))\n    .max_lifetime(None);\n\
-                    PgPoolOptions::new().max_connections(4).max_connections(6);\n";
-        let name = "api/src/main.rs";
-        let draft = read(&SourceFile { name, text });
-        let (service, section) = &draft.services[0];
-        assert_eq!(service, "api");
-        let value = |key: &str| section.get(key).map(|given| given.value.clone());
-        assert_eq!(value("pool"), Some(Value::Integer(6)));
-        assert_eq!(value("max_lifetime"), Some(Value::Integer(0)));
-        assert_eq!(value("idle_timeout"), None);
-        assert_eq!(
-            seen(&draft.observations),
-            [
-                "api/src/main.rs:8: max_connections says 4, and max_connections (api/src/main.rs:3) says 5: \
-                 the larger counts",
-                "api/src/main.rs:8: max_connections says 6, and max_connections (api/src/main.rs:3) says 5: \
-                 the larger counts",
-                "api/src/main.rs:6: idle_timeout is not a plain value, and is not read",
-            ]
-        );
-    }
-}
+mod tests;
