@@ -543,6 +543,15 @@ fn it_cannot_connect_and_says_why_without_the_password() {
         (&["mysql://u:hush@h/d"], 2, "postgres://"),
         (&["--check", "nothing"], 2, "--list"),
         (&["--list"], 0, "idle-in-transaction"),
+        (&["explain", "P2024"], 0, "connection_limit"),
+        (
+            &["explain", "sorry, too many", "clients already"],
+            0,
+            "max_connections",
+        ),
+        (&["explain", "--json", "25P03"], 0, "\"code\": \"25P03\""),
+        (&["explain", "all is well"], 1, "not an error that is known"),
+        (&["explain"], 2, "TEXT"),
     ] {
         let (exit, text) = run(arguments);
         assert_eq!(exit, Some(code), "{text}");

@@ -2,13 +2,14 @@
 
 mod address;
 mod ask;
+mod explain;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use pgweir_advisor::show::Colours;
 use pgweir_advisor::units::Bytes;
 use pgweir_doctor::{Check, Given, Report, Severity, State};
@@ -25,20 +26,26 @@ use ask::{Asked, Patience};
 /// Asks over one connection, in transactions that only read, and changes nothing. What the role may not
 /// see is reported as skipped, with the privilege that it takes. docs/doctor.md explains every check.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   pgweir doctor postgres://postgres:secret@db/app
   DATABASE_URL=postgres://app:secret@db/app pgweir doctor --format markdown
   pgweir doctor --json --ram 16GB --after idle-in-transaction=10s postgres://db/app?user=monitor
   pgweir doctor --list
+  pgweir doctor explain \"FATAL: sorry, too many clients already\"
 
 Exit codes:
   0  nothing is wrong with what was seen
   1  warnings
   2  the command line has mistakes
   3  something is critical
-  4  the server cannot be reached, or lets us in only with --reserved")]
+  4  the server cannot be reached, or lets us in only with --reserved"
+)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// postgres://USER:PASSWORD@HOST/DATABASE; `-` or nothing takes it from DATABASE_URL, and a
     /// missing password from PGPASSWORD
     #[arg(value_name = "URL")]
@@ -78,6 +85,11 @@ pub(crate) struct Options {
     list: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Explain(explain::Options),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
@@ -98,6 +110,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 }
 
 fn answer(options: &Options) -> anyhow::Result<Exit> {
+    if let Some(Command::Explain(options)) = &options.command {
+        return explain::run(options);
+    }
     let checks = chosen(&options.check)?;
     let format = if options.json {
         Format::Json

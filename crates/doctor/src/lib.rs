@@ -3,6 +3,7 @@
 //! * A [`Question`] is a statement that only reads. Several checks may share its answer.
 //! * A [`Check`] looks at the answers of its questions in a [`Sample`], and says what it saw as a
 //!   [`Judgement`]: findings, or what it needs and did not get. It is never `ok` without having seen.
+//! * [`explain()`] says what an error means, across PostgreSQL, poolers and drivers.
 //! * [`examine`] runs all checks and makes a [`Report`], the most urgent first, as text, Markdown or JSON.
 //!
 //! Deliberately not here: connections, files, clocks and randomness. Ages are computed by the server
@@ -11,6 +12,7 @@
 mod check;
 mod checks;
 mod examine;
+mod explain;
 mod question;
 mod report;
 mod sample;
@@ -19,6 +21,7 @@ mod words;
 pub use check::{About, Check, Finding, Judgement, Privilege, Severity};
 pub use checks::{all, named, questions};
 pub use examine::{Checked, Report, SCHEMA, State, Unreachable, examine, unreachable};
+pub use explain::{Meaning, Speaker, explain, explanation, explanation_json};
 pub use question::{Answer, Missing, Question, Row, Rows};
 pub use report::{json, markdown, text};
 pub use sample::{Given, Sample};
