@@ -11,6 +11,8 @@ pub use program::{Address, Program, Scheme, Setting};
 pub(crate) use text::last_of_each;
 pub use text::{Text, Variable};
 
+use std::collections::HashMap;
+
 use pgweir_advisor::facts::{Observation, Origin};
 use pgweir_advisor::fleet::Section;
 
@@ -27,6 +29,11 @@ pub struct Inventory {
     pub poolers: Vec<Pooler>,
     /// What settings of applications say, each with the file that it is from.
     pub programs: Vec<(String, Program)>,
+    /// The files that say it, and their texts: what they say depends on the variables that they are read
+    /// with.
+    pub settings: Vec<(String, String)>,
+    /// Variables of environment files, by the root of the application that they belong to.
+    pub variables: HashMap<String, Vec<Variable>>,
     /// What could open connections and is not understood.
     pub unknown: Vec<Unknown>,
     /// What does not do what its author meant, and what is left out.

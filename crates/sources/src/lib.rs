@@ -22,12 +22,10 @@ mod said;
 mod url;
 mod yaml;
 
-use std::collections::HashMap;
-
 use pgweir_advisor::fleet::{self, Draft, Problem};
 
 use file::{Library, SourceFile, belongs_to, without_mark};
-use inventory::{Count, Inventory, Place, Pooler, Server, Variable};
+use inventory::{Count, Inventory, Place, Pooler, Server};
 pub use names::{Names, service_name};
 pub use postgresql::server_setting;
 
@@ -44,10 +42,8 @@ pub struct Reading {
 /// if there is one.
 pub fn read(files: &[(String, String)], fetch: &dyn Fn(&str) -> Option<String>) -> Reading {
     let mut library = Library::new(files, fetch);
-    let mut reader = Reader {
-        variables: formats::variables(files),
-        ..Reader::default()
-    };
+    let mut reader = Reader::default();
+    reader.inventory.variables = formats::variables(files);
     let of_kind = |yaml: bool| files.iter().filter(move |(name, _)| is_yaml(name) == yaml);
     for (name, text) in of_kind(true) {
         reader.yaml(name, without_mark(text));
@@ -85,8 +81,6 @@ struct Reader {
     composes: Vec<compose::File>,
     objects: Vec<yaml::Node>,
     inventory: Inventory,
-    /// Variables of applications, by the root of their files.
-    variables: HashMap<String, Vec<Variable>>,
     /// Fleets as the planner has them.
     given: Vec<Draft>,
     problems: Vec<Problem>,
@@ -101,7 +95,7 @@ impl Reader {
             Ok(documents) => documents,
             // Ruby puts more into its files than YAML knows.
             Err(_) if let Some(programs) = self.settings(name, text) => {
-                return self.programs(name, programs);
+                return self.programs(name, text, programs);
             }
             Err((line, message)) => {
                 let mut problem = Problem::new(&source.line(line), "", message);
@@ -127,7 +121,7 @@ impl Reader {
         }
         if !known {
             match self.settings(name, text) {
-                Some(programs) => self.programs(name, programs),
+                Some(programs) => self.programs(name, text, programs),
                 None => self.unknown_kind(&source),
             }
         }
@@ -155,7 +149,7 @@ impl Reader {
             }
             Some("json") if text.contains("\"apiVersion\"") => self.yaml(name, text),
             _ => match self.settings(name, text) {
-                Some(programs) => self.programs(name, programs),
+                Some(programs) => self.programs(name, text, programs),
                 None if extension == Some("conf") => {
                     let read = postgresql::read(&source);
                     self.inventory.observations.extend(read.observations);
@@ -172,11 +166,13 @@ impl Reader {
 
     /// What a file of settings says, read with the variables beside it.
     fn settings(&self, name: &str, text: &str) -> Option<Vec<inventory::Program>> {
-        let variables = self.variables.get(&belongs_to(name).root);
+        let variables = self.inventory.variables.get(&belongs_to(name).root);
         formats::programs(name, text, variables.map_or(&[], Vec::as_slice))
     }
 
-    fn programs(&mut self, name: &str, programs: Vec<inventory::Program>) {
+    fn programs(&mut self, name: &str, text: &str, programs: Vec<inventory::Program>) {
+        let file = (name.to_owned(), text.to_owned());
+        self.inventory.settings.push(file);
         let programs = programs.into_iter();
         self.inventory
             .programs

@@ -363,7 +363,10 @@ fn what_was_rendered_is_read_as_the_same_fleet() {
     let text = "[database]\nversion = 15\nmax_connections = 150\nram = \"8GB\"\n[pooler]\ninstances = 2\n\
                 [services.api]\nkind = \"sqlx\"\nreplicas = 6\nreplicas_min = 3\npool = 7\nsurge = \"50%\"\n\
                 [services.accounts]\nkind = \"prisma6\"\npool = 9\nreplicas = 2\n\
-                [services.web]\nkind = \"php-fpm\"\npool = 12\nvia = \"direct\"\n";
+                [services.web]\nkind = \"php-fpm\"\npool = 12\nvia = \"direct\"\n\
+                [services.orders]\nkind = \"prisma7\"\npool = 3\n\
+                [services.reports]\npool = 4\nreplicas = 2\n\
+                [services.admin]\nkind = \"octane\"\nprocesses = 4\n";
     let (given, problems) = fleet::read("fleet.toml", text);
     let before = pgweir_advisor::plan(fleet::resolve(&given, problems).unwrap());
     let files = render::all(&before);

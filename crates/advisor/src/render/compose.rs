@@ -238,6 +238,7 @@ fn service(plan: &Plan, service: &Service) -> Value {
         "restart": RESTART,
         "deploy": { "replicas": most },
         "environment": environment,
+        "labels": { container::KIND: service.kind.name() },
         "depends_on": { behind: { "condition": "service_healthy" } },
         "security_opt": ["no-new-privileges:true"],
         "stop_grace_period": format!("{}s", whole_seconds(plan.facts.operations.termination_grace)),

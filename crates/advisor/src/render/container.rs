@@ -100,9 +100,9 @@ pub(super) fn url(plan: &Plan, service: &Service, reference: &str) -> String {
         Kind::Prisma6 | Kind::Serverless => {
             format!("{url}?{}", prisma::parameters(plan, service))
         }
-        Kind::Prisma7 | Kind::Sqlx | Kind::PhpFpm | Kind::Octane | Kind::Queue | Kind::Generic => {
-            url
-        }
+        // The rendered factory takes it out of the URL again.
+        Kind::Prisma7 => format!("{url}?connection_limit={}", service.pool),
+        Kind::Sqlx | Kind::PhpFpm | Kind::Octane | Kind::Queue | Kind::Generic => url,
     }
 }
 
@@ -137,7 +137,9 @@ pub(super) fn settings(plan: &Plan, service: &Service) -> Vec<(&'static str, Str
                 all.push(("DB_POOLER", pooler.to_owned()));
             }
         }
-        Kind::Prisma6 | Kind::Prisma7 | Kind::Serverless | Kind::Generic => {}
+        // What its program does with it is its own affair.
+        Kind::Generic => all.push(("DB_POOL_SIZE", service.pool.to_string())),
+        Kind::Prisma6 | Kind::Prisma7 | Kind::Serverless => {}
     }
     if service.kind == Kind::PhpFpm {
         let variables = php_fpm::variables(service);
@@ -145,6 +147,9 @@ pub(super) fn settings(plan: &Plan, service: &Service) -> Vec<(&'static str, Str
     }
     all
 }
+
+/// The label that tells `plan --from` what a service is made of, where nothing else in its files does.
+pub(super) const KIND: &str = "pgweir.kind";
 
 /// The user of a pooler's image: no name and no home where we build it, and `postgres` of Alpine in
 /// edoburu's.

@@ -119,6 +119,10 @@ impl Line<'_> {
     fn started(&self) -> Started {
         let mut started = Started::default();
         let origin = &self.words[self.at].origin;
+        started.program.server = Some(match self.server.names[0] {
+            "rails" => "puma",
+            name => name,
+        });
         started.program.kind = self.server.kind.map(|kind| (kind, origin.clone()));
         if !self.is_solo() {
             match self.number(&self.server.processes) {
@@ -218,7 +222,8 @@ impl Line<'_> {
                     .map_err(|unknown| (Heard::Said, unknown));
             }
         }
-        if let Some((_, file)) = self.option(self.server.files) {
+        let is_fixed = factor.options.is_empty() && factor.variables.is_empty();
+        if let Some((_, file)) = self.option(self.server.files).filter(|_| !is_fixed) {
             let what = format!(
                 "{server} takes its {} from {}, which this command does not show",
                 factor.noun,

@@ -53,6 +53,7 @@ pub fn program(command: &[Text], variables: &[Variable]) -> Program {
 
 /// Adds what a command starts.
 fn start(program: &mut Program, started: Started) {
+    program.server = started.program.server;
     program.processes.extend(started.program.processes);
     program.unknown.extend(started.program.unknown);
     program.unsaid.extend(started.program.unsaid);

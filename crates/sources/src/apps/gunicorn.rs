@@ -8,6 +8,7 @@ use super::settings::Settings;
 pub(crate) fn read(settings: Settings<'_>) -> Vec<Program> {
     let code = Code::new(settings, Language::Python);
     let mut program = Program {
+        server: Some("gunicorn"),
         origin: settings.whole(),
         ..Program::default()
     };

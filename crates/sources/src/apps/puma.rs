@@ -10,6 +10,7 @@ use super::settings::Settings;
 pub(crate) fn read(settings: Settings<'_>) -> Vec<Program> {
     let code = Code::new(settings, Language::Ruby);
     let mut program = Program {
+        server: Some("puma"),
         origin: settings.whole(),
         ..Program::default()
     };

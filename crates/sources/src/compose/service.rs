@@ -53,7 +53,7 @@ impl Reader<'_> {
             place: self.place.clone(),
             kind: "service".to_owned(),
             name: self.name.to_owned(),
-            labels: Vec::new(),
+            labels: self.labels(&mut used),
             replicas: self.replicas(&mut used),
             surge: self.surge(),
             containers: vec![container],
@@ -176,6 +176,24 @@ impl Reader<'_> {
             if let Some(text) = library.take(&name) {
                 let text = text.into_owned();
                 found.push(Mounted { at, name, text });
+            }
+        }
+        found
+    }
+
+    /// Labels as a mapping or as a list of `NAME=value`.
+    fn labels(&self, used: &mut bool) -> Vec<(String, String)> {
+        let labels = self.node.get("labels");
+        let fields = labels.map_or(&[][..], Node::fields).iter();
+        let mut found = Vec::new();
+        for (name, value) in fields {
+            let value = self.text(Some(value), used);
+            found.push((name.clone(), value.with_gaps().to_owned()));
+        }
+        for entry in labels.map_or(&[][..], Node::entries) {
+            let text = self.text(Some(entry), used);
+            if let Some((name, value)) = text.with_gaps().split_once('=') {
+                found.push((name.to_owned(), value.to_owned()));
             }
         }
         found

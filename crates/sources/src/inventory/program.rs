@@ -13,6 +13,8 @@ pub struct Program {
     /// Whether it is one of the processes that an application consists of: it has all settings of the
     /// application, which does not run in any other way.
     pub is_part: bool,
+    /// The server that starts it, such as `puma`, or that its settings are for.
+    pub server: Option<&'static str>,
     /// The file, or the container.
     pub origin: Origin,
     /// What it is made of, as `kind` in `[services.NAME]`.

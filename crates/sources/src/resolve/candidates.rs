@@ -1,6 +1,6 @@
 //! Who opens connections: programs in containers, and programs of which only settings are given.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 
@@ -8,6 +8,7 @@ use super::directory::{Directory, Leads, What};
 use super::reading;
 use crate::apps;
 use crate::file::{Belonging, belongs_to};
+use crate::formats;
 use crate::image::Image;
 use crate::inventory::{
     Address, Container, Place, Program, Role, Scheme, Unknown, Variable, Workload,
@@ -49,7 +50,7 @@ pub(super) fn all(directory: &Directory) -> Candidates {
     for (at, workload) in directory.inventory.workloads.iter().enumerate() {
         found.of_workload(directory, at, workload, &mut apps);
     }
-    for app in apps.left() {
+    for app in apps.left(&mut found) {
         found.of_app(directory, app);
     }
     found
@@ -68,6 +69,8 @@ struct Apps {
     order: Vec<String>,
     /// Those that consist of parts, as they are without them.
     whole: BTreeMap<String, App>,
+    /// Roots that a workload runs.
+    run: BTreeSet<String>,
 }
 
 impl Apps {
@@ -76,6 +79,7 @@ impl Apps {
             by_root: BTreeMap::new(),
             order: Vec::new(),
             whole: BTreeMap::new(),
+            run: BTreeSet::new(),
         };
         let files = directory.inventory.programs.iter();
         let files = files.map(|(file, _)| file.as_str());
@@ -138,22 +142,15 @@ impl Apps {
     }
 
     /// The application that runs in a workload: what it is built from, or what is called as it is.
-    fn take(&mut self, workload: &Workload, alone: bool) -> Option<App> {
-        if let Some(outer) = &workload.build {
-            // The workload runs the application, and not its own list of processes.
-            let parts = format!("{outer}#");
-            let before = self.by_root.len();
-            self.by_root
-                .retain(|root, app| !(app.program.is_part && root.starts_with(&parts)));
-            if self.by_root.len() < before {
-                return self.whole.remove(outer);
-            }
-        }
-        let by_folder = workload
-            .build
-            .as_ref()
-            .filter(|root| self.by_root.contains_key(*root));
-        let root = match by_folder {
+    fn run_by(&mut self, workload: &Workload, alone: bool) -> Option<String> {
+        let known =
+            |root: &String| self.by_root.contains_key(root) || self.whole.contains_key(root);
+        let has_parts = |root: &String| {
+            let parts = format!("{root}#");
+            self.by_root.keys().any(|root| root.starts_with(&parts))
+        };
+        let built = workload.build.as_ref();
+        let root = match built.filter(|root| known(root) || has_parts(root)) {
             Some(root) => root.clone(),
             None if alone => {
                 let name = crate::service_name(&workload.name);
@@ -163,15 +160,93 @@ impl Apps {
             }
             None => return None,
         };
-        self.order.retain(|known| *known != root);
-        self.by_root.remove(&root)
+        self.run.insert(root.clone());
+        Some(root)
     }
 
-    fn left(mut self) -> Vec<App> {
-        let order = std::mem::take(&mut self.order);
-        let apps = order.iter().filter_map(|root| self.by_root.remove(root));
-        apps.collect()
+    /// What the files of an application say to the program of a container, which reads them with its own
+    /// variables.
+    fn say(&self, directory: &Directory, root: &str, container: &Container, program: &mut Program) {
+        let inventory = &directory.inventory;
+        if root.contains('#') {
+            // The workload is called as one of the programs of an application.
+            if let Some(app) = self.by_root.get(root) {
+                reading::merge(program, app.program.clone());
+            }
+            return;
+        }
+        let mut variables = container.variables.clone();
+        let beside = inventory.variables.get(root).map_or(&[][..], Vec::as_slice);
+        let known: BTreeSet<&str> = container
+            .variables
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        variables.extend(
+            beside
+                .iter()
+                .filter(|one| !known.contains(one.name.as_str()))
+                .cloned(),
+        );
+        for (file, text) in &inventory.settings {
+            if belongs_to(file).root != root {
+                continue;
+            }
+            for mut read in formats::programs(file, text, &variables).unwrap_or_default() {
+                // What runs beside the application is said to the container that runs it.
+                let other = read
+                    .name
+                    .as_deref()
+                    .is_some_and(|name| !runs(container, name));
+                let other_server = read.server.is_some()
+                    && program.server.is_some()
+                    && read.server != program.server;
+                if read.is_part || other || other_server {
+                    continue;
+                }
+                read.includes.clear();
+                reading::merge(program, read);
+            }
+        }
     }
+
+    /// Applications that no workload runs.
+    fn left(mut self, found: &mut Candidates) -> Vec<App> {
+        let order = std::mem::take(&mut self.order);
+        let mut left = Vec::new();
+        for root in order {
+            let Some(app) = self.by_root.remove(&root) else {
+                continue;
+            };
+            let outer = root.split_once('#').map(|(outer, _)| outer);
+            if self.run.contains(&root) {
+                continue;
+            }
+            if outer.is_some_and(|outer| self.run.contains(outer)) {
+                // Some workload runs the application, and says which of its programs.
+                if !app.program.is_part {
+                    found.left(
+                        format!("no command of a workload runs {}", app.belonging.names[0]),
+                        "if something runs it, add [services.NAME] with its pool",
+                        app.program.origin,
+                    );
+                }
+                continue;
+            }
+            left.push(app);
+        }
+        left
+    }
+}
+
+/// Whether the command of a container runs a program of this name.
+fn runs(container: &Container, name: &str) -> bool {
+    container.command.iter().any(|word| {
+        let mut words = word
+            .with_gaps()
+            .split(|c: char| c.is_whitespace() || c == '/');
+        words.any(|word| word == name)
+    })
 }
 
 impl Candidates {
@@ -183,7 +258,7 @@ impl Candidates {
         apps: &mut Apps,
     ) {
         let alone = directory.workloads_named(&workload.name).len() == 1;
-        let mut settings = apps.take(workload, alone);
+        let root = apps.run_by(workload, alone);
         let what = directory.what_of(at);
         let mut of_pod = Vec::new();
         let programs = what
@@ -194,8 +269,8 @@ impl Candidates {
             let What::Program(image) = what else { continue };
             let mut program = reading::of_container(container, *image);
             let main = container.role == Role::Main || programs == 1;
-            if let Some(app) = settings.take_if(|_| main) {
-                reading::merge(&mut program, app.program);
+            if let Some(root) = root.as_ref().filter(|_| main) {
+                apps.say(directory, root, container, &mut program);
             }
             if let Some(with) = &workload.only_with {
                 self.only_with(directory, workload, &program, with);

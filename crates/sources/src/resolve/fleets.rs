@@ -185,6 +185,10 @@ impl<'a> Fleets<'a> {
         if let Some((kind, origin)) = &program.kind {
             section.give("kind", (*kind).into(), origin.clone());
         }
+        if let Some(kind) = self.label(candidate, "pgweir.kind") {
+            let origin = candidate.origin.clone();
+            give(&mut section, "kind", kind.into(), origin);
+        }
         let mut sayings = Sayings::default();
         for Setting {
             key,
@@ -238,6 +242,14 @@ impl<'a> Fleets<'a> {
         let unknown = program.unknown.iter().cloned();
         draft.observations.extend(unknown.map(not_understood));
         draft.services.push((name.to_owned(), section));
+    }
+
+    /// A label of its workload. Files that `render` writes have the kind of a service in one.
+    fn label(&self, candidate: &Candidate, name: &str) -> Option<&str> {
+        let workload = &self.directory.inventory.workloads[candidate.workload?];
+        let mut labels = workload.labels.iter();
+        let (_, value) = labels.find(|(known, _)| known == name)?;
+        Some(value)
     }
 
     /// What is not known of the place that an address leads to.

@@ -27,7 +27,10 @@ pub(super) fn documents(plan: &Plan, service: &Service) -> Vec<Value> {
         user: None,
         checksum: checksum(&[&settings]),
     };
-    let mut documents = vec![settings, deployment(plan, workload)];
+    let mut deployment = deployment(plan, workload);
+    deployment["spec"]["template"]["metadata"]["labels"][container::KIND] =
+        service.kind.name().into();
+    let mut documents = vec![settings, deployment];
     if let Some(port) = container::port(service) {
         documents.push(json!({
             "apiVersion": "v1",

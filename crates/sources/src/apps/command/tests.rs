@@ -144,6 +144,13 @@ fn servers_of_other_languages_have_processes_and_threads() {
             &["threads 25 by -c of sidekiq"],
         ),
         (
+            "bundle exec sidekiq -C config/sidekiq.yml",
+            &[],
+            &[
+                "else open pool: sidekiq takes its threads from config/sidekiq.yml, which this command does not show",
+            ],
+        ),
+        (
             "bundle exec sidekiq",
             &[("RAILS_MAX_THREADS", "12"), ("DB_POOL", "15")],
             &["pool 15 by DB_POOL", "threads 12 by RAILS_MAX_THREADS"],

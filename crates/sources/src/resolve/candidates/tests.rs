@@ -153,3 +153,32 @@ fn the_command_of_a_container_says_more_than_its_files() {
         );
     }
 }
+
+#[test]
+fn workloads_read_the_files_of_their_application_with_their_own_variables() {
+    let compose = "services:\n  web:\n    build: ./shop\n    command: bundle exec puma -C config/puma.rb\n    environment: \
+                   {DATABASE_URL: 'postgres://db/shop', RAILS_MAX_THREADS: '20', WEB_CONCURRENCY: '3'}\n  jobs:\n    build: \
+                   ./shop\n    command: bundle exec sidekiq -C config/sidekiq.yml\n    environment: {DATABASE_URL: \
+                   'postgres://db/shop', RAILS_MAX_THREADS: '12'}\n  db: {image: 'postgres:17'}\n";
+    let pool = "production:\n  url: <%= ENV['DATABASE_URL'] %>\n  pool: <%= ENV.fetch('RAILS_MAX_THREADS') { 5 } %>\n";
+    let mut files = vec![
+        ("compose.yml", compose),
+        ("shop/config/database.yml", pool),
+        (
+            "shop/config/puma.rb",
+            "workers ENV.fetch('WEB_CONCURRENCY') { 2 }\n",
+        ),
+        ("shop/config/sidekiq.yml", ":concurrency: 10\n"),
+    ];
+    for _ in 0..files.len() {
+        files.rotate_left(1);
+        let (services, open) = planned(&files);
+        // The pool of database.yml is larger than what Sidekiq has threads for.
+        assert_eq!(services, ["web 1x3x20", "jobs 1x1x12"], "{files:?}");
+        assert_eq!(open, Vec::<String>::new(), "{files:?}");
+    }
+    files.retain(|(name, _)| *name != "shop/config/puma.rb");
+    let (services, open) = planned(&files);
+    assert_eq!(services, ["web 1x3x20", "jobs 1x1x12"]);
+    assert_eq!(open, Vec::<String>::new());
+}
