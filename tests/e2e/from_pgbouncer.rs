@@ -265,3 +265,27 @@ fn the_console_can_be_reached_while_a_shutdown_waits() {
     drop((client, console));
     assert!(pooler.wait().success());
 }
+
+/// RECONNECT ends sessions that keep a server, each after its transaction, where that is wanted.
+#[test]
+fn sessions_with_an_old_server_may_be_ended_fast() {
+    let role = shared().role();
+    let settings = format!("pool_mode = session\nadmin_users = {}", role.name);
+    let pooler = start(&role, &settings);
+    let target = role.through(&pooler);
+    let mut admin = Client::log_in(&target.clone().database("pgbouncer"));
+    let mut resting = Client::log_in(&target);
+    let first = resting.value("select pg_backend_pid()");
+    admin.query("reconnect").success();
+    assert_eq!(resting.value("select pg_backend_pid()"), first);
+    admin.query("set server_fast_close = 1").success();
+    let told = resting.until_end();
+    assert_eq!(told.error().text(), "database configuration changed");
+    let mut busy = Client::log_in(&target);
+    busy.query("begin").success();
+    admin.query("reconnect").success();
+    pooler.has_logged("closing because: database configuration changed", 2);
+    assert_eq!(busy.value("select 1"), "1");
+    busy.query("commit").success();
+    assert_eq!(busy.until_end().error().sqlstate(), "57P01");
+}

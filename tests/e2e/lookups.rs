@@ -206,7 +206,7 @@ fn an_answer_about_anybody_else_lets_nobody_in() {
         assert_eq!(answer.error().sqlstate(), "57P03", "{query}");
         assert_eq!(
             answer.error().text(),
-            "auth_query has no answer for this user"
+            "bouncer config error: auth_query has no answer for this user"
         );
         pooler.has_said("auth_query failed");
         assert!(!pooler.log().contains(&bob.password));

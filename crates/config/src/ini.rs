@@ -99,7 +99,6 @@ impl Reader {
         let ruling = pgbouncer::ruling(Part::PgBouncer, name);
         match ruling {
             Some(Ruling::Meaningless(why)) => self.warn(&origin, name, value, why),
-            Some(Ruling::NotYet) => self.warn(&origin, name, value, pgbouncer::NOT_YET),
             Some(Ruling::LogLevel) => match value.parse::<u32>() {
                 Ok(0) => {}
                 Ok(more) => {
@@ -136,7 +135,6 @@ impl Reader {
             let key = key_of(&path, &name);
             match pgbouncer::ruling(part, &name) {
                 Some(Ruling::Meaningless(why)) => self.warn(origin, &key, &value, why),
-                Some(Ruling::NotYet) => self.warn(origin, &key, &value, pgbouncer::NOT_YET),
                 Some(Ruling::Served | Ruling::Differs(_) | Ruling::LogLevel) | None => {
                     let Some(setting) = settings::find(part.scope()?, &name) else {
                         self.unknown(part, &name, key, origin);

@@ -56,8 +56,6 @@ pub enum Ruling {
     LogLevel,
     /// It has nothing to act on here, and why.
     Meaningless(&'static str),
-    /// It is read, and does not do anything yet.
-    NotYet,
 }
 
 /// One of PgBouncer's settings.
@@ -87,7 +85,7 @@ pub(crate) fn unused(scope: Scope, name: &str) -> Option<String> {
         .find(|part| part.scope() == Some(scope))?;
     match ruling(part, name)? {
         Ruling::Meaningless(why) => Some(format!("{why}; remove it")),
-        Ruling::NotYet | Ruling::LogLevel => Some(settings::NOT_YET.to_owned()),
+        Ruling::LogLevel => Some(settings::NOT_YET.to_owned()),
         Ruling::Served | Ruling::Differs(_) => None,
     }
 }
@@ -97,9 +95,6 @@ pub(crate) fn names(part: Part) -> impl Iterator<Item = &'static str> {
     let rows = ROWS.iter().filter(move |row| row.parts.contains(&part));
     rows.map(|row| row.name)
 }
-
-/// What `pgweir check` says of a setting that is read only.
-pub(crate) const NOT_YET: &str = "is read and does nothing yet in this version";
 
 const fn row(parts: &'static [Part], name: &'static str, default: &'static str) -> Row {
     Row {
@@ -213,7 +208,7 @@ pub static ROWS: &[Row] = &[
     row(P, "server_reset_query_always", "0"),
     row(P, "server_check_delay", "30"),
     row(P, "server_check_query", "<empty>"),
-    row(P, "server_fast_close", "0").is(Ruling::NotYet),
+    row(P, "server_fast_close", "0"),
     row(PD, "server_lifetime", "3600"),
     row(P, "server_idle_timeout", "600"),
     row(P, "server_connect_timeout", "15"),

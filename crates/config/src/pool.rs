@@ -100,6 +100,8 @@ pub struct PoolConfig {
     pub server_reset_query: String,
     /// Whether that is run after each transaction too (`server_reset_query_always`).
     pub server_reset_query_always: bool,
+    /// Whether sessions end, outside a transaction, when their server is of an old configuration.
+    pub server_fast_close: bool,
     /// Named prepared statements that a server keeps for all clients; 0 shares none.
     pub max_prepared_statements: u32,
     /// One in so many leases of a server is audited outside session mode; 0 audits none.
@@ -155,7 +157,7 @@ impl PoolConfig {
     pub(super) fn read(chain: &Chain<'_>) -> Self {
         let mut pool = by_name! { chain:
             pool_mode, session_state, pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout,
-            server_round_robin, query_wait_notify, disable_pqexec, max_packet_size,
+            server_fast_close, server_round_robin, query_wait_notify, disable_pqexec, max_packet_size,
             max_waiting_clients, query_wait_timeout, query_timeout, idle_transaction_timeout,
             transaction_timeout, client_idle_timeout, pin_timeout, track_statements, slow_query_time,
             very_slow_query_time, leak_time, server_connect_timeout, server_login_retry,

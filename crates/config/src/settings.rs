@@ -462,6 +462,8 @@ pub static SETTINGS: &[Setting] = &[
         "Time to connect and log in to PostgreSQL."),
     Setting::new(GD, "server_login_retry", time("none"), "15",
         "Pause after a failed server login."),
+    Setting::new(G, "server_fast_close", Kind::Bool, "false",
+        "Whether RECONNECT, or a reload that moves a database, ends sessions of session mode at once or after their transaction; else they keep their server until they end."),
     Setting::new(GD, "server_unreachable", Kind::Choice(&["refuse", "wait"]), "refuse",
         "What clients get that need a server while PostgreSQL cannot be reached, or is starting up: the reason at once, or a wait for the next attempt, of `query_wait_timeout` at most and `client_login_timeout` at their login. In `pgbouncer.ini` it is `wait`. PgBouncer does not have it."),
     Setting::new(GD, "server_idle_timeout", TIMEOUT, "600",

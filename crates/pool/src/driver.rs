@@ -67,6 +67,8 @@ pub struct Policy {
     pub message_max: u32,
     /// What a client is told that has waited for so long.
     pub wait_notice: Option<WaitNotice>,
+    /// Whether a session ends, outside a transaction, when the server that it keeps is of an old configuration.
+    pub closes_fast: bool,
 }
 
 /// What a client is told that waits for a server.

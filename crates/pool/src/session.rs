@@ -23,6 +23,7 @@ use std::time::Duration;
 use pgweir_wire::backend::TxStatus;
 use pgweir_wire::encode;
 
+use crate::id::ServerId;
 use crate::inflow::Inflow;
 use crate::pin::Pin;
 use crate::pool::Place;
@@ -324,6 +325,14 @@ impl<C: Stream, S: Stream> Session<C, S> {
     pub fn server(&mut self) -> Option<&mut Server<S>> {
         match &mut self.stage {
             Stage::Leased(lease) => Some(&mut lease.server),
+            Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
+        }
+    }
+
+    /// Which server the client holds.
+    pub fn server_id(&self) -> Option<ServerId> {
+        match &self.stage {
+            Stage::Leased(lease) => Some(lease.server.id),
             Stage::Idle | Stage::Waiting(_) | Stage::Over(_) => None,
         }
     }

@@ -55,6 +55,9 @@ pub enum Effect<S> {
     Close(Box<Server<S>>, CloseReason),
 }
 
+/// How long after its login a server that nobody had yet is known to answer, without a check.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// A pool, its parked servers and its totals. `S` is the stream of a server.
 #[derive(Debug)]
 pub struct Stock<S> {
@@ -334,8 +337,8 @@ impl<S: Stream> Stock<S> {
         let readers = Readers::of(self.totals.sequence_reads, self.totals.transactions);
         server.upstream.sequences.given(grant.client, readers);
         let idle = now - grant.idle_since;
-        // One that was opened for this client has just answered.
-        let is_fresh = grant.is_new && idle.is_zero();
+        // One that was opened for this client, or its greeting, has just answered.
+        let is_fresh = grant.is_new && idle < FRESH;
         Granted {
             client: grant.client,
             server,

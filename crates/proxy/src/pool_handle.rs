@@ -499,6 +499,7 @@ impl Settings {
                 rejects_state: config.session_state == SessionState::Reject,
                 audit_interval: config.session_audit_interval,
                 takes_queries: !config.disable_pqexec,
+                closes_fast: config.server_fast_close && mode == Mode::Session,
                 message_max: config.max_packet_size,
                 wait_notice: config.query_wait_notify.map(|after| WaitNotice {
                     after,

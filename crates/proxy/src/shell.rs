@@ -211,6 +211,11 @@ impl Registry {
                 }
                 words
             }
+            Farewell::Retired => {
+                let words = texts::reconfigured();
+                self.note_error(client, &words);
+                words
+            }
             Farewell::Shutdown => texts::shutting_down(),
             Farewell::Administrator => {
                 let words = texts::ended_by_administrator();

@@ -335,6 +335,13 @@ pub(crate) fn closed(reason: Option<CloseReason>) -> &'static str {
     }
 }
 
+/// A session ended because its server is of an old configuration.
+pub(crate) fn reconfigured() -> ClientError {
+    ClientError::new(SqlState::ADMIN_SHUTDOWN, "database configuration changed")
+        .detail("The session kept a server of the old configuration (server_fast_close).")
+        .hint("Connect again.")
+}
+
 /// A session ended because the pooler stops.
 pub(crate) fn shutting_down() -> ClientError {
     ClientError::new(SqlState::ADMIN_SHUTDOWN, "the pooler is shutting down")

@@ -180,13 +180,12 @@ fn an_unknown_section_is_the_only_mistake_of_its_lines() {
 
 #[test]
 fn what_does_nothing_is_named() {
-    let text = format!("{REST}pkt_buf = 8192\nserver_fast_close = 1\n");
+    let text = format!("{REST}pkt_buf = 8192\n");
     let warnings = warnings(&text);
     assert_eq!(
         warnings,
         [
             "p.ini:5: pkt_buf = 8192: has no meaning here: each worker has one buffer for all its connections",
-            "p.ini:6: server_fast_close = 1: is read and does nothing yet in this version",
         ]
     );
 }

@@ -68,7 +68,6 @@ fn pgbouncers() -> String {
             Ruling::Differs(how) => format!("the same, but: {how}"),
             Ruling::LogLevel => "1 is `log_level = debug`, more is `trace`".to_owned(),
             Ruling::Meaningless(why) => why.to_owned(),
-            Ruling::NotYet => "is read, and does nothing yet; `check` says so".to_owned(),
         };
         let (name, sections) = (row.name, sections.join(", "));
         text.push_str(&format!("| `{name}` | {sections} | {default} | {here} |\n"));

@@ -197,10 +197,7 @@ fn check_global_key(name: &str, message: &str) {
 
 #[test]
 fn a_setting_only_pgbouncer_has_is_not_called_unknown() {
-    check_global_key(
-        "server_fast_close",
-        "is not supported yet by this version; remove it",
-    );
+    check_global_key("verbose", "is not supported yet by this version; remove it");
     check_global_key(
         "track_extra_parameters",
         "has no meaning here: every setting of a client is kept, whatever it is; remove it",

@@ -2,7 +2,7 @@
 //! administrator, and the end of the pooler.
 
 use super::outbox::Order;
-use super::shell::{Farewell, Platform, ServerStreamOf, Shell};
+use super::shell::{Farewell, Platform, ServerStreamOf, SharedPool, Shell};
 use super::{Client, Draining, Driver, NeedOf};
 use crate::id::{ClientId, ClientRef};
 use crate::relay::Hold;
@@ -149,6 +149,7 @@ impl<S: Shell> Driver<S> {
                     },
                     Due::GiveUpServer => client.session.give_server_up(),
                     Due::Part => client.session.end(End::Terminated, None),
+                    Due::Retired => self.bid_farewell(&mut client, Farewell::Retired),
                     Due::Limit(passed) => self.bid_farewell(&mut client, Farewell::Overdue(passed)),
                 };
                 self.drive(slot, client, need);
@@ -223,6 +224,8 @@ enum Due {
     Notice,
     /// It has passed a limit.
     Limit(Overdue),
+    /// Its server is one that nobody else is given.
+    Retired,
 }
 
 impl<P: Platform> Client<P> {
@@ -238,7 +241,15 @@ impl<P: Platform> Client<P> {
             return Some(Due::Notice);
         }
         let passed = self.session.overdue(now, &self.policy.limits);
-        passed.map(Due::Limit)
+        let is_retired = || self.policy.closes_fast && self.rests() && self.keeps_retired_server();
+        passed
+            .map(Due::Limit)
+            .or_else(|| is_retired().then_some(Due::Retired))
+    }
+
+    fn keeps_retired_server(&self) -> bool {
+        let is_retired = |id| self.pool.with(|stock| stock.core.is_retired(id));
+        self.session.server_id().is_some_and(is_retired)
     }
 
     /// Whether the client is outside a transaction, and has what the last one answered.

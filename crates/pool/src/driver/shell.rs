@@ -139,6 +139,8 @@ pub enum Farewell {
     Refused(Refusal),
     /// It has passed a limit.
     Overdue(Overdue),
+    /// The server that it keeps is of an old configuration.
+    Retired,
     /// The pooler shuts down.
     Shutdown,
     /// An administrator ends it.

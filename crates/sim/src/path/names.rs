@@ -41,6 +41,7 @@ pub(super) fn farewell_name(why: Farewell) -> &'static str {
         Farewell::Overdue(Overdue::Transaction) => "overdue: transaction",
         Farewell::Overdue(Overdue::Idle) => "overdue: idle",
         Farewell::Overdue(Overdue::Pin(_)) => "overdue: pin",
+        Farewell::Retired => "end: server retired",
         Farewell::Shutdown => "end: shutdown",
         Farewell::Administrator => "end: administrator",
         Farewell::Suspension => "end: suspension",

@@ -244,6 +244,7 @@ impl Options {
             takes_queries: true,
             message_max: u32::MAX,
             wait_notice: None,
+            closes_fast: self.reset_always,
         }
     }
 }
