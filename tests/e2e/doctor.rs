@@ -10,6 +10,8 @@ use pgweir_cluster::{Cluster, ClusterOptions, Postgres};
 use pgweir_e2e::{Client, Target, eventually, pgweir, psql};
 use serde_json::Value;
 
+mod consoles;
+
 /// A PostgreSQL with which nothing is wrong.
 struct Patient {
     cluster: Cluster,

@@ -33,6 +33,7 @@ Examples:
   pgweir doctor postgres://postgres:secret@db/app
   DATABASE_URL=postgres://app:secret@db/app pgweir doctor --format markdown
   pgweir doctor --json --ram 16GB --after idle-in-transaction=10s postgres://db/app?user=monitor
+  pgweir doctor --console postgres://stats:secret@pooler:6432/pgbouncer postgres://postgres:secret@db/app
   pgweir doctor --list
   pgweir doctor explain \"FATAL: sorry, too many clients already\"
 
@@ -50,6 +51,10 @@ pub(crate) struct Options {
     /// missing password from PGPASSWORD
     #[arg(value_name = "URL")]
     url: Option<String>,
+    /// Console of PgBouncer or pgweir, postgres://USER:PASSWORD@HOST:6432/pgbouncer; may be repeated.
+    /// Without a URL of PostgreSQL consoles alone are examined
+    #[arg(long, value_name = "URL")]
+    console: Vec<String>,
     /// Only these checks
     #[arg(long, value_name = "CHECK,…", value_delimiter = ',')]
     check: Vec<String>,
@@ -123,7 +128,17 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         output::print(&list(&checks, format))?;
         return Ok(Exit::Done);
     }
-    let address = Address::read(options.url.as_deref()).map_err(usage)?;
+    let consoles = options
+        .console
+        .iter()
+        .map(|url| Address::of_console(url).map_err(usage));
+    let consoles = consoles.collect::<anyhow::Result<Vec<_>>>()?;
+    let alone =
+        options.url.is_none() && !consoles.is_empty() && std::env::var_os("DATABASE_URL").is_none();
+    let server = match alone {
+        true => None,
+        false => Some(Address::read(options.url.as_deref()).map_err(usage)?),
+    };
     let given = Given {
         ram: options.ram,
         cores: options.cores,
@@ -142,18 +157,23 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         let mut interrupt = Interrupt::install().context("cannot handle signals")?;
         // Dropping the questions closes their connection; what still runs there ends at its limit of time.
         tokio::select! {
-            asked = ask::ask(&address, &checks, given, patience) => Ok(Ok(asked)),
+            asked = ask::ask(server.as_ref(), &consoles, &checks, given, patience) => Ok(Ok(asked)),
             exit = interrupt.wait() => anyhow::Ok(Err(exit)),
         }
     })?;
+    let shown = match &server {
+        Some(server) => server.shown.clone(),
+        None => consoles
+            .iter()
+            .map(|console| console.shown.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
     let (report, exit) = match asked {
         Err(interrupted) => return Ok(interrupted),
-        Ok(Asked::Silent(why)) => (
-            pgweir_doctor::unreachable(&address.shown, &why),
-            Exit::Unreached,
-        ),
+        Ok(Asked::Silent(why)) => (pgweir_doctor::unreachable(&shown, &why), Exit::Unreached),
         Ok(Asked::Answered(sample)) => {
-            let report = pgweir_doctor::examine(&address.shown, &sample, &checks);
+            let report = pgweir_doctor::examine(&shown, &sample, &checks);
             let exit = exit(report.state);
             (report, exit)
         }

@@ -21,6 +21,8 @@ pub enum Privilege {
     Monitor,
     /// The files of the configuration: a superuser.
     Superuser,
+    /// The console of a pooler: a user of `admin_users` or `stats_users`.
+    Console,
 }
 
 impl Privilege {
@@ -30,6 +32,7 @@ impl Privilege {
             Self::Any => "none",
             Self::Monitor => "pg_monitor (or pg_read_all_stats)",
             Self::Superuser => "superuser",
+            Self::Console => "stats_users of the pooler",
         }
     }
 }
@@ -118,4 +121,9 @@ pub trait Check: Sync {
     /// # Errors
     /// Nothing can be said without what is missing.
     fn judge(&self, sample: &Sample) -> Result<Judgement, Missing>;
+
+    /// Whether it is about something that was to be examined. One that is not is left out.
+    fn applies(&self, sample: &Sample) -> bool {
+        sample.is_of_a_server()
+    }
 }

@@ -1,9 +1,12 @@
 //! The checks, one file for each subject, in the order of a doctor's round.
 
 mod connections;
+pub(crate) mod consoles;
 mod keepalives;
 mod locks;
 mod memory;
+mod poolers;
+mod pools;
 mod replication;
 pub(crate) mod server;
 mod sessions;
@@ -41,6 +44,15 @@ pub fn all() -> &'static [&'static dyn Check] {
         &memory::Memory,
         &statements::SlowStatements,
         &statements::MissingIndexes,
+        &pools::Reachable,
+        &pools::Waits,
+        &pools::Clients,
+        &pools::Leases,
+        &poolers::Sum,
+        &poolers::Paused,
+        &poolers::Timeouts,
+        &poolers::PreparedStatements,
+        &poolers::Chains,
     ]
 }
 

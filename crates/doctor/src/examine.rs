@@ -77,7 +77,8 @@ impl Report {
 
 /// Runs these checks on what was seen at `target`.
 pub fn examine(target: &str, sample: &Sample, checks: &[&dyn Check]) -> Report {
-    let checks = checks.iter().map(|check| {
+    let checks = checks.iter().filter(|check| check.applies(sample));
+    let checks = checks.map(|check| {
         let judgement = check.judge(sample).unwrap_or_else(|missing| Judgement {
             missing: vec![missing],
             ..Judgement::default()

@@ -19,12 +19,13 @@ mod sample;
 mod words;
 
 pub use check::{About, Check, Finding, Judgement, Privilege, Severity};
+pub use checks::consoles::console_questions;
 pub use checks::{all, named, questions};
 pub use examine::{Checked, Report, SCHEMA, State, Unreachable, examine, unreachable};
 pub use explain::{Meaning, Speaker, explain, explanation, explanation_json};
 pub use question::{Answer, Missing, Question, Row, Rows};
 pub use report::{json, markdown, text};
-pub use sample::{Given, Sample};
+pub use sample::{Console, Given, Sample};
 
 #[cfg(test)]
 mod tests;

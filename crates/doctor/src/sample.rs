@@ -24,6 +24,19 @@ pub struct Sample {
     pub answers: BTreeMap<&'static str, Answer>,
     /// What the caller knows.
     pub given: Given,
+    /// What consoles of poolers said.
+    pub consoles: Vec<Console>,
+}
+
+/// What the console of a pooler said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Console {
+    /// Where it is, without secrets.
+    pub shown: String,
+    /// By the name of the question.
+    pub answers: BTreeMap<&'static str, Answer>,
+    /// Why it did not answer at all.
+    pub silent: Option<String>,
 }
 
 /// Seconds from which something is worth a warning, and from which it is critical.
@@ -34,6 +47,11 @@ pub(crate) struct After {
 }
 
 impl Sample {
+    /// Whether a PostgreSQL was asked.
+    pub fn is_of_a_server(&self) -> bool {
+        !self.answers.is_empty() || self.consoles.is_empty()
+    }
+
     /// From when a check reports: as the caller says, or as the check does. The distance between the two
     /// stays.
     pub(crate) fn after(&self, id: &str, own: After) -> After {

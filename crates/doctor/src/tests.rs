@@ -6,8 +6,8 @@ use pgweir_advisor::show::Colours;
 use pgweir_advisor::units::Bytes;
 
 use crate::{
-    Answer, Given, Report, Rows, Sample, State, Unreachable, all, examine, json, markdown, named,
-    questions, text, unreachable,
+    Answer, Console, Given, Report, Rows, Sample, State, Unreachable, all, examine, json, markdown,
+    named, questions, text, unreachable,
 };
 
 /// A server of 97 usable slots, asked by a superuser.
@@ -292,10 +292,14 @@ fn statements_are_judged_where_the_extension_is_there() {
 fn what_was_not_seen_is_never_ok() {
     for check in all() {
         let about = check.about();
-        let silent = one(about.id, &Sample::default());
+        let mut sample = Sample::default();
+        if !check.applies(&sample) {
+            sample.consoles.push(Console::default());
+        }
+        let silent = one(about.id, &sample);
         assert_eq!(silent.checks[0].state, State::Skipped, "{}", about.id);
         assert!(!silent.checks[0].judgement.missing.is_empty());
-        let mut late = Sample::default();
+        let mut late = sample;
         for question in check.questions() {
             late.answers.insert(question.name, Answer::Late);
         }
@@ -445,3 +449,173 @@ fn a_refused_login_says_what_to_do() {
 }
 
 const MANUAL: &str = include_str!("../../../docs/doctor.md");
+
+#[test]
+fn consoles_are_judged_by_their_tables() {
+    let console = |answers: &[(&'static str, &str)]| {
+        let mut console = Console {
+            shown: "pooler:6432/pgbouncer".to_owned(),
+            ..Console::default()
+        };
+        for (name, text) in answers {
+            console.answers.insert(name, Answer::Rows(rows(text)));
+        }
+        console
+    };
+    let pools = |row: &str| {
+        format!(
+            "{row} database=app user=app pool_mode=transaction\ndatabase=pgbouncer user=pgbouncer pool_mode=statement"
+        )
+    };
+    let config = "key=query_wait_timeout value=10\nkey=max_client_conn value=100\nkey=max_prepared_statements value=0";
+    for (id, pool, databases, state, word) in [
+        (
+            "pool-waits",
+            "cl_waiting=3 maxwait=0 maxwait_us=999999 sv_active=2",
+            "",
+            State::Ok,
+            "",
+        ),
+        (
+            "pool-waits",
+            "cl_waiting=3 maxwait=1 sv_active=2",
+            "",
+            State::Warning,
+            "every server",
+        ),
+        (
+            "pool-waits",
+            "cl_waiting=3 maxwait=5 sv_active=2",
+            "",
+            State::Critical,
+            "3 clients wait",
+        ),
+        (
+            "pool-waits",
+            "cl_waiting=1 maxwait=2 sv_login=1",
+            "",
+            State::Warning,
+            "does not let the pooler in",
+        ),
+        (
+            "pooler-prepared-statements",
+            "",
+            "",
+            State::Warning,
+            "max_prepared_statements",
+        ),
+        ("pooler-timeouts", "", "", State::Ok, ""),
+        (
+            "pool-sum",
+            "",
+            "name=app pool_size=77 reserve_pool_size=0 max_connections=0",
+            State::Ok,
+            "77 of 97",
+        ),
+        (
+            "pool-sum",
+            "",
+            "name=app pool_size=77 reserve_pool_size=1 max_connections=0",
+            State::Warning,
+            "78 of 97",
+        ),
+        (
+            "pool-sum",
+            "",
+            "name=app pool_size=99 reserve_pool_size=0 max_connections=0",
+            State::Critical,
+            "99 of 97",
+        ),
+        (
+            "pool-sum",
+            "",
+            "name=app pool_size=99 reserve_pool_size=9 max_connections=20",
+            State::Ok,
+            "20 of 97",
+        ),
+        (
+            "pool-sum",
+            "",
+            "name=pgbouncer pool_size=99",
+            State::Ok,
+            "0 of 97",
+        ),
+        (
+            "paused-databases",
+            "",
+            "name=app paused=1 disabled=0",
+            State::Critical,
+            "RESUME app",
+        ),
+        (
+            "paused-databases",
+            "",
+            "name=app paused=0 disabled=1",
+            State::Critical,
+            "ENABLE app",
+        ),
+        (
+            "pooler-chains",
+            "",
+            "name=app host=pooler port=6432",
+            State::Warning,
+            "looks like",
+        ),
+        (
+            "pooler-chains",
+            "",
+            "name=app host=db port=5432",
+            State::Ok,
+            "",
+        ),
+    ] {
+        let mut sample = sample(&[]);
+        let version = ("version", "version=PgBouncer~1.21.0");
+        sample.consoles = vec![console(&[
+            ("config", config),
+            ("pools", &pools(pool)),
+            ("databases", databases),
+            ("lists", "list=used_clients items=5"),
+            version,
+        ])];
+        let report = one(id, &sample);
+        assert_eq!(
+            report.checks[0].state, state,
+            "{id} {pool} {databases}: {report:#?}"
+        );
+        let text = text(&report, true, Colours(false));
+        assert!(text.contains(word), "{word} in:\n{text}");
+    }
+    for (used, state) in [(79, State::Ok), (80, State::Warning), (95, State::Critical)] {
+        let mut sample = sample(&[]);
+        let lists = format!("list=used_clients items={used}");
+        sample.consoles = vec![console(&[("config", config), ("lists", &lists)])];
+        assert_eq!(
+            one("pooler-clients", &sample).checks[0].state,
+            state,
+            "{used}"
+        );
+    }
+    // A console that says nothing is not well, and without PostgreSQL only consoles are looked at.
+    let alone = Sample {
+        consoles: vec![Console {
+            silent: Some("refused".to_owned()),
+            ..console(&[])
+        }],
+        ..Sample::default()
+    };
+    let report = examine("pooler", &alone, all());
+    assert_eq!(report.count(State::Ok), 0, "{report:#?}");
+    assert!(
+        report
+            .checks
+            .iter()
+            .all(|checked| checked.about.id != "wraparound")
+    );
+    assert!(
+        report
+            .checks
+            .iter()
+            .any(|checked| checked.about.id == "pool-waits")
+    );
+}

@@ -67,7 +67,8 @@ pub struct Interview {
 }
 
 impl Interview {
-    /// Logs in at the only database of a configuration, without a password if `password` is false.
+    /// Logs in at the only server of a configuration, to a database there, without a password if `password` is
+    /// false.
     ///
     /// # Errors
     /// It cannot be reached, or does not let us in.
@@ -79,6 +80,7 @@ impl Interview {
     /// Dropped, it takes its connection with it.
     pub async fn open(
         config: &Config,
+        database: &str,
         password: bool,
         application: &str,
         limit: Duration,
@@ -86,8 +88,6 @@ impl Interview {
         let mut targets = target::all(config).into_iter();
         let target = targets.next().expect("a URL names a server");
         let account = target.account.expect("a URL names a user");
-        let database = config.databases.values().next();
-        let database = database.and_then(|database| database.dbname.as_deref());
         let password = match password {
             true => account.password,
             false => ServerPassword::None,
@@ -103,7 +103,7 @@ impl Interview {
             },
             place: Place {
                 server: &target.address,
-                database: database.unwrap_or(&target.database),
+                database,
                 user: &account.user,
                 retry: target.retry,
             },

@@ -13,6 +13,8 @@ pub(super) struct Address {
     pub(super) config: Config,
     /// Whether there is a password.
     pub(super) has_password: bool,
+    /// The database there.
+    pub(super) database: String,
     /// Host, port and database, without secrets.
     pub(super) shown: String,
 }
@@ -45,6 +47,18 @@ impl Address {
         .map_err(wrong)
     }
 
+    /// Reads the URL of a console.
+    ///
+    /// # Errors
+    /// A sentence that does not quote the URL.
+    pub(super) fn of_console(text: &str) -> Result<Self, String> {
+        let wrong = |why: String| format!("--console {why}");
+        let mut url = url::parse(text).map_err(wrong)?;
+        url.dbname.get_or_insert_with(|| "pgbouncer".to_owned());
+        url.port.get_or_insert_with(|| "6432".to_owned());
+        Self::of(url, None).map_err(wrong)
+    }
+
     fn of(mut url: Url, fallback: Option<String>) -> Result<Self, String> {
         // Parameters of pools (connection_limit, pgbouncer …) mean nothing here, and an unknown one is no
         // reason not to look.
@@ -61,13 +75,13 @@ impl Address {
         let database = url.dbname.take().unwrap_or_else(|| user.clone());
         let (host, port) = (url.host.take(), url.port.take());
         let mut text = format!(
-            "postgres://{}:{}@{}:{}/{}?",
+            // Names of consoles are no databases of a configuration, so the real one is kept apart.
+            "postgres://{}:{}@{}:{}/postgres?",
             encoded(&user),
             // The form asks for one. It is not sent: see has_password.
             encoded(password.as_deref().unwrap_or("none")),
             bracketed(host.as_deref().unwrap_or("localhost")),
             port.as_deref().unwrap_or("5432"),
-            encoded(&database),
         );
         for (name, value) in &url.parameters {
             text += &format!("{name}={}&", encoded(value));
@@ -84,6 +98,7 @@ impl Address {
         let server = server.map_or(String::new(), |database| database.server.to_string());
         Ok(Self {
             shown: format!("{server}/{database}"),
+            database,
             has_password: password.is_some(),
             config: resolved.config,
         })

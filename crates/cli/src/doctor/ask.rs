@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pgweir_doctor::{Answer, Check, Given, Question, Rows, Sample, Unreachable, questions};
+use pgweir_doctor::{
+    Answer, Check, Console, Given, Question, Rows, Sample, Unreachable, console_questions,
+    questions,
+};
 use pgweir_proxy::{Interview, Silence, Table};
 
 use super::address::Address;
@@ -26,11 +29,70 @@ pub(super) enum Asked {
     Silent(Unreachable),
 }
 
-/// Asks.
+/// Asks consoles, and then the server behind them: what waits in a pooler is gone in a moment.
 ///
 /// # Cancel safety
-/// Dropped, it takes its connection with it.
+/// Dropped, it takes its connections with it.
 pub(super) async fn ask(
+    server: Option<&Address>,
+    consoles: &[Address],
+    checks: &[&dyn Check],
+    given: Given,
+    patience: Patience,
+) -> Asked {
+    let mut answered = Vec::new();
+    for address in consoles {
+        answered.push(console(address, patience).await);
+    }
+    let asked = match server {
+        Some(address) => ask_server(address, checks, given, patience).await,
+        None => Asked::Answered(Box::default()),
+    };
+    match asked {
+        Asked::Answered(mut sample) => {
+            sample.consoles = answered;
+            Asked::Answered(sample)
+        }
+        Asked::Silent(why) => Asked::Silent(why),
+    }
+}
+
+/// What a console says; why it says nothing is part of that.
+async fn console(address: &Address, patience: Patience) -> Console {
+    let mut console = Console {
+        shown: address.shown.clone(),
+        ..Console::default()
+    };
+    let opening = Interview::open(
+        &address.config,
+        &address.database,
+        address.has_password,
+        APPLICATION_NAME,
+        patience.login,
+    );
+    let mut interview = match opening.await {
+        Ok(interview) => interview,
+        Err(silence) => {
+            console.silent = Some(silence.to_string());
+            return console;
+        }
+    };
+    for question in console_questions() {
+        let answer = match interview.ask(question.sql, patience.answer).await {
+            Ok(table) => Answer::Rows(rows(table)),
+            Err(Silence::Refused { sqlstate, message }) => Answer::Refused { sqlstate, message },
+            // A broken connection answers nothing else either.
+            Err(Silence::Late(_) | Silence::Broken(_)) => {
+                console.answers.insert(question.name, Answer::Late);
+                break;
+            }
+        };
+        console.answers.insert(question.name, answer);
+    }
+    console
+}
+
+async fn ask_server(
     address: &Address,
     checks: &[&dyn Check],
     given: Given,
@@ -38,6 +100,7 @@ pub(super) async fn ask(
 ) -> Asked {
     let opening = Interview::open(
         &address.config,
+        &address.database,
         address.has_password,
         APPLICATION_NAME,
         patience.login,
