@@ -5,6 +5,7 @@ mod code;
 mod command;
 mod databases;
 mod django;
+pub(crate) mod dockerfile;
 pub(crate) mod dotenv;
 mod ecto;
 mod environment;

@@ -220,6 +220,7 @@ const GENERIC_FILES: &[&str] = &[
     "gunicorn",
     "ecosystem",
     "Procfile",
+    "Dockerfile",
     "supervisord",
     "supervisor",
     "pm2",

@@ -8,6 +8,22 @@ use super::shell;
 
 /// `Procfile`: a name and a command in each line. `release` runs before the others, and ends.
 pub(crate) fn procfile(settings: Settings<'_>) -> Vec<Program> {
+    let file = settings.file_name();
+    if ["dev", "development", "test", "local"]
+        .iter()
+        .any(|end| file == format!("procfile.{end}"))
+    {
+        let mut program = Program {
+            origin: settings.whole(),
+            ..Program::default()
+        };
+        program.leave_out(
+            format!("{file} is for developers and tests, and is not counted"),
+            "nothing to do",
+            settings.whole(),
+        );
+        return vec![program];
+    }
     let lines = settings
         .text()
         .lines()

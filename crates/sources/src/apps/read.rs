@@ -6,8 +6,8 @@ use crate::inventory::{Program, Variable};
 use super::code::{Code, Language};
 use super::settings::Settings;
 use super::{
-    django, ecto, fpm, golang, gunicorn, json, laravel, pm2, prisma, processes, puma, python,
-    rails, rust, script, spring,
+    django, dockerfile, ecto, fpm, golang, gunicorn, json, laravel, pm2, prisma, processes, puma,
+    python, rails, rust, script, spring,
 };
 
 /// What a file of settings says of the pools of programs; `None` if it is of no kind that is known here.
@@ -32,6 +32,13 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         (name, "json") if name.starts_with("appsettings") => appsettings,
         ("ormconfig.json", _) => orm,
         ("config.json" | "database.json", _) if settings.text().contains("\"dialect\"") => orm,
+        (name, _)
+            if name == "dockerfile"
+                || name.starts_with("dockerfile.")
+                || name.ends_with(".dockerfile") =>
+        {
+            dockerfile::read
+        }
         (_, "prisma") => prisma::schema,
         (_, "conf") if fpm::is_fpm(settings) => fpm::read,
         ("database.php" | "horizon.php", _) => php,

@@ -2,7 +2,8 @@
 
 use pgweir_advisor::facts::Origin;
 
-use crate::file::{Library, beside, folder, line_of};
+use crate::apps::dockerfile::{self, Dockerfile};
+use crate::file::{Library, SourceFile, beside, folder, line_of};
 use crate::inventory::{
     Container, Count, Endpoint, Inventory, Mounted, Place, Role, Target, Text, Variable, Workload,
     last_of_each,
@@ -35,10 +36,14 @@ impl Reader<'_> {
             }
         }
         variables.extend(self.environment(&mut used));
+        let image = self.image_built(library, &mut used);
+        if !image.variables.is_empty() {
+            variables.splice(0..0, image.variables.clone());
+        }
         let container = Container {
             name: self.name.to_owned(),
             image: self.text(self.node.get("image"), &mut used),
-            command: self.command(&mut used),
+            command: self.command(&image, &mut used),
             variables: last_of_each(variables),
             missing,
             files: self.files(library, &mut used),
@@ -132,20 +137,54 @@ impl Reader<'_> {
         variables.collect()
     }
 
-    fn command(&self, used: &mut bool) -> Vec<Text> {
-        let mut command = Vec::new();
-        for field in ["entrypoint", "command"] {
-            let Some(node) = self.node.get(field) else {
-                continue;
-            };
+    /// Its entry point and arguments, where it has none of its own those of the image that it builds.
+    fn command(&self, image: &Dockerfile, used: &mut bool) -> Vec<Text> {
+        let mut words_of = |field: &str| {
+            let node = self.node.get(field)?;
+            let mut found = Vec::new();
             if node.text().is_some() {
-                command.extend(words(&self.text(Some(node), used)));
+                found.extend(words(&self.text(Some(node), used)));
             }
             for entry in node.entries() {
-                command.push(self.text(Some(entry), used));
+                found.push(self.text(Some(entry), used));
             }
-        }
-        command
+            Some(found)
+        };
+        let (entrypoint, command) = (words_of("entrypoint"), words_of("command"));
+        // Its own entry point takes the image's command away.
+        let default = if entrypoint.is_some() {
+            &[][..]
+        } else {
+            &image.command
+        };
+        let command = command.unwrap_or_else(|| default.to_vec());
+        let mut whole = entrypoint.unwrap_or_else(|| image.entrypoint.clone());
+        whole.extend(command);
+        whole
+    }
+
+    /// The image that it builds, if its Dockerfile is there.
+    fn image_built(&self, library: &mut Library<'_>, used: &mut bool) -> Dockerfile {
+        let (Some(build), Some(context)) = (self.node.get("build"), self.build(used)) else {
+            return Dockerfile::default();
+        };
+        let named = |key: &str, used: &mut bool| {
+            let text = self.text(build.get(key), used);
+            text.known()
+                .filter(|known| !known.is_empty())
+                .map(str::to_owned)
+        };
+        let file = named("dockerfile", used).unwrap_or_else(|| "Dockerfile".to_owned());
+        let target = named("target", used);
+        let path = beside(&context, &file);
+        let Some(text) = library.take(&path) else {
+            return Dockerfile::default();
+        };
+        let source = SourceFile {
+            name: &path,
+            text: &text,
+        };
+        dockerfile::stage(&source, target.as_deref())
     }
 
     /// Files of the project that are mounted: volumes, configs and secrets.

@@ -152,13 +152,22 @@ impl Apps {
         let built = workload.build.as_ref();
         let root = match built.filter(|root| known(root) || has_parts(root)) {
             Some(root) => root.clone(),
-            None if alone => {
+            None => {
                 let name = crate::service_name(&workload.name);
                 let mut all = self.by_root.iter();
-                let (root, _) = all.find(|(_, app)| app.belonging.names[0] == name)?;
+                let called = all.find(|(_, app)| alone && app.belonging.names[0] == name);
+                // What it runs may be called otherwise.
+                let commanded = || {
+                    let mut all = self.by_root.iter().filter(|(root, _)| {
+                        let program = root.split_once('#').map(|(_, name)| name);
+                        let mut containers = workload.containers.iter();
+                        program.is_some_and(|name| containers.any(|one| runs(one, name)))
+                    });
+                    all.next().filter(|_| all.next().is_none())
+                };
+                let (root, _) = called.or_else(commanded)?;
                 root.clone()
             }
-            None => return None,
         };
         self.run.insert(root.clone());
         Some(root)

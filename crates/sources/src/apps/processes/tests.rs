@@ -34,6 +34,10 @@ fn each_line_of_a_procfile_is_a_service() {
         ],
     );
     assert_eq!(
+        said("Procfile.dev", "web: bin/rails server\n", &[]),
+        Vec::<String>::new()
+    );
+    assert_eq!(
         said("Procfile", "web: gunicorn app", &[("WEB_CONCURRENCY", "5")])[1],
         "processes 5 by WEB_CONCURRENCY"
     );

@@ -182,3 +182,37 @@ fn workloads_read_the_files_of_their_application_with_their_own_variables() {
     assert_eq!(services, ["web 1x3x20", "jobs 1x1x12"]);
     assert_eq!(open, Vec::<String>::new());
 }
+
+#[test]
+fn an_image_that_is_built_starts_what_its_dockerfile_says() {
+    let compose = |more: &str| {
+        format!(
+            "services:\n  api:\n    build: {{context: ./api, target: web}}\n{more}    environment: {{DATABASE_URL: \
+             'postgresql+psycopg://db/api', THREADS: '3'}}\n  db: {{image: 'postgres:17'}}\n"
+        )
+    };
+    let dockerfile = "FROM python AS web\nENV THREADS=2 WEB_CONCURRENCY=5\nCMD exec gunicorn app --threads $THREADS\nFROM web\nCMD \
+                      [\"celery\", \"worker\", \"-c\", \"9\"]\n";
+    for (more, expected) in [
+        ("", "api 1x5x3"),
+        ("    command: gunicorn app -w 2\n", "api 1x2x1"),
+        ("    entrypoint: [uvicorn, 'app:app']\n", "api 1x5x15"),
+    ] {
+        let files = [
+            ("compose.yml", &*compose(more)),
+            ("api/Dockerfile", dockerfile),
+        ];
+        assert_eq!(planned(&files).0, [expected], "{more}");
+    }
+}
+
+#[test]
+fn a_workload_is_what_its_command_runs_whatever_it_is_called() {
+    let compose = "services:\n  worker:\n    image: shop\n    command: bundle exec sidekiq\n    environment: {DATABASE_URL: \
+                   'postgres://db/shop'}\n  db: {image: 'postgres:17'}\n";
+    let files = [
+        ("compose.yml", compose),
+        ("config/sidekiq.yml", ":concurrency: 9\n"),
+    ];
+    assert_eq!(planned(&files).0, ["worker 1x1x9"]);
+}
