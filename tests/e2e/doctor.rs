@@ -11,6 +11,7 @@ use pgweir_e2e::{Client, Target, eventually, pgweir, psql};
 use serde_json::Value;
 
 mod consoles;
+mod fix;
 
 /// A PostgreSQL with which nothing is wrong.
 struct Patient {

@@ -3,6 +3,7 @@
 mod address;
 mod ask;
 mod explain;
+mod fix;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,7 @@ Examples:
   pgweir doctor --console postgres://stats:secret@pooler:6432/pgbouncer postgres://postgres:secret@db/app
   pgweir doctor --list
   pgweir doctor explain \"FATAL: sorry, too many clients already\"
+  pgweir doctor fix missing-timeouts --url postgres://postgres:secret@db/app
 
 Exit codes:
   0  nothing is wrong with what was seen
@@ -93,6 +95,7 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     Explain(explain::Options),
+    Fix(fix::Options),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,8 +118,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Exit> {
 }
 
 fn answer(options: &Options) -> anyhow::Result<Exit> {
-    if let Some(Command::Explain(options)) = &options.command {
-        return explain::run(options);
+    match &options.command {
+        Some(Command::Explain(options)) => return explain::run(options),
+        Some(Command::Fix(options)) => return fix::run(options),
+        None => {}
     }
     let checks = chosen(&options.check)?;
     let format = if options.json {
@@ -128,17 +133,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         output::print(&list(&checks, format))?;
         return Ok(Exit::Done);
     }
-    let consoles = options
-        .console
-        .iter()
-        .map(|url| Address::of_console(url).map_err(usage));
-    let consoles = consoles.collect::<anyhow::Result<Vec<_>>>()?;
-    let alone =
-        options.url.is_none() && !consoles.is_empty() && std::env::var_os("DATABASE_URL").is_none();
-    let server = match alone {
-        true => None,
-        false => Some(Address::read(options.url.as_deref()).map_err(usage)?),
-    };
+    let (server, consoles) = places(options.url.as_deref(), &options.console)?;
     let given = Given {
         ram: options.ram,
         cores: options.cores,
@@ -149,10 +144,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         answer: options.timeout,
         takes_reserved: options.reserved,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
+    let runtime = runtime()?;
     let asked = runtime.block_on(async {
         let mut interrupt = Interrupt::install().context("cannot handle signals")?;
         // Dropping the questions closes their connection; what still runs there ends at its limit of time.
@@ -161,14 +153,7 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
             exit = interrupt.wait() => anyhow::Ok(Err(exit)),
         }
     })?;
-    let shown = match &server {
-        Some(server) => server.shown.clone(),
-        None => consoles
-            .iter()
-            .map(|console| console.shown.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
+    let shown = shown(server.as_ref(), &consoles);
     let (report, exit) = match asked {
         Err(interrupted) => return Ok(interrupted),
         Ok(Asked::Silent(why)) => (pgweir_doctor::unreachable(&shown, &why), Exit::Unreached),
@@ -180,6 +165,39 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
     };
     output::print(&written(&report, format, options.all))?;
     Ok(exit)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("cannot start")
+}
+
+/// PostgreSQL, which may be left out where there are consoles, and the consoles.
+fn places(
+    url: Option<&str>,
+    consoles: &[String],
+) -> anyhow::Result<(Option<Address>, Vec<Address>)> {
+    let consoles = consoles
+        .iter()
+        .map(|url| Address::of_console(url).map_err(usage));
+    let consoles = consoles.collect::<anyhow::Result<Vec<_>>>()?;
+    let alone = url.is_none() && !consoles.is_empty() && std::env::var_os("DATABASE_URL").is_none();
+    let server = match alone {
+        true => None,
+        false => Some(Address::read(url).map_err(usage)?),
+    };
+    Ok((server, consoles))
+}
+
+/// What is examined, without secrets.
+fn shown(server: Option<&Address>, consoles: &[Address]) -> String {
+    match server {
+        Some(server) => server.shown.clone(),
+        None => {
+            let consoles = consoles.iter().map(|console| console.shown.as_str());
+            consoles.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 fn exit(state: State) -> Exit {

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Failed,
     /// A server that was to be examined cannot be reached, or does not let us in.
     Unreached,
+    /// Something that was to be mended was not.
+    NotMended,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM or SIGHUP.
@@ -30,6 +32,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Failed => 3,
             Self::Unreached => 4,
+            Self::NotMended => 5,
             // As shells report a process that the signal has ended.
             Self::Interrupted => 128 + 2,
             Self::Terminated => 128 + 15,
@@ -60,4 +63,5 @@ Exit codes:
   3    something needed is missing or failed, see the last line; or a plan fails, or the doctor found
        something critical
   4    the doctor cannot connect
+  5    the doctor could not mend something
   130  stopped by Ctrl-C (143: by SIGTERM or SIGHUP)";

@@ -1,5 +1,6 @@
 //! A check: what it is about, what it asks, and what follows from the answers.
 
+use crate::mend::Mend;
 use crate::question::{Missing, Question};
 use crate::sample::Sample;
 
@@ -121,6 +122,11 @@ pub trait Check: Sync {
     /// # Errors
     /// Nothing can be said without what is missing.
     fn judge(&self, sample: &Sample) -> Result<Judgement, Missing>;
+
+    /// What can be put right of what it finds, without surprise.
+    fn mends(&self, _sample: &Sample) -> Vec<Mend> {
+        Vec::new()
+    }
 
     /// Whether it is about something that was to be examined. One that is not is left out.
     fn applies(&self, sample: &Sample) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::check::{About, Check, Finding, Judgement, Severity};
 use crate::checks::server::SERVER;
+use crate::mend::{Mend, Rung};
 use crate::question::Missing;
 use crate::sample::Sample;
 
@@ -86,6 +87,26 @@ pub fn examine(target: &str, sample: &Sample, checks: &[&dyn Check]) -> Report {
         checked(check.about(), judgement)
     });
     report(target, who(sample).unwrap_or_default(), checks.collect())
+}
+
+/// What can be put right of what these checks find, the mildest first. Cancelling what somebody may wait for,
+/// and what takes a restart, is proposed only for checks that were `named`.
+pub fn mends(sample: &Sample, checks: &[&dyn Check], named: bool) -> Vec<Mend> {
+    let found = checks.iter().filter(|check| {
+        let judgement = check.judge(sample);
+        check.applies(sample) && judgement.is_ok_and(|judgement| !judgement.findings.is_empty())
+    });
+    let mut mends: Vec<Mend> = found.flat_map(|check| check.mends(sample)).collect();
+    mends.retain(|mend| named || !matches!(mend.rung, Rung::Cancel | Rung::Restart));
+    mends.sort_by_key(|mend| mend.rung);
+    // Two checks may find the same session.
+    let mut seen = Vec::new();
+    mends.retain(|mend| {
+        let is_new = !seen.contains(&mend.statements);
+        seen.push(mend.statements.clone());
+        is_new
+    });
+    mends
 }
 
 fn checked(about: About, mut judgement: Judgement) -> Checked {

@@ -7,7 +7,7 @@ use pgweir_advisor::units::Bytes;
 
 use crate::{
     Answer, Console, Given, Report, Rows, Sample, State, Unreachable, all, examine, json, markdown,
-    named, questions, text, unreachable,
+    mends, named, questions, text, unreachable,
 };
 
 /// A server of 97 usable slots, asked by a superuser.
@@ -617,5 +617,68 @@ fn consoles_are_judged_by_their_tables() {
             .checks
             .iter()
             .any(|checked| checked.about.id == "pool-waits")
+    );
+}
+
+#[test]
+fn mends_touch_no_maintenance_replication_or_warm_connections_and_the_mildest_comes_first() {
+    let server = format!("{} ", SERVER.1);
+    let sessions = "\
+        pid=1 role=a database=d kind=client~backend state=idle state_s=9999 started=1\n\
+        pid=2 role=a database=d kind=client~backend state=idle~in~transaction state_s=90 started=2\n\
+        pid=3 role=a database=d application=pg_dump kind=client~backend state=idle~in~transaction state_s=90 started=3\n\
+        pid=4 role=a database=d kind=walsender state=active query_s=9999 transaction_s=9999 started=4\n\
+        pid=5 role=a database=d kind=client~backend state=active query_s=90 started=5\n\
+        pid=6 role=a database=d kind=autovacuum~worker state=active query_s=9999 transaction_s=9999 started=6\n\
+        pid=7 role=a hidden=t";
+    let limits = "role=a name=statement_timeout ms=0\nrole=a name=idle_session_timeout ms=5000";
+    let locks = "pid=5 blockers=2 waited_s=70";
+    let sample = sample(&[
+        ("server", &server),
+        ("sessions", sessions),
+        ("role_limits", limits),
+        ("locks", locks),
+    ]);
+    let shown = |named: bool| -> Vec<(&str, String)> {
+        let mends = mends(&sample, all(), named);
+        mends
+            .iter()
+            .map(|mend| (mend.rung.word(), mend.statements.join("; ")))
+            .collect()
+    };
+    let proposed = shown(false);
+    let rungs: Vec<&str> = proposed.iter().map(|(rung, _)| *rung).collect();
+    // The session is found by two checks, whose conditions differ.
+    assert_eq!(
+        rungs,
+        ["setting", "setting", "terminate", "terminate"],
+        "{proposed:#?}"
+    );
+    for (rung, sql) in shown(true) {
+        let is_of = |pid: u32| sql.contains(&format!("pid = {pid} "));
+        match rung {
+            "setting" => {}
+            "terminate" => assert!(
+                is_of(2) && sql.contains("state LIKE 'idle in transaction%'"),
+                "{sql}"
+            ),
+            "cancel" => assert!(is_of(5) && sql.contains("state = 'active'"), "{sql}"),
+            other => panic!("{other}: {sql}"),
+        }
+        if rung != "setting" {
+            assert!(
+                sql.contains("backend_start") && sql.contains("backend_type = 'client backend'"),
+                "{sql}"
+            );
+        }
+    }
+    assert!(shown(true).iter().any(|(rung, _)| *rung == "cancel"));
+    // A name is a name, whatever is in it.
+    let odd = "role=a\"b';~drop name=statement_timeout ms=0";
+    let sample = self::sample(&[("role_limits", odd)]);
+    let mends = mends(&sample, &[named("missing-timeouts").unwrap()], true);
+    assert_eq!(
+        mends[0].statements,
+        ["ALTER ROLE \"a\"\"b'; drop\" SET statement_timeout = '30s'"]
     );
 }

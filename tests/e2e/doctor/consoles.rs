@@ -9,7 +9,7 @@ use pgweir_e2e::{Batch, Client, Config, Pooler, Target, eventually, free_port, p
 use super::{Patient, Round, round};
 
 /// A pgweir in front of a patient, with which nothing is wrong.
-fn config(patient: &Patient) -> Config {
+pub(super) fn config(patient: &Patient) -> Config {
     Config::new()
         .set("pool_mode", "transaction")
         .set("auth_type", "trust")
@@ -23,13 +23,13 @@ fn config(patient: &Patient) -> Config {
         .user("adm", "password", "hush-adm")
 }
 
-fn client(patient: &Patient, pooler: &Pooler) -> Client {
+pub(super) fn client(patient: &Patient, pooler: &Pooler) -> Client {
     let mut target = patient.app().database("app");
     target.port = pooler.port();
     Client::log_in(&target)
 }
 
-fn console(port: u16) -> Target {
+pub(super) fn console(port: u16) -> Target {
     Target {
         host: "127.0.0.1".to_owned(),
         port,

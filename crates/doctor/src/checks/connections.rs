@@ -1,8 +1,10 @@
 //! Slots for connections, and who takes them.
 
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
+use crate::checks::replication::STANDBYS;
 use crate::checks::server::{SERVER, Slots};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
+use crate::mend::{Mend, Place, Rung, Undo};
 use crate::question::{Missing, Question};
 use crate::sample::Sample;
 use crate::words::{flat, identifier, percent, plural, some};
@@ -24,7 +26,7 @@ impl Check for Connections {
     }
 
     fn questions(&self) -> &'static [Question] {
-        &[SERVER, SESSIONS]
+        &[SERVER, SESSIONS, STANDBYS]
     }
 
     fn judge(&self, sample: &Sample) -> Result<Judgement, Missing> {
@@ -89,6 +91,35 @@ impl Check for Connections {
                 ),
             ],
         }]))
+    }
+
+    /// The pools shrink to what they need: their idle servers close, and clients notice nothing.
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let reconnects = sample
+            .consoles
+            .iter()
+            .filter(|console| console.silent.is_none());
+        let reconnects = reconnects.map(|console| Mend {
+            check: "connections",
+            rung: Rung::Pool,
+            place: Place::Console(console.shown.clone()),
+            what: format!("have {} close the servers that no client uses", console.shown),
+            statements: vec!["RECONNECT".to_owned()],
+            undo: Undo::Never,
+            proof: None,
+            caution: "the pools grow again with the load; lower their sizes where they are configured",
+        });
+        // Standbys refuse connections when they have fewer than their primary, so they come first.
+        let standbys = sample.rows(&STANDBYS).map_or(1, |rows| rows.values.len());
+        let more = sample.slots().ok().filter(|_| standbys == 0).map(|slots| {
+            let value = needed(slots).to_string();
+            Mend {
+                rung: Rung::Restart,
+                caution: "it takes a restart, and memory for each connection: shrink pools first",
+                ..Mend::of_system("connections", "max_connections", &value, &value)
+            }
+        });
+        reconnects.chain(more).collect()
     }
 }
 

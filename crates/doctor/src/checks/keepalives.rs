@@ -3,6 +3,7 @@
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
 use crate::checks::settings::SETTINGS;
+use crate::mend::Mend;
 use crate::question::{Missing, Question};
 use crate::sample::Sample;
 use crate::words::span;
@@ -28,23 +29,7 @@ impl Check for DeadClients {
     }
 
     fn judge(&self, sample: &Sample) -> Result<Judgement, Missing> {
-        let rows = sample.rows(&SETTINGS)?;
-        // 0 means the system's value; Linux has these. Our own session may have others, so what a new one gets
-        // counts.
-        let or = |name: &str, system: f64| -> Result<f64, Missing> {
-            let row = rows.iter().find(|row| row.get("name") == Some(name));
-            let row = row.ok_or_else(|| Missing(format!("the setting {name}")))?;
-            let value = row.number("reset_val").unwrap_or_default();
-            Ok(if value > 0.0 { value } else { system })
-        };
-        let idle = or("tcp_keepalives_idle", 7200.0)?;
-        let interval = or("tcp_keepalives_interval", 75.0)?;
-        let count = or("tcp_keepalives_count", 9.0)?;
-        let detection = idle + interval * count;
-        let seen = format!(
-            "an idle client that vanished is noticed after {} ({idle} s + {count} × {interval} s)",
-            span(detection)
-        );
+        let (detection, seen) = detection(sample)?;
         let mut judgement = Judgement::seen(seen.clone());
         if detection > DETECTION_MAX_S {
             judgement.findings.push(Finding {
@@ -69,6 +54,51 @@ impl Check for DeadClients {
         judgement.findings.extend(unnoticed(sample)?);
         Ok(judgement)
     }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let id = self.about().id;
+        let mut mends = Vec::new();
+        if matches!(detection(sample), Ok((seconds, _)) if seconds > DETECTION_MAX_S) {
+            for (name, value) in [
+                ("tcp_keepalives_idle", "60"),
+                ("tcp_keepalives_interval", "10"),
+                ("tcp_keepalives_count", "6"),
+            ] {
+                mends.push(Mend::of_system(id, name, value, value));
+            }
+        }
+        if matches!(unnoticed(sample), Ok(Some(_))) {
+            mends.push(Mend::of_system(
+                id,
+                "client_connection_check_interval",
+                "10s",
+                "10000",
+            ));
+        }
+        mends
+    }
+}
+
+/// After how many seconds an idle client that vanished is noticed, and that in words.
+fn detection(sample: &Sample) -> Result<(f64, String), Missing> {
+    let rows = sample.rows(&SETTINGS)?;
+    // 0 means the system's value; Linux has these. Our own session may have others, so what a new one gets
+    // counts.
+    let or = |name: &str, system: f64| -> Result<f64, Missing> {
+        let row = rows.iter().find(|row| row.get("name") == Some(name));
+        let row = row.ok_or_else(|| Missing(format!("the setting {name}")))?;
+        let value = row.number("reset_val").unwrap_or_default();
+        Ok(if value > 0.0 { value } else { system })
+    };
+    let idle = or("tcp_keepalives_idle", 7200.0)?;
+    let interval = or("tcp_keepalives_interval", 75.0)?;
+    let count = or("tcp_keepalives_count", 9.0)?;
+    let seconds = idle + interval * count;
+    let seen = format!(
+        "an idle client that vanished is noticed after {} ({idle} s + {count} × {interval} s)",
+        span(seconds)
+    );
+    Ok((seconds, seen))
 }
 
 /// Keepalives do not help while a statement runs: nobody reads the connection then.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
+use crate::mend::Mend;
 use crate::question::{Missing, Question, Rows};
 use crate::sample::{After, Sample};
 use crate::words::{flat, plural, span};
@@ -126,6 +127,28 @@ impl Check for Blocking {
                 .to_owned(),
             commands,
         }]))
+    }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let id = self.about().id;
+        let (Ok(locks), Ok(sessions)) = (sample.rows(&LOCKS), Sessions::of(sample)) else {
+            return Vec::new();
+        };
+        let roots = roots(locks).into_iter();
+        let mends = roots.filter_map(|(pid, _)| {
+            let row = sessions
+                .of_process(&pid)
+                .filter(|row| row.get("kind") == Some("client backend"))?;
+            match row.text("state") {
+                "active" => sessions::cancel_mend(id, &row),
+                // As old as it is now: others wait for it already.
+                state if state.starts_with("idle in transaction") => {
+                    sessions::terminate_mend(id, &row, row.number("state_s").unwrap_or_default())
+                }
+                _ => None,
+            }
+        });
+        mends.collect()
     }
 }
 

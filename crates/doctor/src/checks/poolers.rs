@@ -3,9 +3,10 @@
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::consoles::VERSION;
 use crate::checks::server::SERVER;
+use crate::mend::{Mend, Place, Proof, Rung, Undo};
 use crate::question::{Missing, Question};
 use crate::sample::{Console, Sample};
-use crate::words::{flat, limit, percent, plural};
+use crate::words::{flat, identifier, limit, percent, plural};
 
 /// What all poolers may open together, against the slots of PostgreSQL.
 pub(super) struct Sum;
@@ -143,6 +144,40 @@ impl Check for Paused {
         })
     }
 
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let of = |console: &Console| -> Vec<Mend> {
+            let Ok(databases) = console.databases() else {
+                return Vec::new();
+            };
+            let stopped = databases.filter_map(|row| {
+                let (word, act, back) = match (row.whole("paused"), row.whole("disabled")) {
+                    (Some(1..), _) => ("paused", "RESUME", "PAUSE"),
+                    (_, Some(1..)) => ("disabled", "ENABLE", "DISABLE"),
+                    _ => return None,
+                };
+                let name = row.text("name");
+                let quoted = identifier(name);
+                Some(Mend {
+                    check: "paused-databases",
+                    rung: Rung::Pool,
+                    place: Place::Console(console.shown.clone()),
+                    what: format!("let database {} at {} go on", flat(name), console.shown),
+                    statements: vec![format!("{act} {quoted}")],
+                    undo: Undo::Statements(vec![format!("{back} {quoted}")]),
+                    proof: Some(Proof {
+                        sql: "SHOW DATABASES".to_owned(),
+                        row: Some(("name", name.to_owned())),
+                        column: word,
+                        expected: "0".to_owned(),
+                    }),
+                    caution: "somebody may have stopped it for work at PostgreSQL",
+                })
+            });
+            stopped.collect()
+        };
+        sample.consoles.iter().flat_map(of).collect()
+    }
+
     fn applies(&self, sample: &Sample) -> bool {
         !sample.consoles.is_empty()
     }
@@ -185,6 +220,22 @@ impl Check for Timeouts {
                 commands: vec!["SET query_wait_timeout = 10; -- on the console, and in the file".to_owned()],
             }])
         })
+    }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let long = sample.consoles.iter().filter_map(|console| {
+            let wait = console.setting("query_wait_timeout").ok()?;
+            let is_long = wait.is_none_or(|wait| wait <= 0.0 || wait > QUERY_WAIT_MAX_S);
+            is_long.then(|| {
+                Mend::of_console(
+                    "pooler-timeouts",
+                    &console.shown,
+                    "query_wait_timeout",
+                    (wait, 10),
+                )
+            })
+        });
+        long.collect()
     }
 
     fn applies(&self, sample: &Sample) -> bool {

@@ -178,7 +178,7 @@ fn standby(row: &Row<'_>, after: After) -> Option<Finding> {
     })
 }
 
-const STANDBYS: Question = Question {
+pub(crate) const STANDBYS: Question = Question {
     name: "standbys",
     sql: "\
 SELECT application_name AS name, host(client_addr) AS address, state, sync_state AS sync, \

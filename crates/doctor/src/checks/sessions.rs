@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::mend::{Mend, Place, Proof, Rung, Undo};
 use crate::question::{Missing, Question, Row, Rows};
 use crate::sample::Sample;
 use crate::words::{flat, span, statement};
@@ -141,8 +142,81 @@ fn guarded(act: &str, row: &Row<'_>, condition: &str) -> String {
     // A process number is reused; the start of the session tells them apart.
     format!(
         "SELECT {act} FROM pg_stat_activity WHERE pid = {} \
-         AND extract(epoch FROM backend_start) = {} AND {condition};",
+         AND extract(epoch FROM backend_start) = {} AND backend_type = 'client backend' AND {condition};",
         row.text("pid"),
         row.text("started"),
     )
 }
+
+/// Ends a session that is idle in a transaction, if it still is and has been for `after_s`.
+pub(crate) fn terminate_mend(check: &'static str, row: &Row<'_>, after_s: f64) -> Option<Mend> {
+    // A parallel dump's leader holds its snapshot so.
+    if PROGRAMS.contains(&row.text("application")) {
+        return None;
+    }
+    let condition = format!(
+        "state LIKE 'idle in transaction%' AND state_change < now() - interval '{after_s} s'"
+    );
+    Some(Mend {
+        rung: Rung::Terminate,
+        what: format!("end {}", line(row)),
+        statements: vec![statement_of(&terminate(row, &condition))],
+        proof: Some(gone(row, "true")),
+        caution: "its transaction is rolled back; the application gets an error (57P01) at its next statement",
+        ..acting(check)
+    })
+}
+
+/// Cancels the statement that a session runs, if it still does.
+pub(crate) fn cancel_mend(check: &'static str, row: &Row<'_>) -> Option<Mend> {
+    if PROGRAMS.contains(&row.text("application")) {
+        return None;
+    }
+    let began = format!(
+        "state = 'active' AND query_start <= clock_timestamp() - interval '{} s'",
+        row.number("query_s").unwrap_or_default()
+    );
+    Some(Mend {
+        rung: Rung::Cancel,
+        what: format!("cancel the statement of {}", line(row)),
+        statements: vec![statement_of(&cancel(row, &began))],
+        proof: Some(gone(row, &began)),
+        caution: "the application gets an error (57014); its session goes on",
+        ..acting(check)
+    })
+}
+
+fn acting(check: &'static str) -> Mend {
+    Mend {
+        check,
+        rung: Rung::Cancel,
+        place: Place::Server,
+        what: String::new(),
+        statements: Vec::new(),
+        undo: Undo::Never,
+        proof: None,
+        caution: "",
+    }
+}
+
+/// No session is left that was seen and fits the condition.
+fn gone(row: &Row<'_>, condition: &str) -> Proof {
+    Proof {
+        sql: format!(
+            "SELECT count(*) AS remaining FROM pg_stat_activity WHERE pid = {} AND extract(epoch FROM backend_start) = {} \
+             AND {condition}",
+            row.text("pid"),
+            row.text("started")
+        ),
+        row: None,
+        column: "remaining",
+        expected: "0".to_owned(),
+    }
+}
+
+fn statement_of(command: &str) -> String {
+    command.trim_end_matches(';').to_owned()
+}
+
+/// Maintenance, which takes its time.
+const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup"];

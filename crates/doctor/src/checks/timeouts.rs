@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::server::SERVER;
+use crate::mend::Mend;
 use crate::question::{Missing, Question, Rows};
 use crate::sample::Sample;
 use crate::words::{flat, identifier, limit, plural, some};
@@ -93,23 +94,10 @@ impl Check for Guards {
     fn judge(&self, sample: &Sample) -> Result<Judgement, Missing> {
         let limits = limits(sample.rows(&ROLE_LIMITS)?);
         let judgement = Judgement::seen(plural(limits.len(), "application role"));
-        let findings = [
-            (
-                "statement_timeout",
-                "30s",
-                "a statement may run for ever, also after its client has given up",
-            ),
-            (
-                "idle_in_transaction_session_timeout",
-                "60s",
-                "a transaction that was forgotten keeps its locks and its slot for ever",
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(name, proposed, conclusion)| {
+        let findings = GUARDS.iter().filter_map(|(name, proposed, conclusion)| {
             let without: Vec<&String> = limits
                 .iter()
-                .filter(|(_, limits)| limits.get(name) == Some(&0.0))
+                .filter(|(_, limits)| limits.get(*name) == Some(&0.0))
                 .map(|(role, _)| role)
                 .collect();
             if without.is_empty() {
@@ -129,7 +117,7 @@ impl Check for Guards {
                 ),
                 numbers: vec![("roles", without.len() as f64)],
                 evidence: Vec::new(),
-                conclusion: conclusion.to_owned(),
+                conclusion: (*conclusion).to_owned(),
                 recommendation: "set it for the roles of applications, not for the server: migrations and backups need \
                                  longer"
                     .to_owned(),
@@ -142,7 +130,35 @@ impl Check for Guards {
         });
         Ok(judgement.with(findings))
     }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let Ok(rows) = sample.rows(&ROLE_LIMITS) else {
+            return Vec::new();
+        };
+        let missing = limits(rows).into_iter().flat_map(|(role, limits)| {
+            let missing = GUARDS
+                .iter()
+                .filter(move |(name, ..)| limits.get(*name) == Some(&0.0));
+            missing
+                .map(move |(name, value, _)| Mend::of_role("missing-timeouts", &role, name, value))
+        });
+        missing.collect()
+    }
 }
+
+/// A limit, what is proposed for it, and what follows where it is off.
+const GUARDS: [(&str, &str, &str); 2] = [
+    (
+        "statement_timeout",
+        "30s",
+        "a statement may run for ever, also after its client has given up",
+    ),
+    (
+        "idle_in_transaction_session_timeout",
+        "60s",
+        "a transaction that was forgotten keeps its locks and its slot for ever",
+    ),
+];
 
 /// Limits of one role that contradict each other.
 pub(super) struct Races;
@@ -286,5 +302,18 @@ impl Check for PooledSessions {
                 .map(|(role, _)| format!("ALTER ROLE {} SET idle_session_timeout = 0;", identifier(role)))
                 .collect(),
         }]))
+    }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let Ok(rows) = sample.rows(&ROLE_LIMITS) else {
+            return Vec::new();
+        };
+        let limited = limits(rows).into_iter();
+        let limited = limited.filter(|(_, limits)| limits.get("idle_session_timeout") > Some(&0.0));
+        limited
+            .map(|(role, _)| {
+                Mend::of_role("idle-session-timeout", &role, "idle_session_timeout", "0")
+            })
+            .collect()
     }
 }

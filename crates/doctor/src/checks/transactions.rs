@@ -3,6 +3,7 @@
 use crate::check::{About, Check, Finding, Judgement, Privilege, Severity};
 use crate::checks::locks::{LOCKS, waiters_behind};
 use crate::checks::sessions::{self, SESSIONS, Sessions};
+use crate::mend::Mend;
 use crate::question::{Missing, Question, Row};
 use crate::sample::{After, Sample};
 use crate::words::{flat, identifier, literal, plural, span};
@@ -99,6 +100,19 @@ impl Check for IdleInTransaction {
             commands,
         }]))
     }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let id = self.about().id;
+        let after = sample.after(id, IDLE).warning;
+        let Ok(sessions) = Sessions::of(sample) else {
+            return Vec::new();
+        };
+        let idle = sessions.visible().filter(is_idle_in_transaction);
+        let long = idle.filter(|row| state_s(row) >= after);
+        long.filter_map(|row| sessions::terminate_mend(id, &row, after))
+            .take(MENDS_MAX)
+            .collect()
+    }
 }
 
 fn is_idle_in_transaction(row: &Row<'_>) -> bool {
@@ -115,6 +129,9 @@ fn are(many: usize) -> String {
         more => format!("{more} sessions are"),
     }
 }
+
+/// How many sessions one run acts on: whoever looks at each can still follow.
+const MENDS_MAX: usize = 20;
 
 /// A minute, as the documents say; in a quarter of an hour vacuum has been due on any table in use.
 const IDLE: After = After {
@@ -202,6 +219,11 @@ impl Check for LongTransactions {
                 .collect(),
         }]))
     }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let after = sample.after(self.about().id, LONG).warning;
+        active_since(sample, self.about().id, "transaction_s", after)
+    }
 }
 
 const LONG: After = After {
@@ -283,6 +305,25 @@ impl Check for LongQueries {
             .collect(),
         }]))
     }
+
+    fn mends(&self, sample: &Sample) -> Vec<Mend> {
+        let after = sample.after(self.about().id, QUERY).warning;
+        active_since(sample, self.about().id, "query_s", after)
+    }
+}
+
+/// Cancels of what has been active, or has had its transaction open, for so long.
+fn active_since(sample: &Sample, check: &'static str, column: &str, after_s: f64) -> Vec<Mend> {
+    let Ok(sessions) = Sessions::of(sample) else {
+        return Vec::new();
+    };
+    let active = sessions
+        .visible()
+        .filter(|row| row.get("state") == Some("active"));
+    let long = active.filter(|row| row.number(column) >= Some(after_s) && !is_blocked(row));
+    long.filter_map(|row| sessions::cancel_mend(check, &row))
+        .take(MENDS_MAX)
+        .collect()
 }
 
 /// Whether it waits for a lock, which another check looks at.
