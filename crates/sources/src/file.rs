@@ -226,6 +226,7 @@ const GENERIC_FILES: &[&str] = &[
     "gunicorn",
     "ecosystem",
     "Procfile",
+    "uwsgi",
     "Dockerfile",
     "supervisord",
     "supervisor",
