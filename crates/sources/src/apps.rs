@@ -35,6 +35,7 @@ mod shell;
 mod spring;
 mod sqlx;
 mod tree;
+mod uwsgi;
 
 #[cfg(test)]
 mod tests;

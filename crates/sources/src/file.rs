@@ -159,6 +159,12 @@ pub(crate) fn belongs_to(path: &str) -> Belonging {
     {
         folders.pop();
     }
+    // Django's settings are in a package of the same application.
+    let of_package = stem == "settings" || path.contains("/settings/");
+    if path.ends_with(".py") && of_package && folders.len() > 1 && !path.contains("config/settings")
+    {
+        folders.pop();
+    }
     let mut parts = folders.clone();
     if own {
         parts.push(stem);
@@ -220,6 +226,7 @@ const GENERIC_FILES: &[&str] = &[
     "gunicorn",
     "ecosystem",
     "Procfile",
+    "uwsgi",
     "Dockerfile",
     "supervisord",
     "supervisor",

@@ -1,6 +1,7 @@
 //! What all files say together becomes a fleet for each PostgreSQL: who opens connections to which one,
 //! through which pooler, under which name.
 
+mod applications;
 mod candidates;
 mod defaults;
 mod directory;

@@ -206,6 +206,20 @@ impl Line<'_> {
         option(&self.words[self.at + 1..], names).or_else(|| option(&self.arguments, names))
     }
 
+    /// A file that may say what the command does not. uWSGI's needs no option.
+    fn file(&self) -> Option<Text> {
+        if let Some((_, file)) = self.option(self.server.files) {
+            return Some(file);
+        }
+        let is_settings = |word: &&Text| {
+            let (_, extension) = word.with_gaps().rsplit_once('.').unwrap_or_default();
+            ["ini", "yaml", "yml", "json", "xml"].contains(&extension)
+        };
+        let uwsgi = self.server.names.contains(&"uwsgi");
+        let mut words = self.words[self.at + 1..].iter();
+        words.find(is_settings).filter(|_| uwsgi).cloned()
+    }
+
     fn number(&self, factor: &Factor) -> Result<Number, (Heard, Unknown)> {
         let server = self.server.names[0];
         if let Some((name, value)) = self.option(factor.options) {
@@ -223,7 +237,7 @@ impl Line<'_> {
             }
         }
         let is_fixed = factor.options.is_empty() && factor.variables.is_empty();
-        if let Some((_, file)) = self.option(self.server.files).filter(|_| !is_fixed) {
+        if let Some(file) = self.file().filter(|_| !is_fixed) {
             let what = format!(
                 "{server} takes its {} from {}, which this command does not show",
                 factor.noun,

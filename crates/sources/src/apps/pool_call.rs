@@ -120,6 +120,8 @@ impl<'c, 'a> Arguments<'c, 'a> {
     /// The address: a URL under one of these names or in this place, or its parts.
     pub(crate) fn address(&self, by: &str, urls: &[&str], place: Option<usize>) -> Address {
         let url = self.get(urls).or_else(|| self.at(place?));
+        // The parts beside a URL that is not known are what it is instead.
+        let url = url.filter(|url| url.known().is_some() || self.field("host").is_none());
         let mut found = match url {
             Some(url) => address(by, &url).unwrap_or_else(|| Address::unknown(url, by)),
             None => Address::of_kind(Scheme::Unsaid, by, self.origin.clone()),

@@ -7,7 +7,7 @@ use super::code::{Code, Language};
 use super::settings::Settings;
 use super::{
     django, dockerfile, ecto, fpm, golang, gunicorn, json, laravel, pm2, prisma, processes, puma,
-    python, rails, rust, script, spring,
+    python, rails, rust, script, spring, uwsgi,
 };
 
 /// What a file of settings says of the pools of programs; `None` if it is of no kind that is known here.
@@ -23,6 +23,7 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         (_, "py") if file.contains("gunicorn") => gunicorn::read,
         (_, "py") => python,
         (name, _) if name == "procfile" || name.starts_with("procfile.") => processes::procfile,
+        (_, "ini") if settings.text().contains("[uwsgi]") => uwsgi::read,
         (_, "conf" | "ini") if settings.text().contains("[program:") => processes::supervisor,
         (name, "js" | "cjs" | "mjs" | "json")
             if PM2.iter().any(|start| name.starts_with(start)) =>
@@ -35,6 +36,7 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         (name, _)
             if name == "dockerfile"
                 || name.starts_with("dockerfile.")
+                || name.starts_with("dockerfile-")
                 || name.ends_with(".dockerfile") =>
         {
             dockerfile::read
@@ -47,7 +49,10 @@ pub(crate) fn read(source: &SourceFile<'_>, variables: &[Variable]) -> Option<Ve
         (_, "rs") => rust::read,
         (_, "exs") => elixir,
         (_, "js" | "ts" | "mjs" | "cjs" | "mts" | "cts" | "tsx" | "jsx") => scripted,
-        (_, "yml" | "yaml" | "properties") if is_spring(&file) && spring::is_settings(source) => {
+        (_, "yml" | "yaml" | "properties")
+            if file.starts_with("application")
+                || (is_spring(&file) && spring::is_settings(source)) =>
+        {
             spring::read
         }
         _ => return None,

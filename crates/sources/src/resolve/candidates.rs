@@ -1,14 +1,14 @@
 //! Who opens connections: programs in containers, and programs of which only settings are given.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 
+use super::applications::{App, Apps};
 use super::directory::{Directory, Leads, What};
 use super::reading;
 use crate::apps;
-use crate::file::{Belonging, belongs_to};
-use crate::formats;
+use crate::file::belongs_to;
 use crate::image::Image;
 use crate::inventory::{
     Address, Container, Place, Program, Role, Scheme, Unknown, Variable, Workload,
@@ -50,212 +50,12 @@ pub(super) fn all(directory: &Directory) -> Candidates {
     for (at, workload) in directory.inventory.workloads.iter().enumerate() {
         found.of_workload(directory, at, workload, &mut apps);
     }
-    for app in apps.left(&mut found) {
+    let (left, observations) = apps.left();
+    found.observations.extend(observations);
+    for app in left {
         found.of_app(directory, app);
     }
     found
-}
-
-/// An application of which only settings are given: its files together.
-#[derive(Clone)]
-struct App {
-    belonging: Belonging,
-    program: Program,
-}
-
-/// Applications by their folder.
-struct Apps {
-    by_root: BTreeMap<String, App>,
-    order: Vec<String>,
-    /// Those that consist of parts, as they are without them.
-    whole: BTreeMap<String, App>,
-    /// Roots that a workload runs.
-    run: BTreeSet<String>,
-}
-
-impl Apps {
-    fn of(directory: &Directory) -> Self {
-        let mut apps = Self {
-            by_root: BTreeMap::new(),
-            order: Vec::new(),
-            whole: BTreeMap::new(),
-            run: BTreeSet::new(),
-        };
-        let files = directory.inventory.programs.iter();
-        let files = files.map(|(file, _)| file.as_str());
-        for (file, program) in &directory.inventory.programs {
-            let mut program = program.clone();
-            if !program.includes.is_empty() {
-                let others = files.clone().filter(|other| other != file);
-                reading::includes(&mut program, others);
-                if program.kind.is_none() && program.unsaid.is_empty() {
-                    continue;
-                }
-            }
-            let mut belonging = belongs_to(file);
-            if let Some(name) = &program.name {
-                belonging.root = format!("{}#{name}", belonging.root);
-                let own = crate::service_name(name);
-                let longer = belonging.names.iter().map(|outer| format!("{outer}-{own}"));
-                belonging.names = [own.clone()].into_iter().chain(longer).collect();
-            }
-            let root = belonging.root.clone();
-            match apps.by_root.get_mut(&root) {
-                Some(app) => reading::merge(&mut app.program, program),
-                None => {
-                    apps.order.push(root.clone());
-                    apps.by_root.insert(root, App { belonging, program });
-                }
-            }
-        }
-        apps.share();
-        apps
-    }
-
-    /// Gives the programs of an application that have names of their own what the application has: the
-    /// parts that it consists of everything, and what runs beside it its addresses.
-    fn share(&mut self) {
-        let roots: Vec<String> = self.by_root.keys().cloned().collect();
-        for root in &roots {
-            let Some((outer, _)) = root.split_once('#') else {
-                continue;
-            };
-            let whole = self
-                .by_root
-                .get(outer)
-                .or_else(|| self.whole.get(outer))
-                .cloned();
-            let Some(whole) = whole else { continue };
-            let Some(part) = self.by_root.get_mut(root) else {
-                continue;
-            };
-            if part.program.is_part {
-                reading::merge(&mut part.program, whole.program.clone());
-                if self.by_root.remove(outer).is_some() {
-                    self.order.retain(|known| known != outer);
-                }
-                self.whole.insert(outer.to_owned(), whole);
-            } else if part.program.addresses.is_empty() {
-                part.program.addresses.clone_from(&whole.program.addresses);
-            }
-        }
-    }
-
-    /// The application that runs in a workload: what it is built from, or what is called as it is.
-    fn run_by(&mut self, workload: &Workload, alone: bool) -> Option<String> {
-        let known =
-            |root: &String| self.by_root.contains_key(root) || self.whole.contains_key(root);
-        let has_parts = |root: &String| {
-            let parts = format!("{root}#");
-            self.by_root.keys().any(|root| root.starts_with(&parts))
-        };
-        let built = workload.build.as_ref();
-        let root = match built.filter(|root| known(root) || has_parts(root)) {
-            Some(root) => root.clone(),
-            None => {
-                let name = crate::service_name(&workload.name);
-                let mut all = self.by_root.iter();
-                let called = all.find(|(_, app)| alone && app.belonging.names[0] == name);
-                // What it runs may be called otherwise.
-                let commanded = || {
-                    let mut all = self.by_root.iter().filter(|(root, _)| {
-                        let program = root.split_once('#').map(|(_, name)| name);
-                        let mut containers = workload.containers.iter();
-                        program.is_some_and(|name| containers.any(|one| runs(one, name)))
-                    });
-                    all.next().filter(|_| all.next().is_none())
-                };
-                let (root, _) = called.or_else(commanded)?;
-                root.clone()
-            }
-        };
-        self.run.insert(root.clone());
-        Some(root)
-    }
-
-    /// What the files of an application say to the program of a container, which reads them with its own
-    /// variables.
-    fn say(&self, directory: &Directory, root: &str, container: &Container, program: &mut Program) {
-        let inventory = &directory.inventory;
-        if root.contains('#') {
-            // The workload is called as one of the programs of an application.
-            if let Some(app) = self.by_root.get(root) {
-                reading::merge(program, app.program.clone());
-            }
-            return;
-        }
-        let mut variables = container.variables.clone();
-        let beside = inventory.variables.get(root).map_or(&[][..], Vec::as_slice);
-        let known: BTreeSet<&str> = container
-            .variables
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        variables.extend(
-            beside
-                .iter()
-                .filter(|one| !known.contains(one.name.as_str()))
-                .cloned(),
-        );
-        for (file, text) in &inventory.settings {
-            if belongs_to(file).root != root {
-                continue;
-            }
-            for mut read in formats::programs(file, text, &variables).unwrap_or_default() {
-                // What runs beside the application is said to the container that runs it.
-                let other = read
-                    .name
-                    .as_deref()
-                    .is_some_and(|name| !runs(container, name));
-                let other_server = read.server.is_some()
-                    && program.server.is_some()
-                    && read.server != program.server;
-                if read.is_part || other || other_server {
-                    continue;
-                }
-                read.includes.clear();
-                reading::merge(program, read);
-            }
-        }
-    }
-
-    /// Applications that no workload runs.
-    fn left(mut self, found: &mut Candidates) -> Vec<App> {
-        let order = std::mem::take(&mut self.order);
-        let mut left = Vec::new();
-        for root in order {
-            let Some(app) = self.by_root.remove(&root) else {
-                continue;
-            };
-            let outer = root.split_once('#').map(|(outer, _)| outer);
-            if self.run.contains(&root) {
-                continue;
-            }
-            if outer.is_some_and(|outer| self.run.contains(outer)) {
-                // Some workload runs the application, and says which of its programs.
-                if !app.program.is_part {
-                    found.left(
-                        format!("no command of a workload runs {}", app.belonging.names[0]),
-                        "if something runs it, add [services.NAME] with its pool",
-                        app.program.origin,
-                    );
-                }
-                continue;
-            }
-            left.push(app);
-        }
-        left
-    }
-}
-
-/// Whether the command of a container runs a program of this name.
-fn runs(container: &Container, name: &str) -> bool {
-    container.command.iter().any(|word| {
-        let mut words = word
-            .with_gaps()
-            .split(|c: char| c.is_whitespace() || c == '/');
-        words.any(|word| word == name)
-    })
 }
 
 impl Candidates {
@@ -267,7 +67,7 @@ impl Candidates {
         apps: &mut Apps,
     ) {
         let alone = directory.workloads_named(&workload.name).len() == 1;
-        let root = apps.run_by(workload, alone);
+        let roots = apps.run_by(workload, alone);
         let what = directory.what_of(at);
         let mut of_pod = Vec::new();
         let programs = what
@@ -278,7 +78,7 @@ impl Candidates {
             let What::Program(image) = what else { continue };
             let mut program = reading::of_container(container, *image);
             let main = container.role == Role::Main || programs == 1;
-            if let Some(root) = root.as_ref().filter(|_| main) {
+            for root in roots.iter().filter(|_| main) {
                 apps.say(directory, root, container, &mut program);
             }
             if let Some(with) = &workload.only_with {
@@ -614,6 +414,3 @@ fn databases(addresses: &[&Address]) -> u64 {
     names.dedup();
     u64::try_from(names.len()).unwrap_or(1).max(1)
 }
-
-#[cfg(test)]
-mod tests;

@@ -110,6 +110,14 @@ fn web_servers_of_python_have_processes_and_threads() {
                limits them",
             ],
         ),
+        (
+            "uwsgi /code/etc/uwsgi.ini",
+            &[],
+            &[
+                "else open processes: uwsgi takes its processes from /code/etc/uwsgi.ini, which this command does not show",
+                "else open pool: uwsgi takes its threads from /code/etc/uwsgi.ini, which this command does not show",
+            ],
+        ),
         ("python manage.py migrate", &[], &[]),
     ] {
         check(command, environment, expected);

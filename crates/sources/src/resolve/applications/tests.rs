@@ -46,8 +46,8 @@ fn settings_of_one_application_are_laid_together_whatever_their_order() {
     ];
     let django = [
         ("api/api/settings.py", "DATABASES = {'default': env.db()}\n"),
-        ("api/api/gunicorn.conf.py", "workers = 3\nthreads = 4\n"),
-        ("api/api/.env", "DATABASE_URL=postgres://db/api\n"),
+        ("api/gunicorn.conf.py", "workers = 3\nthreads = 4\n"),
+        ("api/.env", "DATABASE_URL=postgres://db/api\n"),
     ];
     let spring = [
         (
@@ -215,4 +215,33 @@ fn a_workload_is_what_its_command_runs_whatever_it_is_called() {
         ("config/sidekiq.yml", ":concurrency: 9\n"),
     ];
     assert_eq!(planned(&files).0, ["worker 1x1x9"]);
+}
+
+#[test]
+fn settings_in_a_package_are_those_of_what_is_built_above_it() {
+    let service = |name: &str, build: &str| {
+        format!(
+            "  {name}:\n    build: {build}\n    command: gunicorn x -w 2 --threads 3\n    environment: {{DATABASE_URL: 'postgres://db/x'}}\n"
+        )
+    };
+    let pool = "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'HOST': 'db', 'OPTIONS': {'pool': {'max_size': 9}}}}\n";
+    let compose = |services: &[String]| {
+        format!(
+            "services:\n{}  db: {{image: 'postgres:17'}}\n",
+            services.concat()
+        )
+    };
+    let one = compose(&[service("app", ".")]);
+    let two = compose(&[service("app", "."), service("shop", "./shop")]);
+    for (compose, file, expected) in [
+        (&one, "shop/settings/base.py", &["app 1x2x9"][..]),
+        (&two, "shop/settings/base.py", &["app 1x2x3", "shop 1x2x9"]),
+        (&two, "shop/shop/settings.py", &["app 1x2x3", "shop 1x2x9"]),
+    ] {
+        assert_eq!(
+            planned(&[("compose.yml", compose), (file, pool)]).0,
+            expected,
+            "{file}"
+        );
+    }
 }
