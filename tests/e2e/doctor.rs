@@ -593,3 +593,104 @@ fn a_closed_pipe_and_an_interrupt_end_it_quietly() {
     assert!(interrupted.unwrap().success());
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
 }
+
+#[test]
+fn reports_for_machines_say_the_same() {
+    let patient = Patient::with(&[("tcp_keepalives_idle", "0")]);
+    let report = |format: &str| {
+        let url = patient.superuser().url();
+        let output = pgweir()
+            .args(["doctor", "--format", format, &url])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let sarif: Value = serde_json::from_str(&report("sarif")).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1, "{sarif:#}");
+    assert_eq!(results[0]["ruleId"], "keepalives");
+    assert_eq!(results[0]["level"], "warning");
+    let rule = &sarif["runs"][0]["tool"]["driver"]["rules"]
+        [results[0]["ruleIndex"].as_u64().unwrap() as usize];
+    assert_eq!(rule["id"], "keepalives");
+    let junit = report("junit");
+    assert!(junit.contains("failures=\"1\""), "{junit}");
+    assert!(junit.contains("<failure type=\"warning\""), "{junit}");
+    assert!(
+        junit.contains("<skipped message=\"needs the extension"),
+        "{junit}"
+    );
+    // As XML it is well-formed.
+    let parsed = Command::new("python3")
+        .args([
+            "-c",
+            "import sys, xml.dom.minidom as m; m.parseString(sys.argv[1].encode())",
+            &junit,
+        ])
+        .status();
+    assert!(parsed.unwrap().success(), "{junit}");
+}
+
+#[test]
+fn a_watch_tells_what_changes_and_goes_on_while_the_server_is_away() {
+    let mut patient = Patient::new();
+    let child = pgweir()
+        .args([
+            "doctor",
+            "--watch",
+            "--every",
+            "100ms",
+            "--after",
+            "idle-in-transaction=500ms",
+        ])
+        .arg(patient.superuser().url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let lines = std::thread::spawn(move || {
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    });
+    // A look that began after this moment is one of ours.
+    let begin = patient.sql("SELECT clock_timestamp()");
+    eventually("it looks", || {
+        let looks = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgweir doctor' AND backend_start > '{begin}'"
+        );
+        (patient.sql(&looks) != "0").then_some(())
+    });
+    let mut idle = Client::log_in(&patient.app());
+    idle.query("BEGIN; SELECT * FROM orders").success();
+    std::thread::sleep(Duration::from_secs(2));
+    idle.query("ROLLBACK").success();
+    std::thread::sleep(Duration::from_secs(2));
+    patient.cluster.stop().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    patient.cluster.restart().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let interrupted = Command::new("kill")
+        .args(["-INT", &id.to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    let (exit, text) = lines.join().unwrap();
+    assert_eq!(exit, Some(130));
+    let changes: Vec<&str> = text
+        .lines()
+        .filter_map(|line| Some(line.split_once(' ')?.1))
+        .collect();
+    for (change, expected) in changes.iter().zip([
+        "idle-in-transaction: ok -> warning: 1 session",
+        "idle-in-transaction: warning -> ok",
+        "reachable: ok -> critical",
+        "reachable: critical -> ok",
+    ]) {
+        assert!(change.starts_with(expected), "{expected} in\n{text}");
+    }
+    assert_eq!(changes.len(), 4, "{text}");
+}

@@ -4,6 +4,7 @@ mod address;
 mod ask;
 mod explain;
 mod fix;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use address::Address;
 use ask::{Asked, Patience};
+use watch::Watch;
 
 /// Finds out what is wrong with a running PostgreSQL, and what to do about it.
 ///
@@ -35,6 +37,8 @@ Examples:
   DATABASE_URL=postgres://app:secret@db/app pgweir doctor --format markdown
   pgweir doctor --json --ram 16GB --after idle-in-transaction=10s postgres://db/app?user=monitor
   pgweir doctor --console postgres://stats:secret@pooler:6432/pgbouncer postgres://postgres:secret@db/app
+  pgweir doctor --watch --every 5s
+  pgweir doctor --format junit > doctor.xml
   pgweir doctor --list
   pgweir doctor explain \"FATAL: sorry, too many clients already\"
   pgweir doctor fix missing-timeouts --url postgres://postgres:secret@db/app
@@ -87,6 +91,15 @@ pub(crate) struct Options {
     /// Time for each question
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "1s")]
     timeout: Duration,
+    /// Look again and again, and print what changes, a line each (with --json an object each)
+    #[arg(long)]
+    watch: bool,
+    /// Pause between two looks of --watch
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    every: Duration,
+    /// End --watch after so many looks, with the exit code of the last
+    #[arg(long, value_name = "LOOKS", requires = "watch")]
+    rounds: Option<u32>,
     /// List the checks, and connect to nothing
     #[arg(long)]
     list: bool,
@@ -103,6 +116,8 @@ enum Format {
     Text,
     Markdown,
     Json,
+    Sarif,
+    Junit,
 }
 
 /// Examines. Every other error ends with [`Exit::Usage`], because 3 is a verdict.
@@ -145,6 +160,26 @@ fn answer(options: &Options) -> anyhow::Result<Exit> {
         takes_reserved: options.reserved,
     };
     let runtime = runtime()?;
+    if options.watch {
+        let watch = Watch {
+            server: server.as_ref(),
+            consoles: &consoles,
+            checks: &checks,
+            given,
+            patience,
+            pause: options.every,
+            format,
+            rounds: options.rounds,
+        };
+        let target = shown(server.as_ref(), &consoles);
+        return runtime.block_on(async {
+            let mut interrupt = Interrupt::install().context("cannot handle signals")?;
+            tokio::select! {
+                last = watch.run(&target) => Ok(last?.map_or(Exit::Unreached, exit)),
+                exit = interrupt.wait() => Ok(exit),
+            }
+        });
+    }
     let asked = runtime.block_on(async {
         let mut interrupt = Interrupt::install().context("cannot handle signals")?;
         // Dropping the questions closes their connection; what still runs there ends at its limit of time.
@@ -216,6 +251,8 @@ fn written(report: &Report, format: Format, all: bool) -> String {
         }
         Format::Markdown => pgweir_doctor::markdown(report),
         Format::Json => format!("{:#}\n", pgweir_doctor::json(report)),
+        Format::Sarif => format!("{:#}\n", pgweir_doctor::sarif(report)),
+        Format::Junit => pgweir_doctor::junit(report),
     }
 }
 

@@ -1,11 +1,15 @@
-//! A report as text, Markdown and JSON.
+//! A report as text, Markdown, JSON, SARIF and JUnit's XML.
 
 mod json;
+mod junit;
 mod markdown;
+mod sarif;
 mod text;
 
 pub use json::json;
+pub use junit::junit;
 pub use markdown::markdown;
+pub use sarif::sarif;
 pub use text::text;
 
 use crate::examine::{Report, State};
