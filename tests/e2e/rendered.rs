@@ -405,19 +405,21 @@ fn pgweir_serves_with_its_own_file() {
     assert_eq!(psql(&target, "select 6 * 7").out, "42");
 }
 
+fn php_fpm() -> PathBuf {
+    let names = [
+        "php-fpm8.2",
+        "php-fpm8.4",
+        "php-fpm8.3",
+        "php-fpm8.1",
+        "php-fpm",
+    ];
+    program(&names, "php-fpm")
+}
+
 #[test]
 fn php_fpm_takes_its_file_and_its_variables() {
     let rendered = Rendered::new(&fleet("127.0.0.1", 5432, "app", "app"));
-    let fpm = program(
-        &[
-            "php-fpm8.2",
-            "php-fpm8.4",
-            "php-fpm8.3",
-            "php-fpm8.1",
-            "php-fpm",
-        ],
-        "php-fpm",
-    );
+    let fpm = php_fpm();
     let test = |variables: &[(String, String)]| {
         let output = Command::new(&fpm)
             .args(["-t", "-y"])
@@ -452,16 +454,7 @@ fn php_fpm_takes_its_file_and_its_variables() {
 #[test]
 fn php_fpm_starts_beside_the_files_of_the_official_image() {
     let rendered = Rendered::new(&fleet("127.0.0.1", 5432, "app", "app"));
-    let fpm = program(
-        &[
-            "php-fpm8.2",
-            "php-fpm8.4",
-            "php-fpm8.3",
-            "php-fpm8.1",
-            "php-fpm",
-        ],
-        "php-fpm",
-    );
+    let fpm = php_fpm();
     // What the image has: a pool, and a file that has the last word on its port.
     let folder = rendered.path("php-fpm.d");
     fs::create_dir(&folder).unwrap();

@@ -94,6 +94,16 @@ impl Judgement {
         }
     }
 
+    /// What it needs that it did not get, in one line.
+    pub(crate) fn needs(&self) -> String {
+        let needs: Vec<&str> = self
+            .missing
+            .iter()
+            .map(|missing| missing.0.as_str())
+            .collect();
+        needs.join("; ")
+    }
+
     /// Adds a finding, if there is one.
     #[must_use]
     pub(crate) fn with(mut self, finding: impl IntoIterator<Item = Finding>) -> Self {

@@ -57,20 +57,24 @@ pub(super) async fn ask(
     }
 }
 
+async fn open(address: &Address, patience: Patience) -> Result<Interview, Silence> {
+    Interview::open(
+        &address.config,
+        &address.database,
+        address.has_password,
+        APPLICATION_NAME,
+        patience.login,
+    )
+    .await
+}
+
 /// What a console says; why it says nothing is part of that.
 async fn console(address: &Address, patience: Patience) -> Console {
     let mut console = Console {
         shown: address.shown.clone(),
         ..Console::default()
     };
-    let opening = Interview::open(
-        &address.config,
-        &address.database,
-        address.has_password,
-        APPLICATION_NAME,
-        patience.login,
-    );
-    let mut interview = match opening.await {
+    let mut interview = match open(address, patience).await {
         Ok(interview) => interview,
         Err(silence) => {
             console.silent = Some(silence.to_string());
@@ -98,14 +102,7 @@ async fn ask_server(
     given: Given,
     patience: Patience,
 ) -> Asked {
-    let opening = Interview::open(
-        &address.config,
-        &address.database,
-        address.has_password,
-        APPLICATION_NAME,
-        patience.login,
-    );
-    let mut interview = match opening.await {
+    let mut interview = match open(address, patience).await {
         Ok(interview) => interview,
         Err(silence) => return Asked::Silent(unreachable(silence)),
     };

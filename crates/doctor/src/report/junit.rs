@@ -21,17 +21,11 @@ fn case(checked: &Checked) -> String {
         escaped(checked.about.id),
         escaped(checked.about.title)
     );
-    let needs: Vec<&str> = checked
-        .judgement
-        .missing
-        .iter()
-        .map(|missing| missing.0.as_str())
-        .collect();
     match checked.state {
         State::Ok => format!("{start}/>\n"),
         State::Skipped => format!(
             "{start}>\n      <skipped message=\"needs {}\"/>\n    </testcase>\n",
-            escaped(&needs.join("; "))
+            escaped(&checked.judgement.needs())
         ),
         State::Warning | State::Critical => {
             let failures: String = checked

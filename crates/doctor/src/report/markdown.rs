@@ -34,14 +34,8 @@ pub fn markdown(report: &Report) -> String {
     }
     text += "\n| check | state | seen, or needed |\n|---|---|---|\n";
     for checked in rest {
-        let needs: Vec<&str> = checked
-            .judgement
-            .missing
-            .iter()
-            .map(|missing| missing.0.as_str())
-            .collect();
         let words = match checked.state {
-            State::Skipped => format!("needs {}", needs.join("; ")),
+            State::Skipped => format!("needs {}", checked.judgement.needs()),
             State::Ok | State::Warning | State::Critical => checked.judgement.seen.clone(),
         };
         text += &format!(

@@ -20,11 +20,10 @@ pub fn sarif(report: &Report) -> Value {
         .iter()
         .filter(|checked| checked.state == State::Skipped);
     let skipped = skipped.map(|checked| {
-        let needs: Vec<&str> = checked.judgement.missing.iter().map(|missing| missing.0.as_str()).collect();
         json!({
             "level": "note",
             "associatedRule": { "id": checked.about.id },
-            "message": { "text": format!("{} was skipped: it needs {}", checked.about.id, needs.join("; ")) },
+            "message": { "text": format!("{} was skipped: it needs {}", checked.about.id, checked.judgement.needs()) },
         })
     });
     json!({

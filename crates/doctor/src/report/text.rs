@@ -52,12 +52,6 @@ fn in_full(checked: &Checked, finding: &Finding, colours: Colours) -> String {
 }
 
 fn line(checked: &Checked, colours: Colours) -> String {
-    let missing = checked
-        .judgement
-        .missing
-        .iter()
-        .map(|missing| missing.0.as_str());
-    let missing: Vec<&str> = missing.collect();
     match checked.state {
         State::Ok => format!(
             "{}  {}: {}\n",
@@ -69,13 +63,13 @@ fn line(checked: &Checked, colours: Colours) -> String {
             "{}  {}: needs {}\n",
             painted(State::Skipped, colours),
             checked.about.id,
-            missing.join("; ")
+            checked.judgement.needs()
         ),
         State::Warning | State::Critical => format!(
             "{}  {}: part of it was not seen; it needs {}\n",
             painted(State::Skipped, colours),
             checked.about.id,
-            missing.join("; ")
+            checked.judgement.needs()
         ),
     }
 }
