@@ -175,15 +175,14 @@ fn upstream(name: &str, parameters: &[(String, String)], origin: &Origin) -> Opt
         Text::plain(text, origin.clone())
     };
     let host = get("host");
-    (!host.is_empty()).then(|| Address {
-        scheme: Scheme::Postgres,
-        host,
-        port: get("port"),
-        database: get("dbname"),
-        user: get("user"),
-        parameters: Vec::new(),
-        by: format!("the database {name}"),
-        origin: origin.clone(),
+    (!host.is_empty()).then(|| {
+        let by = format!("the database {name}");
+        let mut address = Address::of_kind(Scheme::Postgres, by, origin.clone());
+        address.host = host;
+        address.port = get("port");
+        address.database = get("dbname");
+        address.user = get("user");
+        address
     })
 }
 

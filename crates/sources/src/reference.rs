@@ -77,8 +77,8 @@ fn braces(inner: &str, origin: &Origin, lookup: &mut Lookup<'_>, depth: u32) -> 
     }
 }
 
-/// Where the brace is closed.
-fn closing(text: &str) -> Option<usize> {
+/// Where the brace is closed that was opened before.
+pub(crate) fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_u32;
     text.char_indices().find_map(|(at, c)| match c {
         '{' => {

@@ -14,16 +14,7 @@ pub fn address(by: &str, value: &Text) -> Option<Address> {
 }
 
 fn empty(scheme: Scheme, value: &Text) -> Address {
-    Address {
-        scheme,
-        host: Text::default(),
-        port: Text::default(),
-        database: Text::default(),
-        user: Text::default(),
-        parameters: Vec::new(),
-        by: String::new(),
-        origin: value.origin.clone(),
-    }
+    Address::of_kind(scheme, "", value.origin.clone())
 }
 
 /// The kind of database of a scheme as it stands before `://`; `None` for what is no database.

@@ -177,15 +177,7 @@ fn variables(text: &Text) -> Vec<Variable> {
         let (name, value) = known.split_once(char::is_whitespace).unwrap_or((known, ""));
         return vec![Variable::new(name, value.trim(), text.origin.clone())];
     }
-    let words = shell::commands(text, &[]).concat();
-    let found = words.iter().filter_map(|word| {
-        let sign = word.with_gaps().find('=')?;
-        Some(Variable {
-            name: word.with_gaps()[..sign].to_owned(),
-            value: word.part(sign + 1..word.with_gaps().len()),
-        })
-    });
-    found.collect()
+    shell::assignments(text)
 }
 
 #[cfg(test)]

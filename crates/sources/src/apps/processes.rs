@@ -135,15 +135,7 @@ fn opens(program: &Program) -> bool {
 /// `A="b",C='d'`.
 fn variables(settings: Settings<'_>, text: &str, line: usize) -> Vec<Variable> {
     let script = Text::plain(text.replace(',', " "), settings.line(line));
-    let words = shell::commands(&script, &[]).concat();
-    let found = words.iter().filter_map(|word| {
-        let sign = word.with_gaps().find('=')?;
-        Some(Variable {
-            name: word.with_gaps()[..sign].to_owned(),
-            value: word.part(sign + 1..word.with_gaps().len()),
-        })
-    });
-    found.collect()
+    shell::assignments(&script)
 }
 
 fn process(

@@ -19,6 +19,19 @@ pub(crate) fn commands(script: &Text, variables: &[Variable]) -> Vec<Vec<Text>> 
     lexer.commands
 }
 
+/// The variables that a script sets: `A=b C="d"`.
+pub(crate) fn assignments(script: &Text) -> Vec<Variable> {
+    let words = commands(script, &[]).concat();
+    let found = words.iter().filter_map(|word| {
+        let sign = word.with_gaps().find('=')?;
+        Some(Variable {
+            name: word.with_gaps()[..sign].to_owned(),
+            value: word.part(sign + 1..word.with_gaps().len()),
+        })
+    });
+    found.collect()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quote {
     Outside,

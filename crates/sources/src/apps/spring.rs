@@ -6,6 +6,7 @@
 
 use crate::file::SourceFile;
 use crate::inventory::{Address, Program, Scheme, Text};
+use crate::reference::closing;
 
 use super::address::address;
 use super::databases::{self, Database, Size};
@@ -344,23 +345,6 @@ fn is_no_source(prefix: &str) -> bool {
 fn embedded(url: &str) -> Option<Scheme> {
     let name = url.trim_start_matches("jdbc:").split(':').next()?;
     super::address::scheme(name)
-}
-
-/// Where the brace is closed that was opened before.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0_u32;
-    text.char_indices().find_map(|(at, c)| match c {
-        '{' => {
-            depth += 1;
-            None
-        }
-        '}' if depth == 0 => Some(at),
-        '}' => {
-            depth -= 1;
-            None
-        }
-        _ => None,
-    })
 }
 
 /// Keys of the size of a pool, behind that of their data source.

@@ -248,17 +248,9 @@ fn add_pooler(
 }
 
 fn address(host: &str, object: &Node) -> Address {
-    let empty = Text::default;
-    Address {
-        scheme: Scheme::Postgres,
-        host: Text::plain(host, object.origin()),
-        port: empty(),
-        database: empty(),
-        user: empty(),
-        parameters: Vec::new(),
-        by: "its cluster".to_owned(),
-        origin: object.origin(),
-    }
+    let mut address = Address::of_kind(Scheme::Postgres, "its cluster", object.origin());
+    address.host = Text::plain(host, object.origin());
+    address
 }
 
 fn zalando(object: &Node, inventory: &mut Inventory) {
