@@ -6,11 +6,15 @@ mod candidates;
 mod defaults;
 mod directory;
 mod fleets;
+mod hosts;
+mod leads;
 mod poolers;
 mod reading;
 mod servers;
 
-use pgweir_advisor::fleet::Draft;
+use pgweir_advisor::facts::Origin;
+use pgweir_advisor::fleet::keys::{Scope, find};
+use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use crate::inventory::Inventory;
 
@@ -19,6 +23,13 @@ pub(crate) fn drafts(inventory: Inventory) -> Vec<Draft> {
     let directory = directory::Directory::of(inventory);
     let candidates = candidates::all(&directory);
     fleets::of(directory, candidates)
+}
+
+/// Gives a setting of a section, if it may have this value.
+fn give(scope: Scope, section: &mut Section, key: &str, value: Value, origin: Origin) {
+    if find(scope, key).is_some_and(|known| known.kind.allows(&value)) {
+        section.give(key, value, origin);
+    }
 }
 
 /// A size of memory as Kubernetes and docker write it, such as `4Gi`, `512m` or `2G`, as the planner has

@@ -1,5 +1,6 @@
 //! A project: files laid over each other, what they include and extend, and its variables.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use pgweir_advisor::facts::{Observation, Ruling};
@@ -203,6 +204,7 @@ impl<'a, 'l> Project<'a, 'l> {
                 place: &place,
                 variables: &variables,
                 profiles: &profiles,
+                used: Cell::new(false),
             };
             let used = reader.read(self.library, self.inventory);
             if used {

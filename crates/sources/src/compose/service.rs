@@ -1,5 +1,7 @@
 //! A service of docker-compose.
 
+use std::cell::Cell;
+
 use pgweir_advisor::facts::Origin;
 
 use crate::apps::dockerfile::{self, Dockerfile};
@@ -20,73 +22,74 @@ pub(super) struct Reader<'a> {
     pub(super) variables: &'a [Variable],
     /// Profiles that are on.
     pub(super) profiles: &'a [String],
+    /// Whether it refers to one of the variables.
+    pub(super) used: Cell<bool>,
 }
 
 impl Reader<'_> {
     /// Adds it to the inventory; returns whether it refers to the project's variables.
     pub(super) fn read(&self, library: &mut Library<'_>, inventory: &mut Inventory) -> bool {
-        let mut used = false;
         let mut missing = Vec::new();
         let mut variables = Vec::new();
-        for (path, required, origin) in self.environment_files(&mut used) {
+        for (path, required, origin) in self.environment_files() {
             match library.take(&path) {
                 Some(text) => variables.extend(super::variables_of(&path, &text)),
                 None if required => missing.push((format!("the file {path}"), origin)),
                 None => {}
             }
         }
-        variables.extend(self.environment(&mut used));
-        let image = self.image_built(library, &mut used);
+        variables.extend(self.environment());
+        let image = self.image_built(library);
         if !image.variables.is_empty() {
             variables.splice(0..0, image.variables.clone());
         }
         let container = Container {
             name: self.name.to_owned(),
-            image: self.text(self.node.get("image"), &mut used),
-            command: self.command(&image, &mut used),
+            image: self.text(self.node.get("image")),
+            command: self.command(&image),
             variables: last_of_each(variables),
             missing,
-            files: self.files(library, &mut used),
+            files: self.files(library),
             ports: Vec::new(),
-            memory: self.memory(&mut used),
+            memory: self.memory(),
             needs: self.needs(),
             role: Role::Main,
             origin: self.origin(),
         };
-        self.endpoints(inventory, &mut used);
+        self.endpoints(inventory);
         inventory.workloads.push(Workload {
             place: self.place.clone(),
             kind: "service".to_owned(),
             name: self.name.to_owned(),
-            labels: self.labels(&mut used),
-            replicas: self.replicas(&mut used),
+            labels: self.labels(),
+            replicas: self.replicas(),
             surge: self.surge(),
             containers: vec![container],
-            build: self.build(&mut used),
+            build: self.build(),
             networks: self.networks(),
             only_with: self.only_with(),
             origin: self.origin(),
         });
-        used
+        self.used.get()
     }
 
     fn origin(&self) -> Origin {
         line_before(self.node)
     }
 
-    fn text(&self, node: Option<&Node>, used: &mut bool) -> Text {
+    fn text(&self, node: Option<&Node>) -> Text {
         let Some((node, text)) = node.and_then(|node| Some((node, node.text()?))) else {
             return Text::default();
         };
         expanded(text, &node.origin(), &mut |name| {
             let value = value(self.variables, name);
-            *used |= value.is_some();
+            self.used.set(self.used.get() || value.is_some());
             value
         })
     }
 
     /// Files of variables: path, whether it must be there, where it is named.
-    fn environment_files(&self, used: &mut bool) -> Vec<(String, bool, Origin)> {
+    fn environment_files(&self) -> Vec<(String, bool, Origin)> {
         let Some(files) = self.node.get("env_file") else {
             return Vec::new();
         };
@@ -98,7 +101,7 @@ impl Reader<'_> {
                 Some(path) => (path, file.text_at(&["required"]) != "false"),
                 None => (file, true),
             };
-            let text = self.text(Some(path), used);
+            let text = self.text(Some(path));
             found.push((
                 beside(folder(&path.file), text.with_gaps()),
                 required,
@@ -109,7 +112,7 @@ impl Reader<'_> {
     }
 
     /// Variables as a mapping or as a list of `NAME=value`. Without a value it is that of the shell.
-    fn environment(&self, used: &mut bool) -> Vec<Variable> {
+    fn environment(&self) -> Vec<Variable> {
         let Some(environment) = self.node.get("environment") else {
             return Vec::new();
         };
@@ -127,7 +130,7 @@ impl Reader<'_> {
         }
         let variables = found.into_iter().map(|(name, text, node)| {
             let value = match text {
-                Some(text) => self.text(Some(&node.with(Data::Text(text))), used),
+                Some(text) => self.text(Some(&node.with(Data::Text(text)))),
                 None => value(self.variables, &name).unwrap_or_else(|| {
                     Text::gap(format!("the variable {name} of the shell"), node.origin())
                 }),
@@ -138,15 +141,15 @@ impl Reader<'_> {
     }
 
     /// Its entry point and arguments, where it has none of its own those of the image that it builds.
-    fn command(&self, image: &Dockerfile, used: &mut bool) -> Vec<Text> {
-        let mut words_of = |field: &str| {
+    fn command(&self, image: &Dockerfile) -> Vec<Text> {
+        let words_of = |field: &str| {
             let node = self.node.get(field)?;
             let mut found = Vec::new();
             if node.text().is_some() {
-                found.extend(words(&self.text(Some(node), used)));
+                found.extend(words(&self.text(Some(node))));
             }
             for entry in node.entries() {
-                found.push(self.text(Some(entry), used));
+                found.push(self.text(Some(entry)));
             }
             Some(found)
         };
@@ -164,18 +167,18 @@ impl Reader<'_> {
     }
 
     /// The image that it builds, if its Dockerfile is there.
-    fn image_built(&self, library: &mut Library<'_>, used: &mut bool) -> Dockerfile {
-        let (Some(build), Some(context)) = (self.node.get("build"), self.build(used)) else {
+    fn image_built(&self, library: &mut Library<'_>) -> Dockerfile {
+        let (Some(build), Some(context)) = (self.node.get("build"), self.build()) else {
             return Dockerfile::default();
         };
-        let named = |key: &str, used: &mut bool| {
-            let text = self.text(build.get(key), used);
+        let named = |key: &str| {
+            let text = self.text(build.get(key));
             text.known()
                 .filter(|known| !known.is_empty())
                 .map(str::to_owned)
         };
-        let file = named("dockerfile", used).unwrap_or_else(|| "Dockerfile".to_owned());
-        let target = named("target", used);
+        let file = named("dockerfile").unwrap_or_else(|| "Dockerfile".to_owned());
+        let target = named("target");
         let path = beside(&context, &file);
         let Some(text) = library.take(&path) else {
             return Dockerfile::default();
@@ -188,12 +191,12 @@ impl Reader<'_> {
     }
 
     /// Files of the project that are mounted: volumes, configs and secrets.
-    fn files(&self, library: &mut Library<'_>, used: &mut bool) -> Vec<Mounted> {
+    fn files(&self, library: &mut Library<'_>) -> Vec<Mounted> {
         let mut found = Vec::new();
         for volume in self.node.entries_at(&["volumes"]) {
             let (from, at) = match volume.text() {
                 Some(_) => {
-                    let text = self.text(Some(volume), used);
+                    let text = self.text(Some(volume));
                     let text = text.with_gaps();
                     let mut parts = text.split(':');
                     match (parts.next(), parts.next()) {
@@ -202,9 +205,9 @@ impl Reader<'_> {
                     }
                 }
                 None => {
-                    let part = |name, used: &mut bool| self.text(volume.get(name), used);
-                    let from = part("source", used).with_gaps().to_owned();
-                    (from, part("target", used).with_gaps().to_owned())
+                    let part = |name| self.text(volume.get(name));
+                    let from = part("source").with_gaps().to_owned();
+                    (from, part("target").with_gaps().to_owned())
                 }
             };
             // Named volumes have no dot and no slash.
@@ -221,16 +224,16 @@ impl Reader<'_> {
     }
 
     /// Labels as a mapping or as a list of `NAME=value`.
-    fn labels(&self, used: &mut bool) -> Vec<(String, String)> {
+    fn labels(&self) -> Vec<(String, String)> {
         let labels = self.node.get("labels");
         let fields = labels.map_or(&[][..], Node::fields).iter();
         let mut found = Vec::new();
         for (name, value) in fields {
-            let value = self.text(Some(value), used);
+            let value = self.text(Some(value));
             found.push((name.clone(), value.with_gaps().to_owned()));
         }
         for entry in labels.map_or(&[][..], Node::entries) {
-            let text = self.text(Some(entry), used);
+            let text = self.text(Some(entry));
             if let Some((name, value)) = text.with_gaps().split_once('=') {
                 found.push((name.to_owned(), value.to_owned()));
             }
@@ -238,10 +241,10 @@ impl Reader<'_> {
         found
     }
 
-    fn memory(&self, used: &mut bool) -> Option<(String, Origin)> {
+    fn memory(&self) -> Option<(String, Origin)> {
         let limit = self.node.at(&["deploy", "resources", "limits", "memory"]);
         let node = limit.or_else(|| self.node.get("mem_limit"))?;
-        let text = self.text(Some(node), used);
+        let text = self.text(Some(node));
         Some((text.known()?.to_owned(), node.origin()))
     }
 
@@ -258,12 +261,12 @@ impl Reader<'_> {
         fields.chain(listed).collect()
     }
 
-    fn replicas(&self, used: &mut bool) -> Count {
+    fn replicas(&self) -> Count {
         let global = self.node.text_at(&["deploy", "mode"]).starts_with("global");
         let node = self.node.at(&["deploy", "replicas"]);
         let node = node.or_else(|| self.node.get("scale"));
         Count {
-            max: node.map(|node| self.text(Some(node), used)),
+            max: node.map(|node| self.text(Some(node))),
             min: None,
             unknown: global.then_some("one for each node of the swarm"),
         }
@@ -288,10 +291,10 @@ impl Reader<'_> {
         })
     }
 
-    fn build(&self, used: &mut bool) -> Option<String> {
+    fn build(&self) -> Option<String> {
         let build = self.node.get("build")?;
         let context = build.get("context").unwrap_or(build);
-        let text = self.text(Some(context), used);
+        let text = self.text(Some(context));
         let path = text.known().filter(|path| !path.contains("://"))?;
         Some(beside(folder(&build.file), path))
     }
@@ -318,10 +321,10 @@ impl Reader<'_> {
         (!names.iter().any(on)).then(|| format!("the profile {first}"))
     }
 
-    fn endpoints(&self, inventory: &mut Inventory, used: &mut bool) {
+    fn endpoints(&self, inventory: &mut Inventory) {
         let mut names = vec![self.name.to_owned()];
         for field in ["container_name", "hostname"] {
-            let text = self.text(self.node.get(field), used);
+            let text = self.text(self.node.get(field));
             names.extend(text.known().map(str::to_owned));
         }
         for (_, network) in self.node.fields_at(&["networks"]) {
@@ -345,7 +348,7 @@ impl Reader<'_> {
                 self.endpoint(inventory, alias.to_owned(), to, Vec::new());
             }
         }
-        let ports = self.ports(used);
+        let ports = self.ports();
         if !ports.is_empty() {
             inventory.endpoints.push(Endpoint {
                 place: Place::Outside,
@@ -374,10 +377,10 @@ impl Reader<'_> {
     }
 
     /// Ports of the machine, each with that of the container.
-    fn ports(&self, used: &mut bool) -> Vec<(String, String)> {
+    fn ports(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for port in self.node.entries_at(&["ports"]) {
-            let text = self.text(Some(port), used);
+            let text = self.text(Some(port));
             let text = text.with_gaps().split('/').next().unwrap_or_default();
             let mut parts = text.rsplit(':');
             match (parts.next(), parts.next()) {
@@ -385,8 +388,8 @@ impl Reader<'_> {
                     found.push((outside.to_owned(), inside.to_owned()));
                 }
                 _ => {
-                    let published = self.text(port.get("published"), used);
-                    let target = self.text(port.get("target"), used);
+                    let published = self.text(port.get("published"));
+                    let target = self.text(port.get("target"));
                     if let (Some(outside), Some(inside)) = (published.known(), target.known()) {
                         found.push((outside.to_owned(), inside.to_owned()));
                     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use pgweir_advisor::facts::{Observation, Origin, Ruling};
 
 use super::applications::{App, Apps};
-use super::directory::{Directory, Leads, What};
+use super::directory::{Directory, What};
+use super::leads::Leads;
 use super::reading;
 use crate::apps;
 use crate::file::belongs_to;
@@ -116,13 +117,8 @@ impl Candidates {
                 continue;
             }
             for (number, mut candidate) in candidates.into_iter().enumerate() {
-                candidate.names = names(directory, workload, container, several);
-                if number > 0 {
-                    let by = candidate.address.as_ref().map_or("", |address| &address.by);
-                    let by = crate::service_name(by);
-                    let longer = candidate.names.iter().map(|name| format!("{name}-{by}"));
-                    candidate.names = longer.collect();
-                }
+                let names = names(directory, workload, container, several);
+                candidate.call(names, number);
                 candidate.workload = Some(at);
                 candidate.image = container.image.known().unwrap_or_default().to_owned();
                 candidate.origin = workload.origin.clone();
@@ -156,13 +152,7 @@ impl Candidates {
             self.of_program(directory, None, &Place::Outside, program)
         };
         for (number, mut candidate) in found.into_iter().enumerate() {
-            candidate.names = belonging.names.clone();
-            if number > 0 {
-                let by = candidate.address.as_ref().map_or("", |address| &address.by);
-                let by = crate::service_name(by);
-                let longer = candidate.names.iter().map(|name| format!("{name}-{by}"));
-                candidate.names = longer.collect();
-            }
+            candidate.call(belonging.names.clone(), number);
             candidate.origin = origin.clone();
             self.all.push(candidate);
         }
@@ -340,6 +330,16 @@ impl Candidate {
             workload: None,
             image: String::new(),
         }
+    }
+
+    /// Names it. Those behind the first of one program are told apart by what has their address.
+    fn call(&mut self, mut names: Vec<String>, number: usize) {
+        if number > 0 {
+            let by = self.address.as_ref().map_or("", |address| &address.by);
+            let by = crate::service_name(by);
+            names.iter_mut().for_each(|name| *name += &format!("-{by}"));
+        }
+        self.names = names;
     }
 }
 

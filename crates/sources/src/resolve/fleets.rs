@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pgweir_advisor::facts::{Observation, Origin, Ruling};
-use pgweir_advisor::fleet::keys::{Scope, find};
+use pgweir_advisor::facts::{Observation, Ruling};
+use pgweir_advisor::fleet::keys::Scope;
 use pgweir_advisor::fleet::{Draft, Section, Value};
 
 use super::candidates::{Candidate, Candidates};
-use super::directory::{self, Directory, Leads};
-use super::{defaults, poolers};
+use super::directory::Directory;
+use super::hosts::is_local;
+use super::leads::Leads;
+use super::{defaults, give, poolers};
 use crate::inventory::{Address, Setting, Text, Unknown};
 use crate::names::{Names, service_name};
 use crate::said::Sayings;
@@ -142,7 +144,7 @@ impl<'a> Fleets<'a> {
             draft.pooler = Some(section);
         }
         let mut total = 0;
-        let mut through: HashMap<usize, Vec<&str>> = HashMap::new();
+        let mut through: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for (candidate, name) in self.candidates.iter().zip(names) {
             if self.server(candidate) != server {
                 continue;
@@ -156,7 +158,7 @@ impl<'a> Fleets<'a> {
             total += connections(self.directory, candidate);
             self.add(candidate, name, &mut draft);
         }
-        for (at, clients) in ordered(through) {
+        for (at, clients) in through {
             total += self.add_pooler(at, &clients, &mut draft);
         }
         (total, draft)
@@ -180,14 +182,20 @@ impl<'a> Fleets<'a> {
         let program = &candidate.program;
         if !candidate.image.is_empty() {
             let image = Value::from(candidate.image.as_str());
-            give(&mut section, "image", image, candidate.origin.clone());
+            give(
+                Scope::Service,
+                &mut section,
+                "image",
+                image,
+                candidate.origin.clone(),
+            );
         }
         if let Some((kind, origin)) = &program.kind {
             section.give("kind", (*kind).into(), origin.clone());
         }
         if let Some(kind) = self.label(candidate, "pgweir.kind") {
             let origin = candidate.origin.clone();
-            give(&mut section, "kind", kind.into(), origin);
+            give(Scope::Service, &mut section, "kind", kind.into(), origin);
         }
         let mut sayings = Sayings::default();
         for Setting {
@@ -220,7 +228,13 @@ impl<'a> Fleets<'a> {
             let parts = [("database", &address.database), ("user", &address.user)];
             for (key, text) in parts {
                 if let Some(known) = text.known().filter(|known| !known.is_empty()) {
-                    give(&mut section, key, known.into(), address.origin.clone());
+                    give(
+                        Scope::Service,
+                        &mut section,
+                        key,
+                        known.into(),
+                        address.origin.clone(),
+                    );
                 }
             }
             let unknown = self.unknown_place(candidate, address, name);
@@ -268,8 +282,8 @@ impl<'a> Fleets<'a> {
                 "where {by} of {name} leads is in {}, which none of the files has",
                 address.host.gaps().join(" and ")
             ),
-            Some(host) if directory::is_local(host) && self.is_usual(candidate) => return None,
-            Some(host) if directory::is_local(host) => format!(
+            Some(host) if is_local(host) && self.is_usual(candidate) => return None,
+            Some(host) if is_local(host) => format!(
                 "{by} of {name} leads to its own machine, where nothing in the files listens"
             ),
             Some(host) => format!("{by} of {name} leads to {host}, which is in none of the files"),
@@ -326,15 +340,11 @@ impl<'a> Fleets<'a> {
     fn add_pooler(&self, at: usize, clients: &[&str], draft: &mut Draft) -> u64 {
         let pooler = &self.directory.poolers[at];
         let origin = pooler.section.origin.clone();
-        let known = draft.services.iter().map(|(name, _)| name.as_str());
-        let known: Vec<&str> = known.collect();
-        let wanted = service_name(&pooler.name);
-        let mut name = wanted.clone();
-        let mut number = 2;
-        while known.contains(&name.as_str()) {
-            name = format!("{wanted}-{number}");
-            number += 1;
+        let mut names = Names::default();
+        for (known, _) in &draft.services {
+            names.take(&[known]);
         }
+        let name = names.take(&[&pooler.name]);
         let mut section = Section::new(origin.clone());
         section.give("pool", Value::from(pooler.size()), origin.clone());
         section.give("surge", Value::Integer(0), origin.clone());
@@ -353,17 +363,6 @@ impl<'a> Fleets<'a> {
         });
         draft.services.push((name, section));
         pooler.size()
-    }
-}
-
-fn ordered(map: HashMap<usize, Vec<&str>>) -> BTreeMap<usize, Vec<&str>> {
-    map.into_iter().collect()
-}
-
-/// Gives a setting of `[services.NAME]`, if it may have this value.
-fn give(section: &mut Section, key: &str, value: Value, origin: Origin) {
-    if find(Scope::Service, key).is_some_and(|known| known.kind.allows(&value)) {
-        section.give(key, value, origin);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Poolers: as containers, as an operator has them, or known by their file alone.
 
-use pgweir_advisor::facts::{Observation, Origin, Ruling};
-use pgweir_advisor::fleet::keys::{Scope, find};
+use pgweir_advisor::facts::{Observation, Ruling};
+use pgweir_advisor::fleet::keys::Scope;
 use pgweir_advisor::fleet::{Section, Value};
 
-use crate::apps;
+use super::give;
 use crate::file::{Library, SourceFile};
 use crate::inventory::{self, Address, Container, Count, Inventory, Place, Unknown, Workload};
 use crate::pgbouncer;
@@ -56,14 +56,26 @@ impl Pooler {
     }
 }
 
-/// A container of a pooler in the workload with this number.
-pub(super) fn of(
-    at: usize,
-    workload: &Workload,
-    container: &Container,
-    program: &'static str,
-    inventory: &mut Inventory,
-) -> Pooler {
+/// A container of a pooler.
+pub(super) struct Part<'a> {
+    /// The number of its workload.
+    pub(super) at: usize,
+    /// Its workload.
+    pub(super) workload: &'a Workload,
+    /// The container.
+    pub(super) container: &'a Container,
+    /// Addresses in its variables.
+    pub(super) upstream: Vec<Address>,
+}
+
+/// A container that runs this program.
+pub(super) fn of(part: Part<'_>, program: &'static str, inventory: &mut Inventory) -> Pooler {
+    let Part {
+        at,
+        workload,
+        container,
+        mut upstream,
+    } = part;
     let mut section = Section::new(container.origin.clone());
     let kind = if program == "pgweir" {
         program
@@ -72,9 +84,13 @@ pub(super) fn of(
     };
     section.give("kind", kind.into(), container.origin.clone());
     let host = Value::from(workload.name.as_str());
-    if allowed("host", &host) {
-        section.give("host", host, container.origin.clone());
-    }
+    give(
+        Scope::Pooler,
+        &mut section,
+        "host",
+        host,
+        container.origin.clone(),
+    );
     if !["pgbouncer", "pgweir"].contains(&program) {
         inventory.unknown.push(Unknown {
             what: format!(
@@ -88,7 +104,6 @@ pub(super) fn of(
     }
     let image = container.image.with_gaps();
     variables(&mut section, image, container, inventory);
-    let mut upstream = apps::environment(&container.variables).addresses;
     for file in &container.files {
         if file.at.ends_with(".ini") {
             let (name, text) = (file.name.as_str(), file.text.as_str());
@@ -148,22 +163,13 @@ pub(super) fn instances(pooler: &Pooler, section: &mut Section) {
     let max = pooler.replicas.max.as_ref();
     if let Some((text, known)) = max.and_then(|max| Some((max, max.known()?))) {
         give(
+            Scope::Pooler,
             section,
             "instances",
             Value::from_text(known),
             text.origin.clone(),
         );
     }
-}
-
-fn give(section: &mut Section, key: &'static str, value: Value, origin: Origin) {
-    if allowed(key, &value) {
-        section.give(key, value, origin);
-    }
-}
-
-fn allowed(key: &str, value: &Value) -> bool {
-    find(Scope::Pooler, key).is_some_and(|known| known.kind.allows(value))
 }
 
 /// PgBouncer's default.

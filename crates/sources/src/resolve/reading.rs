@@ -51,19 +51,16 @@ fn hidden(variable: &Variable) -> Option<Address> {
     let postgres = is(&POSTGRES) || name.starts_with("PG");
     let database = postgres || is(&DATABASES);
     let place = is(&PLACES) || PLACES.iter().any(|place| name.ends_with(place));
-    (database && place && !is(&STORES)).then(|| Address {
-        scheme: if postgres {
+    (database && place && !is(&STORES)).then(|| {
+        let scheme = if postgres {
             Scheme::Postgres
         } else {
             Scheme::Unsaid
-        },
-        host: variable.value.clone(),
-        port: Text::default(),
-        database: Text::default(),
-        user: Text::default(),
-        parameters: Vec::new(),
-        by: variable.name.clone(),
-        origin: variable.value.origin.clone(),
+        };
+        let value = variable.value.clone();
+        let mut address = Address::of_kind(scheme, &variable.name, value.origin.clone());
+        address.host = value;
+        address
     })
 }
 

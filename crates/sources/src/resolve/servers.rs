@@ -5,7 +5,6 @@ use pgweir_advisor::fleet::keys::{Scope, find};
 use pgweir_advisor::fleet::{Section, Value};
 
 use super::memory;
-use crate::apps;
 use crate::file::SourceFile;
 use crate::inventory::{self, Address, Container, Place, Text, Workload};
 use crate::postgresql::{self, server_setting};
@@ -51,9 +50,7 @@ fn give(section: &mut Section, key: &str, text: &str, origin: pgweir_advisor::fa
         "host" | "name" | "ram" => Value::from(text),
         _ => Value::from_text(text),
     };
-    if find(Scope::Database, key).is_some_and(|known| known.kind.allows(&value)) {
-        section.give(key, value, origin);
-    }
+    super::give(Scope::Database, section, key, value, origin);
 }
 
 /// A container of PostgreSQL.
@@ -140,7 +137,7 @@ fn of_version(
 }
 
 /// Whether the variables of a container are those of the official image.
-pub(super) fn looks_like_one(container: &Container) -> bool {
+pub(super) fn looks_like_one(container: &Container, addresses: &[Address]) -> bool {
     let has = |name: &str| {
         let mut all = container.variables.iter();
         all.any(|variable| variable.name == name)
@@ -149,7 +146,6 @@ pub(super) fn looks_like_one(container: &Container) -> bool {
     let first = container.command.first().and_then(Text::known);
     let server = first.is_some_and(|word| word == "postgres" || word.ends_with("/postgres"));
     // An application may be given all variables of its database.
-    let addresses = apps::environment(&container.variables).addresses;
     (own && addresses.is_empty()) || server
 }
 
