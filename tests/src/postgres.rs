@@ -52,6 +52,9 @@ impl Postgres {
                 ("timezone", "UTC"),
                 ("wal_level", "logical"),
                 ("max_wal_senders", "20"),
+                // Streams that nobody reads for seconds find what they have not been sent yet, whatever
+                // the tests beside them write.
+                ("wal_keep_size", "1GB"),
                 ("log_connections", "on"),
                 ("log_disconnections", "on"),
                 ("log_line_prefix", "%m [%p] %u@%d %a "),

@@ -92,7 +92,7 @@ pub struct PoolConfig {
     pub server_idle_timeout: Option<Duration>,
     /// Age at which an unused server is closed. Zero: after one use.
     pub server_lifetime: Duration,
-    /// Idle time after which a server is checked before it is used again. `None`: never.
+    /// Idle time after which a server is checked before it is used again; within a second of its login it is not. `None`: never.
     pub server_check_delay: Option<Duration>,
     /// SQL of that check; empty is an empty query.
     pub server_check_query: String,

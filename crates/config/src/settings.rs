@@ -475,7 +475,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting::new(G, "pool_idle_timeout", time("kept for ever"), "0",
         "Time a pool without clients is kept whose database has a section of its own; its servers are closed with it."),
     Setting::new(GD, "server_check_delay", time("before every use"), "30",
-        "Idle time after which a server is checked before it is used again."),
+        "Idle time after which a server is checked before it is used again; within a second of its login it is not."),
     Setting::new(GD, "server_check_query", SQL, "<empty>",
         "SQL of that check; `<empty>` is an empty query, an empty text is no check."),
     Setting::new(GD, "server_reset_query", SQL, "DISCARD ALL",
