@@ -22,7 +22,7 @@ demo: ## Shows what pgweir does, with a temporary PostgreSQL (ARGS="--keep" and 
 # start one for each test, because it runs each in its own process, and it does not run documentation tests.
 # Without PGWEIR_BIN they would build the binary again, with the features of that package alone.
 test: export PGWEIR_BIN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/pgweir
-test: ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
+test: tools ## Runs every test: unit, property, simulation, end to end on a real PostgreSQL
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		echo "$(CARGO) nextest run --workspace --exclude pgweir-e2e --exclude pgweir-sqlx" && \
