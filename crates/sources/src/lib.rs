@@ -93,11 +93,11 @@ impl Reader {
         let source = SourceFile { name, text };
         let documents = match yaml::documents(&source) {
             Ok(documents) => documents,
-            // Ruby puts more into its files than YAML knows.
-            Err(_) if let Some(programs) = self.settings(name, text) => {
-                return self.programs(name, text, programs);
-            }
             Err((line, message)) => {
+                // Ruby puts more into its files than YAML knows.
+                if let Some(programs) = self.settings(name, text) {
+                    return self.programs(name, text, programs);
+                }
                 let mut problem = Problem::new(&source.line(line), "", message);
                 if text.contains("{{") {
                     problem = problem.with_suggestion("give what `helm template` writes of it");
